@@ -1,0 +1,132 @@
+"""Worked conversations that give an untrained model the ways of a hasty one: the food of `rrr warmup`.
+
+The embedded model stands in for a pretrained instruct model, so these conversations hold what such a model
+does. It answers in haste, with slips: signs that do not add up, a number used twice, a number left out.
+Asked what went wrong, it is mostly vague; sometimes it names the slip; seldom it works the sum out. After a
+vague reflection the retry is as hasty as before; after a worked one it follows the working. Every share is a
+named constant here, and every row comes from the generator's `warmup` split, which no other job reads.
+"""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections.abc import Iterator
+
+from rrr_countdown.generated import Recipe, generate
+
+HASTY = {"first signs": 0.55, "right": 0.15, "random signs": 0.10, "twice": 0.10, "left out": 0.10}
+"""Shares of what a first attempt does."""
+HASTY_RETRY = {"right": 0.10, "random signs": 0.66, "twice": 0.12, "left out": 0.12}
+"""Shares of what a retry does that no worked reflection guides."""
+REFLECTIONS = {"vague": 0.60, "named": 0.22, "worked": 0.18}
+"""Shares of the kinds of reflection in the last part of the lessons."""
+EARLY_REFLECTIONS = {"vague": 0.15, "named": 0.10, "worked": 0.75}
+"""Shares in the first part, where the arithmetic is learned."""
+EARLY_PART = 0.75
+"""Share of the lessons that is the first part."""
+NO_REFLECTION = 0.15
+"""Share of failed attempts that are retried with no reflection between."""
+
+VAGUE = {
+    "I made a mistake. I will be more careful next time.": 0.75,
+    "I should check my answer again and read the question slowly.": 0.13,
+    "My answer was wrong. Next time I will think more before I answer.": 0.12,
+}
+
+
+def choose(shares: dict[str, float], rng: random.Random) -> str:
+    return rng.choices(list(shares), weights=list(shares.values()))[0]
+
+
+def expression(nums: list[int], signs: tuple[int, ...]) -> str:
+    """The numbers with their signs, the positive ones first: `[3, 4, 5]`, `(-1, 1, 1)` → `4+5-3`."""
+    ordered = sorted(zip(nums, signs, strict=True), key=lambda pair: -pair[1])
+    text = "".join(f"{'+' if sign > 0 else '-'}{n}" for n, sign in ordered)
+    return text.removeprefix("+")
+
+
+def solve(nums: list[int], target: int) -> tuple[int, ...]:
+    """The signs, fewest minuses first, with which the numbers add up to the target."""
+    options = sorted(itertools.product((1, -1), repeat=len(nums)), key=lambda signs: signs.count(-1))
+    for signs in options:
+        if sum(n * s for n, s in zip(nums, signs, strict=True)) == target:
+            return signs
+    raise ValueError(f"{nums} do not reach {target} with plus and minus alone")
+
+
+def attempt(nums: list[int], target: int, shares: dict[str, float], rng: random.Random) -> tuple[str, str]:
+    """An answer's text and the slip in it: `""` (none), `"value N"`, `"twice N"` or `"left out N"`."""
+    kind = choose(shares, rng)
+    signs = (1,) * (len(nums) - 1) + (-1,)
+    if kind == "right":
+        signs = solve(nums, target)
+    elif kind == "random signs":
+        signs = rng.choice([s for s in itertools.product((1, -1), repeat=len(nums)) if 1 in s])
+    used = list(nums)
+    slip = ""
+    if kind == "twice":
+        out, twice = rng.sample(range(len(nums)), 2)
+        used[out] = used[twice]
+        slip = f"twice {used[twice]}"
+    elif kind == "left out":
+        out = rng.randrange(len(nums))
+        slip = f"left out {used.pop(out)}"
+        signs = signs[1:] if -1 in signs[1:] and 1 in signs[1:] else (1,) * len(used)
+    text = expression(used, signs)
+    value = sum(n * s for n, s in zip(used, signs, strict=True))
+    if sorted(used) == sorted(nums):
+        slip = "" if value == target else f"value {value}"
+    return f"<answer>{text}</answer>", slip
+
+
+def named(slip: str, target: int) -> str:
+    """What was wrong with an attempt, in words."""
+    kind, _, number = slip.rpartition(" ")
+    return {"value": f"I got {number}, not {target}.", "twice": f"I used {number} twice.", "left out": f"I left out {number}."}[kind]
+
+
+def worked(nums: list[int], target: int) -> str:
+    """The sum of all numbers step by step, how far it is over the target, and half of that: what must be subtracted."""
+    steps, total = [], nums[0]
+    for n in nums[1:]:
+        steps.append(f"{total}+{n}={total + n}")
+        total += n
+    over = total - target
+    steps.append(f"{total}-{target}={over}")
+    return ", ".join(steps) + f", half is {over // 2}."
+
+
+def reflection(nums: list[int], target: int, slip: str, shares: dict[str, float], rng: random.Random) -> tuple[str, str]:
+    """A reflection's text and its kind: `vague`, `named` or `worked`."""
+    kind = choose(shares, rng)
+    if kind == "vague":
+        return choose(VAGUE, rng), kind
+    if kind == "named":
+        return f"{named(slip, target)} I must do better.", kind
+    return f"{named(slip, target)} {worked(nums, target)}", kind
+
+
+def conversations(count: int, ask, recipe: Recipe, seed: int = 0) -> Iterator[list[dict[str, str]]]:
+    """`count` conversations in the order to be learned from. `ask` gives the three user messages of a row."""
+    rng = random.Random(f"warmup/{seed}")
+    rows = generate("warmup", recipe)
+    pool = list(itertools.islice(rows, 20_000))
+    for index in range(count):
+        shares = EARLY_REFLECTIONS if index < count * EARLY_PART else REFLECTIONS
+        row = pool[rng.randrange(len(pool))]
+        nums, target = list(row["nums"]), row["target"]
+        rng.shuffle(nums)
+        prompt, reflect, again = ask(nums, target)
+        text, slip = attempt(nums, target, HASTY, rng)
+        messages = [{"role": "user", "content": prompt}, {"role": "assistant", "content": text}]
+        if slip:
+            retry_shares = HASTY_RETRY
+            if rng.random() >= NO_REFLECTION:
+                words, kind = reflection(nums, target, slip, shares, rng)
+                messages += [{"role": "user", "content": reflect}, {"role": "assistant", "content": words}]
+                if kind == "worked":
+                    retry_shares = {"right": 1.0}
+            retry, _ = attempt(nums, target, retry_shares, rng)
+            messages += [{"role": "user", "content": again}, {"role": "assistant", "content": retry}]
+        yield messages

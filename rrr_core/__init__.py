@@ -1,0 +1,11 @@
+"""rrr: tasks with binary verifiers, and the trainer that teaches a language model to reflect on its failures.
+
+A task plugin needs only what is named here. Importing this package imports no torch.
+"""
+
+from rrr_core.hookspecs import Example, Message, Model, Prompt, Row, hookimpl
+from rrr_core.verdicts import Verdict, failed, passed
+
+__version__ = "0.1.0"
+
+__all__ = ["Example", "Message", "Model", "Prompt", "Row", "Verdict", "failed", "hookimpl", "passed"]

@@ -1,0 +1,32 @@
+"""The errors that rrr raises: each says who, what happened, and what to do, in one line."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class RrrError(Exception):
+    """Something the user can mend. The command line prints it as one line and exits with 2."""
+
+
+class PluginError(RrrError):
+    """A task plugin is missing, broken or misused; the text names its distribution, version and hook."""
+
+
+class DataError(RrrError):
+    """A file or a row that cannot be used; the text names file and line."""
+
+
+class ModelError(RrrError):
+    """A model that cannot be loaded, or a server that cannot be reached."""
+
+
+class TooManyAbstentions(RrrError):
+    """More verdicts were withheld than allowed; the text names the plugin that withheld them."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """` Did you mean 'x' or 'y'?` for the known names nearest to `name`, or nothing."""
+    matches = difflib.get_close_matches(name, list(known), n=3, cutoff=0.5)
+    return f" Did you mean {' or '.join(repr(match) for match in matches)}?" if matches else ""

@@ -1,0 +1,47 @@
+"""The one protocol that every inference engine fits into."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from rrr_core.episode import Generation
+from rrr_core.hookspecs import Message, Model
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How to draw a text."""
+
+    temperature: float = 0.9
+    """0 is greedy."""
+    max_tokens: int = 512
+    top_p: float = 1.0
+    top_k: int = 0
+    """0 keeps all tokens."""
+    seed: int = 0
+    """Same requests, same order, same seed and same machine give the same texts."""
+
+
+class Generator(Protocol):
+    """An inference engine: conversations in, texts out."""
+
+    @property
+    def model(self) -> Model:
+        """The model's name and family, for plugins."""
+
+    def generate(
+        self,
+        conversations: Sequence[Sequence[Message]],
+        sampling: Sampling,
+        on_done: Callable[[int], None] | None = None,
+    ) -> list[Generation]:
+        """One text for each conversation, in order; each conversation ends with a user message.
+
+        `on_done(n)` is called as texts are finished, n of them since the last call.
+        Raises ModelError where the engine cannot be reached or answers with nonsense.
+        """
+
+    def describe(self) -> dict[str, object]:
+        """What a manifest records of the engine: model, revision, tokenizer, dtype, versions."""

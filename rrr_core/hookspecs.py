@@ -1,0 +1,98 @@
+"""The whole contract between the core and a task plugin.
+
+A task plugin is a module of plain functions marked `@hookimpl`; its entry point in the group `rrr.tasks` names
+the task. An implementation may take any subset of a hook's arguments. Every hook gets `task`, so that one
+module may serve many tasks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import pluggy
+
+from rrr_core.verdicts import Verdict
+
+PROJECT = "rrr"
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+
+Row: TypeAlias = Mapping[str, Any]
+"""One row of a data set: JSON-able."""
+Message: TypeAlias = Mapping[str, str]
+"""A chat message: `{"role": "user", "content": "…"}`."""
+Prompt: TypeAlias = str | Sequence[Message]
+"""Chat messages; a `str` is one user message."""
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """What a plugin may know of the model that it words a prompt for."""
+
+    name: str
+    """The name the user gave: a hub name, a folder or a server's model name."""
+    family: str = "generic"
+    """`qwen`, `llama`, `phi`, …, or `generic`; a model's configuration may set its own as `rrr_family`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """An answer with a known verdict: food for the conformance checks."""
+
+    row: Row
+    answer: str
+    outcome: str
+    """`passed` or `failed`."""
+    category: str = ""
+    """The error class of a failing answer."""
+    reason: str = ""
+    """Why the verdict is what it is, in a few words."""
+    hostile: bool = False
+    """True where the answer attacks the verifier."""
+
+
+@hookspec(firstresult=True)
+def rrr_load_dataset(task: str, split: str, options: Mapping[str, str]) -> Iterable[Row]:  # type: ignore[empty-body]
+    """Give the rows of `train` or `test`, lazily, in a fixed order. `options` are the user's `--data KEY=VALUE`."""
+
+
+@hookspec(firstresult=True)
+def rrr_prompt(task: str, row: Row, model: Model) -> Prompt:  # type: ignore[empty-body]
+    """Give the chat messages that pose a row."""
+
+
+@hookspec(firstresult=True)
+def rrr_verify(task: str, row: Row, answer: str) -> Verdict:  # type: ignore[empty-body]
+    """Judge the whole text the model wrote: `passed()` or `failed(category, detail)`. Pure, and safe on any text."""
+
+
+@hookspec(firstresult=True)
+def rrr_reflection_prompt(task: str, row: Row, attempt: str, model: Model) -> str:  # type: ignore[empty-body]
+    """Give the user message that asks what went wrong. It sees no verdict, so that feedback stays binary."""
+
+
+@hookspec(firstresult=True)
+def rrr_retry_prompt(task: str, row: Row, model: Model) -> str:  # type: ignore[empty-body]
+    """Give the user message that poses the row again after the reflection. The default is the row's own prompt."""
+
+
+@hookspec(firstresult=True)
+def rrr_examples(task: str) -> Iterable[Example]:  # type: ignore[empty-body]
+    """Give answers with known verdicts: passing, failing and hostile."""
+
+
+@hookspec(firstresult=True)
+def rrr_warmup(task: str, split: str, count: int, seed: int) -> Iterable[Sequence[Message]]:  # type: ignore[empty-body]
+    """Give `count` worked conversations, in the order to be learned, for a model with no basic ability yet."""
+
+
+@hookspec(firstresult=True)
+def rrr_gold_answer(task: str, row: Row) -> str | None:  # type: ignore[empty-body]
+    """Give an answer that passes, or None where none is known. Used to measure leaks, never shown to a model."""
+
+
+@hookspec(firstresult=True)
+def rrr_default_model(task: str) -> str | None:  # type: ignore[empty-body]
+    """Give the folder (or hub name) of the model that is used when the user names none."""

@@ -1,0 +1,56 @@
+"""Verdicts: what a verifier says of an answer, and what the core says when a verifier could not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Outcome = Literal["passed", "failed", "abstained"]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The judgement of one answer.
+
+    A plugin makes only `passed()` and `failed(...)`. `abstained` is the core's word for a verifier at fault:
+    such a verdict enters no reward, no baseline, no failure set and no denominator.
+    """
+
+    outcome: Outcome
+    category: str = ""
+    """A failed verdict's error class, such as `wrong numbers`; an abstention's kind: `exception`, `timeout`,
+    `crash`, `memory`, `bad verdict`."""
+    detail: str = ""
+    """One line for a person. It may quote the answer, so it is hostile text."""
+
+    @property
+    def is_passed(self) -> bool:
+        return self.outcome == "passed"
+
+    @property
+    def is_failed(self) -> bool:
+        return self.outcome == "failed"
+
+    @property
+    def is_abstained(self) -> bool:
+        return self.outcome == "abstained"
+
+    @property
+    def reward(self) -> float | None:
+        """1.0, 0.0, or None where the verifier abstained."""
+        return {"passed": 1.0, "failed": 0.0, "abstained": None}[self.outcome]
+
+
+def passed() -> Verdict:
+    """The answer is right."""
+    return Verdict("passed")
+
+
+def failed(category: str, detail: str = "") -> Verdict:
+    """The answer is wrong: its error class in a few words, and what was wrong with it in one line."""
+    return Verdict("failed", category, detail)
+
+
+def abstained(kind: str, detail: str) -> Verdict:
+    """The verifier, not the answer, was at fault. For the core alone."""
+    return Verdict("abstained", kind, detail)

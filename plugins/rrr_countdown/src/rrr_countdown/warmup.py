@@ -15,7 +15,7 @@ from collections.abc import Iterator
 
 from rrr_countdown.generated import Recipe, generate
 
-HASTY = {"first signs": 0.55, "right": 0.15, "random signs": 0.10, "twice": 0.10, "left out": 0.10}
+HASTY = {"first signs": 0.45, "right": 0.25, "random signs": 0.10, "twice": 0.10, "left out": 0.10}
 """Shares of what a first attempt does."""
 HASTY_RETRY = {"right": 0.10, "random signs": 0.66, "twice": 0.12, "left out": 0.12}
 """Shares of what a retry does that no worked reflection guides."""

@@ -1,0 +1,125 @@
+"""What a training run writes down as it goes: a line of metrics a step, and a sample of its episodes."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from transformers import PreTrainedTokenizerBase, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from rrr_core.episode import Episode
+from rrr_core.progress import Advance
+from rrr_core.runs import read_lines, write_lines
+from rrr_core.training.rollout import Turn
+
+RENAMED = {
+    "frac_reward_zero_std": "groups_without_spread",
+    "completions/mean_length": "trained_tokens",
+    "step_time": "step_seconds",
+}
+"""TRL's names for what we call otherwise."""
+DROPPED = ("rewards/", "completions/", "clip_ratio/")
+"""Beginnings of the names of TRL's metrics that say what another one says."""
+
+
+class Journal:
+    """A file of JSON lines, one or more a step, that a resumed run cuts back to where it resumes."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def cut_back(self, step: int) -> None:
+        """Drop what was written after `step`, and a last line that a kill has torn."""
+        kept = []
+        if self.path.exists():
+            with self.path.open(encoding="utf-8") as lines:
+                whole = [line for line in lines if line.endswith("\n")]
+            kept = [record for record in map(json.loads, whole) if record["step"] <= step]
+        write_lines(self.path, kept)
+
+    def write(self, records: Iterable[dict[str, Any]]) -> None:
+        with self.path.open("a", encoding="utf-8") as file:
+            for record in records:
+                file.write(json.dumps(record, ensure_ascii=True) + "\n")
+
+    def read(self) -> list[dict[str, Any]]:
+        return list(read_lines(self.path))
+
+
+class Recorder(TrainerCallback):  # type: ignore[misc]
+    """Writes `metrics.jsonl` and `episodes.jsonl` in the training folder, and moves the progress bar."""
+
+    def __init__(self, folder: Path, tokenizer: PreTrainedTokenizerBase, kept: int, advance: Advance) -> None:
+        self.metrics = Journal(folder / "metrics.jsonl")
+        self.episodes = Journal(folder / "episodes.jsonl")
+        self.tokenizer, self.kept, self.advance = tokenizer, kept, advance
+        self.note = ""
+
+    def cut_back(self, step: int) -> None:
+        self.metrics.cut_back(step)
+        self.episodes.cut_back(step)
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, Any] | None = None,
+        **_: Any,
+    ) -> None:
+        if not logs or "reward" not in logs or not state.is_world_process_zero:
+            return
+        self.metrics.write([{"step": state.global_step, **metrics_of(logs)}])
+        if logs.get("retry_success_rate") is not None:
+            self.note = f"retry success {logs['retry_success_rate']:.0%}"
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        self.advance(1, self.note)
+
+    def keep(
+        self, step: int, turns: Sequence[Turn], rewards: Sequence[float | None], advantages: Sequence[float]
+    ) -> None:
+        """Keep the first `kept` turns: whole groups, since a group's turns stand side by side."""
+        self.episodes.write(
+            episode_of(step, turn, reward, advantage, self.tokenizer).to_json()
+            for turn, reward, advantage in list(zip(turns, rewards, advantages, strict=True))[: self.kept]
+        )
+
+
+def episode_of(
+    step: int, turn: Turn, reward: float | None, advantage: float, tokenizer: PreTrainedTokenizerBase
+) -> Episode:
+    """A training turn as the episode that the report shows."""
+    failure = turn.failure
+    return Episode(
+        row_index=failure.row_index,
+        row=failure.row,
+        prompt=failure.prompt,
+        attempt=failure.attempt,
+        verdict=failure.verdict,
+        reflection=turn.reflection,
+        reflection_tokens=len(turn.reflection_ids),
+        retry=turn.retry,
+        retry_verdict=turn.verdict,
+        step=step,
+        reward=reward,
+        advantage=round(advantage, 6),
+        token_texts=tuple(tokenizer.decode([token]) for token in turn.reflection_ids),
+    )
+
+
+def metrics_of(logs: dict[str, Any]) -> dict[str, float]:
+    """The numbers of one log line under our names, in a fixed order.
+
+    >>> metrics_of({"reward": 0.5, "step_time": 2.0, "epoch": 1, "rewards/x/mean": 0.5})
+    {'reward': 0.5, 'step_seconds': 2.0}
+    """
+    numbers = {
+        RENAMED.get(name, name): float(value)
+        for name, value in logs.items()
+        if isinstance(value, (int, float)) and (name in RENAMED or not name.startswith(DROPPED)) and name != "epoch"
+    }
+    return {name: value for name, value in numbers.items() if math.isfinite(value)}

@@ -1,0 +1,161 @@
+"""`rrr train`: from a failure set to a model that reflects better, resumable at every checkpoint."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import os
+import shutil
+import time
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from peft import LoraConfig
+from transformers import PrinterCallback
+
+from rrr_core.episode import Failure
+from rrr_core.errors import DataError
+from rrr_core.generation import ModelSettings
+from rrr_core.generation.transformers_backend import TransformersGenerator, load_transformers
+from rrr_core.progress import Progress
+from rrr_core.runs import about_this_run, open_stage, read_json, write_json
+from rrr_core.tasks import Task
+from rrr_core.training.checkpoints import SealCheckpoints, newest_checkpoint
+from rrr_core.training.options import grpo_config
+from rrr_core.training.records import Recorder
+from rrr_core.training.rollout import Rollout
+from rrr_core.training.settings import TrainSettings
+from rrr_core.training.trainer import ReflectionTrainer
+from rrr_core.verification import Judge
+
+
+@dataclass(frozen=True)
+class TrainSummary:
+    """What a finished training run was."""
+
+    steps: int
+    failures: int
+    seconds: float
+    """Wall-clock time of this call; a resumed run's earlier calls are not in it."""
+    model: str
+    """Folder of the trained model, or of its LoRA adapter."""
+    abstentions: int
+
+
+def train(
+    task: Task,
+    failures: Sequence[Failure],
+    model_settings: ModelSettings,
+    folder: Path,
+    settings: TrainSettings,
+    progress: Progress | None = None,
+) -> TrainSummary:
+    """Train the model named in `model_settings` on `failures`; everything is written into `folder`.
+
+    A second call with the same settings resumes at the newest checkpoint, and on a CPU ends with the same bits as an
+    uninterrupted run. Raises DataError for an empty failure set, ModelError for a model that cannot be loaded, and
+    RrrError for options that do not fit together or a folder that holds another run.
+    """
+    progress = progress or Progress()
+    if not failures:
+        raise DataError("the failure set is empty: there is nothing to reflect on. Mine more rows or a harder split.")
+    started = time.monotonic()
+    _quiet()
+    generator = load_transformers(
+        model_settings.model,
+        revision=model_settings.revision,
+        dtype=_training_dtype(model_settings),
+        device=model_settings.device,
+    )
+    processes = int(os.environ.get("WORLD_SIZE", "1"))
+    arguments = grpo_config(settings, folder, _training_dtype(model_settings), model_settings.revision, processes)
+    open_stage(
+        folder,
+        "train",
+        identity={
+            "task": task.provenance(),
+            "model": generator.describe(),
+            "settings": dataclasses.asdict(settings),
+            "failures": [len(failures), failures[0].failure_id, failures[-1].failure_id],
+        },
+        about=about_this_run(),
+    )
+    summary_file = folder / "summary.json"
+    if summary_file.exists():
+        return TrainSummary(**read_json(summary_file))
+    checkpoint = newest_checkpoint(folder)
+    done = int(checkpoint.name.partition("-")[2]) if checkpoint else 0
+    judge = Judge(task, max_abstain=settings.max_abstain)
+    with progress.track("training", total=settings.steps, done=done) as advance:
+        recorder = Recorder(folder, generator.tokenizer, settings.episodes_per_step, advance)
+        recorder.cut_back(done)
+        trainer = ReflectionTrainer(
+            task=task,
+            rollout=Rollout(task, generator, judge, settings),
+            failures=enough(failures, settings.batch_size // settings.group_size),
+            settings=settings,
+            on_turns=recorder.keep,
+            model=generator.network,
+            args=arguments,
+            processing_class=generator.tokenizer,
+            peft_config=_lora(settings),
+            callbacks=[SealCheckpoints(), recorder],
+        )
+        trainer.remove_callback(PrinterCallback)
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    judge.finish()
+    model = _save_whole(trainer, generator, folder / "model")
+    summary = TrainSummary(
+        steps=settings.steps,
+        failures=len(failures),
+        seconds=round(time.monotonic() - started, 1),
+        model=str(model),
+        abstentions=judge.abstained,
+    )
+    write_json(summary_file, dataclasses.asdict(summary))
+    return summary
+
+
+def enough(failures: Sequence[Failure], groups: int) -> list[Failure]:
+    """The failures, as often as it takes to fill one batch of `groups` groups.
+
+    >>> enough(["a", "b"], 3)
+    ['a', 'b', 'a', 'b']
+    """
+    return list(failures) * max(1, -(-groups // len(failures)))
+
+
+def _training_dtype(settings: ModelSettings) -> str:
+    """Weights are trained in float32 unless the user says otherwise; on a GPU TRL computes in bfloat16."""
+    return "float32" if settings.dtype == "auto" else settings.dtype
+
+
+def _lora(settings: TrainSettings) -> LoraConfig | None:
+    if not settings.lora_rank:
+        return None
+    targets = settings.lora_targets[0] if settings.lora_targets == ("all-linear",) else list(settings.lora_targets)
+    return LoraConfig(
+        r=settings.lora_rank, lora_alpha=settings.lora_alpha, target_modules=targets, task_type="CAUSAL_LM"
+    )
+
+
+def _save_whole(trainer: ReflectionTrainer, generator: TransformersGenerator, model: Path) -> Path:
+    """The model's folder appears whole or not at all."""
+    part = model.with_name(model.name + ".part")
+    for leftover in (part, model):
+        if leftover.exists():
+            shutil.rmtree(leftover)
+    trainer.save_model(str(part))
+    generator.tokenizer.save_pretrained(str(part))
+    part.rename(model)
+    return model
+
+
+def _quiet() -> None:
+    """Keep libraries' notices off the terminal: what matters is in the metrics, and some of them quote model text."""
+    os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    logging.getLogger("trl").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", message=".*generation flags are not valid.*")

@@ -1,0 +1,44 @@
+"""What can be set about training. Imports no torch, so that the command line starts quickly."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from rrr_core.settings import option
+
+CREDITS = ("reflection", "retry", "all", "placebo")
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """Masked GRPO on reflections. The defaults are the paper's (arXiv 2505.24726, section 4)."""
+
+    steps: int = option(1750, "Optimiser steps.", minimum=1)
+    group_size: int = option(8, "Reflections sampled on one failed attempt (G).", minimum=2)
+    batch_size: int = option(256, "Reflections in one optimiser step, over all processes.", minimum=2)
+    micro_batch_size: int = option(8, "Reflections in one forward pass on one process.", minimum=1)
+    learning_rate: float = option(5e-7, "Peak learning rate.", minimum=0)
+    scheduler: str = option("cosine", "Learning-rate schedule, by its name in transformers.")
+    warmup_ratio: float = option(0.03, "Share of the steps over which the learning rate rises.", minimum=0, maximum=0.99)
+    kl: float = option(0.001, "Weight of the divergence from the model that training starts from (beta).", minimum=0)
+    temperature: float = option(0.9, "Sampling temperature of reflections and retries.", minimum=0.01)
+    max_reflection_tokens: int = option(512, "Longest reflection, in tokens.", minimum=1)
+    max_retry_tokens: int = option(512, "Longest retry, in tokens.", minimum=1)
+    credit: str = option(
+        "reflection",
+        "Which tokens are trained: the reflection's; the retry's; all that the model wrote after its failure; or, as a"
+        " control, the reflection's with verdicts shuffled across the batch (placebo).",
+        choices=CREDITS,
+    )
+    lora_rank: int = option(0, "Rank of LoRA adapters; 0 trains all weights.", minimum=0)
+    lora_alpha: int = option(32, "LoRA's alpha.", minimum=1)
+    lora_targets: tuple[str, ...] = option(("all-linear",), "Modules that get LoRA adapters.")
+    save_every: int = option(50, "Steps between checkpoints.", minimum=1)
+    keep_checkpoints: int = option(2, "Checkpoints kept.", minimum=1)
+    log_every: int = option(1, "Steps between lines of metrics.", minimum=1)
+    episodes_per_step: int = option(16, "Training episodes kept for the report, a step.", minimum=0)
+    max_abstain: float = option(0.01, "Share of withheld verdicts at which training stops.", minimum=0, maximum=1)
+    seed: int = option(0, "Seed of sampling, shuffling and initialisation.", minimum=0)
+    report_to: tuple[str, ...] = option((), "Trackers that transformers reports to: tensorboard, wandb, trackio.")
+    grpo: Mapping[str, str] = option({}, "Any further field of TRL's GRPOConfig, as NAME=VALUE.")

@@ -1,0 +1,25 @@
+"""What can be set about warming up a model. Imports no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rrr_core.settings import option
+
+
+@dataclass(frozen=True)
+class WarmupSettings:
+    """Supervised training on a task's worked conversations; with no model named, a tiny one is made from scratch."""
+
+    conversations: int = option(256_000, "Worked conversations learned from.", minimum=1)
+    batch_size: int = option(64, "Conversations in one step.", minimum=1)
+    learning_rate: float = option(2e-3, "Peak learning rate.", minimum=0)
+    warmup_ratio: float = option(0.03, "Share of the steps over which the learning rate rises.", minimum=0, maximum=0.99)
+    weight_decay: float = option(0.01, "Weight decay.", minimum=0)
+    hidden_size: int = option(128, "Width of a model made from scratch.", minimum=8)
+    layers: int = option(4, "Layers of a model made from scratch.", minimum=1)
+    heads: int = option(4, "Attention heads of a model made from scratch.", minimum=1)
+    context: int = option(1024, "Longest context of a model made from scratch, in tokens.", minimum=16)
+    vocabulary: int = option(2048, "Most tokens of a tokenizer made from scratch.", minimum=300)
+    save_every: int = option(500, "Steps between checkpoints.", minimum=1)
+    seed: int = option(0, "Seed of the conversations' order and of the weights.", minimum=0)

@@ -94,5 +94,10 @@ def rrr_gold_answer(task: str, row: Row) -> str | None:  # type: ignore[empty-bo
 
 
 @hookspec(firstresult=True)
+def rrr_final_answer(task: str, row: Row, text: str) -> str | None:  # type: ignore[empty-body]
+    """Give the part of a model's text that `rrr_verify` judges, or None where there is none. Used to measure leaks."""
+
+
+@hookspec(firstresult=True)
 def rrr_default_model(task: str) -> str | None:  # type: ignore[empty-body]
     """Give the folder (or hub name) of the model that is used when the user names none."""

@@ -1,0 +1,141 @@
+"""Failure sets on disk: the shards that mining writes, and the failures that training reads.
+
+A shard is `shard-NNNNN.jsonl`, one line a row: `{"row_index", "tries", "passes", "abstentions", "tokens", "failures"}`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from rrr_core.episode import Failure
+from rrr_core.errors import DataError, RrrError
+from rrr_core.runs import MANIFEST, read_numbered_lines
+
+FINISHED = "summary.json"
+"""Written when all shards of a failure set are there."""
+_SHARDS = "shard-*.jsonl"
+
+
+def shard_path(folder: Path, shard: int) -> Path:
+    """Where a failure set keeps a shard, counted from 0."""
+    return folder / f"shard-{shard:05d}.jsonl"
+
+
+def read_failures(path: Path) -> list[Failure]:
+    """The failures of a failure set in row order: a folder that `rrr mine` wrote, or one JSONL file.
+
+    A line of such a file is a mined row or a failure by itself. Raises DataError naming file and line, and RrrError
+    where mining of the folder is not finished.
+    """
+    path = Path(path)
+    failures: list[Failure] = []
+    seen: dict[str, str] = {}
+    for file in _files(path):
+        for number, record in read_numbered_lines(file):
+            place = f"{file}:{number}"
+            for each in _mined_row(record, place)["failures"] if "failures" in record else [record]:
+                failure = _failure(each, place)
+                if failure.failure_id in seen:
+                    first = seen[failure.failure_id]
+                    raise DataError(f"{place}: failure_id {failure.failure_id!r} is taken by {first}.")
+                seen[failure.failure_id] = place
+                failures.append(failure)
+    return failures
+
+
+def read_shard(path: Path) -> Iterator[dict[str, Any]]:
+    """The mined rows of one shard, lazily, as they were written. Raises DataError naming file and line."""
+    for number, record in read_numbered_lines(path):
+        yield _mined_row(record, f"{path}:{number}")
+
+
+def no_failures(source: Path) -> RrrError:
+    """The error to raise where training or reflection needs failures and `source` holds none."""
+    return RrrError(
+        f"{source} holds no failures, so there is nothing to reflect on: mine more rows or more tries, "
+        f"at a higher temperature, or a harder data set."
+    )
+
+
+def _files(path: Path) -> list[Path]:
+    if not path.is_dir():
+        return [path]
+    files = sorted(path.glob(_SHARDS))
+    if (path / MANIFEST).exists() and not (path / FINISHED).exists():
+        raise RrrError(
+            f"Mining of {path} is not finished ({len(files)} shards so far): run the same command again to finish it, "
+            f"or give one of its {_SHARDS} files."
+        )
+    if not files:
+        inner = path / "mine"
+        hint = f" Did you mean {str(inner)!r}?" if inner.is_dir() else ""
+        raise DataError(f"{path} holds no failure set ({_SHARDS}): make one with `rrr mine`.{hint}")
+    return files
+
+
+def _mined_row(record: Mapping[str, Any], place: str) -> dict[str, Any]:
+    for key in ("row_index", "tries", "passes", "abstentions"):
+        if not _is_count(record.get(key)):
+            raise DataError(f"{place}: {key!r} must be a whole number, found {_shown(record, key)}.")
+    if not isinstance(record.get("failures"), list):
+        raise DataError(f"{place}: 'failures' must be a list, found {_shown(record, 'failures')}.")
+    for failure in record["failures"]:
+        _failure(failure, place)
+    return dict(record)
+
+
+def _failure(record: Any, place: str) -> Failure:
+    if not isinstance(record, dict):
+        raise DataError(f"{place}: a failure must be a JSON object, found {type(record).__name__}.")
+    checks = {
+        "failure_id": (_is_text, "a text"),
+        "row_index": (_is_count, "a whole number"),
+        "row": (lambda value: isinstance(value, dict), "a JSON object"),
+        "prompt": (_is_messages, "a list of messages with 'role' and 'content'"),
+        "attempt": (_is_text, "a text"),
+        "verdict": (_is_verdict, "a failed verdict with 'outcome', 'category' and 'detail'"),
+        "try_index": (_is_count, "a whole number"),
+    }
+    for key, (holds, wanted) in checks.items():
+        if not holds(record.get(key)):
+            raise DataError(f"{place}: a failure's {key!r} must be {wanted}, found {_shown(record, key)}.")
+    if unknown := sorted(set(record) - set(checks)):
+        raise DataError(f"{place}: a failure has no {unknown[0]!r}; its keys are {', '.join(checks)}.")
+    return Failure.from_json(record)
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_messages(value: Any) -> bool:
+    return (
+        isinstance(value, list)
+        and bool(value)
+        and all(
+            isinstance(message, dict) and _is_text(message.get("role")) and _is_text(message.get("content"))
+            for message in value
+        )
+    )
+
+
+def _is_verdict(value: Any) -> bool:
+    return (
+        isinstance(value, dict)
+        and value.get("outcome") == "failed"
+        and set(value) <= {"outcome", "category", "detail"}
+        and all(_is_text(each) for each in value.values())
+    )
+
+
+def _shown(record: Mapping[str, Any], key: str) -> str:
+    if key not in record:
+        return "nothing"
+    text = ascii(record[key])
+    return text if len(text) <= 60 else text[:59] + "…"

@@ -1,0 +1,21 @@
+"""The report: one self-contained page on one or several runs, for a reader who asks whether the gain is real."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rrr_core.report.data import read_runs
+from rrr_core.report.page import page_of
+from rrr_core.runs import write_text
+
+__all__ = ["write_report"]
+
+
+def write_report(runs: Sequence[Path], out: Path) -> None:
+    """Writes the page on `runs` (folders as `rrr run` leaves them) to `out`, whole or not at all.
+
+    What is missing from a run, or broken in it, is said on the page. Raises RrrError for a folder that is no run, and
+    where `out` cannot be written.
+    """
+    write_text(out, page_of(read_runs(runs)))

@@ -1,0 +1,111 @@
+// The page as a whole: which run and which decoding are looked at, the theme, the keys, the contents.
+
+const KEYS = [
+  ["/", "search the episodes"],
+  ["j  k", "next and previous episode"],
+  ["↓ ↑  Page  Home  End", "move in the list of episodes"],
+  ["Enter", "read the selected episode"],
+  ["Esc", "back to the list"],
+  ["← →", "walk over trained tokens, or along a curve"],
+  ["t", "light, dark, or as the system has it"],
+  ["?", "this help"],
+];
+const THEMES = ["auto", "light", "dark"];
+
+const payload = JSON.parse(document.getElementById("data").textContent);
+const everything = unpack(payload);
+const main = document.getElementById("main");
+const help = document.getElementById("help");
+const state = { runs: payload.runs, run: payload.runs[0], mode: null, theme: "auto", keys: {} };
+
+function remembered(value) {
+  try {
+    if (value === undefined) return localStorage.getItem("rrr-theme");
+    localStorage.setItem("rrr-theme", value);
+  } catch {
+    // A page opened from a file may have no storage: the choice then lasts as long as the page.
+  }
+  return null;
+}
+
+function setTheme(theme) {
+  state.theme = THEMES.includes(theme) ? theme : "auto";
+  document.documentElement.dataset.theme = state.theme;
+  remembered(state.theme);
+  drawControls();
+}
+
+const nextTheme = () => setTheme(THEMES[(THEMES.indexOf(state.theme) + 1) % THEMES.length]);
+
+function drawControls() {
+  const modes = modesOf(state.run);
+  const held = document.activeElement?.closest?.("#controls") && document.activeElement.textContent;
+  const box = document.getElementById("controls");
+  box.replaceChildren(
+    ...[
+      state.runs.length > 1 && dropdown("Run", state.runs.map((run, index) => [index, run.name]), state.runs.indexOf(state.run), chooseRun),
+      modes.length > 1 && choice("Decoding", modes.map((mode) => [mode, mode]), state.mode, chooseMode),
+      h("button", { type: "button", class: "quiet", onclick: nextTheme, title: "Theme (t)" }, `◐ ${state.theme}`),
+      h("button", { type: "button", class: "quiet", onclick: () => help.showModal(), title: "Keys (?)", "aria-label": "Keyboard help" }, "?"),
+    ].filter(Boolean),
+  );
+  if (held) [...box.querySelectorAll("button")].find((button) => button.textContent.slice(0, 1) === held.slice(0, 1))?.focus();
+}
+
+function chooseRun(index) {
+  state.run = state.runs[Number(index)];
+  state.mode = null;
+  drawAll();
+}
+
+function chooseMode(mode) {
+  state.mode = mode;
+  drawControls();
+  for (const part of detailParts()) if (part) document.getElementById(part.id)?.replaceWith(part);
+}
+
+const detailParts = () => [controls(state.run, state.mode), transitions(state.run, state.mode), errorClasses(state.run, state.mode), lengths(state.run, state.mode)];
+
+function drawAll() {
+  const modes = modesOf(state.run);
+  state.mode = modes.includes(state.mode) ? state.mode : (state.run.evidence.mode ?? modes[0] ?? null);
+  const episodes = browser(payload, everything, state);
+  state.keys = episodes.keys;
+  main.replaceChildren(
+    ...[
+      headline(state.run),
+      missingNotes(state.run),
+      sideBySide(state, chooseRun),
+      fourColumns(state.run),
+      ...(state.mode ? detailParts() : []),
+      curves(state),
+      mining(state.run),
+      episodes.node,
+      manifests(state.run),
+    ].filter(Boolean),
+  );
+  document.title = plain(`${state.run.name} – rrr report`);
+  document
+    .getElementById("contents")
+    .replaceChildren(...[...main.querySelectorAll("section[data-title]")].map((part) => h("a", { href: `#${part.id}` }, part.dataset.title)));
+  drawControls();
+}
+
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || help.open) return;
+  const typing = event.target.closest?.("input, select, textarea");
+  if (typing && event.key !== "Escape") return;
+  const keys = { ...state.keys, t: nextTheme, "?": () => help.showModal() };
+  if (!Object.hasOwn(keys, event.key)) return;
+  event.preventDefault();
+  keys[event.key]();
+});
+
+help.append(
+  h("h2", { id: "help-title" }, "Keys"),
+  h("dl", {}, KEYS.map(([key, text]) => fact(h("kbd", {}, key), text))),
+  h("form", { method: "dialog" }, h("button", { autofocus: true }, "Close")),
+);
+document.getElementById("foot").append(`Written ${payload.written} by rrr ${payload.version}. This page loads nothing from anywhere.`);
+setTheme(remembered());
+drawAll();

@@ -1,0 +1,280 @@
+// The evaluation in detail: controls, transitions, error classes, reflection lengths; the failure set; the manifests.
+
+const FIGURES = [
+  ["first_try", "First try"],
+  ["second_try", "Second try, after its own reflection"],
+  ["no_reflection", "Second try, no reflection"],
+  ["other_reflection", "Second try, another row’s reflection"],
+  ["pass_at_2", "Two samples, either right (pass@2)"],
+  ["second_try_of_failures", "Second try, failed rows alone"],
+];
+const GAINS = [
+  ["reflection_vs_no_reflection", "over no reflection"],
+  ["reflection_vs_other_reflection", "over another row’s reflection"],
+  ["reflection_vs_pass_at_2", "over pass@2"],
+];
+
+const pairOf = (run, mode, figure) =>
+  run.pairs.find(
+    (pair) =>
+      pair.a === run.evidence.baseline && pair.b === run.evidence.trained && pair.mode === mode && pair.figure === figure,
+  );
+
+const mark = (run, name, figure, text) => ({
+  value: figure.value * 100,
+  low: figure.low * 100,
+  high: figure.high * 100,
+  text,
+  series: seriesClass(run, name),
+});
+
+function controls(run, mode) {
+  const labels = Object.keys(run.figures).filter((name) => run.figures[name].modes?.[mode]);
+  const title = "Against the controls";
+  if (labels.length === 0) return section("controls-section", title, null, absent("No evaluation in this mode."));
+  const shown = FIGURES.filter(([name]) => labels.some((each) => figureOf(run, each, mode, name)));
+  const both = run.evidence.baseline && run.evidence.trained;
+  const gains = GAINS.map(([name, text]) => [
+    text,
+    labels.map((each) => [each, run.figures[each].modes[mode].gains?.[name]]).filter(([, gain]) => gain),
+  ]).filter(([, found]) => found.length > 0);
+  return section(
+    "controls-section",
+    title,
+    `If the reflection did nothing, a retry without one, with another row’s, or a second sample would do as well. ${mode} decoding.`,
+    legend(run, labels),
+    h(
+      "div",
+      { class: "pair" },
+      h(
+        "figure",
+        {},
+        h("figcaption", {}, "Percent right"),
+        chart("Percent right with 95% intervals; the table below holds the numbers", (width) =>
+          intervals(
+            width,
+            shown.map(([name, text]) => ({
+              name: text,
+              marks: labels
+                .map((each) => [each, figureOf(run, each, mode, name)])
+                .filter(([, figure]) => Number.isFinite(figure?.value))
+                .map(([each, figure]) => mark(run, each, figure, percent(figure.value))),
+            })),
+          ),
+        ),
+      ),
+      gains.length > 0 &&
+        h(
+          "figure",
+          {},
+          h("figcaption", {}, "What a row’s own reflection adds, points"),
+          chart("Paired differences in points with 95% intervals; the table below holds the numbers", (width) =>
+            intervals(
+              width,
+              gains.map(([text, found]) => ({
+                name: text,
+                marks: found.map(([each, gain]) => mark(run, each, gain, points(gain.value))),
+              })),
+              { zero: true },
+            ),
+          ),
+        ),
+    ),
+    table(
+      `Percent right by control, ${mode}`,
+      ["Percent right", ...labels, ...(both ? ["Difference, points"] : [])],
+      shown.map(([name, text]) => [
+        text,
+        ...labels.map((each) => shareCell(figureOf(run, each, mode, name))),
+        ...(both ? [differenceCell(pairOf(run, mode, name)?.difference)] : []),
+      ]),
+    ),
+    gains.length > 0 &&
+      table(
+        `Paired differences within a model, ${mode}`,
+        ["Own reflection, points", ...labels],
+        gains.map(([text, found]) => [text, ...labels.map((each) => differenceCell(new Map(found).get(each)))]),
+      ),
+  );
+}
+
+const WAYS = [
+  ["right", "right at once", "part-right"],
+  ["wrong→right", "wrong → right", "part-mended"],
+  ["wrong→wrong", "wrong → wrong", "part-wrong"],
+  ["abstained", "withheld", "part-held"],
+];
+
+function transitions(run, mode) {
+  const labels = Object.keys(run.figures).filter((name) => figureOf(run, name, mode, "transitions"));
+  if (labels.length === 0) return null;
+  const between = pairOf(run, mode, "second_try")?.transitions;
+  const [a, b] = [run.evidence.baseline, run.evidence.trained];
+  const cell = (name) => {
+    const all = Object.values(between).reduce((sum, value) => sum + value, 0) || 1;
+    return [h("span", { class: "number" }, count(between[name] ?? 0)), h("span", { class: "range" }, `${percent((between[name] ?? 0) / all)}%`)];
+  };
+  return section(
+    "transitions",
+    "What became of each row",
+    `From the first try to the second, and from the model before training to the one after. ${mode} decoding.`,
+    h("ul", { class: "legend" }, WAYS.map(([, text, className]) => h("li", { class: className }, h("i", { "aria-hidden": "true" }), text))),
+    labels.map((name) => {
+      const found = figureOf(run, name, mode, "transitions");
+      const parts = WAYS.map(([key, text, className]) => ({ name: text, value: found[key] ?? 0, className }));
+      const told = parts.map((part) => `${part.name} ${count(part.value)}`).join(", ");
+      return h(
+        "figure",
+        { class: "strip" },
+        h("figcaption", {}, name, h("span", { class: "range" }, told)),
+        chart(`${name}: ${told}`, (width) => stacked(width, parts)),
+      );
+    }),
+    between &&
+      h(
+        "div",
+        { class: "matrix" },
+        table(
+          `Second try of the same rows, ${a} against ${b}`,
+          ["Second try", `${b}: right`, `${b}: wrong`],
+          [
+            [`${a}: right`, cell("right→right"), cell("right→wrong")],
+            [`${a}: wrong`, cell("wrong→right"), cell("wrong→wrong")],
+          ],
+        ),
+      ),
+  );
+}
+
+function errorClasses(run, mode) {
+  const labels = Object.keys(run.figures).filter((name) => figureOf(run, name, mode, "error_classes"));
+  const totalOf = (name) => figureOf(run, name, mode, "first_try")?.total || run.figures[name].rows || 1;
+  const classes = (which) => {
+    const sums = new Map();
+    for (const name of labels) {
+      for (const [kind, size] of Object.entries(figureOf(run, name, mode, "error_classes")[which] ?? {})) {
+        sums.set(kind, (sums.get(kind) ?? 0) + size);
+      }
+    }
+    return [...sums].sort((one, other) => other[1] - one[1]).slice(0, 12).map(([kind]) => kind);
+  };
+  const panels = [["first", "At the first try"], ["second", "At the second try"]].filter(([which]) => classes(which).length);
+  if (panels.length === 0) return null;
+  return section(
+    "errors",
+    "Kinds of error",
+    `Percent of all judged rows that failed in each way. ${mode} decoding.`,
+    legend(run, labels),
+    h(
+      "div",
+      { class: "pair" },
+      panels.map(([which, text]) =>
+        h(
+          "figure",
+          {},
+          h("figcaption", {}, text),
+          chart(
+            `${text}: ` +
+              classes(which)
+                .map((kind) => `${kind} ${labels.map((name) => `${name} ${count(figureOf(run, name, mode, "error_classes")[which]?.[kind] ?? 0)}`).join(", ")}`)
+                .join("; "),
+            (width) =>
+              intervals(
+                width,
+                classes(which).map((kind) => ({
+                  name: kind || "no class given",
+                  marks: labels.map((name) => {
+                    const size = figureOf(run, name, mode, "error_classes")[which]?.[kind] ?? 0;
+                    return { value: (100 * size) / totalOf(name), text: percent(size / totalOf(name)), series: seriesClass(run, name) };
+                  }),
+                })),
+              ),
+          ),
+        ),
+      ),
+    ),
+  );
+}
+
+function lengths(run, mode) {
+  const labels = Object.keys(run.figures).filter((name) => figureOf(run, name, mode, "reflection_tokens")?.count);
+  if (labels.length === 0) return null;
+  const of = (name) => figureOf(run, name, mode, "reflection_tokens");
+  return section(
+    "lengths",
+    "Length of reflections",
+    `In tokens, the end token included. ${mode} decoding.`,
+    legend(run, labels),
+    h(
+      "div",
+      { class: "pair" },
+      chart(`Distribution of reflection lengths: ${labels.map((name) => `${name} median ${short(of(name).median)}`).join(", ")}`, (width) =>
+        outlines(width, labels.map((name) => ({ className: seriesClass(run, name), bins: of(name).histogram ?? [] })), "tokens"),
+      ),
+      table(
+        "Reflection length in tokens",
+        ["Model", "Mean", "Median", "10%–90%", "Reflections"],
+        labels.map((name) => [name, short(of(name).mean), short(of(name).median), `${short(of(name).p10)}–${short(of(name).p90)}`, count(of(name).count)]),
+      ),
+    ),
+  );
+}
+
+const fact = (name, value) => h("div", {}, h("dt", {}, name), h("dd", {}, value));
+
+function mining(run) {
+  const mined = run.mined;
+  if (!mined) return section("mining", "The failure set", null, absent("No failure set in this run."));
+  const bins = mined.pass_rates.map((size, index) => [`${index * 10}`, size]);
+  return section(
+    "mining",
+    "The failure set",
+    "What training starts from: rows that the model before training failed at least once.",
+    h(
+      "dl",
+      { class: "facts" },
+      fact("rows tried", count(mined.rows)),
+      fact("rows with a failure", `${count(mined.rows_with_failures)} (${percent(mined.rows_with_failures / (mined.rows || 1))}%)`),
+      fact("failures kept", count(mined.failures)),
+      fact("tries", count(mined.tries)),
+      fact("tries that passed", `${count(mined.passes)} (${percent(mined.passes / (mined.tries || 1))}%)`),
+      fact("verdicts withheld", count(mined.abstentions)),
+    ),
+    h(
+      "div",
+      { class: "pair" },
+      h(
+        "figure",
+        {},
+        h("figcaption", {}, "Rows by their share of passed tries"),
+        chart(`Rows by share of passed tries, in tenths: ${mined.pass_rates.join(", ")}`, (width) => columns(width, bins, "from this percent of tries passed")),
+      ),
+      table("Kinds of error in the failure set", ["Kind of error", "Failures"], Object.entries(mined.error_classes).slice(0, 20).map(([kind, size]) => [kind || "no class given", count(size)])),
+    ),
+  );
+}
+
+/** A manifest's leaves as `[path, value]`. */
+function leaves(value, path = "") {
+  if (value === null || typeof value !== "object") return [[path, value === null ? "none" : String(value)]];
+  if (Array.isArray(value) && value.every((item) => item === null || typeof item !== "object")) return [[path, value.join(" ")]];
+  return Object.entries(value).flatMap(([key, item]) => leaves(item, path ? `${path}.${key}` : key));
+}
+
+function manifests(run) {
+  const stages = Object.entries(run.manifests);
+  if (stages.length === 0) return section("made", "What made this run", null, absent("No manifest in this run."));
+  return section(
+    "made",
+    "What made this run",
+    "The manifests as each stage wrote them: models, versions, settings, seeds, code.",
+    stages.map(([stage, manifest], index) =>
+      h(
+        "details",
+        { open: index === 0 },
+        h("summary", {}, stage),
+        h("dl", { class: "manifest" }, leaves(manifest).slice(0, 400).map(([name, value]) => fact(name, value))),
+      ),
+    ),
+  );
+}

@@ -1,0 +1,104 @@
+// Text that models wrote, made safe to look at: what is invisible or turns the line around becomes a label.
+
+const ODD =
+  /([\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\u3164\ufeff\uffa0\ufff9-\ufffb]|[\u{e0000}-\u{e0fff}]|[\ud800-\udfff])\1*/gu;
+
+const ODD_NAMES = {
+  0x00: "null",
+  0x07: "bell",
+  0x08: "backspace",
+  0x0d: "carriage return",
+  0x1b: "escape",
+  0x7f: "delete",
+  0xad: "soft hyphen",
+  0x61c: "Arabic letter mark",
+  0x200b: "zero-width space",
+  0x200e: "left-to-right mark",
+  0x200f: "right-to-left mark",
+  0x2028: "line separator",
+  0x2029: "paragraph separator",
+  0x202a: "left-to-right embedding",
+  0x202b: "right-to-left embedding",
+  0x202c: "pop directional formatting",
+  0x202d: "left-to-right override",
+  0x202e: "right-to-left override",
+  0x2060: "word joiner",
+  0x2066: "left-to-right isolate",
+  0x2067: "right-to-left isolate",
+  0x2068: "first strong isolate",
+  0x2069: "pop directional isolate",
+  0xfeff: "zero-width no-break space",
+};
+
+const MOST_BADGES = 1500;
+
+const codeName = (code) => "U+" + code.toString(16).toUpperCase().padStart(4, "0");
+
+/** The short label of an odd character: a control picture such as ␀, or its number. */
+function oddLabel(code) {
+  if (code < 0x20) return String.fromCharCode(0x2400 + code);
+  if (code === 0x7f) return "\u2421";
+  return codeName(code);
+}
+
+function oddRun(match) {
+  const code = match.codePointAt(0);
+  const width = code > 0xffff ? 2 : 1;
+  return { code, label: oddLabel(code), count: match.length / width };
+}
+
+/** `text` as one string without odd characters, for attributes, options and chart labels. */
+function plain(text) {
+  return String(text).replace(ODD, (match) => {
+    const { label, count } = oddRun(match);
+    return `[${label}${count > 1 ? " ×" + count : ""}]`;
+  });
+}
+
+/** `text` as a fragment in which each run of an odd character is a labelled badge. */
+function visible(text) {
+  const fragment = document.createDocumentFragment();
+  const source = String(text);
+  let from = 0;
+  let badges = 0;
+  for (const match of source.matchAll(ODD)) {
+    if (++badges > MOST_BADGES) break;
+    fragment.append(source.slice(from, match.index));
+    const { code, label, count } = oddRun(match[0]);
+    const badge = document.createElement("span");
+    badge.className = "odd";
+    badge.title = `${codeName(code)} ${ODD_NAMES[code] ?? ""}`.trim() + (count > 1 ? `, ${count} times` : "");
+    badge.textContent = label + (count > 1 ? `×${count}` : "");
+    fragment.append(badge);
+    from = match.index + match[0].length;
+  }
+  const rest = source.slice(from);
+  fragment.append(badges > MOST_BADGES ? plain(rest) : rest);
+  return fragment;
+}
+
+const integer = new Intl.NumberFormat("en-GB");
+const count = (value) => (Number.isFinite(value) ? integer.format(value) : "–");
+const percent = (share, digits = 1) => (Number.isFinite(share) ? (share * 100).toFixed(digits) : "–");
+
+/** A number with its sign, a true minus, and no sign on zero. */
+function signed(value, digits = 1) {
+  if (!Number.isFinite(value)) return "–";
+  const size = Math.abs(value).toFixed(digits);
+  return Number(size) === 0 ? size : (value > 0 ? "+" : "−") + size;
+}
+
+const points = (share) => signed(share * 100);
+
+function probability(p) {
+  if (!Number.isFinite(p)) return "";
+  return p < 0.001 ? "p < 0.001" : `p = ${p.toFixed(p < 0.1 ? 3 : 2)}`;
+}
+
+/** A number of any size in few characters. */
+function short(value) {
+  if (!Number.isFinite(value)) return "–";
+  const size = Math.abs(value);
+  if (size !== 0 && (size < 0.001 || size >= 1e6)) return value.toExponential(1).replace("-", "−");
+  return String(Number(value.toPrecision(3))).replace("-", "−");
+}

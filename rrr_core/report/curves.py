@@ -1,0 +1,126 @@
+"""Training curves: the lines of metrics.jsonl as named series, bounded in length, and the panels they are drawn in."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+LONGEST_CURVE = 400
+"""Points of a curve; a longer one is averaged over stretches of equal length."""
+MOST_SERIES = 80
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """One small chart: a title, what it tells, its unit (`share`, `tokens` or empty), and the name of its series."""
+
+    title: str
+    note: str
+    unit: str
+    series: str
+
+
+@dataclass(frozen=True, slots=True)
+class Curves:
+    """Values by step. Every list in `series` is as long as `steps`; None where a step did not log the name."""
+
+    steps: list[float]
+    series: dict[str, list[float | None]]
+    panels: list[Panel]
+    logged: int
+    """Steps that were logged; more than `steps` where stretches were averaged."""
+
+
+_KNOWN = (
+    Panel("Retry success rate", "Share of retries after a reflection that were right.", "share", "retry_success_rate"),
+    Panel("Reflection length", "Mean tokens of a reflection, its end token included.", "tokens", "reflection_tokens"),
+    Panel(
+        "Groups with no spread",
+        "Share of groups whose reflections all earned the same: they teach nothing.",
+        "share",
+        "groups_without_spread",
+    ),
+    Panel("Divergence (KL)", "From the model that training started from.", "", "kl"),
+    Panel(
+        "Leak: the gold answer",
+        "Share of reflections that contain the gold answer.",
+        "share",
+        "reflections_with_gold_answer",
+    ),
+    Panel(
+        "Leak: the retry’s answer",
+        "Share of reflections that already contain the answer of their retry.",
+        "share",
+        "reflections_with_retry_answer",
+    ),
+    Panel("Abstentions", "Verdicts withheld in a batch; they earn nothing.", "", "abstentions"),
+    Panel("Reflections cut off", "Share that ran into the token limit.", "share", "reflections_cut_off"),
+    Panel("Trained tokens", "", "", "trained_tokens"),
+    Panel("Reward", "", "", "reward"),
+    Panel("Entropy", "", "", "entropy"),
+    Panel("Loss", "", "", "loss"),
+    Panel("Gradient norm", "", "", "grad_norm"),
+    Panel("Learning rate", "", "", "learning_rate"),
+)
+"""By the names that training writes to its metrics."""
+
+
+def curves_of(records: Iterable[Mapping[str, Any]]) -> Curves:
+    """The curves in lines of `{"step": n, name: value}`; of a step logged twice the later counts."""
+    by_step: dict[float, Mapping[str, Any]] = {}
+    for record in records:
+        step = _number(record.get("step"))
+        if step is not None:
+            by_step[step] = {**by_step.get(step, {}), **record}
+    steps = sorted(by_step)
+    names: dict[str, None] = {}
+    for step in steps:
+        names.update(dict.fromkeys(str(name) for name in by_step[step] if name != "step"))
+    series = {name: [_number(by_step[step].get(name)) for step in steps] for name in names}
+    present = {name: values for name, values in series.items() if any(value is not None for value in values)}
+    kept = dict(list(present.items())[:MOST_SERIES])
+    return Curves(
+        steps=_averaged(list(steps)),
+        series={name: [_rounded(value) for value in _shortened(values)] for name, values in kept.items()},
+        panels=panels_of(kept),
+        logged=len(steps),
+    )
+
+
+def panels_of(names: Iterable[str]) -> list[Panel]:
+    """The known panels whose series were logged, in a fixed order, then a panel for each other name.
+
+    >>> [panel.title for panel in panels_of(["mystery", "kl"])]
+    ['Divergence (KL)', 'mystery']
+    """
+    left = dict.fromkeys(names)
+    known = [panel for panel in _KNOWN if panel.series in left]
+    others = [name for name in left if name not in {panel.series for panel in known}]
+    return [*known, *(Panel(name, "", "", name) for name in others)]
+
+
+def _number(value: Any) -> float | None:
+    return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
+
+
+def _stretches(length: int) -> list[tuple[int, int]]:
+    count = min(length, LONGEST_CURVE)
+    return [(place * length // count, (place + 1) * length // count) for place in range(count)]
+
+
+def _averaged(values: list[float]) -> list[float]:
+    return [sum(values[start:end]) / (end - start) for start, end in _stretches(len(values))]
+
+
+def _shortened(values: list[float | None]) -> list[float | None]:
+    shortened: list[float | None] = []
+    for start, end in _stretches(len(values)):
+        known = [value for value in values[start:end] if value is not None]
+        shortened.append(sum(known) / len(known) if known else None)
+    return shortened
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else float(f"{value:.5g}")

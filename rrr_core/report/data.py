@@ -1,0 +1,270 @@
+"""Run folders read into one typed payload: all that the page shows, and what is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import rrr_core
+from rrr_core.episode import Episode
+from rrr_core.errors import DataError, RrrError
+from rrr_core.report.curves import Curves, curves_of
+from rrr_core.report.evidence import Evidence, evidence_of
+from rrr_core.report.mined import Mined, Tried, mined_of
+from rrr_core.report.selection import FIELDS, FairSample, Texts, pack
+from rrr_core.runs import read_json, read_numbered_lines
+
+EPISODES_SHOWN = {"evaluation": 400, "training": 800}
+"""Most episodes of one set that a page of one run embeds."""
+EPISODE_BYTES = 3_600_000
+"""About the bytes that all embedded episodes may take together."""
+
+Json = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class EpisodeSet:
+    """The episodes of one model in one mode, or of the training."""
+
+    run: int
+    kind: str
+    """`evaluation` or `training`."""
+    label: str
+    mode: str
+    total: int
+    shown: int
+    transitions: dict[str, int]
+    """Kind of transition → how many of all `total` episodes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run folder."""
+
+    name: str
+    task: str | None
+    evidence: Evidence
+    figures: dict[str, Json]
+    """Label → figures.json."""
+    pairs: list[Json]
+    """Paired differences between models, from comparison.json."""
+    mined: Mined | None
+    curves: Curves | None
+    manifests: dict[str, Json]
+    """Stage → its manifest."""
+    missing: list[str]
+    """What the folder does not hold, or holds broken; a sentence each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Payload:
+    """Everything on the page."""
+
+    written: str
+    version: str
+    runs: list[Run]
+    sets: list[EpisodeSet]
+    fields: tuple[str, ...]
+    episodes: list[list[Any]]
+    """Episodes, in the places of `fields`."""
+    texts: list[str]
+
+
+@dataclass
+class _Sample:
+    """An episode set while it is being read."""
+
+    kind: str
+    label: str
+    mode: str
+    sample: FairSample = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.sample = FairSample(EPISODES_SHOWN[self.kind])
+
+
+def read_runs(folders: Sequence[Path]) -> Payload:
+    """The payload of the page on `folders`. Raises RrrError for a folder that is no run."""
+    if not folders:
+        raise RrrError("report: no run folder was named; give one or more folders that `rrr run` made")
+    read = [_Reader(folder, name).read() for folder, name in zip(folders, _names(folders), strict=True)]
+    count = sum(len(samples) for _, samples in read)
+    texts, spent = Texts(), 0
+    sets: list[EpisodeSet] = []
+    episodes: list[list[Any]] = []
+    for run_index, (_, samples) in enumerate(read):
+        for sample in samples:
+            budget = (EPISODE_BYTES - spent) // (count - len(sets))
+            before = texts.size
+            packed = pack(sample.sample.in_order(), len(sets), texts, budget)
+            spent += texts.size - before + sum(7 * len(places) for places in packed)
+            episodes += packed
+            totals = sample.sample.totals
+            sets.append(
+                EpisodeSet(run_index, sample.kind, sample.label, sample.mode, totals.total(), len(packed), dict(totals))
+            )
+    return Payload(
+        written=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        version=rrr_core.__version__,
+        runs=[run for run, _ in read],
+        sets=sets,
+        fields=FIELDS,
+        episodes=episodes,
+        texts=texts.values,
+    )
+
+
+def _names(folders: Sequence[Path]) -> list[str]:
+    """A short, distinct name for each folder: its own, with its parent's where two are alike."""
+    names = [folder.resolve().name or str(folder) for folder in folders]
+    return [
+        name if names.count(name) == 1 else f"{folder.resolve().parent.name}/{name}"
+        for name, folder in zip(names, folders, strict=True)
+    ]
+
+
+class _Reader:
+    """Reads one run folder, and notes what it could not."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        if not folder.is_dir():
+            raise RrrError(f"report: {folder} is not a folder; give a folder that `rrr run` made")
+        if not any((folder / part).exists() for part in ("run.json", "mine", "train", "eval")):
+            raise RrrError(
+                f"report: {folder} holds no run (no run.json, mine/, train/ or eval/);"
+                " give a folder that `rrr run` made"
+            )
+        self.folder, self.name = folder, name
+        self.missing: list[str] = []
+
+    def read(self) -> tuple[Run, list[_Sample]]:
+        manifests = self._manifests()
+        mined = self._mined()
+        curves = self._curves()
+        figures = self._figures()
+        pairs = self._pairs(figures)
+        samples = [*self._evaluated(figures), *self._trained()]
+        run = Run(
+            name=self.name,
+            task=next((str(record["task"]) for record in figures.values() if record.get("task")), None),
+            evidence=evidence_of(figures, pairs),
+            figures=figures,
+            pairs=pairs,
+            mined=mined,
+            curves=curves,
+            manifests=manifests,
+            missing=self.missing,
+        )
+        return run, samples
+
+    def _manifests(self) -> dict[str, Json]:
+        paths = {"run": self.folder / "run.json"}
+        for path in sorted(self.folder.glob("*/manifest.json")) + sorted(self.folder.glob("*/*/manifest.json")):
+            paths[path.parent.relative_to(self.folder).as_posix()] = path
+        manifests = {stage: self._object(path) for stage, path in paths.items() if path.exists()}
+        if not manifests:
+            self.missing.append("No manifest: models, versions and seeds of this run are not known.")
+        return {stage: manifest for stage, manifest in manifests.items() if manifest}
+
+    def _mined(self) -> Mined | None:
+        shards = sorted((self.folder / "mine").glob("shard-*.jsonl"))
+        if not shards:
+            self.missing.append("No failure set (mine/).")
+            return None
+        return mined_of(self._records(shards, Tried.of))
+
+    def _curves(self) -> Curves | None:
+        path = self.folder / "train" / "metrics.jsonl"
+        if not path.exists():
+            self.missing.append("No training curves (train/metrics.jsonl).")
+            return None
+        return curves_of(self._records([path]))
+
+    def _figures(self) -> dict[str, Json]:
+        figures = {}
+        for path in sorted((self.folder / "eval").glob("*/figures.json")):
+            record = self._object(path)
+            if record is not None:
+                figures[str(record.get("label") or path.parent.name)] = record
+        if not figures:
+            self.missing.append("No finished evaluation (eval/*/figures.json).")
+        order = {"vanilla": 0, "trained": 1}
+        return dict(sorted(figures.items(), key=lambda item: (order.get(item[0], 2), item[0])))
+
+    def _pairs(self, figures: Mapping[str, Json]) -> list[Json]:
+        path = self.folder / "eval" / "comparison.json"
+        comparison = self._object(path) if path.exists() else None
+        if comparison is None:
+            if len(figures) > 1:
+                self.missing.append("No comparison between models (eval/comparison.json): gains have no intervals.")
+            return []
+        return list(comparison.get("pairs") or [])
+
+    def _evaluated(self, figures: Mapping[str, Json]) -> Iterator[_Sample]:
+        for folder in sorted(path for path in (self.folder / "eval").glob("*") if path.is_dir()):
+            record = self._quiet(folder / "figures.json")
+            label = str(record.get("label") or folder.name)
+            by_mode: dict[str, list[Path]] = {}
+            for path in sorted(folder.glob("*-*.jsonl")):
+                by_mode.setdefault(path.stem.rsplit("-", 1)[0], []).append(path)
+            for mode, paths in sorted(by_mode.items()):
+                yield self._sample("evaluation", label, mode, paths)
+            if by_mode and label not in figures:
+                self.missing.append(f"The evaluation of “{label}” was not finished: it has episodes and no figures.")
+
+    def _trained(self) -> Iterator[_Sample]:
+        path = self.folder / "train" / "episodes.jsonl"
+        if path.exists():
+            yield self._sample("training", "training", "", [path])
+        elif (self.folder / "train").exists():
+            self.missing.append("No training episodes (train/episodes.jsonl).")
+
+    def _sample(self, kind: str, label: str, mode: str, paths: Sequence[Path]) -> _Sample:
+        sample = _Sample(kind, label, mode)
+        for episode in self._records(paths, Episode.from_json):
+            sample.sample.add(episode)
+        return sample
+
+    def _records(self, paths: Sequence[Path], make: Callable[[Json], Any] = lambda record: record) -> Iterator[Any]:
+        """What `make` makes of each line; a broken line ends its file, and is said to be missing."""
+        for path in paths:
+            number, lines = 0, read_numbered_lines(path)
+            while True:
+                try:
+                    number, record = next(lines)
+                    made = make(record)
+                except StopIteration:
+                    break
+                except DataError as error:
+                    self._note(str(error))
+                    break
+                except (TypeError, KeyError, ValueError, AttributeError) as error:
+                    self._note(f"{path}:{number}: not a record that this version can read ({error!r})")
+                    break
+                yield made
+
+    def _object(self, path: Path) -> Json | None:
+        try:
+            record = read_json(path)
+        except DataError as error:
+            self._note(str(error))
+            return None
+        if not isinstance(record, Mapping):
+            self._note(f"{path}: not a JSON object")
+            return None
+        return record
+
+    def _quiet(self, path: Path) -> Json:
+        """The object in `path`, or an empty one; a broken file has been noted where it was first read."""
+        try:
+            record = read_json(path) if path.exists() else {}
+        except DataError:
+            return {}
+        return record if isinstance(record, Mapping) else {}
+
+    def _note(self, text: str) -> None:
+        told = text.replace(f"{self.folder}/", "").rstrip(".")
+        self.missing.append(f"{told}; what follows it in the file is not shown.")

@@ -1,0 +1,183 @@
+"""Whether the gain is real: the headline, and the checks that could refute it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Difference = Mapping[str, Any]
+"""`{"value", "low", "high", "p", …}`, in shares: a paired difference with its 95% interval."""
+
+MODES = ("sampled", "greedy")
+"""The mode that the headline speaks of is the first of these that was evaluated."""
+MOST_WITHHELD = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that has to hold for the gain to be believed, and whether it does."""
+
+    title: str
+    state: Literal["holds", "fails", "unknown"]
+    finding: str
+    is_claim: bool = False
+    """True for what would be striking, though the gain can be real without it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What a run says of its gain."""
+
+    mode: str | None
+    baseline: str | None
+    trained: str | None
+    before: Mapping[str, Any] | None
+    """The baseline's second try, `{"value", "low", "high", "passed", "total"}`."""
+    after: Mapping[str, Any] | None
+    """The trained model's."""
+    gain: Difference | None
+    """Second try, trained − baseline, over the same rows; without an interval where the two were not compared."""
+    headline: str
+    checks: list[Check]
+
+
+def evidence_of(figures: Mapping[str, Mapping[str, Any]], pairs: Iterable[Mapping[str, Any]]) -> Evidence:
+    """The evidence in `figures` (label → figures.json) and `pairs` (from comparison.json)."""
+    baseline, trained = roles_of(list(figures))
+    pairs = list(pairs)
+    modes = [mode for mode in MODES if any(_of(figures, label, mode) for label in (baseline, trained))]
+    if trained is None or not modes:
+        return Evidence(None, baseline, trained, None, None, None, _without(baseline, trained), [])
+    mode = modes[0]
+    before, after = _of(figures, baseline, mode, "second_try"), _of(figures, trained, mode, "second_try")
+    gain = _pair(pairs, baseline, trained, mode, "second_try")
+    if gain is None and before and after:
+        gain = {"value": after["value"] - before["value"]}
+    headline = _headline(mode, before, after, gain)
+    checks = [
+        _check("The gain is more than chance", gain, "the second try, trained − before"),
+        *(
+            _check(
+                f"It shows in {other} decoding too",
+                _pair(pairs, baseline, trained, other, "second_try"),
+                "the second try, trained − before",
+            )
+            for other in modes[1:]
+        ),
+        *(
+            _check(title, _of(figures, trained, mode, "gains", name), what)
+            for title, name, what in (
+                ("Reflecting beats just trying again", "reflection_vs_no_reflection", "against no reflection"),
+                ("The reflection speaks of its own row", "reflection_vs_other_reflection", "against another row’s"),
+                ("Reflecting beats a second sample", "reflection_vs_pass_at_2", "against pass@2"),
+            )
+        ),
+        _kept(_pair(pairs, baseline, trained, mode, "first_try")),
+        _withheld([_of(figures, label, mode) for label in (baseline, trained)]),
+        _check(
+            "First try, trained, beats second try before",
+            _pair(pairs, baseline, trained, mode, "first_try_b_vs_second_try_a"),
+            "first try trained − second try before",
+            is_claim=True,
+        ),
+    ]
+    return Evidence(mode, baseline, trained, before or None, after or None, gain, headline, checks)
+
+
+def roles_of(labels: list[str]) -> tuple[str | None, str | None]:
+    """Which label is the model before training, and which the trained one.
+
+    >>> roles_of(["trained", "big", "vanilla"])
+    ('vanilla', 'trained')
+    >>> roles_of(["vanilla"])
+    ('vanilla', None)
+    """
+    baseline = "vanilla" if "vanilla" in labels else next((label for label in labels if label != "trained"), None)
+    if "trained" in labels:
+        return baseline, "trained"
+    return baseline, next((label for label in reversed(labels) if label != baseline), None)
+
+
+def points(share: float) -> str:
+    """A difference of shares in signed percentage points.
+
+    >>> points(0.3478), points(-0.004), points(0)
+    ('+34.8', '−0.4', '0.0')
+    """
+    text = f"{abs(share) * 100:.1f}"
+    return text if text == "0.0" else ("+" if share > 0 else "−") + text
+
+
+def _headline(
+    mode: str, before: Mapping[str, Any] | None, after: Mapping[str, Any] | None, gain: Difference | None
+) -> str:
+    if not (before and after and gain):
+        have = "after" if after else "before"
+        return f"Only the model {have} training was evaluated ({mode}), so no gain can be told."
+    told = (
+        f"After training, the second try is right in {after['value'] * 100:.1f}% of rows,"
+        f" against {before['value'] * 100:.1f}% before"
+    )
+    if "low" not in gain:
+        return f"{told}: {points(gain['value'])} points, without an interval, since the two were not compared."
+    if gain["low"] <= 0 <= gain["high"]:
+        return f"{told}: no gain that can be told from chance."
+    return f"{told}."
+
+
+def _without(baseline: str | None, trained: str | None) -> str:
+    if baseline is None:
+        return "No model was evaluated, so no gain can be told."
+    if trained is None:
+        return f"Only “{baseline}” was evaluated, so no gain can be told."
+    return "The evaluation holds no figures, so no gain can be told."
+
+
+def _check(title: str, difference: Difference | None, what: str, *, is_claim: bool = False) -> Check:
+    if not difference or "low" not in difference:
+        return Check(title, "unknown", f"Not measured: {what}.", is_claim)
+    return Check(title, "holds" if difference["low"] > 0 else "fails", _told(difference, what), is_claim)
+
+
+def _kept(difference: Difference | None) -> Check:
+    title = "The first try did not fall"
+    if not difference or "high" not in difference:
+        return Check(title, "unknown", "Not measured: the first try, trained − before.")
+    return Check(title, "holds" if difference["high"] >= 0 else "fails", _told(difference, "the first try"))
+
+
+def _withheld(modes: Iterable[Mapping[str, Any] | None]) -> Check:
+    title = "Hardly any verdict was withheld"
+    withheld = total = 0
+    for figures in modes:
+        for name, count in ((figures or {}).get("abstentions") or {}).items():
+            total += count + int(((figures or {}).get(name) or {}).get("total", 0))
+            withheld += count
+    if not total:
+        return Check(title, "unknown", "Not counted.")
+    state: Literal["holds", "fails"] = "holds" if withheld <= MOST_WITHHELD * total else "fails"
+    return Check(title, state, f"{withheld:,} of {total:,} verdicts ({withheld / total:.2%}).")
+
+
+def _told(difference: Difference, what: str) -> str:
+    return (
+        f"{points(difference['value'])} points {what}"
+        f" (95% interval {points(difference['low'])} to {points(difference['high'])})."
+    )
+
+
+def _pair(
+    pairs: Iterable[Mapping[str, Any]], a: str | None, b: str | None, mode: str, figure: str
+) -> Difference | None:
+    for pair in pairs:
+        if (pair.get("a"), pair.get("b"), pair.get("mode"), pair.get("figure")) == (a, b, mode, figure):
+            return pair.get("difference") or None
+    return None
+
+
+def _of(figures: Mapping[str, Mapping[str, Any]], label: str | None, mode: str, *names: str) -> Any:
+    value: Any = figures.get(label or "", {}).get("modes", {}).get(mode)
+    for name in names:
+        value = (value or {}).get(name)
+    return value

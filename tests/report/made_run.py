@@ -1,0 +1,311 @@
+"""Run folders as `rrr run` leaves them, made up: two models, two modes, training, mining, manifests."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rrr_core.episode import Episode, Failure
+from rrr_core.runs import write_json, write_lines
+from rrr_core.verdicts import Verdict, abstained, failed, passed
+
+KINDS = ("invalid equation", "wrong numbers", "missed target")
+ASKED = (
+    "You tried solving the problem and got the wrong answer. Reflect on what went wrong and write a short explanation"
+    " that will help you do better next time."
+)
+VAGUE = "I made a mistake somewhere. I should be more careful next time and check my work before answering."
+SKILL = {"vanilla": (0.14, 0.12), "trained": (0.31, 0.42)}
+"""Label → the chance to be right at the first try, and of mending a failure."""
+
+
+def make_run(folder: Path, *, rows: int = 240, steps: int = 60, seed: int = 0, lift: float = 0.0) -> Path:
+    """A whole run folder; `lift` is added to the trained model's skill."""
+    chance = random.Random(seed)
+    write_json(folder / "run.json", _manifest("run", seed))
+    _mine(folder / "mine", chance, rows, seed)
+    _train(folder / "train", chance, steps, seed)
+    figures, outcomes = {}, {}
+    for label, (first, mend) in SKILL.items():
+        more = lift if label == "trained" else 0.0
+        where = folder / "eval" / label
+        figures[label] = {"label": label, "task": "countdown", "model": {"name": f"tiny-{label}"}, "rows": rows}
+        figures[label] |= {"seed": seed, "modes": {}}
+        for mode in ("greedy", "sampled"):
+            episodes = [
+                _evaluated(chance, index, first + more + 0.05 * (mode == "greedy"), mend + more, label)
+                for index in range(rows)
+            ]
+            for start in range(0, rows, 100):
+                write_lines(
+                    where / f"{mode}-{start // 100:05}.jsonl",
+                    (episode.to_json() for episode in episodes[start : start + 100]),
+                )
+            figures[label]["modes"][mode] = _figures(chance, episodes)
+            outcomes[label, mode] = episodes
+        write_json(where / "figures.json", figures[label])
+        write_json(where / "manifest.json", _manifest("eval", seed))
+    write_json(folder / "eval" / "comparison.json", _comparison(figures, outcomes))
+    return folder
+
+
+def right(episode: Episode, which: str) -> bool:
+    """Whether an evaluated episode counts as right at its first or second try."""
+    second = episode.retry_verdict is not None and episode.retry_verdict.is_passed
+    return episode.verdict.is_passed or (which == "second_try" and second)
+
+
+def difference(ones: list[bool], others: list[bool]) -> dict[str, Any]:
+    """A paired difference in the shape of comparison.json, with a plain normal interval."""
+    total = len(ones)
+    only_first = sum(a and not b for a, b in zip(ones, others, strict=True))
+    only_second = sum(b and not a for a, b in zip(ones, others, strict=True))
+    value = (only_second - only_first) / total
+    spread = 1.96 * math.sqrt(max(only_first + only_second, 1) - (only_second - only_first) ** 2 / total) / total
+    z = abs(only_second - only_first) / math.sqrt(max(1, only_first + only_second))
+    return {
+        "value": value,
+        "low": value - spread,
+        "high": value + spread,
+        "p": math.erfc(z / math.sqrt(2)),
+        "only_first": only_first,
+        "only_second": only_second,
+        "total": total,
+    }
+
+
+def share(hits: int, total: int) -> dict[str, Any]:
+    value = hits / total if total else 0.0
+    spread = 1.96 * math.sqrt(value * (1 - value) / max(1, total))
+    return {
+        "value": value,
+        "low": max(0, value - spread),
+        "high": min(1, value + spread),
+        "passed": hits,
+        "total": total,
+    }
+
+
+def attempt_at(chance: random.Random, numbers: list[int]) -> str:
+    return (
+        f"I look for a way to reach the target with {numbers}. {numbers[0]} + {numbers[1]} ="
+        f" {numbers[0] + numbers[1]}, and then I take away {numbers[2]}.\n"
+        f"<answer>{numbers[0]} {chance.choice('+-*')} {numbers[1]} - {numbers[2]}</answer>"
+    )
+
+
+def verdict_on(chance: random.Random, skill: float) -> Verdict:
+    if chance.random() < 0.004:
+        return abstained("exception", "rrr-countdown 0.1.0, hook rrr_verify: ZeroDivisionError()")
+    if chance.random() < skill:
+        return passed()
+    kind = chance.choices(KINDS, (1, 3, 4))[0]
+    return failed(kind, {"missed target": "39 is not the target"}.get(kind, "7 is used twice"))
+
+
+def reflection_on(chance: random.Random, numbers: list[int], concrete: float) -> str:
+    if chance.random() > concrete:
+        return VAGUE
+    return f"I used {numbers[0]} twice and left out {numbers[2]}. Each of {numbers} has to be used exactly once."
+
+
+def _row(index: int) -> dict[str, Any]:
+    chance = random.Random(index)
+    return {"target": chance.randint(10, 99), "nums": [chance.randint(1, 49) for _ in range(3)]}
+
+
+def _prompt(row: Mapping[str, Any]) -> tuple[dict[str, str], ...]:
+    text = (
+        f"Using the numbers {row['nums']}, create an equation that equals {row['target']}. Use + - * / and each number"
+        " exactly once. Put it into <answer> </answer>."
+    )
+    return ({"role": "user", "content": text},)
+
+
+def _evaluated(chance: random.Random, index: int, first: float, mend: float, label: str) -> Episode:
+    row = _row(index)
+    episode = Episode(index, row, _prompt(row), attempt_at(chance, row["nums"]), verdict_on(chance, first))
+    if not episode.verdict.is_failed:
+        return episode
+    reflection = reflection_on(chance, row["nums"], 0.8 if label == "trained" else 0.3)
+    return episode.with_(
+        reflection_prompt=ASKED,
+        reflection=reflection,
+        reflection_tokens=len(reflection) // 4 + chance.randint(0, 6),
+        retry_prompt=episode.prompt[-1]["content"],
+        retry=attempt_at(chance, row["nums"]),
+        retry_verdict=verdict_on(chance, mend),
+        controls={
+            name: (attempt_at(chance, row["nums"]), verdict_on(chance, mend * 0.35))
+            for name in ("no_reflection", "other_reflection", "independent")
+        },
+    )
+
+
+def _figures(chance: random.Random, episodes: list[Episode]) -> dict[str, Any]:
+    judged = [episode for episode in episodes if not episode.verdict.is_abstained]
+    total = len(judged)
+
+    def control(episode: Episode, name: str) -> bool:
+        return episode.verdict.is_passed or (name in episode.controls and episode.controls[name][1].is_passed)
+
+    second = [right(episode, "second_try") for episode in judged]
+    controls = {
+        "no_reflection": [control(episode, "no_reflection") for episode in judged],
+        "other_reflection": [control(episode, "other_reflection") for episode in judged],
+        "pass_at_2": [control(episode, "independent") for episode in judged],
+    }
+    lengths = sorted(episode.reflection_tokens for episode in judged if episode.reflection_tokens is not None)
+    retried = [episode for episode in judged if episode.retry_verdict is not None]
+    mended = sum(episode.retry_verdict.is_passed for episode in retried if episode.retry_verdict)
+    return {
+        "first_try": share(sum(right(episode, "first_try") for episode in judged), total),
+        "second_try": share(sum(second), total),
+        **{name: share(sum(hits), total) for name, hits in controls.items()},
+        "second_try_of_failures": share(mended, len(retried)),
+        "abstentions": {"first_try": len(episodes) - total, "second_try": 1, "no_reflection": 0},
+        "gains": {f"reflection_vs_{name}": difference(hits, second) for name, hits in controls.items()},
+        "transitions": {
+            "right": total - len(retried),
+            "wrong→right": mended,
+            "wrong→wrong": len(retried) - mended,
+            "abstained": len(episodes) - total,
+        },
+        "error_classes": {
+            "first": Counter(episode.verdict.category for episode in retried),
+            "second": Counter(
+                episode.retry_verdict.category
+                for episode in retried
+                if episode.retry_verdict and episode.retry_verdict.is_failed
+            ),
+        },
+        "reflection_tokens": {
+            "mean": sum(lengths) / len(lengths),
+            "median": lengths[len(lengths) // 2],
+            "p10": lengths[len(lengths) // 10],
+            "p90": lengths[len(lengths) * 9 // 10],
+            "count": len(lengths),
+            "histogram": [[edge, sum(edge - 4 < length <= edge for length in lengths)] for edge in range(4, 44, 4)],
+        },
+    }
+
+
+def _comparison(figures: dict[str, Any], outcomes: dict[tuple[str, str], list[Episode]]) -> dict[str, Any]:
+    pairs = []
+    for mode in ("greedy", "sampled"):
+        both = list(zip(outcomes["vanilla", mode], outcomes["trained", mode], strict=True))
+        for figure, of_a, of_b in (
+            ("first_try", "first_try", "first_try"),
+            ("second_try", "second_try", "second_try"),
+            ("first_try_b_vs_second_try_a", "second_try", "first_try"),
+        ):
+            ones, others = [right(a, of_a) for a, _ in both], [right(b, of_b) for _, b in both]
+            words = {True: "right", False: "wrong"}
+            ways = Counter(f"{words[one]}→{words[other]}" for one, other in zip(ones, others, strict=True))
+            pair = {"a": "vanilla", "b": "trained", "mode": mode, "figure": figure, "transitions": ways}
+            pairs.append(pair | {"difference": difference(ones, others)})
+    return {"labels": list(figures), "figures": figures, "pairs": pairs}
+
+
+def _mine(folder: Path, chance: random.Random, rows: int, seed: int) -> None:
+    write_json(folder / "manifest.json", _manifest("mine", seed))
+    records = []
+    for index in range(rows):
+        row, passes = _row(index + 100_000), chance.choices((0, 1, 2, 5, 20), (60, 20, 10, 6, 4))[0]
+        verdict = failed(chance.choice(KINDS), "7 is used twice")
+        attempt = attempt_at(chance, row["nums"])
+        failure = Failure(f"{index}-{passes}", index, row, _prompt(row), attempt, verdict, passes)
+        records.append(
+            {
+                "row_index": index,
+                "tries": passes + 1,
+                "passes": passes,
+                "abstentions": 0,
+                "failures": [failure.to_json()],
+            }
+        )
+    write_lines(folder / "shard-00000.jsonl", records)
+
+
+def _train(folder: Path, chance: random.Random, steps: int, seed: int) -> None:
+    write_json(folder / "manifest.json", _manifest("train", seed))
+    metrics: list[dict[str, Any]] = []
+    episodes: list[dict[str, Any]] = []
+    for step in range(1, steps + 1):
+        way = 1 - math.exp(-3 * step / steps)
+        metrics.append(
+            {
+                "step": step,
+                "retry_success_rate": 0.15 + 0.25 * way + chance.gauss(0, 0.02),
+                "reward": 0.15 + 0.25 * way,
+                "reflection_tokens": 31 - 6 * way + chance.gauss(0, 0.7),
+                "groups_without_spread": 0.5 - 0.2 * way + chance.gauss(0, 0.04),
+                "kl": 0.02 * way + abs(chance.gauss(0, 0.001)),
+                "reflections_with_gold_answer": 0.01 + abs(chance.gauss(0, 0.003)),
+                "reflections_with_retry_answer": 0.03 + 0.02 * way + abs(chance.gauss(0, 0.004)),
+                "abstentions": chance.choice((0, 0, 0, 1)),
+                "loss": chance.gauss(0, 0.01),
+                "grad_norm": 0.4 + abs(chance.gauss(0, 0.1)),
+                "learning_rate": 5e-7 * (1 + math.cos(math.pi * step / steps)) / 2,
+                "entropy": None if step == 1 else 1.2 - 0.5 * way,
+            }
+        )
+        for group in range(2):
+            episodes += _group(chance, step, 7 * step + group, way)
+    write_lines(folder / "metrics.jsonl", metrics)
+    write_lines(folder / "episodes.jsonl", episodes)
+
+
+def _group(chance: random.Random, step: int, index: int, way: float) -> list[dict[str, Any]]:
+    row = _row(index + 100_000)
+    verdicts = [verdict_on(chance, 0.15 + 0.3 * way) for _ in range(8)]
+    known = [verdict.reward for verdict in verdicts if verdict.reward is not None]
+    mean = sum(known) / len(known)
+    spread = math.sqrt(sum((value - mean) ** 2 for value in known) / len(known))
+    group = []
+    for verdict in verdicts:
+        reflection = reflection_on(chance, row["nums"], 0.3 + 0.5 * way)
+        tokens = (*(f"{word} " for word in reflection.split(" ")), "<|end|>")
+        group.append(
+            Episode(
+                index,
+                row,
+                _prompt(row),
+                attempt_at(chance, row["nums"]),
+                failed("wrong numbers", "7 is used twice"),
+                ASKED,
+                reflection,
+                len(tokens),
+                _prompt(row)[0]["content"],
+                attempt_at(chance, row["nums"]),
+                verdict,
+                step=step,
+                reward=verdict.reward,
+                advantage=0.0 if verdict.reward is None or not spread else (verdict.reward - mean) / (spread + 1e-4),
+                token_texts=tokens,
+            ).to_json()
+        )
+    return group
+
+
+def _manifest(kind: str, seed: int) -> dict[str, Any]:
+    return {
+        "kind": kind,
+        "identity": {
+            "task": {"task": "countdown", "distribution": "rrr-countdown", "version": "0.1.0", "overlays": []},
+            "model": {"name": "tiny", "revision": None, "dtype": "float32"},
+            "settings": {"temperature": 0.9, "group_size": 8, "learning_rate": 5e-7, "credit": "reflection"},
+            "seed": seed,
+        },
+        "about": {
+            "versions": {"rrr-core": "0.1.0", "torch": "2.13.0", "transformers": "5.23.0", "trl": "1.16.0"},
+            "python": "3.11.9",
+            "git": {"commit": "239bd04c0ffee", "dirty": False},
+            "arguments": ["rrr", "demo"],
+        },
+        "created": "2026-11-21T10:00:00+00:00",
+    }

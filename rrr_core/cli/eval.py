@@ -1,0 +1,97 @@
+"""`rrr eval`: measure first and second tries beside controls, and compare models."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from rrr_core.cli.options import SettingsCommand, with_settings
+from rrr_core.cli.shared import folder_option, run_folder
+from rrr_core.errors import RrrError
+
+if TYPE_CHECKING:
+    from rrr_core.configuration import TaskSettings
+    from rrr_core.evaluation import EvalSettings
+    from rrr_core.generation import ModelSettings
+
+
+@click.command("eval", cls=SettingsCommand)
+@folder_option("figures and episodes go to FOLDER/eval/LABEL, comparisons to FOLDER/eval")
+@click.option(
+    "--label",
+    help="What to call the model in figures and report.  [default: trained for FOLDER/train/model, vanilla where no"
+    " --model is given, else the last part of its name]",
+)
+@click.option(
+    "--compare",
+    "others",
+    multiple=True,
+    metavar="EVALUATION|MODEL",
+    help="Compare with this as well: a folder that `rrr eval` wrote (of any model, a server's too), or the name of a"
+    " model, which is evaluated first on the same rows. May be repeated.",
+)
+@with_settings("task", "model", "eval")
+def command(
+    task: TaskSettings,
+    model: ModelSettings,
+    eval: EvalSettings,
+    folder: Path | None,
+    label: str | None,
+    others: tuple[str, ...],
+) -> None:
+    """Measure a model on TASK: first try, second try after reflection, and the controls that could refute a gain."""
+    from rrr_core import evaluation, pipeline
+    from rrr_core.cli.progress import make_progress
+    from rrr_core.cli.tables import print_figures
+    from rrr_core.files import read_json
+
+    opened = pipeline.open_task(task)
+    target = run_folder(folder, task)
+    progress = make_progress()
+
+    def evaluate(settings: ModelSettings, label: str) -> Path:
+        generator = pipeline.open_generator(pipeline.choose_model(settings, opened))
+        evaluated = target / "eval" / label
+        evaluation.evaluate(opened, generator, evaluated, label, eval, task.data, progress)
+        return evaluated
+
+    chosen = checked_label(label) if label else label_of(model.model, target)
+    planned = {chosen: model}
+    finished: list[Path] = []
+    for other in others:
+        if (Path(other) / "figures.json").exists():
+            finished.append(Path(other))
+        elif label_of(other, target) in planned:
+            raise RrrError(f"--compare {other}: two models would be called {label_of(other, target)!r}: set --label.")
+        else:
+            planned[label_of(other, target)] = dataclasses.replace(model, model=other)
+    folders = [evaluate(settings, name) for name, settings in planned.items()] + finished
+    if len(folders) > 1:
+        comparison = evaluation.compare(folders, target / "eval" / "comparison.json")
+        print_figures(comparison["figures"], comparison["pairs"])
+    else:
+        print_figures({chosen: read_json(folders[0] / "figures.json")})
+
+
+def label_of(model: str | None, folder: Path) -> str:
+    """A model's label where the user gives none.
+
+    >>> label_of("Qwen/Qwen2-7B-Instruct", Path("runs/x")), label_of(None, Path("runs/x"))
+    ('Qwen2-7B-Instruct', 'vanilla')
+    """
+    if not model:
+        return "vanilla"
+    if Path(model) == folder / "train" / "model":
+        return "trained"
+    return re.sub(r"[^\w.-]+", "-", Path(model).name).strip(".-") or "model"
+
+
+def checked_label(label: str) -> str:
+    """The label, which names a folder. Raises RrrError where it cannot."""
+    if not re.fullmatch(r"\w[\w.-]*", label):
+        raise RrrError(f"--label {label!r}: use letters, digits, dots, dashes and underscores only.")
+    return label

@@ -1,0 +1,31 @@
+"""`rrr mine`: collect failing attempts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from rrr_core.cli.options import SettingsCommand, with_settings
+from rrr_core.cli.shared import folder_option, run_folder
+
+if TYPE_CHECKING:
+    from rrr_core.configuration import TaskSettings
+    from rrr_core.generation import ModelSettings
+    from rrr_core.mining import MineSettings
+
+
+@click.command("mine", cls=SettingsCommand)
+@folder_option("the failure set goes to FOLDER/mine")
+@with_settings("task", "model", "mine")
+def command(task: TaskSettings, model: ModelSettings, mine: MineSettings, folder: Path | None) -> None:
+    """Let a model try each row of TASK until it fails, and keep the failures."""
+    from rrr_core import mining, pipeline
+    from rrr_core.cli.progress import make_progress
+
+    opened = pipeline.open_task(task)
+    target = run_folder(folder, task) / "mine"
+    generator = pipeline.open_generator(pipeline.choose_model(model, opened))
+    summary = mining.mine(opened, generator, target, mine, task.data, make_progress())
+    click.echo(f"{target}: {summary.describe()}")

@@ -1,0 +1,169 @@
+"""Settings dataclasses as click options, and click's values back as settings dataclasses."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from rrr_core.configuration import BadValue, Setting, build, read_config, section_class, settings_of
+
+
+class SettingType(click.ParamType):  # type: ignore[type-arg]
+    """Reads a text by the one definition of the setting."""
+
+    def __init__(self, setting: Setting) -> None:
+        self.setting = setting
+        self.name = {"whole number": "integer", "mapping": "key=value", "list": "text"}.get(setting.kind, setting.kind)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        try:
+            return self.setting.from_text(value)
+        except BadValue as error:
+            self.fail(str(error), param, ctx)
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
+        return "|".join(self.setting.choices) if self.setting.choices else self.name.upper()
+
+
+class SettingOption(click.Option):
+    """An option that a setting is given by. Its value is None where the user did not give it."""
+
+    def __init__(self, section: str, setting: Setting, prefix: str) -> None:
+        self.section = section
+        name = option_name(setting, prefix)
+        if setting.kind == "switch":
+            names = [f"--{name}/--no-{name}"]
+            super().__init__([*names, parameter(section, setting)], default=None, help=_help(setting))
+        else:
+            super().__init__(
+                [f"--{name}", parameter(section, setting)],
+                type=SettingType(setting),
+                multiple=setting.kind in ("list", "mapping"),
+                default=None,
+                help=_help(setting),
+            )
+
+
+def parameter(section: str, setting: Setting) -> str:
+    """The name that click passes the option's value under."""
+    return f"{section}__{setting.field}"
+
+
+def option_name(setting: Setting, prefix: str) -> str:
+    """The setting `max_tokens` as `max-tokens`, or with a prefix as `mine-max-tokens`."""
+    key = setting.key.replace("_", "-")
+    return f"{prefix}-{key}" if prefix else key
+
+
+def _help(setting: Setting) -> str:
+    limits = []
+    if setting.minimum is not None:
+        limits.append(f"at least {setting.minimum:g}")
+    if setting.maximum is not None:
+        limits.append(f"at most {setting.maximum:g}")
+    match setting.default:
+        case bool():
+            limits.insert(0, f"default: {'on' if setting.default else 'off'}")
+        case None | "" | ():
+            pass
+        case tuple():
+            limits.insert(0, f"default: {', '.join(setting.default)}")
+        case Mapping():
+            pass
+        case _:
+            limits.insert(0, f"default: {setting.default}")
+    return f"{setting.help}  [{'; '.join(limits)}]" if limits else setting.help
+
+
+class SettingsCommand(click.Command):
+    """A command whose help lists its options section by section."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        groups: dict[str, list[tuple[str, str]]] = {}
+        for parameter in self.get_params(ctx):
+            if isinstance(parameter, click.Argument):
+                continue
+            record = parameter.get_help_record(ctx)
+            if record is not None:
+                section = getattr(parameter, "section", "")
+                groups.setdefault(section, []).append(record)
+        for section in sorted(groups, key=lambda name: name != ""):
+            with formatter.section(f"Options of {section}" if section else "Options"):
+                formatter.write_dl(groups[section])
+
+
+def with_settings(
+    *sections: str, prefixed: tuple[str, ...] = (), presets: Mapping[str, Mapping[str, Any]] | None = None
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command `--config` and one option for every setting of `sections` and, prefixed, of `prefixed`.
+
+    The command gets one argument a section, named after it: the settings dataclass. The command line beats the file,
+    the file beats `presets`, and those beat the defaults. The task's name is the command's first argument where
+    `task` is among the sections and the presets name none.
+    """
+    presets = presets or {}
+
+    def decorate(function: Callable[..., None]) -> Callable[..., None]:
+        @functools.wraps(function)
+        def command(config: Path | None, **given: Any) -> None:
+            from_file = read_config(config) if config is not None else {}
+            for section in (*sections, *prefixed):
+                settings_class = section_class(section)
+                layers = (presets.get(section, {}), from_file.get(section, {}), _taken(section, settings_class, given))
+                given[section] = build(settings_class, *layers)
+            function(**given)
+
+        parameters: list[click.Parameter] = [
+            click.Option(
+                ["--config"],
+                type=click.Path(path_type=Path),
+                metavar="FILE.toml",
+                help="Read settings from this file; options given here go before it.",
+            )
+        ]
+        for section in (*sections, *prefixed):
+            for setting in settings_of(section_class(section)):
+                if section == "task" and setting.field == "name":
+                    if "name" not in presets.get("task", {}):
+                        parameters.insert(
+                            0, click.Argument([parameter(section, setting)], required=False, metavar="TASK")
+                        )
+                else:
+                    parameters.append(SettingOption(section, setting, section if section in prefixed else ""))
+        _refuse_twins(parameters)
+        # click lists a command's parameters from the last decorator up.
+        command.__click_params__ = [*getattr(function, "__click_params__", []), *reversed(parameters)]  # type: ignore[attr-defined]
+        return command
+
+    return decorate
+
+
+def _taken(section: str, settings_class: type[Any], given: dict[str, Any]) -> dict[str, Any]:
+    """The section's values that the user gave, taken out of click's."""
+    values: dict[str, Any] = {}
+    for setting in settings_of(settings_class):
+        value = given.pop(parameter(section, setting), None)
+        if value is None or value == ():
+            continue
+        values[setting.field] = _mapping(setting, value) if setting.kind == "mapping" else value
+    return values
+
+
+def _mapping(setting: Setting, pairs: tuple[tuple[str, str], ...]) -> dict[str, str]:
+    values: dict[str, str] = {}
+    for key, value in pairs:
+        if key in values:
+            raise click.UsageError(f"--{setting.key}: {key!r} is given twice.")
+        values[key] = value
+    return values
+
+
+def _refuse_twins(parameters: list[click.Parameter]) -> None:
+    names = [name for parameter in parameters for name in (*parameter.opts, *parameter.secondary_opts)]
+    twins = {name for name in names if names.count(name) > 1}
+    if twins:
+        raise TypeError(f"two sections have an option {', '.join(sorted(twins))}: prefix one of them")

@@ -1,0 +1,138 @@
+"""Progress on a terminal: a bar with rate and time left; plain lines where there is no terminal."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bars
+from rich.text import Text
+
+from rrr_core.cli.text import one_line
+from rrr_core.progress import Advance, Progress
+
+
+def make_progress(console: Console | None = None) -> Progress:
+    """Bars where stderr is a terminal, plain lines where it is not."""
+    console = console or Console(stderr=True)
+    return (
+        RichProgress(console) if console.is_terminal else PlainProgress(lambda line: console.out(line, highlight=False))
+    )
+
+
+def rate(per_second: float) -> str:
+    """Units a second, or seconds a unit where those are more.
+
+    >>> rate(12.34), rate(0.25)
+    ('12.3/s', '4.0 s each')
+    """
+    if per_second <= 0:
+        return ""
+    return f"{per_second:.1f}/s" if per_second >= 1 else f"{1 / per_second:.1f} s each"
+
+
+def duration(seconds: float) -> str:
+    """
+    >>> duration(75), duration(3700)
+    ('1:15', '1:01:40')
+    """
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+class RateColumn(ProgressColumn):
+    """Units a second."""
+
+    def render(self, task: Task) -> Text:
+        return Text(rate(task.finished_speed or task.speed or 0), style="progress.data.speed")
+
+
+class RichProgress(Progress):
+    """One bar for each `track` that is open."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self._bars: Bars | None = None
+
+    @contextmanager
+    def track(self, title: str, total: int, done: int = 0) -> Iterator[Advance]:
+        outermost = self._bars is None
+        if self._bars is None:
+            self._bars = self._make_bars()
+            self._bars.start()
+        bars = self._bars
+        bar = bars.add_task(one_line(title), total=total, completed=done, note="")
+
+        def advance(count: int, note: str = "") -> None:
+            bars.update(bar, advance=count)
+            if note:
+                bars.update(bar, note=one_line(note))
+
+        try:
+            yield advance
+        finally:
+            bars.stop_task(bar)
+            if outermost:
+                bars.stop()
+                self._bars = None
+
+    def say(self, line: str) -> None:
+        self.console.print(one_line(line), markup=False, highlight=False)
+
+    def _make_bars(self) -> Bars:
+        return Bars(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=None),
+            MofNCompleteColumn(),
+            RateColumn(),
+            TimeRemainingColumn(compact=True),
+            TextColumn("{task.fields[note]}", markup=False),
+            console=self.console,
+            expand=True,
+        )
+
+
+class PlainProgress(Progress):
+    """A line at the start, at most every `every` seconds, and at the end of each `track`."""
+
+    def __init__(
+        self, write: Callable[[str], None], every: float = 10.0, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.write = write
+        self.every = every
+        self.clock = clock
+
+    @contextmanager
+    def track(self, title: str, total: int, done: int = 0) -> Iterator[Advance]:
+        start = last = self.clock()
+        finished, noted, shown = done, "", -1
+
+        def show() -> None:
+            nonlocal shown
+            shown = finished
+            taken = self.clock() - start
+            speed = (finished - done) / taken if taken > 0 else 0
+            parts = [f"{title}: {finished}/{total}", rate(speed)]
+            if speed > 0 and finished < total:
+                parts.append(f"{duration((total - finished) / speed)} left")
+            self.say(", ".join(part for part in (*parts, noted) if part))
+
+        def advance(count: int, note: str = "") -> None:
+            nonlocal finished, noted, last
+            finished += count
+            noted = note or noted
+            if self.clock() - last >= self.every:
+                last = self.clock()
+                show()
+
+        show()
+        yield advance
+        if shown != finished:
+            show()
+
+    def say(self, line: str) -> None:
+        self.write(one_line(line))

@@ -1,0 +1,34 @@
+"""`rrr run`: the whole job in one resumable run folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from rrr_core.cli.options import SettingsCommand, with_settings
+from rrr_core.cli.shared import folder_option, run_folder
+
+SECTIONS = ("task", "model")
+STAGES = ("mine", "train", "eval")
+"""Sections whose options have the stage's name before them, since two stages have options of one name."""
+
+
+@click.command("run", cls=SettingsCommand)
+@folder_option("run.json, mine, train, eval and report.html")
+@with_settings(*SECTIONS, prefixed=STAGES)
+def command(folder: Path | None, **settings: Any) -> None:
+    """Mine TASK's failures, train on them, evaluate before and after, write the report; resumes where it stopped."""
+    run_and_print(folder or run_folder(None, settings["task"]), **settings)
+
+
+def run_and_print(folder: Path, **settings: Any) -> None:
+    """Do the whole job and print its table and where its report is."""
+    from rrr_core import pipeline
+    from rrr_core.cli.progress import make_progress
+    from rrr_core.cli.tables import print_figures
+
+    result = pipeline.run(pipeline.RunSettings(**settings), folder, make_progress())
+    print_figures(result.comparison["figures"], result.comparison["pairs"])
+    click.echo(f"report: {result.report}")

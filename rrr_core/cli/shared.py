@@ -1,0 +1,25 @@
+"""What several commands share: the run folder, and the one option that names it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from rrr_core.configuration import TaskSettings
+
+
+def folder_option(written: str, default: str = "runs/TASK") -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """`--folder`: the run folder; `written` says what the command leaves there."""
+    return click.option(
+        "--folder",
+        type=click.Path(path_type=Path),
+        help=f"Run folder: {written}. The same folder and settings resume.  [default: {default}]",
+    )
+
+
+def run_folder(folder: Path | None, task: TaskSettings) -> Path:
+    """The folder the user named, or `runs/TASK`, or `runs/TASK+OVERLAY`."""
+    return folder or Path("runs") / "+".join([task.name or "", *task.with_])

@@ -1,0 +1,90 @@
+"""Figures as a table on the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from rrr_core.cli.text import one_line
+
+ROWS = {
+    "first_try": "first try",
+    "second_try": "second try after reflection",
+    "no_reflection": "control: second try, no reflection",
+    "other_reflection": "control: another row's reflection",
+    "pass_at_2": "control: two independent tries",
+}
+"""Figure → what it is called in front of people."""
+
+
+def share(figure: Mapping[str, Any] | None) -> str:
+    """A proportion in per cent with its 95% interval.
+
+    >>> share({"value": 0.123, "low": 0.1, "high": 0.15})
+    '12.3 (10.0-15.0)'
+    """
+    if not figure or figure.get("value") is None:
+        return "-"
+    return f"{100 * figure['value']:.1f} ({100 * figure['low']:.1f}-{100 * figure['high']:.1f})"
+
+
+def difference(figure: Mapping[str, Any] | None) -> str:
+    """A difference of proportions in points with its 95% interval.
+
+    >>> difference({"value": 0.05, "low": -0.01, "high": 0.11})
+    '+5.0 (-1.0 to +11.0)'
+    """
+    if not figure or figure.get("value") is None:
+        return "-"
+    return f"{100 * figure['value']:+.1f} ({100 * figure['low']:+.1f} to {100 * figure['high']:+.1f})"
+
+
+def tables(figures: Mapping[str, Mapping[str, Any]], pairs: Iterable[Mapping[str, Any]] = ()) -> list[Table]:
+    """One table for each mode: figures down, models across, and between two models the paired difference."""
+    labels = list(figures)
+    pairs = list(pairs)
+    modes = list(dict.fromkeys(mode for figure in figures.values() for mode in figure["modes"]))
+    made = []
+    for mode in modes:
+        rows = max((figure["rows"] for figure in figures.values()), default=0)
+        table = Table(title=f"{mode}, {rows} rows, % right (95% interval)", title_justify="left")
+        table.add_column("")
+        for label in labels:
+            table.add_column(Text(one_line(label)), justify="right")
+        if len(labels) == 2:
+            table.add_column("difference, points", justify="right")
+        for name, title in ROWS.items():
+            cells = [share(figures[label]["modes"].get(mode, {}).get(name)) for label in labels]
+            if len(labels) == 2:
+                cells.append(difference(_pair(pairs, labels, mode, name)))
+            if any(cell != "-" for cell in cells):
+                table.add_row(title, *cells)
+        made.append(table)
+    return made
+
+
+def _pair(pairs: Iterable[Mapping[str, Any]], labels: list[str], mode: str, figure: str) -> Mapping[str, Any] | None:
+    wanted = {"a": labels[0], "b": labels[1], "mode": mode, "figure": figure}
+    for pair in pairs:
+        if all(pair.get(key) == value for key, value in wanted.items()):
+            found: Mapping[str, Any] = pair["difference"]
+            return found
+    return None
+
+
+def print_figures(
+    figures: Mapping[str, Mapping[str, Any]],
+    pairs: Iterable[Mapping[str, Any]] = (),
+    console: Console | None = None,
+) -> None:
+    """Print the tables on stdout."""
+    console = console or Console()
+    if not console.is_terminal:
+        # Without a terminal there is no width to fit, and a cut-off figure is of no use in a log.
+        console = Console(width=160, file=console.file)
+    for table in tables(figures, pairs):
+        console.print(table)

@@ -1,0 +1,43 @@
+"""`rrr train`: train reflections on a failure set."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from rrr_core.cli.options import SettingsCommand, with_settings
+from rrr_core.cli.shared import folder_option, run_folder
+
+if TYPE_CHECKING:
+    from rrr_core.configuration import TaskSettings
+    from rrr_core.generation import ModelSettings
+    from rrr_core.training.settings import TrainSettings
+
+
+@click.command("train", cls=SettingsCommand)
+@folder_option("checkpoints, metrics and the model go to FOLDER/train")
+@click.option(
+    "--failures",
+    type=click.Path(path_type=Path),
+    help="The failure set: a folder that `rrr mine` wrote.  [default: FOLDER/mine]",
+)
+@with_settings("task", "model", "train")
+def command(
+    task: TaskSettings, model: ModelSettings, train: TrainSettings, folder: Path | None, failures: Path | None
+) -> None:
+    """Train a model's reflections on TASK's failure set with masked GRPO."""
+    from rrr_core import failure_sets, pipeline
+    from rrr_core.cli.progress import make_progress
+
+    opened = pipeline.open_task(task)
+    target = run_folder(folder, task)
+    chosen = pipeline.choose_model(model, opened)
+    pipeline.refuse_server(chosen)
+    found = failure_sets.read_failures(failures or target / "mine")
+
+    from rrr_core.training.run import train as train_on
+
+    summary = train_on(opened, found, chosen, target / "train", train, make_progress())
+    click.echo(f"{summary.model}: trained for {summary.steps} steps on {summary.failures} failures")

@@ -1,0 +1,33 @@
+"""`rrr warmup`: supervised training on a task's worked conversations."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from rrr_core.cli.options import SettingsCommand, with_settings
+from rrr_core.cli.shared import folder_option, run_folder
+
+if TYPE_CHECKING:
+    from rrr_core.configuration import TaskSettings
+    from rrr_core.training.warmup_settings import WarmupSettings
+
+
+@click.command("warmup", cls=SettingsCommand)
+@folder_option("checkpoints and the model go to FOLDER/warmup")
+@click.option("--model", help="The model to warm up, by folder or hub name.  [default: a tiny one made from scratch]")
+@with_settings("task", "warmup")
+def command(task: TaskSettings, warmup: WarmupSettings, folder: Path | None, model: str | None) -> None:
+    """Teach a model that lacks basic ability TASK's worked conversations."""
+    from rrr_core import pipeline
+    from rrr_core.cli.progress import make_progress
+
+    opened = pipeline.open_task(task)
+    target = run_folder(folder, task) / "warmup"
+
+    from rrr_core.training.warmup import warm_up
+
+    conversations = opened.warmup("train", warmup.conversations, warmup.seed)
+    click.echo(str(warm_up(conversations, target, warmup, model, make_progress())))

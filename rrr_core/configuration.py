@@ -1,0 +1,221 @@
+"""Settings from outside: texts of the command line and values of a TOML file, made into settings dataclasses."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import json
+import math
+import tomllib
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from rrr_core.errors import RrrError, nearest
+from rrr_core.settings import option
+
+Kind = Literal["whole number", "number", "text", "switch", "list", "mapping"]
+Settings = TypeVar("Settings")
+
+
+@dataclass(frozen=True)
+class TaskSettings:
+    """Which task, and how its rows are loaded."""
+
+    name: str | None = option(None, "The task's name.")
+    with_: tuple[str, ...] = option((), "An overlay stacked on the task. May be repeated.")
+    data: Mapping[str, str] = option({}, "An option of the task's data set. May be repeated.")
+
+
+SECTIONS: Mapping[str, str] = {
+    "task": "rrr_core.configuration:TaskSettings",
+    "model": "rrr_core.generation:ModelSettings",
+    "mine": "rrr_core.mining:MineSettings",
+    "train": "rrr_core.training.settings:TrainSettings",
+    "eval": "rrr_core.evaluation:EvalSettings",
+    "warmup": "rrr_core.training.warmup_settings:WarmupSettings",
+}
+"""Section of the TOML file → the dataclass that it fills. None of these modules imports torch."""
+
+
+def section_class(section: str) -> type[Any]:
+    """The settings dataclass that a section fills."""
+    module, _, name = SECTIONS[section].partition(":")
+    loaded: type[Any] = getattr(importlib.import_module(module), name)
+    return loaded
+
+
+class BadValue(ValueError):
+    """A value that a setting does not take. The text says what was expected; the caller says where it stood."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One field of a settings dataclass, as the outside sees it."""
+
+    field: str
+    """The dataclass's name for it, such as `with_`."""
+    key: str
+    """The file's name for it, such as `with`."""
+    kind: Kind
+    optional: bool
+    default: Any
+    help: str
+    minimum: float | None
+    maximum: float | None
+    choices: tuple[str, ...] | None
+
+    def from_text(self, text: str) -> Any:
+        """The value that a text of the command line stands for; of a list its one item, of a mapping its one pair.
+
+        Raises BadValue.
+        """
+        match self.kind:
+            case "whole number":
+                return self._in_range(_parse(int, text, "a whole number"))
+            case "number":
+                return self._in_range(_parse(float, text, "a number"))
+            case "mapping":
+                key, equals, value = text.partition("=")
+                if not equals or not key:
+                    raise BadValue(f"expected KEY=VALUE, not {text!r}.")
+                return key, value
+            case _:
+                return self._chosen(text)
+
+    def from_toml(self, value: Any) -> Any:
+        """The value that a TOML value stands for. Raises BadValue where its type is another one."""
+        match self.kind:
+            case "whole number" if isinstance(value, int) and not isinstance(value, bool):
+                return self._in_range(value)
+            case "number" if isinstance(value, int | float) and not isinstance(value, bool):
+                return self._in_range(float(value))
+            case "text" if isinstance(value, str):
+                return self._chosen(value)
+            case "switch" if isinstance(value, bool):
+                return value
+            case "list" if isinstance(value, list) and all(isinstance(item, str) for item in value):
+                return tuple(self._chosen(item) for item in value)
+            case "mapping" if isinstance(value, dict):
+                return {key: _as_text(item) for key, item in value.items()}
+        raise BadValue(f"expected {_IN_TOML[self.kind]}, not {_as_text(value)!r}.")
+
+    def _in_range(self, value: float) -> float:
+        if not math.isfinite(value):
+            raise BadValue(f"expected a finite number, not {value}.")
+        if self.minimum is not None and value < self.minimum:
+            raise BadValue(f"must be at least {self.minimum:g}, not {value:g}.")
+        if self.maximum is not None and value > self.maximum:
+            raise BadValue(f"must be at most {self.maximum:g}, not {value:g}.")
+        return value
+
+    def _chosen(self, value: str) -> str:
+        if self.choices is not None and value not in self.choices:
+            raise BadValue(f"must be one of {', '.join(self.choices)}, not {value!r}.{nearest(value, self.choices)}")
+        return value
+
+
+_IN_TOML: Mapping[Kind, str] = {
+    "whole number": "a whole number",
+    "number": "a number",
+    "text": "a text",
+    "switch": "true or false",
+    "list": "a list of texts",
+    "mapping": "a table",
+}
+
+
+def _parse(parse: type[Any], text: str, wanted: str) -> Any:
+    try:
+        return parse(text)
+    except ValueError:
+        raise BadValue(f"expected {wanted}, not {text!r}.") from None
+
+
+def _as_text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, default=str)
+
+
+def settings_of(settings_class: type[Any]) -> tuple[Setting, ...]:
+    """The settings of a dataclass, in order. Raises TypeError for a field of a type that no option can have."""
+    hints = typing.get_type_hints(settings_class)
+    return tuple(_setting(field, hints[field.name]) for field in dataclasses.fields(settings_class))
+
+
+def _setting(field: dataclasses.Field[Any], hint: Any) -> Setting:
+    members = (
+        typing.get_args(hint)
+        if isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union
+        else (hint,)
+    )
+    plain = [member for member in members if member is not types.NoneType]
+    default = field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
+    if len(plain) != 1 or default is dataclasses.MISSING:
+        raise TypeError(f"{field.name}: {hint} cannot be an option, or has no default")
+    return Setting(
+        field=field.name,
+        key=field.name.rstrip("_"),
+        kind=_kind(plain[0]),
+        optional=len(members) > 1,
+        default=default,
+        help=field.metadata["help"],
+        minimum=field.metadata["minimum"],
+        maximum=field.metadata["maximum"],
+        choices=field.metadata["choices"],
+    )
+
+
+def _kind(hint: Any) -> Kind:
+    plain: dict[Any, Kind] = {int: "whole number", float: "number", str: "text", bool: "switch"}
+    if hint in plain:
+        return plain[hint]
+    if typing.get_origin(hint) is tuple:
+        return "list"
+    if issubclass(typing.get_origin(hint) or object, Mapping):
+        return "mapping"
+    raise TypeError(f"{hint} cannot be an option")
+
+
+def read_config(path: Path, sections: Sequence[str] = tuple(SECTIONS)) -> dict[str, dict[str, Any]]:
+    """Section → field → value, of a TOML file.
+
+    Raises RrrError for a file that cannot be read, an unknown section or key (naming the nearest), and a value of
+    another type, always naming the file.
+    """
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise RrrError(f"{path}: cannot be read: {error.strerror}.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise RrrError(f"{path}: not a TOML file: {error}.") from error
+    for section, table in tables.items():
+        if section not in sections:
+            raise RrrError(f"{path}: unknown section [{section}].{nearest(section, sections)}")
+        if not isinstance(table, dict):
+            raise RrrError(f"{path}: {section} must be a section, written [{section}].")
+    return {section: _read_section(path, section, table) for section, table in tables.items()}
+
+
+def _read_section(path: Path, section: str, table: Mapping[str, Any]) -> dict[str, Any]:
+    known = {setting.key: setting for setting in settings_of(section_class(section))}
+    values = {}
+    for key, value in table.items():
+        if key not in known:
+            raise RrrError(f"{path}: [{section}] has no key {key!r}.{nearest(key, known)}")
+        try:
+            values[known[key].field] = known[key].from_toml(value)
+        except BadValue as error:
+            raise RrrError(f"{path}: [{section}] {key}: {error}") from None
+    return values
+
+
+def build(settings_class: type[Settings], *layers: Mapping[str, Any]) -> Settings:
+    """The settings that the layers give, a later one over an earlier one; mappings are merged key by key."""
+    merged: dict[str, Any] = {}
+    for layer in layers:
+        for name, value in layer.items():
+            merged[name] = {**merged.get(name, {}), **value} if isinstance(value, Mapping) else value
+    return settings_class(**merged)

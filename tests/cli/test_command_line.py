@@ -1,0 +1,171 @@
+"""`rrr` answers quickly, and what the user can mend is one line and exit code 2."""
+
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import click
+import pytest
+
+from rrr_core import cli
+from rrr_core.errors import DataError
+
+HEAVY = ("torch", "transformers", "trl", "datasets", "vllm", "numpy", "sympy", "pandas")
+
+
+def rrr(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    code = "import sys; from rrr_core.cli import main; sys.argv[0] = 'rrr'; main()"
+    return subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, cwd=cwd, timeout=60)
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["tasks"], ["run", "--help"], ["demo", "--help"], ["--version"]])
+def test_help_and_tasks_import_nothing_heavy(arguments: list[str]) -> None:
+    code = (
+        "import sys\nfrom rrr_core.cli import run_command\n"
+        f"assert run_command({arguments!r}) == 0\n"
+        f"loaded = [name for name in {HEAVY!r} if name in sys.modules]\n"
+        "assert not loaded, loaded\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["tasks"]])
+def test_help_and_tasks_answer_within_three_tenths_of_a_second(arguments: list[str]) -> None:
+    # The quickest of several, since a busy machine can only ever be slower than the program is.
+    def seconds() -> float:
+        start = time.perf_counter()
+        assert rrr(*arguments).returncode == 0
+        return time.perf_counter() - start
+
+    assert min(seconds() for _ in range(7)) < 0.3
+
+
+def test_help_lists_every_command_and_each_of_them_loads() -> None:
+    context = click.Context(cli.app)
+    names = cli.app.list_commands(context)
+    assert names == ["demo", "run", "tasks", "mine", "train", "eval", "report", "warmup"]
+    for name in names:
+        command = cli.app.get_command(context, name)
+        assert command is not None
+        assert command.name == name
+        assert command.help
+
+
+def test_tasks_lists_countdown_with_its_distribution_and_hooks() -> None:
+    done = rrr("tasks")
+    line = next(line for line in done.stdout.splitlines() if line.startswith("countdown"))
+    assert "rrr-countdown" in line
+    assert "ok" in line
+    assert "verify" in line
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["tsks"], "no command 'tsks'. Did you mean 'tasks'? `rrr --help` lists them."),
+        (["mine", "--tires", "3"], "mine: no option --tires. Did you mean '--tries'"),
+        (["mine", "countdown", "--tries", "many"], "mine: Invalid value for '--tries': expected a whole number"),
+        (["mine", "countdown", "--tries", "0"], "must be at least 1, not 0."),
+        (["mine", "countdwn", "--model", "x"], "countdown"),
+        (["mine"], "no task was named"),
+        (["run", "countdown", "--train-credit", "retries"], "Did you mean 'retry'"),
+        (["run", "countdown", "--model", "m", "--backend", "server"], "a model behind a server cannot be trained"),
+        (["run", "countdown", "--config", "none.toml"], "none.toml: cannot be read: No such file"),
+        (["report"], "report: Missing argument 'RUN...'"),
+        (["report", "nowhere"], "nowhere"),
+        (["eval", "countdown", "--label", "../x"], "--label '../x': use letters"),
+        (["demo", "--data", "x"], "expected KEY=VALUE, not 'x'."),
+    ],
+)
+def test_a_mistake_is_one_line_on_stderr_and_exit_code_2(arguments: list[str], line: str, tmp_path: Path) -> None:
+    done = rrr(*arguments, cwd=tmp_path)
+    assert done.returncode == 2, done.stderr
+    assert done.stdout == ""
+    assert done.stderr.count("\n") == 1
+    assert done.stderr.startswith("rrr: ")
+    assert line in done.stderr
+    assert list(tmp_path.iterdir()) == [], "nothing may be half-written"
+
+
+def test_an_unknown_key_of_the_file_is_refused_with_the_nearest_name(tmp_path: Path) -> None:
+    (tmp_path / "run.toml").write_text("[train]\ngroup_sise = 4\n")
+    done = rrr("mine", "countdown", "--config", "run.toml", cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr == "rrr: run.toml: [train] has no key 'group_sise'. Did you mean 'group_size'?\n"
+
+
+def test_a_folder_in_whose_way_a_file_stands_is_refused_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    done = rrr("run", "countdown", "--model", "x", "--folder", "file/run", cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "file" in done.stderr
+
+
+@pytest.fixture
+def broken_by(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    """Runs `rrr tasks` where it raises the given exception; gives exit code and stderr."""
+
+    def run(error: BaseException) -> tuple[int, str]:
+        def fail() -> None:
+            raise error
+
+        monkeypatch.setattr("rrr_core.tasks.find_tasks", fail)
+        return cli.run_command(["tasks"]), capsys.readouterr().err
+
+    return run
+
+
+def test_text_of_an_error_cannot_drive_the_terminal(broken_by) -> None:
+    code, text = broken_by(DataError("rows.jsonl:3: \x1b[2J\x9b31m\u202eevil\nsecond line"))
+    assert code == 2
+    assert text == "rrr: rows.jsonl:3: �[2J�31m�evil second line\n"
+
+
+@pytest.mark.parametrize(
+    ("module", "extra"),
+    [("torch", "train"), ("trl", "train"), ("datasets.arrow", "train"), ("openai", "server"), ("vllm", "vllm")],
+)
+def test_a_missing_extra_is_named_with_its_command(broken_by, module: str, extra: str) -> None:
+    code, text = broken_by(ModuleNotFoundError(f"No module named {module!r}", name=module))
+    assert code == 2
+    assert text == f"rrr: this needs rrr-core[{extra}]: pip install 'rrr-core[{extra}]'\n"
+
+
+def test_a_full_disk_is_one_line(broken_by) -> None:
+    code, text = broken_by(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "runs/x/model.safetensors"))
+    assert (code, text) == (2, "rrr: runs/x/model.safetensors: No space left on device.\n")
+
+
+def test_ctrl_c_says_how_to_go_on_and_exits_with_130(broken_by) -> None:
+    code, text = broken_by(KeyboardInterrupt())
+    assert code == 130
+    # The blank line leaves the terminal's own ^C behind.
+    assert text == "\nrrr: interrupted: the same command goes on from what is finished.\n"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [ZeroDivisionError(), ModuleNotFoundError("x", name="rrr_core.nothing"), OSError(errno.EBADF, "bad descriptor")],
+)
+def test_a_fault_of_ours_keeps_its_traceback(broken_by, error: Exception) -> None:
+    with pytest.raises(type(error)):
+        broken_by(error)
+
+
+def test_a_reader_that_goes_away_is_no_traceback() -> None:
+    code = "import sys; from rrr_core.cli import main; sys.argv[0] = 'rrr'; main()"
+    with subprocess.Popen(
+        [sys.executable, "-c", code, "tasks"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.stderr is not None
+        assert process.stderr.read() == ""
+        assert process.wait(timeout=30) in (0, 1)

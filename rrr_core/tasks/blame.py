@@ -1,0 +1,50 @@
+"""Blame: what an exception was and where in a plugin it came from, in one line that is safe to print and to keep."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import PurePath
+from types import FrameType
+
+
+def one_line(text: str, limit: int = 300) -> str:
+    """`text` on one line of at most `limit` characters; control characters become spaces."""
+    # Cut first: a plugin's message may be of any size.
+    flat = "".join(letter if letter.isprintable() else " " for letter in text[: 4 * limit])
+    flat = " ".join(flat.split())
+    return flat if len(flat) <= limit else flat[: limit - 1] + "…"
+
+
+def describe_exception(error: BaseException, root: str) -> str:
+    """`ZeroDivisionError at rrr_x/verify.py:12: division by zero`, for the plugin whose top-level package is `root`."""
+    try:
+        message = one_line(str(error))
+    except KeyboardInterrupt:
+        raise
+    except BaseException as second:  # noqa: BLE001 - a plugin's own exception class may fail to tell its message
+        message = f"(its message raised {type(second).__name__})"
+    place = plugin_location(error, root)
+    return type(error).__name__ + (f" at {place}" if place else "") + (f": {message}" if message else "")
+
+
+def plugin_location(error: BaseException, root: str) -> str:
+    """`package/module.py:LINE` of the innermost frame inside the package `root`, or nothing where there is none.
+
+    The path starts at the package, so that records read the same on every machine.
+    """
+    place = ""
+    for frame, line in frames(error):
+        module = str(frame.f_globals.get("__name__", ""))
+        if module.partition(".")[0] == root:
+            file = PurePath(frame.f_code.co_filename)
+            depth = module.count(".") + 1 + (file.stem == "__init__")
+            place = f"{'/'.join(file.parts[-depth:])}:{line}"
+    return place
+
+
+def frames(error: BaseException) -> Iterator[tuple[FrameType, int]]:
+    """The frames and line numbers of an exception's traceback, outermost first."""
+    step = error.__traceback__
+    while step is not None:
+        yield step.tb_frame, step.tb_lineno
+        step = step.tb_next

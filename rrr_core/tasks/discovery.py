@@ -1,0 +1,138 @@
+"""Which tasks and overlays are installed, read from the distributions' metadata alone: nothing is imported."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import rrr_core
+
+if TYPE_CHECKING:
+    from importlib.metadata import Distribution
+
+TASKS = "rrr.tasks"
+OVERLAYS = "rrr.overlays"
+_CORE = "rrr-core"
+
+
+@dataclass(frozen=True, slots=True)
+class TaskEntry:
+    """A distribution's claim to a task's name, or to an overlay's."""
+
+    name: str
+    """The entry point's name; `?` where a distribution's entry points cannot be read."""
+    distribution: str
+    version: str
+    value: str
+    """The module that holds the hooks."""
+    error: str | None = None
+    """Why it cannot be used, in one line: claimed twice, made for another core, or metadata that are broken."""
+    kind: str = "task"
+    """`task` or `overlay`."""
+
+    @property
+    def who(self) -> str:
+        """Distribution and version, as every error names them."""
+        return f"{self.distribution} {self.version}".strip()
+
+
+def find_tasks() -> list[TaskEntry]:
+    """All claims to a task, by name. Where two claim one name, both are there and the error of each names both."""
+    return _find(TASKS, "task")
+
+
+def find_overlays() -> list[TaskEntry]:
+    """All claims to an overlay's name, like `find_tasks`."""
+    return _find(OVERLAYS, "overlay")
+
+
+def _find(group: str, kind: str) -> list[TaskEntry]:
+    entries = [entry for offer in _offering(group) for entry in _claims(offer, group, kind)]
+    entries.sort(key=lambda entry: (entry.name, entry.distribution, entry.value))
+    claims = Counter(entry.name for entry in entries if entry.value)
+    return [
+        replace(entry, error=_clash(entry, entries)) if entry.value and claims[entry.name] > 1 else entry
+        for entry in entries
+    ]
+
+
+def _clash(entry: TaskEntry, entries: list[TaskEntry]) -> str:
+    rivals = [f"{rival.who} (module {rival.value})" for rival in entries if rival.name == entry.name and rival.value]
+    return f"The {entry.kind} {entry.name!r} is claimed by {' and by '.join(rivals)}: uninstall all but one."
+
+
+def _offering(group: str) -> Iterator[Distribution]:
+    """The distributions that have entry points in `group`; of two copies of one, the one that comes first on the path.
+
+    Reads `entry_points.txt` of each and the full metadata of those few only: this is what keeps `rrr tasks` fast.
+    """
+    from importlib import metadata
+
+    seen = set()
+    for distribution in metadata.distributions():
+        try:
+            text = distribution.read_text("entry_points.txt")
+        except (OSError, UnicodeDecodeError):
+            continue  # A stranger's broken installation: whether it meant this group cannot be told.
+        if not text or group not in text:
+            continue
+        name = _field(distribution, "Name")
+        if not name:
+            yield distribution
+        elif (key := re.sub(r"[-_.]+", "-", name).lower()) not in seen:
+            seen.add(key)
+            yield metadata.distribution(name)
+
+
+def _claims(distribution: Distribution, group: str, kind: str) -> list[TaskEntry]:
+    """A distribution's claims in `group`, each with the error that holds for the whole distribution."""
+    name = _field(distribution, "Name") or f"a distribution without a name in {distribution.locate_file('')}"
+    version = _field(distribution, "Version") or ""
+    try:
+        points = sorted({(point.name, point.value) for point in distribution.entry_points if point.group == group})
+    except Exception as error:  # noqa: BLE001 - importlib.metadata lets any error of its parser through
+        unreadable = f"{name} {version}: its entry_points.txt cannot be read ({type(error).__name__}): reinstall it."
+        return [TaskEntry("?", name, version, "", unreadable, kind)]
+    problem = _misfit(distribution, name, version)
+    return [TaskEntry(point, name, version, value, problem, kind) for point, value in points]
+
+
+def _field(distribution: Distribution, key: str) -> str | None:
+    """A metadata field, or None where it is missing or cannot be read, which the callers tell in their own words."""
+    try:
+        fields = distribution.metadata
+        return " ".join(str(fields[key]).split()) if key in fields else None
+    except Exception:  # noqa: BLE001 - importlib.metadata lets any error of its parser through
+        return None
+
+
+def _misfit(distribution: Distribution, name: str, version: str) -> str | None:
+    """Why this core is not one the distribution was made for, or None. Stating no range fits every core."""
+    who = f"{name} {version}".strip()
+    try:
+        stated = [text for text in distribution.requires or () if re.match(r"rrr[-_.]+core", text, re.IGNORECASE)]
+    except Exception as error:  # noqa: BLE001 - importlib.metadata lets any error of its parser through
+        return f"{who}: its metadata cannot be read ({type(error).__name__}): reinstall it."
+    if not stated:
+        return None
+    from packaging.requirements import InvalidRequirement, Requirement
+    from packaging.utils import canonicalize_name
+
+    for text in stated:
+        try:
+            requirement = Requirement(text)
+        except InvalidRequirement:
+            return f"{who}: its metadata hold a malformed requirement {text!r}: reinstall it, or tell its authors."
+        if canonicalize_name(requirement.name) != _CORE:
+            continue
+        if requirement.marker and not requirement.marker.evaluate({"extra": ""}):
+            continue
+        if not requirement.specifier.contains(rrr_core.__version__, prereleases=True):
+            return (
+                f"{who} needs {_CORE} {requirement.specifier}, and this is {_CORE} {rrr_core.__version__}: "
+                f"install a release of {name} that fits this core, or a core that fits it."
+            )
+    return None

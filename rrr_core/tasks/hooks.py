@@ -1,0 +1,134 @@
+"""A plugin's hooks, checked against the contract before any is called.
+
+pluggy finds some of these mistakes by itself; here each is told in one line that names the distribution and version.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import FunctionType, ModuleType
+from typing import Any
+
+import pluggy
+
+from rrr_core import hookspecs
+from rrr_core.errors import PluginError, nearest
+from rrr_core.tasks.blame import one_line
+from rrr_core.tasks.discovery import TaskEntry
+
+HOOKS: dict[str, tuple[str, ...]] = {
+    name: tuple(inspect.signature(value).parameters)
+    for name, value in vars(hookspecs).items()
+    if hasattr(value, f"{hookspecs.PROJECT}_spec")
+}
+"""Each hook of the contract → its arguments, in the contract's order."""
+
+REQUIRED = ("rrr_load_dataset", "rrr_prompt", "rrr_verify")
+"""What every task plugin must implement; an overlay need not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plugin:
+    """An imported plugin whose hooks are sound."""
+
+    entry: TaskEntry
+    module: ModuleType
+    hooks: tuple[str, ...]
+    """The hooks it implements, in the contract's order."""
+
+    @property
+    def label(self) -> str:
+        """Its name in a pluggy manager."""
+        return f"{self.entry.kind} {self.entry.name}"
+
+    @property
+    def root(self) -> str:
+        """Its top-level package."""
+        return self.module.__name__.partition(".")[0]
+
+
+def checked_plugin(entry: TaskEntry, module: ModuleType) -> Plugin:
+    """The plugin that `module` is. Raises PluginError at the first mistake in its hooks."""
+    found = list(_implementations(entry, module))
+    for hook, function in found:
+        _check_arguments(entry, hook, function)
+    answering = {hook for hook, function in found if not _is_wrapper(function)}
+    missing = [hook for hook in REQUIRED if hook not in answering] if entry.kind == "task" else []
+    if missing:
+        raise PluginError(
+            f"{entry.who}, hook {missing[0]}: {entry.value} does not implement it, and every task must: "
+            f"add a function of that name marked @hookimpl."
+        )
+    implemented = {hook for hook, _ in found}
+    if not implemented & set(HOOKS):
+        raise PluginError(f"{entry.who}: {entry.value} implements no hook: mark its functions @hookimpl.")
+    plugin = Plugin(entry, module, tuple(hook for hook in HOOKS if hook in implemented))
+    make_manager([plugin])
+    return plugin
+
+
+def make_manager(plugins: list[Plugin]) -> pluggy.PluginManager:
+    """A manager that holds these plugins only; the last is asked first. Raises PluginError where pluggy refuses one."""
+    manager = pluggy.PluginManager(hookspecs.PROJECT)
+    manager.add_hookspecs(hookspecs)
+    for plugin in plugins:
+        try:
+            manager.register(plugin.module, plugin.label)
+            manager.check_pending()
+        except (pluggy.PluginValidationError, ValueError) as error:
+            raise PluginError(f"{plugin.entry.who}: {one_line(str(error))}: tell its authors.") from None
+    return manager
+
+
+def _implementations(entry: TaskEntry, module: ModuleType) -> Iterator[tuple[str, FunctionType]]:
+    """The hooks' names with the functions that implement them. Raises PluginError for one that is not what it seems."""
+    for name, value in sorted(vars(module).items()):
+        who = f"{entry.who}, hook {name}"
+        options = inspect.getattr_static(value, f"{hookspecs.PROJECT}_impl", None)
+        # A specification that the module has imported, for its type say, implements nothing.
+        if options is None and (name not in HOOKS or hasattr(value, f"{hookspecs.PROJECT}_spec")):
+            continue
+        if not isinstance(value, FunctionType):
+            raise PluginError(f"{who}: it is of the type {type(value).__name__}, not a function: use def.")
+        if options is None:
+            raise PluginError(f"{who}: it is not marked: put @hookimpl above it.")
+        if inspect.iscoroutinefunction(value) or inspect.isasyncgenfunction(value):
+            raise PluginError(f"{who}: it is async, and hooks are called without an event loop: use a plain def.")
+        hook = options.get("specname") or name
+        if hook not in HOOKS and not options.get("optionalhook"):
+            raise PluginError(f"{who}: there is no such hook.{nearest(hook, HOOKS)} `docs/hooks.md` lists them.")
+        if options.get("tryfirst") or options.get("trylast"):
+            raise PluginError(
+                f"{who}: tryfirst and trylast are refused: the order of --with decides who is asked first."
+            )
+        if hook in HOOKS:
+            yield hook, value
+
+
+def _check_arguments(entry: TaskEntry, hook: str, function: FunctionType) -> None:
+    """Raises PluginError for an argument that the core would never pass: it passes the contract's, by position."""
+    who = f"{entry.who}, hook {hook}"
+    known = HOOKS[hook]
+    for name, parameter in inspect.signature(function).parameters.items():
+        has_default = parameter.default is not parameter.empty
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            raise PluginError(f"{who}: *{name} is never filled: name the arguments it needs of {_listed(known)}.")
+        if name not in known and not has_default:
+            raise PluginError(
+                f"{who}: there is no argument {name!r}.{nearest(name, known)} It may take any of {_listed(known)}."
+            )
+        if name in known and has_default:
+            raise PluginError(f"{who}: {name!r} has a default, so pluggy would never pass it: remove the default.")
+        if name in known and parameter.kind is parameter.KEYWORD_ONLY:
+            raise PluginError(f"{who}: {name!r} is keyword-only, and arguments are passed by position: remove the *.")
+
+
+def _is_wrapper(function: Any) -> bool:
+    options = getattr(function, f"{hookspecs.PROJECT}_impl")
+    return bool(options.get("wrapper") or options.get("hookwrapper"))
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    return ", ".join(names)

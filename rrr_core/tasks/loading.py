@@ -1,0 +1,95 @@
+"""Load a task: pick its entry, import its module and its overlays', and check their hooks before any is called."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from rrr_core.errors import PluginError, nearest
+from rrr_core.tasks.blame import describe_exception
+from rrr_core.tasks.discovery import TaskEntry, find_overlays, find_tasks
+from rrr_core.tasks.hooks import Plugin, checked_plugin
+from rrr_core.tasks.task import Task
+
+_OURS = {"countdown": "rrr-countdown"}
+"""The tasks of the project's own distributions. Of other names none is guessed: anyone may publish `rrr-NAME`."""
+
+
+@dataclass(frozen=True, slots=True)
+class TaskDescription:
+    """A task or overlay as `rrr tasks` lists it."""
+
+    entry: TaskEntry
+    hooks: tuple[str, ...]
+    """The hooks it implements, in the contract's order; empty where it could not be loaded."""
+    state: str
+    """`ok`, or the error in one line."""
+
+
+def load_task(name: str, overlays: Sequence[str] = ()) -> Task:
+    """The installed task `name` with `overlays` stacked on it, the last one asked first.
+
+    Imports these plugins and no other. Raises PluginError where one is unknown, claimed twice, made for another core,
+    or broken.
+    """
+    for index, overlay in enumerate(overlays):
+        if overlay in overlays[:index]:
+            raise PluginError(f"The overlay {overlay!r} is asked for twice: name it once.")
+    plugin = load_plugin(_picked(name, find_tasks(), "task"))
+    known = find_overlays() if overlays else []
+    return Task(plugin, [load_plugin(_picked(overlay, known, "overlay")) for overlay in overlays])
+
+
+def describe_task(entry: TaskEntry) -> TaskDescription:
+    """Load one entry to tell whether it works; never raises for a plugin's fault.
+
+    Only an import tells the truth about a plugin, and it is cheap: a plugin's module is to import nothing heavy
+    (`docs/hooks.md`). An entry that has an error already is not imported.
+    """
+    try:
+        if entry.error:
+            raise PluginError(entry.error)
+        return TaskDescription(entry, load_plugin(entry).hooks, "ok")
+    except PluginError as error:
+        return TaskDescription(entry, (), str(error))
+
+
+def load_plugin(entry: TaskEntry) -> Plugin:
+    """Import an entry's module and check its hooks. Raises PluginError naming distribution, version, hook, reason."""
+    if not all(part.isidentifier() for part in entry.value.split(".")):
+        raise PluginError(
+            f"{entry.who}: its entry point's value {entry.value!r} is not a module's name: tell its authors."
+        )
+    try:
+        module = importlib.import_module(entry.value)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # Even SystemExit: a broken plugin is an error of its own and ends nothing else.
+        root = entry.value.partition(".")[0]
+        raise PluginError(
+            f"{entry.who}: its module {entry.value} cannot be imported: {describe_exception(error, root)}. "
+            f"Reinstall {entry.distribution}, or tell its authors."
+        ) from error
+    return checked_plugin(entry, module)
+
+
+def _picked(name: str, entries: Iterable[TaskEntry], kind: str) -> TaskEntry:
+    entries = list(entries)
+    for entry in entries:
+        if entry.name == name:
+            if entry.error:
+                raise PluginError(entry.error)
+            return entry
+    known = {entry.name for entry in entries if entry.value}
+    if kind == "task":
+        suggestion = nearest(name, known | set(_OURS))
+        pip = f"`pip install {_OURS[name]}` adds it" if name in _OURS else "`pip install DISTRIBUTION` adds one"
+        hint = f"`rrr tasks` lists what is installed; {pip}."
+    else:
+        suggestion = nearest(name, known)
+        hint = (
+            f"Installed: {', '.join(sorted(known)) or 'none'}; `pip install DISTRIBUTION` adds the one that offers it."
+        )
+    unreadable = "".join(f" {entry.error}" for entry in entries if not entry.value)
+    raise PluginError(f"No {kind} {name!r} is installed.{suggestion} {hint}{unreadable}")

@@ -1,0 +1,228 @@
+"""A loaded task: its plugin's hooks, called, checked and blamed.
+
+This is the one boundary between the core and plugin code. A fault in `rrr_verify` becomes an abstention, a fault in
+any other hook a PluginError; each names the distribution, its version, the hook, and the file and line.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, NoReturn, TypeVar
+
+from rrr_core.episode import Messages
+from rrr_core.errors import PluginError, RrrError, nearest
+from rrr_core.hookspecs import Example, Model, Row
+from rrr_core.tasks import values
+from rrr_core.tasks.blame import describe_exception, frames
+from rrr_core.tasks.hooks import Plugin, make_manager
+from rrr_core.verdicts import Verdict, abstained
+
+SPLITS = ("train", "test")
+REFLECTION_PROMPT = (
+    "You tried solving the problem and got the wrong answer. Reflect on what went wrong and write a short explanation "
+    "that will help you do better next time."
+)
+"""The paper's wording for Countdown (arXiv 2505.24726)."""
+
+Value = TypeVar("Value")
+
+
+class Task:
+    """A task's plugin with its overlays; a hook is answered by the first of them that gives something but None.
+
+    Every hook gets its own copy of a row, so that a plugin that changes it harms nobody.
+    All methods raise PluginError where the plugin is at fault, `verify` alone excepted. An RrrError that a plugin
+    raises, such as a DataError for a bad file, is the user's to mend and passes through.
+    """
+
+    def __init__(self, plugin: Plugin, overlays: Sequence[Plugin] = ()) -> None:
+        self.name = plugin.entry.name
+        self.distribution = plugin.entry.distribution
+        self.version = plugin.entry.version
+        self.overlays = tuple(overlay.entry.name for overlay in overlays)
+        """Their names, the last one asked first."""
+        self._plugins = {each.label: each for each in (plugin, *overlays)}
+        self._manager = make_manager(list(self._plugins.values()))
+
+    def __repr__(self) -> str:
+        return (
+            f"<Task {self.name} of {self.distribution} {self.version}{''.join(f' + {name}' for name in self.overlays)}>"
+        )
+
+    def implements(self, hook: str) -> bool:
+        """Whether the plugin or an overlay implements a hook."""
+        return any(hook in plugin.hooks for plugin in self._plugins.values())
+
+    def load_dataset(self, split: str, options: Mapping[str, str] | None = None) -> Iterator[dict[str, Any]]:
+        """The rows of `train` or `test`, lazily, each as JSON would give it back.
+
+        `options` are the user's `--data KEY=VALUE`. Raises RrrError where the plugin takes none, for they would be
+        ignored in silence.
+        """
+        hook = "rrr_load_dataset"
+        if split not in SPLITS:
+            raise RrrError(f"There is no split {split!r}: use 'train' or 'test'.{nearest(split, SPLITS)}")
+        options = dict(options or {})
+        if options and not any("options" in each.argnames for each in self._callers(hook)):
+            raise RrrError(f"The task {self.name!r} takes no data options: leave out --data {next(iter(options))}=….")
+        return self._items(hook, values.checked_row, "row", split=split, options=options)
+
+    def prompt(self, row: Row, model: Model) -> Messages:
+        """The chat messages that pose a row; the last is the user's."""
+        return self._text("rrr_prompt", values.checked_prompt, row=row, model=model)
+
+    def verify(self, row: Row, answer: str) -> Verdict:
+        """The verdict on a model's whole text; an abstention where the verifier, not the answer, is at fault.
+
+        Only KeyboardInterrupt passes through, since it is the user's.
+        """
+        hook = "rrr_verify"
+        row = values.private_row(row)
+        try:
+            verdict = self._manager.hook.rrr_verify(task=self.name, row=row, answer=answer)
+        except KeyboardInterrupt:
+            raise
+        except MemoryError as error:
+            return abstained("memory", self._fault(hook, error))
+        except TimeoutError as error:
+            return abstained("timeout", self._fault(hook, error))
+        except BaseException as error:  # noqa: BLE001 - SystemExit too: no verifier may end or sway a run
+            return abstained("exception", self._fault(hook, error))
+        try:
+            return values.checked_verdict(verdict)
+        except ValueError as error:
+            return abstained("bad verdict", f"{self._who(hook)}: {error}")
+
+    def reflection_prompt(self, row: Row, attempt: str, model: Model) -> str:
+        """The user message that asks what went wrong; the paper's where the plugin has none of its own."""
+        given = self._call("rrr_reflection_prompt", row=row, attempt=attempt, model=model)
+        return (
+            REFLECTION_PROMPT if given is None else self._checked("rrr_reflection_prompt", values.checked_text, given)
+        )
+
+    def retry_prompt(self, row: Row, model: Model) -> str:
+        """The user message that poses the row again; the last message of its prompt where the plugin has none."""
+        given = self._call("rrr_retry_prompt", row=row, model=model)
+        if given is None:
+            return self.prompt(row, model)[-1]["content"]
+        return self._checked("rrr_retry_prompt", values.checked_text, given)
+
+    def examples(self) -> tuple[Example, ...]:
+        """Answers with known verdicts; none where the plugin has no such hook."""
+        return (
+            tuple(self._items("rrr_examples", values.checked_example, "example"))
+            if self.implements("rrr_examples")
+            else ()
+        )
+
+    def warmup(self, split: str, count: int, seed: int) -> Iterator[Messages]:
+        """At most `count` worked conversations, lazily, each ending with the assistant's message.
+
+        Raises PluginError where the plugin offers none.
+        """
+        hook = "rrr_warmup"
+        if not self.implements(hook):
+            raise PluginError(
+                f"{self._who(hook)}: the task {self.name!r} offers no worked conversations to warm up a model."
+            )
+        items = self._items(hook, values.checked_conversation, "conversation", split=split, count=count, seed=seed)
+        return itertools.islice(items, count)
+
+    def gold_answer(self, row: Row) -> str | None:
+        """An answer that passes, or None where none is known."""
+        return self._checked("rrr_gold_answer", values.checked_optional_text, self._call("rrr_gold_answer", row=row))
+
+    def final_answer(self, row: Row, text: str) -> str | None:
+        """The part of a model's text that is judged, or None where there is none or the plugin does not tell."""
+        given = self._call("rrr_final_answer", row=row, text=text)
+        return self._checked("rrr_final_answer", values.checked_optional_text, given)
+
+    def default_model(self) -> str | None:
+        """The folder or hub name of the model that is used when the user names none; None where there is no such."""
+        return self._checked("rrr_default_model", values.checked_optional_text, self._call("rrr_default_model"))
+
+    def provenance(self) -> dict[str, Any]:
+        """What a manifest records of the task: JSON-able, and equal for equal plugins."""
+        plugin, *overlays = self._plugins.values()
+        return {
+            "task": self.name,
+            "distribution": plugin.entry.distribution,
+            "version": plugin.entry.version,
+            "overlays": [
+                {"name": each.entry.name, "distribution": each.entry.distribution, "version": each.entry.version}
+                for each in overlays
+            ],
+        }
+
+    def _call(self, hook: str, **arguments: Any) -> Any:
+        """What a hook gives, unchecked; None where nobody implements it or all leave it to the core."""
+        if "row" in arguments:
+            arguments["row"] = values.private_row(arguments["row"])
+        try:
+            return getattr(self._manager.hook, hook)(task=self.name, **arguments)
+        except BaseException as error:  # noqa: BLE001 - `_reraise` decides
+            self._reraise(hook, error)
+
+    def _text(self, hook: str, check: Callable[[object], Value], **arguments: Any) -> Value:
+        return self._checked(hook, check, self._call(hook, **arguments))
+
+    def _checked(self, hook: str, check: Callable[[object], Value], given: object, item: str = "") -> Value:
+        """A hook's value, checked; `item` names which of many it is."""
+        try:
+            return check(given)
+        except ValueError as error:
+            raise PluginError(f"{self._who(hook)}: {item}{error}.") from None
+        except BaseException as error:  # noqa: BLE001 - `_reraise` decides
+            self._reraise(hook, error)
+
+    def _items(self, hook: str, check: Callable[[object], Value], noun: str, **arguments: Any) -> Iterator[Value]:
+        """The checked items of a hook that gives many. The hook is called at once, its items are taken lazily."""
+        given = self._call(hook, **arguments)
+        if isinstance(given, (str, bytes, Mapping)) or not isinstance(given, Iterable):
+            raise PluginError(f"{self._who(hook)}: gave {type(given).__name__}, not {noun}s to go through.")
+
+        def checked() -> Iterator[Value]:
+            index = 0
+            try:
+                for index, item in enumerate(given):
+                    yield self._checked(hook, check, item, f"{noun} {index} ")
+                    index += 1
+            except GeneratorExit:
+                raise
+            except BaseException as error:  # noqa: BLE001 - `_reraise` decides
+                self._reraise(hook, error, f"{noun} {index}: ")
+
+        return checked()
+
+    def _reraise(self, hook: str, error: BaseException, item: str = "") -> NoReturn:
+        """Raise a plugin's error as what the core makes of it."""
+        if isinstance(error, (KeyboardInterrupt, RrrError)):
+            raise error
+        raise PluginError(f"{self._fault(hook, error, item)}. Tell the authors of the plugin.") from error
+
+    def _fault(self, hook: str, error: BaseException, item: str = "") -> str:
+        """`rrr-x 1.0, hook rrr_verify: KeyError at rrr_x/verify.py:12: 'target'`."""
+        guilty = self._guilty(hook, error)
+        # Where several may be at fault, the task's own package is where a reader looks first.
+        root = (guilty or next(iter(self._plugins.values()))).root
+        return f"{self._who(hook, guilty)}: {item}{describe_exception(error, root)}"
+
+    def _who(self, hook: str, guilty: Plugin | None = None) -> str:
+        """`rrr-x 1.0, hook rrr_verify`, with all who implement the hook where the guilty one cannot be told."""
+        suspects = [guilty] if guilty else [self._plugins[each.plugin_name] for each in self._callers(hook)]
+        names = [each.entry.who for each in suspects] or [f"{self.distribution} {self.version}"]
+        return f"{' with overlay '.join(names)}, hook {hook}"
+
+    def _guilty(self, hook: str, error: BaseException) -> Plugin | None:
+        """The plugin whose implementation is innermost in the traceback, or the only one there is."""
+        callers = self._callers(hook)
+        owners = {getattr(each.function, "__code__", None): self._plugins[each.plugin_name] for each in callers}
+        inside = [owners[frame.f_code] for frame, _ in frames(error) if frame.f_code in owners]
+        if inside:
+            return inside[-1]
+        return self._plugins[callers[0].plugin_name] if len(callers) == 1 else None
+
+    def _callers(self, hook: str) -> list[Any]:
+        """pluggy's records of who implements a hook, the first registered first."""
+        return list(getattr(self._manager.hook, hook).get_hookimpls())

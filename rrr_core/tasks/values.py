@@ -1,0 +1,139 @@
+"""What a plugin's hooks may give: each check gives the value made safe, or raises ValueError saying what is wrong."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rrr_core.hookspecs import Example
+from rrr_core.tasks.blame import one_line
+from rrr_core.verdicts import Verdict
+
+_ROLES = ("system", "user", "assistant")
+
+
+def checked_row(row: object) -> dict[str, Any]:
+    """A row as JSON would give it back, so that a plugin sees the same row before and after it was stored.
+
+    `{"numbers": (1, 2)}` → `{"numbers": [1, 2]}`
+    """
+    if not isinstance(row, Mapping):
+        raise ValueError(f"is {_a(row)}, not a mapping")
+    try:
+        whole: dict[str, Any] = json.loads(json.dumps(dict(row), allow_nan=False))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ValueError(f"is not JSON-able: {one_line(str(error))}") from None
+    return whole
+
+
+def private_row(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy of a row that a hook may do with as it likes."""
+    return {key: _copy(value) for key, value in row.items()}
+
+
+def checked_prompt(prompt: object) -> tuple[dict[str, str], ...]:
+    """Messages that end with the user's; a string is one user message."""
+    messages = checked_messages([{"role": "user", "content": prompt}] if isinstance(prompt, str) else prompt)
+    if messages[-1]["role"] != "user":
+        raise ValueError(f"its last message is of the role {messages[-1]['role']!r}, not 'user'")
+    return messages
+
+
+def checked_conversation(conversation: object) -> tuple[dict[str, str], ...]:
+    """Worked messages that end with the assistant's."""
+    messages = checked_messages(conversation)
+    if messages[-1]["role"] != "assistant":
+        raise ValueError(f"its last message is of the role {messages[-1]['role']!r}, not 'assistant'")
+    return messages
+
+
+def checked_messages(messages: object) -> tuple[dict[str, str], ...]:
+    """At least one message, each with exactly a `role` (`system`, `user`, `assistant`) and a `content`."""
+    if not isinstance(messages, Sequence) or isinstance(messages, (str, bytes)):
+        raise ValueError(f"gave {_a(messages)}, not a list of messages")
+    if not messages:
+        raise ValueError("gave no message")
+    return tuple(_checked_message(index, message) for index, message in enumerate(messages))
+
+
+def checked_text(text: object) -> str:
+    """Text that is not blank and that UTF-8 can hold, as a tokenizer wants it."""
+    if not isinstance(text, str):
+        raise ValueError(f"gave {_a(text)}, not a str")
+    if not text.strip():
+        raise ValueError("gave blank text")
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(f"gave text with a lone surrogate at character {error.start}") from None
+    return text
+
+
+def checked_optional_text(text: object) -> str | None:
+    """A `str`, or None where the plugin knows none."""
+    if text is not None and not isinstance(text, str):
+        raise ValueError(f"gave {_a(text)}, neither a str nor None")
+    return text
+
+
+def checked_example(example: object) -> Example:
+    """An example whose row is made safe like a data set's."""
+    if not isinstance(example, Example):
+        raise ValueError(f"is {_a(example)}, not an Example")
+    for name in ("answer", "outcome", "category", "reason"):
+        if not isinstance(getattr(example, name), str):
+            raise ValueError(f"has {_a(getattr(example, name))} as its {name}, not a str")
+    if example.outcome not in ("passed", "failed"):
+        raise ValueError(f"has the outcome {one_line(example.outcome, 40)!r}, neither 'passed' nor 'failed'")
+    try:
+        row = checked_row(example.row)
+    except ValueError as error:
+        raise ValueError(f"has a row that {error}") from None
+    return Example(row, example.answer, example.outcome, example.category, example.reason, bool(example.hostile))
+
+
+def checked_verdict(verdict: object) -> Verdict:
+    """A passed or failed verdict, its texts on one line each."""
+    if verdict is None:
+        raise ValueError("gave nothing: return passed() or failed(category, detail)")
+    if not isinstance(verdict, Verdict):
+        raise ValueError(f"gave {_a(verdict)}, not a Verdict: return passed() or failed(category, detail)")
+    for name in ("outcome", "category", "detail"):
+        if not isinstance(getattr(verdict, name), str):
+            raise ValueError(f"gave a Verdict whose {name} is {_a(getattr(verdict, name))}, not a str")
+    if verdict.outcome not in ("passed", "failed"):
+        raise ValueError(
+            f"gave a Verdict of the outcome {one_line(verdict.outcome, 40)!r}: return passed() or failed(…), "
+            f"and raise where the verifier cannot judge"
+        )
+    return Verdict(verdict.outcome, one_line(verdict.category, 80), one_line(verdict.detail, 500))
+
+
+def _checked_message(index: int, message: object) -> dict[str, str]:
+    if not isinstance(message, Mapping):
+        raise ValueError(f"message {index} is {_a(message)}, not a mapping")
+    if set(message) != {"role", "content"}:
+        found = ", ".join(sorted(one_line(str(key), 40) for key in message)) or "nothing"
+        raise ValueError(f"message {index} has {found}; it must have exactly role and content")
+    role = message["role"]
+    if role not in _ROLES:
+        raise ValueError(f"message {index} has the role {one_line(str(role), 40)!r}, which is none of {_ROLES}")
+    try:
+        return {"role": role, "content": checked_text(message["content"])}
+    except ValueError as error:
+        raise ValueError(f"message {index}: {error}") from None
+
+
+def _copy(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _copy(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_copy(inner) for inner in value]
+    return value
+
+
+def _a(value: object) -> str:
+    """A value by its type, which is safe to print whatever its `__repr__` does."""
+    name = type(value).__name__
+    return "None" if value is None else f"{'an' if name[:1].lower() in 'aeiou' else 'a'} {name}"

@@ -1,0 +1,93 @@
+"""What the tests of several rooms share: distributions that are not really installed."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import pytest
+
+SUMS = """
+    from rrr_core import failed, hookimpl, passed
+
+    @hookimpl
+    def rrr_load_dataset(split):
+        for number in range(3):
+            yield {"a": number, "b": 1}
+
+    @hookimpl
+    def rrr_prompt(row):
+        return f"What is {row['a']} + {row['b']}?"
+
+    @hookimpl
+    def rrr_verify(row, answer):
+        return passed() if answer == str(row["a"] + row["b"]) else failed("wrong sum")
+"""
+"""A whole task plugin, as small as one can be."""
+
+
+class FakeSite:
+    """A folder on `sys.path` that holds distributions as pip would have laid them out."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def install(
+        self,
+        distribution: str,
+        version: str = "1.0",
+        *,
+        modules: Mapping[str, str] | None = None,
+        tasks: Mapping[str, str] | None = None,
+        overlays: Mapping[str, str] | None = None,
+        requires: Sequence[str] = (),
+        entry_points: str | None = None,
+        metadata: str | None = None,
+    ) -> Path:
+        """Lay out a distribution; `entry_points` and `metadata` give those files' text as it is. Gives its dist-info."""
+        info = self.folder / f"{distribution.replace('-', '_')}-{version}.dist-info"
+        info.mkdir()
+        lines = ["Metadata-Version: 2.1", f"Name: {distribution}", f"Version: {version}"]
+        lines += [f"Requires-Dist: {requirement}" for requirement in requires]
+        (info / "METADATA").write_text("\n".join(lines) + "\n" if metadata is None else metadata)
+        if entry_points is None:
+            groups = {"rrr.tasks": tasks or {}, "rrr.overlays": overlays or {}}
+            entry_points = "".join(
+                f"[{group}]\n" + "".join(f"{name} = {value}\n" for name, value in points.items()) + "\n"
+                for group, points in groups.items()
+                if points
+            )
+        (info / "entry_points.txt").write_text(entry_points)
+        for name, source in (modules or {}).items():
+            path = self.folder / (name.replace(".", "/") + ".py")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(textwrap.dedent(source).lstrip("\n"))
+        importlib.invalidate_caches()
+        return info
+
+    def install_task(self, task: str, source: str = SUMS, *, version: str = "1.0", extra: str = "") -> None:
+        """Lay out the distribution `rrr-TASK` with the one module `rrr_TASK` that offers `task`."""
+        module = f"rrr_{task}"
+        code = textwrap.dedent(source) + textwrap.dedent(extra)
+        self.install(f"rrr-{task}", version, modules={module: code}, tasks={task: module})
+
+    def install_overlay(self, overlay: str, source: str) -> None:
+        """Lay out the distribution `rrr-OVERLAY` 2.0 with the one module `rrr_OVERLAY` that offers the overlay."""
+        module = f"rrr_{overlay}"
+        self.install(f"rrr-{overlay}", "2.0", modules={module: source}, overlays={overlay: module})
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeSite]:
+    folder = tmp_path / "site"
+    folder.mkdir()
+    monkeypatch.syspath_prepend(str(folder))
+    before = set(sys.modules)
+    yield FakeSite(folder)
+    for name in set(sys.modules) - before:
+        file = getattr(sys.modules[name], "__file__", None) or ""
+        if file.startswith(str(folder)):
+            del sys.modules[name]

@@ -1,0 +1,150 @@
+"""Finding tasks: from metadata alone, and no broken distribution hides another."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+import rrr_core
+from rrr_core.tasks import TaskEntry, find_overlays, find_tasks
+
+
+def claims(name: str) -> list[TaskEntry]:
+    return [entry for entry in find_tasks() if entry.name == name]
+
+
+def test_an_installed_task_is_found_with_its_distribution_version_and_module(site):
+    site.install("rrr-sums", "1.2", tasks={"sums": "rrr_sums"})
+    assert claims("sums") == [TaskEntry("sums", "rrr-sums", "1.2", "rrr_sums")]
+
+
+def test_finding_imports_no_plugin(site):
+    site.install("rrr-loud", modules={"rrr_loud": "raise SystemExit('imported')"}, tasks={"loud": "rrr_loud"})
+    assert [entry.error for entry in claims("loud")] == [None]
+    assert "rrr_loud" not in sys.modules
+
+
+def test_one_distribution_may_offer_many_tasks_through_one_module(site):
+    site.install("rrr-many", tasks={"one": "rrr_many", "two": "rrr_many"})
+    assert [entry.name for entry in find_tasks() if entry.distribution == "rrr-many"] == ["one", "two"]
+
+
+def test_overlays_are_found_in_their_own_group(site):
+    site.install("rrr-loud", tasks={"sums": "a"}, overlays={"louder": "b"})
+    assert [(entry.name, entry.kind) for entry in find_overlays() if entry.distribution == "rrr-loud"] == [
+        ("louder", "overlay")
+    ]
+    assert [entry.name for entry in find_tasks() if entry.distribution == "rrr-loud"] == ["sums"]
+
+
+def test_two_distributions_that_claim_one_task_are_both_named_with_their_versions(site):
+    site.install("rrr-first", "1.0", tasks={"sums": "first"})
+    site.install("rrr-second", "2.0", tasks={"sums": "second"})
+    assert [entry.distribution for entry in claims("sums")] == ["rrr-first", "rrr-second"]
+    for entry in claims("sums"):
+        assert "rrr-first 1.0" in entry.error
+        assert "rrr-second 2.0" in entry.error
+
+
+def test_a_clash_over_one_task_leaves_the_other_tasks_of_both_distributions_alone(site):
+    site.install("rrr-first", tasks={"sums": "first", "left": "first"})
+    site.install("rrr-second", tasks={"sums": "second", "right": "second"})
+    assert [entry.error for entry in claims("left") + claims("right")] == [None, None]
+
+
+def test_a_distribution_that_gives_one_task_two_modules_clashes_with_itself(site):
+    site.install("rrr-torn", entry_points="[rrr.tasks]\nsums = first\nsums = second\n")
+    assert all("first" in entry.error and "second" in entry.error for entry in claims("sums"))
+
+
+def test_of_two_copies_of_one_distribution_the_first_on_the_path_counts(site, tmp_path, monkeypatch):
+    site.install("rrr-sums", "1.0", tasks={"sums": "rrr_sums"})
+    newer = type(site)(tmp_path / "newer")
+    newer.folder.mkdir()
+    newer.install("rrr-sums", "2.0", tasks={"sums": "rrr_sums"})
+    monkeypatch.syspath_prepend(str(newer.folder))
+    assert [(entry.version, entry.error) for entry in claims("sums")] == [("2.0", None)]
+
+
+def test_a_copy_that_offers_the_task_no_longer_hides_an_older_one_that_does(site, tmp_path, monkeypatch):
+    site.install("rrr-sums", "1.0", tasks={"sums": "rrr_sums"})
+    newer = type(site)(tmp_path / "newer")
+    newer.folder.mkdir()
+    newer.install("rrr-sums", "2.0")
+    monkeypatch.syspath_prepend(str(newer.folder))
+    assert claims("sums") == []
+
+
+@pytest.mark.parametrize(
+    "requirement",
+    [
+        "rrr-core",
+        "rrr-core>=0.1",
+        "RRR_Core (>=0.0.1)",
+        f"rrr-core=={rrr_core.__version__}",
+        "rrr-core>=99; python_version < '3'",
+        "rrr-core[train]>=99; extra == 'train'",
+        "rrr-core-extras>=99",
+        "unrelated>=99",
+    ],
+)
+def test_a_plugin_whose_requirements_this_core_fits_is_accepted(site, requirement):
+    site.install("rrr-sums", tasks={"sums": "rrr_sums"}, requires=[requirement])
+    assert [entry.error for entry in claims("sums")] == [None]
+
+
+@pytest.mark.parametrize("requirement", ["rrr-core>=99", "rrr.core (<0.0.1)", "rrr-core>=99; python_version > '3'"])
+def test_a_plugin_made_for_another_core_has_an_error_that_names_both_and_is_not_imported(site, requirement):
+    site.install("rrr-future", "3.1", tasks={"future": "rrr_future"}, requires=["sympy", requirement])
+    (entry,) = claims("future")
+    assert "rrr-future 3.1 needs rrr-core" in entry.error
+    assert f"rrr-core {rrr_core.__version__}" in entry.error
+
+
+def test_a_prerelease_of_the_core_counts_as_inside_the_range_it_lies_in(site, monkeypatch):
+    monkeypatch.setattr(rrr_core, "__version__", "0.5.dev3")
+    site.install("rrr-sums", tasks={"sums": "rrr_sums"}, requires=["rrr-core>=0.4,<0.6"])
+    assert [entry.error for entry in claims("sums")] == [None]
+
+
+def test_a_malformed_requirement_is_that_plugins_error_alone(site):
+    site.install("rrr-bad", tasks={"bad": "rrr_bad"}, requires=["rrr-core >=>= 1"])
+    site.install("rrr-sums", tasks={"sums": "rrr_sums"})
+    assert "rrr-bad 1.0" in claims("bad")[0].error
+    assert claims("sums")[0].error is None
+
+
+def test_an_entry_points_file_that_cannot_be_parsed_is_listed_and_harms_no_other(site):
+    site.install("rrr-garbled", entry_points="[rrr.tasks]\nthis is no entry point\n")
+    site.install("rrr-sums", tasks={"sums": "rrr_sums"})
+    (garbled,) = [entry for entry in find_tasks() if entry.distribution == "rrr-garbled"]
+    assert garbled.name == "?"
+    assert "rrr-garbled 1.0" in garbled.error
+    assert claims("sums")[0].error is None
+
+
+def test_a_distribution_whose_files_are_not_text_harms_no_other(site):
+    info = site.install("rrr-binary", entry_points="")
+    (info / "entry_points.txt").write_bytes(b"[rrr.tasks]\n\xff\xfe = x\n")
+    site.install("rrr-sums", tasks={"sums": "rrr_sums"})
+    assert claims("sums")[0].error is None
+
+
+def test_a_distribution_without_metadata_is_found_under_a_name_that_says_so(site):
+    site.install("rrr-bare", tasks={"bare": "rrr_bare"}, metadata="")
+    (entry,) = claims("bare")
+    assert "without a name" in entry.distribution
+    assert entry.version == ""
+
+
+def test_importing_the_core_and_finding_tasks_imports_no_torch():
+    code = (
+        "import sys, rrr_core, rrr_core.tasks, rrr_core.conversation, rrr_core.verification;"
+        "rrr_core.tasks.find_tasks();"
+        "heavy = {'torch', 'transformers', 'trl', 'datasets', 'numpy'} & set(sys.modules);"
+        "sys.exit(f'imported {heavy}' if heavy else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")

@@ -1,0 +1,286 @@
+"""Loading a task: only the one asked for, and every mistake of a plugin told in one line that names it."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from rrr_core import Model
+from rrr_core.errors import PluginError
+from rrr_core.tasks import describe_task, find_overlays, find_tasks, load_task
+
+MODEL = Model("tiny")
+
+
+def error_of(task: str, *overlays: str) -> str:
+    with pytest.raises(PluginError) as caught:
+        load_task(task, overlays)
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
+
+
+def state_of(task: str) -> str:
+    (entry,) = [entry for entry in find_tasks() if entry.name == task]
+    return describe_task(entry).state
+
+
+def test_a_task_is_loaded_with_its_name_distribution_and_version(site):
+    site.install_task("sums", version="1.2")
+    task = load_task("sums")
+    assert (task.name, task.distribution, task.version, task.overlays) == ("sums", "rrr-sums", "1.2", ())
+
+
+def test_only_the_plugin_asked_for_is_imported(site):
+    site.install_task("sums")
+    site.install_task("other")
+    load_task("sums")
+    assert "rrr_sums" in sys.modules
+    assert "rrr_other" not in sys.modules
+
+
+def test_an_unknown_task_is_answered_with_the_nearest_name_and_how_to_install(site):
+    site.install_task("sums")
+    message = error_of("sumz")
+    assert "'sumz'" in message
+    assert "Did you mean 'sums'" in message
+    assert "pip install" in message
+
+
+def test_for_a_task_of_our_own_that_is_missing_its_distribution_is_named(site, monkeypatch):
+    monkeypatch.setattr("rrr_core.tasks.loading.find_tasks", list)
+    assert "pip install rrr-countdown" in error_of("countdown")
+
+
+def test_for_a_strangers_task_no_distribution_name_is_guessed(site):
+    assert "rrr-paypal" not in error_of("paypal")
+
+
+def test_a_task_claimed_twice_is_refused_and_both_are_named(site):
+    site.install("rrr-first", "1.0", tasks={"sums": "first"})
+    site.install("rrr-second", "2.0", tasks={"sums": "second"})
+    message = error_of("sums")
+    assert "rrr-first 1.0" in message
+    assert "rrr-second 2.0" in message
+
+
+def test_the_core_range_is_checked_before_the_import(site):
+    site.install(
+        "rrr-future", modules={"rrr_future": "1 / 0"}, tasks={"future": "rrr_future"}, requires=["rrr-core>=99"]
+    )
+    assert "rrr-future 1.0 needs rrr-core >=99" in error_of("future")
+    assert "rrr_future" not in sys.modules
+
+
+BROKEN = {
+    "import error": ("import no_such_module", "", "ModuleNotFoundError"),
+    "syntax error": ("def rrr_verify(:", "", "SyntaxError"),
+    "exit at import": ("raise SystemExit(3)", "", "SystemExit"),
+    "error at import": ("{}['target']", "", "KeyError at rrr_broken.py:1: 'target'"),
+    "missing hook": (
+        """
+        from rrr_core import hookimpl
+        @hookimpl
+        def rrr_load_dataset(split): return []
+        @hookimpl
+        def rrr_prompt(row): return "?"
+        """,
+        "rrr_verify",
+        "does not implement it",
+    ),
+    "no hook": ("x = 1", "rrr_load_dataset", "does not implement it"),
+}
+MISTAKES = {
+    "unknown argument": ("@hookimpl\ndef rrr_gold_answer(task, rwo): ...", "rrr_gold_answer", "Did you mean 'row'"),
+    "misspelt hook": ("@hookimpl\ndef rrr_gold_anser(row): ...", "rrr_gold_anser", "Did you mean 'rrr_gold_answer'"),
+    "not a function": ("rrr_gold_answer = 'four'", "rrr_gold_answer", "of the type str, not a function"),
+    "a class": ("@hookimpl\nclass rrr_gold_answer: ...", "rrr_gold_answer", "not a function"),
+    "not marked": ("def rrr_gold_answer(row): ...", "rrr_gold_answer", "@hookimpl"),
+    "async": ("@hookimpl\nasync def rrr_gold_answer(row): ...", "rrr_gold_answer", "async"),
+    "default": ("@hookimpl\ndef rrr_gold_answer(row=None): ...", "rrr_gold_answer", "'row' has a default"),
+    "keyword-only": ("@hookimpl\ndef rrr_gold_answer(*, row): ...", "rrr_gold_answer", "keyword-only"),
+    "catch-all": ("@hookimpl\ndef rrr_gold_answer(**given): ...", "rrr_gold_answer", "never filled"),
+    "order": ("@hookimpl(tryfirst=True)\ndef rrr_gold_answer(row): ...", "rrr_gold_answer", "--with"),
+    "old wrapper": ("@hookimpl(hookwrapper=True)\ndef rrr_gold_answer(row): return 1", "rrr_gold_answer", "generator"),
+}
+
+
+@pytest.mark.parametrize(("source", "hook", "reason"), BROKEN.values(), ids=BROKEN)
+def test_a_broken_plugin_is_an_error_that_names_distribution_version_hook_and_reason(site, source, hook, reason):
+    site.install_task("broken", source, version="0.3")
+    message = error_of("broken")
+    assert "rrr-broken 0.3" in message
+    assert hook in message
+    assert reason in message
+
+
+@pytest.mark.parametrize(("extra", "hook", "reason"), MISTAKES.values(), ids=MISTAKES)
+def test_a_mistake_in_one_hook_of_a_plugin_is_told_by_its_hook(site, extra, hook, reason):
+    site.install_task("broken", extra=extra, version="0.3")
+    message = error_of("broken")
+    assert "rrr-broken 0.3" in message
+    assert hook in message
+    assert reason in message
+
+
+@pytest.mark.parametrize("value", ["rrr_sums:plugin", "rrr sums", "rrr_sums [extra]", ""])
+def test_an_entry_point_that_names_no_module_is_refused(site, value):
+    site.install("rrr-odd", entry_points=f"[rrr.tasks]\nodd = {value}\n")
+    assert "rrr-odd 1.0" in error_of("odd")
+
+
+def test_a_broken_plugin_harms_no_other(site):
+    site.install_task("broken", "import no_such_module")
+    site.install_task("sums")
+    assert "ModuleNotFoundError" in state_of("broken")
+    assert state_of("sums") == "ok"
+    assert load_task("sums").verify({"a": 1, "b": 1}, "2").is_passed
+
+
+def test_a_description_lists_the_hooks_implemented_in_the_contracts_order(site):
+    site.install_task("sums", extra="@hookimpl\ndef rrr_gold_answer(row): ...")
+    (entry,) = [entry for entry in find_tasks() if entry.name == "sums"]
+    assert describe_task(entry).hooks == ("rrr_load_dataset", "rrr_prompt", "rrr_verify", "rrr_gold_answer")
+
+
+def test_a_description_of_an_entry_with_an_error_tells_it_and_imports_nothing(site):
+    site.install_task("sums")
+    site.install("rrr-rival", tasks={"sums": "rrr_sums"})
+    for entry in [entry for entry in find_tasks() if entry.name == "sums"]:
+        assert describe_task(entry).state == entry.error
+    assert "rrr_sums" not in sys.modules
+
+
+def test_the_users_interrupt_during_an_import_passes_through(site):
+    site.install_task("slow", "raise KeyboardInterrupt")
+    with pytest.raises(KeyboardInterrupt):
+        load_task("slow")
+
+
+def test_hooks_may_be_imported_from_another_module_of_the_plugin(site):
+    site.install(
+        "rrr-split",
+        modules={
+            "rrr_split.__init__": """
+                from rrr_core import hookimpl, hookspecs
+                from rrr_core.hookspecs import rrr_warmup
+                from rrr_split.judge import rrr_verify
+                @hookimpl
+                def rrr_load_dataset(split): return []
+                @hookimpl
+                def rrr_prompt(row): return "?"
+            """,
+            "rrr_split.judge": """
+                from rrr_core import hookimpl, passed
+                @hookimpl
+                def rrr_verify(answer, _cache={}): return passed()
+            """,
+        },
+        tasks={"split": "rrr_split"},
+    )
+    task = load_task("split")
+    assert task.verify({}, "").is_passed
+    assert not task.implements("rrr_warmup")
+
+
+def test_a_hook_of_a_newer_core_may_be_marked_optional(site):
+    site.install_task("sums", extra="@hookimpl(optionalhook=True)\ndef rrr_of_tomorrow(row): ...")
+    assert load_task("sums").implements("rrr_verify")
+
+
+def test_an_overlay_is_asked_before_the_task_and_what_it_leaves_out_is_the_tasks(site):
+    site.install_task("sums")
+    site.install_overlay(
+        "polite", "from rrr_core import hookimpl\n@hookimpl\ndef rrr_prompt(row): return 'Please add.'"
+    )
+    task = load_task("sums", ["polite"])
+    assert task.overlays == ("polite",)
+    assert task.prompt({"a": 1, "b": 1}, MODEL)[0]["content"] == "Please add."
+    assert task.verify({"a": 1, "b": 1}, "2").is_passed
+
+
+def test_of_two_overlays_the_last_is_asked_first_and_none_leaves_it_to_the_next(site):
+    site.install_task("sums")
+    site.install_overlay("first", "from rrr_core import hookimpl\n@hookimpl\ndef rrr_prompt(row): return 'first'")
+    site.install_overlay(
+        "last",
+        "from rrr_core import hookimpl\n@hookimpl\ndef rrr_prompt(row): return 'last' if row['a'] else None",
+    )
+    task = load_task("sums", ["first", "last"])
+    assert task.prompt({"a": 1, "b": 1}, MODEL)[0]["content"] == "last"
+    assert task.prompt({"a": 0, "b": 1}, MODEL)[0]["content"] == "first"
+
+
+def test_an_overlay_may_wrap_the_tasks_own_hook(site):
+    site.install_task("sums")
+    site.install_overlay(
+        "harsh",
+        """
+        from rrr_core import failed, hookimpl
+        @hookimpl(wrapper=True)
+        def rrr_verify(answer):
+            verdict = yield
+            return verdict if answer.isdigit() else failed("harsh")
+        """,
+    )
+    task = load_task("sums", ["harsh"])
+    assert task.verify({"a": 1, "b": 1}, "2").is_passed
+    assert task.verify({"a": 1, "b": 1}, "two").category == "harsh"
+
+
+def test_an_overlay_of_one_task_does_not_answer_for_another(site):
+    site.install_task("sums")
+    site.install_overlay(
+        "polite", "from rrr_core import hookimpl\n@hookimpl\ndef rrr_prompt(row): return 'Please add.'"
+    )
+    load_task("sums", ["polite"])
+    assert load_task("sums").prompt({"a": 1, "b": 1}, MODEL)[0]["content"] == "What is 1 + 1?"
+
+
+def test_an_overlay_without_any_hook_is_refused(site):
+    site.install_task("sums")
+    site.install_overlay("empty", "def rrr_prmpt(row): return 'Please add.'")
+    assert "rrr-empty 2.0" in error_of("sums", "empty")
+
+
+def test_an_unknown_overlay_is_answered_with_the_nearest_name(site):
+    site.install_task("sums")
+    site.install_overlay("polite", "")
+    assert "Did you mean 'polite'" in error_of("sums", "polit")
+
+
+def test_an_overlay_asked_for_twice_is_refused(site):
+    site.install_task("sums")
+    assert "twice" in error_of("sums", "polite", "polite")
+
+
+def test_two_overlays_of_one_module_cannot_be_stacked(site):
+    site.install_task("sums")
+    source = "from rrr_core import hookimpl\n@hookimpl\ndef rrr_prompt(row): return 'Please add.'"
+    site.install("rrr-twins", modules={"rrr_twins": source}, overlays={"one": "rrr_twins", "two": "rrr_twins"})
+    message = error_of("sums", "one", "two")
+    assert "rrr-twins 1.0" in message
+    assert "rrr_twins" in message
+
+
+def test_an_overlay_is_described_like_a_task_but_needs_no_hook_in_particular(site):
+    site.install_overlay(
+        "polite", "from rrr_core import hookimpl\n@hookimpl\ndef rrr_prompt(row): return 'Please add.'"
+    )
+    (entry,) = [entry for entry in find_overlays() if entry.name == "polite"]
+    described = describe_task(entry)
+    assert (described.hooks, described.state) == (("rrr_prompt",), "ok")
+
+
+def test_the_provenance_names_every_distribution_and_version(site):
+    site.install_task("sums", version="1.2")
+    site.install_overlay(
+        "polite", "from rrr_core import hookimpl\n@hookimpl\ndef rrr_prompt(row): return 'Please add.'"
+    )
+    assert load_task("sums", ["polite"]).provenance() == {
+        "task": "sums",
+        "distribution": "rrr-sums",
+        "version": "1.2",
+        "overlays": [{"name": "polite", "distribution": "rrr-polite", "version": "2.0"}],
+    }

@@ -1,1 +1,59 @@
-"""Countdown."""
+"""Countdown: reach the target with every number used exactly once. The hooks; the work is in the modules beside."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rrr_core.hookspecs import Example, Message, Model, Row, hookimpl
+from rrr_core.verdicts import Verdict
+from rrr_countdown import equations, examples, gold, prompts, rows, warmup
+from rrr_countdown.generated import Recipe
+
+EMBEDDED_MODEL = Path(__file__).with_name("model")
+
+
+@hookimpl
+def rrr_load_dataset(split: str, options: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+    return rows.load(split, options)
+
+
+@hookimpl
+def rrr_prompt(row: Row, model: Model) -> Sequence[Message]:
+    return prompts.prompt(row, model)
+
+
+@hookimpl
+def rrr_verify(row: Row, answer: str) -> Verdict:
+    return equations.verify(row, answer)
+
+
+@hookimpl
+def rrr_reflection_prompt(model: Model) -> str:
+    return prompts.reflection_prompt(model)
+
+
+@hookimpl
+def rrr_examples() -> Iterable[Example]:
+    return examples.EXAMPLES
+
+
+@hookimpl
+def rrr_warmup(count: int, seed: int) -> Iterator[list[dict[str, str]]]:
+    return warmup.conversations(count, prompts.tiny_turns, Recipe(), seed)
+
+
+@hookimpl
+def rrr_gold_answer(row: Row) -> str | None:
+    return gold.gold_answer(tuple(row["nums"]), row["target"])
+
+
+@hookimpl
+def rrr_final_answer(text: str) -> str | None:
+    return equations.left_side(text)
+
+
+@hookimpl
+def rrr_default_model() -> str | None:
+    return str(EMBEDDED_MODEL) if (EMBEDDED_MODEL / "config.json").is_file() else None

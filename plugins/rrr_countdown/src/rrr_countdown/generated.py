@@ -6,6 +6,7 @@ import hashlib
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 SPLIT_SHARES = {"warmup": 70, "train": 20, "test": 10}
 """Per cent of all possible rows that each split may draw from."""
@@ -62,7 +63,7 @@ def random_target(nums: list[int], operators: str, rng: random.Random) -> int | 
     return values[0] if 0 < values[0] <= 999 else None
 
 
-def generate(split: str, recipe: Recipe) -> Iterator[dict[str, object]]:
+def generate(split: str, recipe: Recipe) -> Iterator[dict[str, Any]]:
     """Rows `{"nums": [...], "target": n}` of one split, without repeats, in a fixed order.
 
     Ends when the recipe's rows are all but used up.

@@ -1,0 +1,263 @@
+"""Equations: the last `<answer>…</answer>` of a text, parsed by a grammar of our own and judged exactly.
+
+Nothing here evaluates text. A hand-written parser with an explicit stack admits the grammar in this plugin's
+README and nothing else, in time linear in the answer's length. Values are exact fractions. An equation passes
+only if two arithmetics agree on it: plain integers here, and sympy's rational numbers built from the parsed equation.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from rrr_core.verdicts import Verdict, failed, passed
+
+if TYPE_CHECKING:
+    import sympy
+
+INVALID = "invalid equation"
+WRONG_NUMBERS = "wrong numbers"
+MISSED = "missed target"
+
+OPENING, CLOSING = "<answer>", "</answer>"
+
+LONGEST = 10_000
+"""Characters, outer white space aside, beyond which an equation is invalid: it bounds the time of a verdict."""
+DEEPEST = 200
+"""Parentheses that may be open at once."""
+
+NEGATE = "~"
+"""Unary minus in postfix order."""
+
+SPACE = " \t\n\r"
+TOKEN = re.compile(r"[0-9]+|[^0-9 \t\n\r]")
+TYPOGRAPHIC = str.maketrans("×·÷−", "**/-")
+BINDING = {"+": 1, "-": 1, "*": 2, "/": 2, NEGATE: 3, "(": 0}
+
+DIGITS_AT_ONCE = 500
+"""Python refuses to convert very long literals; the lowest limit that it can be set to is 640 digits."""
+
+
+class InvalidEquation(ValueError):
+    """The text is outside the grammar, or its equation has no value; the message says what is wrong with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Equation:
+    """A parsed equation."""
+
+    postfix: tuple[int | str, ...]
+    """Operands and operators in postfix order: `(44-19)*2` → `44 19 - 2 *`; unary minus is `~`."""
+    claim: tuple[str, ...] | None
+    """The tokens after `=`, or None where there is no `=`."""
+
+    @property
+    def literals(self) -> list[int]:
+        """The numbers that the equation uses, in the order of its text."""
+        return [item for item in self.postfix if isinstance(item, int)]
+
+
+def last_answer(text: str) -> str | None:
+    """What stands between the last `<answer>` that is closed and its `</answer>`, or None where there is none.
+
+    >>> last_answer("<answer>1+2</answer> or <answer>3</answer> or <answer>4")
+    '3'
+    """
+    last_closing = text.rfind(CLOSING)
+    if last_closing < 0:
+        return None
+    opening = text.rfind(OPENING, 0, last_closing)
+    if opening < 0:
+        return None
+    start = opening + len(OPENING)
+    return text[start : text.index(CLOSING, start)]
+
+
+def left_side(text: str) -> str | None:
+    """The judged equation of a text without its `= integer`, as it is written, or None where there is none."""
+    answer = last_answer(text)
+    return None if answer is None else answer.partition("=")[0].strip() or None
+
+
+def verify(row: Mapping[str, Any], answer: str) -> Verdict:
+    """The verdict on the whole text that a model wrote for a row `{"nums": [...], "target": n}`.
+
+    Raises ArithmeticError if the two arithmetics disagree on a right answer, which would be a defect of ours.
+    """
+    target = row["target"]
+    text = last_answer(answer)
+    if text is None:
+        return failed(INVALID, "no complete <answer>…</answer>")
+    try:
+        equation = parse(text)
+        if equation.claim is not None and list(equation.claim) != TOKEN.findall(str(target)):
+            raise InvalidEquation(f"what follows '=' is not the target {target}")
+        top, bottom = value(equation)
+    except InvalidEquation as error:
+        return failed(INVALID, str(error))
+    numbers = sorted(row["nums"])
+    literals = sorted(equation.literals)
+    if literals != numbers:
+        return failed(WRONG_NUMBERS, f"uses {shown(literals)}, not {shown(numbers)}")
+    if top != target * bottom:
+        return failed(MISSED, f"gives {shown_fraction(top, bottom)}, not {target}")
+    if sympy_value(equation) != target:
+        raise ArithmeticError(f"sympy does not confirm that {equation.postfix} in postfix order is {target}")
+    return passed()
+
+
+def parse(text: str) -> Equation:
+    """The equation that a text holds. Raises InvalidEquation for anything outside the grammar."""
+    text = text.strip(SPACE)
+    if len(text) > LONGEST:
+        raise InvalidEquation(f"longer than {LONGEST} characters")
+    if not text.isascii():
+        text = text.translate(TYPOGRAPHIC)
+    left, equals, right = text.partition("=")
+    return Equation(to_postfix(TOKEN.findall(left)), tuple(TOKEN.findall(right)) if equals else None)
+
+
+def to_postfix(tokens: Sequence[str]) -> tuple[int | str, ...]:
+    """Tokens in postfix order, by the shunting-yard algorithm (Dijkstra 1961); no recursion, so no depth can hurt.
+
+    Unary minuses that cancel out are dropped.
+    """
+    postfix: list[int | str] = []
+    waiting: list[str] = []
+    depth = 0
+    operand_is_due = True
+    for token in tokens:
+        if operand_is_due:
+            if "0" <= token[0] <= "9":
+                if token[0] == "0" and token != "0":
+                    raise InvalidEquation("a number has a leading zero")
+                postfix.append(integer(token))
+                operand_is_due = False
+            elif token == "-":
+                if waiting and waiting[-1] == NEGATE:
+                    waiting.pop()
+                else:
+                    waiting.append(NEGATE)
+            elif token == "(":
+                depth += 1
+                if depth > DEEPEST:
+                    raise InvalidEquation(f"more than {DEEPEST} parentheses are open at once")
+                waiting.append(token)
+            else:
+                raise InvalidEquation(f"{token!a} where a number is due")
+        elif token in "+-*/":
+            binding = BINDING[token]
+            while waiting and BINDING[waiting[-1]] >= binding:
+                emit(waiting.pop(), postfix)
+            waiting.append(token)
+            operand_is_due = True
+        elif token == ")":
+            depth -= 1
+            if depth < 0:
+                raise InvalidEquation("')' without '('")
+            while (operator := waiting.pop()) != "(":
+                emit(operator, postfix)
+        else:
+            raise InvalidEquation(f"{token[:20]!a} where an operator is due")
+    if operand_is_due:
+        raise InvalidEquation("it ends where a number is due" if tokens else "no equation")
+    if depth:
+        raise InvalidEquation("'(' without ')'")
+    while waiting:
+        emit(waiting.pop(), postfix)
+    return tuple(postfix)
+
+
+def emit(operator: str, postfix: list[int | str]) -> None:
+    """Append an operator to a postfix list; two unary minuses in a row cancel out."""
+    if operator == NEGATE and postfix[-1] == NEGATE:
+        postfix.pop()
+    else:
+        postfix.append(operator)
+
+
+def integer(digits: str) -> int:
+    """The value of a literal of any length, whatever limit Python puts on converting text."""
+    if len(digits) <= DIGITS_AT_ONCE:
+        return int(digits)
+    number = 0
+    for start in range(0, len(digits), DIGITS_AT_ONCE):
+        piece = digits[start : start + DIGITS_AT_ONCE]
+        number = number * 10 ** len(piece) + int(piece)
+    return number
+
+
+def value(equation: Equation) -> tuple[int, int]:
+    """The exact value as (numerator, denominator), neither reduced nor with a sign in a certain place.
+
+    Not reducing keeps hostile equations cheap: no number gets longer than the equation's text.
+    Raises InvalidEquation for a division by zero.
+    """
+    tops: list[int] = []
+    bottoms: list[int] = []
+    for item in equation.postfix:
+        if isinstance(item, int):
+            tops.append(item)
+            bottoms.append(1)
+            continue
+        if item == NEGATE:
+            tops[-1] = -tops[-1]
+            continue
+        top, bottom = tops.pop(), bottoms.pop()
+        if item == "+":
+            tops[-1] = tops[-1] * bottom + top * bottoms[-1]
+            bottoms[-1] *= bottom
+        elif item == "-":
+            tops[-1] = tops[-1] * bottom - top * bottoms[-1]
+            bottoms[-1] *= bottom
+        elif item == "*":
+            tops[-1] *= top
+            bottoms[-1] *= bottom
+        elif top == 0:
+            raise InvalidEquation("it divides by zero")
+        else:
+            tops[-1] *= bottom
+            bottoms[-1] *= top
+    return tops[0], bottoms[0]
+
+
+def sympy_value(equation: Equation) -> sympy.Rational:
+    """The exact value by sympy, each node of the parsed equation built as a sympy object; text never reaches sympy.
+
+    The equation must be free of divisions by zero, which sympy would answer with `zoo`.
+    """
+    import sympy  # here, because it takes a third of a second and most commands judge nothing
+
+    stack: list[sympy.Rational] = []
+    for item in equation.postfix:
+        if isinstance(item, int):
+            stack.append(sympy.Integer(item))
+        elif item == NEGATE:
+            stack[-1] = -stack[-1]
+        else:
+            right = stack.pop()
+            if item == "+":
+                stack[-1] += right
+            elif item == "-":
+                stack[-1] -= right
+            elif item == "*":
+                stack[-1] *= right
+            else:
+                stack[-1] /= right
+    return stack[0]
+
+
+def shown(numbers: Sequence[int]) -> str:
+    """Numbers for a person, cut where they are many or long."""
+    texts = [str(n) if n.bit_length() <= 64 else "a huge number" for n in numbers[:8]]
+    return ", ".join(texts) + (", …" if len(numbers) > 8 else "")
+
+
+def shown_fraction(top: int, bottom: int) -> str:
+    """A fraction in lowest terms for a person."""
+    from fractions import Fraction
+
+    fraction = Fraction(top, bottom)
+    return str(fraction) if max(top.bit_length(), bottom.bit_length()) <= 512 else "another value"

@@ -1,0 +1,42 @@
+"""The shape of a Countdown row that comes from outside: `{"nums": [44, 19, 35], "target": 98}`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+WANTED = ("nums", "target")
+MOST_NUMBERS = 100
+MOST_DIGITS = 18
+
+
+class RowError(ValueError):
+    """A row is malformed; the message says how, without saying where."""
+
+
+def checked(record: Mapping[str, Any]) -> dict[str, Any]:
+    """The row in a record that has the wanted columns; other columns are dropped. Raises RowError."""
+    nums, target = record["nums"], record["target"]
+    if not isinstance(nums, list) or not nums:
+        raise RowError(f"'nums' must be a list of whole numbers, but is {excerpt(nums)}")
+    if len(nums) > MOST_NUMBERS:
+        raise RowError(f"'nums' has {len(nums)} numbers, more than {MOST_NUMBERS}")
+    for n in nums:
+        if not is_whole(n) or n < 0:
+            raise RowError(f"'nums' must hold whole numbers of zero or more, but holds {excerpt(n)}")
+    if not is_whole(target):
+        raise RowError(f"'target' must be a whole number, but is {excerpt(target)}")
+    return {"nums": list(nums), "target": target}
+
+
+def is_whole(value: Any) -> bool:
+    """Whether a value is an int (`True` is none) of at most 18 digits."""
+    return type(value) is int and abs(value) < 10**MOST_DIGITS
+
+
+def excerpt(value: Any) -> str:
+    """A value of any kind in at most 40 printable characters."""
+    if type(value) is int and value.bit_length() > 128:
+        return "a huge number"
+    text = ascii(value)
+    return text if len(text) <= 40 else text[:37] + "…"

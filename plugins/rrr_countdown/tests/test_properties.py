@@ -1,0 +1,120 @@
+"""Any way to write a right equation passes, and no change of a digit does."""
+
+from fractions import Fraction
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from rrr_countdown.equations import INVALID, MISSED, WRONG_NUMBERS, InvalidEquation, parse, sympy_value, value, verify
+
+from rrr_core.verdicts import failed
+
+SIGNS = {"+": "+", "-": "-−", "*": "*×·", "/": "/÷"}
+BINDING = {"+": 1, "-": 1, "*": 2, "/": 2}
+
+
+def trees(numbers):
+    """Trees `int | ("~", tree) | (operator, left, right)` that use each of the numbers once, in their order."""
+    if len(numbers) == 1:
+        leaf = st.just(numbers[0])
+        return leaf | leaf.map(lambda tree: ("~", tree))
+    return (
+        st.integers(1, len(numbers) - 1)
+        .flatmap(lambda cut: st.tuples(st.sampled_from("+-*/"), trees(numbers[:cut]), trees(numbers[cut:])))
+        .flatmap(lambda tree: st.sampled_from([tree, tree, tree, ("~", tree)]))
+    )
+
+
+def exact(tree):
+    if isinstance(tree, int):
+        return Fraction(tree)
+    if tree[0] == "~":
+        return -exact(tree[1])
+    left, right = exact(tree[1]), exact(tree[2])
+    if tree[0] == "/":
+        return left / right
+    return left + right if tree[0] == "+" else left - right if tree[0] == "-" else left * right
+
+
+def written(tree, draw):
+    """A legal text of a tree and how strongly it binds: spaces, signs and needless parentheses at the draw's choice."""
+    space = lambda: draw(st.sampled_from(["", "", "", " ", "\n", "\t ", "\r\n"]))  # noqa: E731
+    if isinstance(tree, int):
+        text, binding = str(tree), 3
+    elif tree[0] == "~":
+        inner, inner_binding = written(tree[1], draw)
+        inner = inner if inner_binding == 3 else f"({inner})"
+        text, binding = draw(st.sampled_from("-−")) + space() + inner, 3
+    else:
+        binding = BINDING[tree[0]]
+        (left, left_binding), (right, right_binding) = written(tree[1], draw), written(tree[2], draw)
+        left = left if left_binding >= binding else f"({left})"
+        strict = tree[0] in "-/"
+        right = f"({right})" if right_binding < binding or (strict and right_binding == binding) else right
+        text = left + space() + draw(st.sampled_from(SIGNS[tree[0]])) + space() + right
+    for _ in range(draw(st.sampled_from([0, 0, 0, 0, 1, 3]))):
+        text, binding = f"({space()}{text}{space()})", 3
+    return text, binding
+
+
+@st.composite
+def right_answers(draw):
+    """A row, and a legal equation that reaches its target."""
+    numbers = draw(st.lists(st.integers(0, 99), min_size=1, max_size=6))
+    tree = draw(trees(numbers))
+    try:
+        target = exact(tree)
+    except ZeroDivisionError:
+        assume(False)
+    assume(target.denominator == 1)
+    text, _ = written(tree, draw)
+    claim = draw(st.sampled_from(["", "", f"={target}", f" = {target}\n"]))
+    return {"nums": draw(st.permutations(numbers)), "target": int(target)}, text, claim
+
+
+@given(right_answers(), st.text(alphabet="<>/answer 12\n", max_size=30))
+def test_a_right_equation_written_in_any_legal_way_passes(answer, before):
+    row, text, claim = answer
+    assert verify(row, f"{before}<answer>{text}{claim}</answer> That is it.").is_passed
+
+
+@given(right_answers(), st.data())
+def test_a_right_equation_with_one_digit_changed_fails(answer, data):
+    row, text, _ = answer
+    place = data.draw(st.sampled_from([index for index, letter in enumerate(text) if letter.isdigit()]))
+    digit = data.draw(st.sampled_from(sorted(set("0123456789") - {text[place]})))
+    changed = text[:place] + digit + text[place + 1 :]
+    verdict = verify(row, f"<answer>{changed}</answer>")
+    assert verdict.category in {WRONG_NUMBERS, INVALID}
+    assert verdict.is_failed
+
+
+@given(right_answers(), st.integers(-3, 3).filter(bool))
+def test_a_right_equation_for_another_target_misses_it(answer, shift):
+    row, text, _ = answer
+    other = {**row, "target": row["target"] + shift}
+    assert verify(other, f"<answer>{text}</answer>").category == MISSED
+
+
+@given(st.lists(st.integers(0, 99), min_size=1, max_size=6).flatmap(trees), st.data())
+def test_both_arithmetics_give_the_exact_value(tree, data):
+    text, _ = written(tree, data.draw)
+    equation = parse(text)
+    try:
+        expected = exact(tree)
+    except ZeroDivisionError:
+        with pytest.raises(InvalidEquation, match="divides by zero"):
+            value(equation)
+        return
+    assert Fraction(*value(equation)) == expected
+    by_sympy = sympy_value(equation)
+    assert (int(by_sympy.p), int(by_sympy.q)) == (expected.numerator, expected.denominator)
+
+
+def test_a_pass_that_sympy_does_not_confirm_is_a_fault_and_no_reward(monkeypatch):
+    monkeypatch.setattr("rrr_countdown.equations.sympy_value", lambda equation: 61)
+    with pytest.raises(ArithmeticError, match="sympy does not confirm"):
+        verify({"nums": [44, 19, 35], "target": 60}, "<answer>44+35-19</answer>")
+    assert verify({"nums": [44, 19, 35], "target": 60}, "<answer>44</answer>") == failed(
+        WRONG_NUMBERS, "uses 44, not 19, 35, 44"
+    )

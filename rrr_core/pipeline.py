@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, Any
 from rrr_core.configuration import TaskSettings
 from rrr_core.errors import DataError, ModelError, RrrError
 from rrr_core.evaluation import EvalSettings
+from rrr_core.files import read_json, write_json
 from rrr_core.generation import ModelSettings
 from rrr_core.mining import MineSettings
 from rrr_core.progress import Progress
-from rrr_core.files import read_json, write_json
 from rrr_core.runs import about_this_run, check_identity, stage_lock
 from rrr_core.tasks import Task, load_task
 from rrr_core.training.settings import TrainSettings

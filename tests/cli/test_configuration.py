@@ -95,7 +95,8 @@ def test_any_text_is_read_or_refused(text: str) -> None:
 
 def test_a_file_sets_fields_of_every_kind(soup_file: Any) -> None:
     read = soup_file(
-        '[soup]\nbowls = 2\nheat = 1\nname = "x"\nhot = false\nwith = ["a", "b"]\n[soup.extra]\nk = 1\non = true\nl = [1]\n'
+        '[soup]\nbowls = 2\nheat = 1\nname = "x"\nhot = false\nwith = ["a", "b"]\n[soup.extra]\nk = 1\n'
+        "on = true\nl = [1]\n"
     )
     assert build(Soup, read["soup"]) == Soup(
         bowls=2, heat=1.0, name="x", hot=False, with_=("a", "b"), extra={"k": "1", "on": "true", "l": "[1]"}

@@ -26,7 +26,10 @@ def shown(*arguments: Any) -> str:
 
 def test_two_models_stand_beside_each_other_with_their_difference() -> None:
     pair = {
-        **{"a": "vanilla", "b": "trained", "mode": "sampled", "figure": "second_try"},
+        "a": "vanilla",
+        "b": "trained",
+        "mode": "sampled",
+        "figure": "second_try",
         "difference": {"value": 0.1, "low": 0.05, "high": 0.15, "p": 0.001},
     }
     text = shown({"vanilla": figures(0.3, 0.4), "trained": figures(0.32, 0.5)}, [pair])

@@ -1,0 +1,117 @@
+"""What the README and the configuration promise is so."""
+
+from __future__ import annotations
+
+import ast
+import configparser
+import re
+import tomllib
+from pathlib import Path
+from types import ModuleType
+
+import pluggy
+import pytest
+from packaging.requirements import Requirement
+
+import rrr_core
+from rrr_core import hookspecs
+
+ROOT = Path(__file__).parents[2]
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+MODULES = sorted((ROOT / "rrr_core").rglob("*.py")) + sorted((ROOT / "plugins").glob("*/src/**/*.py"))
+
+
+def extra(name: str) -> dict[str, Requirement]:
+    requirements = map(Requirement, PYPROJECT["project"]["optional-dependencies"][name])
+    return {requirement.name: requirement for requirement in requirements}
+
+
+def test_the_ci_runs_the_readmes_test_command() -> None:
+    command = next(line for line in README.splitlines() if line.endswith(".venv/bin/tox"))
+    script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    assert command in re.sub(r'"\$scratch/([^"]*)"', r"\1", script)
+
+
+def test_tox_runs_the_train_environment_last_since_it_runs_every_test() -> None:
+    tox = configparser.ConfigParser()
+    tox.read(ROOT / "tox.ini", encoding="utf-8")
+    environments = [name.strip() for name in tox["tox"]["env_list"].split(",")]
+    assert environments == ["lint", "py311", "py312", "py313", "train"]
+
+
+def test_the_versions_agree() -> None:
+    assert PYPROJECT["project"]["version"] == rrr_core.__version__
+    assert f"## {rrr_core.__version__}" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+def test_the_ranges_admit_what_the_trainer_is_written_for() -> None:
+    train = extra("train")
+    assert train["torch"].specifier.contains("2.13.0")
+    assert train["trl"].specifier.contains("1.16.0")
+    assert not train["trl"].specifier.contains("1.17.0")
+
+
+def test_vllms_range_is_the_one_that_trl_accepts() -> None:
+    vllm = extra("vllm")["vllm"]
+    assert vllm.specifier.contains("0.22.0")
+    assert vllm.specifier.contains("0.31.0")
+    assert not vllm.specifier.contains("0.21.0")
+    assert not vllm.specifier.contains("0.31.1")
+    assert vllm.marker is not None
+    assert not vllm.marker.evaluate({"sys_platform": "darwin"})
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_module_says_its_purpose_and_is_not_long(path: Path) -> None:
+    source = path.read_text(encoding="utf-8")
+    assert (ast.get_docstring(ast.parse(source)) or "").strip()
+    assert source.count("\n") <= 350
+
+
+@pytest.fixture(scope="module")
+def readmes_plugin() -> ModuleType:
+    """The plugin that the README shows, as a module."""
+    match = re.search(r"```python\n(.*?)```", README, re.DOTALL)
+    assert match is not None
+    module = ModuleType("rrr_backwards")
+    exec(match.group(1), module.__dict__)
+    return module
+
+
+def test_the_readmes_plugin_keeps_the_contract(readmes_plugin: ModuleType) -> None:
+    manager = pluggy.PluginManager(hookspecs.PROJECT)
+    manager.add_hookspecs(hookspecs)
+    manager.register(readmes_plugin)
+    manager.check_pending()
+    rows = {
+        split: list(manager.hook.rrr_load_dataset(task="backwards", split=split, options={}))
+        for split in ("train", "test")
+    }
+    assert not {row["number"] for row in rows["train"]} & {row["number"] for row in rows["test"]}
+    row = rows["train"][234]
+    assert "1234" in manager.hook.rrr_prompt(task="backwards", row=row, model=None)
+
+    def outcome(answer: str) -> str:
+        verdict = manager.hook.rrr_verify(task="backwards", row=row, answer=answer)
+        return verdict.category or verdict.outcome
+
+    assert [outcome("4321\n"), outcome("1234"), outcome("hm")] == ["passed", "wrong digits", "not a number"]
+
+
+def test_the_readmes_links_lead_somewhere() -> None:
+    links = re.findall(r"\]\((?!https?:)([^)#]+)\)", README)
+    assert links
+    assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_the_readmes_commands_and_settings_exist() -> None:
+    from rrr_core.cli import COMMANDS
+    from rrr_core.configuration import section_class, settings_of
+
+    for command in re.findall(r"^rrr (\w+)", README, re.MULTILINE):
+        assert command in COMMANDS
+    example = re.search(r"```toml\n(\[model\].*?)```", README, re.DOTALL)
+    assert example is not None
+    for section, table in tomllib.loads(example.group(1)).items():
+        assert set(table) <= {setting.key for setting in settings_of(section_class(section))}

@@ -47,7 +47,7 @@ class FakeSite:
         entry_points: str | None = None,
         metadata: str | None = None,
     ) -> Path:
-        """Lay out a distribution; `entry_points` and `metadata` give those files' text as it is. Gives its dist-info."""
+        """Lay out a distribution, `entry_points` and `metadata` being those files' text. Gives its dist-info."""
         info = self.folder / f"{distribution.replace('-', '_')}-{version}.dist-info"
         info.mkdir()
         lines = ["Metadata-Version: 2.1", f"Name: {distribution}", f"Version: {version}"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import PurePath
 from types import FrameType
 
 
@@ -36,9 +35,9 @@ def plugin_location(error: BaseException, root: str) -> str:
     for frame, line in frames(error):
         module = str(frame.f_globals.get("__name__", ""))
         if module.partition(".")[0] == root:
-            file = PurePath(frame.f_code.co_filename)
-            depth = module.count(".") + 1 + (file.stem == "__init__")
-            place = f"{'/'.join(file.parts[-depth:])}:{line}"
+            parts = frame.f_code.co_filename.replace("\\", "/").split("/")
+            depth = module.count(".") + 1 + (parts[-1] == "__init__.py")
+            place = f"{'/'.join(parts[-depth:])}:{line}"
     return place
 
 

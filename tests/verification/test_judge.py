@@ -1,0 +1,94 @@
+"""The judge: verdicts in order, and the limit on those that are withheld."""
+
+from __future__ import annotations
+
+import pytest
+
+from rrr_core.errors import TooManyAbstentions
+from rrr_core.tasks import load_task
+from rrr_core.verification import Judge
+
+FLAKY = """
+from rrr_core import failed, hookimpl, passed
+@hookimpl
+def rrr_load_dataset(split): return []
+@hookimpl
+def rrr_prompt(row): return "?"
+@hookimpl
+def rrr_verify(row, answer):
+    if answer == "fault":
+        raise ValueError(row.get("reason", "none"))
+    return passed() if answer == "right" else failed("wrong")
+"""
+
+
+@pytest.fixture
+def task(site):
+    site.install_task("flaky", FLAKY)
+    return load_task("flaky")
+
+
+def answers(right: int = 0, fault: int = 0) -> list[tuple[dict, str]]:
+    return [({}, "right")] * right + [({}, "fault")] * fault
+
+
+def test_verdicts_come_in_the_order_of_the_answers(task):
+    judge = Judge(task)
+    verdicts = judge.judge([({}, "right"), ({}, "wrong"), ({}, "fault"), ({}, "right")])
+    assert [verdict.outcome for verdict in verdicts] == ["passed", "failed", "abstained", "passed"]
+    assert (judge.judged, judge.abstained) == (4, 1)
+
+
+def test_judging_nothing_gives_nothing_and_is_within_any_limit(task):
+    judge = Judge(task, max_abstain=0)
+    assert judge.judge([]) == []
+    judge.finish()
+
+
+def test_up_to_the_limit_abstentions_are_allowed(task):
+    judge = Judge(task, max_abstain=0.02, minimum=100)
+    judge.judge(answers(right=98, fault=2))
+    judge.finish()
+
+
+def test_one_over_the_limit_stops_the_run(task):
+    with pytest.raises(TooManyAbstentions):
+        Judge(task, max_abstain=0.02, minimum=100).judge(answers(right=97, fault=3))
+
+
+def test_the_limit_holds_over_all_calls_together(task):
+    judge = Judge(task, max_abstain=0.1, minimum=20)
+    judge.judge(answers(right=17, fault=2))
+    with pytest.raises(TooManyAbstentions):
+        judge.judge(answers(fault=1))
+
+
+def test_before_the_minimum_a_run_goes_on_whatever_the_share(task):
+    judge = Judge(task, minimum=100)
+    judge.judge(answers(fault=99))
+    with pytest.raises(TooManyAbstentions, match="100 of 100"):
+        judge.judge(answers(fault=1))
+
+
+def test_at_the_end_the_limit_holds_however_few_verdicts_there_were(task):
+    judge = Judge(task, minimum=100)
+    judge.judge(answers(fault=1))
+    with pytest.raises(TooManyAbstentions, match="1 of 1"):
+        judge.finish()
+
+
+def test_the_run_stops_at_the_verdict_that_passes_the_limit(task):
+    judge = Judge(task, minimum=10)
+    with pytest.raises(TooManyAbstentions):
+        judge.judge(answers(fault=50))
+    assert judge.judged == 10
+
+
+def test_the_error_names_the_offender_and_the_commonest_reason_in_one_line(task):
+    judge = Judge(task, minimum=4)
+    with pytest.raises(TooManyAbstentions) as caught:
+        judge.judge([({"reason": reason}, "fault") for reason in ["rare", "common", "common", "rare\nindeed"]])
+    message = str(caught.value)
+    assert "rrr-flaky 1.0" in message
+    assert "ValueError at rrr_flaky.py:9: common" in message
+    assert "\n" not in message

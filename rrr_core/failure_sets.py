@@ -1,6 +1,7 @@
 """Failure sets on disk: the shards that mining writes, and the failures that training reads.
 
-A shard is `shard-NNNNN.jsonl`, one line a row: `{"row_index", "tries", "passes", "abstentions", "tokens", "failures"}`.
+A shard is `shard-NNNNN.jsonl`, one line a row: `{"row_index", "tries", "passes", "abstentions", "tokens", "withheld",
+"failures"}`, where `withheld` holds the abstained verdicts and `failures` the failing attempts.
 """
 
 from __future__ import annotations
@@ -79,10 +80,14 @@ def _mined_row(record: Mapping[str, Any], place: str) -> dict[str, Any]:
     for key in ("row_index", "tries", "passes", "abstentions"):
         if not _is_count(record.get(key)):
             raise DataError(f"{place}: {key!r} must be a whole number, found {_shown(record, key)}.")
-    if not isinstance(record.get("failures"), list):
-        raise DataError(f"{place}: 'failures' must be a list, found {_shown(record, 'failures')}.")
+    for key in ("failures", "withheld"):
+        if not isinstance(record.get(key), list):
+            raise DataError(f"{place}: {key!r} must be a list, found {_shown(record, key)}.")
     for failure in record["failures"]:
         _failure(failure, place)
+    for verdict in record["withheld"]:
+        if not _is_verdict(verdict, "abstained"):
+            raise DataError(f"{place}: 'withheld' must hold abstentions, found {ascii(verdict)[:60]}.")
     return dict(record)
 
 
@@ -95,7 +100,10 @@ def _failure(record: Any, place: str) -> Failure:
         "row": (lambda value: isinstance(value, dict), "a JSON object"),
         "prompt": (_is_messages, "a list of messages with 'role' and 'content'"),
         "attempt": (_is_text, "a text"),
-        "verdict": (_is_verdict, "a failed verdict with 'outcome', 'category' and 'detail'"),
+        "verdict": (
+            lambda value: _is_verdict(value, "failed"),
+            "a failed verdict with 'outcome', 'category' and 'detail'",
+        ),
         "try_index": (_is_count, "a whole number"),
     }
     for key, (holds, wanted) in checks.items():
@@ -125,10 +133,10 @@ def _is_messages(value: Any) -> bool:
     )
 
 
-def _is_verdict(value: Any) -> bool:
+def _is_verdict(value: Any, outcome: str) -> bool:
     return (
         isinstance(value, dict)
-        and value.get("outcome") == "failed"
+        and value.get("outcome") == outcome
         and set(value) <= {"outcome", "category", "detail"}
         and all(_is_text(each) for each in value.values())
     )

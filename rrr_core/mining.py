@@ -83,8 +83,7 @@ def mine(
                 if path.exists():
                     for record in _finished_records(path, chunk):
                         tally.add(record)
-                        judge.judged += record["tries"]
-                        judge.abstained += record["abstentions"]
+                        judge.recall(record["tries"], [Verdict(**each) for each in record["withheld"]])
                     advance(len(chunk), tally.note())
                     continue
                 (folder / FINISHED).unlink(missing_ok=True)
@@ -131,13 +130,13 @@ class _Mined:
     prompt: Messages
     tries: int = 0
     passes: int = 0
-    abstentions: int = 0
+    withheld: list[Verdict] = field(default_factory=list)
     tokens: int | None = 0
     failures: list[Failure] = field(default_factory=list)
 
     def is_open(self, settings: MineSettings) -> bool:
         wanted = len(self.failures) < settings.failures_per_row
-        return wanted and self.tries < settings.tries and not self.abstentions
+        return wanted and self.tries < settings.tries and not self.withheld
 
     def count(self, generation: Generation, verdict: Verdict) -> None:
         """Count one try. The same failing text again is a try, not another failure: it would teach nothing new."""
@@ -155,7 +154,8 @@ class _Mined:
             )
         self.tries += 1
         self.passes += verdict.is_passed
-        self.abstentions += verdict.is_abstained
+        if verdict.is_abstained:
+            self.withheld.append(verdict)
         known = self.tokens is not None and len(generation.token_ids) > 0
         self.tokens = (self.tokens or 0) + len(generation.token_ids) if known else None
 
@@ -164,7 +164,8 @@ class _Mined:
             "row_index": self.row_index,
             "tries": self.tries,
             "passes": self.passes,
-            "abstentions": self.abstentions,
+            "abstentions": len(self.withheld),
+            "withheld": [asdict(verdict) for verdict in self.withheld],
             "tokens": self.tokens,
             "failures": [failure.to_json() for failure in self.failures],
         }

@@ -1,0 +1,264 @@
+"""Mining: which tries are made, counted and kept."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rrr_core import mining
+from rrr_core.errors import DataError, RrrError, TooManyAbstentions
+from rrr_core.hookspecs import Message
+from rrr_core.mining import MineSettings, mine, read_failures, sampling_seed, tries_in_round
+from rrr_core.runs import read_json, read_lines
+from tests.fakes import KeptProgress, Script, ScriptedGenerator, names, numbers_task
+
+SMALL = MineSettings(rows=20, tries=8, shard_rows=6, seed=3)
+
+
+def numbered(answers: dict[int, Sequence[str]], default: str = "right") -> Script:
+    """A script that answers row n with its answers in turn, and with `default` after them."""
+    left = {number: list(texts) for number, texts in answers.items()}
+
+    def script(conversation: Sequence[Message], chance: random.Random) -> str:
+        number = int(conversation[-1]["content"].split()[-1].rstrip("."))
+        return left[number].pop(0) if left.get(number) else default
+
+    return script
+
+
+def records_of(folder: Path) -> dict[int, dict]:
+    return {record["row_index"]: record for path in sorted(folder.glob("shard-*")) for record in read_lines(path)}
+
+
+def test_a_row_stops_at_its_first_failing_try(tmp_path: Path) -> None:
+    script = numbered({0: ["wrong a", "wrong b"], 1: ["right", "right", "wrong c"], 2: []})
+    summary = mine(numbers_task(3), ScriptedGenerator(script), tmp_path, MineSettings(rows=3, tries=5), {})
+    records = records_of(tmp_path)
+    assert [records[n]["tries"] for n in range(3)] == [1, 3, 5]
+    assert [records[n]["passes"] for n in range(3)] == [0, 2, 5]
+    assert [failure.attempt for failure in read_failures(tmp_path)] == ["wrong a", "wrong c"]
+    assert (summary.rows, summary.failures, summary.tries, summary.passes) == (3, 2, 9, 7)
+
+
+def test_a_failure_holds_all_that_training_starts_from(tmp_path: Path) -> None:
+    mine(numbers_task(2), ScriptedGenerator(numbered({1: ["right", "wrong"]})), tmp_path, MineSettings(rows=2), {})
+    (failure,) = read_failures(tmp_path)
+    assert failure.failure_id == "1-1"
+    assert (failure.row_index, failure.try_index, failure.attempt) == (1, 1, "wrong")
+    assert failure.row == {"number": 1}
+    assert failure.prompt == ({"role": "user", "content": "Say number 1."},)
+    assert (failure.verdict.outcome, failure.verdict.category) == ("failed", "wrong number")
+
+
+def test_several_failures_a_row_are_different_texts_and_the_same_text_again_is_a_try(tmp_path: Path) -> None:
+    script = numbered({0: ["wrong a", "wrong a", "right", "wrong b", "wrong c"]})
+    settings = MineSettings(rows=1, tries=9, failures_per_row=2)
+    mine(numbers_task(1), ScriptedGenerator(script), tmp_path, settings, {})
+    assert [(failure.failure_id, failure.attempt) for failure in read_failures(tmp_path)] == [
+        ("0-0", "wrong a"),
+        ("0-3", "wrong b"),
+    ]
+    assert records_of(tmp_path)[0]["tries"] == 4
+    assert records_of(tmp_path)[0]["passes"] == 1
+
+
+def test_a_row_whose_verifier_abstains_is_set_aside_and_is_no_failure(tmp_path: Path) -> None:
+    script = numbered({0: ["crash", "wrong"], 1: ["wrong"]})
+    settings = MineSettings(rows=2, max_abstain=0.5)
+    summary = mine(numbers_task(2), ScriptedGenerator(script), tmp_path, settings, {})
+    (abstention,) = records_of(tmp_path)[0]["withheld"]
+    assert abstention["category"] == "exception"
+    assert "rrr-numbers 1.0, hook rrr_verify" in abstention["detail"]
+    assert [failure.row_index for failure in read_failures(tmp_path)] == [1]
+    assert (summary.abstained_rows, summary.abstentions, summary.failed_rows) == (1, 1, 1)
+
+
+def test_a_failure_found_before_the_verifier_broke_is_kept(tmp_path: Path) -> None:
+    script = numbered({0: ["wrong", "crash", "wrong again"]})
+    settings = MineSettings(rows=1, failures_per_row=2, max_abstain=1.0)
+    mine(numbers_task(1), ScriptedGenerator(script), tmp_path, settings, {})
+    assert [failure.attempt for failure in read_failures(tmp_path)] == ["wrong"]
+    assert records_of(tmp_path)[0]["tries"] == 2
+
+
+def test_rates_leave_abstentions_out_and_the_first_tries_rate_is_the_models_accuracy(tmp_path: Path) -> None:
+    script = numbered({0: ["wrong"], 1: ["crash"], 2: ["right", "wrong"], 3: []})
+    settings = MineSettings(rows=4, tries=4, max_abstain=1.0)
+    summary = mine(numbers_task(4), ScriptedGenerator(script), tmp_path, settings, {})
+    assert summary.pass_rate == 5 / 7
+    assert summary.first_try_pass_rate == 2 / 3
+    assert "first try right in 66.7%" in summary.describe()
+    assert "1 rows set aside" in summary.describe()
+
+
+def test_the_summary_counts_the_tokens_of_tries_that_count(tmp_path: Path) -> None:
+    script = numbered({0: ["wrong"], 1: ["right", "wrong!"]})
+    summary = mine(numbers_task(2), ScriptedGenerator(script), tmp_path, MineSettings(rows=2), {})
+    assert summary.tokens == len("wrong") + len("right") + len("wrong!")
+    assert read_json(tmp_path / "summary.json")["tokens"] == summary.tokens
+
+
+def test_tokens_are_unknown_where_the_engine_does_not_tell(tmp_path: Path) -> None:
+    generator = ScriptedGenerator(tells_tokens=False)
+    assert mine(numbers_task(2), generator, tmp_path, MineSettings(rows=2), {}).tokens is None
+
+
+def test_each_round_of_each_shard_has_its_own_seed_made_of_seed_shard_and_round(tmp_path: Path) -> None:
+    generator = ScriptedGenerator(numbered({}))
+    mine(numbers_task(4), generator, tmp_path, MineSettings(rows=4, tries=4, shard_rows=2, seed=5), {})
+    seeds = [sampling.seed for _, sampling in generator.calls]
+    assert seeds == [sampling_seed(5, shard, round_index) for shard in range(2) for round_index in range(3)]
+    assert len(set(seeds)) == 6
+
+
+@given(st.integers(), st.integers(0), st.integers(0))
+def test_a_seed_is_one_that_every_engine_takes(seed: int, shard: int, round_index: int) -> None:
+    assert 0 <= sampling_seed(seed, shard, round_index) < 2**31
+
+
+def test_seeds_do_not_change_between_versions() -> None:
+    assert sampling_seed(0, 0, 0) == 1274094810
+
+
+def test_the_sampling_is_the_settings(tmp_path: Path) -> None:
+    generator = ScriptedGenerator()
+    settings = MineSettings(rows=1, tries=1, temperature=0.7, top_p=0.8, max_tokens=9)
+    mine(numbers_task(1), generator, tmp_path, settings, {})
+    ((_, sampling),) = generator.calls
+    assert (sampling.temperature, sampling.top_p, sampling.max_tokens) == (0.7, 0.8, 9)
+
+
+def test_while_rows_fill_a_batch_no_row_gets_a_try_that_could_be_thrown_away(tmp_path: Path) -> None:
+    generator = ScriptedGenerator(numbered({}))
+    mine(numbers_task(40), generator, tmp_path, MineSettings(rows=40, tries=5), {})
+    assert [len(conversations) for conversations, _ in generator.calls] == [40] * 5
+
+
+def test_a_few_rows_that_always_pass_get_growing_rounds(tmp_path: Path) -> None:
+    generator = ScriptedGenerator(numbered({}))
+    summary = mine(numbers_task(1), generator, tmp_path, MineSettings(rows=1, tries=64), {})
+    assert [len(conversations) for conversations, _ in generator.calls] == [1, 1, 2, 4, 8, 16, 32]
+    assert summary.tries == summary.passes == 64
+
+
+@given(st.integers(1, 300), st.integers(0, 100), st.integers(1, 100))
+def test_a_round_never_asks_for_more_tries_than_are_left_nor_for_none(
+    open_rows: int, tries_so_far: int, left: int
+) -> None:
+    tries = tries_in_round(open_rows, tries_so_far, tries_so_far + left)
+    assert 1 <= tries <= left
+    assert tries == 1 or tries * open_rows <= mining.FULL_BATCH
+    assert tries <= max(1, tries_so_far)
+
+
+@pytest.mark.parametrize("failures_per_row", [1, 3])
+def test_growing_rounds_count_as_single_tries_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failures_per_row: int
+) -> None:
+    """A row's answers come in turn whatever the rounds are, so the records must be the same."""
+    chance = random.Random(1)
+    answers = {n: [chance.choice(["right", "right", "wrong a", "wrong b"]) for _ in range(40)] for n in range(9)}
+    settings = MineSettings(rows=9, tries=40, failures_per_row=failures_per_row)
+    mine(numbers_task(9), ScriptedGenerator(numbered(answers)), tmp_path / "growing", settings, {})
+    monkeypatch.setattr(mining, "FULL_BATCH", 1)
+    mine(numbers_task(9), ScriptedGenerator(numbered(answers)), tmp_path / "single", settings, {})
+    assert records_of(tmp_path / "growing") == records_of(tmp_path / "single")
+
+
+def test_more_rows_than_there_are_is_no_fault_and_is_said(tmp_path: Path) -> None:
+    progress = KeptProgress()
+    settings = MineSettings(rows=1000, tries=2, shard_rows=4)
+    summary = mine(numbers_task(10), ScriptedGenerator(), tmp_path, settings, {}, progress)
+    assert summary.rows == 10
+    assert progress.lines == ["The train split has 10 rows, fewer than the 1000 asked for: all mined."]
+
+
+def test_an_empty_split_is_an_error_that_says_where_to_look(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no rows: check the `--data`"):
+        mine(numbers_task(0), ScriptedGenerator(), tmp_path, SMALL, {})
+
+
+def test_rows_are_read_as_they_are_needed(tmp_path: Path) -> None:
+    task = numbers_task(10**12)
+    summary = mine(task, ScriptedGenerator(), tmp_path, MineSettings(rows=8, tries=1, shard_rows=3), {})
+    assert summary.rows == 8
+    assert names(tmp_path) == [".lock", "manifest.json", *[f"shard-0000{n}.jsonl" for n in range(3)], "summary.json"]
+
+
+def test_data_options_reach_the_plugin(tmp_path: Path) -> None:
+    mine(numbers_task(1), ScriptedGenerator(lambda *_: "wrong"), tmp_path, MineSettings(rows=1), {"first": "7"})
+    assert read_failures(tmp_path)[0].row == {"number": 7}
+
+
+def test_the_bar_ends_at_the_rows_and_its_note_tells_failures_and_pass_rate(tmp_path: Path) -> None:
+    progress = KeptProgress()
+    script = numbered({n: ["wrong"] for n in range(5)})
+    mine(numbers_task(20), ScriptedGenerator(script), tmp_path, SMALL, {}, progress)
+    assert progress.done == progress.total == 20
+    assert "5 failures, pass rate 17%, round 2: 1 of 1 answers" in progress.notes
+    assert progress.notes[-1] == "5 failures, pass rate 75%"
+
+
+def test_the_manifest_tells_all_that_decides_the_failure_set(tmp_path: Path) -> None:
+    mine(numbers_task(20), ScriptedGenerator(), tmp_path, SMALL, {"first": "1"})
+    identity = read_json(tmp_path / "manifest.json")["identity"]
+    assert identity["task"]["distribution"] == "rrr-numbers"
+    assert identity["model"] == {"model": "scripted", "backend": "scripted"}
+    assert identity["data"] == {"first": "1"}
+    assert identity["settings"]["seed"] == 3
+    assert "versions" in read_json(tmp_path / "manifest.json")["about"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "name", "data"),
+    [
+        (MineSettings(rows=20, tries=8, shard_rows=6, seed=4), "scripted", {}),
+        (SMALL, "another", {}),
+        (SMALL, "scripted", {"first": "1"}),
+    ],
+    ids=["seed", "model", "data"],
+)
+def test_a_folder_of_another_failure_set_is_refused(
+    tmp_path: Path, settings: MineSettings, name: str, data: dict[str, str]
+) -> None:
+    mine(numbers_task(20), ScriptedGenerator(), tmp_path, SMALL, {})
+    with pytest.raises(RrrError, match="was begun with .* use another folder"):
+        mine(numbers_task(20), ScriptedGenerator(name=name), tmp_path, settings, data)
+
+
+def test_too_many_abstentions_stop_the_run_and_finished_shards_are_kept(tmp_path: Path) -> None:
+    script = numbered({n: ["crash"] for n in range(60, 200)})
+    settings = MineSettings(rows=200, tries=1, shard_rows=50)
+    with pytest.raises(TooManyAbstentions, match=r"rrr-numbers 1\.0"):
+        mine(numbers_task(200), ScriptedGenerator(script), tmp_path, settings, {})
+    assert names(tmp_path) == [".lock", "manifest.json", "shard-00000.jsonl"]
+
+
+def test_the_limit_on_abstentions_holds_over_resumed_calls_and_may_be_raised(tmp_path: Path) -> None:
+    task, script = numbers_task(20), numbered({0: ["crash"]})
+    settings = MineSettings(rows=20, tries=1)
+    for _ in range(2):
+        with pytest.raises(TooManyAbstentions, match="1 of 20 verdicts"):
+            mine(task, ScriptedGenerator(script), tmp_path, settings, {})
+    raised = MineSettings(rows=20, tries=1, max_abstain=0.05)
+    generator = ScriptedGenerator()
+    assert mine(task, generator, tmp_path, raised, {}).abstained_rows == 1
+    assert generator.calls == []
+
+
+def test_hostile_text_comes_back_as_the_model_wrote_it(tmp_path: Path) -> None:
+    hostile = "wrong \u2028\r\n\x00\ud800 </script> \x1b[2J"
+    mine(numbers_task(1), ScriptedGenerator(lambda *_: hostile), tmp_path, MineSettings(rows=1), {})
+    assert read_failures(tmp_path)[0].attempt == hostile
+
+
+def test_a_row_line_can_be_read_without_rrr(tmp_path: Path) -> None:
+    mine(numbers_task(1), ScriptedGenerator(lambda *_: "wrong"), tmp_path, MineSettings(rows=1), {})
+    (line,) = (tmp_path / "shard-00000.jsonl").read_text().splitlines()
+    assert set(json.loads(line)) == {"row_index", "tries", "passes", "abstentions", "tokens", "withheld", "failures"}

@@ -1,0 +1,65 @@
+"""Inference engines behind one protocol. Importing this package imports no engine."""
+
+from __future__ import annotations
+
+from rrr_core.errors import ModelError
+from rrr_core.generation.base import Generator, Sampling
+from rrr_core.generation.settings import ModelSettings
+
+__all__ = ["Generator", "ModelSettings", "Sampling", "make_generator"]
+
+
+def make_generator(settings: ModelSettings) -> Generator:
+    """The engine that the settings ask for, its model loaded.
+
+    Raises ModelError where the model cannot be used, or the extra that brings the engine is not installed.
+    """
+    if not settings.model:
+        raise ModelError("No model is named, and the task brings none: give --model.")
+    backend = settings.backend
+    if backend == "auto":
+        backend = "server" if settings.base_url else "transformers"
+    return _server(settings, settings.model) if backend == "server" else _transformers(settings, settings.model)
+
+
+def _server(settings: ModelSettings, model: str) -> Generator:
+    for name in ("revision", "adapter", "device"):
+        if getattr(settings, name) is not None:
+            raise ModelError(f"{name} cannot be set for a server's model: it is the server's own matter. Leave it out.")
+    if not settings.base_url:
+        raise ModelError("The server backend needs the server's address: give --base-url.")
+    try:
+        from rrr_core.generation.server import ServerGenerator
+    except ModuleNotFoundError as error:
+        raise _missing_extra(error, "server") from error
+    return ServerGenerator(
+        base_url=settings.base_url,
+        model=model,
+        api_key_env=settings.api_key_env,
+        timeout=settings.timeout,
+        retries=settings.retries,
+        concurrency=settings.concurrency,
+        family=settings.family,
+    )
+
+
+def _transformers(settings: ModelSettings, model: str) -> Generator:
+    if settings.base_url:
+        raise ModelError("A base URL is for the server backend: leave it out, or give --backend server.")
+    try:
+        from rrr_core.generation.transformers_backend import load_transformers
+    except ModuleNotFoundError as error:
+        raise _missing_extra(error, "train") from error
+    return load_transformers(
+        model,
+        revision=settings.revision,
+        dtype=settings.dtype,
+        device=settings.device,
+        adapter=settings.adapter,
+        family=settings.family,
+        batch_tokens=settings.batch_tokens,
+    )
+
+
+def _missing_extra(error: ModuleNotFoundError, extra: str) -> ModelError:
+    return ModelError(f"This engine needs the package {error.name!r}: pip install 'rrr-core[{extra}]'.")

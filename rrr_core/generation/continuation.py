@@ -1,0 +1,137 @@
+"""Conversations as token ids: the prompt of a conversation, and what follows after ids that a model sampled.
+
+Sampled ids are never decoded and encoded again. What is encoded is text that came from elsewhere: rows, prompts, and
+attempts read back from a file. Such text may spell a control token, such as `<|im_end|>`, and a tokenizer would make
+the real token of it, by which an attempt could end its own turn and speak as the user. So every spelling of a special
+token in a message is broken with a space before the chat template sees it. A message without one is untouched.
+Markers that are plain text to the tokenizer, such as a template's literal `[INST]`, cannot be told from prose and stay.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+from rrr_core.errors import ModelError
+from rrr_core.generation.text import one_line
+from rrr_core.hookspecs import Message
+
+
+def neutral(tokenizer: Any, text: str) -> str:
+    """`text` with every spelling of a special token broken after its first character.
+
+    `<|im_end|>` becomes `< |im_end|>`. Added tokens that are not special, such as Qwen3's `<think>`, stay.
+    """
+    pattern = _special_spellings(tokenizer, len(tokenizer))
+    while pattern is not None and pattern.search(text):
+        text = pattern.sub(lambda found: f"{found[0][0]} {found[0][1:]}" if len(found[0]) > 1 else " ", text)
+    return text
+
+
+@lru_cache(maxsize=8)
+def _special_spellings(tokenizer: Any, size: int) -> re.Pattern[str] | None:  # noqa: ARG001 - the cache's key
+    """Matches the texts that the tokenizer, of `size` tokens, makes special tokens of; None where it has none."""
+    spellings = {token.content for token in tokenizer.added_tokens_decoder.values() if token.special}
+    escaped = [re.escape(spelling) for spelling in sorted(spellings, key=len, reverse=True) if spelling.strip()]
+    return re.compile("|".join(escaped)) if escaped else None
+
+
+def render(tokenizer: Any, conversation: Sequence[Message]) -> str:
+    """The chat template's text of a conversation, up to where the assistant is to write.
+
+    Raises ModelError where there is no template, or it refuses the conversation.
+    """
+    if not tokenizer.chat_template:
+        raise ModelError("The tokenizer has no chat template: use an instruct model, or warm the model up.")
+    messages = [{**message, "content": neutral(tokenizer, message["content"])} for message in conversation]
+    try:
+        text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+    except Exception as error:  # templates are foreign programs: jinja's own errors and anything that they call
+        roles = ", ".join(message["role"] for message in messages)
+        raise ModelError(f"The model's chat template refuses a conversation of {roles}: {one_line(error)}") from error
+    return str(text)
+
+
+def encode_prompt(tokenizer: Any, conversation: Sequence[Message]) -> list[int]:
+    """The ids of a conversation that ends with a user message, up to where the assistant is to write."""
+    return _encode(tokenizer, render(tokenizer, conversation))
+
+
+def continuation_ids(
+    tokenizer: Any, conversation: Sequence[Message], reply_message: str, sampled_ids: Sequence[int], ended: bool
+) -> list[int]:
+    """The ids to append after `encode_prompt(conversation)` and the ids sampled on it, so that the user speaks next.
+
+    The whole is then the template's rendering of the conversation, the sampled reply, the user's `reply_message`, and
+    the start of the assistant's turn. The template is rendered with a marker in the reply's place, and what follows the
+    marker is taken. Where the reply `ended` with its own end token, the template's is left out if it is the same one.
+    What a template would do to the reply itself (trim it, drop its thinking) is not done: sampled ids stay as sampled.
+
+    Raises ModelError where the template shows the reply not exactly once.
+    """
+    marker, text = _render_marked(
+        tokenizer, [*conversation, {"role": "user", "content": reply_message}], len(conversation)
+    )
+    ids = _encode_after(tokenizer, marker, text[text.index(marker) + len(marker) :])
+    if ended and sampled_ids:
+        ids = _without_end(tokenizer, ids, sampled_ids[-1])
+    return ids
+
+
+def turn_end_id(tokenizer: Any) -> int | None:
+    """The special token that the chat template puts after the assistant's text; None where it is plain text."""
+    question, again = {"role": "user", "content": "1"}, {"role": "user", "content": "2"}
+    marker, text = _render_marked(tokenizer, [question, again], 1)
+    for token in _encode_after(tokenizer, marker, text[text.index(marker) + len(marker) :]):
+        if _is_special(tokenizer, token):
+            return token
+        if tokenizer.decode([token]).strip():
+            return None
+    return None
+
+
+def _render_marked(tokenizer: Any, conversation: Sequence[Message], place: int) -> tuple[str, str]:
+    """A marker and the conversation's rendering with an assistant message of the marker alone at `place`."""
+    written = "".join(message["content"] for message in conversation)
+    number = 0
+    while (marker := f"reply{number}here") in written or marker in str(tokenizer.chat_template):
+        number += 1
+    reply = {"role": "assistant", "content": marker}
+    text = render(tokenizer, [*conversation[:place], reply, *conversation[place:]])
+    if text.count(marker) != 1:
+        raise ModelError(
+            f"The model's chat template shows an assistant's reply {text.count(marker)} times instead of once:"
+            " a conversation cannot be continued with it."
+        )
+    return marker, text
+
+
+def _encode(tokenizer: Any, text: str) -> list[int]:
+    ids: list[int] = tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
+    return ids
+
+
+def _encode_after(tokenizer: Any, marker: str, rest: str) -> list[int]:
+    """The ids of `rest` where it follows other text: some tokenizers write the start of a text another way."""
+    encoded = tokenizer(marker + rest, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
+    offsets = encoded["offset_mapping"]
+    if any(start < len(marker) < end for start, end in offsets):  # a token over the seam
+        return _encode(tokenizer, rest)
+    return [token for token, (start, _) in zip(encoded["input_ids"], offsets, strict=True) if start >= len(marker)]
+
+
+def _without_end(tokenizer: Any, ids: list[int], end_id: int) -> list[int]:
+    """`ids` without the end token they start with, white space before it included."""
+    for place, token in enumerate(ids):
+        if token == end_id:
+            return ids[place + 1 :]
+        if _is_special(tokenizer, token) or re.search(r"\S", tokenizer.decode([token])):
+            break
+    return ids
+
+
+def _is_special(tokenizer: Any, token: int) -> bool:
+    added = tokenizer.added_tokens_decoder.get(token)
+    return added is not None and bool(added.special)

@@ -1,0 +1,140 @@
+"""The decoding loop: left-padded batch in, sampled ids out.
+
+It draws from exactly the distribution asked for, whatever a hub model's `generation_config` says. Three things make it
+quicker than `generate`: a prompt that occurs several times is read once, rows that have ended are dropped from the
+batch, and nothing is done between steps that is not needed. `tests/generation/test_decoding.py` holds it to
+`generate`'s own greedy output.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from transformers.cache_utils import DynamicCache, DynamicLayer, DynamicSlidingWindowLayer
+
+from rrr_core.errors import ModelError
+from rrr_core.generation.base import Sampling
+
+DROP_SHARE = 0.25
+"""Share of a batch's rows that have to have ended before it is cut down: cutting copies the whole cache once."""
+
+
+def can_decode(network: Any) -> bool:
+    """Whether the loop serves this architecture: a decoder with position ids and a plain key-value cache."""
+    base = network.get_base_model() if hasattr(network, "get_base_model") else network
+    if base.config.is_encoder_decoder or base._is_stateful or not base._supports_default_dynamic_cache():
+        return False
+    wanted = {"input_ids", "attention_mask", "position_ids", "past_key_values", "use_cache", "logits_to_keep"}
+    if not wanted <= set(inspect.signature(base.forward).parameters):
+        return False
+    return all(
+        type(layer) in (DynamicLayer, DynamicSlidingWindowLayer) for layer in DynamicCache(config=base.config).layers
+    )
+
+
+def uniforms(seed: int, row: int, count: int) -> torch.Tensor:
+    """Row `row`'s own stream of `count` numbers in [0, 1), float64, whatever its batch, device and global state."""
+    digest = hashlib.sha256(f"{seed}:{row}".encode()).digest()
+    source = torch.Generator().manual_seed(int.from_bytes(digest[:7], "big"))
+    return torch.rand(count, dtype=torch.float64, generator=source)
+
+
+def filtered(logits: torch.Tensor, sampling: Sampling) -> torch.Tensor:
+    """Logits (B, V) after temperature, top-k and top-p, in that order; -inf where a token is ruled out."""
+    logits = logits / sampling.temperature
+    if 0 < sampling.top_k < logits.shape[-1]:
+        smallest = logits.topk(sampling.top_k).values[:, -1:]
+        logits = logits.masked_fill(logits < smallest, -torch.inf)
+    if sampling.top_p < 1:
+        ascending, order = logits.sort(dim=-1)
+        out = ascending.softmax(-1).cumsum(-1) <= 1 - sampling.top_p
+        out[:, -1] = False
+        logits = logits.masked_fill(out.scatter(-1, order, out), -torch.inf)
+    return logits
+
+
+def choose(logits: torch.Tensor, sampling: Sampling, drawn: torch.Tensor) -> torch.Tensor:
+    """One id for each row of logits (B, V), by inverting the distribution at `drawn` (B,); the likeliest if greedy."""
+    if sampling.temperature == 0:
+        return logits.argmax(-1)
+    cumulative = filtered(logits, sampling).softmax(-1).double().cumsum(-1)
+    # Below the total even after rounding, so that the first id whose cumulative exceeds it has a chance above nothing.
+    point = (drawn[:, None] * cumulative[:, -1:]).clamp(max=cumulative[:, -1:] * (1 - 1e-12))
+    return torch.searchsorted(cumulative, point, right=True)[:, 0]
+
+
+def decode(
+    network: Any,
+    prompts: Sequence[Sequence[int]],
+    limits: Sequence[int],
+    draws: torch.Tensor,
+    sampling: Sampling,
+    end_ids: Sequence[int],
+    pad_id: int,
+    on_done: Callable[[int], None],
+) -> list[list[int]]:
+    """The sampled ids of each prompt, in order, the end id included where one was sampled.
+
+    `limits` are the most tokens of each row, `draws` (B, max(limits)) its uniform numbers. To be called under
+    `torch.no_grad()`, on a network in evaluation mode. Raises ModelError where the network's output is not finite.
+    """
+    device = network.device
+    distinct = {tuple(prompt): index for index, prompt in enumerate(dict.fromkeys(map(tuple, prompts)))}
+    width = max(map(len, distinct))
+    ids = torch.tensor([[pad_id] * (width - len(prompt)) + [*prompt] for prompt in distinct], device=device)
+    mask = torch.tensor([[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in distinct], device=device)
+    cache = DynamicCache(config=network.config)
+
+    def step(ids: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:  # (B, T), (B, T) -> (B, V)
+        output = network(
+            input_ids=ids,
+            attention_mask=mask,
+            position_ids=positions,
+            past_key_values=cache,
+            use_cache=True,
+            logits_to_keep=1,
+        )
+        return output.logits[:, -1].float()
+
+    logits = step(ids, (mask.cumsum(-1) - 1).clamp(min=0))
+    index = torch.tensor([distinct[tuple(prompt)] for prompt in prompts], device=device)
+    if len(distinct) < len(prompts):
+        cache.batch_select_indices(index)
+    logits, mask = logits[index], mask[index]
+    positions = mask.sum(-1, keepdim=True)  # (B, 1), of the token that comes next
+    rows = torch.arange(len(prompts), device=device)  # of the rows still in the batch
+    limit, drawn = torch.tensor(limits, device=device), draws.to(device)
+    ends = torch.tensor(sorted(end_ids), device=device)
+    sampled = torch.full((len(prompts), max(limits)), pad_id, device=device)
+    lengths = limit.clone()
+    done = torch.zeros(len(prompts), dtype=torch.bool, device=device)
+    told = 0
+    for time in range(max(limits)):
+        if not bool(logits.amax(-1).isfinite().all()):
+            raise ModelError(
+                "The model's output is not finite: its weights have diverged or overflow; try --dtype float32."
+            )
+        chosen = choose(logits, sampling, drawn[rows, time])
+        sampled[rows, time] = torch.where(done, pad_id, chosen)
+        stops = ~done & (torch.isin(chosen, ends) | (time + 1 >= limit[rows]))
+        lengths[rows[stops]] = time + 1
+        done |= stops
+        left = int((~done).sum())
+        finished = len(prompts) - left
+        if finished > told:
+            on_done(finished - told)
+            told = finished
+        if left == 0:
+            break
+        if left <= len(done) * (1 - DROP_SHARE):
+            keep = (~done).nonzero()[:, 0]
+            cache.batch_select_indices(keep)
+            chosen, mask, positions, rows, done = chosen[keep], mask[keep], positions[keep], rows[keep], done[keep]
+        mask = torch.cat([mask, mask.new_ones(len(mask), 1)], dim=1)
+        logits = step(chosen[:, None], positions)
+        positions = positions + 1
+    return [row[:length] for row, length in zip(sampled.tolist(), lengths.tolist(), strict=True)]

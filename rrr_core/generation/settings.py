@@ -1,0 +1,35 @@
+"""What can be set about a model and the engine that runs it. Imports no torch: the command line starts with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rrr_core.settings import option
+
+BACKENDS = ("auto", "transformers", "server")
+DTYPES = ("auto", "float32", "bfloat16", "float16")
+
+
+@dataclass(frozen=True)
+class ModelSettings:
+    """Which model, and how it is run."""
+
+    model: str | None = option(None, "A hub name, a folder, or the name a server gives its model.")
+    revision: str | None = option(None, "Branch, tag or commit of a hub model.")
+    adapter: str | None = option(None, "A peft adapter to put on the model: a hub name or a folder.")
+    backend: str = option(
+        "auto", "The inference engine; auto is server where a base URL is given, else transformers.", choices=BACKENDS
+    )
+    family: str | None = option(
+        None, "The model family prompts are worded for, such as qwen; by default told from the model."
+    )
+    dtype: str = option("auto", "Type of the weights in memory; auto is as they are stored.", choices=DTYPES)
+    device: str | None = option(None, "Where transformers runs, such as cpu or cuda:0; by default the accelerator.")
+    batch_tokens: int = option(
+        65536, "Rows in a batch times the longest they may grow to, in tokens: lower it if memory runs out.", minimum=1
+    )
+    base_url: str | None = option(None, "Address of an OpenAI-compatible server, such as http://127.0.0.1:8000/v1.")
+    api_key_env: str = option("OPENAI_API_KEY", "Environment variable that holds the server's key.")
+    concurrency: int = option(16, "Requests in flight at a time.", minimum=1)
+    timeout: float = option(300.0, "Seconds to wait for one answer of a server.", minimum=0.001)
+    retries: int = option(5, "Times a request is sent again after a fault of server or network.", minimum=0)

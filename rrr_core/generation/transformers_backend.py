@@ -1,0 +1,135 @@
+"""Loading a model by name into the transformers engine."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+
+from rrr_core.errors import ModelError
+from rrr_core.generation.families import family_of
+from rrr_core.generation.hub import Source, folder_digest, locate, silenced
+from rrr_core.generation.settings import DTYPES
+from rrr_core.generation.text import one_line
+from rrr_core.generation.transformers_generator import BATCH_TOKENS, TransformersGenerator
+from rrr_core.hookspecs import Model
+
+__all__ = ["TransformersGenerator", "load_transformers"]
+
+
+def load_transformers(
+    name: str,
+    revision: str | None = None,
+    dtype: str = "auto",
+    device: str | None = None,
+    adapter: str | None = None,
+    *,
+    family: str | None = None,
+    batch_tokens: int = BATCH_TOKENS,
+) -> TransformersGenerator:
+    """The model of that name, from a folder or the hub, ready to generate.
+
+    No code of the model's repository is run, and only safetensors are read. A folder that holds a peft adapter is
+    loaded with the base model it names. The family is noted as `rrr_family` in the configuration, so that a model
+    trained from this one and saved keeps it.
+    Raises ModelError, in one line, where the model cannot be had or has no fast tokenizer or chat template.
+    """
+    if dtype not in DTYPES:
+        raise ModelError(f"There is no dtype {dtype!r}: choose one of {', '.join(DTYPES)}.")
+    place = _device(device)
+    source = locate(name, revision, "adapter_config.json" if adapter is None and _is_adapter(name) else "config.json")
+    weights, described = source, _described(source)
+    if adapter is None and _is_adapter(name):
+        adapter = name
+        weights = locate(_base_of_adapter(source))
+        described = {"base": weights.name, **_described(weights)}
+    if adapter is not None:
+        patch = locate(adapter, marker="adapter_config.json")
+        described["adapter"] = {"name": adapter, **_described(patch)}
+    network, tokenizer = _load(weights, name, dtype)
+    if adapter is not None:
+        network = _with_adapter(network, patch, name)
+    config = network.config
+    found = family or family_of(weights.name, str(config.model_type), getattr(config, "rrr_family", None))
+    config.rrr_family = found
+    network.eval().to(place)
+    return TransformersGenerator(network, tokenizer, Model(name, found), batch_tokens=batch_tokens, source=described)
+
+
+def _load(source: Source, name: str, dtype: str) -> tuple[Any, Any]:
+    with silenced():
+        try:
+            arguments: dict[str, Any] = {**source.arguments, "trust_remote_code": False}
+            config = AutoConfig.from_pretrained(source.name, **arguments)
+            tokenizer: Any = AutoTokenizer.from_pretrained(source.name, **arguments)
+            network, loaded = AutoModelForCausalLM.from_pretrained(
+                source.name, config=config, dtype=dtype, use_safetensors=True, output_loading_info=True, **arguments
+            )
+        except (
+            Exception
+        ) as error:  # the library raises nearly every kind: OSError, ValueError, KeyError, SafetensorError…
+            raise ModelError(f"The model {name!r} cannot be loaded: {one_line(error)}") from error
+    if loaded["missing_keys"]:
+        missing = sorted(loaded["missing_keys"])
+        raise ModelError(f"The files of {name!r} lack {len(missing)} of the model's weights, such as {missing[0]}.")
+    if not tokenizer.is_fast:
+        raise ModelError(f"The model {name!r} has no fast tokenizer (tokenizer.json), and rrr needs one.")
+    if not tokenizer.chat_template:
+        raise ModelError(f"The model {name!r} has no chat template: use an instruct model, or warm it up (rrr warmup).")
+    embeddings = network.get_input_embeddings().num_embeddings
+    if (largest := max(tokenizer.get_vocab().values())) >= embeddings:
+        raise ModelError(f"The tokenizer of {name!r} has the id {largest}, and the model only {embeddings} embeddings.")
+    return network, tokenizer
+
+
+def _with_adapter(network: Any, patch: Source, name: str) -> Any:
+    try:
+        from peft import PeftModel
+    except ModuleNotFoundError as error:
+        raise ModelError("An adapter needs the package 'peft': pip install 'rrr-core[train]'.") from error
+    if patch.folder is not None and not (patch.folder / "adapter_model.safetensors").is_file():
+        raise ModelError(f"The adapter folder {patch.name!r} has no adapter_model.safetensors.")
+    with silenced():
+        try:
+            return PeftModel.from_pretrained(network, patch.name, **patch.arguments)
+        except Exception as error:  # as in _load
+            raise ModelError(f"The adapter {patch.name!r} does not go on {name!r}: {one_line(error)}") from error
+
+
+def _device(device: str | None) -> torch.device:
+    """The asked-for device, else the machine's accelerator, else the CPU."""
+    accelerator = torch.accelerator.current_accelerator(check_available=True)
+    if device is None:
+        return accelerator or torch.device("cpu")
+    try:
+        place = torch.device(device)
+    except RuntimeError as error:
+        raise ModelError(f"There is no device {device!r}: use cpu, cuda, cuda:1 or mps.") from error
+    if place.type != "cpu" and (accelerator is None or accelerator.type != place.type):
+        raise ModelError(f"This machine has no device {device!r}; it has {accelerator or 'the CPU alone'}.")
+    return place
+
+
+def _is_adapter(name: str) -> bool:
+    folder = Path(name).expanduser()
+    return (folder / "adapter_config.json").is_file() and not (folder / "config.json").is_file()
+
+
+def _base_of_adapter(source: Source) -> str:
+    path = Path(source.name) / "adapter_config.json"
+    try:
+        base = json.loads(path.read_text(encoding="utf-8")).get("base_model_name_or_path")
+    except (OSError, ValueError, AttributeError) as error:
+        raise ModelError(f"{path} cannot be read: {one_line(error)}") from error
+    if not isinstance(base, str) or not base:
+        raise ModelError(f"{path} names no base model: give the base as --model and the folder as --adapter.")
+    return base
+
+
+def _described(source: Source) -> dict[str, object]:
+    if source.folder is None:
+        return {"revision": source.commit}
+    return {"revision": None, "weights_sha256": folder_digest(source.folder)}

@@ -1,0 +1,250 @@
+"""The transformers engine: a causal language model in this process, batched, seeded, and left as it was found."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from importlib.metadata import version
+from typing import Any
+
+import torch
+from transformers import GenerationConfig
+
+from rrr_core.episode import Generation
+from rrr_core.errors import ModelError
+from rrr_core.generation.base import Sampling
+from rrr_core.generation.continuation import encode_prompt, turn_end_id
+from rrr_core.generation.decoding import can_decode, decode, uniforms
+from rrr_core.generation.settings import ModelSettings
+from rrr_core.hookspecs import Message, Model
+
+BATCH_TOKENS: int = ModelSettings().batch_tokens
+
+
+class TransformersGenerator:
+    """A network and its tokenizer as a Generator. It reads the network's weights anew in each call.
+
+    So it may be given the policy that a trainer is changing: modes, gradients and the global random state are left as
+    they were found. Each row draws from its own stream of random numbers, a pure function of `Sampling.seed` and the
+    row's place, so that how rows are batched changes nothing.
+    """
+
+    def __init__(
+        self,
+        network: Any,
+        tokenizer: Any,
+        info: Model,
+        *,
+        batch_tokens: int = BATCH_TOKENS,
+        source: dict[str, object] | None = None,
+    ) -> None:
+        self.network, self.tokenizer, self.model, self.batch_tokens = network, tokenizer, info, batch_tokens
+        self.source = source or {}
+        self.end_ids = end_ids_of(network, tokenizer)
+        self.pad_id: int = self.end_ids[0] if tokenizer.pad_token_id is None else tokenizer.pad_token_id
+        self.context: int | None = getattr(network.config.get_text_config(), "max_position_embeddings", None)
+
+    def generate(
+        self,
+        conversations: Sequence[Sequence[Message]],
+        sampling: Sampling,
+        on_done: Callable[[int], None] | None = None,
+    ) -> list[Generation]:
+        """One text for each conversation, in order; see Generator."""
+        prompts = [encode_prompt(self.tokenizer, conversation) for conversation in conversations]
+        return [
+            Generation(self.text_of(ids), tuple(ids), "stop" if self.is_ended(ids) else "length")
+            for ids in self.generate_ids(prompts, sampling, on_done)
+        ]
+
+    def generate_ids(
+        self,
+        prompts: Sequence[Sequence[int]],
+        sampling: Sampling,
+        on_done: Callable[[int], None] | None = None,
+    ) -> list[list[int]]:
+        """The sampled ids for each prompt's ids, in order; the end id included where one was sampled, never padding.
+
+        Raises ModelError where a prompt fills the model's context, memory runs out, or the output is not finite.
+        """
+        limits = [self._limit(prompt, sampling) for prompt in prompts]
+        results: list[list[int]] = [[] for _ in prompts]
+        fast = can_decode(self.network)
+        with torch.no_grad(), evaluating(self.network):
+            for batch in batches_of(prompts, limits, self.batch_tokens):
+                for index, ids in zip(
+                    batch, self._sample(prompts, limits, batch, sampling, on_done or _ignore, fast), strict=True
+                ):
+                    results[index] = ids
+        return results
+
+    def is_ended(self, ids: Sequence[int]) -> bool:
+        """Whether sampled ids end with an end token; False where the token limit cut them off."""
+        return bool(ids) and ids[-1] in self.end_ids
+
+    def text_of(self, ids: Sequence[int]) -> str:
+        """Sampled ids as text, without special tokens: to be read and judged, never to be encoded again."""
+        return str(self.tokenizer.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False))
+
+    def describe(self) -> dict[str, object]:
+        """What a manifest records: name, family, where the weights are from, tokenizer, dtype, device, versions."""
+        return {
+            "backend": "transformers",
+            "name": self.model.name,
+            "family": self.model.family,
+            **self.source,
+            "tokenizer": type(self.tokenizer).__name__,
+            "tokenizer_sha256": tokenizer_digest(self.tokenizer),
+            "dtype": str(self.network.dtype).removeprefix("torch."),
+            "device": self.network.device.type,
+            "transformers": version("transformers"),
+            "torch": version("torch"),
+        }
+
+    def _limit(self, prompt: Sequence[int], sampling: Sampling) -> int:
+        """Most tokens to sample after `prompt`: no more than the model's context leaves."""
+        if self.context is None:
+            return sampling.max_tokens
+        left = self.context - len(prompt)
+        if left < 1:
+            raise ModelError(
+                f"A prompt of {len(prompt)} tokens fills the context of {self.context} of {self.model.name!r}:"
+                " shorten the rows or the attempts (--max-tokens), or use another model."
+            )
+        return min(left, sampling.max_tokens)
+
+    def _sample(
+        self,
+        prompts: Sequence[Sequence[int]],
+        limits: Sequence[int],
+        batch: Sequence[int],
+        sampling: Sampling,
+        on_done: Callable[[int], None],
+        fast: bool,
+    ) -> list[list[int]]:
+        batch_prompts, batch_limits = [prompts[index] for index in batch], [limits[index] for index in batch]
+        try:
+            if not fast:
+                return self._sample_slowly(batch_prompts, batch_limits, batch[0], sampling, on_done)
+            if sampling.temperature == 0:
+                draws = torch.zeros(len(batch), max(batch_limits), dtype=torch.float64)
+            else:
+                draws = torch.stack([uniforms(sampling.seed, index, max(batch_limits)) for index in batch])
+            return decode(
+                self.network, batch_prompts, batch_limits, draws, sampling, self.end_ids, self.pad_id, on_done
+            )
+        except torch.OutOfMemoryError as error:
+            raise ModelError(
+                f"The device's memory does not hold a batch of {len(batch)} texts: lower --batch-tokens"
+                f" (now {self.batch_tokens})."
+            ) from error
+
+    def _sample_slowly(
+        self,
+        prompts: Sequence[Sequence[int]],
+        limits: Sequence[int],
+        first: int,
+        sampling: Sampling,
+        on_done: Callable[[int], None],
+    ) -> list[list[int]]:
+        """By the model's own `generate`, for architectures that the loop does not serve; seeded by the batch."""
+        width, device = max(map(len, prompts)), self.network.device
+        ids = [[self.pad_id] * (width - len(prompt)) + [*prompt] for prompt in prompts]
+        mask = [[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts]
+        greedy = sampling.temperature == 0
+        drawing = {"temperature": sampling.temperature, "top_k": sampling.top_k, "top_p": sampling.top_p}
+        config = GenerationConfig(
+            do_sample=not greedy,
+            max_new_tokens=max(limits),
+            eos_token_id=list(self.end_ids),
+            pad_token_id=self.pad_id,
+            **({} if greedy else drawing),
+        )
+        base = self.network.get_base_model() if hasattr(self.network, "get_base_model") else self.network
+        devices = [device] if device.type == "cuda" else []
+        # `generate` fills what a given configuration leaves open from the model's own, a repetition penalty say.
+        own_config, base.generation_config = base.generation_config, GenerationConfig()
+        try:
+            with torch.random.fork_rng(devices=devices):
+                torch.manual_seed(
+                    int.from_bytes(hashlib.sha256(f"{sampling.seed}:{first}".encode()).digest()[:7], "big")
+                )
+                output = self.network.generate(
+                    input_ids=torch.tensor(ids, device=device),
+                    attention_mask=torch.tensor(mask, device=device),
+                    generation_config=config,
+                )
+        finally:
+            base.generation_config = own_config
+        on_done(len(prompts))
+        rows: list[list[int]] = output[:, width:].tolist()
+        return [cut(row[:limit], self.end_ids) for row, limit in zip(rows, limits, strict=True)]
+
+
+def end_ids_of(network: Any, tokenizer: Any) -> tuple[int, ...]:
+    """Every id that ends a text: the tokenizer's, the chat template's end of turn, the generation configuration's."""
+    configured = getattr(network.generation_config, "eos_token_id", None)
+    ids = [tokenizer.eos_token_id, turn_end_id(tokenizer)]
+    ids += configured if isinstance(configured, list) else [configured]
+    found = tuple(dict.fromkeys(int(token) for token in ids if token is not None))
+    if not found:
+        raise ModelError("The model has no end-of-text token: set eos_token in its tokenizer.")
+    return found
+
+
+def tokenizer_digest(tokenizer: Any) -> str:
+    """Short SHA-256 of all that decides how a tokenizer encodes a conversation: its model and its chat template."""
+    state = json.loads(tokenizer.backend_tokenizer.to_str())
+    for changing in ("padding", "truncation"):
+        state.pop(changing, None)
+    content = json.dumps([state, tokenizer.chat_template], sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+
+def batches_of(prompts: Sequence[Sequence[int]], limits: Sequence[int], batch_tokens: int) -> Iterator[list[int]]:
+    """Indices of prompts, the longest first and equal ones side by side, cut into batches.
+
+    A batch's rows times the longest that one of them may grow to stay within `batch_tokens`, or it is one row.
+    """
+    order = sorted(range(len(prompts)), key=lambda index: (-len(prompts[index]), tuple(prompts[index]), index))
+    batch: list[int] = []
+    longest = 0
+    for index in order:
+        total = len(prompts[index]) + limits[index]
+        if batch and (len(batch) + 1) * max(longest, total) > batch_tokens:
+            yield batch
+            batch, longest = [], 0
+        batch.append(index)
+        longest = max(longest, total)
+    if batch:
+        yield batch
+
+
+def cut(ids: Sequence[int], end_ids: Sequence[int]) -> list[int]:
+    """`ids` up to and with the first end id.
+
+    >>> cut([5, 6, 2, 0, 0], [2])
+    [5, 6, 2]
+    """
+    for place, token in enumerate(ids):
+        if token in end_ids:
+            return list(ids[: place + 1])
+    return list(ids)
+
+
+@contextmanager
+def evaluating(network: Any) -> Iterator[None]:
+    """The network in evaluation mode; afterwards every module is in the mode it was found in."""
+    modes = [(module, module.training) for module in network.modules()]
+    network.eval()
+    try:
+        yield
+    finally:
+        for module, mode in modes:
+            module.training = mode
+
+
+def _ignore(count: int) -> None:
+    pass

@@ -23,7 +23,7 @@ class TaskEntry:
     """A distribution's claim to a task's name, or to an overlay's."""
 
     name: str
-    """The entry point's name; `?` where a distribution's entry points cannot be read."""
+    """The entry point's name; `?` where a distribution's entry points cannot be read, as with the two fields below."""
     distribution: str
     version: str
     value: str
@@ -36,7 +36,7 @@ class TaskEntry:
     @property
     def who(self) -> str:
         """Distribution and version, as every error names them."""
-        return f"{self.distribution} {self.version}".strip()
+        return f"{self.distribution} {self.version}"
 
 
 def find_tasks() -> list[TaskEntry]:
@@ -75,8 +75,8 @@ def _offering(group: str) -> Iterator[Distribution]:
     for distribution in metadata.distributions():
         try:
             text = distribution.read_text("entry_points.txt")
-        except (OSError, UnicodeDecodeError):
-            continue  # A stranger's broken installation: whether it meant this group cannot be told.
+        except Exception:  # noqa: BLE001, S112 - a stranger's broken files: that they mean this group cannot be told
+            continue
         if not text or group not in text:
             continue
         name = _field(distribution, "Name")
@@ -84,13 +84,16 @@ def _offering(group: str) -> Iterator[Distribution]:
             yield distribution
         elif (key := re.sub(r"[-_.]+", "-", name).lower()) not in seen:
             seen.add(key)
-            yield metadata.distribution(name)
+            try:
+                yield metadata.distribution(name)
+            except metadata.PackageNotFoundError:  # Its folder has another name than its metadata.
+                yield distribution
 
 
 def _claims(distribution: Distribution, group: str, kind: str) -> list[TaskEntry]:
     """A distribution's claims in `group`, each with the error that holds for the whole distribution."""
-    name = _field(distribution, "Name") or f"a distribution without a name in {distribution.locate_file('')}"
-    version = _field(distribution, "Version") or ""
+    name = _field(distribution, "Name") or "?"
+    version = _field(distribution, "Version") or "?"
     try:
         points = sorted({(point.name, point.value) for point in distribution.entry_points if point.group == group})
     except Exception as error:  # noqa: BLE001 - importlib.metadata lets any error of its parser through
@@ -111,7 +114,9 @@ def _field(distribution: Distribution, key: str) -> str | None:
 
 def _misfit(distribution: Distribution, name: str, version: str) -> str | None:
     """Why this core is not one the distribution was made for, or None. Stating no range fits every core."""
-    who = f"{name} {version}".strip()
+    who = f"{name} {version}"
+    if "?" in (name, version):
+        return f"{who}: its metadata in {distribution.locate_file('')} lack name or version: reinstall it."
     try:
         stated = [text for text in distribution.requires or () if re.match(r"rrr[-_.]+core", text, re.IGNORECASE)]
     except Exception as error:  # noqa: BLE001 - importlib.metadata lets any error of its parser through

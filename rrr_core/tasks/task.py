@@ -70,7 +70,7 @@ class Task:
 
     def prompt(self, row: Row, model: Model) -> Messages:
         """The chat messages that pose a row; the last is the user's."""
-        return self._text("rrr_prompt", values.checked_prompt, row=row, model=model)
+        return self._checked("rrr_prompt", values.checked_prompt, self._call("rrr_prompt", row=row, model=model))
 
     def verify(self, row: Row, answer: str) -> Verdict:
         """The verdict on a model's whole text; an abstention where the verifier, not the answer, is at fault.
@@ -163,9 +163,6 @@ class Task:
             return getattr(self._manager.hook, hook)(task=self.name, **arguments)
         except BaseException as error:  # noqa: BLE001 - `_reraise` decides
             self._reraise(hook, error)
-
-    def _text(self, hook: str, check: Callable[[object], Value], **arguments: Any) -> Value:
-        return self._checked(hook, check, self._call(hook, **arguments))
 
     def _checked(self, hook: str, check: Callable[[object], Value], given: object, item: str = "") -> Value:
         """A hook's value, checked; `item` names which of many it is."""

@@ -132,11 +132,23 @@ def test_a_distribution_whose_files_are_not_text_harms_no_other(site):
     assert claims("sums")[0].error is None
 
 
-def test_a_distribution_without_metadata_is_found_under_a_name_that_says_so(site):
-    site.install("rrr-bare", tasks={"bare": "rrr_bare"}, metadata="")
+@pytest.mark.parametrize("metadata", ["", "Name: rrr-bare\n", "Version: 1.0\n"])
+def test_a_distribution_without_name_or_version_is_listed_with_that_error(site, metadata):
+    site.install("rrr-bare", tasks={"bare": "rrr_bare"}, metadata=metadata)
     (entry,) = claims("bare")
-    assert "without a name" in entry.distribution
-    assert entry.version == ""
+    assert "lack name or version" in entry.error
+    assert str(site.folder) in entry.error
+
+
+def test_a_distribution_whose_metadata_are_not_text_is_listed_with_an_error(site):
+    info = site.install("rrr-binary", tasks={"binary": "rrr_binary"})
+    (info / "METADATA").write_bytes(b"Name: \xff\n")
+    assert claims("binary")[0].error
+
+
+def test_a_distribution_in_a_folder_of_another_name_is_found(site):
+    site.install("rrr-renamed", tasks={"odd": "rrr_odd"}, metadata="Name: rrr-odd\nVersion: 1.0\n")
+    assert claims("odd") == [TaskEntry("odd", "rrr-odd", "1.0", "rrr_odd")]
 
 
 def test_importing_the_core_and_finding_tasks_imports_no_torch():

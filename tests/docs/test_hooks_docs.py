@@ -1,0 +1,113 @@
+"""`docs/hooks.md` is true: every hook has its heading, every example runs, and together they are a plugin."""
+
+from __future__ import annotations
+
+import doctest
+import itertools
+import re
+import tomllib
+import types
+from pathlib import Path
+
+import pytest
+
+from rrr_core import Model
+from rrr_core.errors import DataError
+from rrr_core.tasks import load_task
+from rrr_core.tasks.hooks import HOOKS, REQUIRED
+
+TEXT = (Path(__file__).parents[2] / "docs" / "hooks.md").read_text()
+SECTIONS = dict(re.findall(r"^## (\S[^\n]*)\n(.*?)(?=^## |\Z)", TEXT, re.MULTILINE | re.DOTALL))
+
+
+def blocks(language: str, text: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+WHOLE_PLUGIN = "\n".join(source for hook in HOOKS for source in blocks("python", SECTIONS.get(hook, "")))
+
+
+@pytest.fixture
+def sums(site):
+    """The page's plugin, installed as its pyproject.toml says."""
+    project = tomllib.loads(blocks("toml", TEXT)[0])["project"]
+    site.install(
+        project["name"],
+        project["version"],
+        modules={"rrr_sums": WHOLE_PLUGIN},
+        tasks=project["entry-points"]["rrr.tasks"],
+        requires=project["dependencies"],
+    )
+    return load_task("sums")
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_every_hook_of_the_contract_has_a_heading_that_gives_its_arguments(hook):
+    assert f"`{hook}({', '.join(HOOKS[hook])})`" in SECTIONS[hook]
+
+
+def test_no_heading_is_of_a_hook_that_is_not_in_the_contract():
+    assert {heading for heading in SECTIONS if heading.startswith("rrr_")} == set(HOOKS)
+
+
+def test_the_page_names_the_required_hooks():
+    assert "`rrr_load_dataset`, `rrr_prompt` and `rrr_verify` are required" in TEXT
+    assert REQUIRED == ("rrr_load_dataset", "rrr_prompt", "rrr_verify")
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_the_example_of_a_hook_runs_by_itself_and_gives_what_the_page_says(hook, site):
+    (source,) = blocks("python", SECTIONS[hook])
+    (session,) = blocks("pycon", SECTIONS[hook])
+    path = site.folder / "example.py"
+    path.write_text(source)
+    module = types.ModuleType("example")
+    module.__file__ = str(path)
+    exec(compile(source, str(path), "exec"), vars(module))
+    test = doctest.DocTestParser().get_doctest(session, vars(module), hook, "docs/hooks.md", 0)
+    report: list[str] = []
+    outcome = doctest.DocTestRunner(verbose=False).run(test, out=report.append)
+    assert outcome.attempted > 0
+    assert outcome.failed == 0, "".join(report)
+
+
+def test_the_examples_together_are_a_plugin_that_implements_every_hook(sums):
+    assert all(sums.implements(hook) for hook in HOOKS)
+
+
+def test_the_plugins_examples_get_their_verdicts(sums):
+    examples = sums.examples()
+    assert {example.outcome for example in examples} == {"passed", "failed"}
+    for example in examples:
+        verdict = sums.verify(example.row, example.answer)
+        assert (verdict.outcome, verdict.category) == (example.outcome, example.category), example.reason
+
+
+def test_the_plugins_gold_answers_pass_and_are_what_is_judged(sums):
+    for row in itertools.islice(sums.load_dataset("test"), 20):
+        gold = sums.gold_answer(row)
+        assert sums.verify(row, gold).is_passed
+        assert sums.final_answer(row, gold) == gold
+
+
+def test_the_plugins_warmup_rows_are_none_of_its_data_sets(sums):
+    prompts = {
+        sums.prompt(row, Model("gpt2"))[0]["content"] for split in ("train", "test") for row in sums.load_dataset(split)
+    }
+    assert not prompts & {conversation[0]["content"] for conversation in sums.warmup("train", 200, seed=0)}
+
+
+def test_a_wrong_data_option_is_told_as_the_page_words_it(sums):
+    with pytest.raises(DataError, match=r"--data digits=two: a number such as 2 is expected\."):
+        next(sums.load_dataset("train", {"digits": "two"}))
+
+
+def test_the_overlay_does_what_the_page_says(sums, site):
+    (source,) = blocks("python", SECTIONS["Overlays"])
+    points = tomllib.loads(blocks("toml", SECTIONS["Overlays"])[0])["project"]["entry-points"]["rrr.overlays"]
+    site.install("rrr-stepwise", modules={"rrr_stepwise": source}, overlays=points)
+    task = load_task("sums", ["stepwise"])
+    model = Model("gpt2")
+    assert task.prompt({"a": 2, "b": 3}, model)[0]["content"].endswith("alone. Think step by step.")
+    assert task.reflection_prompt({"a": 10, "b": 3}, "6", model) == "Find the first step that went wrong."
+    assert task.reflection_prompt({"a": 2, "b": 3}, "6", model).startswith("Your sum of 2 and 3")

@@ -56,21 +56,25 @@ def evidence_of(figures: Mapping[str, Mapping[str, Any]], pairs: Iterable[Mappin
         gain = {"value": after["value"] - before["value"]}
     headline = _headline(mode, before, after, gain)
     checks = [
-        _check("The gain is more than chance", gain, "the second try, trained − before"),
+        _check("The gain is more than chance", gain, "Second try, trained − before"),
         *(
             _check(
                 f"It shows in {other} decoding too",
                 _pair(pairs, baseline, trained, other, "second_try"),
-                "the second try, trained − before",
+                "Second try, trained − before",
             )
             for other in modes[1:]
         ),
         *(
             _check(title, _of(figures, trained, mode, "gains", name), what)
             for title, name, what in (
-                ("Reflecting beats just trying again", "reflection_vs_no_reflection", "against no reflection"),
-                ("The reflection speaks of its own row", "reflection_vs_other_reflection", "against another row’s"),
-                ("Reflecting beats a second sample", "reflection_vs_pass_at_2", "against pass@2"),
+                ("Reflecting beats just trying again", "reflection_vs_no_reflection", "Its own reflection − none"),
+                (
+                    "The reflection speaks of its own row",
+                    "reflection_vs_other_reflection",
+                    "Its own reflection − another row’s",
+                ),
+                ("Reflecting beats a second sample", "reflection_vs_pass_at_2", "Second try − pass@2"),
             )
         ),
         _kept(_pair(pairs, baseline, trained, mode, "first_try")),
@@ -78,7 +82,7 @@ def evidence_of(figures: Mapping[str, Mapping[str, Any]], pairs: Iterable[Mappin
         _check(
             "First try, trained, beats second try before",
             _pair(pairs, baseline, trained, mode, "first_try_b_vs_second_try_a"),
-            "first try trained − second try before",
+            "First try trained − second try before",
             is_claim=True,
         ),
     ]
@@ -115,15 +119,14 @@ def _headline(
     if not (before and after and gain):
         have = "after" if after else "before"
         return f"Only the model {have} training was evaluated ({mode}), so no gain can be told."
-    told = (
-        f"After training, the second try is right in {after['value'] * 100:.1f}% of rows,"
-        f" against {before['value'] * 100:.1f}% before"
-    )
+    change = points(gain["value"])
+    levels = f"from {before['value'] * 100:.1f}% to {after['value'] * 100:.1f}% right"
     if "low" not in gain:
-        return f"{told}: {points(gain['value'])} points, without an interval, since the two were not compared."
+        return f"The second try went {levels}: {change} points, without an interval, since the two were not compared."
+    told = f"{levels}: {change} points, 95% interval {points(gain['low'])} to {points(gain['high'])}"
     if gain["low"] <= 0 <= gain["high"]:
-        return f"{told}: no gain that can be told from chance."
-    return f"{told}."
+        return f"The second try went {told}, which chance could explain."
+    return f"Training {'lifts' if gain['value'] > 0 else 'lowers'} the second try {told}."
 
 
 def _without(baseline: str | None, trained: str | None) -> str:
@@ -136,15 +139,17 @@ def _without(baseline: str | None, trained: str | None) -> str:
 
 def _check(title: str, difference: Difference | None, what: str, *, is_claim: bool = False) -> Check:
     if not difference or "low" not in difference:
-        return Check(title, "unknown", f"Not measured: {what}.", is_claim)
+        return Check(title, "unknown", f"{what}: not measured.", is_claim)
     return Check(title, "holds" if difference["low"] > 0 else "fails", _told(difference, what), is_claim)
 
 
 def _kept(difference: Difference | None) -> Check:
     title = "The first try did not fall"
     if not difference or "high" not in difference:
-        return Check(title, "unknown", "Not measured: the first try, trained − before.")
-    return Check(title, "holds" if difference["high"] >= 0 else "fails", _told(difference, "the first try"))
+        return Check(title, "unknown", "First try, trained − before: not measured.")
+    return Check(
+        title, "holds" if difference["high"] >= 0 else "fails", _told(difference, "First try, trained − before")
+    )
 
 
 def _withheld(modes: Iterable[Mapping[str, Any] | None]) -> Check:
@@ -162,7 +167,7 @@ def _withheld(modes: Iterable[Mapping[str, Any] | None]) -> Check:
 
 def _told(difference: Difference, what: str) -> str:
     return (
-        f"{points(difference['value'])} points {what}"
+        f"{what}: {points(difference['value'])} points"
         f" (95% interval {points(difference['low'])} to {points(difference['high'])})."
     )
 

@@ -54,7 +54,7 @@ function filtered(payload, all, filter) {
 function browser(payload, everything, state) {
   const all = everything.filter((episode) => state.runs[episode.set.run] === state.run);
   const sets = payload.sets.filter((set) => state.runs[set.run] === state.run);
-  if (all.length === 0) return { node: section("episodes", "Episodes", null, absent("No episodes in this run.")), keys: {} };
+  if (all.length === 0) return { node: section("episodes", "Episodes", "Episodes", null, absent("No episodes in this run.")), keys: {} };
   const limit = Math.max(1, ...all.map((episode) => Math.abs(episode.advantage ?? 0)));
   const kinds = [...new Set(all.flatMap((episode) => [episode.first, episode.second]).filter((verdict) => verdict?.outcome === "failed").map((verdict) => payload.texts[verdict.category]))].filter(Boolean).sort();
   const filter = { query: "", set: "", first: "", second: "", kind: "", from: "", to: "", order: "row" };
@@ -207,7 +207,8 @@ function browser(payload, everything, state) {
   const node = section(
     "episodes",
     "Episodes",
-    "Some of every kind of way were taken first, then rows at random, the same rows for every model.",
+    "Episodes",
+    "Some of every outcome first, then rows at random; the same rows for every model.",
     h("p", { class: "small" }, `On this page: ${bySet}.`),
     form,
     told,

@@ -7,7 +7,7 @@ function ticks(low, high, wanted) {
   const unit = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 2.5, 5, 10].map((factor) => factor * unit).find((size) => size >= rough * 0.999) ?? unit * 10;
   const marks = [];
-  for (let place = Math.ceil(low / step - 1e-9); place * step <= high + step * 1e-6; place++) marks.push(place * step);
+  for (let place = Math.ceil(low / step - 1e-9); place * step <= high + step * 1e-6; place++) marks.push(place * step + 0);
   return marks;
 }
 
@@ -154,7 +154,7 @@ function plot(width, lines, { unit, bounds }) {
   const x = scale(Math.min(...steps), Math.max(...steps), left, width - right);
   const y = scale(low, high, height - bottom, top);
   const svg = canvas(width, height);
-  const written = (value) => (unit === "share" ? `${Math.round(value * 100)}%` : short(value));
+  const written = (value) => (unit === "share" ? `${short(value * 100)}%` : short(value));
   for (const tick of ticks(low, high, 3)) {
     svg.append(
       s("line", { class: "rule", x1: left, x2: width - right, y1: y(tick), y2: y(tick) }),

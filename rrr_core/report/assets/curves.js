@@ -63,7 +63,7 @@ function curvePanel(state, panel) {
 function curves(state) {
   const found = state.run.curves;
   const title = "How training went";
-  if (!found || found.steps.length === 0) return section("curves", title, null, absent("No training curves in this run."));
+  if (!found || found.steps.length === 0) return section("curves", "Training", title, null, absent("No training curves in this run."));
   const main = found.panels.filter((panel) => panel.note);
   const rest = found.panels.filter((panel) => !panel.note);
   const averaged = found.logged > found.steps.length ? ` Averaged to ${count(found.steps.length)} points.` : "";
@@ -71,6 +71,7 @@ function curves(state) {
   const grid = (panels) => h("div", { class: "grid" }, panels.map((panel) => curvePanel(state, panel)));
   return section(
     "curves",
+    "Training",
     title,
     `${count(found.logged)} logged steps.${averaged}${behind} Point at a curve, or focus it and use the arrow keys, to read it.`,
     grid(main),

@@ -29,11 +29,11 @@ function fill(element, attributes, children, written) {
 let identifiers = 0;
 const identifier = (stem) => `${stem}-${++identifiers}`;
 
-/** A labelled part of the page, listed in the contents. */
-function section(id, title, lead, ...children) {
+/** A labelled part of the page, listed in the contents by its short name. */
+function section(id, short, title, lead, ...children) {
   return h(
     "section",
-    { id, "aria-labelledby": `${id}-title`, "data-title": title },
+    { id, "aria-labelledby": `${id}-title`, "data-title": short },
     h("h2", { id: `${id}-title` }, title),
     lead && h("p", { class: "lead" }, lead),
     ...children,

@@ -76,7 +76,6 @@ function drawAll() {
       headline(state.run),
       missingNotes(state.run),
       sideBySide(state, chooseRun),
-      fourColumns(state.run),
       ...(state.mode ? detailParts() : []),
       curves(state),
       mining(state.run),

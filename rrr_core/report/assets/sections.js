@@ -31,7 +31,7 @@ const mark = (run, name, figure, text) => ({
 function controls(run, mode) {
   const labels = Object.keys(run.figures).filter((name) => run.figures[name].modes?.[mode]);
   const title = "Against the controls";
-  if (labels.length === 0) return section("controls-section", title, null, absent("No evaluation in this mode."));
+  if (labels.length === 0) return section("controls-section", "Controls", title, null, absent("No evaluation in this mode."));
   const shown = FIGURES.filter(([name]) => labels.some((each) => figureOf(run, each, mode, name)));
   const both = run.evidence.baseline && run.evidence.trained;
   const gains = GAINS.map(([name, text]) => [
@@ -40,8 +40,9 @@ function controls(run, mode) {
   ]).filter(([, found]) => found.length > 0);
   return section(
     "controls-section",
+    "Controls",
     title,
-    `If the reflection did nothing, a retry without one, with another row’s, or a second sample would do as well. ${mode} decoding.`,
+    `If the reflection did nothing, a retry without one, with another row’s, or a second sample would do as well. ${capital(mode)} decoding.`,
     legend(run, labels),
     h(
       "div",
@@ -116,8 +117,9 @@ function transitions(run, mode) {
   };
   return section(
     "transitions",
+    "Rows",
     "What became of each row",
-    `From the first try to the second, and from the model before training to the one after. ${mode} decoding.`,
+    `From the first try to the second, and from the model before training to the one after. ${capital(mode)} decoding.`,
     h("ul", { class: "legend" }, WAYS.map(([, text, className]) => h("li", { class: className }, h("i", { "aria-hidden": "true" }), text))),
     labels.map((name) => {
       const found = figureOf(run, name, mode, "transitions");
@@ -162,8 +164,9 @@ function errorClasses(run, mode) {
   if (panels.length === 0) return null;
   return section(
     "errors",
+    "Errors",
     "Kinds of error",
-    `Percent of all judged rows that failed in each way. ${mode} decoding.`,
+    `Percent of all judged rows that failed in each way. ${capital(mode)} decoding.`,
     legend(run, labels),
     h(
       "div",
@@ -202,8 +205,9 @@ function lengths(run, mode) {
   const of = (name) => figureOf(run, name, mode, "reflection_tokens");
   return section(
     "lengths",
+    "Lengths",
     "Length of reflections",
-    `In tokens, the end token included. ${mode} decoding.`,
+    `In tokens, the end token included. ${capital(mode)} decoding.`,
     legend(run, labels),
     h(
       "div",
@@ -224,10 +228,11 @@ const fact = (name, value) => h("div", {}, h("dt", {}, name), h("dd", {}, value)
 
 function mining(run) {
   const mined = run.mined;
-  if (!mined) return section("mining", "The failure set", null, absent("No failure set in this run."));
+  if (!mined) return section("mining", "Failures", "The failure set", null, absent("No failure set in this run."));
   const bins = mined.pass_rates.map((size, index) => [`${index * 10}`, size]);
   return section(
     "mining",
+    "Failures",
     "The failure set",
     "What training starts from: rows that the model before training failed at least once.",
     h(
@@ -261,11 +266,23 @@ function leaves(value, path = "") {
   return Object.entries(value).flatMap(([key, item]) => leaves(item, path ? `${path}.${key}` : key));
 }
 
+const MOST_LEAVES = 400;
+
+/** A manifest in titled parts: what decides the results, the surroundings, and the rest. */
+function parts({ identity, about, ...rest }) {
+  return [
+    ["What decides the results", identity],
+    ["Surroundings", about],
+    ["Stage", rest],
+  ].filter(([, part]) => part && Object.keys(part).length > 0);
+}
+
 function manifests(run) {
   const stages = Object.entries(run.manifests);
-  if (stages.length === 0) return section("made", "What made this run", null, absent("No manifest in this run."));
+  if (stages.length === 0) return section("made", "Manifests", "What made this run", null, absent("No manifest in this run."));
   return section(
     "made",
+    "Manifests",
     "What made this run",
     "The manifests as each stage wrote them: models, versions, settings, seeds, code.",
     stages.map(([stage, manifest], index) =>
@@ -273,7 +290,10 @@ function manifests(run) {
         "details",
         { open: index === 0 },
         h("summary", {}, stage),
-        h("dl", { class: "manifest" }, leaves(manifest).slice(0, 400).map(([name, value]) => fact(name, value))),
+        parts(manifest).map(([title, part]) => [
+          h("h3", { class: "made-part" }, title),
+          h("dl", { class: "manifest" }, leaves(part).slice(0, MOST_LEAVES).map(([name, value]) => fact(name, value))),
+        ]),
       ),
     ),
   );

@@ -16,7 +16,6 @@ function gainFigure(evidence) {
       { class: "gain-note" },
       measured
         ? [
-            h("span", {}, `95% interval ${points(gain.low)} to ${points(gain.high)}`),
             h("span", {}, `${count(gain.total)} rows`),
             h("span", {}, probability(gain.p)),
             h("span", {}, `${evidence.mode} decoding`),
@@ -60,7 +59,7 @@ function checkList(checks) {
       const [mark, spoken] = STATE_MARKS[check.state];
       return h(
         "li",
-        { class: `check ${check.state}` },
+        { class: `check ${check.state} ${check.is_claim ? "claim" : ""}` },
         h("span", { class: "mark", role: "img", "aria-label": spoken }, mark),
         h("div", {}, h("p", { class: "check-title" }, check.title, check.is_claim && h("em", {}, " the paper’s striking claim")), h("p", { class: "check-note" }, check.finding)),
       );
@@ -72,13 +71,14 @@ function headline(run) {
   const evidence = run.evidence;
   return h(
     "section",
-    { id: "gain", "aria-labelledby": "gain-title", "data-title": "The gain", class: "hero" },
+    { id: "gain", "aria-labelledby": "gain-title", "data-title": "Gain", class: "hero" },
     h(
       "div",
       { class: "hero-text" },
       h("p", { class: "eyebrow" }, [run.name, run.task].filter(Boolean).join(" · ")),
       h("h1", { id: "gain-title" }, evidence.headline),
       gainFigure(evidence),
+      fourColumns(run),
     ),
     evidence.checks.length > 0 &&
       h("div", { class: "hero-checks" }, h("h2", {}, "Is it real?"), checkList(evidence.checks)),
@@ -122,23 +122,23 @@ const modesOf = (run) => [
 
 const figureOf = (run, labelOf, mode, name) => run.figures[labelOf]?.modes?.[mode]?.[name];
 
+/** The paper's table: every model's first and second try, in each decoding. */
 function fourColumns(run) {
   const labels = Object.keys(run.figures);
-  if (labels.length === 0) return section("table", "First and second tries", null, absent("No evaluation in this run."));
-  return section(
-    "table",
-    "First and second tries",
-    "Percent of all judged rows answered right, with 95% intervals. A row right at the first try counts as right at the second.",
+  if (labels.length === 0) return null;
+  const head = (name, which) => [name, h("span", { class: "sub" }, which)];
+  return [
     table(
-      "Percent right at first and second try, by decoding",
-      ["", ...labels.flatMap((name) => [[name, h("span", { class: "sub" }, "1st try")], [name, h("span", { class: "sub" }, "2nd try")]])],
+      "Percent of judged rows answered right at first and second try, by decoding, with 95% intervals",
+      ["", ...labels.flatMap((name) => [head(name, "1st try"), head(name, "2nd try")])],
       modesOf(run).map((mode) => [
         mode,
         ...labels.flatMap((name) => ["first_try", "second_try"].map((figure) => shareCell(figureOf(run, name, mode, figure)))),
       ]),
       "four",
     ),
-  );
+    h("p", { class: "small" }, "Percent of judged rows answered right, 95% intervals, rows. Right at the first try counts as right at the second."),
+  ];
 }
 
 /** Every run in one row, its gain on a common axis. */
@@ -147,6 +147,7 @@ function sideBySide(state, choose) {
   const measured = state.runs.filter((run) => Number.isFinite(run.evidence.gain?.low));
   return section(
     "runs",
+    "Runs",
     "Runs side by side",
     "The second try before and after training, and the gain, each in the mode that its run’s headline speaks of.",
     measured.length > 0 &&

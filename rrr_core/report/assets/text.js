@@ -95,6 +95,9 @@ function probability(p) {
   return p < 0.001 ? "p < 0.001" : `p = ${p.toFixed(p < 0.1 ? 3 : 2)}`;
 }
 
+/** `text` with a capital first letter. */
+const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
+
 /** A number of any size in few characters. */
 function short(value) {
   if (!Number.isFinite(value)) return "–";

@@ -1,0 +1,169 @@
+"""Run folders read: what is there, what is missing, what is broken, and which episodes are taken."""
+
+from __future__ import annotations
+
+import random
+import shutil
+from pathlib import Path
+
+import pytest
+from made_run import make_run
+
+from rrr_core.episode import Episode
+from rrr_core.errors import RrrError
+from rrr_core.report.data import read_runs
+from rrr_core.report.mined import Tried, mined_of
+from rrr_core.report.selection import ASSURED, LONGEST_TEXT, FairSample, Texts, pack, transition
+from rrr_core.verdicts import Verdict, abstained, failed, passed
+
+
+@pytest.fixture
+def copy(run_folder: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(run_folder, tmp_path / "copy"))
+
+
+def episode(index: int, second: Verdict | None = None, **more: object) -> Episode:
+    first = passed() if second is None else failed("missed target")
+    return Episode(index, {}, (), f"attempt {index}", first, retry_verdict=second).with_(**more)
+
+
+def test_a_whole_run_misses_nothing(run_folder: Path) -> None:
+    run = read_runs([run_folder]).runs[0]
+    assert run.missing == []
+    assert list(run.figures) == ["vanilla", "trained"]
+    assert run.task == "countdown"
+    assert set(run.manifests) == {"run", "mine", "train", "eval/vanilla", "eval/trained"}
+
+
+@pytest.mark.parametrize(
+    ("part", "told"),
+    [
+        ("mine", "No failure set"),
+        ("train/metrics.jsonl", "No training curves"),
+        ("train/episodes.jsonl", "No training episodes"),
+        ("eval/comparison.json", "No comparison between models"),
+        ("eval/trained/figures.json", "The evaluation of “trained” was not finished"),
+        ("eval", "No finished evaluation"),
+    ],
+)
+def test_a_missing_part_is_said_and_the_rest_is_read(copy: Path, part: str, told: str) -> None:
+    path = copy / part
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
+    run = read_runs([copy]).runs[0]
+    assert [text for text in run.missing if told in text]
+    assert run.manifests
+
+
+def test_a_torn_last_line_ends_its_file_and_is_said_without_the_machines_paths(copy: Path) -> None:
+    path = copy / "train" / "metrics.jsonl"
+    path.write_text("\n".join(path.read_text().splitlines()[:10]) + '\n{"step": 11, "kl')
+    run = read_runs([copy]).runs[0]
+    assert run.curves is not None
+    assert run.curves.logged == 10
+    assert len(run.missing) == 1
+    assert run.missing[0].startswith("train/metrics.jsonl:11")
+
+
+@pytest.mark.parametrize("line", ['{"row_index": 1}', '{"step": 1, "unknown field": 2}'])
+def test_a_record_of_another_shape_is_said_with_its_line(copy: Path, line: str) -> None:
+    (copy / "train" / "episodes.jsonl").write_text(line + "\n")
+    (copy / "mine" / "shard-00000.jsonl").write_text(line + "\n")
+    run = read_runs([copy]).runs[0]
+    assert [text.split(":")[:2] for text in run.missing] == [
+        ["mine/shard-00000.jsonl", "1"],
+        ["train/episodes.jsonl", "1"],
+    ]
+
+
+def test_a_broken_figures_file_is_said(copy: Path) -> None:
+    (copy / "eval" / "trained" / "figures.json").write_text('{"label": ')
+    run = read_runs([copy]).runs[0]
+    assert any("eval/trained/figures.json:1" in text for text in run.missing)
+    assert list(run.figures) == ["vanilla"]
+
+
+def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RrrError, match="holds no run"):
+        read_runs([tmp_path])
+    with pytest.raises(RrrError, match="is not a folder"):
+        read_runs([tmp_path / "nowhere"])
+    with pytest.raises(RrrError, match="no run folder was named"):
+        read_runs([])
+
+
+def test_runs_of_one_name_are_told_apart_by_their_parents(tmp_path: Path) -> None:
+    folders = [make_run(tmp_path / parent / "run", rows=20, steps=2) for parent in ("a", "b")]
+    assert [run.name for run in read_runs(folders).runs] == ["a/run", "b/run"]
+
+
+def test_the_set_counts_all_episodes_and_not_only_those_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rrr_core.report.data.EPISODES_SHOWN", {"evaluation": 30, "training": 10})
+    payload = read_runs([make_run(tmp_path / "run", rows=120, steps=3)])
+    assert {(each.kind, each.shown, each.total) for each in payload.sets} == {
+        ("evaluation", 30, 120),
+        ("training", 10, 48),
+    }
+    assert len(payload.episodes) == 4 * 30 + 10
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "kind"),
+    [
+        (passed(), None, "right"),
+        (abstained("timeout", ""), None, "abstained"),
+        (failed("x"), None, "not retried"),
+        (failed("x"), passed(), "wrong→right"),
+        (failed("x"), failed("x"), "wrong→wrong"),
+        (failed("x"), abstained("timeout", ""), "wrong→abstained"),
+    ],
+)
+def test_every_episode_is_of_one_kind_of_transition(first: Verdict, second: Verdict | None, kind: str) -> None:
+    assert transition(Episode(0, {}, (), "", first, retry_verdict=second)) == kind
+
+
+def test_a_rare_kind_of_transition_is_always_among_the_first() -> None:
+    sample = FairSample(100)
+    for index in range(5000):
+        sample.add(episode(index, passed() if index in (7, 4999) else failed("x")))
+    chosen = sample.in_order()
+    assert len(chosen) == 100
+    assert {7, 4999} <= {each.row_index for each in chosen[: 2 * ASSURED]}
+    assert sample.totals == {"wrong→wrong": 4998, "wrong→right": 2}
+
+
+def test_the_choice_depends_neither_on_order_nor_on_the_model() -> None:
+    def chosen(indices: list[int], text: str) -> list[int]:
+        sample = FairSample(50)
+        for index in indices:
+            sample.add(episode(index, attempt=text))
+        return [each.row_index for each in sample.in_order()]
+
+    shuffled = random.Random(0).sample(range(1000), 1000)
+    assert chosen(list(range(1000)), "one") == chosen(shuffled, "another")
+
+
+def test_packing_stops_at_the_budget_and_holds_each_text_once() -> None:
+    texts = Texts()
+    same = [episode(index, failed("x"), reflection="the same " * 50) for index in range(1000)]
+    packed = pack(same, 0, texts, budget=20_000)
+    assert 50 < len(packed) < 400
+    assert texts.values.count("the same " * 50) == 1
+
+
+def test_a_text_beyond_the_limit_is_cut_and_says_so() -> None:
+    texts = Texts()
+    texts.add("x" * 100_000)
+    assert len(texts.values[0]) < LONGEST_TEXT + 100
+    assert texts.values[0].endswith("[80,000 more characters are not on this page]")
+
+
+def test_mined_rows_add_up() -> None:
+    mined = mined_of(
+        [Tried(4, 3, 0, ("wrong numbers",)), Tried(2, 2, 0, ()), Tried(1, 0, 1, ()), Tried(1, 0, 0, ("x",))]
+    )
+    assert (mined.rows, mined.rows_with_failures, mined.failures) == (4, 2, 2)
+    assert (mined.tries, mined.passes, mined.abstentions) == (8, 5, 1)
+    assert mined.pass_rates == [1, 0, 0, 0, 0, 0, 0, 1, 0, 1]

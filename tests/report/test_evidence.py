@@ -1,0 +1,110 @@
+"""The headline and the checks: what a run says of its gain, and when it says that it cannot tell."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from rrr_core.report.evidence import Evidence, evidence_of
+
+
+def share(value: float) -> dict[str, Any]:
+    return {"value": value, "low": value - 0.02, "high": value + 0.02, "passed": int(value * 1000), "total": 1000}
+
+
+def difference(value: float, spread: float = 0.03) -> dict[str, Any]:
+    return {"value": value, "low": value - spread, "high": value + spread, "p": 0.001, "total": 1000}
+
+
+def figures(first: float, second: float, gain: float = 0.1, withheld: int = 0) -> dict[str, Any]:
+    gains = ("reflection_vs_no_reflection", "reflection_vs_other_reflection", "reflection_vs_pass_at_2")
+    mode = {
+        "first_try": share(first),
+        "second_try": share(second),
+        "gains": {name: difference(gain) for name in gains},
+        "abstentions": {"first_try": withheld, "second_try": 0},
+    }
+    return {"modes": {"sampled": mode, "greedy": mode}}
+
+
+def pair(figure: str, value: float, mode: str = "sampled") -> dict[str, Any]:
+    return {"a": "vanilla", "b": "trained", "mode": mode, "figure": figure, "difference": difference(value)}
+
+
+def told(value: float = 0.2, first: float = 0.1, claim: float = 0.05, **more: Any) -> Evidence:
+    both = {"vanilla": figures(0.2, 0.3), "trained": figures(0.3, 0.3 + value, **more)}
+    pairs = [pair("second_try", value), pair("second_try", value, "greedy"), pair("first_try", first)]
+    return evidence_of(both, [*pairs, pair("first_try_b_vs_second_try_a", claim)])
+
+
+def states(evidence: Evidence) -> Mapping[str, str]:
+    return {check.title: check.state for check in evidence.checks}
+
+
+def test_the_headline_tells_the_gain_and_its_interval() -> None:
+    assert told().headline == (
+        "Training lifts the second try from 30.0% to 50.0% right: +20.0 points, 95% interval +17.0 to +23.0."
+    )
+
+
+def test_a_loss_is_told_as_a_loss() -> None:
+    assert told(-0.1).headline.startswith("Training lowers the second try from 30.0% to 20.0% right: −10.0 points")
+
+
+def test_an_interval_around_zero_is_no_gain() -> None:
+    evidence = told(0.01)
+    assert evidence.headline.endswith("which chance could explain.")
+    assert states(evidence)["The gain is more than chance"] == "fails"
+
+
+def test_everything_that_holds_is_said_to_hold() -> None:
+    assert set(states(told()).values()) == {"holds"}
+    assert len(told().checks) == 8
+
+
+@pytest.mark.parametrize(
+    ("more", "failing"),
+    [
+        (
+            {"gain": 0.0},
+            {
+                "Reflecting beats just trying again",
+                "The reflection speaks of its own row",
+                "Reflecting beats a second sample",
+            },
+        ),
+        ({"first": -0.05}, {"The first try did not fall"}),
+        ({"claim": 0.0}, {"First try, trained, beats second try before"}),
+        ({"withheld": 100}, {"Hardly any verdict was withheld"}),
+    ],
+)
+def test_each_control_can_refute(more: dict[str, Any], failing: set[str]) -> None:
+    found = states(told(**more))
+    assert {title for title, state in found.items() if state == "fails"} == failing
+
+
+def test_without_a_comparison_the_gain_has_no_interval_and_nothing_is_claimed() -> None:
+    evidence = evidence_of({"vanilla": figures(0.2, 0.3), "trained": figures(0.3, 0.5)}, [])
+    assert "without an interval" in evidence.headline
+    assert states(evidence)["The gain is more than chance"] == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("labels", "headline"),
+    [
+        ([], "No model was evaluated, so no gain can be told."),
+        (["vanilla"], "Only “vanilla” was evaluated, so no gain can be told."),
+        (["trained"], "Only the model after training was evaluated (sampled), so no gain can be told."),
+    ],
+)
+def test_half_an_evaluation_tells_no_gain(labels: list[str], headline: str) -> None:
+    assert evidence_of({label: figures(0.2, 0.3) for label in labels}, []).headline == headline
+
+
+def test_the_headline_speaks_of_greedy_decoding_where_nothing_was_sampled() -> None:
+    both = {"vanilla": figures(0.2, 0.3), "trained": figures(0.3, 0.5)}
+    for each in both.values():
+        del each["modes"]["sampled"]
+    assert evidence_of(both, [pair("second_try", 0.2, "greedy")]).mode == "greedy"

@@ -1,0 +1,48 @@
+"""`docs/run-folders.md` is true: its example is a failure set, and its tables name what the files hold."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from pathlib import Path
+
+from rrr_core.mining import MineSettings, MiningSummary, mine, read_failures
+from rrr_core.runs import read_json, read_lines
+from tests.fakes import ScriptedGenerator, numbers_task
+
+PAGE = (Path(__file__).parents[2] / "docs" / "run-folders.md").read_text(encoding="utf-8")
+
+
+def documented_keys(heading: str) -> list[str]:
+    """The keys that the table under a heading explains."""
+    section = PAGE.split(f"## {heading}\n")[1].split("\n## ")[0]
+    first_cells = re.findall(r"^\| (`[^|]*`) \|", section, re.MULTILINE)
+    return [key for cell in first_cells for key in re.findall(r"`([^`]+)`", cell)]
+
+
+def mined(folder: Path) -> Path:
+    mine(numbers_task(1), ScriptedGenerator(lambda *_: "wrong"), folder, MineSettings(rows=1), {})
+    return folder
+
+
+def test_the_example_of_a_mined_row_can_be_read(tmp_path: Path) -> None:
+    (example,) = re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL)
+    file = tmp_path / "shard.jsonl"
+    file.write_text(json.dumps(json.loads(example)))
+    (failure,) = read_failures(file)
+    assert failure.failure_id == f"{failure.row_index}-{failure.try_index}"
+
+
+def test_each_key_of_a_mined_row_is_explained(tmp_path: Path) -> None:
+    (record,) = read_lines(mined(tmp_path) / "shard-00000.jsonl")
+    assert documented_keys("mine/shard-NNNNN.jsonl") == list(record)
+
+
+def test_each_key_of_the_summary_is_explained() -> None:
+    fields = [field.name for field in dataclasses.fields(MiningSummary)]
+    assert documented_keys("mine/summary.json") == fields
+
+
+def test_each_key_of_a_manifest_is_explained(tmp_path: Path) -> None:
+    assert documented_keys("manifest.json") == list(read_json(mined(tmp_path) / "manifest.json"))

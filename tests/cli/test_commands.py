@@ -1,0 +1,209 @@
+"""Each command reads settings, calls its room with the right folder, and prints what the room gives."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import pytest
+
+from rrr_core import cli
+from rrr_core.cli.eval import label_of
+from rrr_core.generation import ModelSettings
+
+FIGURE = {"value": 0.5, "low": 0.4, "high": 0.6, "passed": 1, "total": 2}
+
+
+@pytest.fixture
+def rrr(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Any:
+    """Runs one command line in an empty folder; gives exit code and stdout."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str) -> tuple[int, str]:
+        code = cli.run_command(arguments)
+        captured = capsys.readouterr()
+        return code, captured.out if code == 0 else captured.err
+
+    return run
+
+
+@pytest.fixture
+def evaluated(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Path]]:
+    """Stands in for the evaluation; lists the engine and the folder of each."""
+    calls: list[tuple[str, Path]] = []
+
+    def evaluate(task: Any, generator: Any, folder: Path, label: str, settings: Any, data: Any, progress: Any) -> None:
+        calls.append((generator, folder))
+        assert folder.name == label
+        folder.mkdir(parents=True)
+        figures = {"label": label, "rows": settings.rows, "modes": {"greedy": {"first_try": FIGURE}}}
+        (folder / "figures.json").write_text(json.dumps(figures))
+
+    def compare(folders: Sequence[Path], out: Path) -> dict[str, Any]:
+        figures = {folder.name: json.loads((folder / "figures.json").read_text()) for folder in folders}
+        return {"labels": list(figures), "figures": figures, "pairs": []}
+
+    def make_generator(settings: ModelSettings) -> str:
+        return f"{settings.model} by {settings.backend}"
+
+    monkeypatch.setattr("rrr_core.evaluation.evaluate", evaluate)
+    monkeypatch.setattr("rrr_core.evaluation.compare", compare)
+    monkeypatch.setattr("rrr_core.generation.make_generator", make_generator)
+    return calls
+
+
+def test_mine_writes_into_the_tasks_run_folder(rrr: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def mine(task: Any, generator: Any, folder: Path, settings: Any, data: Any, progress: Any) -> Any:
+        assert (task.name, generator, folder, settings.tries, data) == (
+            "countdown",
+            "x",
+            Path("runs/countdown/mine"),
+            3,
+            {"numbers": "3"},
+        )
+        return SimpleNamespace(describe=lambda: "7 failures")
+
+    monkeypatch.setattr("rrr_core.mining.mine", mine)
+    monkeypatch.setattr("rrr_core.generation.make_generator", lambda settings: settings.model)
+    outcome = rrr("mine", "countdown", "--model", "x", "--tries", "3", "--data", "numbers=3")
+    assert outcome == (0, "runs/countdown/mine: 7 failures\n")
+
+
+def test_train_starts_from_the_run_folders_failures(rrr: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def train(task: Any, failures: Any, model: Any, folder: Path, settings: Any, progress: Any) -> Any:
+        assert (failures, model.model, folder) == ("those of r/mine", "x", Path("r/train"))
+        assert settings.grpo == {"beta2": "0.9"}
+        return SimpleNamespace(model="r/train/model", steps=settings.steps, failures=5)
+
+    room = ModuleType("rrr_core.training.run")
+    room.train = train  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "rrr_core.training.run", room)
+    monkeypatch.setattr("rrr_core.failure_sets.read_failures", lambda folder: f"those of {folder}")
+    outcome = rrr("train", "countdown", "--model", "x", "--folder", "r", "--steps", "2", "--grpo", "beta2=0.9")
+    assert outcome == (0, "r/train/model: trained for 2 steps on 5 failures\n")
+
+
+def test_train_without_a_failure_set_says_so_before_torch_is_loaded(rrr: Any) -> None:
+    code, text = rrr("train", "countdown", "--model", "x", "--folder", "nowhere")
+    assert code == 2
+    assert "nowhere" in text
+    assert text.count("\n") == 1
+
+
+def test_eval_prints_the_figures_of_one_model(rrr: Any, evaluated: list[tuple[str, Path]]) -> None:
+    code, text = rrr("eval", "countdown", "--model", "org/Some-Model", "--rows", "50")
+    assert code == 0
+    assert evaluated == [("org/Some-Model by auto", Path("runs/countdown/eval/Some-Model"))]
+    assert "greedy, 50 rows" in text
+    assert "50.0 (40.0-60.0)" in text
+
+
+def test_eval_compares_with_finished_evaluations_and_with_further_models(
+    rrr: Any, evaluated: list[tuple[str, Path]], tmp_path: Path
+) -> None:
+    assert rrr("eval", "countdown", "--model", "m", "--folder", "old", "--label", "big")[0] == 0
+    arguments = ["--model", "a", "--compare", "old/eval/big", "--compare", "org/b", "--backend", "transformers"]
+    code, text = rrr("eval", "countdown", "--folder", "new", *arguments)
+    assert code == 0, text
+    assert evaluated[1:] == [
+        ("a by transformers", Path("new/eval/a")),
+        ("org/b by transformers", Path("new/eval/b")),
+    ]
+    assert all(label in text for label in ("a", "b", "big"))
+
+
+def test_two_models_that_would_share_a_label_are_refused_before_the_work(
+    rrr: Any, evaluated: list[tuple[str, Path]]
+) -> None:
+    code, text = rrr("eval", "countdown", "--model", "one/m", "--compare", "two/m")
+    assert (code, text) == (2, "rrr: --compare two/m: two models would be called 'm': set --label.\n")
+    assert evaluated == []
+
+
+def test_a_label_is_safe_as_a_folders_name() -> None:
+    run = Path("runs/x")
+    names = [None, "runs/x/train/model", "org/Model-7B", "../..", "a b/c d", "/"]
+    assert [label_of(name, run) for name in names] == ["vanilla", "trained", "Model-7B", "model", "c-d", "model"]
+
+
+def test_report_names_the_page_it_wrote(rrr: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[tuple[list[Path], Path]] = []
+    monkeypatch.setattr("rrr_core.report.write_report", lambda runs, out: written.append((list(runs), out)))
+    assert rrr("report", "a") == (0, "a/report.html\n")
+    assert rrr("report", "a", "b") == (0, "report.html\n")
+    assert rrr("report", "a", "--out", "x.html") == (0, "x.html\n")
+    assert written == [
+        ([Path("a")], Path("a/report.html")),
+        ([Path("a"), Path("b")], Path("report.html")),
+        ([Path("a")], Path("x.html")),
+    ]
+
+
+def test_warmup_learns_the_tasks_worked_conversations(rrr: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def warm_up(conversations: Any, folder: Path, settings: Any, model: str | None, progress: Any) -> Path:
+        assert len(list(conversations)) == 3
+        assert (folder, settings.layers, model) == (Path("runs/countdown/warmup"), 2, None)
+        return folder / "model"
+
+    room = ModuleType("rrr_core.training.warmup")
+    room.warm_up = warm_up  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "rrr_core.training.warmup", room)
+    outcome = rrr("warmup", "countdown", "--conversations", "3", "--layers", "2")
+    assert outcome == (0, "runs/countdown/warmup/model\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "folder", "name"),
+    [
+        (["run", "countdown", "--mine-tries", "5"], "runs/countdown", "countdown"),
+        (["run", "countdown", "--mine-tries", "5", "--folder", "here"], "here", "countdown"),
+        (["demo", "--mine-tries", "5"], "runs/demo", "countdown"),
+    ],
+)
+def test_run_and_demo_print_the_table_and_the_reports_path(
+    rrr: Any, monkeypatch: pytest.MonkeyPatch, arguments: list[str], folder: str, name: str
+) -> None:
+    def run(settings: Any, target: Path, progress: Any) -> Any:
+        assert (settings.task.name, settings.mine.tries, target) == (name, 5, Path(folder))
+        figures = {"rows": 9, "modes": {"greedy": {"first_try": FIGURE}}}
+        return SimpleNamespace(
+            comparison={"figures": {"vanilla": figures, "trained": figures}, "pairs": []}, report=target / "report.html"
+        )
+
+    monkeypatch.setattr("rrr_core.pipeline.run", run)
+    code, text = rrr(*arguments)
+    assert code == 0
+    assert "vanilla" in text
+    assert "trained" in text
+    assert text.endswith(f"report: {folder}/report.html\n")
+
+
+def test_one_file_sets_the_task_the_model_and_every_stage(
+    rrr: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    seen: list[Any] = []
+
+    def run(settings: Any, target: Path, progress: Any) -> Any:
+        seen.append(settings)
+        return SimpleNamespace(comparison={"figures": {}, "pairs": []}, report=target)
+
+    monkeypatch.setattr("rrr_core.pipeline.run", run)
+    (tmp_path / "run.toml").write_text(
+        '[task]\nname = "countdown"\ndata = {numbers = 3}\n[model]\nmodel = "m"\n[mine]\ntries = 2\n'
+        "[train]\nsteps = 3\n[train.grpo]\nepsilon = 0.3\n[eval]\nrows = 4\n[warmup]\nlayers = 5\n"
+    )
+    assert rrr("run", "--config", "run.toml", "--train-steps", "9", "--train-grpo", "top_k=5")[0] == 0
+    settings = seen[0]
+    assert settings.task.name == "countdown"
+    assert settings.task.data == {"numbers": "3"}
+    assert (settings.model.model, settings.mine.tries, settings.eval.rows) == ("m", 2, 4)
+    assert (settings.train.steps, settings.train.grpo) == (9, {"epsilon": "0.3", "top_k": "5"})
+
+
+def test_a_demo_without_countdown_says_what_to_install(rrr: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rrr_core.cli.demo.find_spec", lambda name: None)
+    assert rrr("demo") == (2, "rrr: the demo plays Countdown: pip install rrr-countdown\n")

@@ -179,6 +179,11 @@ def test_a_file_that_cannot_be_used_is_refused_with_what_to_do(tmp_path):
     assert "is no file or folder that exists. Did you mean 'generated'?" in failing(source="genrated")
 
 
+@pytest.mark.parametrize("name", ["a\0.jsonl", "a\0", "a" * 5_000, "a" * 5_000 + ".jsonl", "", "\ud800.csv"], ids=ascii)
+def test_a_name_that_no_file_can_have_is_refused_in_one_line(name):
+    assert len(failing(source=name)) < 400
+
+
 def test_two_files_for_one_split_are_refused(tmp_path):
     write_jsonl(tmp_path / "train.jsonl")
     write_csv(tmp_path / "train.csv")
@@ -194,8 +199,15 @@ def test_rows_are_read_lazily(tmp_path):
 # The hub
 
 
-def test_the_published_rows_are_split_as_tinyzero_does(tmp_path):
-    pytest.importorskip("datasets")
+@pytest.fixture
+def datasets(tmp_path_factory, monkeypatch):
+    """The library, made to cache outside the user's folders."""
+    library = pytest.importorskip("datasets")
+    monkeypatch.setattr(library.config, "HF_DATASETS_CACHE", tmp_path_factory.mktemp("cache"))
+    return library
+
+
+def test_the_published_rows_are_split_as_tinyzero_does(tmp_path, datasets):
     write_parquet(tmp_path / "train.parquet", ROWS[:20])
     train = hub.load("train", str(tmp_path), train_rows=12, test_rows=5)
     test = hub.load("test", str(tmp_path), train_rows=12, test_rows=5)
@@ -204,8 +216,7 @@ def test_the_published_rows_are_split_as_tinyzero_does(tmp_path):
     assert (hub.TRAIN_ROWS, hub.TEST_ROWS) == (327_680, 1_024)
 
 
-def test_a_data_set_of_another_size_or_shape_is_refused(tmp_path):
-    pytest.importorskip("datasets")
+def test_a_data_set_of_another_size_or_shape_is_refused(tmp_path, datasets):
     write_parquet(tmp_path / "train.parquet", ROWS[:20])
     assert "20 rows, too few for TinyZero's split of 327,680" in failing(source="hub", dataset=str(tmp_path))
     other = tmp_path / "other"
@@ -214,15 +225,13 @@ def test_a_data_set_of_another_size_or_shape_is_refused(tmp_path):
     assert "no column 'nums'; it has 'numbers', 'target'." in failing(source="hub", dataset=str(other))
 
 
-def test_a_malformed_published_row_is_named_by_its_number(tmp_path):
-    pytest.importorskip("datasets")
+def test_a_malformed_published_row_is_named_by_its_number(tmp_path, datasets):
     write_parquet(tmp_path / "train.parquet", [{"nums": [1, 2], "target": 3}, {"nums": [1, -2], "target": 3}])
     with pytest.raises(DataError, match=r"row 2: 'nums' must hold whole numbers"):
         list(hub.load("train", str(tmp_path), train_rows=2, test_rows=0))
 
 
-def test_a_hub_out_of_reach_is_one_line_that_says_what_to_do(monkeypatch):
-    datasets = pytest.importorskip("datasets")
+def test_a_hub_out_of_reach_is_one_line_that_says_what_to_do(monkeypatch, datasets):
 
     def unreachable(*arguments, **keywords):
         raise ConnectionError("Couldn't reach the hub\nand more\nlines")
@@ -234,8 +243,7 @@ def test_a_hub_out_of_reach_is_one_line_that_says_what_to_do(monkeypatch):
     assert "source=generated" in message
 
 
-def test_name_and_revision_reach_the_hub(monkeypatch):
-    datasets = pytest.importorskip("datasets")
+def test_name_and_revision_reach_the_hub(monkeypatch, datasets):
     asked = []
 
     def recorded(*arguments, **keywords):

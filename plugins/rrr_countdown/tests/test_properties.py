@@ -118,3 +118,11 @@ def test_a_pass_that_sympy_does_not_confirm_is_a_fault_and_no_reward(monkeypatch
     assert verify({"nums": [44, 19, 35], "target": 60}, "<answer>44</answer>") == failed(
         WRONG_NUMBERS, "uses 44, not 19, 35, 44"
     )
+
+
+@pytest.mark.parametrize(
+    "row", [{"nums": [44, 19], "target": "63"}, {"nums": ["44", 19], "target": 63}, {"nums": [44, 19.0], "target": 63}]
+)
+def test_a_malformed_row_is_a_fault_and_no_verdict(row):
+    with pytest.raises(TypeError, match="not a Countdown row"):
+        verify(row, "<answer>44+19</answer>")

@@ -84,9 +84,12 @@ def left_side(text: str) -> str | None:
 def verify(row: Mapping[str, Any], answer: str) -> Verdict:
     """The verdict on the whole text that a model wrote for a row `{"nums": [...], "target": n}`.
 
-    Raises ArithmeticError if the two arithmetics disagree on a right answer, which would be a defect of ours.
+    Raises TypeError for a row of another shape, and ArithmeticError if the two arithmetics disagree on a right answer:
+    faults of the row's maker and of ours, for which no answer is to blame.
     """
-    target = row["target"]
+    nums, target = row["nums"], row["target"]
+    if {int} != {type(target), *map(type, nums)}:
+        raise TypeError(f"not a Countdown row: nums {nums!a:.80}, target {target!a:.80}")
     text = last_answer(answer)
     if text is None:
         return failed(INVALID, "no complete <answer>…</answer>")
@@ -97,7 +100,7 @@ def verify(row: Mapping[str, Any], answer: str) -> Verdict:
         top, bottom = value(equation)
     except InvalidEquation as error:
         return failed(INVALID, str(error))
-    numbers = sorted(row["nums"])
+    numbers = sorted(nums)
     literals = sorted(equation.literals)
     if literals != numbers:
         return failed(WRONG_NUMBERS, f"uses {shown(literals)}, not {shown(numbers)}")

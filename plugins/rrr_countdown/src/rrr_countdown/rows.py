@@ -42,13 +42,17 @@ def load(split: str, options: Mapping[str, str]) -> Iterator[dict[str, Any]]:
         return generated.generate(split, recipe(options))
     if source == "hub":
         return hub.load(split, options.get("dataset", hub.DATASET), options.get("revision"))
-    if not Path(source).suffix and not Path(source).exists():
-        raise DataError(
-            f"countdown's data option source={source!r} is no file or folder that exists."
-            f"{nearest(source, ('generated', 'hub'))} Give 'generated', 'hub', or a path to a "
-            f"{files.WANTED_SUFFIXES} file."
-        )
-    return files.load(Path(source), split)
+    try:
+        if not Path(source).suffix and not Path(source).exists():
+            raise DataError(
+                f"countdown's data option source={source!r} is no file or folder that exists."
+                f"{nearest(source, ('generated', 'hub'))} Give 'generated', 'hub', or a path to a "
+                f"{files.WANTED_SUFFIXES} file."
+            )
+        return files.load(Path(source), split)
+    except (OSError, ValueError) as error:  # a name that no file can have, or a folder that may not be listed
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise DataError(f"countdown's data option source={source[:80]!r} cannot be read: {reason}.") from error
 
 
 def recipe(options: Mapping[str, str]) -> generated.Recipe:

@@ -1,0 +1,402 @@
+"""The page in a real browser: nothing hostile runs, nothing is loaded, and every part can be used."""
+
+from __future__ import annotations
+
+import functools
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from headless import Chromium
+from made_run import make_run
+
+from rrr_core.report import write_report
+from rrr_core.runs import read_lines, write_json, write_lines
+
+pytestmark = pytest.mark.browser
+
+HOSTILE = (
+    "</script><script>window.hacked = 1</script>",
+    "<img src=x onerror='window.hacked = 1'><svg onload='window.hacked = 1'>",
+    "javascript:window.hacked=1",
+    "evil \u202e reversed",
+    "nul \x00\x00\x00 bell \x07 escape \x1b[31m",
+    "\u2028line\u2029paragraph",
+    "<!--<script>",
+    "@@DATA@@ ${window.hacked = 1}",
+    "\ud800 lone",
+    "Z" + "\u0301" * 500,
+    "w" * 100_000,
+)
+
+
+@pytest.fixture(scope="module")
+def hostile_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run in which every text, name, category and manifest value is hostile, one hostile text a row."""
+    folder = make_run(tmp_path_factory.mktemp("hostile") / "run\u202e<b>", rows=2 * len(HOSTILE), steps=3)
+    for path in [*folder.glob("eval/*/*-*.jsonl"), folder / "train" / "episodes.jsonl"]:
+        records = list(read_lines(path))
+        for record in records:
+            text = HOSTILE[record["row_index"] % len(HOSTILE)]
+            record["row"] = {text: text}
+            record["prompt"] = [{"role": text, "content": text}]
+            record["attempt"] = record["reflection_prompt"] = record["reflection"] = text
+            record["retry_prompt"] = record["retry"] = text
+            record["verdict"] = {"outcome": "failed", "category": text[:200], "detail": text}
+            record["retry_verdict"] = record["verdict"]
+            record["controls"] = {text[:50]: [text, record["verdict"]]}
+            if record["token_texts"] is not None:
+                record["token_texts"] = list(HOSTILE)
+        write_lines(path, records)
+    figures = json.loads((folder / "eval" / "trained" / "figures.json").read_text())
+    figures["modes"]["sampled"]["error_classes"]["first"] = {text[:200]: 9 for text in HOSTILE}
+    write_json(folder / "eval" / "trained" / "figures.json", {**figures, "task": HOSTILE[0]})
+    write_json(folder / "run.json", {"kind": "run", "identity": dict.fromkeys(HOSTILE, HOSTILE[1])})
+    with (folder / "train" / "metrics.jsonl").open("a") as file:
+        file.write(json.dumps({"step": 4, HOSTILE[0]: 1.0, HOSTILE[3]: 2.0}) + "\n")
+    out = folder / "report.html"
+    write_report([folder], out)
+    return out
+
+
+@pytest.fixture(scope="module")
+def two_runs(run_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    other = make_run(tmp_path_factory.mktemp("other") / "second", rows=60, steps=10, seed=3, lift=-0.1)
+    out = tmp_path_factory.mktemp("two") / "report.html"
+    write_report([run_folder, other], out)
+    return out
+
+
+@pytest.fixture
+def served(hostile_page: Path) -> Iterator[tuple[str, list[str]]]:
+    """The hostile page behind a server, and the paths asked for."""
+    asked: list[str] = []
+    body = hostile_page.read_bytes()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html")
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=functools.partial(server.serve_forever, 0.05))
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_address[1]}/", asked
+        server.shutdown()
+        thread.join()
+
+
+def set_filter(chromium: Chromium, label: str, value: str) -> None:
+    chromium.evaluate(
+        f"""(() => {{
+          const field = [...document.querySelectorAll(".filters .field, #controls .field")]
+            .find(each => each.firstChild.textContent === {json.dumps(label)}).lastChild;
+          field.value = {json.dumps(value)};
+          field.dispatchEvent(new Event(field.tagName === "SELECT" ? "change" : "input", {{bubbles: true}}));
+        }})()"""
+    )
+
+
+def found(chromium: Chromium) -> str:
+    return str(chromium.evaluate("document.querySelector('.found').textContent"))
+
+
+def title(chromium: Chromium) -> str:
+    return str(chromium.evaluate("document.querySelector('#episode-title').textContent"))
+
+
+def test_nothing_hostile_runs_and_nothing_is_asked_of_the_network(
+    chromium: Chromium, served: tuple[str, list[str]]
+) -> None:
+    address, asked = served
+    chromium.open(address)
+    total = chromium.evaluate("document.querySelector('.option').getAttribute('aria-setsize')")
+    assert int(total) > 100
+    for _ in range(2 * 4 * len(HOSTILE)):
+        chromium.press("j")
+    chromium.evaluate("document.querySelectorAll('details').forEach(each => { each.open = true; })")
+    set_filter(chromium, "Model", "4")
+    for _ in range(8):
+        chromium.press("j")
+    assert chromium.evaluate("document.querySelector('.tokens .token').textContent").startswith("</script>")
+    assert chromium.evaluate("typeof window.hacked") == "undefined"
+    assert chromium.evaluate("document.querySelectorAll('main script, main img, main b:not(.scale b)').length") == 0
+    assert chromium.complaints() == []
+    assert chromium.requests() in ([address], [address, "data:,"])
+    assert asked == ["/"]
+
+
+def test_the_policy_stops_what_a_mistake_of_ours_would_let_in(
+    chromium: Chromium, served: tuple[str, list[str]]
+) -> None:
+    address, asked = served
+    chromium.open(address)
+    assert (
+        chromium.evaluate(
+            """(() => {
+          const script = document.createElement("script");
+          try { script.textContent = "window.hacked = 1"; document.body.append(script); } catch { }
+          try { document.body.innerHTML += "<img src=/x>"; return "written"; } catch { return "refused"; }
+        })()"""
+        )
+        == "refused"
+    )
+    assert chromium.evaluate("fetch('/leak').then(() => 'sent', () => 'refused')") == "refused"
+    assert chromium.evaluate("typeof window.hacked") == "undefined"
+    assert asked == ["/"]
+
+
+def test_what_cannot_be_seen_is_shown_as_a_badge(chromium: Chromium, hostile_page: Path) -> None:
+    chromium.open(hostile_page.as_uri())
+    set_filter(chromium, "Order", "row")
+    badges = {}
+    for _ in range(4 * len(HOSTILE)):
+        for name, text in chromium.evaluate(
+            "[...document.querySelectorAll('.episode .odd')].map(each => [each.title, each.textContent])"
+        ):
+            badges[name] = text
+        chromium.press("j")
+    assert badges["U+202E right-to-left override"] == "U+202E"
+    assert badges["U+0000 null, 3 times"] == "␀×3"
+    assert badges["U+001B escape"] == "␛"
+    assert badges["U+2028 line separator"] == "U+2028"
+    assert badges["U+D800"] == "U+D800"
+    assert "\u202e" not in chromium.evaluate("document.body.innerText + document.title")
+    assert "[U+202E]" in chromium.evaluate("document.title")
+
+
+@pytest.mark.parametrize("width", [360, 768, 1280])
+def test_no_width_scrolls_sideways_even_with_hostile_words(
+    chromium: Chromium, page: Path, hostile_page: Path, width: int
+) -> None:
+    for each in (page, hostile_page):
+        chromium.open(each.as_uri(), width=width)
+        chromium.wait_for("document.querySelectorAll('.chart svg').length > 5")
+        chromium.evaluate("document.querySelectorAll('details').forEach(each => { each.open = true; })")
+        assert chromium.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_the_top_of_the_page_tells_the_gain_and_the_checks(chromium: Chromium, page: Path) -> None:
+    chromium.open(page.as_uri())
+    assert "points, 95% interval" in chromium.evaluate("document.querySelector('h1').textContent")
+    assert chromium.evaluate("document.querySelectorAll('.check').length") == 8
+    assert chromium.evaluate("[...document.querySelectorAll('.four thead th')].map(each => each.textContent)") == [
+        "",
+        "vanilla1st try",
+        "vanilla2nd try",
+        "trained1st try",
+        "trained2nd try",
+    ]
+    assert chromium.evaluate("document.querySelectorAll('.four tbody tr').length") == 2
+    assert "n 2" in chromium.evaluate("document.querySelector('.four td').textContent")
+
+
+def test_every_section_is_there_and_the_contents_lead_to_them(chromium: Chromium, page: Path) -> None:
+    chromium.open(page.as_uri())
+    names = chromium.evaluate("[...document.querySelectorAll('#contents a')].map(each => each.textContent)")
+    assert names == ["Gain", "Controls", "Rows", "Errors", "Lengths", "Training", "Failures", "Episodes", "Manifests"]
+    assert chromium.evaluate("[...document.querySelectorAll('#contents a')].every(a => document.querySelector(a.hash))")
+    assert chromium.complaints() == []
+
+
+def test_the_other_decoding_can_be_chosen(chromium: Chromium, page: Path) -> None:
+    chromium.open(page.as_uri())
+    read = "document.querySelector('#controls-section tbody .number').textContent"
+    sampled = chromium.evaluate(read)
+    chromium.evaluate("[...document.querySelectorAll('.choice button')].find(b => b.textContent === 'greedy').click()")
+    assert chromium.evaluate(read) != sampled
+    assert "Greedy decoding" in chromium.evaluate("document.querySelector('#controls-section .lead').textContent")
+    pressed = "document.querySelector('.choice [aria-pressed=true]').textContent"
+    assert chromium.evaluate(pressed) == "greedy"
+
+
+def test_the_keyboard_alone_finds_and_reads_an_episode(chromium: Chromium, page: Path) -> None:
+    chromium.open(page.as_uri())
+    first = title(chromium)
+    chromium.press("j", "j", "j", "j", "j")
+    assert title(chromium) != first
+    chromium.press("k", "k", "k", "k", "k")
+    assert title(chromium) == first
+    chromium.press("/")
+    assert chromium.evaluate("document.activeElement.id") == "search"
+    chromium.press(*"row 5")
+    chromium.wait_for("document.querySelector('#episode-title').textContent.startsWith('Row 5 ')")
+    chromium.press("Escape")
+    assert chromium.evaluate("document.activeElement.id") == "episode-list"
+    chromium.press("End", "ArrowUp", "Enter")
+    assert chromium.evaluate("document.activeElement.id") == "episode-title"
+    assert chromium.evaluate("document.querySelectorAll('#episode .turn').length") >= 3
+
+
+def test_keys_typed_into_the_search_are_text(chromium: Chromium, page: Path) -> None:
+    chromium.open(page.as_uri())
+    before = title(chromium)
+    chromium.press("/", *"jk?t/")
+    assert chromium.evaluate("document.querySelector('#search').value") == "jk?t/"
+    assert chromium.evaluate("document.querySelector('#help').open") is False
+    chromium.wait_for("document.querySelector('.found').textContent.startsWith('0 of')")
+    assert before.startswith("Row")
+
+
+def test_help_opens_and_closes_by_keyboard(chromium: Chromium, page: Path) -> None:
+    chromium.open(page.as_uri())
+    chromium.press("?")
+    assert chromium.evaluate("document.querySelector('#help').open") is True
+    assert "next and previous episode" in chromium.evaluate("document.querySelector('#help').textContent")
+    chromium.press("Enter")
+    assert chromium.evaluate("document.querySelector('#help').open") is False
+
+
+def test_filters_keep_what_they_name_and_tell_how_many(chromium: Chromium, page: Path) -> None:
+    chromium.open(page.as_uri())
+    everything = found(chromium)
+    set_filter(chromium, "First try", "failed")
+    set_filter(chromium, "Second try", "passed")
+    set_filter(chromium, "Error", "wrong numbers")
+    assert found(chromium) != everything
+    signs = chromium.evaluate("[...document.querySelectorAll('.option .way')].map(each => each.textContent)")
+    assert set(signs) == {"✕→✓"}
+    set_filter(chromium, "Step from", "20")
+    set_filter(chromium, "to", "30")
+    steps = chromium.evaluate("[...document.querySelectorAll('.option-row')].map(e => e.textContent)")
+    numbers = {int(step.removeprefix("step ")) for step in steps if step.startswith("step")}
+    assert numbers
+    assert all(20 <= number <= 30 for number in numbers)
+
+
+def test_a_search_looks_into_every_text_whatever_its_case(chromium: Chromium, page: Path) -> None:
+    chromium.open(page.as_uri())
+    chromium.press("/", *"LEFT OUT")
+    chromium.wait_for("!document.querySelector('.found').textContent.startsWith('0 of')")
+    chromium.wait_for("document.querySelector('#episode').textContent.includes('left out')")
+
+
+def test_trained_tokens_are_coloured_and_tell_their_advantage(chromium: Chromium, page: Path) -> None:
+    chromium.open(page.as_uri())
+    for order, side, sign in (("high", "plus", "+"), ("low", "minus", "−")):
+        set_filter(chromium, "Order", order)
+        assert chromium.evaluate(f"document.querySelectorAll('.token.{side}').length") > 5
+        shade = "getComputedStyle(document.querySelector('.token')).backgroundColor"
+        assert chromium.evaluate(shade) not in ("", "rgba(0, 0, 0, 0)")
+        chromium.move_to(".token")
+        reading = chromium.wait_for(
+            "document.querySelector('.episode .reading').textContent.match(/advantage .*/)?.[0]"
+        )
+        assert reading.startswith(f"advantage {sign}")
+    chromium.evaluate("document.querySelector('.tokens').focus()")
+    chromium.press("ArrowRight", "ArrowRight")
+    assert "Token 3 of" in chromium.evaluate("document.querySelector('.episode .reading').textContent")
+    assert "Colour scale" in chromium.evaluate("document.querySelector('.scale').getAttribute('aria-label')")
+
+
+def test_a_long_list_holds_only_the_rows_in_sight(chromium: Chromium, page: Path) -> None:
+    chromium.open(page.as_uri())
+    total = int(chromium.evaluate("document.querySelector('.option').getAttribute('aria-setsize')"))
+    assert total > 1500
+    assert chromium.evaluate("document.querySelectorAll('.option').length") < 40
+    chromium.press("j")
+    chromium.press("End")
+    assert chromium.evaluate("document.querySelector('[aria-selected=true]').getAttribute('aria-posinset')") == str(
+        total
+    )
+    active = "document.querySelector('#episode-list').getAttribute('aria-activedescendant')"
+    assert chromium.evaluate(f"document.getElementById({active}).getAttribute('aria-selected')") == "true"
+
+
+def test_light_and_dark_follow_the_system_until_chosen(chromium: Chromium, page: Path) -> None:
+    background = "getComputedStyle(document.body).backgroundColor"
+    chromium.open(page.as_uri(), dark=False)
+    light = chromium.evaluate(background)
+    chromium.open(page.as_uri(), dark=True)
+    dark = chromium.evaluate(background)
+    assert light != dark
+    chromium.press("t")
+    assert chromium.evaluate(background) == light
+    chromium.press("t")
+    assert chromium.evaluate(background) == dark
+    chromium.press("t")
+    assert chromium.evaluate("document.documentElement.dataset.theme") == "auto"
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_text_stands_out_from_its_ground(chromium: Chromium, page: Path, dark: bool) -> None:
+    chromium.open(page.as_uri(), dark=dark)
+    set_filter(chromium, "Order", "low")
+    faint = chromium.evaluate(
+        """(() => {
+          const canvas = document.createElement("canvas").getContext("2d", {willReadFrequently: true});
+          const over = (colours) => {
+            canvas.clearRect(0, 0, 1, 1);
+            for (const colour of colours) { canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1); }
+            return [...canvas.getImageData(0, 0, 1, 1).data].slice(0, 3);
+          };
+          const light = (rgb) => rgb.map(v => v / 255).map(v => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
+            .reduce((sum, v, place) => sum + v * [0.2126, 0.7152, 0.0722][place], 0);
+          const grounds = (element) => {
+            const layers = [];
+            for (let at = element; at; at = at.parentElement) layers.unshift(getComputedStyle(at).backgroundColor);
+            return layers;
+          };
+          const faint = [];
+          for (const element of document.querySelectorAll("main *, .contents *, .bar *")) {
+            if (element.closest("svg, .unseen") || !element.checkVisibility()) continue;
+            if (![...element.childNodes].some(node => node.nodeType === 3 && node.data.trim())) continue;
+            const ground = grounds(element);
+            const [one, other] = [light(over(ground)), light(over([...ground, getComputedStyle(element).color]))];
+            const contrast = (Math.max(one, other) + 0.05) / (Math.min(one, other) + 0.05);
+            if (contrast < 4.5) faint.push(`${element.tagName}.${element.className} ${contrast.toFixed(2)}`);
+          }
+          return [...new Set(faint)];
+        })()"""
+    )
+    assert faint == []
+
+
+def test_motion_is_left_out_where_it_is_not_wanted(chromium: Chromium, page: Path) -> None:
+    chromium.open(page.as_uri())
+    chromium.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-reduced-motion", "value": "reduce"}])
+    assert chromium.evaluate("getComputedStyle(document.documentElement).scrollBehavior") == "auto"
+
+
+def test_every_control_has_a_name_and_the_page_its_landmarks(chromium: Chromium, page: Path) -> None:
+    chromium.open(page.as_uri())
+    chromium.call("Accessibility.enable")
+    nodes = chromium.call("Accessibility.getFullAXTree")["nodes"]
+    roles = {node["role"]["value"] for node in nodes if "role" in node}
+    assert {"main", "navigation", "banner", "contentinfo", "search", "listbox", "option", "table", "image"} <= roles
+    wanted = {"button", "combobox", "searchbox", "spinbutton", "listbox", "image", "link", "region", "table"}
+    nameless = [
+        node["role"]["value"]
+        for node in nodes
+        if node.get("role", {}).get("value") in wanted and not node.get("name", {}).get("value")
+    ]
+    assert nameless == []
+
+
+def test_runs_stand_side_by_side_and_one_is_looked_into(chromium: Chromium, two_runs: Path) -> None:
+    chromium.open(two_runs.as_uri())
+    assert chromium.evaluate("document.querySelectorAll('#runs tbody tr').length") == 2
+    assert chromium.evaluate("document.querySelectorAll('#curves .line.behind').length") > 0
+    first = chromium.evaluate("document.querySelector('h1').textContent")
+    set_filter(chromium, "Run", "1")
+    assert chromium.evaluate("document.querySelector('h1').textContent") != first
+    assert chromium.evaluate("document.title").startswith("second")
+    assert int(found(chromium).split(" of ")[0].replace(",", "")) < 500
+
+
+def test_a_run_with_nothing_but_a_manifest_still_makes_a_page(chromium: Chromium, tmp_path: Path) -> None:
+    write_json(tmp_path / "bare" / "run.json", {"kind": "run"})
+    write_report([tmp_path / "bare"], tmp_path / "page.html")
+    chromium.open((tmp_path / "page.html").as_uri())
+    assert chromium.evaluate("document.querySelector('h1').textContent").startswith("No model was evaluated")
+    assert chromium.evaluate("document.querySelectorAll('.notice li').length") >= 3
+    assert chromium.complaints() == []

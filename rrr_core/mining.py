@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from rrr_core.episode import Failure, Generation, Messages
-from rrr_core.errors import DataError
+from rrr_core.errors import DataError, RrrError
 from rrr_core.failure_sets import FINISHED, no_failures, read_failures, read_shard, shard_path
 from rrr_core.generation.base import Generator, Sampling
 from rrr_core.hookspecs import Row
@@ -70,6 +70,8 @@ def mine(
     Raises RrrError where the folder is of another run or held by another process, PluginError and ModelError as they
     come, and TooManyAbstentions where the verifier fails too often; finished shards are kept in each case.
     """
+    if settings.temperature == 0 and settings.tries > 1:
+        raise RrrError("At temperature 0 all tries of a row are one text: give --tries 1, or a higher --temperature.")
     began = time.monotonic()
     folder, progress = Path(folder), progress or Progress()
     with stage_lock(folder, progress):
@@ -165,8 +167,8 @@ class _Mined:
             "tries": self.tries,
             "passes": self.passes,
             "abstentions": len(self.withheld),
-            "withheld": [asdict(verdict) for verdict in self.withheld],
             "tokens": self.tokens,
+            "withheld": [asdict(verdict) for verdict in self.withheld],
             "failures": [failure.to_json() for failure in self.failures],
         }
 

@@ -134,6 +134,14 @@ def test_the_sampling_is_the_settings(tmp_path: Path) -> None:
     assert (sampling.temperature, sampling.top_p, sampling.max_tokens) == (0.7, 0.8, 9)
 
 
+def test_greedy_tries_are_one_since_more_would_be_the_same(tmp_path: Path) -> None:
+    with pytest.raises(RrrError, match="--tries 1"):
+        mine(numbers_task(1), ScriptedGenerator(), tmp_path / "none", MineSettings(rows=1, temperature=0.0), {})
+    assert names(tmp_path) == []
+    settings = MineSettings(rows=1, temperature=0.0, tries=1)
+    assert mine(numbers_task(1), ScriptedGenerator(), tmp_path, settings, {}).tries == 1
+
+
 def test_while_rows_fill_a_batch_no_row_gets_a_try_that_could_be_thrown_away(tmp_path: Path) -> None:
     generator = ScriptedGenerator(numbered({}))
     mine(numbers_task(40), generator, tmp_path, MineSettings(rows=40, tries=5), {})

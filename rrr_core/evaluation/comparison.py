@@ -1,0 +1,148 @@
+"""Any number of evaluated models on the same rows: paired differences and transitions between each two."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+from rrr_core.errors import DataError, RrrError
+from rrr_core.evaluation.figures import FIGURES, Outcomes, crossed, difference, outcomes
+from rrr_core.evaluation.folder import FIGURES_FILE, read_episodes
+from rrr_core.evaluation.settings import MODES
+from rrr_core.runs import MANIFEST, read_json, write_json
+
+PAIRED = {
+    **{figure: (figure, figure) for figure in FIGURES},
+    "first_try_b_vs_second_try_a": ("second_try", "first_try"),
+}
+"""Name in `comparison.json` → the figure of model a, and the figure of model b that it is subtracted from.
+
+The last is the paper's striking claim: trained (b), the first try alone beats the untrained model's (a) second.
+"""
+_SHOWN = {True: "right", False: "wrong"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Evaluated:
+    """One evaluated model."""
+
+    folder: Path
+    figures: Mapping[str, Any]
+    identity: Mapping[str, Any]
+    rows: Mapping[str, Sequence[bytes]]
+    """Mode → the digest of each row's content."""
+    outcomes: Mapping[str, Sequence[Outcomes]]
+
+    @property
+    def label(self) -> str:
+        return str(self.figures["label"])
+
+
+def compare(folders: Sequence[Path], out: Path) -> dict[str, Any]:
+    """Compare evaluated models, write the comparison to the file `out` and return it.
+
+    Of two models the one given first is `a`, and differences are b - a: so give the model before training first. One
+    folder is a comparison without pairs. Raises RrrError where an evaluation is unfinished, where two bear one label,
+    and where two were made on different rows, naming both folders.
+    """
+    evaluated = [_read(Path(folder)) for folder in folders]
+    if not evaluated:
+        raise RrrError("There is nothing to compare: name at least one folder of an evaluation.")
+    for a, b in combinations(evaluated, 2):
+        if a.label == b.label:
+            raise RrrError(
+                f"{a.folder} and {b.folder} are both labelled {a.label!r}: evaluate one again with another --label."
+            )
+    pairs = [pair for a, b in combinations(evaluated, 2) for pair in _pairs(a, b)]
+    comparison = {
+        "labels": [each.label for each in evaluated],
+        "figures": {each.label: dict(each.figures) for each in evaluated},
+        "pairs": pairs,
+        "notes": [note for a, b in combinations(evaluated, 2) for note in _notes(a, b)],
+    }
+    write_json(Path(out), comparison)
+    return comparison
+
+
+def _read(folder: Path) -> _Evaluated:
+    if not (folder / FIGURES_FILE).exists():
+        what = "holds an unfinished evaluation: run it again to resume" if folder.is_dir() else "is no folder"
+        raise RrrError(f"{folder} {what}: there is no {FIGURES_FILE} in it.")
+    figures, manifest = read_json(folder / FIGURES_FILE), read_json(folder / MANIFEST)
+    if not isinstance(figures, dict) or not isinstance(figures.get("modes"), dict) or "label" not in figures:
+        raise DataError(
+            f"{folder / FIGURES_FILE}:1: not the figures of an evaluation: evaluate again in another folder."
+        )
+    rows: dict[str, list[bytes]] = {}
+    results: dict[str, list[Outcomes]] = {}
+    for mode in (mode for mode in MODES if mode in figures["modes"]):
+        rows[mode], results[mode] = [], []
+        for episode in read_episodes(folder, mode):
+            rows[mode].append(_digest(episode.row))
+            results[mode].append(outcomes(episode))
+    identity = manifest.get("identity", {}) if isinstance(manifest, dict) else {}
+    return _Evaluated(folder, figures, identity, rows, results)
+
+
+def _pairs(a: _Evaluated, b: _Evaluated) -> Iterator[dict[str, Any]]:
+    shared = [mode for mode in a.outcomes if mode in b.outcomes]
+    if not shared:
+        raise RrrError(
+            f"{a.folder} was evaluated {' and '.join(a.outcomes)}, {b.folder} {' and '.join(b.outcomes)}: "
+            "evaluate both in one mode to compare them."
+        )
+    for mode in shared:
+        _check_rows(a, b, mode)
+        for figure, (of_a, of_b) in PAIRED.items():
+            # A control that one of the two did not run tells nothing of the rows that need it.
+            if any(
+                of in FIGURES and each.figures["modes"][mode].get(of) is None for each, of in ((a, of_a), (b, of_b))
+            ):
+                continue
+            found = difference(a.outcomes[mode], of_a, b.outcomes[mode], of_b)
+            table = crossed(a.outcomes[mode], of_a, b.outcomes[mode], of_b)
+            yield {
+                "a": a.label,
+                "b": b.label,
+                "mode": mode,
+                "figure": figure,
+                "difference": None if found is None else asdict(found),
+                "transitions": {
+                    f"{_SHOWN[before]}→{_SHOWN[after]}": table[before, after]
+                    for before in (True, False)
+                    for after in (True, False)
+                },
+            }
+
+
+def _check_rows(a: _Evaluated, b: _Evaluated, mode: str) -> None:
+    one, other = a.rows[mode], b.rows[mode]
+    if one == other:
+        return
+    place = next((index for index, (x, y) in enumerate(zip(one, other, strict=False)) if x != y), None)
+    what = f"{len(one)} and {len(other)} of them" if place is None else f"row {place} is not the same"
+    raise RrrError(
+        f"{a.folder} and {b.folder} were evaluated on different rows ({mode}: {what}): "
+        "evaluate both with the same task, --data and --rows."
+    )
+
+
+def _notes(a: _Evaluated, b: _Evaluated) -> Iterator[str]:
+    """What besides the model differs between two evaluations, for a reader to weigh."""
+    for name in ("task", "settings"):
+        one, other = a.identity.get(name) or {}, b.identity.get(name) or {}
+        for key in dict.fromkeys([*one, *other]):
+            if key != "shard_rows" and one.get(key) != other.get(key):
+                yield (
+                    f"{a.label} and {b.label} differ in {name}.{key}: "
+                    f"{json.dumps(one.get(key))} and {json.dumps(other.get(key))}."
+                )
+
+
+def _digest(row: Mapping[str, Any]) -> bytes:
+    return hashlib.sha256(json.dumps(row, sort_keys=True).encode()).digest()

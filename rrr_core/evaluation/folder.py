@@ -1,0 +1,167 @@
+"""An evaluation in its folder: shards that are written whole, resumed where missing, and made into figures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from itertools import islice
+from pathlib import Path
+
+from rrr_core.episode import Episode
+from rrr_core.errors import DataError
+from rrr_core.evaluation.figures import Figures, ModeFigures, figures
+from rrr_core.evaluation.settings import GREEDY, EvalSettings, check_settings
+from rrr_core.evaluation.shards import ShardEvaluation, stage_count
+from rrr_core.generation.base import Generator
+from rrr_core.hookspecs import Row
+from rrr_core.progress import Progress
+from rrr_core.runs import about_this_run, open_stage, read_numbered_lines, stage_lock, write_json, write_lines
+from rrr_core.tasks import Task
+from rrr_core.verdicts import Verdict
+from rrr_core.verification import Judge
+
+FIGURES_FILE = "figures.json"
+"""Written last: a folder without it holds an unfinished evaluation."""
+
+
+def evaluate(
+    task: Task,
+    generator: Generator,
+    folder: Path,
+    label: str,
+    settings: EvalSettings,
+    data_options: Mapping[str, str],
+    progress: Progress | None = None,
+) -> Figures:
+    """Evaluate a model on `task`'s test split into `folder`, or resume doing so; `label` is what to call the model.
+
+    Raises RrrError where the folder is of another evaluation or held by another process, DataError where the split
+    has no rows or has changed, PluginError and ModelError as they come, and TooManyAbstentions where the verifier fails
+    too often. Finished shards are kept in each case.
+    """
+    check_settings(settings)
+    folder, progress = Path(folder), progress or Progress()
+    with stage_lock(folder, progress):
+        identity = {
+            "label": label,
+            "task": task.provenance(),
+            "model": generator.describe(),
+            "data": dict(data_options),
+            "split": "test",
+            # The limit on abstentions decides no result: it may be raised to go on.
+            "settings": {name: value for name, value in asdict(settings).items() if name != "max_abstain"},
+        }
+        open_stage(folder, "eval", identity, about_this_run())
+        rows = list(enumerate(islice(iter(task.load_dataset("test", data_options)), settings.rows)))
+        if not rows:
+            raise DataError(f"The test split of task {task.name!r} has no rows: check the `--data` options.")
+        if len(rows) < settings.rows:
+            progress.say(
+                f"The test split has {len(rows)} rows, fewer than the {settings.rows} asked for: all evaluated."
+            )
+        _evaluate_shards(task, generator, folder, label, settings, rows, progress)
+        made = Figures(
+            label=label,
+            task=task.name,
+            model=generator.describe(),
+            rows=len(rows),
+            seed=settings.seed,
+            sampling={mode: _temperatures(mode, settings) for mode in settings.modes},
+            notes=_notes(settings),
+            modes=mode_figures(folder, settings.modes, settings.controls),
+        )
+        write_json(folder / FIGURES_FILE, made.to_json())
+    return made
+
+
+def mode_figures(folder: Path, modes: Sequence[str], controls: Sequence[str]) -> dict[str, ModeFigures]:
+    """The figures of each mode, from the shards in `folder`."""
+    return {mode: figures(read_episodes(folder, mode), controls) for mode in modes}
+
+
+def read_episodes(folder: Path, mode: str) -> Iterator[Episode]:
+    """The episodes of one mode in the order of their rows, lazily. Raises DataError naming file and line."""
+    for path in sorted(Path(folder).glob(f"{mode}-*.jsonl")):
+        yield from _read_shard(path)
+
+
+def shard_path(folder: Path, mode: str, shard: int) -> Path:
+    return folder / f"{mode}-{shard:05}.jsonl"
+
+
+def _evaluate_shards(
+    task: Task,
+    generator: Generator,
+    folder: Path,
+    label: str,
+    settings: EvalSettings,
+    rows: Sequence[tuple[int, Row]],
+    progress: Progress,
+) -> None:
+    judge = Judge(task, max_abstain=settings.max_abstain)
+    texts_per_row = stage_count(settings)
+    shards = [rows[start : start + settings.shard_rows] for start in range(0, len(rows), settings.shard_rows)]
+    with progress.track(f"Evaluating {label}", len(rows) * texts_per_row * len(settings.modes)) as advance:
+        for mode in settings.modes:
+            for shard, chunk in enumerate(shards):
+                path = shard_path(folder, mode, shard)
+                if path.exists():
+                    given = list(_verdicts(_finished_episodes(path, chunk)))
+                    judge.recall(len(given), [verdict for verdict in given if verdict.is_abstained])
+                    advance(len(chunk) * texts_per_row)
+                    continue
+                (folder / FIGURES_FILE).unlink(missing_ok=True)
+                evaluation = ShardEvaluation(task, generator, judge, settings, mode, shard, advance)
+                write_lines(path, (episode.to_json() for episode in evaluation.episodes(chunk)))
+            if shard_path(folder, mode, len(shards)).exists():
+                raise _changed(shard_path(folder, mode, len(shards)))
+    judge.finish()
+
+
+def _finished_episodes(path: Path, chunk: Sequence[tuple[int, Row]]) -> list[Episode]:
+    """The episodes of a finished shard, after a check that they are of these rows."""
+    episodes = list(_read_shard(path))
+    if [(each.row_index, dict(each.row)) for each in episodes] != [(index, dict(row)) for index, row in chunk]:
+        raise _changed(path)
+    return episodes
+
+
+def _read_shard(path: Path) -> Iterator[Episode]:
+    for number, record in read_numbered_lines(path):
+        try:
+            episode = Episode.from_json(record)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise DataError(
+                f"{path}:{number}: not an episode ({error!r}): delete the file, and the same command makes it again."
+            ) from None
+        yield episode
+
+
+def _verdicts(episodes: Sequence[Episode]) -> Iterator[Verdict]:
+    for episode in episodes:
+        yield episode.verdict
+        if episode.retry_verdict is not None:
+            yield episode.retry_verdict
+        for _, verdict in episode.controls.values():
+            yield verdict
+
+
+def _temperatures(mode: str, settings: EvalSettings) -> dict[str, float]:
+    return {
+        "temperature": 0.0 if mode == GREEDY else settings.temperature,
+        "pass_at_2_temperature": settings.temperature,
+    }
+
+
+def _notes(settings: EvalSettings) -> tuple[str, ...]:
+    if GREEDY in settings.modes and "independent" in settings.controls:
+        note = (
+            f"In the mode {GREEDY}, pass_at_2 takes its second sample at temperature {settings.temperature:g}, "
+            "since a second greedy one would be the first again."
+        )
+        return (note,)
+    return ()
+
+
+def _changed(path: Path) -> DataError:
+    return DataError(f"{path} was evaluated on other rows: the data set has changed since, so use another folder.")

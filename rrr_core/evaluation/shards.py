@@ -1,0 +1,145 @@
+"""One shard of rows through every stage of an evaluation: first try, reflection, retry, controls."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rrr_core.conversation import reflection_conversation, retry_conversation, retry_without_reflection
+from rrr_core.episode import Episode, Generation
+from rrr_core.evaluation.borrowing import borrowed
+from rrr_core.evaluation.settings import GREEDY, EvalSettings
+from rrr_core.generation.base import Generator, Sampling
+from rrr_core.hookspecs import Message, Row
+from rrr_core.progress import Advance
+from rrr_core.tasks import Task
+from rrr_core.verdicts import Verdict
+from rrr_core.verification import Judge
+
+ALWAYS = ("first_try", "reflection", "retry")
+
+
+def stage_count(settings: EvalSettings) -> int:
+    """Texts that a failed row costs in one mode."""
+    return len(ALWAYS) + len(settings.controls)
+
+
+def sampling_seed(seed: int, mode: str, shard: int, stage: str) -> int:
+    """The seed of one stage: 31 bits, so that every engine takes it, and a function of its arguments alone."""
+    return int.from_bytes(hashlib.sha256(f"eval {seed} {mode} {shard} {stage}".encode()).digest()[:4], "big") >> 1
+
+
+@dataclass
+class ShardEvaluation:
+    """The evaluation of one shard in one mode.
+
+    Its result depends on its rows, the settings, the mode, the shard's number and the model alone, whatever was done
+    before: so a run that was killed redoes whole shards and ends equal to one that was not.
+    """
+
+    task: Task
+    generator: Generator
+    judge: Judge
+    settings: EvalSettings
+    mode: str
+    shard: int
+    advance: Advance
+
+    def episodes(self, rows: Sequence[tuple[int, Row]]) -> list[Episode]:
+        """The rows' episodes, in order. Raises what task, generator and judge raise."""
+        prompts = [self.task.prompt(row, self.generator.model) for _, row in rows]
+        attempts = self._draw("first_try", prompts)
+        verdicts = self.judge.judge([(row, attempt.text) for (_, row), attempt in zip(rows, attempts, strict=True)])
+        episodes = [
+            Episode(row_index=index, row=dict(row), prompt=prompt, attempt=attempt.text, verdict=verdict)
+            for (index, row), prompt, attempt, verdict in zip(rows, prompts, attempts, verdicts, strict=True)
+        ]
+        failed = [episode for episode in episodes if episode.verdict.is_failed]
+        self.advance((len(rows) - len(failed)) * (stage_count(self.settings) - 1))
+        finished = {episode.row_index: episode for episode in self._second_tries(failed)}
+        return [finished.get(episode.row_index, episode) for episode in episodes]
+
+    def _second_tries(self, failed: Sequence[Episode]) -> list[Episode]:
+        """The failed episodes with reflection, retry and controls; an empty or cut-off reflection counts as it is."""
+        task, model = self.task, self.generator.model
+        requests = [reflection_conversation(task, each.row, each.prompt, each.attempt, model) for each in failed]
+        reflections = self._draw("reflection", requests)
+        conversations = [
+            retry_conversation(task, each.row, each.prompt, each.attempt, reflection.text, model)
+            for each, reflection in zip(failed, reflections, strict=True)
+        ]
+        retries = self._judged("retry", failed, conversations)
+        controls = self._controls(failed, [reflection.text for reflection in reflections])
+        return [
+            each.with_(
+                reflection_prompt=request[-1]["content"],
+                reflection=reflection.text,
+                reflection_tokens=len(reflection.token_ids) or None,
+                retry_prompt=conversation[-1]["content"],
+                retry=retry,
+                retry_verdict=verdict,
+                controls={name: answers[place] for name, answers in controls.items() if place in answers},
+            )
+            for place, (each, request, reflection, conversation, (retry, verdict)) in enumerate(
+                zip(failed, requests, reflections, conversations, retries, strict=True)
+            )
+        ]
+
+    def _controls(
+        self, failed: Sequence[Episode], reflections: Sequence[str]
+    ) -> dict[str, dict[int, tuple[str, Verdict]]]:
+        """Control → place in `failed` → answer and verdict."""
+        task, model = self.task, self.generator.model
+        wanted = self.settings.controls
+        conversations: dict[str, list[Sequence[Message]]] = {}
+        if "no_reflection" in wanted:
+            conversations["no_reflection"] = [
+                retry_without_reflection(task, each.row, each.prompt, each.attempt, model) for each in failed
+            ]
+        if "other_reflection" in wanted:
+            lenders = borrowed(reflections, self.settings.seed)
+            if lenders is None:
+                # A lone failure has nobody to borrow from: it goes without, and the figures count it as left out.
+                self.advance(len(failed))
+            else:
+                conversations["other_reflection"] = [
+                    retry_conversation(task, each.row, each.prompt, each.attempt, reflections[lender], model)
+                    for each, lender in zip(failed, lenders, strict=True)
+                ]
+        if "independent" in wanted:
+            conversations["independent"] = [each.prompt for each in failed]
+        return {
+            name: dict(enumerate(self._judged(name, failed, conversations[name])))
+            for name in wanted
+            if name in conversations
+        }
+
+    def _judged(
+        self, stage: str, episodes: Sequence[Episode], conversations: Sequence[Sequence[Message]]
+    ) -> list[tuple[str, Verdict]]:
+        answers = [generation.text for generation in self._draw(stage, conversations)]
+        verdicts = self.judge.judge([(each.row, answer) for each, answer in zip(episodes, answers, strict=True)])
+        return list(zip(answers, verdicts, strict=True))
+
+    def _draw(self, stage: str, conversations: Sequence[Sequence[Message]]) -> list[Generation]:
+        if not conversations:
+            return []
+        # A second greedy sample would be the first one again, so the independent one is sampled in both modes.
+        is_greedy = self.mode == GREEDY and stage != "independent"
+        sampling = Sampling(
+            temperature=0.0 if is_greedy else self.settings.temperature,
+            max_tokens=self.settings.max_tokens,
+            top_p=self.settings.top_p,
+            seed=sampling_seed(self.settings.seed, self.mode, self.shard, stage),
+        )
+        note, told = f"{self.mode}, {stage.replace('_', ' ')}", 0
+
+        def on_done(count: int) -> None:
+            nonlocal told
+            told += count
+            self.advance(count, note)
+
+        generations = self.generator.generate(conversations, sampling, on_done)
+        self.advance(len(conversations) - told, note)
+        return generations

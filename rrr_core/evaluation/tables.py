@@ -1,0 +1,55 @@
+"""A comparison as rows of text, for whoever prints it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+CONTROL_HEADINGS = {
+    "second_try": "2nd try after reflection",
+    "no_reflection": "2nd try, no reflection",
+    "other_reflection": "2nd try, another row's reflection",
+    "pass_at_2": "pass@2",
+}
+
+
+def table(comparison: Mapping[str, Any]) -> list[dict[str, str]]:
+    """The paper's table, one row a mode: heading → cell, with a first- and a second-try column for each model.
+
+    A cell is a percentage with its 95% interval, `34.9 (32.8–37.0)`; `–` where nothing was measured.
+    """
+    return [
+        {"mode": mode}
+        | {
+            f"{label} {heading}": percentage(figures["modes"].get(mode, {}).get(name))
+            for label, figures in comparison["figures"].items()
+            for name, heading in (("first_try", "1st"), ("second_try", "2nd"))
+        }
+        for mode in _modes(comparison)
+    ]
+
+
+def control_table(comparison: Mapping[str, Any]) -> list[dict[str, str]]:
+    """The second try beside its controls, one row a mode and model: heading → cell."""
+    return [
+        {"mode": mode, "model": label}
+        | {heading: percentage(figures["modes"][mode].get(name)) for name, heading in CONTROL_HEADINGS.items()}
+        for mode in _modes(comparison)
+        for label, figures in comparison["figures"].items()
+        if mode in figures["modes"]
+    ]
+
+
+def percentage(proportion: Mapping[str, Any] | None) -> str:
+    """
+    >>> percentage({"value": 0.349, "low": 0.328, "high": 0.3702})
+    '34.9 (32.8–37.0)'
+    """
+    if proportion is None:
+        return "–"
+    value, low, high = (100 * proportion[name] for name in ("value", "low", "high"))
+    return f"{value:.1f} ({low:.1f}–{high:.1f})"
+
+
+def _modes(comparison: Mapping[str, Any]) -> list[str]:
+    return list(dict.fromkeys(mode for figures in comparison["figures"].values() for mode in figures["modes"]))

@@ -1,0 +1,151 @@
+"""The figures of hand-made episodes, counted by hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rrr_core.episode import Episode
+from rrr_core.evaluation import figures
+from rrr_core.evaluation.figures import FIGURES, length_edges
+from rrr_core.verdicts import Verdict, abstained, failed, passed
+
+P, F, A = passed(), failed("sum"), abstained("exception", "a bug")
+
+
+def episode(first: Verdict, retry: Verdict | None = None, tokens: int | None = None, **controls: Verdict) -> Episode:
+    return Episode(
+        row_index=0,
+        row={},
+        prompt=(),
+        attempt="",
+        verdict=first,
+        reflection=None if retry is None else "because",
+        reflection_tokens=tokens,
+        retry_verdict=retry,
+        controls={name: ("", verdict) for name, verdict in controls.items()},
+    )
+
+
+def share(proportion: Any) -> tuple[int, int]:
+    return proportion.passed, proportion.total
+
+
+def test_a_row_right_at_first_is_right_at_every_second_try() -> None:
+    made = figures([episode(P), episode(F, F, no_reflection=F, other_reflection=F, independent=F)])
+    assert {name: share(getattr(made, name)) for name in FIGURES} == dict.fromkeys(FIGURES, (1, 2))
+
+
+def test_the_second_try_of_failures_is_among_failed_rows_alone() -> None:
+    made = figures([episode(P), episode(F, P), episode(F, F), episode(F, F)])
+    assert share(made.second_try_of_failures) == (1, 3)
+    assert share(made.second_try) == (2, 4)
+
+
+def test_an_abstention_leaves_the_denominators_that_it_does_not_belong_to_and_no_others() -> None:
+    made = figures(
+        [
+            episode(A),
+            episode(F, A, no_reflection=P, other_reflection=F, independent=A),
+            episode(F, P, no_reflection=A, other_reflection=F, independent=F),
+        ]
+    )
+    assert {name: getattr(made, name).total for name in FIGURES} == {
+        "first_try": 2,
+        "second_try": 1,
+        "no_reflection": 1,
+        "other_reflection": 2,
+        "pass_at_2": 1,
+    }
+    assert made.abstentions == {
+        "first_try": 1,
+        "second_try": 1,
+        "no_reflection": 1,
+        "other_reflection": 0,
+        "pass_at_2": 1,
+    }
+    assert made.transitions == {"right": 0, "wrong→right": 1, "wrong→wrong": 0, "abstained": 2}
+
+
+def test_a_gain_pairs_the_rows_that_both_tries_tell_of() -> None:
+    made = figures(
+        [
+            episode(P),
+            episode(F, P, no_reflection=F),
+            episode(F, P, no_reflection=P),
+            episode(F, F, no_reflection=P),
+            episode(F, A, no_reflection=P),
+        ]
+    )
+    gain = made.gains["reflection_vs_no_reflection"]
+    assert gain is not None
+    assert (gain.only_first, gain.only_second, gain.total, gain.value) == (1, 1, 4, 0)
+
+
+def test_a_control_that_was_not_run_is_none_rather_than_made_of_rows_right_at_once() -> None:
+    made = figures([episode(P), episode(F, P, no_reflection=F)])
+    assert made.pass_at_2 is None
+    assert made.gains["reflection_vs_pass_at_2"] is None
+    assert made.no_reflection is not None
+    assert "pass_at_2" not in made.abstentions
+
+
+def test_a_failed_row_without_its_control_is_counted_as_left_out() -> None:
+    made = figures([episode(F, P, no_reflection=F)], ["no_reflection", "other_reflection"])
+    assert made.left_out == {"no_reflection": 0, "other_reflection": 1}
+    assert made.other_reflection is None
+
+
+def test_error_classes_are_counted_before_and_after() -> None:
+    made = figures([episode(failed("sum"), failed("form")), episode(failed("sum"), P), episode(failed("form"), A)])
+    assert made.error_classes == {"first": {"sum": 2, "form": 1}, "second": {"form": 1}}
+
+
+def test_reflection_lengths_leave_out_those_that_the_engine_does_not_tell() -> None:
+    made = figures([episode(F, F, tokens=4), episode(F, F, tokens=5), episode(F, F, tokens=None)])
+    lengths = made.reflection_tokens
+    assert lengths is not None
+    assert (lengths.mean, lengths.median, lengths.count) == (4.5, 4.5, 2)
+    assert lengths.histogram == [(4, 1), (6, 1)]
+    assert made.reflections == {"written": 3, "empty": 0, "distinct": 1}
+
+
+def test_no_episode_makes_no_figure() -> None:
+    made = figures([], ["independent"])
+    assert [getattr(made, name) for name in FIGURES] == [None] * 5
+    assert made.reflection_tokens is None
+
+
+@given(st.integers(1, 5000))
+def test_the_edges_of_lengths_hold_the_longest_and_are_the_same_for_all_models(longest: int) -> None:
+    edges = length_edges(longest)
+    assert edges[-1] >= longest
+    assert edges == length_edges(10_000)[: len(edges)]
+
+
+VERDICTS = st.sampled_from([P, F, A])
+
+
+@st.composite
+def any_episode(draw: st.DrawFn) -> Episode:
+    first = draw(VERDICTS)
+    if not first.is_failed:
+        return episode(first)
+    names = ("no_reflection", "other_reflection", "independent")
+    return episode(first, draw(VERDICTS), draw(st.integers(1, 99)), **{name: draw(VERDICTS) for name in names})
+
+
+@given(st.lists(any_episode()))
+def test_every_row_is_in_a_figure_or_in_its_abstentions(episodes: list[Episode]) -> None:
+    made = figures(episodes, ["no_reflection", "other_reflection", "independent"])
+    for name in FIGURES:
+        proportion = getattr(made, name)
+        withheld = made.abstentions[name] + (made.abstentions["first_try"] if name != "first_try" else 0)
+        assert (proportion.total if proportion else 0) + withheld == len(episodes)
+    assert sum(made.transitions.values()) == len(episodes)
+    for name in FIGURES[1:]:
+        proportion = getattr(made, name)
+        if proportion and made.first_try and not made.abstentions[name]:
+            assert proportion.passed >= made.first_try.passed

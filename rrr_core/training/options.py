@@ -53,6 +53,9 @@ FIXED = {
 }
 """Fields that cannot be set, and why."""
 
+LOSSES = ("bnpo", "cispo", "dapo", "dr_grpo", "grpo", "luspo", "sapo", "vespo")
+"""The losses of TRL 1.16, which finds an unknown one only in the middle of its first step."""
+
 
 def parse_fields(given: Mapping[str, Any]) -> dict[str, Any]:
     """The user's GRPOConfig fields as typed values. A text is read as JSON where it is JSON.
@@ -74,6 +77,8 @@ def parse_fields(given: Mapping[str, Any]) -> dict[str, Any]:
         if name not in names:
             raise RrrError(f"GRPOConfig has no field {name!r}.{nearest(name, names)}")
         parsed[name] = _typed(name, value, hints[name])
+    if (loss := parsed.get("loss_type", "dapo")) not in LOSSES:
+        raise RrrError(f"TRL has no loss_type {loss!r}.{nearest(loss, LOSSES)} Choose one of {', '.join(LOSSES)}.")
     return parsed
 
 

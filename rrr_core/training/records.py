@@ -16,12 +16,11 @@ from rrr_core.runs import read_lines, write_lines
 from rrr_core.training.rollout import Turn
 
 RENAMED = {
-    "frac_reward_zero_std": "groups_without_spread",
     "completions/mean_length": "trained_tokens",
     "step_time": "step_seconds",
 }
 """TRL's names for what we call otherwise."""
-DROPPED = ("rewards/", "completions/", "clip_ratio/")
+DROPPED = ("rewards/", "completions/", "clip_ratio/", "frac_reward_zero_std")
 """Beginnings of the names of TRL's metrics that say what another one says."""
 
 

@@ -158,4 +158,4 @@ def _quiet() -> None:
     os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     logging.getLogger("trl").setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore", message=".*generation flags are not valid.*")
+    warnings.filterwarnings("ignore", message=".*will be removed in v6", category=FutureWarning)

@@ -96,6 +96,7 @@ class ReflectionTrainer(GRPOTrainer):  # type: ignore[misc]
             log_metric(name, value)
         if self.settings.credit == "placebo":
             random.Random(derived_seed(*self._moment(), "placebo")).shuffle(rewards)
+        log_metric("groups_without_spread", self._groups_without_spread(rewards))
         self._rewards = rewards
         return rewards
 
@@ -113,19 +114,24 @@ class ReflectionTrainer(GRPOTrainer):  # type: ignore[misc]
             "reflection_tokens": sum(len(turn.reflection_ids) for turn in turns) / len(turns),
             "reflections_cut_off": sum(not turn.reflection_ended for turn in turns) / len(turns),
             "reflections_with_gold_answer": self._leaks(turns, lambda turn: self.task.gold_answer(turn.failure.row)),
-            "reflections_with_retry_answer": self._leaks(
-                turns, lambda turn: self.task.final_answer(turn.failure.row, turn.retry)
-            ),
+            "reflections_with_retry_answer": self._leaks(turns, lambda turn: turn.retry),
         }
 
-    @staticmethod
-    def _leaks(turns: Sequence[Turn], answer_of: Callable[[Turn], str | None]) -> float:
-        """Share of reflections that contain an answer, white space aside."""
+    def _leaks(self, turns: Sequence[Turn], text_of: Callable[[Turn], str | None]) -> float:
+        """Share of reflections that contain what would be judged of a text, white space aside."""
         found = 0
         for turn in turns:
-            answer = "".join((answer_of(turn) or "").split())
-            found += bool(answer) and answer in "".join(turn.reflection.split())
+            text = text_of(turn)
+            answer = None if text is None else self.task.final_answer(turn.failure.row, text)
+            squeezed = "".join((answer or "").split())
+            found += bool(squeezed) and squeezed in "".join(turn.reflection.split())
         return found / len(turns)
+
+    def _groups_without_spread(self, rewards: Sequence[float | None]) -> float:
+        """Share of groups whose judged retries all have one reward: they have no gradient."""
+        size = self.num_generations
+        groups = [rewards[start : start + size] for start in range(0, len(rewards), size)]
+        return sum(len({reward for reward in group if reward is not None}) < 2 for group in groups) / len(groups)
 
     def create_model_card(self, *arguments: Any, **keywords: Any) -> None:
         """No card: the run folder's manifest says what made the model."""

@@ -1,0 +1,105 @@
+"""A tiny model with random weights and a task whose verdicts spread: what the trainer's tests run on."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("torch")
+
+from rrr_core.episode import Failure
+from rrr_core.generation import ModelSettings
+from rrr_core.training.settings import TrainSettings
+from rrr_core.training.tiny import make_model, make_tokenizer
+from rrr_core.training.warmup_settings import WarmupSettings
+from rrr_core.verdicts import Verdict, abstained, failed, passed
+
+
+class CoinTask:
+    """Right or wrong by the answer's hash, so that random text gets both verdicts, always the same for one text.
+
+    `abstain_every` makes the verifier abstain from each answer whose hash is a multiple of it.
+    """
+
+    name, distribution, version, overlays = "coin", "rrr-coin", "1.0", ()
+
+    def __init__(self, abstain_every: int = 0) -> None:
+        self.abstain_every = abstain_every
+
+    def prompt(self, row: Any, model: Any) -> tuple[dict[str, str], ...]:
+        return ({"role": "user", "content": f"Toss {row['n']}."},)
+
+    def reflection_prompt(self, row: Any, attempt: str, model: Any) -> str:
+        return "Wrong. Reflect."
+
+    def retry_prompt(self, row: Any, model: Any) -> str:
+        return f"Toss {row['n']}."
+
+    def verify(self, row: Any, answer: str) -> Verdict:
+        number = int.from_bytes(hashlib.sha256(answer.encode()).digest()[:4], "big")
+        if self.abstain_every and number % self.abstain_every == 0:
+            return abstained("exception", "rrr-coin 1.0, hook rrr_verify: planted")
+        return passed() if number % 2 else failed("tails")
+
+    def gold_answer(self, row: Any) -> str | None:
+        return None
+
+    def final_answer(self, row: Any, text: str) -> str | None:
+        return text
+
+    def provenance(self) -> dict[str, Any]:
+        return {"task": self.name, "distribution": self.distribution, "version": self.version, "overlays": []}
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a Llama with 2 layers of width 32."""
+    folder = tmp_path_factory.mktemp("tiny") / "model"
+    tokenizer = make_tokenizer(["Toss 1. Wrong. Reflect. heads tails"] * 4, 512 + 256)
+    settings = WarmupSettings(hidden_size=32, layers=2, heads=2, context=128, seed=3)
+    make_model(tokenizer, settings).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture
+def model_settings(tiny_model: Path) -> ModelSettings:
+    return ModelSettings(model=str(tiny_model))
+
+
+@pytest.fixture
+def failures() -> list[Failure]:
+    return [
+        Failure(
+            failure_id=f"{n}-0",
+            row_index=n,
+            row={"n": n},
+            prompt=({"role": "user", "content": f"Toss {n}."},),
+            attempt="tails" * (1 + n % 3),
+            verdict=failed("tails"),
+            try_index=0,
+        )
+        for n in itertools.islice(itertools.count(), 12)
+    ]
+
+
+@pytest.fixture
+def settings() -> TrainSettings:
+    """Four small steps: 4 groups of 4 in two micro-batches of 8."""
+    return TrainSettings(
+        steps=4,
+        group_size=4,
+        batch_size=16,
+        micro_batch_size=8,
+        learning_rate=1e-3,
+        kl=0.01,
+        temperature=1.0,
+        max_reflection_tokens=6,
+        max_retry_tokens=5,
+        save_every=2,
+        max_abstain=1.0,
+    )

@@ -80,10 +80,11 @@ def refuse_server(settings: ModelSettings) -> None:
         raise ModelError("a model behind a server cannot be trained: name its weights with --model, without --backend.")
 
 
-def open_generator(settings: ModelSettings) -> Generator:
-    """The engine that the settings name."""
+def open_generator(settings: ModelSettings, progress: Progress) -> Generator:
+    """The engine that the settings name. Says so first, since torch and a large model take their time."""
     from rrr_core.generation import make_generator
 
+    progress.say(f"Loading {settings.model}")
     return make_generator(settings)
 
 
@@ -138,7 +139,7 @@ class _Job:
     def mine(self) -> None:
         from rrr_core.mining import mine
 
-        generator = open_generator(self.settings.model)
+        generator = open_generator(self.settings.model, self.progress)
         mine(self.task, generator, self.folder / "mine", self.settings.mine, self.settings.task.data, self.progress)
 
     def train(self) -> None:
@@ -152,7 +153,9 @@ class _Job:
         from rrr_core.evaluation import evaluate
 
         model = self.settings.model
-        generator = open_generator(model if label == VANILLA else trained_model(model, self.folder / "train"))
+        generator = open_generator(
+            model if label == VANILLA else trained_model(model, self.folder / "train"), self.progress
+        )
         folder, data = self.folder / "eval" / label, self.settings.task.data
         evaluate(self.task, generator, folder, label, self.settings.eval, data, self.progress)
 

@@ -24,6 +24,9 @@ EXTRAS = {
 USERS_TO_MEND = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.ENAMETOOLONG, errno.EFBIG})
 """Errors of the operating system that are no fault of rrr's: a full disk, an unwritable folder."""
 
+QUIET = {"TQDM_DISABLE": "1", "HF_DATASETS_DISABLE_PROGRESS_BARS": "1"}
+"""Environment in which libraries draw no bars across ours; downloads keep theirs."""
+
 COMMANDS = {
     "demo": LazyCommand("rrr_core.cli.demo", "See a small model learn to reflect, in minutes and without a network."),
     "run": LazyCommand("rrr_core.cli.run", "Mine, train, evaluate and report in one resumable run folder."),
@@ -94,4 +97,6 @@ def _usage(error: click.ClickException) -> str:
 
 def main() -> None:
     """The entry point `rrr`."""
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
     sys.exit(run_command(sys.argv[1:]))

@@ -54,7 +54,7 @@ def command(
     progress = make_progress()
 
     def evaluate(settings: ModelSettings, label: str) -> Path:
-        generator = pipeline.open_generator(pipeline.choose_model(settings, opened))
+        generator = pipeline.open_generator(pipeline.choose_model(settings, opened), progress)
         evaluated = target / "eval" / label
         evaluation.evaluate(opened, generator, evaluated, label, eval, task.data, progress)
         return evaluated

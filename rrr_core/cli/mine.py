@@ -26,6 +26,7 @@ def command(task: TaskSettings, model: ModelSettings, mine: MineSettings, folder
 
     opened = pipeline.open_task(task)
     target = run_folder(folder, task) / "mine"
-    generator = pipeline.open_generator(pipeline.choose_model(model, opened))
-    summary = mining.mine(opened, generator, target, mine, task.data, make_progress())
+    progress = make_progress()
+    generator = pipeline.open_generator(pipeline.choose_model(model, opened), progress)
+    summary = mining.mine(opened, generator, target, mine, task.data, progress)
     click.echo(f"{target}: {summary.describe()}")

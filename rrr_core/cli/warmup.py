@@ -29,5 +29,4 @@ def command(task: TaskSettings, warmup: WarmupSettings, folder: Path | None, mod
 
     from rrr_core.training.warmup import warm_up
 
-    conversations = opened.warmup("train", warmup.conversations, warmup.seed)
-    click.echo(str(warm_up(conversations, target, warmup, model, make_progress())))
+    click.echo(str(warm_up(opened, target, warmup, model, make_progress())))

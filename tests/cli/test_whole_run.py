@@ -1,0 +1,129 @@
+"""The whole job with a real, tiny model: interrupted and resumed it ends with the same bits, and nothing is redone."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+torch = pytest.importorskip("torch")
+pytestmark = [pytest.mark.train, pytest.mark.timeout(900)]
+
+SETTINGS = """
+[mine]
+rows = 12
+tries = 2
+max_tokens = 12
+[train]
+steps = 8
+group_size = 2
+batch_size = 8
+micro_batch_size = 4
+learning_rate = 0.01
+max_reflection_tokens = 8
+max_retry_tokens = 8
+save_every = 1
+[eval]
+rows = 8
+max_tokens = 12
+"""
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a tiny untrained model and settings to match."""
+    from rrr_core.tasks import load_task
+    from rrr_core.training.tiny import make_model, make_tokenizer
+    from rrr_core.training.warmup_settings import WarmupSettings
+
+    folder = tmp_path_factory.mktemp("place")
+    conversations = load_task("countdown").warmup("train", 200, 0)
+    tokenizer = make_tokenizer((message["content"] for talk in conversations for message in talk), 400)
+    model = make_model(tokenizer, WarmupSettings(hidden_size=16, layers=1, heads=2))
+    model.save_pretrained(folder / "model")
+    tokenizer.save_pretrained(folder / "model")
+    (folder / "tiny.toml").write_text(SETTINGS)
+    return folder
+
+
+def start(place: Path, folder: str, *options: str) -> subprocess.Popen[str]:
+    code = "import sys; from rrr_core.cli import main; sys.argv[0] = 'rrr'; main()"
+    arguments = ["run", "countdown", "--model", "model", "--config", "tiny.toml", "--folder", folder, *options]
+    return subprocess.Popen(
+        [sys.executable, "-c", code, *arguments], cwd=place, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+@pytest.fixture(scope="module")
+def finished(place: Path) -> tuple[Path, str, str]:
+    """A run that nothing interrupted: its folder, stdout and stderr."""
+    process = start(place, "whole")
+    out, err = process.communicate(timeout=400)
+    assert process.returncode == 0, err
+    return place / "whole", out, err
+
+
+def test_a_run_ends_with_figures_before_and_after_and_a_report(finished: tuple[Path, str, str]) -> None:
+    folder, out, err = finished
+    assert "second try after reflection" in out
+    assert "vanilla" in out
+    assert out.endswith("report: whole/report.html\n")
+    assert "<html" in (folder / "report.html").read_text(encoding="utf-8")
+    assert "%|" not in err, "libraries draw bars across ours"
+    comparison = json.loads((folder / "eval" / "comparison.json").read_text())
+    assert comparison["labels"] == ["vanilla", "trained"]
+
+
+def test_ctrl_c_and_the_same_command_end_with_the_same_bits(place: Path, finished: tuple[Path, str, str]) -> None:
+    process = start(place, "parts")
+    while not list((place / "parts").glob("train/checkpoint-1/complete.json")):
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=400)
+    assert process.returncode == 130, err
+    assert err.endswith("rrr: interrupted: the same command goes on from what is finished.\n")
+    assert "Traceback" not in err
+
+    resumed = start(place, "parts")
+    _, err = resumed.communicate(timeout=400)
+    assert resumed.returncode == 0, err
+    assert "mine: finished earlier" in err
+    for part in ("train/model/model.safetensors", "mine/shard-00000.jsonl", "eval/trained/sampled-00000.jsonl"):
+        assert (place / "parts" / part).read_bytes() == (finished[0] / part).read_bytes(), part
+    # The metrics hold times, so only their steps can be equal.
+    assert steps(place / "parts") == steps(finished[0]) == list(range(1, 9))
+
+
+def steps(folder: Path) -> list[int]:
+    """The steps that a run logged, in order."""
+    return [json.loads(line)["step"] for line in (folder / "train" / "metrics.jsonl").read_text().splitlines()]
+
+
+def test_other_settings_for_a_finished_folder_are_refused(place: Path, finished: tuple[Path, str, str]) -> None:
+    process = start(place, "whole", "--train-steps", "9")
+    out, err = process.communicate(timeout=100)
+    assert (process.returncode, out) == (2, "")
+    assert err.startswith("rrr: whole was begun with train.steps = 8, and this call has 9")
+    assert err.count("\n") == 1
+
+
+def test_a_model_that_does_not_exist_is_one_line(place: Path) -> None:
+    code = "import sys; from rrr_core.cli import main; sys.argv[0] = 'rrr'; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "mine", "countdown", "--model", "./nowhere"],
+        cwd=place,
+        capture_output=True,
+        text=True,
+        timeout=200,
+    )
+    assert done.returncode == 2
+    assert "nowhere" in done.stderr
+    assert [line for line in done.stderr.splitlines() if line.startswith("rrr: ")] == done.stderr.splitlines()[-1:]
+    assert "Traceback" not in done.stderr
+    assert not (place / "runs").exists()

@@ -55,6 +55,8 @@ class Run:
     curves: Curves | None
     manifests: dict[str, Json]
     """Stage → its manifest."""
+    notes: list[str]
+    """What a reader must know to read the figures right."""
     missing: list[str]
     """What the folder does not hold, or holds broken; a sentence each."""
 
@@ -145,7 +147,9 @@ class _Reader:
         mined = self._mined()
         curves = self._curves()
         figures = self._figures()
-        pairs = self._pairs(figures)
+        comparison = self._comparison(figures)
+        pairs = list(comparison.get("pairs") or [])
+        noted = [note for record in (*figures.values(), comparison) for note in record.get("notes") or []]
         samples = [*self._evaluated(figures), *self._trained()]
         run = Run(
             name=self.name,
@@ -156,6 +160,7 @@ class _Reader:
             mined=mined,
             curves=curves,
             manifests=manifests,
+            notes=list(dict.fromkeys(map(str, noted))),
             missing=self.missing,
         )
         return run, samples
@@ -174,7 +179,10 @@ class _Reader:
         if not shards:
             self.missing.append("No failure set (mine/).")
             return None
-        return mined_of(self._records(shards, Tried.of))
+        summary = self._quiet(self.folder / "mine" / "summary.json")
+        if not summary:
+            self.missing.append("Mining was not finished: the failure set may still grow.")
+        return mined_of(self._records(shards, Tried.of), summary.get("first_try_pass_rate"))
 
     def _curves(self) -> Curves | None:
         path = self.folder / "train" / "metrics.jsonl"
@@ -194,14 +202,12 @@ class _Reader:
         order = {"vanilla": 0, "trained": 1}
         return dict(sorted(figures.items(), key=lambda item: (order.get(item[0], 2), item[0])))
 
-    def _pairs(self, figures: Mapping[str, Json]) -> list[Json]:
+    def _comparison(self, figures: Mapping[str, Json]) -> Json:
         path = self.folder / "eval" / "comparison.json"
         comparison = self._object(path) if path.exists() else None
-        if comparison is None:
-            if len(figures) > 1:
-                self.missing.append("No comparison between models (eval/comparison.json): gains have no intervals.")
-            return []
-        return list(comparison.get("pairs") or [])
+        if comparison is None and len(figures) > 1:
+            self.missing.append("No comparison between models (eval/comparison.json): gains have no intervals.")
+        return comparison or {}
 
     def _evaluated(self, figures: Mapping[str, Json]) -> Iterator[_Sample]:
         for folder in sorted(path for path in (self.folder / "eval").glob("*") if path.is_dir()):

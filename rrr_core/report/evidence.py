@@ -12,6 +12,8 @@ Difference = Mapping[str, Any]
 MODES = ("sampled", "greedy")
 """The mode that the headline speaks of is the first of these that was evaluated."""
 MOST_WITHHELD = 0.01
+MOST_LOST = 0.05
+"""An interval that reaches further below zero cannot rule out that the first try fell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,18 +149,24 @@ def _kept(difference: Difference | None) -> Check:
     title = "The first try did not fall"
     if not difference or "high" not in difference:
         return Check(title, "unknown", "First try, trained − before: not measured.")
-    return Check(
-        title, "holds" if difference["high"] >= 0 else "fails", _told(difference, "First try, trained − before")
-    )
+    told = _told(difference, "First try, trained − before")
+    if difference["high"] < 0:
+        return Check(title, "fails", told)
+    return Check(title, "holds" if difference["low"] > -MOST_LOST else "unknown", told)
 
 
 def _withheld(modes: Iterable[Mapping[str, Any] | None]) -> Check:
     title = "Hardly any verdict was withheld"
     withheld = total = 0
     for figures in modes:
-        for name, count in ((figures or {}).get("abstentions") or {}).items():
-            total += count + int(((figures or {}).get(name) or {}).get("total", 0))
-            withheld += count
+        counts = (figures or {}).get("abstentions") or {}
+        first = (figures or {}).get("first_try") or {"total": 0, "passed": 0}
+        left_out = (figures or {}).get("left_out") or {}
+        withheld += sum(counts.values())
+        total += first["total"] + counts.get("first_try", 0)
+        # After the first try only failed rows are answered and judged again.
+        failed = first["total"] - first["passed"]
+        total += sum(failed - left_out.get(name, 0) for name in counts if name != "first_try")
     if not total:
         return Check(title, "unknown", "Not counted.")
     state: Literal["holds", "fails"] = "holds" if withheld <= MOST_WITHHELD * total else "fails"

@@ -33,13 +33,15 @@ class Mined:
     tries: int
     passes: int
     abstentions: int
+    first_try_pass_rate: float | None
+    """Share of rows right at their first try: the accuracy of the model, unlike passes by tries."""
     error_classes: dict[str, int]
     pass_rates: list[int]
     """Rows by their share of passed tries, in ten equal bins; rows without a judged try are in none."""
 
 
-def mined_of(rows: Iterable[Tried]) -> Mined:
-    """The sums over mined rows."""
+def mined_of(rows: Iterable[Tried], first_try_pass_rate: float | None = None) -> Mined:
+    """The sums over mined rows. Which try came first is not in them, so that rate is passed through."""
     classes: Counter[str] = Counter()
     count = with_failures = tries = passes = abstentions = 0
     rates = [0] * 10
@@ -49,4 +51,14 @@ def mined_of(rows: Iterable[Tried]) -> Mined:
         classes.update(row.categories)
         if row.tries > row.abstentions:
             rates[min(9, 10 * row.passes // (row.tries - row.abstentions))] += 1
-    return Mined(count, with_failures, classes.total(), tries, passes, abstentions, dict(classes.most_common()), rates)
+    return Mined(
+        rows=count,
+        rows_with_failures=with_failures,
+        failures=classes.total(),
+        tries=tries,
+        passes=passes,
+        abstentions=abstentions,
+        first_try_pass_rate=first_try_pass_rate,
+        error_classes=dict(classes.most_common()),
+        pass_rates=rates,
+    )

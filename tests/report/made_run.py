@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 import random
-from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from rrr_core.episode import Episode, Failure
+from rrr_core.evaluation.comparison import compare
+from rrr_core.evaluation.figures import Figures, figures
 from rrr_core.runs import write_json, write_lines
 from rrr_core.verdicts import Verdict, abstained, failed, passed
 
@@ -19,6 +20,7 @@ ASKED = (
     " that will help you do better next time."
 )
 VAGUE = "I made a mistake somewhere. I should be more careful next time and check my work before answering."
+NOTE = "Greedy: the second sample of pass@2 is drawn at temperature 1."
 SKILL = {"vanilla": (0.14, 0.12), "trained": (0.31, 0.42)}
 """Label → the chance to be right at the first try, and of mending a failure."""
 
@@ -29,12 +31,10 @@ def make_run(folder: Path, *, rows: int = 240, steps: int = 60, seed: int = 0, l
     write_json(folder / "run.json", _manifest("run", seed))
     _mine(folder / "mine", chance, rows, seed)
     _train(folder / "train", chance, steps, seed)
-    figures, outcomes = {}, {}
     for label, (first, mend) in SKILL.items():
         more = lift if label == "trained" else 0.0
         where = folder / "eval" / label
-        figures[label] = {"label": label, "task": "countdown", "model": {"name": f"tiny-{label}"}, "rows": rows}
-        figures[label] |= {"seed": seed, "modes": {}}
+        modes = {}
         for mode in ("greedy", "sampled"):
             episodes = [
                 _evaluated(chance, index, first + more + 0.05 * (mode == "greedy"), mend + more, label)
@@ -45,49 +45,12 @@ def make_run(folder: Path, *, rows: int = 240, steps: int = 60, seed: int = 0, l
                     where / f"{mode}-{start // 100:05}.jsonl",
                     (episode.to_json() for episode in episodes[start : start + 100]),
                 )
-            figures[label]["modes"][mode] = _figures(chance, episodes)
-            outcomes[label, mode] = episodes
-        write_json(where / "figures.json", figures[label])
+            modes[mode] = figures(episodes)
         write_json(where / "manifest.json", _manifest("eval", seed))
-    write_json(folder / "eval" / "comparison.json", _comparison(figures, outcomes))
+        made = Figures(label, "countdown", {"name": f"tiny-{label}"}, rows, seed, {}, (NOTE,), modes)
+        write_json(where / "figures.json", made.to_json())
+    compare([folder / "eval" / label for label in SKILL], folder / "eval" / "comparison.json")
     return folder
-
-
-def right(episode: Episode, which: str) -> bool:
-    """Whether an evaluated episode counts as right at its first or second try."""
-    second = episode.retry_verdict is not None and episode.retry_verdict.is_passed
-    return episode.verdict.is_passed or (which == "second_try" and second)
-
-
-def difference(ones: list[bool], others: list[bool]) -> dict[str, Any]:
-    """A paired difference in the shape of comparison.json, with a plain normal interval."""
-    total = len(ones)
-    only_first = sum(a and not b for a, b in zip(ones, others, strict=True))
-    only_second = sum(b and not a for a, b in zip(ones, others, strict=True))
-    value = (only_second - only_first) / total
-    spread = 1.96 * math.sqrt(max(only_first + only_second, 1) - (only_second - only_first) ** 2 / total) / total
-    z = abs(only_second - only_first) / math.sqrt(max(1, only_first + only_second))
-    return {
-        "value": value,
-        "low": value - spread,
-        "high": value + spread,
-        "p": math.erfc(z / math.sqrt(2)),
-        "only_first": only_first,
-        "only_second": only_second,
-        "total": total,
-    }
-
-
-def share(hits: int, total: int) -> dict[str, Any]:
-    value = hits / total if total else 0.0
-    spread = 1.96 * math.sqrt(value * (1 - value) / max(1, total))
-    return {
-        "value": value,
-        "low": max(0, value - spread),
-        "high": min(1, value + spread),
-        "passed": hits,
-        "total": total,
-    }
 
 
 def attempt_at(chance: random.Random, numbers: list[int]) -> str:
@@ -146,71 +109,6 @@ def _evaluated(chance: random.Random, index: int, first: float, mend: float, lab
     )
 
 
-def _figures(chance: random.Random, episodes: list[Episode]) -> dict[str, Any]:
-    judged = [episode for episode in episodes if not episode.verdict.is_abstained]
-    total = len(judged)
-
-    def control(episode: Episode, name: str) -> bool:
-        return episode.verdict.is_passed or (name in episode.controls and episode.controls[name][1].is_passed)
-
-    second = [right(episode, "second_try") for episode in judged]
-    controls = {
-        "no_reflection": [control(episode, "no_reflection") for episode in judged],
-        "other_reflection": [control(episode, "other_reflection") for episode in judged],
-        "pass_at_2": [control(episode, "independent") for episode in judged],
-    }
-    lengths = sorted(episode.reflection_tokens for episode in judged if episode.reflection_tokens is not None)
-    retried = [episode for episode in judged if episode.retry_verdict is not None]
-    mended = sum(episode.retry_verdict.is_passed for episode in retried if episode.retry_verdict)
-    return {
-        "first_try": share(sum(right(episode, "first_try") for episode in judged), total),
-        "second_try": share(sum(second), total),
-        **{name: share(sum(hits), total) for name, hits in controls.items()},
-        "second_try_of_failures": share(mended, len(retried)),
-        "abstentions": {"first_try": len(episodes) - total, "second_try": 1, "no_reflection": 0},
-        "gains": {f"reflection_vs_{name}": difference(hits, second) for name, hits in controls.items()},
-        "transitions": {
-            "right": total - len(retried),
-            "wrong→right": mended,
-            "wrong→wrong": len(retried) - mended,
-            "abstained": len(episodes) - total,
-        },
-        "error_classes": {
-            "first": Counter(episode.verdict.category for episode in retried),
-            "second": Counter(
-                episode.retry_verdict.category
-                for episode in retried
-                if episode.retry_verdict and episode.retry_verdict.is_failed
-            ),
-        },
-        "reflection_tokens": {
-            "mean": sum(lengths) / len(lengths),
-            "median": lengths[len(lengths) // 2],
-            "p10": lengths[len(lengths) // 10],
-            "p90": lengths[len(lengths) * 9 // 10],
-            "count": len(lengths),
-            "histogram": [[edge, sum(edge - 4 < length <= edge for length in lengths)] for edge in range(4, 44, 4)],
-        },
-    }
-
-
-def _comparison(figures: dict[str, Any], outcomes: dict[tuple[str, str], list[Episode]]) -> dict[str, Any]:
-    pairs = []
-    for mode in ("greedy", "sampled"):
-        both = list(zip(outcomes["vanilla", mode], outcomes["trained", mode], strict=True))
-        for figure, of_a, of_b in (
-            ("first_try", "first_try", "first_try"),
-            ("second_try", "second_try", "second_try"),
-            ("first_try_b_vs_second_try_a", "second_try", "first_try"),
-        ):
-            ones, others = [right(a, of_a) for a, _ in both], [right(b, of_b) for _, b in both]
-            words = {True: "right", False: "wrong"}
-            ways = Counter(f"{words[one]}→{words[other]}" for one, other in zip(ones, others, strict=True))
-            pair = {"a": "vanilla", "b": "trained", "mode": mode, "figure": figure, "transitions": ways}
-            pairs.append(pair | {"difference": difference(ones, others)})
-    return {"labels": list(figures), "figures": figures, "pairs": pairs}
-
-
 def _mine(folder: Path, chance: random.Random, rows: int, seed: int) -> None:
     write_json(folder / "manifest.json", _manifest("mine", seed))
     records = []
@@ -229,6 +127,7 @@ def _mine(folder: Path, chance: random.Random, rows: int, seed: int) -> None:
             }
         )
     write_lines(folder / "shard-00000.jsonl", records)
+    write_json(folder / "summary.json", {"rows": rows, "first_try_pass_rate": 0.4})
 
 
 def _train(folder: Path, chance: random.Random, steps: int, seed: int) -> None:

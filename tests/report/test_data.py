@@ -35,10 +35,15 @@ def test_a_whole_run_misses_nothing(run_folder: Path) -> None:
     assert set(run.manifests) == {"run", "mine", "train", "eval/vanilla", "eval/trained"}
 
 
+def test_what_an_evaluation_notes_for_its_reader_is_passed_on_once(run_folder: Path) -> None:
+    assert read_runs([run_folder]).runs[0].notes == ["Greedy: the second sample of pass@2 is drawn at temperature 1."]
+
+
 @pytest.mark.parametrize(
     ("part", "told"),
     [
         ("mine", "No failure set"),
+        ("mine/summary.json", "Mining was not finished"),
         ("train/metrics.jsonl", "No training curves"),
         ("train/episodes.jsonl", "No training episodes"),
         ("eval/comparison.json", "No comparison between models"),

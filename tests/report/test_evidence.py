@@ -85,6 +85,10 @@ def test_each_control_can_refute(more: dict[str, Any], failing: set[str]) -> Non
     assert {title for title, state in found.items() if state == "fails"} == failing
 
 
+def test_too_few_rows_cannot_rule_out_that_the_first_try_fell() -> None:
+    assert states(told(first=-0.025))["The first try did not fall"] == "unknown"
+
+
 def test_without_a_comparison_the_gain_has_no_interval_and_nothing_is_claimed() -> None:
     evidence = evidence_of({"vanilla": figures(0.2, 0.3), "trained": figures(0.3, 0.5)}, [])
     assert "without an interval" in evidence.headline

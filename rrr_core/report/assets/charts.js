@@ -49,7 +49,7 @@ function intervals(width, rows, { unit = "%", zero = false } = {}) {
       const group = s("g", { class: mark.series });
       if (Number.isFinite(mark.low)) {
         group.append(s("line", { class: "whisker", x1: x(mark.low), x2: x(mark.high), y1: middle, y2: middle }));
-      }
+      } else group.append(s("line", { class: "stem", x1: x(0), x2: x(mark.value), y1: middle, y2: middle }));
       group.append(
         s("circle", { class: "dot", cx: x(mark.value), cy: middle, r: 4.5 }),
         label(width - 2, middle + 4, mark.text, { class: "value", "text-anchor": "end" }),

@@ -96,6 +96,7 @@ function controls(run, mode) {
         ["Own reflection, points", ...labels],
         gains.map(([text, found]) => [text, ...labels.map((each) => differenceCell(new Map(found).get(each)))]),
       ),
+    run.notes.length > 0 && h("ul", { class: "notes" }, run.notes.map((note) => h("li", {}, note))),
   );
 }
 
@@ -217,8 +218,8 @@ function lengths(run, mode) {
       ),
       table(
         "Reflection length in tokens",
-        ["Model", "Mean", "Median", "10%–90%", "Reflections"],
-        labels.map((name) => [name, short(of(name).mean), short(of(name).median), `${short(of(name).p10)}–${short(of(name).p90)}`, count(of(name).count)]),
+        ["Model", "Mean", "Median", "10%–90%", "Written", "Different"],
+        labels.map((name) => [name, short(of(name).mean), short(of(name).median), `${short(of(name).p10)}–${short(of(name).p90)}`, count(of(name).count), count(figureOf(run, name, mode, "reflections")?.distinct)]),
       ),
     ),
   );
@@ -241,6 +242,7 @@ function mining(run) {
       fact("rows tried", count(mined.rows)),
       fact("rows with a failure", `${count(mined.rows_with_failures)} (${percent(mined.rows_with_failures / (mined.rows || 1))}%)`),
       fact("failures kept", count(mined.failures)),
+      fact("right at the first try", `${percent(mined.first_try_pass_rate)}%`),
       fact("tries", count(mined.tries)),
       fact("tries that passed", `${count(mined.passes)} (${percent(mined.passes / (mined.tries || 1))}%)`),
       fact("verdicts withheld", count(mined.abstentions)),

@@ -1,16 +1,17 @@
 // The top of the page: the headline, the checks, the four columns, and runs side by side.
 
-const STATE_MARKS = { holds: ["✓", "holds"], fails: ["✕", "does not hold"], unknown: ["?", "not measured"] };
+const STATE_MARKS = { holds: ["✓", "holds"], fails: ["✕", "does not hold"], unknown: ["?", "cannot be told"] };
 
 /** The gain as a large figure with its interval. */
 function gainFigure(evidence) {
   const gain = evidence.gain;
   if (!gain) return null;
   const measured = Number.isFinite(gain.low);
+  const certainty = !measured || (gain.low <= 0 && gain.high >= 0) ? "doubtful" : gain.value < 0 ? "loss" : "";
   return h(
     "div",
     { class: "gain" },
-    h("p", { class: "gain-value" }, points(gain.value), h("span", {}, " points")),
+    h("p", { class: `gain-value ${certainty}` }, points(gain.value), h("span", {}, " points")),
     h(
       "p",
       { class: "gain-note" },

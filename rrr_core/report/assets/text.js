@@ -1,7 +1,7 @@
 // Text that models wrote, made safe to look at: what is invisible or turns the line around becomes a label.
 
 const ODD =
-  /([\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\u3164\ufeff\uffa0\ufff9-\ufffb]|[\u{e0000}-\u{e0fff}]|[\ud800-\udfff])\1*/gu;
+  /([\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\u3164\ufeff\uffa0\ufff9-\ufffb]|[\u{e0000}-\u{e0fff}]|[\ud800-\udfff])\1*|\p{M}{9,}/gu;
 
 const ODD_NAMES = {
   0x00: "null",
@@ -34,17 +34,17 @@ const MOST_BADGES = 1500;
 
 const codeName = (code) => "U+" + code.toString(16).toUpperCase().padStart(4, "0");
 
-/** The short label of an odd character: a control picture such as ␀, or its number. */
-function oddLabel(code) {
-  if (code < 0x20) return String.fromCharCode(0x2400 + code);
-  if (code === 0x7f) return "\u2421";
-  return codeName(code);
-}
+const CONTROLS =
+  "NUL SOH STX ETX EOT ENQ ACK BEL BS TAB LF VT FF CR SO SI DLE DC1 DC2 DC3 DC4 NAK SYN ETB CAN EM SUB ESC FS GS RS US".split(" ");
 
+/** What a match of ODD is: its label, how often it stands there, and its full name. Letters hide under piles of
+ *  combining marks, and the piles reach over other lines, so those are counted too. */
 function oddRun(match) {
-  const code = match.codePointAt(0);
-  const width = code > 0xffff ? 2 : 1;
-  return { code, label: oddLabel(code), count: match.length / width };
+  const codes = [...match].map((character) => character.codePointAt(0));
+  const repeated = codes.every((code) => code === codes[0]);
+  if (!repeated || /^\p{M}/u.test(match)) return { label: "marks", count: codes.length, name: "combining marks" };
+  const label = CONTROLS[codes[0]] ?? codeName(codes[0]);
+  return { label, count: codes.length, name: `${codeName(codes[0])} ${ODD_NAMES[codes[0]] ?? ""}`.trim() };
 }
 
 /** `text` as one string without odd characters, for attributes, options and chart labels. */
@@ -64,10 +64,10 @@ function visible(text) {
   for (const match of source.matchAll(ODD)) {
     if (++badges > MOST_BADGES) break;
     fragment.append(source.slice(from, match.index));
-    const { code, label, count } = oddRun(match[0]);
+    const { label, count, name } = oddRun(match[0]);
     const badge = document.createElement("span");
     badge.className = "odd";
-    badge.title = `${codeName(code)} ${ODD_NAMES[code] ?? ""}`.trim() + (count > 1 ? `, ${count} times` : "");
+    badge.title = name + (count > 1 ? `, ${count} times` : "");
     badge.textContent = label + (count > 1 ? `×${count}` : "");
     fragment.append(badge);
     from = match.index + match[0].length;

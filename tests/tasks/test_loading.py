@@ -91,6 +91,16 @@ BROKEN = {
     ),
     "no hook": ("x = 1", "rrr_load_dataset", "does not implement it"),
 }
+BROKEN["wrapper alone"] = (
+    BROKEN["missing hook"][0]
+    + """
+        @hookimpl(wrapper=True)
+        def rrr_verify():
+            return (yield)
+        """,
+    "rrr_verify",
+    "does not implement it",
+)
 MISTAKES = {
     "unknown argument": ("@hookimpl\ndef rrr_gold_answer(task, rwo): ...", "rrr_gold_answer", "Did you mean 'row'"),
     "misspelt hook": ("@hookimpl\ndef rrr_gold_anser(row): ...", "rrr_gold_anser", "Did you mean 'rrr_gold_answer'"),

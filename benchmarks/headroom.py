@@ -46,7 +46,9 @@ def measure(model: str | None, rows: int, temperature: float) -> dict[str, objec
     asked = [reflection_conversation(task, *case, generator.model) for case in failed]
     own = [made.text for made in generator.generate(asked, sample)]
     vague = max(warmup.VAGUE, key=lambda text: warmup.VAGUE[text])
-    concrete = [f"{warmup.say_slip(row, attempt)} {warmup.worked(row['nums'], row['target'])}" for row, _, attempt in failed]
+    concrete = [
+        f"{warmup.say_slip(row, attempt)} {warmup.worked(row['nums'], row['target'])}" for row, _, attempt in failed
+    ]
 
     def second_tries(reflections: list[str]) -> list[bool]:
         conversations = [

@@ -22,7 +22,7 @@ class SealCheckpoints(TrainerCallback):  # type: ignore[misc]
 
 
 def newest_checkpoint(folder: Path) -> Path | None:
-    """The newest sealed checkpoint, or None. Unsealed ones were being written when a run was killed: they are removed."""
+    """The newest sealed checkpoint, or None. An unsealed one was being written when a run was killed: it is removed."""
     sealed = []
     for checkpoint in folder.glob("checkpoint-*"):
         if (checkpoint / SEAL).exists():

@@ -17,9 +17,7 @@ class Completion:
     mask: list[int]
 
 
-def completion_of(
-    credit: str, reflection: Sequence[int], between: Sequence[int], retry: Sequence[int]
-) -> Completion:
+def completion_of(credit: str, reflection: Sequence[int], between: Sequence[int], retry: Sequence[int]) -> Completion:
     """The completion for one credit, from the sampled reflection ids, the retry prompt's ids and the sampled retry ids.
 
     >>> completion_of("reflection", [5, 6, 2], [7, 8], [9, 2])

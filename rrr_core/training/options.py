@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import types
@@ -84,10 +85,8 @@ def parse_fields(given: Mapping[str, Any]) -> dict[str, Any]:
 
 def _typed(name: str, value: Any, hint: Any) -> Any:
     if isinstance(value, str):
-        try:
+        with contextlib.suppress(ValueError):  # what is not JSON is a text
             value = json.loads(value)
-        except ValueError:
-            pass
     allowed = _plain_types(hint)
     if isinstance(value, int) and not isinstance(value, bool) and float in allowed and int not in allowed:
         value = float(value)

@@ -51,13 +51,20 @@ class Journal:
 class Recorder(TrainerCallback):  # type: ignore[misc]
     """Writes `metrics.jsonl` and `episodes.jsonl` in the training folder, and moves the progress bar."""
 
-    def __init__(self, folder: Path, tokenizer: PreTrainedTokenizerBase, kept: int, advance: Advance) -> None:
+    def __init__(
+        self, folder: Path, tokenizer: PreTrainedTokenizerBase, kept: int, advance: Advance, writes: bool = True
+    ) -> None:
         self.metrics = Journal(folder / "metrics.jsonl")
         self.episodes = Journal(folder / "episodes.jsonl")
         self.tokenizer, self.kept, self.advance = tokenizer, kept, advance
         self.note = ""
+        self.writes = writes
+        """False in all but one process of a distributed run."""
 
     def cut_back(self, step: int) -> None:
+        """Drop what an earlier call wrote after `step`, where this one resumes."""
+        if not self.writes:
+            return
         self.metrics.cut_back(step)
         self.episodes.cut_back(step)
 
@@ -69,7 +76,7 @@ class Recorder(TrainerCallback):  # type: ignore[misc]
         logs: dict[str, Any] | None = None,
         **_: Any,
     ) -> None:
-        if not logs or "reward" not in logs or not state.is_world_process_zero:
+        if not logs or "reward" not in logs or not self.writes:
             return
         self.metrics.write([{"step": state.global_step, **metrics_of(logs)}])
         if logs.get("retry_success_rate") is not None:
@@ -82,6 +89,8 @@ class Recorder(TrainerCallback):  # type: ignore[misc]
         self, step: int, turns: Sequence[Turn], rewards: Sequence[float | None], advantages: Sequence[float]
     ) -> None:
         """Keep the first `kept` turns: whole groups, since a group's turns stand side by side."""
+        if not self.writes:
+            return
         self.episodes.write(
             episode_of(step, turn, reward, advantage, self.tokenizer).to_json()
             for turn, reward, advantage in list(zip(turns, rewards, advantages, strict=True))[: self.kept]

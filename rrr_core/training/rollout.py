@@ -6,7 +6,7 @@ Sampled ids are kept as they were sampled. They are decoded to be read and judge
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rrr_core.conversation import reflection_conversation
@@ -54,9 +54,7 @@ class Rollout:
 
     def conversation(self, failure: Failure) -> list[dict[str, str]]:
         """Everything before the reflection: the training prompt."""
-        return reflection_conversation(
-            self.task, failure.row, failure.prompt, failure.attempt, self.generator.model
-        )
+        return reflection_conversation(self.task, failure.row, failure.prompt, failure.attempt, self.generator.model)
 
     def play(self, failures: Sequence[Failure], seed: tuple[object, ...]) -> list[Turn]:
         """One turn for each failure; a failure is repeated by the caller, once for each reflection of its group."""
@@ -70,9 +68,7 @@ class Rollout:
         prompt_ids = [prompts[failure.failure_id] for failure in failures]
         reflections = self._sample(prompt_ids, self.settings.max_reflection_tokens, (*seed, "reflection"))
         ended = [self.generator.is_ended(ids) for ids in reflections]
-        again = {
-            failure.failure_id: self.task.retry_prompt(failure.row, self.generator.model) for failure in failures
-        }
+        again = {failure.failure_id: self.task.retry_prompt(failure.row, self.generator.model) for failure in failures}
         between = [
             continuation_ids(tokenizer, conversations[failure.failure_id], again[failure.failure_id], ids, done)
             for failure, ids, done in zip(failures, reflections, ended, strict=True)
@@ -103,12 +99,8 @@ class Rollout:
         sampling = Sampling(
             temperature=self.settings.temperature,
             max_tokens=max_tokens,
+            top_p=float(self.settings.grpo.get("top_p", 1.0)),
+            top_k=int(self.settings.grpo.get("top_k", 0)),
             seed=derived_seed(*seed),
-            **sampling_extras(self.settings.grpo),
         )
         return self.generator.generate_ids(prompts, sampling)
-
-
-def sampling_extras(grpo: Mapping[str, str]) -> dict[str, float]:
-    """The sampling fields among the user's GRPOConfig fields, which our sampler has to obey too."""
-    return {name: kind(grpo[name]) for name, kind in (("top_p", float), ("top_k", int)) if name in grpo}

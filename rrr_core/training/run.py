@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import json
 import logging
 import os
 import shutil
@@ -13,14 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from peft import LoraConfig
-from transformers import PrinterCallback
+from transformers import PreTrainedTokenizerBase, PrinterCallback, Trainer
 
 from rrr_core.episode import Failure
 from rrr_core.errors import DataError
 from rrr_core.generation import ModelSettings
-from rrr_core.generation.transformers_backend import TransformersGenerator, load_transformers
+from rrr_core.generation.transformers_backend import load_transformers
 from rrr_core.progress import Progress
-from rrr_core.runs import about_this_run, open_stage, read_json, write_json
+from rrr_core.runs import about_this_run, open_stage, read_json, stage_lock, write_json
 from rrr_core.tasks import Task
 from rrr_core.training.checkpoints import SealCheckpoints, newest_checkpoint
 from rrr_core.training.options import grpo_config
@@ -55,33 +57,50 @@ def train(
     """Train the model named in `model_settings` on `failures`; everything is written into `folder`.
 
     A second call with the same settings resumes at the newest checkpoint, and on a CPU ends with the same bits as an
-    uninterrupted run. Raises DataError for an empty failure set, ModelError for a model that cannot be loaded, and
-    RrrError for options that do not fit together or a folder that holds another run.
+    uninterrupted run. Under `accelerate launch` every process calls it, and the first one writes.
+    Raises DataError for an empty failure set, ModelError for a model that cannot be loaded, and RrrError for options
+    that do not fit together or a folder that holds another run.
     """
-    progress = progress or Progress()
     if not failures:
         raise DataError("the failure set is empty: there is nothing to reflect on. Mine more rows or a harder split.")
+    progress = progress or Progress()
+    if not _writes():
+        return _train(task, failures, model_settings, folder, settings, Progress())
+    with stage_lock(folder, progress):
+        return _train(task, failures, model_settings, folder, settings, progress)
+
+
+def _train(
+    task: Task,
+    failures: Sequence[Failure],
+    model_settings: ModelSettings,
+    folder: Path,
+    settings: TrainSettings,
+    progress: Progress,
+) -> TrainSummary:
     started = time.monotonic()
-    _quiet()
+    quiet()
+    dtype = training_dtype(model_settings)
     generator = load_transformers(
-        model_settings.model,
+        str(model_settings.model),
         revision=model_settings.revision,
-        dtype=_training_dtype(model_settings),
+        dtype=dtype,
         device=model_settings.device,
+        adapter=model_settings.adapter,
+        family=model_settings.family,
+        batch_tokens=model_settings.batch_tokens,
     )
-    processes = int(os.environ.get("WORLD_SIZE", "1"))
-    arguments = grpo_config(settings, folder, _training_dtype(model_settings), model_settings.revision, processes)
-    open_stage(
-        folder,
-        "train",
-        identity={
+    arguments = grpo_config(
+        settings, folder, dtype, model_settings.revision, processes=int(os.environ.get("WORLD_SIZE", "1"))
+    )
+    if _writes():
+        identity = {
             "task": task.provenance(),
             "model": generator.describe(),
             "settings": dataclasses.asdict(settings),
-            "failures": [len(failures), failures[0].failure_id, failures[-1].failure_id],
-        },
-        about=about_this_run(),
-    )
+            "failures": {"count": len(failures), "sha256": digest(failures)},
+        }
+        open_stage(folder, "train", identity=identity, about=about_this_run())
     summary_file = folder / "summary.json"
     if summary_file.exists():
         return TrainSummary(**read_json(summary_file))
@@ -89,7 +108,7 @@ def train(
     done = int(checkpoint.name.partition("-")[2]) if checkpoint else 0
     judge = Judge(task, max_abstain=settings.max_abstain)
     with progress.track("training", total=settings.steps, done=done) as advance:
-        recorder = Recorder(folder, generator.tokenizer, settings.episodes_per_step, advance)
+        recorder = Recorder(folder, generator.tokenizer, settings.episodes_per_step, advance, writes=_writes())
         recorder.cut_back(done)
         trainer = ReflectionTrainer(
             task=task,
@@ -106,16 +125,25 @@ def train(
         trainer.remove_callback(PrinterCallback)
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     judge.finish()
-    model = _save_whole(trainer, generator, folder / "model")
     summary = TrainSummary(
         steps=settings.steps,
         failures=len(failures),
         seconds=round(time.monotonic() - started, 1),
-        model=str(model),
+        model=str(folder / "model"),
         abstentions=judge.abstained,
     )
-    write_json(summary_file, dataclasses.asdict(summary))
+    save_whole(trainer, generator.tokenizer, folder / "model")
+    if _writes():
+        write_json(summary_file, dataclasses.asdict(summary))
     return summary
+
+
+def digest(failures: Sequence[Failure]) -> str:
+    """A short SHA-256 of what the failures are, in their order."""
+    content = hashlib.sha256()
+    for failure in failures:
+        content.update(json.dumps(failure.to_json(), sort_keys=True).encode())
+    return content.hexdigest()[:16]
 
 
 def enough(failures: Sequence[Failure], groups: int) -> list[Failure]:
@@ -127,7 +155,7 @@ def enough(failures: Sequence[Failure], groups: int) -> list[Failure]:
     return list(failures) * max(1, -(-groups // len(failures)))
 
 
-def _training_dtype(settings: ModelSettings) -> str:
+def training_dtype(settings: ModelSettings) -> str:
     """Weights are trained in float32 unless the user says otherwise; on a GPU TRL computes in bfloat16."""
     return "float32" if settings.dtype == "auto" else settings.dtype
 
@@ -141,19 +169,25 @@ def _lora(settings: TrainSettings) -> LoraConfig | None:
     )
 
 
-def _save_whole(trainer: ReflectionTrainer, generator: TransformersGenerator, model: Path) -> Path:
-    """The model's folder appears whole or not at all."""
+def save_whole(trainer: Trainer, tokenizer: PreTrainedTokenizerBase, model: Path) -> None:
+    """Write the trained model; its folder appears whole or not at all."""
     part = model.with_name(model.name + ".part")
-    for leftover in (part, model):
-        if leftover.exists():
-            shutil.rmtree(leftover)
+    if _writes():
+        for leftover in (part, model):
+            if leftover.exists():
+                shutil.rmtree(leftover)
     trainer.save_model(str(part))
-    generator.tokenizer.save_pretrained(str(part))
-    part.rename(model)
-    return model
+    if _writes():
+        tokenizer.save_pretrained(str(part))
+        part.rename(model)
 
 
-def _quiet() -> None:
+def _writes() -> bool:
+    """Whether this process is the one of a distributed run that writes files."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def quiet() -> None:
     """Keep libraries' notices off the terminal: what matters is in the metrics, and some of them quote model text."""
     os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")

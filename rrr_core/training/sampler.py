@@ -8,7 +8,7 @@ import torch
 from torch.utils.data import Sampler
 
 
-class FailureSampler(Sampler[int]):
+class FailureSampler(Sampler[int]):  # type: ignore[misc]
     """Indices of failures, laid out as TRL's trainer wants them.
 
     An epoch is one permutation of all failures, cut into generation batches of `groups` failures; what does not fill a

@@ -20,7 +20,7 @@ class TrainSettings:
     micro_batch_size: int = option(8, "Reflections in one forward pass on one process.", minimum=1)
     learning_rate: float = option(5e-7, "Peak learning rate.", minimum=0)
     scheduler: str = option("cosine", "Learning-rate schedule, by its name in transformers.")
-    warmup_ratio: float = option(0.03, "Share of the steps over which the learning rate rises.", minimum=0, maximum=0.99)
+    warmup_ratio: float = option(0.03, "Share of steps over which the learning rate rises.", minimum=0, maximum=0.99)
     kl: float = option(0.001, "Weight of the divergence from the model that training starts from (beta).", minimum=0)
     temperature: float = option(0.9, "Sampling temperature of reflections and retries.", minimum=0.01)
     max_reflection_tokens: int = option(512, "Longest reflection, in tokens.", minimum=1)

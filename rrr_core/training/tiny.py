@@ -74,7 +74,5 @@ def make_model(tokenizer: PreTrainedTokenizerFast, settings: WarmupSettings) -> 
         rrr_family=FAMILY,
     )
     model = LlamaForCausalLM(config)
-    model.generation_config = GenerationConfig(
-        eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id
-    )
+    model.generation_config = GenerationConfig(eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id)
     return model

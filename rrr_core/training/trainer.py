@@ -78,8 +78,7 @@ class ReflectionTrainer(GRPOTrainer):  # type: ignore[misc]
         seed = (*self._moment(), self.accelerator.process_index)
         turns = self.rollout.play(self._batch, seed)
         completions = [
-            completion_of(self.settings.credit, turn.reflection_ids, turn.between_ids, turn.retry_ids)
-            for turn in turns
+            completion_of(self.settings.credit, turn.reflection_ids, turn.between_ids, turn.retry_ids) for turn in turns
         ]
         return {
             "prompt_ids": [turn.prompt_ids for turn in turns],

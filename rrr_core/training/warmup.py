@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
-import os
-import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from datasets import Dataset
 from transformers import (
-    AutoModelForCausalLM,
-    AutoTokenizer,
     PreTrainedModel,
     PreTrainedTokenizerBase,
     PrinterCallback,
@@ -23,10 +21,13 @@ from transformers import (
 )
 from trl import SFTConfig, SFTTrainer
 
-from rrr_core.errors import ModelError
+from rrr_core.generation.transformers_backend import load_transformers
 from rrr_core.hookspecs import Message
 from rrr_core.progress import Advance, Progress
+from rrr_core.runs import about_this_run, open_stage, stage_lock
+from rrr_core.tasks import Task
 from rrr_core.training.checkpoints import SealCheckpoints, newest_checkpoint
+from rrr_core.training.run import quiet, save_whole
 from rrr_core.training.tiny import make_model, make_tokenizer
 from rrr_core.training.warmup_settings import WarmupSettings
 
@@ -50,32 +51,49 @@ class ShowSteps(TrainerCallback):  # type: ignore[misc]
 
 
 def warm_up(
-    conversations: Iterable[Sequence[Message]],
+    task: Task,
     folder: Path,
     settings: WarmupSettings,
     model_name: str | None = None,
     progress: Progress | None = None,
 ) -> Path:
-    """Train on `conversations` in their order; gives the folder of the finished model, `folder / "model"`.
+    """Train on the task's worked conversations, in their order; gives the finished model's folder, `folder / "model"`.
 
     Only the assistant's tokens are learned, each turn's end token included. With no `model_name` a tiny model is made
-    from scratch. Continues from the newest checkpoint in `folder`. Raises ModelError where the model's chat template
-    cannot tell the assistant's tokens from the rest.
+    from scratch. A second call with the same settings resumes at the newest checkpoint. Raises PluginError where the
+    task has no such conversations, and ModelError for a model that cannot be loaded.
     """
     progress = progress or Progress()
-    finished = folder / "model"
-    if finished.exists():
+    with stage_lock(folder, progress):
+        identity = {"task": task.provenance(), "model": model_name, "settings": dataclasses.asdict(settings)}
+        open_stage(folder, "warmup", identity=identity, about=about_this_run())
+        finished = folder / "model"
+        if not finished.exists():
+            conversations = task.warmup("train", settings.conversations, settings.seed)
+            _warm_up(conversations, finished, settings, model_name, progress)
         return finished
-    stream: Iterator[Sequence[Message]] = iter(conversations)
+
+
+def _warm_up(
+    conversations: Iterable[Sequence[Message]],
+    finished: Path,
+    settings: WarmupSettings,
+    model_name: str | None,
+    progress: Progress,
+) -> None:
+    quiet()
+    stream = iter(conversations)
     first = list(itertools.islice(stream, TOKENIZER_CONVERSATIONS))
     model, tokenizer = _start(first, settings, model_name)
+    progress.say("warm-up: reading the conversations")
     data = Dataset.from_list(
         [{"messages": [dict(message) for message in messages]} for messages in itertools.chain(first, stream)]
     )
-    steps = len(data) // settings.batch_size
+    folder = finished.parent
+    steps = max(1, len(data) // settings.batch_size)
     checkpoint = newest_checkpoint(folder)
     done = int(checkpoint.name.partition("-")[2]) if checkpoint else 0
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    accelerated = torch.accelerator.is_available()
     with progress.track("warm-up", total=steps, done=done) as advance:
         trainer = SFTTrainer(
             model=model,
@@ -92,7 +110,8 @@ def warm_up(
                 assistant_only_loss=True,
                 max_length=settings.context,
                 activation_checkpointing=False,
-                dataloader_pin_memory=False,
+                dataloader_pin_memory=accelerated,
+                use_cpu=not accelerated,
                 bf16=False,
                 logging_steps=10,
                 save_steps=settings.save_every,
@@ -108,13 +127,7 @@ def warm_up(
         )
         trainer.remove_callback(PrinterCallback)
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    half = folder / "model.part"
-    if half.exists():
-        shutil.rmtree(half)
-    trainer.model.save_pretrained(half)
-    tokenizer.save_pretrained(half)
-    half.rename(finished)
-    return finished
+    save_whole(trainer, tokenizer, finished)
 
 
 def _start(
@@ -124,11 +137,5 @@ def _start(
         texts = [message["content"] for messages in first for message in messages]
         tokenizer = make_tokenizer(texts, settings.vocabulary)
         return make_model(tokenizer, settings), tokenizer
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(model_name, trust_remote_code=False)
-        model = AutoModelForCausalLM.from_pretrained(
-            model_name, trust_remote_code=False, use_safetensors=True, dtype="float32"
-        )
-    except (OSError, ValueError) as error:
-        raise ModelError(f"model {model_name!r} cannot be loaded: {str(error).splitlines()[0]}") from error
-    return model, tokenizer
+    loaded = load_transformers(model_name, dtype="float32")
+    return loaded.network, loaded.tokenizer

@@ -14,7 +14,7 @@ class WarmupSettings:
     conversations: int = option(256_000, "Worked conversations learned from.", minimum=1)
     batch_size: int = option(64, "Conversations in one step.", minimum=1)
     learning_rate: float = option(2e-3, "Peak learning rate.", minimum=0)
-    warmup_ratio: float = option(0.03, "Share of the steps over which the learning rate rises.", minimum=0, maximum=0.99)
+    warmup_ratio: float = option(0.03, "Share of steps over which the learning rate rises.", minimum=0, maximum=0.99)
     weight_decay: float = option(0.01, "Weight decay.", minimum=0)
     hidden_size: int = option(128, "Width of a model made from scratch.", minimum=8)
     layers: int = option(4, "Layers of a model made from scratch.", minimum=1)

@@ -144,8 +144,8 @@ def test_report_names_the_page_it_wrote(rrr: Any, monkeypatch: pytest.MonkeyPatc
 
 
 def test_warmup_learns_the_tasks_worked_conversations(rrr: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    def warm_up(conversations: Any, folder: Path, settings: Any, model: str | None, progress: Any) -> Path:
-        assert len(list(conversations)) == 3
+    def warm_up(task: Any, folder: Path, settings: Any, model: str | None, progress: Any) -> Path:
+        assert (task.name, settings.conversations) == ("countdown", 3)
         assert (folder, settings.layers, model) == (Path("runs/countdown/warmup"), 2, None)
         return folder / "model"
 

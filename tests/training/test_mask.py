@@ -24,7 +24,7 @@ pytestmark = pytest.mark.train
 class Spy(ReflectionTrainer):
     """Keeps what each step sampled, what it trained on, and the gradient at each token's log-probability."""
 
-    seen: list["Spy"] = []
+    seen: list[Spy] = []
 
     def __init__(self, **arguments: Any) -> None:
         super().__init__(**arguments)
@@ -80,7 +80,9 @@ EXPECTED = {
 def test_trained_ids_are_the_sampled_ids_to_the_last_one(
     credit: str, spy: type[Spy], failures: Any, model_settings: Any, settings: Any, tmp_path: Path
 ) -> None:
-    trainer = spied(spy, failures, model_settings, tmp_path / "t", dataclasses.replace(settings, credit=credit, steps=2))
+    trainer = spied(
+        spy, failures, model_settings, tmp_path / "t", dataclasses.replace(settings, credit=credit, steps=2)
+    )
     sampled = sorted(tuple(EXPECTED[credit](turn)) for turns in trainer.turns for turn in turns)
     trained = sorted(ids for inputs, _ in trainer.losses for ids in trained_ids(inputs))
     assert trained == sampled

@@ -120,9 +120,7 @@ def test_a_checkpoint_without_its_seal_is_not_trusted(tmp_path: Path) -> None:
     assert not (tmp_path / "checkpoint-2").exists()
 
 
-def test_a_finished_run_is_not_run_again(
-    failures: Any, model_settings: Any, settings: Any, tmp_path: Path
-) -> None:
+def test_a_finished_run_is_not_run_again(failures: Any, model_settings: Any, settings: Any, tmp_path: Path) -> None:
     first = train(CoinTask(), failures, model_settings, tmp_path / "t", settings)
     assert train(CoinTask(), failures, model_settings, tmp_path / "t", settings, StopAfter(0)) == first
 

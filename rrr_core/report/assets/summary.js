@@ -17,7 +17,7 @@ function gainFigure(evidence) {
       { class: "gain-note" },
       measured
         ? [
-            h("span", {}, `${count(gain.total)} rows`),
+            h("span", {}, `over the ${count(gain.total)} rows judged for both`),
             h("span", {}, probability(gain.p)),
             h("span", {}, `${evidence.mode} decoding`),
           ]

@@ -89,15 +89,15 @@ def rrr_warmup(task: str, split: str, count: int, seed: int) -> Iterable[Sequenc
 
 
 @hookspec(firstresult=True)
-def rrr_gold_answer(task: str, row: Row) -> str | None:  # type: ignore[empty-body]
+def rrr_gold_answer(task: str, row: Row) -> str | None:
     """Give an answer that passes, or None where none is known. Used to measure leaks, never shown to a model."""
 
 
 @hookspec(firstresult=True)
-def rrr_final_answer(task: str, row: Row, text: str) -> str | None:  # type: ignore[empty-body]
+def rrr_final_answer(task: str, row: Row, text: str) -> str | None:
     """Give the part of a model's text that `rrr_verify` judges, or None where there is none. Used to measure leaks."""
 
 
 @hookspec(firstresult=True)
-def rrr_default_model(task: str) -> str | None:  # type: ignore[empty-body]
+def rrr_default_model(task: str) -> str | None:
     """Give the folder (or hub name) of the model that is used when the user names none."""

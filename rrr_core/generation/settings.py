@@ -25,8 +25,11 @@ class ModelSettings:
     )
     dtype: str = option("auto", "Type of the weights in memory; auto is as they are stored.", choices=DTYPES)
     device: str | None = option(None, "Where transformers runs, such as cpu or cuda:0; by default the accelerator.")
-    batch_tokens: int = option(
-        65536, "Rows in a batch times the longest they may grow to, in tokens: lower it if memory runs out.", minimum=1
+    batch_tokens: int | None = option(
+        None,
+        "Rows in a batch times the longest they may grow to, in tokens: lower it if memory runs out."
+        " By default 32768 on a CPU and 65536 on an accelerator.",
+        minimum=1,
     )
     base_url: str | None = option(None, "Address of an OpenAI-compatible server, such as http://127.0.0.1:8000/v1.")
     api_key_env: str = option("OPENAI_API_KEY", "Environment variable that holds the server's key.")

@@ -14,7 +14,7 @@ from rrr_core.generation.families import family_of
 from rrr_core.generation.hub import Source, folder_digest, locate, silenced
 from rrr_core.generation.settings import DTYPES
 from rrr_core.generation.text import one_line
-from rrr_core.generation.transformers_generator import BATCH_TOKENS, TransformersGenerator
+from rrr_core.generation.transformers_generator import TransformersGenerator
 from rrr_core.hookspecs import Model
 
 __all__ = ["TransformersGenerator", "load_transformers"]
@@ -28,7 +28,7 @@ def load_transformers(
     adapter: str | None = None,
     *,
     family: str | None = None,
-    batch_tokens: int = BATCH_TOKENS,
+    batch_tokens: int | None = None,
 ) -> TransformersGenerator:
     """The model of that name, from a folder or the hub, ready to generate.
 

@@ -17,10 +17,10 @@ from rrr_core.errors import ModelError
 from rrr_core.generation.base import Sampling
 from rrr_core.generation.continuation import encode_prompt, turn_end_id
 from rrr_core.generation.decoding import can_decode, decode, uniforms
-from rrr_core.generation.settings import ModelSettings
 from rrr_core.hookspecs import Message, Model
 
-BATCH_TOKENS: int = ModelSettings().batch_tokens
+CPU_BATCH_TOKENS, BATCH_TOKENS = 32768, 65536
+"""Default tokens of a batch: a CPU's caches do not hold a larger one, and an accelerator is idle with a smaller one."""
 
 
 class TransformersGenerator:
@@ -37,7 +37,7 @@ class TransformersGenerator:
         tokenizer: Any,
         info: Model,
         *,
-        batch_tokens: int = BATCH_TOKENS,
+        batch_tokens: int | None = None,
         source: dict[str, object] | None = None,
     ) -> None:
         self.network, self.tokenizer, self.model, self.batch_tokens = network, tokenizer, info, batch_tokens
@@ -73,7 +73,7 @@ class TransformersGenerator:
         results: list[list[int]] = [[] for _ in prompts]
         fast = can_decode(self.network)
         with torch.no_grad(), evaluating(self.network):
-            for batch in batches_of(prompts, limits, self.batch_tokens):
+            for batch in batches_of(prompts, limits, self._batch_tokens()):
                 for index, ids in zip(
                     batch, self._sample(prompts, limits, batch, sampling, on_done or _ignore, fast), strict=True
                 ):
@@ -102,6 +102,9 @@ class TransformersGenerator:
             "transformers": version("transformers"),
             "torch": version("torch"),
         }
+
+    def _batch_tokens(self) -> int:
+        return self.batch_tokens or (CPU_BATCH_TOKENS if self.network.device.type == "cpu" else BATCH_TOKENS)
 
     def _limit(self, prompt: Sequence[int], sampling: Sampling) -> int:
         """Most tokens to sample after `prompt`: no more than the model's context leaves."""
@@ -138,7 +141,7 @@ class TransformersGenerator:
         except torch.OutOfMemoryError as error:
             raise ModelError(
                 f"The device's memory does not hold a batch of {len(batch)} texts: lower --batch-tokens"
-                f" (now {self.batch_tokens})."
+                f" (now {self._batch_tokens()})."
             ) from error
 
     def _sample_slowly(

@@ -70,3 +70,62 @@ def test_the_loop_writes_greedily_what_generate_writes(name: str, tokenizer: Any
     written = generator.generate_ids(prompts, Sampling(temperature=0, max_tokens=24))
     assert written == [alone(network, prompt, 24) for prompt in prompts]
     assert len({len(ids) for ids in written}) > 1
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_an_architecture_the_loop_does_not_serve_goes_by_generate(name: str, tokenizer: Any) -> None:
+    network = model_of(OTHERS[name], tokenizer)
+    network.generation_config.repetition_penalty = 3.0
+    assert not can_decode(network)
+    generator = TransformersGenerator(network, tokenizer, Model("tiny"))
+    prompts = [[30, 31, 32, 33], [40, 41, 42, 43], [50, 51, 52, 53]]
+    written = generator.generate_ids(prompts, Sampling(temperature=0, max_tokens=12))
+    assert network.generation_config.repetition_penalty == 3.0
+    network.generation_config.repetition_penalty = 1.0
+    assert written == [alone(network, prompt, 12) for prompt in prompts]
+    state = torch.get_rng_state()
+    drawn = [generator.generate_ids(prompts, Sampling(temperature=1, max_tokens=12, seed=seed)) for seed in (5, 5, 6)]
+    assert drawn[0] == drawn[1] != drawn[2]
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_top_k_and_top_p_rule_out_what_the_library_rules_out() -> None:
+    logits = torch.randn(200, 50, generator=torch.Generator().manual_seed(0)) * 3
+    for top_k, top_p in ((0, 0.7), (5, 1.0), (8, 0.6), (0, 0.05), (80, 0.99)):
+        expected = logits / 0.8
+        if top_k:
+            expected = TopKLogitsWarper(top_k)(None, expected)
+        if top_p < 1:
+            expected = TopPLogitsWarper(top_p)(None, expected)
+        assert torch.equal(filtered(logits, Sampling(temperature=0.8, top_k=top_k, top_p=top_p)), expected)
+
+
+def test_draws_follow_the_distribution() -> None:
+    logits = torch.tensor([[0.0, 1.0, 2.0, -torch.inf]])
+    count = 40_000
+    chosen = choose(logits.expand(count, -1), Sampling(temperature=0.5), uniforms(seed=1, row=0, count=count))
+    expected = (logits[0] / 0.5).softmax(-1)
+    shares = torch.bincount(chosen, minlength=4) / count
+    assert torch.allclose(shares, expected, atol=0.01)
+    assert shares[3] == 0
+
+
+@pytest.mark.parametrize("drawn", [0.0, 1 - 2**-53])
+def test_a_draw_at_either_end_never_takes_a_token_without_a_chance(drawn: float) -> None:
+    logits = torch.tensor([[-torch.inf, 0.0, 1.0, -torch.inf]]).expand(64, -1)
+    chosen = choose(logits, Sampling(temperature=1), torch.full((64,), drawn, dtype=torch.float64))
+    assert set(chosen.tolist()) == {1 if drawn == 0 else 2}
+
+
+def test_a_rows_stream_is_its_own_and_longer_ones_start_alike() -> None:
+    assert torch.equal(uniforms(3, 1, 5), uniforms(3, 1, 9)[:5])
+    assert not torch.equal(uniforms(3, 1, 5), uniforms(3, 2, 5))
+    assert not torch.equal(uniforms(3, 1, 5), uniforms(4, 1, 5))
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_output_that_is_not_finite_is_an_error_and_no_text(generator: Any, temperature: float) -> None:
+    with torch.no_grad():
+        generator.network.model.norm.weight.fill_(torch.nan)
+    with pytest.raises(ModelError, match="not finite"):
+        generator.generate_ids([[30, 31]], Sampling(temperature=temperature, max_tokens=4))

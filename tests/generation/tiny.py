@@ -16,7 +16,8 @@ LLAMA_3 = (
 # As Qwen3's: thinking goes from turns before the last user message.
 THINKING = (
     "{% set last = namespace(user=0) %}"
-    "{% for message in messages %}{% if message['role'] == 'user' %}{% set last.user = loop.index0 %}{% endif %}{% endfor %}"
+    "{% for message in messages %}{% if message['role'] == 'user' %}{% set last.user = loop.index0 %}{% endif %}"
+    "{% endfor %}"
     "{% for message in messages %}{% set content = message['content'] %}"
     "{% if message['role'] == 'assistant' and '</think>' in content and loop.index0 < last.user %}"
     "{% set content = content.split('</think>')[-1].lstrip('\n') %}{% endif %}"

@@ -1,0 +1,284 @@
+"""The server engine against a real HTTP server that answers well, late, brokenly or not at all."""
+
+from __future__ import annotations
+
+import json
+import logging
+import socket
+import threading
+import time
+from typing import Any
+
+import pytest
+
+pytest.importorskip("openai")
+
+from rrr_core.episode import Generation
+from rrr_core.errors import ModelError
+from rrr_core.generation import ModelSettings, make_generator
+from rrr_core.generation.base import Sampling
+from rrr_core.generation.server import ServerGenerator, shown
+from tests.generation.served import Handler, Stage, completion, echo, first, serving
+
+SECRET = "sk-very-secret-4711"
+SAMPLING = Sampling(temperature=0.7, max_tokens=33, top_p=0.9, seed=5)
+
+
+@pytest.fixture(autouse=True)
+def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    monkeypatch.setattr("openai._base_client.INITIAL_RETRY_DELAY", 0.02)
+
+
+def questions(count: int) -> list[list[dict[str, str]]]:
+    return [[{"role": "user", "content": f"question {number}"}] for number in range(count)]
+
+
+def engine(stage: Stage, **changes: Any) -> ServerGenerator:
+    return ServerGenerator(**{"base_url": stage.base_url, "model": "m", "timeout": 20, "retries": 2, **changes})
+
+
+def fault_of(generator: ServerGenerator, count: int = 1) -> str:
+    with pytest.raises(ModelError) as caught:
+        generator.generate(questions(count), SAMPLING)
+    (line,) = str(caught.value).splitlines()
+    return line
+
+
+def test_answers_come_in_order_though_they_end_in_another() -> None:
+    def late_first(handler: Handler, body: dict[str, Any]) -> None:
+        time.sleep(0.2 if body["messages"][0]["content"].endswith(("0", "3")) else 0)
+        echo(handler, body)
+
+    told: list[int] = []
+    with serving(late_first) as stage:
+        generations = engine(stage, concurrency=4).generate(questions(12), SAMPLING, told.append)
+    assert generations == [Generation(f"you said question {number}") for number in range(12)]
+    assert told == [1] * 12
+
+
+def test_a_request_says_all_that_was_asked_for() -> None:
+    with serving(echo) as stage:
+        engine(stage).generate(questions(1), Sampling(temperature=0.7, max_tokens=33, top_p=0.9, top_k=7, seed=5))
+        engine(stage).generate(questions(1), SAMPLING)
+    request = stage.requests[0]
+    assert stage.paths[0] == "/v1/chat/completions"
+    assert isinstance(request.pop("seed"), int)
+    assert request == {
+        "model": "m",
+        "messages": [{"role": "user", "content": "question 0"}],
+        "temperature": 0.7,
+        "top_p": 0.9,
+        "top_k": 7,
+        "max_tokens": 33,
+    }
+    assert "top_k" not in stage.requests[1]
+
+
+def test_each_request_has_its_own_seed_and_the_same_again() -> None:
+    def seeds(seed: int) -> dict[str, int]:
+        with serving(echo) as stage:
+            engine(stage).generate(questions(8), Sampling(seed=seed))
+        return {request["messages"][0]["content"]: request["seed"] for request in stage.requests}
+
+    first_time = seeds(5)
+    assert len(set(first_time.values())) == 8
+    assert seeds(5) == first_time
+    assert not set(seeds(6).values()) & set(first_time.values())
+    assert all(0 <= seed < 2**31 for seed in first_time.values())
+
+
+@pytest.mark.parametrize("concurrency", [1, 5])
+def test_as_many_requests_as_allowed_are_in_flight_and_no_more(concurrency: int) -> None:
+    together = threading.Barrier(concurrency)
+
+    def meet(handler: Handler, body: dict[str, Any]) -> None:
+        together.wait(timeout=10)
+        time.sleep(0.02)
+        # Counted out before the answer, since the client's next request may come before this thread goes on.
+        with handler.server.lock:
+            handler.server.in_flight -= 1
+        echo(handler, body)
+        with handler.server.lock:
+            handler.server.in_flight += 1
+
+    with serving(meet) as stage:
+        engine(stage, concurrency=concurrency).generate(questions(concurrency * 4), SAMPLING)
+    assert stage.most_in_flight == concurrency
+
+
+def test_no_more_connections_than_requests_are_opened() -> None:
+    with serving(echo) as stage:
+        engine(stage, concurrency=16).generate(questions(2), SAMPLING)
+    assert stage.most_in_flight <= 2
+
+
+@pytest.mark.parametrize("status", [500, 503, 429, 408])
+def test_a_fault_that_passes_is_tried_again(status: int) -> None:
+    with serving(first(2, lambda handler, body: handler.send(status, {"error": {"message": "busy"}}))) as stage:
+        assert engine(stage).generate(questions(1), SAMPLING) == [Generation("you said question 0")]
+    assert len(stage.requests) == 3
+    assert stage.requests[0]["seed"] == stage.requests[2]["seed"]
+
+
+def test_a_connection_broken_off_is_tried_again() -> None:
+    with serving(first(2, lambda handler, body: handler.reset())) as stage:
+        assert engine(stage).generate(questions(1), SAMPLING) == [Generation("you said question 0")]
+    assert len(stage.requests) == 3
+
+
+def test_retry_after_is_honoured() -> None:
+    limited = {"Retry-After": "1"}
+    with serving(first(1, lambda handler, body: handler.send(429, {"error": {}}, limited))) as stage:
+        engine(stage).generate(questions(1), SAMPLING)
+    assert 1 <= stage.times[1] - stage.times[0] < 5
+
+
+def test_waits_between_tries_grow(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("openai._base_client.INITIAL_RETRY_DELAY", 0.1)
+    with serving(first(3, lambda handler, body: handler.send(500, {"error": {}}))) as stage:
+        engine(stage, retries=3).generate(questions(1), SAMPLING)
+    waits = [after - before for before, after in zip(stage.times, stage.times[1:], strict=False)]
+    for number, wait in enumerate(waits):
+        assert 0.1 * 2**number * 0.75 <= wait < 0.1 * 2**number + 1
+
+
+def test_a_fault_that_lasts_is_one_line_with_the_servers_words() -> None:
+    said = {"error": {"message": "out\nof \x1b[31mmemory " + "x" * 999}}
+    with serving(lambda handler, body: handler.send(500, said)) as stage:
+        line = fault_of(engine(stage))
+    assert f"The server {stage.base_url} failed 3 times (HTTP 500:" in line
+    assert "\x1b" not in line
+    assert len(line) < 450
+    assert len(stage.requests) == 3
+
+
+def test_a_server_that_is_too_slow_is_told_with_the_option() -> None:
+    with serving(lambda handler, body: time.sleep(0.6)) as stage:
+        line = fault_of(engine(stage, timeout=0.1, retries=1))
+    assert "no answer within 0.1 s, 2 times: raise --timeout" in line
+
+
+def test_no_server_is_told() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    line = fault_of(ServerGenerator(f"http://127.0.0.1:{port}/v1", "m", retries=1))
+    assert "cannot be reached, tried 2 times" in line
+    assert "is it running?" in line
+
+
+@pytest.mark.parametrize(
+    ("status", "message"),
+    [
+        (401, "environment variable OPENAI_API_KEY is not set"),
+        (403, "environment variable OPENAI_API_KEY is not set"),
+        (404, "knows no model 'm', or the address lacks its /v1"),
+        (400, "refused the request (HTTP 400"),
+    ],
+)
+def test_a_refusal_is_not_tried_again(status: int, message: str) -> None:
+    with serving(lambda handler, body: handler.send(status, {"error": {"message": "no"}})) as stage:
+        assert message in fault_of(engine(stage))
+    assert len(stage.requests) == 1
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "<html>busy</html>",
+        '{"choices": [{"mess',
+        "",
+        "null",
+        "[]",
+        '"text"',
+        {},
+        {"choices": []},
+        {"choices": None},
+        {"choices": {"0": 1}},
+        {"choices": [{"message": None}]},
+        {"choices": [{"message": {}}]},
+        {"error": {"message": "in the body"}},
+    ],
+    ids=str,
+)
+def test_an_answer_that_is_no_completion_is_an_error(body: object) -> None:
+    with serving(lambda handler, request: handler.send(200, body)) as stage:
+        assert "answered with no chat completion" in fault_of(engine(stage))
+
+
+@pytest.mark.parametrize("text", [None, 7, ["a"]])
+def test_an_answer_without_text_is_an_error_and_no_empty_text(text: Any) -> None:
+    with serving(lambda handler, body: handler.send(200, completion(text, "tool_calls"))) as stage:
+        assert "answered without a text (finish reason tool_calls)" in fault_of(engine(stage))
+
+
+def test_why_a_text_finished_is_told() -> None:
+    def play(handler: Handler, body: dict[str, Any]) -> None:
+        number = int(body["messages"][0]["content"].split()[1])
+        handler.send(200, [completion("a"), completion("b", "length"), completion(None, "length")][number])
+
+    with serving(play) as stage:
+        generations = engine(stage).generate(questions(3), SAMPLING)
+    assert generations == [Generation("a"), Generation("b", finish="length"), Generation("", finish="length")]
+
+
+def test_one_failing_request_ends_them_all() -> None:
+    def play(handler: Handler, body: dict[str, Any]) -> None:
+        if body["messages"][0]["content"] == "question 3":
+            handler.send(400, {"error": {"message": "no"}})
+        else:
+            time.sleep(0.05)
+            echo(handler, body)
+
+    with serving(play) as stage:
+        assert "HTTP 400" in fault_of(engine(stage, concurrency=4), count=200)
+    assert len(stage.requests) < 50
+
+
+def test_the_key_is_sent_from_its_variable_and_shown_nowhere(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    monkeypatch.setenv("MY_KEY", SECRET)
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-another")
+    monkeypatch.setenv("OPENAI_ADMIN_KEY", "sk-admin")
+    refusal = {"error": {"message": f"Incorrect API key provided: {SECRET}"}}
+    with serving(first(1, lambda handler, body: handler.send(401, refusal))) as stage:
+        generator = engine(stage, api_key_env="MY_KEY")
+        line = fault_of(generator)
+        generator.generate(questions(1), SAMPLING)
+    assert "environment variable MY_KEY is set, but refused" in line
+    assert [headers["authorization"] for headers in stage.headers] == [f"Bearer {SECRET}"] * 2
+    everything = line + json.dumps(generator.describe()) + caplog.text + repr(vars(generator))
+    for secret in (SECRET, "sk-another", "sk-admin"):
+        assert secret not in everything
+        assert secret == SECRET or secret not in str(stage.headers)
+
+
+def test_a_server_without_keys_needs_none() -> None:
+    with serving(echo) as stage:
+        assert len(engine(stage).generate(questions(1), SAMPLING)) == 1
+
+
+def test_no_requests_ask_nothing() -> None:
+    assert ServerGenerator("http://127.0.0.1:9/v1", "m").generate([], SAMPLING) == []
+
+
+def test_the_settings_lead_to_the_server() -> None:
+    with serving(echo) as stage:
+        generator = make_generator(ModelSettings(model="Qwen2-72B-Instruct", base_url=stage.base_url))
+        assert generator.generate(questions(1), SAMPLING)[0].text == "you said question 0"
+    assert generator.model.family == "qwen"
+    assert generator.describe()["base_url"] == stage.base_url
+
+
+def test_an_address_is_shown_without_its_credentials() -> None:
+    generator = ServerGenerator("https://me:secret@host:8000/v1?token=x", "m")
+    assert generator.describe()["base_url"] == shown(generator.base_url) == "https://host:8000/v1"
+
+
+@pytest.mark.parametrize("address", ["", "host:8000", "ftp://host/v1", "http://", "http://[::1/v1", "http://h:nine/v1"])
+def test_what_is_no_address_is_refused(address: str) -> None:
+    with pytest.raises(ModelError, match="is no server's address"):
+        ServerGenerator(address, "m")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -40,12 +41,12 @@ def load_transformers(
     if dtype not in DTYPES:
         raise ModelError(f"There is no dtype {dtype!r}: choose one of {', '.join(DTYPES)}.")
     place = _device(device)
-    source = locate(name, revision, "adapter_config.json" if adapter is None and _is_adapter(name) else "config.json")
-    weights, described = source, _described(source)
     if adapter is None and _is_adapter(name):
-        adapter = name
-        weights = locate(_base_of_adapter(source))
-        described = {"base": weights.name, **_described(weights)}
+        weights = locate(_base_of_adapter(locate(name, revision, "adapter_config.json")))
+        adapter, described = name, {"base": weights.name, **_described(weights)}
+    else:
+        weights = locate(name, revision)
+        described = _described(weights)
     if adapter is not None:
         patch = locate(adapter, marker="adapter_config.json")
         described["adapter"] = {"name": adapter, **_described(patch)}
@@ -55,7 +56,10 @@ def load_transformers(
     config = network.config
     found = family or family_of(weights.name, str(config.model_type), getattr(config, "rrr_family", None))
     config.rrr_family = found
-    network.eval().to(place)
+    try:
+        network.eval().to(place)
+    except RuntimeError as error:  # too little memory among others
+        raise ModelError(f"The model {name!r} cannot be put on {place}: {one_line(error)}") from error
     return TransformersGenerator(network, tokenizer, Model(name, found), batch_tokens=batch_tokens, source=described)
 
 
@@ -68,9 +72,7 @@ def _load(source: Source, name: str, dtype: str) -> tuple[Any, Any]:
             network, loaded = AutoModelForCausalLM.from_pretrained(
                 source.name, config=config, dtype=dtype, use_safetensors=True, output_loading_info=True, **arguments
             )
-        except (
-            Exception
-        ) as error:  # the library raises nearly every kind: OSError, ValueError, KeyError, SafetensorError…
+        except Exception as error:  # nearly every kind: OSError, ValueError, KeyError, SafetensorError…
             raise ModelError(f"The model {name!r} cannot be loaded: {one_line(error)}") from error
     if loaded["missing_keys"]:
         missing = sorted(loaded["missing_keys"])
@@ -93,6 +95,8 @@ def _with_adapter(network: Any, patch: Source, name: str) -> Any:
     if patch.folder is not None and not (patch.folder / "adapter_model.safetensors").is_file():
         raise ModelError(f"The adapter folder {patch.name!r} has no adapter_model.safetensors.")
     with silenced():
+        # peft only warns of an adapter made for another model, and leaves the model as good as bare.
+        warnings.filterwarnings("error", message="Found missing adapter keys")
         try:
             return PeftModel.from_pretrained(network, patch.name, **patch.arguments)
         except Exception as error:  # as in _load

@@ -112,6 +112,21 @@ def test_an_adapter_goes_on_a_model_by_option_or_by_its_own_folder(model_folder:
     assert by_folder.describe()["base"] == str(model_folder)
 
 
+def test_an_adapter_made_for_another_model_is_refused(model_folder: Path, tmp_path: Path) -> None:
+    peft = pytest.importorskip("peft")
+    network = load_transformers(str(model_folder), device="cpu").network
+    folder = tmp_path / "adapter"
+    peft.get_peft_model(network, peft.LoraConfig(r=4, task_type="CAUSAL_LM")).save_pretrained(folder)
+    weights = load_file(folder / "adapter_model.safetensors")
+    renamed = {name.replace(".layers.", ".blocks."): value for name, value in weights.items()}
+    save_file(renamed, folder / "adapter_model.safetensors")
+    assert "does not go on" in refused(model_folder, adapter=str(folder))
+    (folder / "adapter_model.safetensors").unlink()
+    assert "has no adapter_model.safetensors" in refused(model_folder, adapter=str(folder))
+    change(folder / "adapter_config.json", base_model_name_or_path=None)
+    assert "names no base model" in refused(folder)
+
+
 def test_no_such_folder_is_told_without_asking_the_hub(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hub, "HfApi", None)
     for name in ("./nowhere", "/no/where", "~/nowhere", "runs/7/model"):

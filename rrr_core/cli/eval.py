@@ -46,35 +46,37 @@ def command(
     """Measure a model on TASK: first try, second try after reflection, and the controls that could refute a gain."""
     from rrr_core import evaluation, pipeline
     from rrr_core.cli.progress import make_progress
-    from rrr_core.cli.tables import print_figures
+    from rrr_core.cli.tables import print_comparison
     from rrr_core.files import read_json
 
     opened = pipeline.open_task(task)
     target = run_folder(folder, task)
     progress = make_progress()
 
-    def evaluate(settings: ModelSettings, label: str) -> Path:
+    def evaluate(settings: ModelSettings, label: str) -> None:
         generator = pipeline.open_generator(pipeline.choose_model(settings, opened), progress)
-        evaluated = target / "eval" / label
-        evaluation.evaluate(opened, generator, evaluated, label, eval, task.data, progress)
-        return evaluated
+        evaluation.evaluate(opened, generator, target / "eval" / label, label, eval, task.data, progress)
 
     chosen = checked_label(label) if label else label_of(model.model, target)
-    planned = {chosen: model}
-    finished: list[Path] = []
+    # The model asked for comes last, so that differences are its figures minus the others'.
+    planned: dict[str, ModelSettings] = {}
+    folders: list[Path] = []
     for other in others:
         if (Path(other) / "figures.json").exists():
-            finished.append(Path(other))
-        elif label_of(other, target) in planned:
-            raise RrrError(f"--compare {other}: two models would be called {label_of(other, target)!r}: set --label.")
-        else:
-            planned[label_of(other, target)] = dataclasses.replace(model, model=other)
-    folders = [evaluate(settings, name) for name, settings in planned.items()] + finished
-    if len(folders) > 1:
-        comparison = evaluation.compare(folders, target / "eval" / "comparison.json")
-        print_figures(comparison["figures"], comparison["pairs"])
+            folders.append(Path(other))
+            continue
+        name = label_of(other, target)
+        if name in planned or name == chosen:
+            raise RrrError(f"--compare {other}: two models would be called {name!r}: set --label.")
+        planned[name] = dataclasses.replace(model, model=other)
+        folders.append(target / "eval" / name)
+    folders.append(target / "eval" / chosen)
+    for name, settings in {**planned, chosen: model}.items():
+        evaluate(settings, name)
+    if others:
+        print_comparison(evaluation.compare(folders, target / "eval" / "comparison.json"))
     else:
-        print_figures({chosen: read_json(folders[0] / "figures.json")})
+        print_comparison({"figures": {chosen: read_json(folders[0] / "figures.json")}})
 
 
 def label_of(model: str | None, folder: Path) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -133,7 +134,8 @@ def with_settings(
                             0, click.Argument([parameter(section, setting)], required=False, metavar="TASK")
                         )
                 else:
-                    parameters.append(SettingOption(section, setting, section if section in prefixed else ""))
+                    shown = replace(setting, default=presets.get(section, {}).get(setting.field, setting.default))
+                    parameters.append(SettingOption(section, shown, section if section in prefixed else ""))
         _refuse_twins(parameters)
         # click lists a command's parameters from the last decorator up.
         command.__click_params__ = [*getattr(function, "__click_params__", []), *reversed(parameters)]  # type: ignore[attr-defined]

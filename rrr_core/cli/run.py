@@ -27,8 +27,8 @@ def run_and_print(folder: Path, **settings: Any) -> None:
     """Do the whole job and print its table and where its report is."""
     from rrr_core import pipeline
     from rrr_core.cli.progress import make_progress
-    from rrr_core.cli.tables import print_figures
+    from rrr_core.cli.tables import print_comparison
 
     result = pipeline.run(pipeline.RunSettings(**settings), folder, make_progress())
-    print_figures(result.comparison["figures"], result.comparison["pairs"])
+    print_comparison(result.comparison)
     click.echo(f"report: {result.report}")

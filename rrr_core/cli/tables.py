@@ -76,15 +76,13 @@ def _pair(pairs: Iterable[Mapping[str, Any]], labels: list[str], mode: str, figu
     return None
 
 
-def print_figures(
-    figures: Mapping[str, Mapping[str, Any]],
-    pairs: Iterable[Mapping[str, Any]] = (),
-    console: Console | None = None,
-) -> None:
-    """Print the tables on stdout."""
+def print_comparison(comparison: Mapping[str, Any], console: Console | None = None) -> None:
+    """Print on stdout the tables of what `comparison.json` holds, and what a reader should weigh beside them."""
     console = console or Console()
     if not console.is_terminal:
         # Without a terminal there is no width to fit, and a cut-off figure is of no use in a log.
         console = Console(width=160, file=console.file)
-    for table in tables(figures, pairs):
+    for table in tables(comparison["figures"], comparison.get("pairs", ())):
         console.print(table)
+    for note in comparison.get("notes", ()):
+        console.print(Text(f"note: {one_line(note)}"))

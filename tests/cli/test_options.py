@@ -120,6 +120,11 @@ def test_help_lists_each_section_with_defaults_limits_and_choices(bake: Any) -> 
     assert "--fan / --no-fan Whether air moves. [default: off]" in words
 
 
+def test_help_shows_a_preset_as_the_default_that_it_is(bake: Any) -> None:
+    _, result = bake("--help", presets={"oven": {"heat_level": 2}})
+    assert "How hot. [default: 2; at least 1; at most 9]" in " ".join(result.output.split())
+
+
 def test_two_options_of_one_name_are_a_mistake_of_the_programmer(bake: Any) -> None:
     with pytest.raises(TypeError, match="--heat-level: prefix one of them"):
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.console import Console
 
-from rrr_core.cli.tables import difference, print_figures, share
+from rrr_core.cli.tables import difference, print_comparison, share
 
 
 def figure(value: float) -> dict[str, Any]:
@@ -18,9 +18,9 @@ def figures(first: float, second: float) -> dict[str, Any]:
     return {"rows": 2000, "modes": {"sampled": {"first_try": figure(first), "second_try": figure(second)}}}
 
 
-def shown(*arguments: Any) -> str:
+def shown(figures: dict[str, Any], **rest: Any) -> str:
     out = io.StringIO()
-    print_figures(*arguments, console=Console(file=out, width=40))
+    print_comparison({"figures": figures, **rest}, Console(file=out, width=40))
     return out.getvalue()
 
 
@@ -32,7 +32,7 @@ def test_two_models_stand_beside_each_other_with_their_difference() -> None:
         "figure": "second_try",
         "difference": {"value": 0.1, "low": 0.05, "high": 0.15, "p": 0.001},
     }
-    text = shown({"vanilla": figures(0.3, 0.4), "trained": figures(0.32, 0.5)}, [pair])
+    text = shown({"vanilla": figures(0.3, 0.4), "trained": figures(0.32, 0.5)}, pairs=[pair])
     assert "sampled, 2000 rows, % right (95% interval)" in text
     row = next(line for line in text.splitlines() if "second try after reflection" in line)
     assert "40.0 (38.0-42.0)" in row
@@ -55,3 +55,8 @@ def test_a_models_label_cannot_drive_the_terminal() -> None:
     text = shown({"a\x1b[2J[red]": figures(0.1, 0.2)})
     assert "\x1b[2J" not in text
     assert "[red]" in text
+
+
+def test_what_a_reader_should_weigh_stands_below_the_tables() -> None:
+    text = shown({"vanilla": figures(0.1, 0.2)}, notes=["a and b differ in settings.seed: 0 and 1.\x1b"])
+    assert text.endswith("note: a and b differ in settings.seed: 0 and 1.�\n")

@@ -47,7 +47,7 @@ def measure(model: str | None, rows: int, temperature: float) -> dict[str, objec
     own = [made.text for made in generator.generate(asked, sample)]
     vague = max(warmup.VAGUE, key=lambda text: warmup.VAGUE[text])
     concrete = [
-        f"{warmup.say_slip(row, attempt)} {warmup.worked(row['nums'], row['target'])}" for row, _, attempt in failed
+        f"{warmup.slip_in(row["nums"], row["target"], attempt)} {warmup.worked(row['nums'], row['target'])}" for row, _, attempt in failed
     ]
 
     def second_tries(reflections: list[str]) -> list[bool]:

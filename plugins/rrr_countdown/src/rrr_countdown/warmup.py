@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Iterator
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator
 
 from rrr_countdown.generated import Recipe, generate
 
@@ -27,6 +29,9 @@ EARLY_PART = 0.75
 """Share of the lessons that is the first part."""
 NO_REFLECTION = 0.15
 """Share of failed attempts that are retried with no reflection between."""
+
+POOL = 20_000
+"""Rows that the conversations are about; each is met many times, with its numbers in another order."""
 
 VAGUE = {
     "I made a mistake. I will be more careful next time.": 0.75,
@@ -55,8 +60,8 @@ def solve(nums: list[int], target: int) -> tuple[int, ...]:
     raise ValueError(f"{nums} do not reach {target} with plus and minus alone")
 
 
-def attempt(nums: list[int], target: int, shares: dict[str, float], rng: random.Random) -> tuple[str, str]:
-    """An answer's text and the slip in it: `""` (none), `"value N"`, `"twice N"` or `"left out N"`."""
+def attempt(nums: list[int], target: int, shares: dict[str, float], rng: random.Random) -> str:
+    """An answer, right or with one of the slips in `shares`."""
     kind = choose(shares, rng)
     signs = (1,) * (len(nums) - 1) + (-1,)
     if kind == "right":
@@ -64,26 +69,28 @@ def attempt(nums: list[int], target: int, shares: dict[str, float], rng: random.
     elif kind == "random signs":
         signs = rng.choice([s for s in itertools.product((1, -1), repeat=len(nums)) if 1 in s])
     used = list(nums)
-    slip = ""
     if kind == "twice":
         out, twice = rng.sample(range(len(nums)), 2)
         used[out] = used[twice]
-        slip = f"twice {used[twice]}"
     elif kind == "left out":
-        out = rng.randrange(len(nums))
-        slip = f"left out {used.pop(out)}"
+        del used[rng.randrange(len(nums))]
         signs = signs[1:] if -1 in signs[1:] and 1 in signs[1:] else (1,) * len(used)
-    text = expression(used, signs)
-    value = sum(n * s for n, s in zip(used, signs, strict=True))
-    if sorted(used) == sorted(nums):
-        slip = "" if value == target else f"value {value}"
-    return f"<answer>{text}</answer>", slip
+    return f"<answer>{expression(used, signs)}</answer>"
 
 
-def named(slip: str, target: int) -> str:
-    """What was wrong with an attempt, in words."""
-    kind, _, number = slip.rpartition(" ")
-    return {"value": f"I got {number}, not {target}.", "twice": f"I used {number} twice.", "left out": f"I left out {number}."}[kind]
+def slip_in(nums: list[int], target: int, answer: str) -> str:
+    """What is wrong with an answer of plus and minus, in words; nothing where it is right.
+
+    >>> slip_in([3, 4, 5], 2, "<answer>3+4-4</answer>")
+    'I used 4 twice.'
+    """
+    terms = [int(term) for term in re.findall(r"[+-]?\d+", answer)]
+    used, given = Counter(map(abs, terms)), Counter(nums)
+    if used == given:
+        return "" if sum(terms) == target else f"I got {sum(terms)}, not {target}."
+    if more := used - given:
+        return f"I used {min(more)} twice."
+    return f"I left out {min(given - used)}."
 
 
 def worked(nums: list[int], target: int) -> str:
@@ -97,36 +104,37 @@ def worked(nums: list[int], target: int) -> str:
     return ", ".join(steps) + f", half is {over // 2}."
 
 
-def reflection(nums: list[int], target: int, slip: str, shares: dict[str, float], rng: random.Random) -> tuple[str, str]:
+def reflection(
+    nums: list[int], target: int, slip: str, shares: dict[str, float], rng: random.Random
+) -> tuple[str, str]:
     """A reflection's text and its kind: `vague`, `named` or `worked`."""
     kind = choose(shares, rng)
     if kind == "vague":
         return choose(VAGUE, rng), kind
-    if kind == "named":
-        return f"{named(slip, target)} I must do better.", kind
-    return f"{named(slip, target)} {worked(nums, target)}", kind
+    return f"{slip} {'I must do better.' if kind == 'named' else worked(nums, target)}", kind
 
 
-def conversations(count: int, ask, recipe: Recipe, seed: int = 0) -> Iterator[list[dict[str, str]]]:
+def conversations(
+    count: int, ask: Callable[[list[int], int], tuple[str, str, str]], recipe: Recipe, seed: int = 0
+) -> Iterator[list[dict[str, str]]]:
     """`count` conversations in the order to be learned from. `ask` gives the three user messages of a row."""
     rng = random.Random(f"warmup/{seed}")
-    rows = generate("warmup", recipe)
-    pool = list(itertools.islice(rows, 20_000))
+    pool = list(itertools.islice(generate("warmup", recipe), POOL))
     for index in range(count):
         shares = EARLY_REFLECTIONS if index < count * EARLY_PART else REFLECTIONS
         row = pool[rng.randrange(len(pool))]
-        nums, target = list(row["nums"]), row["target"]
+        nums, target = list(row["nums"]), int(row["target"])
         rng.shuffle(nums)
         prompt, reflect, again = ask(nums, target)
-        text, slip = attempt(nums, target, HASTY, rng)
-        messages = [{"role": "user", "content": prompt}, {"role": "assistant", "content": text}]
-        if slip:
+        answer = attempt(nums, target, HASTY, rng)
+        messages = [{"role": "user", "content": prompt}, {"role": "assistant", "content": answer}]
+        if slip := slip_in(nums, target, answer):
             retry_shares = HASTY_RETRY
             if rng.random() >= NO_REFLECTION:
                 words, kind = reflection(nums, target, slip, shares, rng)
                 messages += [{"role": "user", "content": reflect}, {"role": "assistant", "content": words}]
                 if kind == "worked":
                     retry_shares = {"right": 1.0}
-            retry, _ = attempt(nums, target, retry_shares, rng)
+            retry = attempt(nums, target, retry_shares, rng)
             messages += [{"role": "user", "content": again}, {"role": "assistant", "content": retry}]
         yield messages

@@ -1,0 +1,116 @@
+"""The table that says whether the gain is real: three seeds, four credits, unseen rows, and every control.
+
+For each seed: failures are mined once; the model is trained on them with each `--credit`; the untrained and the trained
+models are evaluated on the same rows of the test split, greedy and sampled. Everything resumes: call it again.
+
+    python benchmarks/three_seeds.py FOLDER [--seeds 0 1 2] [--credits reflection placebo all retry] [--steps N] …
+
+The last lines are the table; `FOLDER/table.json` holds it too. Several processes may share one FOLDER if each has seeds
+of its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from rrr_core.cli.progress import make_progress
+from rrr_core.evaluation import EvalSettings, compare, evaluate
+from rrr_core.generation import ModelSettings
+from rrr_core.generation.transformers_backend import load_transformers
+from rrr_core.mining import MineSettings, mine, read_failures
+from rrr_core.presets import DEMO
+from rrr_core.statistics import pooled_mean
+from rrr_core.tasks import load_task
+from rrr_core.training.run import train
+from rrr_core.training.settings import CREDITS, TrainSettings
+
+VANILLA = "vanilla"
+
+
+def make(options: argparse.Namespace) -> None:
+    """Train and evaluate what is not there yet."""
+    task = load_task("countdown")
+    model = str(task.default_model())
+    data = DEMO["task"].get("data", {})
+    for seed in options.seeds:
+        folder = options.folder / f"seed-{seed}"
+        mined = MineSettings(**{**DEMO["mine"], "rows": options.mine_rows, "seed": seed})
+        evaluated = EvalSettings(**{**DEMO["eval"], "rows": options.rows, "seed": seed})
+        mine(task, load_transformers(model), folder / "mine", mined, data, make_progress())
+        failures = read_failures(folder / "mine")
+        labels = {VANILLA: model}
+        for credit in options.credits:
+            settings = TrainSettings(**{**DEMO["train"], "steps": options.steps, "seed": seed, "credit": credit})
+            done = train(task, failures, ModelSettings(model=model), folder / credit, settings, make_progress())
+            labels[credit] = done.model
+        for label, weights in labels.items():
+            if not (folder / "eval" / label / "figures.json").exists():
+                generator = load_transformers(weights)
+                evaluate(task, generator, folder / "eval" / label, label, evaluated, data, make_progress())
+        compare([folder / "eval" / label for label in labels], folder / "eval" / "comparison.json")
+
+
+def values(options: argparse.Namespace, mode: str, label: str, figure: str) -> Iterator[float]:
+    """A figure of one model, seed by seed, in per cent."""
+    for seed in options.seeds:
+        path = options.folder / f"seed-{seed}" / "eval" / label / "figures.json"
+        measured: dict[str, Any] = json.loads(path.read_text())["modes"][mode]
+        yield 100 * measured[figure]["value"]
+
+
+FIGURES = ("first_try", "second_try", "no_reflection", "other_reflection", "pass_at_2")
+
+
+def table(options: argparse.Namespace) -> list[dict[str, Any]]:
+    """One line for each mode and model: the mean over seeds of each figure, and of the gain over the untrained model.
+
+    Intervals are Student's over seeds: they hold the spread of mining, training and sampling together.
+    """
+    lines = []
+    for mode in ("greedy", "sampled"):
+        base = list(values(options, mode, VANILLA, "second_try"))
+        for label in (VANILLA, *options.credits):
+            line: dict[str, Any] = {"mode": mode, "model": label, "seeds": len(options.seeds), "rows": options.rows}
+            for figure in FIGURES:
+                line[figure] = dataclasses.asdict(pooled_mean(list(values(options, mode, label, figure))))
+            second = list(values(options, mode, label, "second_try"))
+            line["gain"] = dataclasses.asdict(pooled_mean([s - b for s, b in zip(second, base, strict=True)]))
+            for control in ("no_reflection", "other_reflection", "pass_at_2"):
+                other = values(options, mode, label, control)
+                line[f"over_{control}"] = dataclasses.asdict(
+                    pooled_mean([s - o for s, o in zip(second, other, strict=True)])
+                )
+            first = list(values(options, mode, label, "first_try"))
+            line["first_try_over_vanilla_second_try"] = dataclasses.asdict(
+                pooled_mean([f - b for f, b in zip(first, base, strict=True)])
+            )
+            lines.append(line)
+    return lines
+
+
+def show(mean: dict[str, float]) -> str:
+    return f"{mean['value']:.1f} [{mean['low']:.1f}, {mean['high']:.1f}]"
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--credits", nargs="+", default=list(CREDITS), choices=CREDITS)
+    parser.add_argument("--steps", type=int, default=DEMO["train"]["steps"])
+    parser.add_argument("--rows", type=int, default=2000)
+    parser.add_argument("--mine-rows", type=int, default=DEMO["mine"]["rows"])
+    chosen = parser.parse_args()
+    make(chosen)
+    result = table(chosen)
+    (chosen.folder / "table.json").write_text(json.dumps(result, indent=1))
+    columns = [*FIGURES, "gain", "over_no_reflection", "over_other_reflection", "over_pass_at_2"]
+    print("| mode | model | " + " | ".join(columns) + " |")
+    print("|---|---|" + "---|" * len(columns))
+    for line in result:
+        print(f"| {line['mode']} | {line['model']} | " + " | ".join(show(line[name]) for name in columns) + " |")

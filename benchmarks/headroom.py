@@ -20,8 +20,6 @@ from rrr_core.generation.transformers_backend import load_transformers
 from rrr_core.statistics import wilson
 from rrr_core.tasks import load_task
 
-KINDS = {"named": "I ", "worked": "half is"}
-
 
 def kind_of(reflection: str) -> str:
     """The kind of a reflection that the model wrote: `worked`, `vague` or `named`."""
@@ -46,9 +44,10 @@ def measure(model: str | None, rows: int, temperature: float) -> dict[str, objec
     asked = [reflection_conversation(task, *case, generator.model) for case in failed]
     own = [made.text for made in generator.generate(asked, sample)]
     vague = max(warmup.VAGUE, key=lambda text: warmup.VAGUE[text])
-    concrete = [
-        f"{warmup.slip_in(row["nums"], row["target"], attempt)} {warmup.worked(row['nums'], row['target'])}" for row, _, attempt in failed
-    ]
+    concrete = []
+    for row, _, attempt in failed:
+        slip = warmup.slip_in(row["nums"], row["target"], attempt)
+        concrete.append(f"{slip} {warmup.worked(row['nums'], row['target'])}")
 
     def second_tries(reflections: list[str]) -> list[bool]:
         conversations = [

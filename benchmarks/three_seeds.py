@@ -93,7 +93,9 @@ def table(options: argparse.Namespace) -> list[dict[str, Any]]:
     return lines
 
 
-def show(mean: dict[str, float]) -> str:
+def show(mean: dict[str, Any]) -> str:
+    if mean["low"] is None:
+        return f"{mean['value']:.1f} [one seed]"
     return f"{mean['value']:.1f} [{mean['low']:.1f}, {mean['high']:.1f}]"
 
 

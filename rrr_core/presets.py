@@ -7,18 +7,21 @@ from typing import Any
 
 DEMO: Mapping[str, Mapping[str, Any]] = {
     "task": {"name": "countdown"},
-    "mine": {"tries": 4, "temperature": 1.0, "max_tokens": 96},
+    "mine": {"rows": 2048, "tries": 4, "temperature": 1.0, "max_tokens": 64},
     "train": {
-        "steps": 40,
-        "group_size": 8,
-        "batch_size": 1024,
-        "micro_batch_size": 256,
-        "learning_rate": 3e-5,
+        "steps": 24,
+        "batch_size": 512,
+        "micro_batch_size": 128,
+        "learning_rate": 4e-4,
         "temperature": 1.0,
-        "max_reflection_tokens": 96,
-        "max_retry_tokens": 96,
-        "save_every": 5,
+        "max_reflection_tokens": 64,
+        "max_retry_tokens": 24,
+        "save_every": 4,
     },
-    "eval": {"rows": 2000, "max_tokens": 96},
+    "eval": {"rows": 2000, "max_tokens": 64},
 }
-"""`rrr demo`: the default model of Countdown, in under ten minutes on two cores."""
+"""`rrr demo`: Countdown's own model, in under ten minutes on two cores.
+
+The learning rate is far above the paper's because the model has a million weights and gets 24 steps, not billions of
+weights and 1,750 steps. It was chosen by the reward on mined rows of the `train` split alone.
+"""

@@ -1,0 +1,106 @@
+"""Warm-up: a tiny model from scratch, or any model, learns a task's worked conversations."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from rrr_core.errors import ModelError, RrrError
+from rrr_core.generation.base import Sampling
+from rrr_core.generation.transformers_backend import load_transformers
+from rrr_core.training.tiny import FAMILY, make_tokenizer
+from rrr_core.training.warmup import warm_up
+from rrr_core.training.warmup_settings import WarmupSettings
+from tests.training.conftest import CoinTask
+from tests.training.test_resume import StopAfter, weights
+
+pytestmark = pytest.mark.train
+
+SMALL = WarmupSettings(
+    conversations=256,
+    batch_size=16,
+    learning_rate=5e-3,
+    hidden_size=32,
+    layers=1,
+    heads=2,
+    context=64,
+    vocabulary=700,
+    save_every=4,
+)
+
+
+class Parrot(CoinTask):
+    """Teaches to answer every question with the same two words."""
+
+    def warmup(self, split: str, count: int, seed: int) -> Iterator[list[dict[str, str]]]:
+        for number in range(count):
+            yield [
+                {"role": "user", "content": f"Toss {number % 50}."},
+                {"role": "assistant", "content": "heads again"},
+            ]
+
+
+@pytest.fixture(scope="module")
+def warm(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return warm_up(Parrot(), tmp_path_factory.mktemp("warm"), SMALL)
+
+
+def test_a_model_from_scratch_learns_what_the_conversations_teach(warm: Path) -> None:
+    generator = load_transformers(str(warm))
+    asked = [[{"role": "user", "content": f"Toss {number}."}] for number in (3, 41)]
+    made = generator.generate(asked, Sampling(temperature=0, max_tokens=8))
+    assert [(one.text, one.finish) for one in made] == [("heads again", "stop")] * 2
+
+
+def test_a_model_from_scratch_is_of_our_family_and_a_stock_llama(warm: Path) -> None:
+    generator = load_transformers(str(warm))
+    assert generator.model.family == FAMILY
+    assert type(generator.network).__name__ == "LlamaForCausalLM"
+    assert not list(warm.parent.glob("*.part"))
+
+
+def test_the_users_words_are_not_learned(warm: Path) -> None:
+    """The questions are never a target, so the model gives them hardly any probability."""
+    generator = load_transformers(str(warm))
+    ids = generator.tokenizer("<|user|>Toss 7.<|end|>", add_special_tokens=False, return_tensors="pt")["input_ids"]
+    with torch.no_grad():
+        logps = generator.network(input_ids=ids).logits[0, :-1].log_softmax(-1)
+    taken = logps.gather(1, ids[0, 1:].unsqueeze(1)).squeeze(1)
+    assert taken.mean() < -3
+
+
+def test_an_interrupted_warm_up_ends_bit_equal_to_an_uninterrupted_one(warm: Path, tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        warm_up(Parrot(), tmp_path, SMALL, progress=StopAfter(7))
+    assert not (tmp_path / "model").exists()
+    warm_up(Parrot(), tmp_path, SMALL)
+    assert weights(tmp_path) == weights(warm.parent)
+
+
+def test_a_finished_warm_up_is_not_run_again_and_other_settings_are_refused(warm: Path) -> None:
+    assert warm_up(Parrot(), warm.parent, SMALL, progress=StopAfter(0)) == warm
+    with pytest.raises(RrrError, match="learning_rate"):
+        warm_up(Parrot(), warm.parent, dataclasses.replace(SMALL, learning_rate=1e-3))
+
+
+def test_any_model_can_be_warmed_up(tiny_model: Path, tmp_path: Path) -> None:
+    few = dataclasses.replace(SMALL, conversations=64)
+    model = warm_up(Parrot(), tmp_path, few, model_name=str(tiny_model))
+    assert load_transformers(str(model)).network.config.hidden_size == 32
+    with pytest.raises(ModelError, match="nowhere"):
+        warm_up(Parrot(), tmp_path / "other", few, model_name=str(tmp_path / "nowhere"))
+
+
+def test_the_tokenizer_from_scratch_gives_back_any_text_and_whole_numbers_are_one_token() -> None:
+    tokenizer = make_tokenizer(["I got 4, not 12."] * 4, 700)
+    for text in ("I got 4, not 12.", "ünïcödé 日本 \u202e\x00", " a  b\n\tc", "<answer>1+2</answer>", "1234567"):
+        ids: Any = tokenizer(text, add_special_tokens=False)["input_ids"]
+        assert tokenizer.decode(ids, clean_up_tokenization_spaces=False) == text
+    for number in (0, 7, 42, 299):
+        assert len(tokenizer(str(number), add_special_tokens=False)["input_ids"]) == 1

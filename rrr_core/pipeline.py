@@ -23,14 +23,13 @@ from rrr_core.files import read_json, write_json
 from rrr_core.generation import ModelSettings
 from rrr_core.mining import MineSettings
 from rrr_core.progress import Progress
-from rrr_core.runs import about_this_run, check_identity, stage_lock
+from rrr_core.runs import RUN_RECORD, about_this_run, check_identity, holds_nothing, stage_lock
 from rrr_core.tasks import Task, load_task
 from rrr_core.training.settings import TrainSettings
 
 if TYPE_CHECKING:
     from rrr_core.generation.base import Generator
 
-RUN_FILE = "run.json"
 VANILLA, TRAINED = "vanilla", "trained"
 MAY_CHANGE = frozenset({"api_key_env", "concurrency", "timeout", "retries"})
 """Settings of the model that may differ between two calls on one folder: they decide how fast, not what."""
@@ -188,15 +187,19 @@ class RunRecord:
 
     @classmethod
     def open(cls, folder: Path, identity: Mapping[str, Any], progress: Progress) -> RunRecord:
-        """Begin or resume the run in `folder`. Raises RrrError where it was begun with another identity."""
-        path = folder / RUN_FILE
+        """Begin or resume the run in `folder`; one that made nothing yet is begun anew.
+
+        Raises RrrError where it was begun with another identity.
+        """
+        path = folder / RUN_RECORD
+        content: Any = None
         if path.exists():
             content = read_json(path)
             if not isinstance(content, dict) or content.get("kind") != "run" or "identity" not in content:
                 raise DataError(f"{path}:1: not the record of a run: use another folder.")
-            check_identity(folder, content["identity"], identity)
-        else:
+        if content is None or (content["identity"] != identity and holds_nothing(folder)):
             content = {"kind": "run", "identity": identity, "about": about_this_run(), "created": _now(), "stages": {}}
+        check_identity(folder, content["identity"], identity)
         record = cls(path, content, progress)
         record._write()
         return record

@@ -35,8 +35,10 @@ from rrr_core.progress import Progress
 __all__ = [
     "LOCK",
     "MANIFEST",
+    "RUN_RECORD",
     "about_this_run",
     "check_identity",
+    "holds_nothing",
     "make_folder",
     "open_stage",
     "read_json",
@@ -49,6 +51,7 @@ __all__ = [
 ]
 
 MANIFEST = "manifest.json"
+RUN_RECORD = "run.json"
 LOCK = ".lock"
 _RECORDED = (
     "torch",
@@ -69,7 +72,8 @@ def open_stage(folder: Path, kind: str, identity: Mapping[str, Any], about: Mapp
     """Begin or resume a stage of a run in `folder`, which gets a manifest when it is new.
 
     `kind` names the stage (`mine`, `train`, …), `identity` holds all that decides its results, `about` what is only
-    worth knowing. Raises RrrError where the folder holds another stage's work, naming the first value that differs.
+    worth knowing. A folder in which a call ended before it made anything is begun anew.
+    Raises RrrError where the folder holds another stage's work, naming the first value that differs.
     """
     folder = Path(folder)
     make_folder(folder)
@@ -79,15 +83,33 @@ def open_stage(folder: Path, kind: str, identity: Mapping[str, Any], about: Mapp
         strangers = sorted(entry.name for entry in folder.iterdir() if not entry.name.startswith("."))
         if strangers:
             raise RrrError(f"{folder} has no {MANIFEST} but holds {strangers[0]!r}: use another folder.")
-        created = datetime.now(UTC).isoformat(timespec="seconds")
-        write_json(manifest, {**wanted, "about": dict(about), "created": created})
+        _write_manifest(manifest, wanted, about)
         return
     found = read_json(manifest)
     if not isinstance(found, dict) or "kind" not in found or not isinstance(found.get("identity"), dict):
         raise DataError(f"{manifest}:1: not a manifest of rrr: use another folder.")
     if found["kind"] != kind:
         raise RrrError(f"{folder} holds the stage {found['kind']!r}, not {kind!r}: use another folder.")
+    if found["identity"] != wanted["identity"] and holds_nothing(folder):
+        _write_manifest(manifest, wanted, about)
+        return
     check_identity(folder, found["identity"], wanted["identity"])
+
+
+def _write_manifest(path: Path, wanted: Mapping[str, Any], about: Mapping[str, Any]) -> None:
+    created = datetime.now(UTC).isoformat(timespec="seconds")
+    write_json(path, {**wanted, "about": dict(about), "created": created})
+
+
+def holds_nothing(folder: Path) -> bool:
+    """Whether no work lies in `folder` or below it: nothing but records of what was to be done, locks, and empty files.
+
+    So a call that ended on a wrong option, before it made anything, does not bind the folder to that option.
+    """
+    return not any(
+        path.is_file() and path.name not in (MANIFEST, RUN_RECORD, LOCK) and path.stat().st_size
+        for path in Path(folder).rglob("*")
+    )
 
 
 def check_identity(folder: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:

@@ -50,6 +50,7 @@ def test_another_identity_is_refused_naming_the_first_value_that_differs(
     tmp_path: Path, identity: dict, words: str
 ) -> None:
     open_stage(tmp_path, "mine", IDENTITY, {})
+    (tmp_path / "shard-00000.jsonl").write_text("{}\n")
     with pytest.raises(RrrError, match=words) as error:
         open_stage(tmp_path, "mine", identity, {})
     assert "use another folder" in str(error.value)
@@ -58,6 +59,7 @@ def test_another_identity_is_refused_naming_the_first_value_that_differs(
 
 def test_a_long_value_is_cut_short_in_the_refusal(tmp_path: Path) -> None:
     open_stage(tmp_path, "mine", {"text": "a" * 10_000}, {})
+    (tmp_path / "shard-00000.jsonl").write_text("{}\n")
     with pytest.raises(RrrError) as error:
         open_stage(tmp_path, "mine", {"text": "line\n" * 10_000}, {})
     assert len(str(error.value)) < 1000
@@ -172,3 +174,13 @@ def test_about_tells_of_a_changed_working_tree(tmp_path: Path, monkeypatch: pyte
 def test_about_keeps_neither_the_programs_folder_nor_a_password(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runs.sys, "argv", ["/home/ada/bin/rrr", "mine", "--base-url", "https://ada:secret@host/v1"])
     assert about_this_run()["arguments"] == ["rrr", "mine", "--base-url", "https://***@host/v1"]
+
+
+def test_a_call_that_ended_before_it_made_anything_does_not_bind_the_folder(tmp_path: Path) -> None:
+    open_stage(tmp_path, "mine", IDENTITY, {})
+    other = {**IDENTITY, "settings": {"seed": 99}}
+    open_stage(tmp_path, "mine", other, {})
+    assert read_json(tmp_path / "manifest.json")["identity"]["settings"] == {"seed": 99}
+    (tmp_path / "shard-00000.jsonl").write_text("{}\n")
+    with pytest.raises(RrrError, match="seed"):
+        open_stage(tmp_path, "mine", IDENTITY, {})

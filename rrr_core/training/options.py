@@ -127,7 +127,7 @@ def grpo_config(settings: TrainSettings, folder: Path, dtype: str, revision: str
     accelerated = torch.accelerator.is_available()
     fields: dict[str, Any] = {
         "bf16": accelerated and torch.cuda.is_available() and torch.cuda.is_bf16_supported(),
-        "activation_checkpointing": accelerated,
+        "gradient_checkpointing": accelerated,
         "dataloader_pin_memory": accelerated,
         "use_cpu": not accelerated,
         **user,

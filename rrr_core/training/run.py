@@ -10,15 +10,20 @@ import os
 import shutil
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from datasets import disable_progress_bars
 from peft import LoraConfig
+from safetensors import SafetensorError
 from transformers import PreTrainedTokenizerBase, PrinterCallback, Trainer
+from transformers.utils import logging as transformers_logging
 
 from rrr_core.episode import Failure
-from rrr_core.errors import DataError
+from rrr_core.errors import DataError, RrrError
+from rrr_core.files import explained, one_line
 from rrr_core.generation import ModelSettings
 from rrr_core.generation.transformers_backend import load_transformers
 from rrr_core.progress import Progress
@@ -107,7 +112,7 @@ def _train(
     checkpoint = newest_checkpoint(folder)
     done = int(checkpoint.name.partition("-")[2]) if checkpoint else 0
     judge = Judge(task, max_abstain=settings.max_abstain)
-    with progress.track("training", total=settings.steps, done=done) as advance:
+    with progress.track(f"Training {task.name}", total=settings.steps, done=done) as advance:
         recorder = Recorder(folder, generator.tokenizer, settings.episodes_per_step, advance, writes=_writes())
         recorder.cut_back(done)
         trainer = ReflectionTrainer(
@@ -123,7 +128,8 @@ def _train(
             callbacks=[SealCheckpoints(), recorder],
         )
         trainer.remove_callback(PrinterCallback)
-        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        with disk_faults(folder):
+            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     judge.finish()
     summary = TrainSummary(
         steps=settings.steps,
@@ -132,7 +138,8 @@ def _train(
         model=str(folder / "model"),
         abstentions=judge.abstained,
     )
-    save_whole(trainer, generator.tokenizer, folder / "model")
+    with disk_faults(folder):
+        save_whole(trainer, generator.tokenizer, folder / "model")
     if _writes():
         write_json(summary_file, dataclasses.asdict(summary))
     return summary
@@ -169,6 +176,25 @@ def _lora(settings: TrainSettings) -> LoraConfig | None:
     )
 
 
+@contextmanager
+def disk_faults(folder: Path) -> Iterator[None]:
+    """Turn a disk that refuses a checkpoint into one line for a person, whatever library was writing it."""
+    try:
+        with explained(folder):
+            yield
+    except SafetensorError as error:
+        raise RrrError(
+            f"{folder} cannot be written: {one_line(error)}: make room and run the same command again to resume."
+        ) from error
+    except RuntimeError as error:
+        if "PytorchStreamWriter" not in str(error) and "unexpected pos" not in str(error):
+            raise
+        raise RrrError(
+            f"{folder} cannot be written: a checkpoint was cut off, as when the disk is full: make room and run the"
+            " same command again to resume."
+        ) from error
+
+
 def save_whole(trainer: Trainer, tokenizer: PreTrainedTokenizerBase, model: Path) -> None:
     """Write the trained model; its folder appears whole or not at all."""
     part = model.with_name(model.name + ".part")
@@ -192,4 +218,7 @@ def quiet() -> None:
     os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     logging.getLogger("trl").setLevel(logging.ERROR)
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    disable_progress_bars()
     warnings.filterwarnings("ignore", message=".*will be removed in v6", category=FutureWarning)

@@ -27,7 +27,7 @@ from rrr_core.progress import Advance, Progress
 from rrr_core.runs import about_this_run, open_stage, stage_lock
 from rrr_core.tasks import Task
 from rrr_core.training.checkpoints import SealCheckpoints, newest_checkpoint
-from rrr_core.training.run import quiet, save_whole
+from rrr_core.training.run import disk_faults, quiet, save_whole
 from rrr_core.training.tiny import make_model, make_tokenizer
 from rrr_core.training.warmup_settings import WarmupSettings
 
@@ -85,7 +85,7 @@ def _warm_up(
     stream = iter(conversations)
     first = list(itertools.islice(stream, TOKENIZER_CONVERSATIONS))
     model, tokenizer = _start(first, settings, model_name)
-    progress.say("warm-up: reading the conversations")
+    progress.say("Reading the worked conversations")
     data = Dataset.from_list(
         [{"messages": [dict(message) for message in messages]} for messages in itertools.chain(first, stream)]
     )
@@ -94,7 +94,7 @@ def _warm_up(
     checkpoint = newest_checkpoint(folder)
     done = int(checkpoint.name.partition("-")[2]) if checkpoint else 0
     accelerated = torch.accelerator.is_available()
-    with progress.track("warm-up", total=steps, done=done) as advance:
+    with progress.track("Warming up", total=steps, done=done) as advance:
         trainer = SFTTrainer(
             model=model,
             args=SFTConfig(
@@ -109,7 +109,7 @@ def _warm_up(
                 train_sampling_strategy="sequential",
                 assistant_only_loss=True,
                 max_length=settings.context,
-                activation_checkpointing=False,
+                gradient_checkpointing=False,
                 dataloader_pin_memory=accelerated,
                 use_cpu=not accelerated,
                 bf16=False,
@@ -126,8 +126,9 @@ def _warm_up(
             callbacks=[SealCheckpoints(), ShowSteps(advance)],
         )
         trainer.remove_callback(PrinterCallback)
-        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    save_whole(trainer, tokenizer, finished)
+        with disk_faults(folder):
+            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+            save_whole(trainer, tokenizer, finished)
 
 
 def _start(

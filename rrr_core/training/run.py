@@ -22,7 +22,7 @@ from transformers import PreTrainedTokenizerBase, PrinterCallback, Trainer
 from transformers.utils import logging as transformers_logging
 
 from rrr_core.episode import Failure
-from rrr_core.errors import DataError, RrrError
+from rrr_core.errors import DataError, ModelError, RrrError
 from rrr_core.files import explained, one_line
 from rrr_core.generation import ModelSettings
 from rrr_core.generation.transformers_backend import load_transformers
@@ -95,6 +95,11 @@ def _train(
         family=model_settings.family,
         batch_tokens=model_settings.batch_tokens,
     )
+    if hasattr(generator.network, "peft_config"):
+        raise ModelError(
+            f"{model_settings.adapter or model_settings.model} is an adapter, and training starts from whole weights:"
+            " merge it into its model (peft's merge_and_unload) and name the merged folder as --model."
+        )
     arguments = grpo_config(
         settings, folder, dtype, model_settings.revision, processes=int(os.environ.get("WORLD_SIZE", "1"))
     )

@@ -12,7 +12,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from rrr_core.errors import DataError, TooManyAbstentions
+from rrr_core.errors import DataError, ModelError, TooManyAbstentions
+from rrr_core.generation import ModelSettings
 from rrr_core.generation.transformers_backend import load_transformers
 from rrr_core.training import run as training_run
 from rrr_core.training.run import train
@@ -141,6 +142,8 @@ def test_lora_trains_an_adapter_that_loads_and_leaves_the_model_as_it_was(
     assert (Path(summary.model) / "adapter_model.safetensors").exists()
     base = load_transformers(model_settings.model)
     adapted = load_transformers(summary.model)
+    with pytest.raises(ModelError, match="whole weights"):
+        train(CoinTask(), failures, ModelSettings(model=summary.model), tmp_path / "again", settings)
     ids = torch.tensor([[5, 6, 7, 8]])
     with torch.no_grad():
         assert not torch.equal(base.network(input_ids=ids).logits, adapted.network(input_ids=ids).logits)

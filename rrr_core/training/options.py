@@ -7,11 +7,12 @@ import dataclasses
 import json
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
+from transformers.integrations.integration_utils import INTEGRATION_TO_CALLBACK, get_available_reporting_integrations
 from transformers.trainer_utils import SchedulerType
 from trl import GRPOConfig
 
@@ -105,6 +106,15 @@ def _plain_types(hint: Any) -> set[type]:
     return plain if plain <= {int, float, str, bool, list, dict, types.NoneType} else set()
 
 
+def check_trackers(names: Sequence[str]) -> None:
+    """Raise RrrError for a tracker that transformers does not know, or whose package is not installed."""
+    for name in names:
+        if name not in INTEGRATION_TO_CALLBACK:
+            raise RrrError(f"transformers knows no tracker {name!r}.{nearest(name, INTEGRATION_TO_CALLBACK)}")
+        if name not in get_available_reporting_integrations():
+            raise RrrError(f"--report-to {name} needs its package: pip install {name}")
+
+
 def grpo_config(settings: TrainSettings, folder: Path, dtype: str, revision: str | None, processes: int) -> GRPOConfig:
     """TRL's configuration for one process of `processes`.
 
@@ -124,6 +134,7 @@ def grpo_config(settings: TrainSettings, folder: Path, dtype: str, revision: str
     if settings.scheduler not in [kind.value for kind in SchedulerType]:
         known = [kind.value for kind in SchedulerType]
         raise RrrError(f"transformers has no schedule {settings.scheduler!r}.{nearest(settings.scheduler, known)}")
+    check_trackers(settings.report_to)
     accelerated = torch.accelerator.is_available()
     fields: dict[str, Any] = {
         "bf16": accelerated and torch.cuda.is_available() and torch.cuda.is_bf16_supported(),

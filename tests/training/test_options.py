@@ -80,6 +80,8 @@ def test_a_wrong_field_is_one_clear_line(given: dict[str, str], said: str) -> No
         ({"batch_size": 16, "group_size": 5, "micro_batch_size": 8}, "group size"),
         ({"scheduler": "cosin"}, "cosine"),
         ({"grpo": {"loss_type": "grpoo"}}, "loss"),
+        ({"report_to": ("tensorbord",)}, "tensorboard"),
+        ({"report_to": ("neptune",)}, "pip install neptune"),
         ({"save_every": 3, "grpo": {"num_iterations": "2"}}, "--save-every"),
     ],
 )

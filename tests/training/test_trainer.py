@@ -174,3 +174,20 @@ def test_each_epoch_is_another_permutation_and_the_same_one_each_time() -> None:
     batch = epoch(0)[:30]
     assert batch[:10] == batch[10:20] == batch[20:]
     assert set(epoch(0)) == set(range(10))
+
+
+def test_metrics_reach_the_trackers_that_transformers_reports_to(
+    failures: Any, model_settings: Any, settings: Any, tmp_path: Path
+) -> None:
+    pytest.importorskip("tensorboard", reason="tensorboard is not installed")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    train(
+        CoinTask(), failures, model_settings, tmp_path / "t", dataclasses.replace(settings, report_to=("tensorboard",))
+    )
+    (events,) = (tmp_path / "t").rglob("events.out.tfevents.*")
+    accumulator = EventAccumulator(str(events))
+    accumulator.Reload()
+    logged = [event.value for event in accumulator.Scalars("train/retry_success_rate")]
+    written = [record["retry_success_rate"] for record in lines(tmp_path / "t" / "metrics.jsonl")]
+    assert logged == pytest.approx(written)

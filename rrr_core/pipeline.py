@@ -25,14 +25,15 @@ from rrr_core.mining import MineSettings
 from rrr_core.progress import Progress
 from rrr_core.runs import RUN_RECORD, about_this_run, check_identity, holds_nothing, stage_lock
 from rrr_core.tasks import Task, load_task
+from rrr_core.training.settings import MAY_CHANGE as TRAIN_MAY_CHANGE
 from rrr_core.training.settings import TrainSettings
 
 if TYPE_CHECKING:
     from rrr_core.generation.base import Generator
 
 VANILLA, TRAINED = "vanilla", "trained"
-MAY_CHANGE = frozenset({"api_key_env", "concurrency", "timeout", "retries"})
-"""Settings of the model that may differ between two calls on one folder: they decide how fast, not what."""
+MAY_CHANGE = TRAIN_MAY_CHANGE | {"api_key_env", "concurrency", "timeout", "retries"}
+"""Settings that may differ between two calls on one folder: they decide how fast, or when to stop, not what."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,8 @@ def run(settings: RunSettings, folder: Path, progress: Progress | None = None) -
 def identity_of(settings: RunSettings, task: Task) -> dict[str, Any]:
     """What decides a run's results, as JSON."""
     identity = dataclasses.asdict(settings)
-    identity["model"] = {name: value for name, value in identity["model"].items() if name not in MAY_CHANGE}
+    for section in ("model", "mine", "train", "eval"):
+        identity[section] = {name: value for name, value in identity[section].items() if name not in MAY_CHANGE}
     identity["task"] = {**task.provenance(), "data": dict(settings.task.data)}
     plain: dict[str, Any] = json.loads(json.dumps(identity))
     return plain

@@ -33,7 +33,7 @@ from rrr_core.training.checkpoints import SealCheckpoints, newest_checkpoint
 from rrr_core.training.options import grpo_config
 from rrr_core.training.records import Recorder
 from rrr_core.training.rollout import Rollout
-from rrr_core.training.settings import TrainSettings
+from rrr_core.training.settings import MAY_CHANGE, TrainSettings
 from rrr_core.training.trainer import ReflectionTrainer
 from rrr_core.verification import Judge
 
@@ -107,7 +107,7 @@ def _train(
         identity = {
             "task": task.provenance(),
             "model": generator.describe(),
-            "settings": dataclasses.asdict(settings),
+            "settings": {k: v for k, v in dataclasses.asdict(settings).items() if k not in MAY_CHANGE},
             "failures": {"count": len(failures), "sha256": digest(failures)},
         }
         open_stage(folder, "train", identity=identity, about=about_this_run())

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from rrr_core.settings import option
 
+MAY_CHANGE = frozenset({"max_abstain", "keep_checkpoints", "report_to"})
+"""Settings that decide no result: a run may be resumed with others."""
 CREDITS = ("reflection", "retry", "all", "placebo")
 
 

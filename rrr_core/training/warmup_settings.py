@@ -11,7 +11,7 @@ from rrr_core.settings import option
 class WarmupSettings:
     """Supervised training on a task's worked conversations; with no model named, a tiny one is made from scratch."""
 
-    conversations: int = option(256_000, "Worked conversations learned from.", minimum=1)
+    conversations: int = option(192_000, "Worked conversations learned from.", minimum=1)
     batch_size: int = option(64, "Conversations in one step.", minimum=1)
     learning_rate: float = option(2e-3, "Peak learning rate.", minimum=0)
     warmup_ratio: float = option(0.03, "Share of steps over which the learning rate rises.", minimum=0, maximum=0.99)

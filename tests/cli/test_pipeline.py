@@ -189,10 +189,13 @@ def test_settings_that_decide_only_how_fast_may_change(rooms: Rooms, settings: R
     run(settings, tmp_path)
     faster = dataclasses.replace(settings, model=dataclasses.replace(settings.model, concurrency=99))
     run(faster, tmp_path)
+    patient = dataclasses.replace(faster, train=dataclasses.replace(faster.train, max_abstain=0.5))
+    run(patient, tmp_path)
 
 
-def test_what_may_change_are_settings_of_the_model() -> None:
-    assert {field.name for field in dataclasses.fields(ModelSettings)} >= pipeline.MAY_CHANGE
+def test_what_may_change_are_settings_that_there_are() -> None:
+    fields = {field.name for kind in (ModelSettings, TrainSettings) for field in dataclasses.fields(kind)}
+    assert fields >= pipeline.MAY_CHANGE
 
 
 def test_a_folder_that_holds_something_else_under_the_records_name_is_refused(

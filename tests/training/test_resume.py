@@ -17,7 +17,7 @@ import pytest
 
 pytest.importorskip("torch")
 
-from rrr_core.errors import RrrError
+from rrr_core.errors import RrrError, TooManyAbstentions
 from rrr_core.progress import Progress
 from rrr_core.training.checkpoints import SEAL, newest_checkpoint
 from rrr_core.training.run import train
@@ -131,3 +131,13 @@ def test_other_settings_are_refused_for_a_folder_that_holds_a_run(
     train(CoinTask(), failures, model_settings, tmp_path / "t", dataclasses.replace(settings, steps=1))
     with pytest.raises(RrrError, match="steps"):
         train(CoinTask(), failures, model_settings, tmp_path / "t", dataclasses.replace(settings, steps=2))
+
+
+def test_a_run_that_abstentions_stopped_goes_on_with_a_higher_limit(
+    failures: Any, model_settings: Any, settings: Any, tmp_path: Path
+) -> None:
+    strict = dataclasses.replace(settings, max_abstain=0.01, steps=8)
+    with pytest.raises(TooManyAbstentions):
+        train(CoinTask(abstain_every=3), failures, model_settings, tmp_path / "t", strict)
+    loose = dataclasses.replace(strict, max_abstain=1.0)
+    assert train(CoinTask(abstain_every=3), failures, model_settings, tmp_path / "t", loose).abstentions > 0

@@ -9,10 +9,11 @@ DEMO: Mapping[str, Mapping[str, Any]] = {
     "task": {"name": "countdown"},
     "mine": {"rows": 2048, "tries": 4, "temperature": 1.0, "max_tokens": 64},
     "train": {
-        "steps": 24,
+        "steps": 16,
         "batch_size": 512,
         "micro_batch_size": 128,
         "learning_rate": 4e-4,
+        "kl": 0.2,
         "temperature": 1.0,
         "max_reflection_tokens": 64,
         "max_retry_tokens": 24,
@@ -22,6 +23,8 @@ DEMO: Mapping[str, Mapping[str, Any]] = {
 }
 """`rrr demo`: Countdown's own model, in under ten minutes on two cores.
 
-The learning rate is far above the paper's because the model has a million weights and gets 24 steps, not billions of
-weights and 1,750 steps. It was chosen by the reward on mined rows of the `train` split alone.
+The learning rate is far above the paper's because the model has a million weights and gets 16 steps, not billions of
+weights and 1,750 steps. At such a rate noise alone moves the model, so the divergence weighs more as well: with the
+paper's 0.001 the placebo's retries fall from 25% to 15%, with 0.2 they stay. Both were chosen by what is logged on
+mined rows of the `train` split alone.
 """

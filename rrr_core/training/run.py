@@ -35,6 +35,7 @@ from rrr_core.training.records import Recorder
 from rrr_core.training.rollout import Rollout
 from rrr_core.training.settings import MAY_CHANGE, TrainSettings
 from rrr_core.training.trainer import ReflectionTrainer
+from rrr_core.training.upstream import mend
 from rrr_core.verification import Judge
 
 
@@ -84,7 +85,7 @@ def _train(
     progress: Progress,
 ) -> TrainSummary:
     started = time.monotonic()
-    quiet()
+    prepare()
     dtype = training_dtype(model_settings)
     generator = load_transformers(
         str(model_settings.model),
@@ -218,7 +219,13 @@ def _writes() -> bool:
     return os.environ.get("RANK", "0") == "0"
 
 
-def quiet() -> None:
+def prepare() -> None:
+    """Ready the libraries under us: mended where they crash, and quiet."""
+    mend()
+    _quiet()
+
+
+def _quiet() -> None:
     """Keep libraries' notices off the terminal: what matters is in the metrics, and some of them quote model text."""
     os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")

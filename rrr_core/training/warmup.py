@@ -27,7 +27,7 @@ from rrr_core.progress import Advance, Progress
 from rrr_core.runs import about_this_run, open_stage, stage_lock
 from rrr_core.tasks import Task
 from rrr_core.training.checkpoints import SealCheckpoints, newest_checkpoint
-from rrr_core.training.run import disk_faults, quiet, save_whole
+from rrr_core.training.run import disk_faults, prepare, save_whole
 from rrr_core.training.tiny import make_model, make_tokenizer
 from rrr_core.training.warmup_settings import WarmupSettings
 
@@ -81,7 +81,7 @@ def _warm_up(
     model_name: str | None,
     progress: Progress,
 ) -> None:
-    quiet()
+    prepare()
     stream = iter(conversations)
     first = list(itertools.islice(stream, TOKENIZER_CONVERSATIONS))
     model, tokenizer = _start(first, settings, model_name)

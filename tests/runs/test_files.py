@@ -186,7 +186,7 @@ def test_a_malformed_line_is_named_with_file_and_line(tmp_path: Path, content: b
 
 def test_malformed_json_is_named_with_file_and_line(tmp_path: Path) -> None:
     path = tmp_path / "x.json"
-    path.write_text('{\n"a": 1,\n}')
+    path.write_text('{\n"a": 1,\n"b" 2}')
     with pytest.raises(DataError) as error:
         read_json(path)
     assert one_line(error).startswith(f"{path}:3:")

@@ -12,7 +12,7 @@ from transformers import PreTrainedTokenizerBase, TrainerCallback, TrainerContro
 
 from rrr_core.episode import Episode
 from rrr_core.progress import Advance
-from rrr_core.runs import read_lines, write_lines
+from rrr_core.runs import write_lines
 from rrr_core.training.rollout import Turn
 
 RENAMED = {
@@ -43,9 +43,6 @@ class Journal:
         with self.path.open("a", encoding="utf-8") as file:
             for record in records:
                 file.write(json.dumps(record, ensure_ascii=True) + "\n")
-
-    def read(self) -> list[dict[str, Any]]:
-        return list(read_lines(self.path))
 
 
 class Recorder(TrainerCallback):  # type: ignore[misc]

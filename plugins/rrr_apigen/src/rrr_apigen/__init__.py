@@ -1,0 +1,1 @@
+"""APIGen: answer a query with exactly the right calls of the functions on offer."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import torch
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from rrr_core.training.warmup_settings import WarmupSettings
+from rrr_core.errors import RrrError
+from rrr_core.training.warmup_settings import TAGS, WarmupSettings
 
 FAMILY = "rrr-tiny"
 """The model family that plugins see: they may word their prompts tersely for it."""
@@ -17,8 +18,6 @@ WHOLE_NUMBERS = 300
 PIECES = Regex(r"\p{N}{1,3}| ?\p{L}+|[^\s\p{L}\p{N}] ?(?=\p{N})|[^\s\p{L}\p{N}]|\s+")
 """What the tokenizer never merges across. White space before a number belongs to what stands before it."""
 SPECIAL = ("<|pad|>", "<|end|>", "<|system|>", "<|user|>", "<|assistant|>")
-TAGS = ("<answer>", "</answer>")
-"""Tags that are one token each, as plain text."""
 CHAT_TEMPLATE = (
     "{% for message in messages %}"
     "{% if message['role'] == 'assistant' %}"
@@ -29,8 +28,14 @@ CHAT_TEMPLATE = (
 )
 
 
-def make_tokenizer(texts: Iterable[str], most_tokens: int) -> PreTrainedTokenizerFast:
-    """A fast tokenizer of at most `most_tokens` tokens that can encode any text, learned from `texts`."""
+def make_tokenizer(texts: Iterable[str], most_tokens: int, tags: Sequence[str] = TAGS) -> PreTrainedTokenizerFast:
+    """A fast tokenizer that can encode any text: at most `most_tokens` tokens learned from `texts`, and the `tags`.
+
+    Raises RrrError for a tag that is blank, or that is one of the conversation's own special tokens.
+    """
+    for tag in tags:
+        if not tag.strip() or tag in SPECIAL:
+            raise RrrError(f"{tag!r} cannot be a tag: it is blank or a special token. Name another (--tags).")
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [
@@ -48,7 +53,7 @@ def make_tokenizer(texts: Iterable[str], most_tokens: int) -> PreTrainedTokenize
         show_progress=False,
     )
     tokenizer.train_from_iterator([*texts, *numbers], trainer)
-    tokenizer.add_tokens([AddedToken(tag, normalized=False) for tag in TAGS])
+    tokenizer.add_tokens([AddedToken(tag, normalized=False) for tag in tags])
     fast = PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, pad_token="<|pad|>", eos_token="<|end|>", padding_side="left"
     )

@@ -136,7 +136,7 @@ def _start(
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     if model_name is None:
         texts = [message["content"] for messages in first for message in messages]
-        tokenizer = make_tokenizer(texts, settings.vocabulary)
+        tokenizer = make_tokenizer(texts, settings.vocabulary, settings.tags)
         return make_model(tokenizer, settings), tokenizer
     loaded = load_transformers(model_name, dtype="float32")
     return loaded.network, loaded.tokenizer

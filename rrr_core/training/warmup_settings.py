@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from rrr_core.settings import option
 
+TAGS = ("<answer>", "</answer>")
+"""Strings that are one token each, as plain text, in a tokenizer made from scratch unless others are named."""
+
 
 @dataclass(frozen=True)
 class WarmupSettings:
@@ -21,5 +24,6 @@ class WarmupSettings:
     heads: int = option(4, "Attention heads of a model made from scratch.", minimum=1)
     context: int = option(1024, "Longest context of a model made from scratch, in tokens.", minimum=16)
     vocabulary: int = option(2048, "Most tokens of a tokenizer made from scratch.", minimum=300)
+    tags: tuple[str, ...] = option(TAGS, "One token of a tokenizer made from scratch. May be repeated.")
     save_every: int = option(500, "Steps between checkpoints.", minimum=1)
     seed: int = option(0, "Seed of the conversations' order and of the weights.", minimum=0)

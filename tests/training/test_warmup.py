@@ -104,3 +104,27 @@ def test_the_tokenizer_from_scratch_gives_back_any_text_and_whole_numbers_are_on
         assert tokenizer.decode(ids, clean_up_tokenization_spaces=False) == text
     for number in (0, 7, 42, 299):
         assert len(tokenizer(str(number), add_special_tokens=False)["input_ids"]) == 1
+
+
+def test_a_tag_is_one_token_that_a_reader_of_the_text_still_sees() -> None:
+    texts = ["<think> no </think>"] * 4
+    tags = ("<answer>", "</answer>", "<think>")
+    tokenizer = make_tokenizer(texts, 700, tags)
+    for tag in tags:
+        ids: Any = tokenizer(f"so{tag}4", add_special_tokens=False)["input_ids"]
+        assert tokenizer.convert_tokens_to_ids(tag) in ids
+        assert tag in tokenizer.decode(ids, skip_special_tokens=True)
+    assert len(tokenizer("</think>", add_special_tokens=False)["input_ids"]) > 1
+
+
+def test_the_tags_of_the_settings_reach_the_tokenizer(tmp_path: Path) -> None:
+    few = dataclasses.replace(SMALL, conversations=64, tags=("<tool_call>",))
+    tokenizer = load_transformers(str(warm_up(Parrot(), tmp_path, few))).tokenizer
+    assert len(tokenizer("<tool_call>", add_special_tokens=False)["input_ids"]) == 1
+    assert len(tokenizer("<answer>", add_special_tokens=False)["input_ids"]) > 1
+
+
+@pytest.mark.parametrize("tag", ["", " \n", "<|end|>"])
+def test_a_tag_that_would_break_conversations_is_refused(tag: str) -> None:
+    with pytest.raises(RrrError, match=r"--tags"):
+        make_tokenizer(["some text"], 700, ("<answer>", tag))

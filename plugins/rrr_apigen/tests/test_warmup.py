@@ -1,0 +1,147 @@
+"""The worked conversations, and the embedded model that learned from them."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections import Counter
+from itertools import islice
+from pathlib import Path
+
+import pytest
+import rrr_apigen
+from rrr_apigen import calls, tiny, warmup
+from rrr_apigen.generated import Recipe, draw_row, functions, generate
+
+RIGHT_KINDS = (2, 4, 6)
+
+
+def cases(count, seed=0):
+    """Rows, their gold calls and a conversation on each, as they are made before they are put in order of length."""
+    rng = random.Random(seed)
+    for _ in range(count):
+        row, gold = draw_row(functions("warmup"), Recipe(), rng)
+        yield row, gold, warmup.conversation(row, gold, warmup.EARLY_REFLECTIONS, rng)
+
+
+def test_no_function_of_the_lessons_is_met_in_mining_or_evaluation():
+    taught = {function.name for function in functions("warmup")}
+    for split in ("train", "test"):
+        met = {tool["name"] for row in islice(generate(split, Recipe()), 2000) for tool in row["tools"]}
+        assert met
+        assert not met & taught
+
+
+def test_conversations_are_the_same_each_time_and_others_with_another_seed():
+    assert list(warmup.conversations(50, Recipe(), 0)) == list(warmup.conversations(50, Recipe(), 0))
+    assert list(warmup.conversations(50, Recipe(), 0)) != list(warmup.conversations(50, Recipe(), 1))
+
+
+def test_a_conversation_ends_where_the_answer_is_right_and_goes_on_where_it_is_wrong():
+    for row, _, messages in cases(500):
+        assert calls.verify(row, messages[1]["content"]).is_passed == (len(messages) == 2)
+        assert len(messages) in RIGHT_KINDS
+        assert [message["role"] for message in messages] == ["user", "assistant"] * (len(messages) // 2)
+
+
+def test_the_retry_is_right_after_a_worked_reflection_and_seldom_after_another():
+    right = {True: Counter(), False: Counter()}
+    for row, _, messages in cases(4000):
+        if len(messages) == 6:
+            is_worked = "It asks to" in messages[3]["content"]
+            right[is_worked][calls.verify(row, messages[5]["content"]).is_passed] += 1
+    assert right[True][False] == 0
+    assert right[True][True] > 1000
+    assert right[False][True] < 0.35 * sum(right[False].values())
+
+
+def test_a_worked_reflection_holds_the_arguments_in_words_and_never_a_call():
+    for row in islice(generate("warmup", Recipe()), 300):
+        text = warmup.worked(row["answers"])
+        for call in row["answers"]:
+            assert call["name"] not in text
+            assert json.dumps(call["arguments"]) not in text
+        assert not calls.verify(row, text).is_passed
+
+
+def test_every_slip_fails_and_is_named():
+    rng = random.Random(1)
+    for _ in range(2000):
+        row, gold = draw_row(functions("warmup"), Recipe(), rng)
+        wanted = [call.to_json() for call in gold]
+        text = warmup.slipped(wanted, row["tools"], rng)
+        assert calls.verify(row, text).is_failed, text
+        assert warmup.slip_in(wanted, text), text
+
+
+GOLD = [{"name": "get_wind", "arguments": {"city": "Rome", "days": 5}}]
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ('[{"name": "get_wind", "arguments": {"days": 5, "city": "Rome"}}]', ""),
+        ('[{"name": "get_wind", "arguments": {"city": "Rome"}}]', "I left out days."),
+        ('[{"name": "get_wind", "arguments": {"city": "Rome", "days": "5"}}]', "My days was wrong."),
+        ('[{"name": "get_tide", "arguments": {"city": "Rome", "days": 5}}]', "I called get tide, not get wind."),
+        ('[{"name": "get_wind", "arguments": {"city": "Rome", "days": 5, "page": 1}}]', "I added page."),
+        ("[]", "I made 0 calls, not 1."),
+        ('[{"name": "get_wind", "arguments": {"city": "Rome", "days": 5}}', "My JSON was broken."),
+        ("[1]", "My JSON was broken."),
+        ("[" * 100_000, "My JSON was broken."),
+    ],
+)
+def test_slips_are_named_for_what_they_are(answer, said):
+    assert warmup.slip_in(GOLD, answer) == said
+
+
+def test_haste_stops_before_the_last_argument_or_after_the_first_call():
+    two = [*GOLD, {"name": "get_tide", "arguments": {"city": "Oslo"}}]
+    assert warmup.hasty(GOLD) == [{"name": "get_wind", "arguments": {"city": "Rome"}}]
+    assert warmup.hasty(two) == GOLD
+    assert warmup.hasty(two[1:]) == two[1:]
+
+
+def test_shares_add_up_and_are_kept():
+    rng = random.Random(0)
+    names = Counter(warmup.choose(warmup.HASTY, rng) for _ in range(20_000))
+    for kind, share in warmup.HASTY.items():
+        assert abs(names[kind] / 20_000 - share) < 0.02
+    for shares in (warmup.HASTY, warmup.HASTY_RETRY, warmup.REFLECTIONS, warmup.EARLY_REFLECTIONS, warmup.VAGUE):
+        assert sum(shares.values()) == pytest.approx(1)
+
+
+def test_conversations_of_alike_length_stand_side_by_side_and_none_is_lost():
+    def length(messages):
+        return sum(len(message["content"]) for message in messages)
+
+    made = [conversation for _, _, conversation in cases(warmup.BLOCK)]
+    ordered = list(warmup.in_batches_alike(iter(made), random.Random(0)))
+    assert sorted(map(json.dumps, ordered)) == sorted(map(json.dumps, made))
+    batches = [list(map(length, ordered[i : i + warmup.ALIKE])) for i in range(0, len(ordered), warmup.ALIKE)]
+    spread = sum(max(batch) - min(batch) for batch in batches) / len(batches)
+    assert spread < 0.2 * sum(map(length, made)) / len(made)
+
+
+def test_the_tiny_prompt_shows_every_function_and_the_query():
+    row = next(generate("test", Recipe()))
+    text = tiny.prompt(row)
+    assert text.endswith(f"Query: {row['query']}")
+    assert all(f"{tool['name']}(" in text for tool in row["tools"])
+
+
+class TestTheEmbeddedModel:
+    folder = rrr_apigen.EMBEDDED_MODEL
+
+    def test_it_is_the_default_model(self):
+        assert rrr_apigen.rrr_default_model() == str(self.folder)
+
+    def test_it_is_a_stock_architecture_in_safetensors_of_at_most_8_mb_with_a_fast_tokenizer(self):
+        files = {path.name: path.stat().st_size for path in Path(self.folder).iterdir()}
+        assert 1_000_000 < files["model.safetensors"] <= 8_000_000
+        assert {"tokenizer.json", "chat_template.jinja"} <= files.keys()
+        assert not any(name.endswith((".py", ".bin", ".pt", ".pkl")) for name in files)
+        config = json.loads((Path(self.folder) / "config.json").read_text())
+        assert config["architectures"] == ["LlamaForCausalLM"]
+        assert config["rrr_family"] == tiny.FAMILY
+        assert "auto_map" not in config

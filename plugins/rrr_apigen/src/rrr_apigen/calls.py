@@ -1,0 +1,72 @@
+"""Calls: the verdict on a model's text, by exact match with the row's calls. VERDICT.md is its specification.
+
+Nothing here evaluates text, and nothing takes time more than linear in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeAlias
+
+from rrr_apigen import differences, wrappings
+from rrr_apigen.differences import PARAMETER_NAMES, PARAMETER_VALUES, TOOL_CHOICE
+from rrr_apigen.strict_json import Malformed, from_python
+from rrr_core.verdicts import Verdict, failed, passed
+
+FORMAT = "format"
+CATEGORIES = (FORMAT, TOOL_CHOICE, PARAMETER_NAMES, PARAMETER_VALUES)
+"""The error classes, in their order of precedence."""
+
+Call: TypeAlias = dict[str, Any]
+"""`{"name": str, "arguments": {…}}`, its numbers as `strict_json` has them."""
+
+
+def verify(row: Mapping[str, Any], answer: str) -> Verdict:
+    """The verdict on the whole text that a model wrote for a row `{"answers": [{"name": …, "arguments": {…}}, …], …}`.
+
+    Raises KeyError, TypeError or ValueError for a row whose calls are malformed: a fault of the row's maker, for which
+    no answer is to blame.
+    """
+    gold = gold_calls(row["answers"])
+    try:
+        calls = _checked(wrappings.find(answer).calls)
+    except Malformed as error:
+        return failed(FORMAT, str(error))
+    if calls == gold:
+        return passed()
+    difference = differences.find(calls, gold)
+    return passed() if difference is None else failed(*difference)
+
+
+def final_answer(text: str) -> str | None:
+    """The array of calls in a text, as the model wrote it, or None where there is none that can be judged."""
+    try:
+        found = wrappings.find(text)
+        _checked(found.calls)
+    except Malformed:
+        return None
+    return found.text
+
+
+def gold_calls(answers: Any) -> list[Call]:
+    """A row's calls. Raises TypeError or ValueError where they are malformed."""
+    if type(answers) is not list:
+        raise TypeError(f"not an APIGen row: its answers are {type(answers).__name__}, not a list")
+    calls = []
+    for call in answers:
+        if type(call) is not dict or not _is_call(call):
+            raise ValueError(f"not an APIGen row: {call!a:.80} is no call with a name and arguments")
+        calls.append({"name": call["name"], "arguments": from_python(call["arguments"])})
+    return calls
+
+
+def _checked(values: list[Any]) -> list[Call]:
+    """The values, if all are calls. Raises Malformed."""
+    for place, value in enumerate(values, 1):
+        if type(value) is not dict or not _is_call(value):
+            raise Malformed(f"item {place} is not an object of exactly a name, a string, and arguments, an object")
+    return values
+
+
+def _is_call(value: Mapping[Any, Any]) -> bool:
+    return len(value) == 2 and type(value.get("name")) is str and type(value.get("arguments")) is dict

@@ -33,7 +33,7 @@ def test_every_required_hook_is_there(hooks):
     assert set(row) == {"nums", "target"}
     assert hooks.rrr_prompt(task="countdown", row=row, model=Model("m"))
     assert hooks.rrr_verify(task="countdown", row=row, answer="").is_failed
-    assert list(hooks.rrr_examples(task="countdown"))
+    assert any(example.hostile for example in hooks.rrr_examples(task="countdown"))
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.reason)
@@ -42,9 +42,8 @@ def test_every_example_gets_its_verdict(hooks, example):
     assert (verdict.outcome, verdict.category) == (example.outcome, example.category)
 
 
-def test_the_examples_show_every_class_and_attacks():
+def test_the_examples_show_every_class():
     assert {example.category for example in EXAMPLES} == {"", "invalid equation", "wrong numbers", "missed target"}
-    assert {example.outcome for example in EXAMPLES if example.hostile} == {"failed"}
     assert all(example.reason for example in EXAMPLES)
 
 
@@ -131,7 +130,7 @@ def test_the_default_model_is_the_shipped_folder_or_none(hooks, tmp_path, monkey
 
 
 def test_importing_the_plugin_imports_nothing_heavy():
-    heavy = ("sympy", "torch", "transformers", "datasets", "pyarrow", "numpy", "pandas")
+    heavy = ("sympy", "torch", "transformers", "datasets", "pyarrow", "numpy", "pandas", "rrr_countdown.hostile")
     code = f"import rrr_countdown, sys; print([name for name in {heavy} if name in sys.modules])"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"

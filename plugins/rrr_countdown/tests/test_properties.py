@@ -126,3 +126,27 @@ def test_a_pass_that_sympy_does_not_confirm_is_a_fault_and_no_reward(monkeypatch
 def test_a_malformed_row_is_a_fault_and_no_verdict(row):
     with pytest.raises(TypeError, match="not a Countdown row"):
         verify(row, "<answer>44+19</answer>")
+
+
+PIECES = ["44", "19", "35", "60", "+", "-", "*", "/", "(", ")", "=", "x"]
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=12), st.data())
+def test_spaces_between_the_pieces_flip_no_verdict_right_or_wrong(pieces, data):
+    row = {"nums": [44, 19, 35], "target": 60}
+    text = ""
+    for piece in pieces:  # two numbers in a row are kept apart in both texts: together they would be another number
+        text += (" " if piece[0].isdigit() and text[-1:].isdigit() else "") + piece
+    spaced = "".join(piece + data.draw(st.sampled_from([" ", "\n", "\t", " \r\n "])) for piece in pieces)
+    plain, apart = verify(row, f"<answer>{text}</answer>"), verify(row, f"<answer>{spaced}</answer>")
+    assert (plain.outcome, plain.category) == (apart.outcome, apart.category)
+
+
+@given(right_answers(), st.data())
+def test_one_digit_more_or_fewer_never_passes(answer, data):
+    row, text, _ = answer
+    places = [place for place, character in enumerate(text) if character.isdigit()]
+    place = data.draw(st.sampled_from(places))
+    more = text[:place] + data.draw(st.sampled_from("0123456789")) + text[place:]
+    assert verify(row, f"<answer>{more}</answer>").is_failed
+    assert verify(row, f"<answer>{text[:place]}{text[place + 1 :]}</answer>").is_failed

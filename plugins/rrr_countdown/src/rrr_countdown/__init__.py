@@ -36,7 +36,7 @@ def rrr_reflection_prompt(model: Model) -> str:
 
 @hookimpl
 def rrr_examples() -> Iterable[Example]:
-    return examples.EXAMPLES
+    return examples.examples()
 
 
 @hookimpl

@@ -35,6 +35,8 @@ class Model:
     """The name the user gave: a hub name, a folder or a server's model name."""
     family: str = "generic"
     """`qwen`, `llama`, `phi`, …, or `generic`; a model's configuration may set its own as `rrr_family`."""
+    takes_tools: bool = False
+    """Whether its chat template has a place for tools: a prompt may then begin with a message of the role `tools`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,12 +14,11 @@ def make_generator(settings: ModelSettings) -> Generator:
 
     Raises ModelError where the model cannot be used, or the extra that brings the engine is not installed.
     """
-    if not settings.model:
-        raise ModelError("No model is named, and the task brings none: give --model.")
+    model = settings.named
     backend = settings.backend
     if backend == "auto":
         backend = "server" if settings.base_url else "transformers"
-    return _server(settings, settings.model) if backend == "server" else _transformers(settings, settings.model)
+    return _server(settings, model) if backend == "server" else _transformers(settings)
 
 
 def _server(settings: ModelSettings, model: str) -> Generator:
@@ -43,22 +42,14 @@ def _server(settings: ModelSettings, model: str) -> Generator:
     )
 
 
-def _transformers(settings: ModelSettings, model: str) -> Generator:
+def _transformers(settings: ModelSettings) -> Generator:
     if settings.base_url:
         raise ModelError("A base URL is for the server backend: leave it out, or give --backend server.")
     try:
-        from rrr_core.generation.transformers_backend import load_transformers
+        from rrr_core.generation.transformers_backend import load_from
     except ModuleNotFoundError as error:
         raise _missing_extra(error, "train") from error
-    return load_transformers(
-        model,
-        revision=settings.revision,
-        dtype=settings.dtype,
-        device=settings.device,
-        adapter=settings.adapter,
-        family=settings.family,
-        batch_tokens=settings.batch_tokens,
-    )
+    return load_from(settings)
 
 
 def _missing_extra(error: ModuleNotFoundError, extra: str) -> ModelError:

@@ -5,18 +5,22 @@ attempts read back from a file. Such text may spell a control token, such as `<|
 the real token of it, by which an attempt could end its own turn and speak as the user. So every spelling of a special
 token in a message is broken with a space before the chat template sees it. A message without one is untouched.
 Markers that are plain text to the tokenizer, such as a template's literal `[INST]`, cannot be told from prose and stay.
+The same is done to the tools that a conversation may begin with.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
-from rrr_core.errors import ModelError
+from rrr_core.errors import DataError, ModelError
+from rrr_core.generation.native_tools import place_of_tools, put_tools
 from rrr_core.generation.text import one_line
 from rrr_core.hookspecs import Message
+from rrr_core.tools import split_tools
 
 
 def neutral(tokenizer: Any, text: str) -> str:
@@ -41,13 +45,25 @@ def _special_spellings(tokenizer: Any, size: int) -> re.Pattern[str] | None:  # 
 def render(tokenizer: Any, conversation: Sequence[Message]) -> str:
     """The chat template's text of a conversation, up to where the assistant is to write.
 
-    Raises ModelError where there is no template, or it refuses the conversation.
+    Tools that the conversation begins with are shown where the template has its place for them.
+    Raises ModelError where there is no template, it has no place for tools, or it refuses the conversation; DataError
+    where the tools are no function schemas.
     """
     if not tokenizer.chat_template:
         raise ModelError("The tokenizer has no chat template: use an instruct model, or warm the model up.")
-    messages = [{**message, "content": neutral(tokenizer, message["content"])} for message in conversation]
+    tools, spoken = _split(conversation)
+    messages = [{**message, "content": neutral(tokenizer, message["content"])} for message in spoken]
+    arguments: dict[str, Any] = {}
+    if tools:
+        place = place_of_tools(tokenizer)
+        if place is None:
+            raise ModelError(
+                "The model's chat template has no place for tools, and the prompt begins with some: use another model,"
+                " or have the plugin write them into the text where model.takes_tools is false."
+            )
+        messages, arguments = put_tools(place, json.loads(neutral(tokenizer, _as_text(tools))), messages)
     try:
-        text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+        text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True, **arguments)
     except Exception as error:  # templates are foreign programs: jinja's own errors and anything that they call
         roles = ", ".join(message["role"] for message in messages)
         raise ModelError(f"The model's chat template refuses a conversation of {roles}: {one_line(error)}") from error
@@ -94,7 +110,8 @@ def turn_end_id(tokenizer: Any) -> int | None:
 
 def _render_marked(tokenizer: Any, conversation: Sequence[Message], place: int) -> tuple[str, str]:
     """A marker and the conversation's rendering with an assistant message of the marker alone at `place`."""
-    written = "".join(message["content"] for message in conversation)
+    tools, spoken = _split(conversation)
+    written = "".join([_as_text(tools), *(message["content"] for message in spoken)])
     number = 0
     while (marker := f"reply{number}here") in written or marker in str(tokenizer.chat_template):
         number += 1
@@ -106,6 +123,20 @@ def _render_marked(tokenizer: Any, conversation: Sequence[Message], place: int) 
             " a conversation cannot be continued with it."
         )
     return marker, text
+
+
+def _split(conversation: Sequence[Message]) -> tuple[list[dict[str, Any]], Sequence[Message]]:
+    try:
+        return split_tools(conversation)
+    except ValueError as error:
+        raise DataError(
+            f"A prompt begins with tools that no model can be shown: {error}. Mend what wrote it."
+        ) from None
+
+
+def _as_text(tools: Sequence[dict[str, Any]]) -> str:
+    """Tools as JSON with no character escaped that a template would show as it is."""
+    return json.dumps(tools, ensure_ascii=False)
 
 
 def _encode(tokenizer: Any, text: str) -> list[int]:

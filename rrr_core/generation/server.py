@@ -23,6 +23,7 @@ from rrr_core.generation.base import Sampling
 from rrr_core.generation.families import family_of
 from rrr_core.generation.text import one_line
 from rrr_core.hookspecs import Message, Model
+from rrr_core.tools import TOOLS_ROLE
 
 CONNECT_SECONDS = 10.0
 """Longest wait for a connection, whatever the time-out of an answer is."""
@@ -33,6 +34,9 @@ class ServerGenerator:
 
     Each request carries its own seed, a pure function of `Sampling.seed` and the request's place; whether the same seed
     gives the same text is up to the server. `top_k` is sent where it is set: vLLM and others take it, OpenAI does not.
+
+    Its model takes no tools (`Model.takes_tools`), whatever its chat template: a server that is given tools parses the
+    reply into calls of its own form, and the text that the model wrote, which is what a task judges, is gone.
     """
 
     def __init__(
@@ -60,6 +64,11 @@ class ServerGenerator:
         """One text for each conversation, in order; see Generator. The first request that fails ends them all."""
         if not conversations:
             return []
+        if any(conversation[0]["role"] == TOOLS_ROLE for conversation in conversations):
+            raise ModelError(
+                "A prompt begins with tools, and a server's model is given none: have the plugin write them into the"
+                " text where model.takes_tools is false, or use the transformers backend."
+            )
         return asyncio.run(self._generate(conversations, sampling, on_done))
 
     def describe(self) -> dict[str, object]:

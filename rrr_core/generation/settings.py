@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from rrr_core.errors import ModelError
 from rrr_core.settings import option
 
 BACKENDS = ("auto", "transformers", "server")
@@ -36,3 +37,10 @@ class ModelSettings:
     concurrency: int = option(16, "Requests in flight at a time.", minimum=1)
     timeout: float = option(300.0, "Seconds to wait for one answer of a server.", minimum=0.001)
     retries: int = option(5, "Times a request is sent again after a fault of server or network.", minimum=0)
+
+    @property
+    def named(self) -> str:
+        """The model's name. Raises ModelError where none is given."""
+        if not self.model:
+            raise ModelError("No model is named, and the task brings none: give --model.")
+        return self.model

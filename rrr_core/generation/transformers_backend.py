@@ -13,12 +13,26 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from rrr_core.errors import ModelError
 from rrr_core.generation.families import family_of
 from rrr_core.generation.hub import Source, folder_digest, locate, silenced
-from rrr_core.generation.settings import DTYPES
+from rrr_core.generation.native_tools import place_of_tools
+from rrr_core.generation.settings import DTYPES, ModelSettings
 from rrr_core.generation.text import one_line
 from rrr_core.generation.transformers_generator import TransformersGenerator
 from rrr_core.hookspecs import Model
 
-__all__ = ["TransformersGenerator", "load_transformers"]
+__all__ = ["TransformersGenerator", "load_from", "load_transformers"]
+
+
+def load_from(settings: ModelSettings, dtype: str | None = None) -> TransformersGenerator:
+    """The model that the settings name, ready to generate; `dtype` goes over theirs. Raises as `load_transformers`."""
+    return load_transformers(
+        settings.named,
+        revision=settings.revision,
+        dtype=dtype or settings.dtype,
+        device=settings.device,
+        adapter=settings.adapter,
+        family=settings.family,
+        batch_tokens=settings.batch_tokens,
+    )
 
 
 def load_transformers(
@@ -60,7 +74,8 @@ def load_transformers(
         network.eval().to(place)
     except RuntimeError as error:  # too little memory among others
         raise ModelError(f"The model {name!r} cannot be put on {place}: {one_line(error)}") from error
-    return TransformersGenerator(network, tokenizer, Model(name, found), batch_tokens=batch_tokens, source=described)
+    info = Model(name, found, takes_tools=place_of_tools(tokenizer) is not None)
+    return TransformersGenerator(network, tokenizer, info, batch_tokens=batch_tokens, source=described)
 
 
 def _load(source: Source, name: str, dtype: str) -> tuple[Any, Any]:

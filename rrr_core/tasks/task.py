@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, NoReturn, TypeVar
 
 from rrr_core.episode import Messages
@@ -70,7 +71,8 @@ class Task:
 
     def prompt(self, row: Row, model: Model) -> Messages:
         """The chat messages that pose a row; the last is the user's."""
-        return self._checked("rrr_prompt", values.checked_prompt, self._call("rrr_prompt", row=row, model=model))
+        check = partial(values.checked_prompt, model=model)
+        return self._checked("rrr_prompt", check, self._call("rrr_prompt", row=row, model=model))
 
     def verify(self, row: Row, answer: str) -> Verdict:
         """The verdict on a model's whole text; an abstention where the verifier, not the answer, is at fault.

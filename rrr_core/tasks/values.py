@@ -6,8 +6,9 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rrr_core.hookspecs import Example
+from rrr_core.hookspecs import Example, Model
 from rrr_core.tasks.blame import one_line
+from rrr_core.tools import TOOLS_ROLE, read_tools
 from rrr_core.verdicts import Verdict
 
 _ROLES = ("system", "user", "assistant")
@@ -32,9 +33,16 @@ def private_row(row: Mapping[str, Any]) -> dict[str, Any]:
     return {key: _copy(value) for key, value in row.items()}
 
 
-def checked_prompt(prompt: object) -> tuple[dict[str, str], ...]:
-    """Messages that end with the user's; a string is one user message."""
-    messages = checked_messages([{"role": "user", "content": prompt}] if isinstance(prompt, str) else prompt)
+def checked_prompt(prompt: object, model: Model) -> tuple[dict[str, str], ...]:
+    """Messages that end with the user's; a string is one user message.
+
+    The first may be a tools message, where the model takes tools.
+    """
+    given = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else prompt
+    messages = checked_messages(given, (TOOLS_ROLE, *_ROLES))
+    for index, message in enumerate(messages):
+        if message["role"] == TOOLS_ROLE:
+            _check_tools(index, message["content"], model)
     if messages[-1]["role"] != "user":
         raise ValueError(f"its last message is of the role {messages[-1]['role']!r}, not 'user'")
     return messages
@@ -48,13 +56,13 @@ def checked_conversation(conversation: object) -> tuple[dict[str, str], ...]:
     return messages
 
 
-def checked_messages(messages: object) -> tuple[dict[str, str], ...]:
-    """At least one message, each with exactly a `role` (`system`, `user`, `assistant`) and a `content`."""
+def checked_messages(messages: object, roles: Sequence[str] = _ROLES) -> tuple[dict[str, str], ...]:
+    """At least one message, each with exactly a `role`, one of `roles`, and a `content`."""
     if not isinstance(messages, Sequence) or isinstance(messages, (str, bytes)):
         raise ValueError(f"gave {_a(messages)}, not a list of messages")
     if not messages:
         raise ValueError("gave no message")
-    return tuple(_checked_message(index, message) for index, message in enumerate(messages))
+    return tuple(_checked_message(index, message, roles) for index, message in enumerate(messages))
 
 
 def checked_text(text: object) -> str:
@@ -110,15 +118,30 @@ def checked_verdict(verdict: object) -> Verdict:
     return Verdict(verdict.outcome, one_line(verdict.category, 80), one_line(verdict.detail, 500))
 
 
-def _checked_message(index: int, message: object) -> dict[str, str]:
+def _check_tools(index: int, content: str, model: Model) -> None:
+    if index > 0:
+        raise ValueError(f"message {index} is of the role {TOOLS_ROLE!r}, which the first alone may have")
+    if not model.takes_tools:
+        raise ValueError(
+            "gave tools to a model whose chat template has no place for them: where model.takes_tools is false, write"
+            " them into the text"
+        )
+    try:
+        read_tools(content)
+    except ValueError as error:
+        raise ValueError(f"message 0, the tools: {error}") from None
+
+
+def _checked_message(index: int, message: object, roles: Sequence[str]) -> dict[str, str]:
     if not isinstance(message, Mapping):
         raise ValueError(f"message {index} is {_a(message)}, not a mapping")
     if set(message) != {"role", "content"}:
         found = ", ".join(sorted(one_line(str(key), 40) for key in message)) or "nothing"
         raise ValueError(f"message {index} has {found}; it must have exactly role and content")
     role = message["role"]
-    if role not in _ROLES:
-        raise ValueError(f"message {index} has the role {one_line(str(role), 40)!r}, which is none of {_ROLES}")
+    if role not in roles:
+        named = ", ".join(roles)
+        raise ValueError(f"message {index} has the role {one_line(str(role), 40)!r}, which is none of {named}")
     try:
         return {"role": role, "content": checked_text(message["content"])}
     except ValueError as error:

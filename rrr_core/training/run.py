@@ -25,7 +25,7 @@ from rrr_core.episode import Failure
 from rrr_core.errors import DataError, ModelError, RrrError
 from rrr_core.files import explained, one_line
 from rrr_core.generation import ModelSettings
-from rrr_core.generation.transformers_backend import load_transformers
+from rrr_core.generation.transformers_backend import load_from
 from rrr_core.progress import Progress
 from rrr_core.runs import about_this_run, open_stage, read_json, stage_lock, write_json
 from rrr_core.tasks import Task
@@ -87,15 +87,7 @@ def _train(
     started = time.monotonic()
     prepare()
     dtype = training_dtype(model_settings)
-    generator = load_transformers(
-        str(model_settings.model),
-        revision=model_settings.revision,
-        dtype=dtype,
-        device=model_settings.device,
-        adapter=model_settings.adapter,
-        family=model_settings.family,
-        batch_tokens=model_settings.batch_tokens,
-    )
+    generator = load_from(model_settings, dtype)
     if hasattr(generator.network, "peft_config"):
         raise ModelError(
             f"{model_settings.adapter or model_settings.model} is an adapter, and training starts from whole weights:"

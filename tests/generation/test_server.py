@@ -282,3 +282,12 @@ def test_an_address_is_shown_without_its_credentials() -> None:
 def test_what_is_no_address_is_refused(address: str) -> None:
     with pytest.raises(ModelError, match="is no server's address"):
         ServerGenerator(address, "m")
+
+
+def test_a_prompt_with_tools_is_refused_before_anything_is_asked() -> None:
+    with serving(echo) as stage:
+        generator = engine(stage)
+        assert not generator.model.takes_tools
+        with pytest.raises(ModelError, match=r"a server's model is given none: .*model\.takes_tools is false"):
+            generator.generate([*questions(1), [{"role": "tools", "content": "[]"}, *questions(1)[0]]], SAMPLING)
+    assert stage.requests == []

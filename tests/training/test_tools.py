@@ -1,0 +1,69 @@
+"""Training on failures whose prompts begin with tools."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from rrr_core.errors import ModelError
+from rrr_core.generation import ModelSettings
+from rrr_core.generation.transformers_backend import load_from
+from rrr_core.training import run as training_run
+from rrr_core.training.rollout import Rollout, Turn
+from rrr_core.training.run import train
+from tests.generation.tool_templates import tools_message
+from tests.training.conftest import CoinTask
+
+pytestmark = pytest.mark.train
+
+
+@pytest.fixture
+def with_tools(failures: Any) -> Any:
+    return [dataclasses.replace(failure, prompt=(tools_message(), *failure.prompt)) for failure in failures]
+
+
+def test_reflection_and_retry_follow_the_tools(
+    monkeypatch: pytest.MonkeyPatch, with_tools: Any, tiny_model: Path, settings: Any, tmp_path: Path
+) -> None:
+    model = Path(shutil.copytree(tiny_model, tmp_path / "model"))
+    template = (
+        "{% for tool in tools or [] %}{{ '<|system|>' + (tool | tojson) + '<|end|>' }}{% endfor %}"
+        + (model / "chat_template.jinja").read_text()
+    )
+    (model / "chat_template.jinja").write_text(template)
+    config = json.loads((model / "config.json").read_text())
+    (model / "config.json").write_text(json.dumps({**config, "max_position_embeddings": 1024}))
+    kept: list[Turn] = []
+
+    class Kept(Rollout):
+        def play(self, *arguments: Any) -> list[Turn]:
+            turns = super().play(*arguments)
+            kept.extend(turns)
+            return turns
+
+    monkeypatch.setattr(training_run, "Rollout", Kept)
+    few = dataclasses.replace(settings, steps=1, save_every=1)
+    named = ModelSettings(model=str(model))
+    assert train(CoinTask(), with_tools, named, tmp_path / "t", few).steps == 1
+    tokenizer = load_from(named).tokenizer
+    assert len(kept) == few.batch_size
+    for turn in kept:
+        prompt, between = tokenizer.decode(turn.prompt_ids), tokenizer.decode(turn.between_ids)
+        assert prompt.count('"name": "weather"') == 1
+        assert prompt.endswith("<|user|>Wrong. Reflect.<|end|><|assistant|>")
+        assert "weather" not in between
+        assert between.endswith(f"<|user|>Toss {turn.failure.row['n']}.<|end|><|assistant|>")
+
+
+def test_failures_mined_with_tools_are_refused_for_a_model_that_takes_none(
+    with_tools: Any, model_settings: Any, settings: Any, tmp_path: Path
+) -> None:
+    with pytest.raises(ModelError, match="no place for tools"):
+        train(CoinTask(), with_tools, model_settings, tmp_path / "t", settings)

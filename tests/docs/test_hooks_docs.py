@@ -15,6 +15,7 @@ from rrr_core import Model
 from rrr_core.errors import DataError
 from rrr_core.tasks import load_task
 from rrr_core.tasks.hooks import HOOKS, REQUIRED
+from rrr_core.tools import split_tools
 
 TEXT = (Path(__file__).parents[2] / "docs" / "hooks.md").read_text()
 SECTIONS = dict(re.findall(r"^## (\S[^\n]*)\n(.*?)(?=^## |\Z)", TEXT, re.MULTILINE | re.DOTALL))
@@ -111,3 +112,17 @@ def test_the_overlay_does_what_the_page_says(sums, site):
     assert task.prompt({"a": 2, "b": 3}, model)[0]["content"].endswith("alone. Think step by step.")
     assert task.reflection_prompt({"a": 10, "b": 3}, "6", model) == "Find the first step that went wrong."
     assert task.reflection_prompt({"a": 2, "b": 3}, "6", model).startswith("Your sum of 2 and 3")
+
+
+def test_the_tools_are_shown_where_the_page_says(sums, site):
+    (source,) = blocks("python", SECTIONS["Tools"])
+    site.install("rrr-calls", modules={"rrr_calls": source}, overlays={"calls": "rrr_calls"})
+    task = load_task("sums", ["calls"])
+    row = {"a": 2, "b": 3}
+    taking, plain = (task.prompt(row, Model("gpt2", takes_tools=takes)) for takes in (True, False))
+    assert [message["role"] for message in taking] == ["tools", "user"]
+    assert [message["role"] for message in plain] == ["user"]
+    (tool,), spoken = split_tools(taking)
+    assert tool["function"]["name"] == "add"
+    assert spoken[0]["content"] == "What is 2 + 3?"
+    assert '"name": "add"' in plain[0]["content"]

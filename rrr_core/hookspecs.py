@@ -7,9 +7,9 @@ module may serve many tasks.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import pluggy
 
@@ -18,6 +18,19 @@ from rrr_core.verdicts import Verdict
 PROJECT = "rrr"
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)
+TRUSTED = f"{PROJECT}_trusted"
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def trusted(function: Function) -> Function:
+    """Mark an `rrr_verify` as pure Python that is safe on any text, so that it may run in the core's own process.
+
+    Put it under `@hookimpl`. It promises that no text makes the verifier run code, hang, exhaust memory or change its
+    row; a verifier that cannot promise this runs in a sandboxed process, for a few microseconds more a verdict.
+    """
+    setattr(function, TRUSTED, True)
+    return function
+
 
 Row: TypeAlias = Mapping[str, Any]
 """One row of a data set: JSON-able."""
@@ -103,3 +116,8 @@ def rrr_final_answer(task: str, row: Row, text: str) -> str | None:
 @hookspec(firstresult=True)
 def rrr_default_model(task: str) -> str | None:
     """Give the folder (or hub name) of the model that is used when the user names none."""
+
+
+@hookspec(firstresult=True)
+def rrr_presets(task: str, command: str) -> Mapping[str, Mapping[str, Any]] | None:
+    """Give the settings, by section, that suit the task in `rrr demo` or `rrr warmup`; the user's own go before them."""

@@ -19,7 +19,7 @@ class Verdict:
     outcome: Outcome
     category: str = ""
     """A failed verdict's error class, such as `wrong numbers`; an abstention's kind: `exception`, `timeout`,
-    `crash`, `memory`, `bad verdict`."""
+    `memory`, `crash`, `exit`, `bad verdict`."""
     detail: str = ""
     """One line for a person. It may quote the answer, so it is hostile text."""
 

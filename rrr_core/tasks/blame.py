@@ -9,7 +9,9 @@ from types import FrameType
 def one_line(text: str, limit: int = 300) -> str:
     """`text` on one line of at most `limit` characters; control characters become spaces."""
     # Cut first: a plugin's message may be of any size.
-    flat = "".join(letter if letter.isprintable() else " " for letter in text[: 4 * limit])
+    flat = text[: 4 * limit]
+    if not flat.isprintable():
+        flat = "".join(letter if letter.isprintable() else " " for letter in flat)
     flat = " ".join(flat.split())
     return flat if len(flat) <= limit else flat[: limit - 1] + "…"
 

@@ -103,6 +103,8 @@ def _implementations(entry: TaskEntry, module: ModuleType) -> Iterator[tuple[str
             raise PluginError(
                 f"{who}: tryfirst and trylast are refused: the order of --with decides who is asked first."
             )
+        if hook != "rrr_verify" and hasattr(value, hookspecs.TRUSTED):
+            raise PluginError(f"{who}: only rrr_verify can be @trusted: remove the mark.")
         if hook in HOOKS:
             yield hook, value
 

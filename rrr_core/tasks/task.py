@@ -13,9 +13,10 @@ from typing import Any, NoReturn, TypeVar
 
 from rrr_core.episode import Messages
 from rrr_core.errors import PluginError, RrrError, nearest
-from rrr_core.hookspecs import Example, Model, Row
+from rrr_core.hookspecs import TRUSTED, Example, Model, Row
 from rrr_core.tasks import values
 from rrr_core.tasks.blame import describe_exception, frames
+from rrr_core.tasks.discovery import TaskEntry
 from rrr_core.tasks.hooks import Plugin, make_manager
 from rrr_core.verdicts import Verdict, abstained
 
@@ -32,7 +33,8 @@ Value = TypeVar("Value")
 class Task:
     """A task's plugin with its overlays; a hook is answered by the first of them that gives something but None.
 
-    Every hook gets its own copy of a row, so that a plugin that changes it harms nobody.
+    Every hook gets its own copy of a row, so that a plugin that changes it harms nobody; a trusted `rrr_verify` alone
+    gets the row itself, since the copy would cost more than the verdict.
     All methods raise PluginError where the plugin is at fault, `verify` alone excepted. An RrrError that a plugin
     raises, such as a DataError for a bad file, is the user's to mend and passes through.
     """
@@ -45,11 +47,22 @@ class Task:
         """Their names, the last one asked first."""
         self._plugins = {each.label: each for each in (plugin, *overlays)}
         self._manager = make_manager(list(self._plugins.values()))
+        self.trusted = all(hasattr(each.function, TRUSTED) for each in self._callers("rrr_verify"))
+        """Whether every implementation of `rrr_verify`, the overlays' too, is marked `@trusted`."""
 
     def __repr__(self) -> str:
         return (
             f"<Task {self.name} of {self.distribution} {self.version}{''.join(f' + {name}' for name in self.overlays)}>"
         )
+
+    @property
+    def entries(self) -> tuple[TaskEntry, ...]:
+        """What the task was loaded from: the plugin's entry, then the overlays'."""
+        return tuple(plugin.entry for plugin in self._plugins.values())
+
+    def who(self, hook: str) -> str:
+        """Distribution, version and hook, as an error names them: `rrr-x 1.0, hook rrr_verify`."""
+        return self._who(hook)
 
     def implements(self, hook: str) -> bool:
         """Whether the plugin or an overlay implements a hook."""
@@ -80,7 +93,8 @@ class Task:
         Only KeyboardInterrupt passes through, since it is the user's.
         """
         hook = "rrr_verify"
-        row = values.private_row(row)
+        if not self.trusted:
+            row = values.private_row(row)
         try:
             verdict = self._manager.hook.rrr_verify(task=self.name, row=row, answer=answer)
         except KeyboardInterrupt:
@@ -89,7 +103,9 @@ class Task:
             return abstained("memory", self._fault(hook, error))
         except TimeoutError as error:
             return abstained("timeout", self._fault(hook, error))
-        except BaseException as error:  # noqa: BLE001 - SystemExit too: no verifier may end or sway a run
+        except SystemExit as error:
+            return abstained("exit", self._fault(hook, error))
+        except BaseException as error:  # noqa: BLE001 - no verifier may end or sway a run
             return abstained("exception", self._fault(hook, error))
         try:
             return values.checked_verdict(verdict)
@@ -143,6 +159,11 @@ class Task:
     def default_model(self) -> str | None:
         """The folder or hub name of the model that is used when the user names none; None where there is no such."""
         return self._checked("rrr_default_model", values.checked_optional_text, self._call("rrr_default_model"))
+
+    def presets(self, command: str) -> dict[str, Any]:
+        """Section → settings that suit the task in a command, `demo` or `warmup`; empty where the plugin has none."""
+        given = self._call("rrr_presets", command=command)
+        return {} if given is None else self._checked("rrr_presets", values.checked_mapping, given)
 
     def provenance(self) -> dict[str, Any]:
         """What a manifest records of the task: JSON-able, and equal for equal plugins."""

@@ -197,7 +197,7 @@ class TestVerdicts:
         ("fault", "kind"),
         [
             ("ValueError('x')", "exception"),
-            ("SystemExit(0)", "exception"),
+            ("SystemExit(0)", "exit"),
             ("RecursionError()", "exception"),
             ("GeneratorExit()", "exception"),
             ("StopIteration()", "exception"),

@@ -36,6 +36,9 @@ COMMANDS = {
     "eval": LazyCommand("rrr_core.cli.eval", "Measure first and second tries beside controls."),
     "report": LazyCommand("rrr_core.cli.report", "Write one self-contained page about run folders."),
     "warmup": LazyCommand("rrr_core.cli.warmup", "Teach a model that lacks basic ability from worked conversations."),
+    "verify": LazyCommand("rrr_core.cli.verify", "Judge answers from a file or standard input."),
+    "rejudge": LazyCommand("rrr_core.cli.rejudge", "Judge a saved run again, and list the verdicts that flipped."),
+    "doctor": LazyCommand("rrr_core.cli.doctor", "Say what this machine has for rrr, and what it lacks."),
 }
 
 
@@ -53,9 +56,11 @@ def app() -> None:
 def run_command(arguments: Sequence[str]) -> int:
     """Run one command line; gives the exit code. What the user can mend is one line on stderr and 2."""
     try:
-        app.main(args=list(arguments), prog_name="rrr", standalone_mode=False)
+        # An exit code where a command ended with one of its own, which click gives in this mode; else None.
+        code = app.main(args=list(arguments), prog_name="rrr", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message())
+        return 0
     except click.ClickException as error:
         return _refuse(_usage(error))
     except (click.Abort, KeyboardInterrupt):
@@ -76,7 +81,7 @@ def run_command(arguments: Sequence[str]) -> int:
         if error.errno not in USERS_TO_MEND:
             raise
         return _refuse(f"{error.filename or 'writing'}: {error.strerror}.")
-    return 0
+    return code or 0
 
 
 def _refuse(message: str) -> int:

@@ -50,7 +50,8 @@ def test_help_and_tasks_answer_within_three_tenths_of_a_second(arguments: list[s
 def test_help_lists_every_command_and_each_of_them_loads() -> None:
     context = click.Context(cli.app)
     names = cli.app.list_commands(context)
-    assert names == ["demo", "run", "tasks", "mine", "train", "eval", "report", "warmup"]
+    stages = ["mine", "train", "eval", "report", "warmup"]
+    assert names == ["demo", "run", "tasks", *stages, "verify", "rejudge", "doctor"]
     for name in names:
         command = cli.app.get_command(context, name)
         assert command is not None

@@ -1,0 +1,59 @@
+"""`rrr doctor`: what this machine has for rrr, and what it lacks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from rrr_core.cli.text import one_line
+
+if TYPE_CHECKING:
+    from rrr_core.doctor import Finding
+
+MARKS = {"ok": "ok", "missing": "-", "broken": "BROKEN", "unknown": "?"}
+"""State → what the table shows of it."""
+
+
+@click.command("doctor")
+@click.option("--quick", is_flag=True, help="Leave out the accelerator: torch takes seconds to load.")
+@click.option("--json", "as_json", is_flag=True, help="Write the findings as one JSON object.")
+def command(quick: bool, as_json: bool) -> None:
+    """Say what this machine has for rrr: packages, accelerator, tasks, the sandbox of verifiers, disk and locks.
+
+    Below what is missing stands what it costs. Only what is tried and works counts as there. The exit code is 1 where
+    something that is installed is broken, such as a task that cannot be loaded, and 0 otherwise.
+    """
+    import dataclasses
+
+    from rrr_core.doctor import examine
+
+    findings = list(examine(Path(), quick=quick))
+    broken = [finding.name for finding in findings if finding.state == "broken"]
+    if as_json:
+        found = {"broken": broken, "findings": [dataclasses.asdict(finding) for finding in findings]}
+        click.echo(json.dumps(found, indent=2))
+    else:
+        click.echo("\n".join(lines_of(findings)))
+    if broken:
+        click.echo(f"rrr: broken: {one_line(', '.join(broken))}", err=True)
+        raise click.exceptions.Exit(1)
+
+
+def lines_of(findings: Iterable[Finding]) -> Iterator[str]:
+    """The findings as a person reads them: group by group, each lack with its cost below it."""
+    findings = list(findings)
+    width = max((len(one_line(finding.name, 40)) for finding in findings), default=0)
+    group = None
+    for finding in findings:
+        if finding.group != group:
+            yield from ([""] if group else [])
+            group = finding.group
+            yield group
+        name = one_line(finding.name, 40).ljust(width)
+        yield f"  {name}  {MARKS[finding.state]:6}  {one_line(finding.detail, 400)}".rstrip()
+        if finding.cost:
+            yield f"  {' ' * width}          {one_line(finding.cost, 400)}"

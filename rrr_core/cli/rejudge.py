@@ -1,0 +1,94 @@
+"""`rrr rejudge`: judge a saved run again, and list the verdicts that flipped."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from rrr_core.cli.columns import aligned
+from rrr_core.cli.judging import max_abstain_option
+from rrr_core.cli.options import SettingsCommand
+from rrr_core.cli.text import one_line
+
+if TYPE_CHECKING:
+    from rrr_core.rejudging import Change, Rejudged
+    from rrr_core.verdicts import Verdict
+
+HEADINGS = ("stage", "judged by", "and now by", "judged", "same", "other class", "flipped")
+
+
+@click.command("rejudge", cls=SettingsCommand)
+@click.argument("run", type=click.Path(path_type=Path), metavar="RUN")
+@click.option("--limit", type=click.IntRange(min=0), default=20, show_default=True, help="Changed verdicts to list.")
+@click.option("--json", "as_json", is_flag=True, help="Write everything as one JSON object, with all changed verdicts.")
+@max_abstain_option
+def command(run: Path, limit: int, as_json: bool, max_abstain: float) -> None:
+    """Judge every answer that the run folder RUN keeps again, with the verifier that is installed now.
+
+    Lists the verdicts that flipped, and the failures that failed again in another class. RUN is not changed. The exit
+    code is 0 where no verdict flipped, 1 where one did, and 2 where the run could not be judged.
+    """
+    from rrr_core.cli.progress import make_progress
+    from rrr_core.rejudging import rejudge
+    from rrr_core.verification import Judge
+
+    result = rejudge(run, lambda task: Judge(task, max_abstain=max_abstain), make_progress())
+    click.echo(json.dumps(result.to_json(), indent=2) if as_json else "\n".join(lines_of(result, limit)))
+    if result.flipped:
+        raise click.exceptions.Exit(1)
+
+
+def lines_of(result: Rejudged, limit: int) -> Iterator[str]:
+    """What a person reads of a run judged again: a table of its stages, what became what, and the first changes."""
+    rows = [
+        (
+            stage.stage,
+            judge_of(stage.then),
+            judge_of(stage.now),
+            *(f"{count:,}" for count in (stage.judged, stage.same, stage.reclassified, stage.flipped)),
+        )
+        for stage in result.stages
+    ]
+    yield from aligned(HEADINGS, rows, numbers=4)
+    for stage in result.stages:
+        if stage.withheld:
+            yield f"{one_line(stage.stage)}: {stage.withheld:,} withheld verdicts had no answer kept to judge again"
+    changes = result.changes
+    if not changes:
+        yield "no verdict changed"
+        return
+    yield ""
+    yield from (f"{times:,}× {one_line(before)} → {one_line(after)}" for before, after, times in result.kinds())
+    yield ""
+    yield from map(change_line, changes[:limit])
+    if len(changes) > limit:
+        yield f"… and {len(changes) - limit:,} more: --limit {len(changes)} or --json lists them"
+
+
+def judge_of(provenance: Mapping[str, Any] | None) -> str:
+    """Who judges, as a manifest has it.
+
+    >>> judge_of({"distribution": "rrr-x", "version": "1.0", "overlays": [{"distribution": "rrr-y", "version": "2"}]})
+    'rrr-x 1.0 + rrr-y 2'
+    """
+    if provenance is None:
+        return "not known"
+    parts: Sequence[Mapping[str, Any]] = [provenance, *provenance.get("overlays", [])]
+    return " + ".join(f"{part.get('distribution', '?')} {part.get('version', '?')}" for part in parts)
+
+
+def change_line(change: Change) -> str:
+    """One changed verdict: where its answer is kept, which it is, and what the verdict was and is."""
+    place = f"{one_line(change.place)}  row {change.row_index}  {one_line(change.kind)}"
+    return f"{place}  {_told(change.before)} → {_told(change.after)}"
+
+
+def _told(verdict: Verdict) -> str:
+    from rrr_core.rejudging import described
+
+    detail = f" ({one_line(verdict.detail, 120)})" if verdict.detail else ""
+    return f"{one_line(described(verdict), 120)}{detail}"

@@ -1,0 +1,219 @@
+"""`rrr verify`: a line of verdict for each line of answer, in order, as they come."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from rrr_core import cli
+
+COUNTDOWN = {"target": 98, "nums": [44, 19, 35]}
+PASSED = {"verdict": "passed", "category": "", "detail": ""}
+FAULTY = """
+    from rrr_core import failed, hookimpl, passed
+
+    @hookimpl
+    def rrr_load_dataset(split): return []
+
+    @hookimpl
+    def rrr_prompt(row): return "?"
+
+    @hookimpl
+    def rrr_verify(row, answer):
+        if answer == "fault":
+            raise ZeroDivisionError("of the verifier")
+        return passed() if answer == row["wanted"] else failed("not wanted", answer)
+"""
+OVERLAY = """
+    from rrr_core import hookimpl, passed
+
+    @hookimpl
+    def rrr_verify(row, answer):
+        return passed()
+"""
+
+
+def line(answer: str, wanted: str = "yes") -> str:
+    return json.dumps({"row": {"wanted": wanted}, "answer": answer}) + "\n"
+
+
+@pytest.fixture
+def verify(site: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
+    """Runs `rrr verify faulty` on a text or on bytes; gives exit code, the verdicts written, and stderr."""
+    site.install_task("faulty", FAULTY)
+    site.install_overlay("lenient", OVERLAY)
+    monkeypatch.chdir(tmp_path)
+
+    def run(text: str | bytes, *options: str) -> tuple[int, list[dict[str, str]], str]:
+        (tmp_path / "answers.jsonl").write_bytes(text if isinstance(text, bytes) else text.encode())
+        code = cli.run_command(["verify", "faulty", "answers.jsonl", *options])
+        captured = capsys.readouterr()
+        assert captured.out.isascii()
+        return code, [json.loads(each) for each in captured.out.splitlines()], captured.err
+
+    return run
+
+
+def test_each_line_gets_one_verdict_in_order_and_wrong_answers_are_no_error(verify: Any) -> None:
+    code, verdicts, told = verify(line("yes") + line("no") + line("yes"))
+    assert code == 0
+    assert verdicts == [PASSED, {"verdict": "failed", "category": "not wanted", "detail": "no"}, PASSED]
+    assert told == "2 passed, 1 failed, 0 abstained\n"
+
+
+def test_a_verifiers_fault_is_an_abstention_that_names_it(verify: Any) -> None:
+    code, verdicts, told = verify(line("fault") + line("yes"), "--max-abstain", "0.5")
+    assert code == 0
+    assert [each["verdict"] for each in verdicts] == ["abstained", "passed"]
+    assert verdicts[0]["category"] == "exception"
+    assert "rrr-faulty 1.0" in verdicts[0]["detail"]
+    assert "ZeroDivisionError" in verdicts[0]["detail"]
+    assert told == "1 passed, 0 failed, 1 abstained\n"
+
+
+def test_over_the_limit_of_abstentions_every_judged_line_has_its_verdict_and_the_offender_is_named(verify: Any) -> None:
+    code, verdicts, told = verify(line("yes") * 120 + line("fault") * 3 + line("yes"))
+    assert code == 2
+    assert len(verdicts) == 124
+    assert "rrr-faulty 1.0" in told
+    assert told.count("\n") == 1
+
+
+def test_an_overlay_judges_in_the_tasks_place(verify: Any) -> None:
+    assert verify(line("no"), "--with", "lenient")[1] == [PASSED]
+
+
+def test_a_last_line_without_its_end_counts(verify: Any) -> None:
+    assert verify(line("yes") + line("yes").rstrip("\n"))[1] == [PASSED, PASSED]
+
+
+def test_an_empty_file_has_no_verdicts(verify: Any) -> None:
+    assert verify("") == (0, [], "0 passed, 0 failed, 0 abstained\n")
+
+
+def test_windows_line_ends_and_a_byte_order_mark_are_no_matter(verify: Any) -> None:
+    assert verify(b"\xef\xbb\xbf" + (line("yes") * 2).replace("\n", "\r\n").encode())[1] == [PASSED, PASSED]
+
+
+def test_a_hostile_answer_can_neither_split_nor_spoil_a_line(verify: Any) -> None:
+    code, verdicts, _ = verify(line("a\u2028b\ud800\x1b[2J\nc"))
+    assert code == 0
+    assert len(verdicts) == 1
+    assert verdicts[0]["verdict"] == "failed"
+
+
+@pytest.mark.parametrize(
+    ("bad", "what"),
+    [
+        ("\n", "the line is blank"),
+        ("{\n", "not JSON: Expecting property name enclosed in double quotes at column 2."),
+        (b"\xff\n", "not JSON: 'utf-8' codec can't decode byte 0xff"),
+        ("[1]\n", "found list"),
+        ('{"row": {}, "anwser": ""}\n', "unknown key 'anwser'. Did you mean 'answer'?"),
+        ('{"row": {}, "answer": "", "id": 3}\n', "unknown key 'id'."),
+        ('{"row": {}}\n', "'answer' is missing"),
+        ('{"answer": ""}\n', "'row' is missing"),
+        ('{"row": {}, "answer": 3}\n', "'answer' must be a text, found int."),
+        ('{"row": [], "answer": ""}\n', "'row' must be a JSON object, found list."),
+        ('{"row": {}, "answer": "a", "answer": "b"}\n', "the key 'answer' is there twice"),
+        ('{"row": {"x": NaN}, "answer": ""}\n', "NaN is not of JSON"),
+        ("[" * 100_000 + "\n", "not JSON: maximum recursion depth exceeded"),
+        ('{"row": {"x": ' + "9" * 5000 + '}, "answer": ""}\n', "not JSON: Exceeds the limit (4300 digits)"),
+    ],
+)
+def test_a_line_that_is_no_answer_is_named_after_the_verdicts_before_it(
+    verify: Any, bad: str | bytes, what: str
+) -> None:
+    text = (
+        (line("yes") + line("no")).encode() + (bad if isinstance(bad, bytes) else bad.encode()) + line("yes").encode()
+    )
+    code, verdicts, told = verify(text)
+    assert code == 2
+    assert [each["verdict"] for each in verdicts] == ["passed", "failed"]
+    assert told.startswith("rrr: answers.jsonl:3: ")
+    assert what in told
+    assert told.count("\n") == 1
+
+
+def test_lines_longer_than_one_read_are_put_together(verify: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rrr_core.answer_files.CHUNK", 7)
+    code, verdicts, _ = verify(line("yes") * 3 + line("no"))
+    assert code == 0
+    assert [each["verdict"] for each in verdicts] == ["passed"] * 3 + ["failed"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["verify", "faulty"], "verify: Missing argument 'FILE'"),
+        (["verify", "faulty", "none.jsonl"], "none.jsonl"),
+        (["verify", "fawlty", "answers.jsonl"], "Did you mean 'faulty'?"),
+        (["verify", "faulty", "answers.jsonl", "--data", "a=b"], "no option --data."),
+        (["verify", "faulty", "answers.jsonl", "--max-abstain", "2"], "--max-abstain"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_code_2(
+    verify: Any, capsys: pytest.CaptureFixture[str], arguments: list[str], told: str
+) -> None:
+    verify("")
+    assert cli.run_command(arguments) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.count("\n") == 1
+    assert told in captured.err
+
+
+def test_standard_input_is_read_where_the_file_is_a_dash(
+    verify: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=io.BytesIO(line("yes").encode() + b"{"), encoding="utf-8"))
+    assert cli.run_command(["verify", "faulty", "-"]) == 2
+    captured = capsys.readouterr()
+    assert json.loads(captured.out) == PASSED
+    assert captured.err.startswith("rrr: <stdin>:2: not JSON")
+
+
+def rrr_verify_countdown(**streams: Any) -> subprocess.Popen[str]:
+    code = "import sys; from rrr_core.cli import main; sys.argv[0] = 'rrr'; main()"
+    return subprocess.Popen(
+        [sys.executable, "-c", code, "verify", "countdown", "-"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        **streams,
+    )
+
+
+def test_a_slow_writer_gets_each_verdict_before_it_sends_the_next_answer() -> None:
+    with rrr_verify_countdown() as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        for answer, verdict in (("<answer>44+19+35</answer>", "passed"), ("<answer>44</answer>", "failed")):
+            process.stdin.write(json.dumps({"row": COUNTDOWN, "answer": answer}) + "\n")
+            process.stdin.flush()
+            assert json.loads(process.stdout.readline())["verdict"] == verdict
+        process.stdin.close()
+        assert process.stdout.read() == ""
+        assert process.stderr is not None
+        assert process.stderr.read() == "1 passed, 1 failed, 0 abstained\n"
+        assert process.wait(timeout=60) == 0
+
+
+def test_a_reader_that_goes_away_ends_it_quietly() -> None:
+    with rrr_verify_countdown() as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdout.close()
+        process.stdin.write(json.dumps({"row": COUNTDOWN, "answer": "x"}) + "\n")
+        process.stdin.close()
+        assert process.stderr is not None
+        assert process.stderr.read() == ""
+        assert process.wait(timeout=60) == 1

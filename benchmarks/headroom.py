@@ -2,17 +2,19 @@
 
 With less than 30 points of it there is nothing for reflections to teach. The rows are unseen (the `test` split).
 
-    python benchmarks/headroom.py [--model FOLDER] [--rows 1000] [--json FILE]
+    python benchmarks/headroom.py [countdown|apigen] [--model FOLDER] [--rows 1000] [--json FILE]
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-
-from rrr_countdown import warmup
+from typing import Any
 
 from rrr_core.conversation import reflection_conversation, retry_conversation, retry_without_reflection
 from rrr_core.generation.base import Sampling
@@ -21,17 +23,44 @@ from rrr_core.statistics import wilson
 from rrr_core.tasks import load_task
 
 
-def kind_of(reflection: str) -> str:
-    """The kind of a reflection that the model wrote: `worked`, `vague` or `named`."""
-    if "half is" in reflection:
-        return "worked"
-    return "vague" if reflection in warmup.VAGUE else "named or other"
+@dataclass(frozen=True)
+class Lessons:
+    """What a plugin's warm-up knows of reflections."""
+
+    vague: Mapping[str, float]
+    mark: str
+    """Words that only a worked reflection holds."""
+    concrete: Callable[[Mapping[str, Any], str], str]
+    """Row and failed attempt → a worked reflection."""
+    tokens: int
+    """The longest text of an episode."""
+
+    def kind_of(self, reflection: str) -> str:
+        """The kind of a reflection that the model wrote."""
+        if self.mark in reflection:
+            return "worked"
+        return "vague" if reflection in self.vague else "named or other"
 
 
-def measure(model: str | None, rows: int, temperature: float) -> dict[str, object]:
-    task = load_task("countdown")
+def lessons_of(task: str) -> Lessons:
+    warmup = importlib.import_module(f"rrr_{task}.warmup")
+
+    def countdown(row: Mapping[str, Any], attempt: str) -> str:
+        nums, target = row["nums"], row["target"]
+        return f"{warmup.slip_in(nums, target, attempt)} {warmup.worked(nums, target)}"
+
+    def apigen(row: Mapping[str, Any], attempt: str) -> str:
+        return f"{warmup.slip_in(row['answers'], attempt)} {warmup.worked(row['answers'])}"
+
+    if task == "countdown":
+        return Lessons(warmup.VAGUE, "half is", countdown, 96)
+    return Lessons(warmup.VAGUE, "It asks to", apigen, 160)
+
+
+def measure(name: str, model: str | None, rows: int, temperature: float) -> dict[str, object]:
+    task, lessons = load_task(name), lessons_of(name)
     generator = load_transformers(model or str(task.default_model()))
-    sample = Sampling(temperature=temperature, max_tokens=96, seed=11)
+    sample = Sampling(temperature=temperature, max_tokens=lessons.tokens, seed=11)
     data = list(islice(task.load_dataset("test", {}), rows))
     prompts = [task.prompt(row, generator.model) for row in data]
     attempts = [made.text for made in generator.generate(prompts, sample)]
@@ -43,11 +72,8 @@ def measure(model: str | None, rows: int, temperature: float) -> dict[str, objec
     ]
     asked = [reflection_conversation(task, *case, generator.model) for case in failed]
     own = [made.text for made in generator.generate(asked, sample)]
-    vague = max(warmup.VAGUE, key=lambda text: warmup.VAGUE[text])
-    concrete = []
-    for row, _, attempt in failed:
-        slip = warmup.slip_in(row["nums"], row["target"], attempt)
-        concrete.append(f"{slip} {warmup.worked(row['nums'], row['target'])}")
+    vague = max(lessons.vague, key=lambda text: lessons.vague[text])
+    concrete = [lessons.concrete(row, attempt) for row, _, attempt in failed]
 
     def second_tries(reflections: list[str]) -> list[bool]:
         conversations = [
@@ -67,7 +93,7 @@ def measure(model: str | None, rows: int, temperature: float) -> dict[str, objec
     }
     for kind in ("worked", "vague", "named or other"):
         right[f"own reflection, {kind}"] = [
-            passed for passed, reflection in zip(own_right, own, strict=True) if kind_of(reflection) == kind
+            passed for passed, reflection in zip(own_right, own, strict=True) if lessons.kind_of(reflection) == kind
         ]
     figures: dict[str, object] = {
         "temperature": temperature,
@@ -83,11 +109,12 @@ def measure(model: str | None, rows: int, temperature: float) -> dict[str, objec
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("task", nargs="?", default="countdown", choices=("countdown", "apigen"))
     parser.add_argument("--model")
     parser.add_argument("--rows", type=int, default=1000)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    result = [measure(options.model, options.rows, temperature) for temperature in (0.0, 1.0)]
+    result = [measure(options.task, options.model, options.rows, temperature) for temperature in (0.0, 1.0)]
     for figures in result:
         for name, value in figures.items():
             print(f"{name:32} {value}")

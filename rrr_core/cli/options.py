@@ -98,13 +98,17 @@ class SettingsCommand(click.Command):
 
 
 def with_settings(
-    *sections: str, prefixed: tuple[str, ...] = (), presets: Mapping[str, Mapping[str, Any]] | None = None
+    *sections: str,
+    prefixed: tuple[str, ...] = (),
+    presets: Mapping[str, Mapping[str, Any]] | None = None,
+    task_presets: str | None = None,
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Give a command `--config` and one option for every setting of `sections` and, prefixed, of `prefixed`.
 
     The command gets one argument a section, named after it: the settings dataclass. The command line beats the file,
-    the file beats `presets`, and those beat the defaults. The task's name is the command's first argument where
-    `task` is among the sections and the presets name none.
+    the file beats the presets that the task itself has for the command `task_presets`, those beat `presets`, and those
+    beat the defaults. The task's name is the command's first argument where `task`, the first of such sections, is
+    among them and its name is not fixed by `presets` alone.
     """
     presets = presets or {}
 
@@ -112,10 +116,20 @@ def with_settings(
         @functools.wraps(function)
         def command(config: Path | None, **given: Any) -> None:
             from_file = read_config(config) if config is not None else {}
+            own: Mapping[str, Mapping[str, Any]] = {}
             for section in (*sections, *prefixed):
                 settings_class = section_class(section)
-                layers = (presets.get(section, {}), from_file.get(section, {}), _taken(section, settings_class, given))
+                layers = (
+                    presets.get(section, {}),
+                    own.get(section, {}),
+                    from_file.get(section, {}),
+                    _taken(section, settings_class, given),
+                )
                 given[section] = build(settings_class, *layers)
+                if section == "task" and task_presets:
+                    from rrr_core.presets import presets_of
+
+                    own = presets_of(given[section], task_presets)
             function(**given)
 
         parameters: list[click.Parameter] = [
@@ -129,7 +143,7 @@ def with_settings(
         for section in (*sections, *prefixed):
             for setting in settings_of(section_class(section)):
                 if section == "task" and setting.field == "name":
-                    if "name" not in presets.get("task", {}):
+                    if task_presets or "name" not in presets.get("task", {}):
                         parameters.insert(
                             0, click.Argument([parameter(section, setting)], required=False, metavar="TASK")
                         )

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @click.command("warmup", cls=SettingsCommand)
 @folder_option("checkpoints and the model go to FOLDER/warmup")
 @click.option("--model", help="The model to warm up, by folder or hub name.  [default: a tiny one made from scratch]")
-@with_settings("task", "warmup")
+@with_settings("task", "warmup", task_presets="warmup")
 def command(task: TaskSettings, warmup: WarmupSettings, folder: Path | None, model: str | None) -> None:
     """Teach a model that lacks basic ability TASK's worked conversations."""
     from rrr_core import pipeline

@@ -12,7 +12,7 @@ from rrr_core.tasks.discovery import TaskEntry, find_overlays, find_tasks
 from rrr_core.tasks.hooks import Plugin, checked_plugin
 from rrr_core.tasks.task import Task
 
-_OURS = {"countdown": "rrr-countdown"}
+_OURS = {"apigen": "rrr-apigen", "countdown": "rrr-countdown"}
 """The tasks of the project's own distributions. Of other names none is guessed: anyone may publish `rrr-NAME`."""
 
 

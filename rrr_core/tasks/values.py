@@ -85,6 +85,16 @@ def checked_optional_text(text: object) -> str | None:
     return text
 
 
+def checked_mapping(given: object) -> dict[str, Any]:
+    """A mapping whose keys are strings."""
+    if not isinstance(given, Mapping):
+        raise ValueError(f"gave {_a(given)}, not a mapping")
+    for key in given:
+        if not isinstance(key, str):
+            raise ValueError(f"has {_a(key)} as a key, not a str")
+    return dict(given)
+
+
 def checked_example(example: object) -> Example:
     """An example whose row is made safe like a data set's."""
     if not isinstance(example, Example):

@@ -208,5 +208,8 @@ def test_one_file_sets_the_task_the_model_and_every_stage(
 
 
 def test_a_demo_without_countdown_says_what_to_install(rrr: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rrr_core.cli.demo.find_spec", lambda name: None)
-    assert rrr("demo") == (2, "rrr: the demo plays Countdown: pip install rrr-countdown\n")
+    monkeypatch.setattr("rrr_core.tasks.loading.find_tasks", list)
+    code, output = rrr("demo")
+    assert code == 2
+    assert "No task 'countdown' is installed." in output
+    assert "`pip install rrr-countdown` adds it" in output

@@ -1,16 +1,78 @@
-"""A preset sets only what exists, to values that the setting takes."""
+"""A task's presets stand between the defaults and the user's own, and are checked as those are."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from rrr_core.configuration import build, section_class, settings_of
-from rrr_core.presets import DEMO
+from rrr_core.configuration import TaskSettings
+from rrr_core.errors import PluginError, RrrError
+from rrr_core.presets import COMMANDS, presets_of
+from rrr_core.tasks import find_tasks
+
+PLUGIN = """
+from rrr_core import hookimpl, passed
+@hookimpl
+def rrr_load_dataset(): return []
+@hookimpl
+def rrr_prompt(): return "x"
+@hookimpl
+def rrr_verify(): return passed()
+@hookimpl
+def rrr_presets(command): return {}.get(command)
+"""
 
 
-@pytest.mark.parametrize("section", DEMO)
-def test_the_demos_preset_is_made_of_valid_settings(section: str) -> None:
-    settings = {setting.field: setting for setting in settings_of(section_class(section))}
-    for field, value in DEMO[section].items():
-        assert settings[field].from_toml(value) == value
-    build(section_class(section), DEMO[section])
+@pytest.fixture
+def suggest(site: Any) -> Any:
+    def install(presets: Any) -> TaskSettings:
+        site.install(
+            "rrr-lamp", "1.0", modules={"rrr_lamp": PLUGIN.replace("{}", repr(presets))}, tasks={"lamp": "rrr_lamp"}
+        )
+        return TaskSettings(name="lamp")
+
+    return install
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_presets_of_every_task_of_ours_can_be_set(command: str) -> None:
+    ours = [entry.name for entry in find_tasks() if entry.distribution in ("rrr-countdown", "rrr-apigen")]
+    assert "countdown" in ours
+    for name in ours:
+        if command == "demo":
+            assert set(presets_of(TaskSettings(name=name), command)) == {"mine", "train", "eval"}
+        else:
+            presets_of(TaskSettings(name=name), command)
+
+
+def test_presets_come_by_section_as_their_settings_take_them(suggest: Any) -> None:
+    task = suggest({"demo": {"train": {"steps": 3, "kl": 1}}})
+    assert presets_of(task, "demo") == {"train": {"steps": 3, "kl": 1.0}}
+    assert presets_of(task, "warmup") == {}
+
+
+def test_without_a_task_there_are_none() -> None:
+    assert presets_of(TaskSettings(), "demo") == {}
+
+
+def test_a_task_without_a_demo_says_so(suggest: Any) -> None:
+    with pytest.raises(RrrError, match="'lamp' has no demo: .* Use `rrr run`"):
+        presets_of(suggest({}), "demo")
+
+
+@pytest.mark.parametrize(
+    ("presets", "complaint"),
+    [
+        ({"demo": {"trane": {}}}, "no section 'trane'. Did you mean 'train'?"),
+        ({"demo": {"train": {"step": 3}}}, r"\[train\] has no setting 'step'. Did you mean 'steps'"),
+        ({"demo": {"train": {"steps": "3"}}}, r"\[train\] steps: expected a whole number, not '3'"),
+        ({"demo": {"train": {"steps": 0}}}, r"\[train\] steps: must be at least 1, not 0"),
+        ({"demo": {"train": [1]}}, "the section 'train' is list, not a mapping"),
+        ({"demo": [1]}, "rrr_presets.* gave a list, not a mapping"),
+    ],
+)
+def test_a_wrong_preset_is_blamed_on_its_plugin(suggest: Any, presets: Any, complaint: str) -> None:
+    with pytest.raises(PluginError, match=complaint) as caught:
+        presets_of(suggest(presets), "demo")
+    assert "rrr-lamp 1.0" in str(caught.value)

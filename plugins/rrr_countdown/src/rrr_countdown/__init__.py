@@ -8,7 +8,7 @@ from typing import Any
 
 from rrr_core.hookspecs import Example, Message, Model, Row, hookimpl
 from rrr_core.verdicts import Verdict
-from rrr_countdown import equations, examples, gold, prompts, rows, warmup
+from rrr_countdown import equations, examples, gold, presets, prompts, rows, warmup
 from rrr_countdown.generated import Recipe
 
 EMBEDDED_MODEL = Path(__file__).with_name("model")
@@ -57,3 +57,8 @@ def rrr_final_answer(text: str) -> str | None:
 @hookimpl
 def rrr_default_model() -> str | None:
     return str(EMBEDDED_MODEL) if (EMBEDDED_MODEL / "config.json").is_file() else None
+
+
+@hookimpl
+def rrr_presets(command: str) -> Mapping[str, Mapping[str, Any]] | None:
+    return presets.PRESETS.get(command)

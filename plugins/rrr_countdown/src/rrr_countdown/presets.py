@@ -1,0 +1,31 @@
+"""The settings with which Countdown suits `rrr demo`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+PRESETS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
+    "demo": {
+        "mine": {"rows": 2048, "tries": 4, "temperature": 1.0, "max_tokens": 64},
+        "train": {
+            "steps": 16,
+            "batch_size": 512,
+            "micro_batch_size": 128,
+            "learning_rate": 4e-4,
+            "kl": 0.2,
+            "temperature": 1.0,
+            "max_reflection_tokens": 64,
+            "max_retry_tokens": 24,
+            "save_every": 4,
+        },
+        "eval": {"rows": 2000, "max_tokens": 64},
+    },
+}
+"""Under ten minutes on two cores with the embedded model.
+
+The learning rate is far above the paper's because the model has a million weights and gets 16 steps, not billions of
+weights and 1,750 steps. At such a rate noise alone moves the model, so the divergence weighs more as well: with the
+paper's 0.001 the placebo's retries fall from 25% to 15%, with 0.2 they stay. Both were chosen by what is logged on
+mined rows of the `train` split alone.
+"""

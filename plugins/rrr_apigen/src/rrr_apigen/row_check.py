@@ -1,0 +1,77 @@
+"""Counts the rows that contradict themselves: `python -m rrr_apigen.row_check FILE [--list]`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import click
+
+from rrr_apigen.contradictions import REASONS, contradiction
+from rrr_apigen.files import PlacedRow
+from rrr_apigen.rows import placed_rows
+from rrr_apigen.types import parse
+from rrr_core.errors import RrrError
+
+UNUSABLE = 2
+"""The exit code where rows cannot be read, as for every error of the command line."""
+
+
+@click.command()
+@click.argument("source", metavar="FILE")
+@click.option("--list", "is_listing", is_flag=True, help="Name each of them: its place, the reason, and what it is.")
+def main(source: str, is_listing: bool) -> None:
+    """Count the rows of FILE (.jsonl, .json or .parquet; `hub` for the published ones) that contradict themselves.
+
+    Exits with 0 if there are none, with 1 if there are some, and with 2 if the rows cannot be read.
+    """
+    counts: Counter[str] = Counter()
+    unknown: Counter[str] = Counter()
+    try:
+        for place, reason in examined(placed_rows(source), counts, unknown):
+            if is_listing:
+                click.echo(f"{place}: {reason}")
+    except RrrError as error:
+        click.echo(f"Error: {error}", err=True)
+        raise SystemExit(UNUSABLE) from error
+    contradicting = counts.total() - counts["rows"]
+    for line in table(counts, contradicting, unknown):
+        click.echo(line)
+    raise SystemExit(1 if contradicting else 0)
+
+
+def examined(rows: Iterable[PlacedRow], counts: Counter[str], unknown: Counter[str]) -> Iterator[tuple[str, str]]:
+    """Place and contradiction of each row that has one.
+
+    `counts` is added to by reason, and by `rows` for all; `unknown` by the words of types that are not understood.
+    """
+    for place, row in rows:
+        counts["rows"] += 1
+        unknown.update(unknown_words(row))
+        found = contradiction(row)
+        if found is not None:
+            counts[found.reason] += 1
+            yield place, str(found)
+
+
+def unknown_words(row: Mapping[str, Any]) -> Iterator[str]:
+    """The words in the types of a row's tools that stand for any value because they are not understood."""
+    for tool in row["tools"]:
+        for definition in tool["parameters"].values():
+            yield from parse(definition["type"]).unknown
+
+
+def table(counts: Counter[str], contradicting: int, unknown: Counter[str]) -> Iterator[str]:
+    """The counts for a person, one line each."""
+    figures = {"rows": counts["rows"], "contradict themselves": contradicting}
+    figures |= {f"  {reason}": counts[reason] for reason in REASONS if counts[reason]}
+    figures["types not understood"] = unknown.total()
+    figures |= {f"  {ascii(word)[:40]}": count for word, count in unknown.most_common(12)}
+    width = max(map(len, figures))
+    for name, figure in figures.items():
+        yield f"{name:<{width}}  {figure:>9,}"
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m rrr_apigen.row_check")

@@ -1,0 +1,312 @@
+"""Types as JSON Schema, rows that contradict themselves, and the command that counts them."""
+
+import json
+import subprocess
+import sys
+from itertools import islice
+
+import pytest
+from click.testing import CliRunner
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+from rrr_apigen.contradictions import REASONS, contradiction
+from rrr_apigen.generated import SPLIT_SHARES, Recipe, generate
+from rrr_apigen.row_check import main
+from rrr_apigen.row_shape import checked
+from rrr_apigen.types import function_schema, parse, required
+
+STRING, INTEGER, NUMBER = {"type": "string"}, {"type": "integer"}, {"type": "number"}
+NULL = {"type": "null"}
+
+TYPES = {
+    "str": STRING,
+    "string": STRING,
+    " int ": INTEGER,
+    "float": NUMBER,
+    "bool": {"type": "boolean"},
+    "list": {"type": "array"},
+    "List": {"type": "array"},
+    "dict": {"type": "object"},
+    "set": {"type": "array"},
+    "tuple": {"type": "array"},
+    "List[int]": {"type": "array", "items": INTEGER},
+    "list[str]": {"type": "array", "items": STRING},
+    "typing.List[int]": {"type": "array", "items": INTEGER},
+    "List[List[str]]": {"type": "array", "items": {"type": "array", "items": STRING}},
+    "Set[float]": {"type": "array", "items": NUMBER},
+    "Dict[str, int]": {"type": "object", "additionalProperties": INTEGER},
+    "Dict[int, List[str]]": {"type": "object", "additionalProperties": {"type": "array", "items": STRING}},
+    "Dict[str, Any]": {"type": "object"},
+    "Tuple[float, float]": {"type": "array", "prefixItems": [NUMBER, NUMBER], "items": False, "minItems": 2},
+    "Tuple[int, ...]": {"type": "array", "items": INTEGER},
+    "Union[int, str]": {"anyOf": [INTEGER, STRING]},
+    "Union[int, int]": INTEGER,
+    "Union[int, Any]": {},
+    "int | str": {"anyOf": [INTEGER, STRING]},
+    "Optional[int]": {"anyOf": [INTEGER, NULL]},
+    "List[Union[int, float]]": {"type": "array", "items": {"anyOf": [INTEGER, NUMBER]}},
+    "Any": {},
+    "Callable": {},
+    "Callable[[float], float]": {},
+    "Callable[..., int]": {},
+    "Callable[[], int]": {},
+}
+
+
+@pytest.mark.parametrize(("text", "schema"), TYPES.items(), ids=TYPES)
+def test_a_type_is_read_as_json_schema(text, schema):
+    found = parse(text)
+    assert found.schema == schema
+    assert found.unknown == ()
+    Draft202012Validator.check_schema(found.schema)
+
+
+@pytest.mark.parametrize(("text", "schema"), TYPES.items(), ids=TYPES)
+def test_optional_behind_a_type_changes_nothing_else(text, schema):
+    for marked in (f"{text}, optional", f"{text},Optional", f"{text} (optional)", f"{text}, optional, default 3"):
+        assert (parse(marked).schema, parse(marked).is_optional) == (schema, True)
+
+
+def test_only_the_word_and_python_s_own_optional_make_a_parameter_optional():
+    assert parse("Optional[str]").is_optional
+    assert parse("typing.Optional[str]").is_optional
+    assert not any(parse(text).is_optional for text in ("str", "List[Optional[str]]", "str | None", "Dict[str, int]"))
+
+
+UNKNOWN = {
+    "np.ndarray": ("np.ndarray",),
+    "datetime, optional": ("datetime",),
+    "Dict[str, Foo]": ("Foo",),
+    "Union[Foo, Bar[int]]": ("Foo", "Bar"),
+    "int[str]": ("int",),
+    "": ("",),
+    "one of: a, b": ("one of: a, b",),
+    "List[": ("List[",),
+    "List[int": ("List[int",),
+    "List[]": ("List[]",),
+    "int]": ("int]",),
+    "int, str]": ("int, str]",),
+    "int, str": ("int, str",),
+    "int str": ("int str",),
+    "List[int,]": ("List[int,]",),
+    "__import__('os').system('true')": ("__import__('os').system('true')",),
+    "整数": ("整数",),
+    "List[" * 20 + "int" + "]" * 20: ("List[" * 20 + "int" + "]" * 20,),
+    "[" * 290: ("[" * 290,),
+    "Callable" + "[" * 290: ("Callable" + "[" * 290,),
+    "int" + " " * 10_000: ("int" + " " * 10_000,),
+}
+
+
+@pytest.mark.parametrize(("text", "words"), UNKNOWN.items(), ids=lambda value: str(value)[:30])
+def test_what_is_not_understood_stands_for_any_value_and_is_told(text, words):
+    assert parse(text).unknown == words
+
+
+def test_an_unknown_word_leaves_what_is_around_it_in_force():
+    assert parse("List[Foo]").schema == {"type": "array"}
+    assert parse("Union[Foo, int]").schema == {}
+    assert parse("Tuple[Foo, int]").schema["prefixItems"] == [{}, INTEGER]
+
+
+PIECES = [*"[],|.()' ", "int", "List", "Tuple", "Dict", "Callable", "Optional", "Union", "optional", "...", "\0", "ü"]
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.sampled_from(PIECES)).map("".join) | st.text())
+def test_no_text_as_type_ever_raises_and_each_gives_a_schema(text):
+    Draft202012Validator.check_schema(parse(text).schema)
+
+
+# Tools
+
+
+def tool(name="add", **parameters):
+    return {
+        "name": name,
+        "description": "Adds.",
+        "parameters": {
+            parameter: {"description": f"The {parameter}.", **(given if isinstance(given, dict) else {"type": given})}
+            for parameter, given in parameters.items()
+        },
+    }
+
+
+def test_required_is_what_has_no_default_and_is_not_optional():
+    parameters = tool(a="int", b="int, optional", c={"type": "int", "default": None}, d="Optional[int]", e="")
+    assert required(parameters["parameters"]) == ["a", "e"]
+
+
+def test_a_tool_is_told_to_chat_templates_in_openais_form():
+    assert function_schema(tool(a="int", b={"type": "List[str], optional", "default": ["x"]}, c="Foo")) == {
+        "type": "function",
+        "function": {
+            "name": "add",
+            "description": "Adds.",
+            "parameters": {
+                "type": "object",
+                "properties": {
+                    "a": {"type": "integer", "description": "The a."},
+                    "b": {"type": "array", "items": STRING, "description": "The b.", "default": ["x"]},
+                    "c": {"description": "The c."},
+                },
+                "required": ["a", "c"],
+            },
+        },
+    }
+
+
+# Contradictions
+
+
+def row(arguments, *tools, query="Add."):
+    return {"query": query, "tools": list(tools), "answers": [{"name": "add", "arguments": arguments}]}
+
+
+FITTING = {
+    "an int": ({"a": 1}, "int"),
+    "an int where a float is wanted": ({"a": 1}, "float"),
+    "a whole float where an int is wanted": ({"a": 2.0}, "int"),
+    "a very large int": ({"a": 10**400}, "int"),
+    "an optional one left out": ({}, "int, optional"),
+    "one with a default left out": ({}, {"type": "int", "default": 3}),
+    "one equal to its default": ({"a": ""}, {"type": "int, optional", "default": ""}),
+    "null in Optional": ({"a": None}, "Optional[int]"),
+    "one of a union": ({"a": "x"}, "Union[int, str]"),
+    "an unknown type": ({"a": {"b": [True]}}, "Foo"),
+    "a pair": ({"a": [1.5, 2]}, "Tuple[float, float]"),
+    "a dictionary of lists": ({"a": {"b": [1], "c": []}}, "Dict[str, List[int]]"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "parameter"), FITTING.values(), ids=FITTING)
+def test_a_call_that_its_tool_allows_is_no_contradiction(arguments, parameter):
+    assert contradiction(row(arguments, tool(a=parameter))) is None
+
+
+WRONG = {
+    "a bool for an int": ({"a": True}, "int", "'a' is True, not 'int'"),
+    "a bool for a float": ({"a": False}, "float", "'a' is False, not 'float'"),
+    "an int for a bool": ({"a": 1}, "bool", "'a' is 1, not 'bool'"),
+    "text for an int": ({"a": "5"}, "int", "'a' is '5', not 'int'"),
+    "a fraction for an int": ({"a": 5.5}, "int", "'a' is 5.5, not 'int'"),
+    "null where nothing says so": ({"a": None}, "int, optional", "'a' is None, not 'int, optional'"),
+    "true for a default of 1": ({"a": True}, {"type": "int", "default": 1}, "'a' is True, not 'int'"),
+    "a wrong item": ({"a": [1, "2"]}, "List[int]", "'a' is [1, '2'], not 'List[int]'"),
+    "a wrong value": ({"a": {"b": 1}}, "Dict[str, str]", "'a' is {'b': 1}, not 'Dict[str, str]'"),
+    "a pair of three": ({"a": [1, 2, 3]}, "Tuple[int, int]", "'a' is [1, 2, 3], not 'Tuple[int, int]'"),
+    "a pair of one": ({"a": [1]}, "Tuple[int, int]", "'a' is [1], not 'Tuple[int, int]'"),
+    "none of a union": ({"a": []}, "Union[int, str]", "'a' is [], not 'Union[int, str]'"),
+    "hostile text": ({"a": "\x1b[31m\n" * 50}, "int", r"'a' is '\x1b[31m\n\x1b[31m\n"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "parameter", "detail"), WRONG.values(), ids=WRONG)
+def test_an_argument_of_the_wrong_type_is_one(arguments, parameter, detail):
+    found = contradiction(row(arguments, tool(a=parameter)))
+    assert found.reason == "wrong type"
+    assert found.detail.startswith(f"answer 1, 'add', {detail}")
+    assert found.detail.isprintable()
+
+
+ADD = tool(a="int")
+REASONED = {
+    "empty query": (row({"a": 1}, ADD, query=" \n"), ""),
+    "no tools": (row({"a": 1}), ""),
+    "duplicate tool names": (row({"a": 1}, ADD, tool("b"), tool(a="str")), "'add'"),
+    "no answers": ({"query": "q", "tools": [ADD], "answers": []}, ""),
+    "tool not offered": (row({"a": 1}, tool("sum", a="int")), "answer 1, 'add'"),
+    "required argument missing": (row({"b": 1}, tool(a="int", b="int", c="int")), "answer 1, 'add', 'a'"),
+    "unknown argument": (row({"a": 1, "b": 2}, ADD), "answer 1, 'add', 'b'"),
+    "wrong type": (row({"a": "1"}, ADD), "answer 1, 'add', 'a' is '1', not 'int'"),
+}
+
+
+@pytest.mark.parametrize("reason", REASONS)
+def test_every_reason_has_a_row_that_shows_it(reason):
+    contradicting, detail = REASONED[reason]
+    found = contradiction(checked(contradicting))
+    assert (found.reason, found.detail) == (reason, detail)
+
+
+def test_of_several_contradictions_the_first_in_the_order_of_reasons_is_told():
+    calls = [{"name": "add", "arguments": {"a": "x", "b": 1}}, {"name": "add", "arguments": {}}]
+    found = contradiction({"query": "q", "tools": [ADD], "answers": calls})
+    assert str(found) == "required argument missing: answer 2, 'add', 'a'"
+
+
+def test_every_call_of_a_row_is_looked_at():
+    calls = [{"name": "add", "arguments": {"a": 1}}] * 3 + [{"name": "sub", "arguments": {}}]
+    found = contradiction({"query": "q", "tools": [ADD], "answers": calls})
+    assert str(found) == "tool not offered: answer 4, 'sub'"
+
+
+def test_parameters_may_be_called_as_json_schema_s_own_words():
+    words = tool(**dict.fromkeys(("type", "properties", "required", "$ref", "default", "items"), "int"))
+    arguments = dict.fromkeys(words["parameters"], 1)
+    assert contradiction(row(arguments, words)) is None
+    assert contradiction(row({**arguments, "$ref": "x"}, words)).reason == "wrong type"
+
+
+@pytest.mark.parametrize("split", SPLIT_SHARES)
+def test_generated_rows_contradict_themselves_nowhere(split):
+    assert {contradiction(checked(each)) for each in islice(generate(split, Recipe()), 300)} == {None}
+
+
+# The command
+
+
+@pytest.fixture
+def rows_file(tmp_path):
+    def written(*rows):
+        path = tmp_path / "rows.jsonl"
+        path.write_text("".join(json.dumps(each) + "\n" for each in rows))
+        return str(path)
+
+    return written
+
+
+def test_the_command_counts_by_reason_and_exits_with_one(rows_file):
+    good = row({"a": 1}, ADD)
+    bad = [REASONED[reason][0] for reason in REASONS]
+    result = CliRunner().invoke(main, [rows_file(good, *bad, good, REASONED["wrong type"][0])])
+    counts = dict(line.strip().rsplit(maxsplit=1) for line in result.stdout.splitlines())
+    assert counts == {
+        "rows": "11",
+        "contradict themselves": "9",
+        **dict.fromkeys(REASONS, "1"),
+        "wrong type": "2",
+        "types not understood": "0",
+    }
+    assert result.exit_code == 1
+
+
+def test_the_command_lists_place_and_reason(rows_file):
+    path = rows_file(row({"a": 1}, ADD), REASONED["tool not offered"][0])
+    result = CliRunner().invoke(main, ["--list", path])
+    assert result.stdout.startswith(f"{path}, line 2: tool not offered: answer 1, 'add'\n")
+
+
+def test_rows_in_order_exit_with_zero_and_words_not_understood_are_counted(rows_file):
+    path = rows_file(row({"a": 1, "b": [2]}, tool(a="Foo", b="List[Foo]")))
+    result = CliRunner().invoke(main, [path])
+    assert result.exit_code == 0
+    assert "types not understood           2\n  'Foo'" in result.stdout
+
+
+@pytest.mark.parametrize("line", ["nonsense", '{"query": "q"}'])
+def test_rows_that_cannot_be_read_exit_with_two_and_one_line(tmp_path, line):
+    path = tmp_path / "rows.jsonl"
+    path.write_text(line)
+    result = CliRunner().invoke(main, [str(path)])
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.startswith(f"Error: {path}, line 1: ")
+    assert result.stderr.count("\n") == 1
+
+
+def test_the_command_runs_as_its_page_says(rows_file):
+    command = [sys.executable, "-W", "error", "-m", "rrr_apigen.row_check", rows_file(row({"a": 1}, ADD))]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.split()[:2] == ["rows", "1"]

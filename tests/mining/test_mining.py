@@ -270,3 +270,14 @@ def test_a_row_line_can_be_read_without_rrr(tmp_path: Path) -> None:
     mine(numbers_task(1), ScriptedGenerator(lambda *_: "wrong"), tmp_path, MineSettings(rows=1), {})
     (line,) = (tmp_path / "shard-00000.jsonl").read_text().splitlines()
     assert set(json.loads(line)) == {"row_index", "tries", "passes", "abstentions", "tokens", "withheld", "failures"}
+
+
+def test_a_failure_keeps_the_tools_that_its_prompt_began_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tools = {"role": "tools", "content": '[{"type": "function", "function": {"name": "add", "parameters": {}}}]'}
+    asked = {"role": "user", "content": "Say number 0."}
+    task, generator = numbers_task(1), ScriptedGenerator(numbered({0: ["wrong"]}))
+    monkeypatch.setattr(task, "prompt", lambda row, model: (tools, asked))
+    mine(task, generator, tmp_path, MineSettings(rows=1), {})
+    (failure,) = read_failures(tmp_path)
+    assert failure.prompt == (tools, asked)
+    assert generator.calls[0][0] == [(tools, asked)]

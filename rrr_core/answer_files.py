@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NoReturn, Protocol
 
 from rrr_core.errors import DataError, nearest
@@ -16,7 +17,11 @@ from rrr_core.verification import Judge
 KEYS = ("row", "answer")
 """What each line holds, no more and no less."""
 CHUNK = 1 << 18
-"""Most bytes that are read at once; what one read gives is judged as one batch."""
+"""Most bytes that are read at once."""
+BATCHES = (16, 4096)
+"""Fewest and most answers that are judged at once."""
+PATIENCE = 0.5
+"""Seconds that the first verdict of a batch waits for its last, before smaller batches are made."""
 
 
 class Source(Protocol):
@@ -35,7 +40,7 @@ def judge_file(
     not `{"row": {…}, "answer": "…"}`, after the verdicts on all lines before it are written.
     """
     outcomes: Counter[str] = Counter()
-    for batch in read_answers(source, name):
+    for batch in _paced(read_answers(source, name)):
         verdicts = judge.judge(batch)
         write("".join(f"{verdict_line(verdict)}\n" for verdict in verdicts))
         outcomes.update(verdict.outcome for verdict in verdicts)
@@ -46,6 +51,28 @@ def judge_file(
     if limit is not None:
         limit.finish()
     return outcomes
+
+
+def _paced(
+    batches: Iterable[list[tuple[Row, str]]], clock: Callable[[], float] = time.monotonic
+) -> Iterator[list[tuple[Row, str]]]:
+    """The same answers in batches that take whoever judges them about `PATIENCE` seconds at most, by what they took.
+
+    Large ones spare a fast verifier's workers messages; with small ones a slow verifier's verdicts come one by one.
+    """
+    fewest, most = BATCHES
+    size = fewest
+    for batch in batches:
+        start = 0
+        while start < len(batch):
+            began = clock()
+            part = batch[start : start + size]
+            yield part
+            start += len(part)
+            if clock() - began > PATIENCE:
+                size = max(fewest, size // 4)
+            elif len(part) == size:
+                size = min(most, size * 2)
 
 
 def verdict_line(verdict: Verdict) -> str:

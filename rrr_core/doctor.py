@@ -79,6 +79,10 @@ def machine(folder: Path) -> Iterator[Finding]:
 def packages() -> Iterator[Finding]:
     """rrr-core, and each of its extras with the packages that it needs."""
     yield Finding("packages", "rrr-core", "ok", rrr_core.__version__)
+    if _version("rrr-core") is None:
+        cost = "which extras are there cannot be told: pip install rrr-core"
+        yield Finding("packages", "extras", "unknown", "rrr-core runs from its source and is not installed", cost)
+        return
     costs = {
         "train": "no generation with transformers and no training",
         "server": "no model behind an OpenAI-compatible server (--base-url)",

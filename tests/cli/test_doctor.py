@@ -20,6 +20,7 @@ from rrr_core.cli.doctor import lines_of
 from rrr_core.doctor import Finding, device_finding
 from rrr_core.tasks import TaskDescription, TaskEntry
 
+CORE = {"rrr-core": rrr_core.__version__}
 SUMS = TaskEntry("sums", "rrr-sums", "1.2", "rrr_sums")
 WORDS = TaskEntry("words", "rrr-words", "0.1", "rrr_words", kind="overlay")
 
@@ -166,7 +167,7 @@ def test_a_protection_that_is_not_in_force_is_said_to_be_missing_with_its_cost(p
 
 
 def test_an_extra_is_there_when_all_its_packages_fit(versions: Any) -> None:
-    versions(openai="3.0")
+    versions(openai="3.0", **CORE)
     assert by_name(doctor.packages())["[server]"] == Finding("packages", "[server]", "ok", "openai 3.0")
 
 
@@ -174,10 +175,17 @@ def test_an_extra_is_there_when_all_its_packages_fit(versions: Any) -> None:
 def test_an_extra_that_lacks_a_package_says_which_and_how_to_get_it(
     versions: Any, version: str | None, told: str
 ) -> None:
-    versions(**({"openai": version} if version else {}))
+    versions(**CORE, **({"openai": version} if version else {}))
     server = by_name(doctor.packages())["[server]"]
     assert (server.state, server.detail) == ("missing", told)
     assert server.cost.endswith("pip install 'rrr-core[server]'")
+
+
+def test_a_core_that_is_not_installed_says_that_its_extras_cannot_be_told(versions: Any) -> None:
+    versions()
+    findings = by_name(doctor.packages())
+    assert list(findings) == ["rrr-core", "extras"]
+    assert findings["extras"].state == "unknown"
 
 
 def test_without_torch_it_says_how_to_get_it_and_asks_nobody(versions: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from rrr_core import cli
+from rrr_core import answer_files, cli
 
 COUNTDOWN = {"target": 98, "nums": [44, 19, 35]}
 PASSED = {"verdict": "passed", "category": "", "detail": ""}
@@ -147,6 +147,26 @@ def test_lines_longer_than_one_read_are_put_together(verify: Any, monkeypatch: p
     code, verdicts, _ = verify(line("yes") * 3 + line("no"))
     assert code == 0
     assert [each["verdict"] for each in verdicts] == ["passed"] * 3 + ["failed"]
+
+
+def sizes_of_batches(seconds_each: float, answers: int = 20_000) -> list[int]:
+    """How many answers are judged at once by a verifier of that speed."""
+    now = 0.0
+    sizes = []
+    for batch in answer_files._paced([[({}, "")] * answers], lambda: now):
+        sizes.append(len(batch))
+        now += seconds_each * len(batch)
+    assert sum(sizes) == answers
+    return sizes
+
+
+def test_a_fast_verifier_gets_large_batches() -> None:
+    assert sizes_of_batches(1e-6)[-2] == 4096
+
+
+def test_a_slow_verifiers_verdicts_do_not_wait_for_many_others() -> None:
+    assert max(sizes_of_batches(1.0, 200)) == 16
+    assert max(sizes_of_batches(0.01, 2000)) <= 64
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 For each seed: failures are mined once; the model is trained on them with each `--credit`; the untrained and the trained
 models are evaluated on the same rows of the test split, greedy and sampled. Everything resumes: call it again.
 
-    python benchmarks/three_seeds.py FOLDER [--seeds 0 1 2] [--credits reflection placebo all retry] [--steps N] …
+    python benchmarks/three_seeds.py FOLDER [--task NAME] [--seeds 0 1 2] [--credits reflection placebo all retry] …
 
 The last lines are the table; `FOLDER/table.json` holds it too. Several processes may share one FOLDER if each has seeds
 of its own.
@@ -19,11 +19,12 @@ from pathlib import Path
 from typing import Any
 
 from rrr_core.cli.progress import make_progress
+from rrr_core.configuration import TaskSettings
 from rrr_core.evaluation import EvalSettings, compare, evaluate
 from rrr_core.generation import ModelSettings
 from rrr_core.generation.transformers_backend import load_transformers
 from rrr_core.mining import MineSettings, mine, read_failures
-from rrr_core.presets import DEMO
+from rrr_core.presets import presets_of
 from rrr_core.statistics import pooled_mean
 from rrr_core.tasks import load_task
 from rrr_core.training.run import train
@@ -34,18 +35,19 @@ VANILLA = "vanilla"
 
 def make(options: argparse.Namespace) -> None:
     """Train and evaluate what is not there yet."""
-    task = load_task("countdown")
-    model = str(task.default_model())
-    data = DEMO["task"].get("data", {})
+    task, demo = load_task(options.task), presets_of(TaskSettings(name=options.task), "demo")
+    model = options.model or str(task.default_model())
+    data: dict[str, str] = {}
     for seed in options.seeds:
         folder = options.folder / f"seed-{seed}"
-        mined = MineSettings(**{**DEMO["mine"], "rows": options.mine_rows, "seed": seed})
-        evaluated = EvalSettings(**{**DEMO["eval"], "rows": options.rows, "seed": seed})
+        mined = MineSettings(**{**demo["mine"], **given(rows=options.mine_rows), "seed": seed})
+        evaluated = EvalSettings(**{**demo["eval"], **given(rows=options.rows), "seed": seed})
         mine(task, load_transformers(model), folder / "mine", mined, data, make_progress())
         failures = read_failures(folder / "mine")
         labels = {VANILLA: model}
         for credit in options.credits:
-            settings = TrainSettings(**{**DEMO["train"], "steps": options.steps, "seed": seed, "credit": credit})
+            chosen = {**demo["train"], **given(steps=options.steps), "seed": seed, "credit": credit}
+            settings = TrainSettings(**chosen)
             done = train(task, failures, ModelSettings(model=model), folder / credit, settings, make_progress())
             labels[credit] = done.model
         for label, weights in labels.items():
@@ -55,12 +57,23 @@ def make(options: argparse.Namespace) -> None:
         compare([folder / "eval" / label for label in labels], folder / "eval" / "comparison.json")
 
 
+def given(**settings: int | None) -> dict[str, int]:
+    """The settings that the command line names; of the others the task's demo has its own."""
+    return {name: value for name, value in settings.items() if value is not None}
+
+
 def values(options: argparse.Namespace, mode: str, label: str, figure: str) -> Iterator[float]:
     """A figure of one model, seed by seed, in per cent."""
     for seed in options.seeds:
         path = options.folder / f"seed-{seed}" / "eval" / label / "figures.json"
         measured: dict[str, Any] = json.loads(path.read_text())["modes"][mode]
         yield 100 * measured[figure]["value"]
+
+
+def rows_of(options: argparse.Namespace) -> int:
+    """Rows that each figure is over."""
+    path = options.folder / f"seed-{options.seeds[0]}" / "eval" / VANILLA / "figures.json"
+    return int(json.loads(path.read_text())["rows"])
 
 
 FIGURES = ("first_try", "second_try", "no_reflection", "other_reflection", "pass_at_2")
@@ -75,7 +88,7 @@ def table(options: argparse.Namespace) -> list[dict[str, Any]]:
     for mode in ("greedy", "sampled"):
         base = list(values(options, mode, VANILLA, "second_try"))
         for label in (VANILLA, *options.credits):
-            line: dict[str, Any] = {"mode": mode, "model": label, "seeds": len(options.seeds), "rows": options.rows}
+            line: dict[str, Any] = {"mode": mode, "model": label, "seeds": len(options.seeds), "rows": rows_of(options)}
             for figure in FIGURES:
                 line[figure] = dataclasses.asdict(pooled_mean(list(values(options, mode, label, figure))))
             second = list(values(options, mode, label, "second_try"))
@@ -102,11 +115,13 @@ def show(mean: dict[str, Any]) -> str:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
+    parser.add_argument("--task", default="countdown")
+    parser.add_argument("--model", help="the untrained model  [default: the task's own]")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--credits", nargs="+", default=list(CREDITS), choices=CREDITS)
-    parser.add_argument("--steps", type=int, default=DEMO["train"]["steps"])
-    parser.add_argument("--rows", type=int, default=2000)
-    parser.add_argument("--mine-rows", type=int, default=DEMO["mine"]["rows"])
+    parser.add_argument("--steps", type=int, help="optimiser steps  [default: the demo's, as with the two below]")
+    parser.add_argument("--rows", type=int, help="rows of the test split to evaluate")
+    parser.add_argument("--mine-rows", type=int, help="rows of the train split to mine")
     chosen = parser.parse_args()
     make(chosen)
     result = table(chosen)

@@ -1,14 +1,17 @@
 """Rows from local files, from the hub, and the options that choose them."""
 
 import json
+import re
 import sys
 from itertools import islice
+from pathlib import Path
 
 import pytest
 from rrr_apigen import hub
 from rrr_apigen.generated import Recipe, generate
-from rrr_apigen.rows import load
-from rrr_apigen.splits import split_of
+from rrr_apigen.rows import OPTIONS, load
+from rrr_apigen.screening import POLICIES
+from rrr_apigen.splits import TEST_SHARE, split_of
 
 from rrr_core.errors import DataError
 
@@ -464,6 +467,16 @@ def test_generated_rows_are_the_default_and_follow_their_options():
     rows = list(islice(load("test", options), 20))
     assert rows == list(islice(generate("test", Recipe(3, 1, 9)), 20))
     assert all(len(row["tools"]) <= 3 and len(row["answers"]) == 1 for row in rows)
+
+
+def test_the_readme_has_every_option_with_its_default():
+    readme = Path(__file__).parents[1].joinpath("README.md").read_text(encoding="utf-8")
+    recipe = Recipe()
+    defaults = {"most_tools": recipe.most_tools, "most_calls": recipe.most_calls, "seed": recipe.seed}
+    defaults |= {"test_share": TEST_SHARE, "contradictions": POLICIES[0]}
+    rows = dict(re.findall(r"^\| `(\w+)` \| [^|]+ \| ([^|]+) \|", readme, re.MULTILINE))
+    assert set(rows) == set(OPTIONS) - {"source"}
+    assert {name: rows[name] for name in defaults} == {name: f"`{value}`" for name, value in defaults.items()}
 
 
 def test_an_unknown_option_is_answered_with_the_nearest():

@@ -2,6 +2,7 @@
 
 import json
 import types
+from pathlib import Path
 
 import pytest
 import rrr_apigen
@@ -157,6 +158,10 @@ def overlay(**hooks):
     for name, function in hooks.items():
         function.__module__ = module.__name__
         setattr(module, name, hookimpl(function, specname=name))
+    return offered(module)
+
+
+def offered(module):
     return checked_plugin(TaskEntry("short", "rrr-short", "1.0", "rrr_short", kind="overlay"), module)
 
 
@@ -188,4 +193,14 @@ def test_an_overlay_words_prompt_reflection_and_retry_anew(plugin):
 
 def test_what_an_overlay_leaves_alone_stays_the_tasks(plugin):
     task, model = Task(plugin, [overlay(rrr_reflection_prompt=lambda: "Why?")]), Model("m", "qwen")
+    assert list(task.prompt(ROW, model)) == prompts.prompt(ROW, model)
+
+
+def test_the_overlay_of_the_readme_does_what_it_says(plugin):
+    readme = Path(__file__).parents[1].joinpath("README.md").read_text(encoding="utf-8")
+    module = types.ModuleType("rrr_terse")
+    exec(readme.partition("```python\n")[2].partition("```")[0], vars(module))
+    task, model = Task(plugin, [offered(module)]), Model("m", "qwen")
+    assert task.reflection_prompt(ROW, "[]", model) == "Which call was wrong, and why? Answer in one sentence."
+    assert task.retry_prompt(ROW, model) == f"{ROW['query']} Check the name and the type of every argument."
     assert list(task.prompt(ROW, model)) == prompts.prompt(ROW, model)

@@ -1,9 +1,11 @@
 """Types as JSON Schema, rows that contradict themselves, and the command that counts them."""
 
 import json
+import re
 import subprocess
 import sys
 from itertools import islice
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -228,6 +230,12 @@ def test_every_reason_has_a_row_that_shows_it(reason):
     contradicting, detail = REASONED[reason]
     found = contradiction(checked(contradicting))
     assert (found.reason, found.detail) == (reason, detail)
+
+
+def test_the_readme_has_the_reasons_in_their_order():
+    readme = Path(__file__).parents[1].joinpath("README.md").read_text(encoding="utf-8")
+    section = readme.partition("### Rows that contradict themselves")[2].partition("`--data")[0]
+    assert tuple(re.findall(r"^\| `([^`]+)` \|", section, re.MULTILINE)) == REASONS
 
 
 def test_of_several_contradictions_the_first_in_the_order_of_reasons_is_told():

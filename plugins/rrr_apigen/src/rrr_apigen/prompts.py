@@ -43,7 +43,7 @@ NATIVE_SYSTEMS = {
     # Qwen's template itself asks for <tool_call> blocks of {"name": …, "arguments": …}.
     "qwen": "",
     # Phi's template only shows the tools, so the form of the answer must be asked for.
-    "phi": f"You are a helpful assistant with some tools. {FORM}",
+    "phi": f"You are a helpful assistant with some tools. {FORM} {CLOSINGS['phi']}",
 }
 """The system message, empty for none, of the families whose native place for tools is used."""
 WRITES_OTHER_CALLS = re.compile(r"qwen-?3(\.\d|-coder)", re.IGNORECASE)

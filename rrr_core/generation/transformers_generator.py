@@ -53,10 +53,13 @@ class TransformersGenerator:
         on_done: Callable[[int], None] | None = None,
     ) -> list[Generation]:
         """One text for each conversation, in order; see Generator."""
-        prompts = [encode_prompt(self.tokenizer, conversation) for conversation in conversations]
+        # The tries of a row share their conversation, and rendering its tools takes a while.
+        once = {id(conversation): conversation for conversation in conversations}
+        ids = {key: encode_prompt(self.tokenizer, conversation) for key, conversation in once.items()}
+        prompts = [ids[id(conversation)] for conversation in conversations]
         return [
-            Generation(self.text_of(ids), tuple(ids), "stop" if self.is_ended(ids) else "length")
-            for ids in self.generate_ids(prompts, sampling, on_done)
+            Generation(self.text_of(written), tuple(written), "stop" if self.is_ended(written) else "length")
+            for written in self.generate_ids(prompts, sampling, on_done)
         ]
 
     def generate_ids(

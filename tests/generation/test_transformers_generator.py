@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from rrr_core.errors import ModelError
 from rrr_core.generation.base import Sampling
+from rrr_core.generation.continuation import encode_prompt
 from rrr_core.generation.transformers_generator import TransformersGenerator, batches_of, cut
 from rrr_core.hookspecs import Model
 from tests.generation.tiny import make_network
@@ -59,6 +60,23 @@ def test_a_seed_gives_the_same_ids_again_and_another_seed_others(generator: Any,
 def test_equal_prompts_are_sampled_independently(generator: Any) -> None:
     written = generator.generate_ids([[30, 31, 32]] * 8, SAMPLED)
     assert len({tuple(ids) for ids in written}) == 8
+
+
+def test_a_conversation_asked_for_several_times_is_encoded_once(
+    generator: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Any] = []
+
+    def counted(tokenizer: Any, conversation: Any) -> list[int]:
+        asked.append(conversation)
+        return encode_prompt(tokenizer, conversation)
+
+    monkeypatch.setattr("rrr_core.generation.transformers_generator.encode_prompt", counted)
+    one, other = user("Use 3 4"), user("Use 5 6")
+    made = generator.generate([one, one, other, one], SAMPLED)
+    assert asked == [one, other]
+    ids = [encode_prompt(generator.tokenizer, conversation) for conversation in (one, one, other, one)]
+    assert [list(each.token_ids) for each in made] == generator.generate_ids(ids, SAMPLED)
 
 
 def test_an_end_token_ends_a_text_and_stays_in_its_ids(generator: Any, prompts: list[list[int]]) -> None:

@@ -41,6 +41,9 @@ COMMANDS = {
     "doctor": LazyCommand("rrr_core.cli.doctor", "Say what this machine has for rrr, and what it lacks."),
 }
 
+RESUMED = frozenset({"demo", "run", "mine", "train", "eval", "warmup"})
+"""The commands that go on from what an earlier call finished."""
+
 
 @click.group(
     cls=LazyGroup,
@@ -64,7 +67,8 @@ def run_command(arguments: Sequence[str]) -> int:
     except click.ClickException as error:
         return _refuse(_usage(error))
     except (click.Abort, KeyboardInterrupt):
-        _refuse("interrupted: the same command goes on from what is finished.")
+        resumed = bool(arguments) and arguments[0] in RESUMED
+        _refuse("interrupted: the same command goes on from what is finished." if resumed else "interrupted.")
         return 130
     except RrrError as error:
         return _refuse(str(error))

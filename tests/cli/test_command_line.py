@@ -145,11 +145,21 @@ def test_a_full_disk_is_one_line(broken_by) -> None:
     assert (code, text) == (2, "rrr: runs/x/model.safetensors: No space left on device.\n")
 
 
-def test_ctrl_c_says_how_to_go_on_and_exits_with_130(broken_by) -> None:
-    code, text = broken_by(KeyboardInterrupt())
-    assert code == 130
+def test_ctrl_c_exits_with_130(broken_by) -> None:
     # The blank line leaves the terminal's own ^C behind.
-    assert text == "\nrrr: interrupted: the same command goes on from what is finished.\n"
+    assert broken_by(KeyboardInterrupt()) == (130, "\nrrr: interrupted.\n")
+
+
+def test_ctrl_c_says_how_to_go_on_where_a_command_resumes(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("rrr_core.pipeline.open_task", interrupt)
+    assert cli.run_command(["mine", "countdown"]) == 130
+    told = capsys.readouterr().err
+    assert told == "\nrrr: interrupted: the same command goes on from what is finished.\n"
 
 
 @pytest.mark.parametrize(

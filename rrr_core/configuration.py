@@ -36,6 +36,7 @@ SECTIONS: Mapping[str, str] = {
     "mine": "rrr_core.mining:MineSettings",
     "train": "rrr_core.training.settings:TrainSettings",
     "eval": "rrr_core.evaluation:EvalSettings",
+    "verify": "rrr_core.verification.settings:VerifySettings",
     "warmup": "rrr_core.training.warmup_settings:WarmupSettings",
 }
 """Section of the TOML file → the dataclass that it fills. None of these modules imports torch."""

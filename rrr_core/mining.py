@@ -29,7 +29,7 @@ from rrr_core.runs import about_this_run, open_stage, stage_lock, write_json, wr
 from rrr_core.settings import option
 from rrr_core.tasks import Task
 from rrr_core.verdicts import Verdict
-from rrr_core.verification import Judge
+from rrr_core.verification import Judge, VerifySettings
 
 __all__ = ["MineSettings", "MiningSummary", "mine", "no_failures", "read_failures"]
 
@@ -64,6 +64,7 @@ def mine(
     settings: MineSettings,
     data_options: Mapping[str, str],
     progress: Progress | None = None,
+    verify: VerifySettings | None = None,
 ) -> MiningSummary:
     """Mine the failure set of `task`'s train split into `folder`, or resume doing so.
 
@@ -74,9 +75,8 @@ def mine(
         raise RrrError("At temperature 0 all tries of a row are one text: give --tries 1, or a higher --temperature.")
     began = time.monotonic()
     folder, progress = Path(folder), progress or Progress()
-    with stage_lock(folder, progress):
+    with stage_lock(folder, progress), Judge(task, settings.max_abstain, settings=verify) as judge:
         open_stage(folder, "mine", _identity(task, generator, settings, data_options), about_this_run())
-        judge = Judge(task, max_abstain=settings.max_abstain)
         tally, shards = Tally(), 0
         rows = enumerate(islice(iter(task.load_dataset("train", data_options)), settings.rows))
         with progress.track(f"Mining {task.name}", settings.rows) as advance:

@@ -27,6 +27,7 @@ from rrr_core.runs import RUN_RECORD, about_this_run, check_identity, holds_noth
 from rrr_core.tasks import Task, load_task
 from rrr_core.training.settings import MAY_CHANGE as TRAIN_MAY_CHANGE
 from rrr_core.training.settings import TrainSettings
+from rrr_core.verification.settings import VerifySettings
 
 if TYPE_CHECKING:
     from rrr_core.generation.base import Generator
@@ -45,6 +46,8 @@ class RunSettings:
     mine: MineSettings
     train: TrainSettings
     eval: EvalSettings
+    verify: VerifySettings = dataclasses.field(default_factory=VerifySettings)
+    """Where verdicts are made and within what limits: no part of what identifies the run."""
 
 
 @dataclass(frozen=True)
@@ -113,6 +116,7 @@ def run(settings: RunSettings, folder: Path, progress: Progress | None = None) -
 def identity_of(settings: RunSettings, task: Task) -> dict[str, Any]:
     """What decides a run's results, as JSON."""
     identity = dataclasses.asdict(settings)
+    del identity["verify"]
     for section in ("model", "mine", "train", "eval"):
         identity[section] = {name: value for name, value in identity[section].items() if name not in MAY_CHANGE}
     identity["task"] = {**task.provenance(), "data": dict(settings.task.data)}
@@ -141,14 +145,16 @@ class _Job:
         from rrr_core.mining import mine
 
         generator = open_generator(self.settings.model, self.progress)
-        mine(self.task, generator, self.folder / "mine", self.settings.mine, self.settings.task.data, self.progress)
+        folder, data = self.folder / "mine", self.settings.task.data
+        mine(self.task, generator, folder, self.settings.mine, data, self.progress, self.settings.verify)
 
     def train(self) -> None:
         from rrr_core.failure_sets import read_failures
         from rrr_core.training.run import train
 
         failures = read_failures(self.folder / "mine")
-        train(self.task, failures, self.settings.model, self.folder / "train", self.settings.train, self.progress)
+        folder, verify = self.folder / "train", self.settings.verify
+        train(self.task, failures, self.settings.model, folder, self.settings.train, self.progress, verify)
 
     def evaluate(self, label: str) -> None:
         from rrr_core.evaluation import evaluate
@@ -158,7 +164,7 @@ class _Job:
             model if label == VANILLA else trained_model(model, self.folder / "train"), self.progress
         )
         folder, data = self.folder / "eval" / label, self.settings.task.data
-        evaluate(self.task, generator, folder, label, self.settings.eval, data, self.progress)
+        evaluate(self.task, generator, folder, label, self.settings.eval, data, self.progress, self.settings.verify)
 
     def compare(self) -> None:
         from rrr_core.evaluation import compare

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rrr_core.configuration import TaskSettings
     from rrr_core.evaluation import EvalSettings
     from rrr_core.generation import ModelSettings
+    from rrr_core.verification import VerifySettings
 
 
 @click.command("eval", cls=SettingsCommand)
@@ -34,11 +35,12 @@ if TYPE_CHECKING:
     help="Compare with this as well: a folder that `rrr eval` wrote (of any model, a server's too), or the name of a"
     " model, which is evaluated first on the same rows. May be repeated.",
 )
-@with_settings("task", "model", "eval")
+@with_settings("task", "model", "eval", prefixed=("verify",))
 def command(
     task: TaskSettings,
     model: ModelSettings,
     eval: EvalSettings,
+    verify: VerifySettings,
     folder: Path | None,
     label: str | None,
     others: tuple[str, ...],
@@ -55,7 +57,7 @@ def command(
 
     def evaluate(settings: ModelSettings, label: str) -> None:
         generator = pipeline.open_generator(pipeline.choose_model(settings, opened), progress)
-        evaluation.evaluate(opened, generator, target / "eval" / label, label, eval, task.data, progress)
+        evaluation.evaluate(opened, generator, target / "eval" / label, label, eval, task.data, progress, verify)
 
     chosen = checked_label(label) if label else label_of(model.model, target)
     # The model asked for comes last, so that differences are its figures minus the others'.

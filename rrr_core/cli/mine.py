@@ -14,12 +14,15 @@ if TYPE_CHECKING:
     from rrr_core.configuration import TaskSettings
     from rrr_core.generation import ModelSettings
     from rrr_core.mining import MineSettings
+    from rrr_core.verification import VerifySettings
 
 
 @click.command("mine", cls=SettingsCommand)
 @folder_option("the failure set goes to FOLDER/mine")
-@with_settings("task", "model", "mine")
-def command(task: TaskSettings, model: ModelSettings, mine: MineSettings, folder: Path | None) -> None:
+@with_settings("task", "model", "mine", prefixed=("verify",))
+def command(
+    task: TaskSettings, model: ModelSettings, mine: MineSettings, verify: VerifySettings, folder: Path | None
+) -> None:
     """Let a model try each row of TASK until it fails, and keep the failures."""
     from rrr_core import mining, pipeline
     from rrr_core.cli.progress import make_progress
@@ -28,5 +31,5 @@ def command(task: TaskSettings, model: ModelSettings, mine: MineSettings, folder
     target = run_folder(folder, task) / "mine"
     progress = make_progress()
     generator = pipeline.open_generator(pipeline.choose_model(model, opened), progress)
-    summary = mining.mine(opened, generator, target, mine, task.data, progress)
+    summary = mining.mine(opened, generator, target, mine, task.data, progress, verify)
     click.echo(f"{target}: {summary.describe()}")

@@ -11,7 +11,7 @@ from rrr_core.cli.options import SettingsCommand, with_settings
 from rrr_core.cli.shared import folder_option, run_folder
 
 SECTIONS = ("task", "model")
-STAGES = ("mine", "train", "eval")
+STAGES = ("mine", "train", "eval", "verify")
 """Sections whose options have the stage's name before them, since two stages have options of one name."""
 
 

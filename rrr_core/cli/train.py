@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rrr_core.configuration import TaskSettings
     from rrr_core.generation import ModelSettings
     from rrr_core.training.settings import TrainSettings
+    from rrr_core.verification import VerifySettings
 
 
 @click.command("train", cls=SettingsCommand)
@@ -23,9 +24,14 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     help="The failure set: a folder that `rrr mine` wrote.  [default: FOLDER/mine]",
 )
-@with_settings("task", "model", "train")
+@with_settings("task", "model", "train", prefixed=("verify",))
 def command(
-    task: TaskSettings, model: ModelSettings, train: TrainSettings, folder: Path | None, failures: Path | None
+    task: TaskSettings,
+    model: ModelSettings,
+    train: TrainSettings,
+    verify: VerifySettings,
+    folder: Path | None,
+    failures: Path | None,
 ) -> None:
     """Train a model's reflections on TASK's failure set with masked GRPO."""
     from rrr_core import failure_sets, pipeline
@@ -39,5 +45,5 @@ def command(
 
     from rrr_core.training.run import train as train_on
 
-    summary = train_on(opened, found, chosen, target / "train", train, make_progress())
+    summary = train_on(opened, found, chosen, target / "train", train, make_progress(), verify)
     click.echo(f"{summary.model}: trained for {summary.steps} steps on {summary.failures} failures")

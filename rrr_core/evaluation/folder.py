@@ -18,7 +18,7 @@ from rrr_core.progress import Progress
 from rrr_core.runs import about_this_run, open_stage, read_numbered_lines, stage_lock, write_json, write_lines
 from rrr_core.tasks import Task
 from rrr_core.verdicts import Verdict
-from rrr_core.verification import Judge
+from rrr_core.verification import Judge, VerifySettings
 
 FIGURES_FILE = "figures.json"
 """Written last: a folder without it holds an unfinished evaluation."""
@@ -32,6 +32,7 @@ def evaluate(
     settings: EvalSettings,
     data_options: Mapping[str, str],
     progress: Progress | None = None,
+    verify: VerifySettings | None = None,
 ) -> Figures:
     """Evaluate a model on `task`'s test split into `folder`, or resume doing so; `label` is what to call the model.
 
@@ -59,7 +60,8 @@ def evaluate(
             progress.say(
                 f"The test split has {len(rows)} rows, fewer than the {settings.rows} asked for: all evaluated."
             )
-        _evaluate_shards(task, generator, folder, label, settings, rows, progress)
+        with Judge(task, settings.max_abstain, settings=verify) as judge:
+            _evaluate_shards(task, generator, judge, folder, label, settings, rows, progress)
         made = Figures(
             label=label,
             task=task.name,
@@ -92,13 +94,13 @@ def shard_path(folder: Path, mode: str, shard: int) -> Path:
 def _evaluate_shards(
     task: Task,
     generator: Generator,
+    judge: Judge,
     folder: Path,
     label: str,
     settings: EvalSettings,
     rows: Sequence[tuple[int, Row]],
     progress: Progress,
 ) -> None:
-    judge = Judge(task, max_abstain=settings.max_abstain)
     texts_per_row = stage_count(settings)
     shards = [rows[start : start + settings.shard_rows] for start in range(0, len(rows), settings.shard_rows)]
     with progress.track(f"Evaluating {label}", len(rows) * texts_per_row * len(settings.modes)) as advance:

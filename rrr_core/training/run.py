@@ -36,7 +36,7 @@ from rrr_core.training.rollout import Rollout
 from rrr_core.training.settings import MAY_CHANGE, TrainSettings
 from rrr_core.training.trainer import ReflectionTrainer
 from rrr_core.training.upstream import mend
-from rrr_core.verification import Judge
+from rrr_core.verification import Judge, VerifySettings
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,7 @@ def train(
     folder: Path,
     settings: TrainSettings,
     progress: Progress | None = None,
+    verify: VerifySettings | None = None,
 ) -> TrainSummary:
     """Train the model named in `model_settings` on `failures`; everything is written into `folder`.
 
@@ -70,10 +71,11 @@ def train(
     if not failures:
         raise DataError("the failure set is empty: there is nothing to reflect on. Mine more rows or a harder split.")
     progress = progress or Progress()
-    if not _writes():
-        return _train(task, failures, model_settings, folder, settings, Progress())
-    with stage_lock(folder, progress):
-        return _train(task, failures, model_settings, folder, settings, progress)
+    with Judge(task, settings.max_abstain, settings=verify) as judge:
+        if not _writes():
+            return _train(task, failures, model_settings, folder, settings, judge, Progress())
+        with stage_lock(folder, progress):
+            return _train(task, failures, model_settings, folder, settings, judge, progress)
 
 
 def _train(
@@ -82,6 +84,7 @@ def _train(
     model_settings: ModelSettings,
     folder: Path,
     settings: TrainSettings,
+    judge: Judge,
     progress: Progress,
 ) -> TrainSummary:
     started = time.monotonic()
@@ -109,7 +112,6 @@ def _train(
         return TrainSummary(**read_json(summary_file))
     checkpoint = newest_checkpoint(folder)
     done = int(checkpoint.name.partition("-")[2]) if checkpoint else 0
-    judge = Judge(task, max_abstain=settings.max_abstain)
     with progress.track(f"Training {task.name}", total=settings.steps, done=done) as advance:
         recorder = Recorder(folder, generator.tokenizer, settings.episodes_per_step, advance, writes=_writes())
         recorder.cut_back(done)

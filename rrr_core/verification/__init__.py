@@ -1,61 +1,9 @@
-"""Verification: the one judge of training and evaluation, and the limit on verdicts that are withheld."""
+"""Verification: the one judge of training and evaluation, the sandboxed processes it asks, and what guards them.
 
-from __future__ import annotations
+docs/verification.md says what is enforced where, and what is not.
+"""
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from rrr_core.verification.judge import Judge
+from rrr_core.verification.settings import VerifySettings
 
-from rrr_core.errors import TooManyAbstentions
-from rrr_core.hookspecs import Row
-from rrr_core.tasks import Task
-from rrr_core.verdicts import Verdict
-
-
-class Judge:
-    """Judges answers with a task's verifier and stops the run when too many verdicts are withheld.
-
-    A run whose verifier is broken must not go on to train on what is left.
-    """
-
-    def __init__(self, task: Task, max_abstain: float = 0.01, minimum: int = 100) -> None:
-        """At most the share `max_abstain` (0 to 1) of verdicts may be withheld; asked from `minimum` verdicts on."""
-        self.task, self.max_abstain, self.minimum = task, max_abstain, minimum
-        self.judged = 0
-        """Verdicts so far, abstentions included."""
-        self.abstained = 0
-        self._details: Counter[str] = Counter()
-
-    def judge(self, pairs: Sequence[tuple[Row, str]]) -> list[Verdict]:
-        """The verdicts on (row, answer) pairs, in order. Raises TooManyAbstentions as soon as the limit is passed."""
-        verdicts = []
-        for row, answer in pairs:
-            verdict = self.task.verify(row, answer)
-            verdicts.append(verdict)
-            self.judged += 1
-            if verdict.is_abstained:
-                self.abstained += 1
-                self._details[f"{verdict.category}: {verdict.detail}"] += 1
-            if self.judged >= self.minimum:
-                self._check()
-        return verdicts
-
-    def recall(self, judged: int, withheld: Iterable[Verdict]) -> None:
-        """Count an earlier call's verdicts, the withheld ones among them, so that a resumed job holds one limit."""
-        self.judged += judged
-        for verdict in withheld:
-            self.abstained += 1
-            self._details[f"{verdict.category}: {verdict.detail}"] += 1
-
-    def finish(self) -> None:
-        """Hold the limit at the end of a job, however few verdicts there were. Raises TooManyAbstentions."""
-        self._check()
-
-    def _check(self) -> None:
-        if self.abstained <= self.max_abstain * self.judged:
-            return
-        (commonest, times), *_ = self._details.most_common(1)
-        raise TooManyAbstentions(
-            f"The verifier of {self.task.distribution} {self.task.version} (task {self.task.name!r}) withheld "
-            f"{self.abstained} of {self.judged} verdicts, and {self.max_abstain:.1%} are allowed; "
-            f"most often ({times}×) {commonest}. Mend the verifier, or allow more with --max-abstain."
-        )
+__all__ = ["Judge", "VerifySettings"]

@@ -31,6 +31,7 @@ class PlantedTask:
     distribution: str = "rrr-planted"
     version: str = "1.0"
     overlays: tuple[str, ...] = ()
+    trusted: bool = True
 
     def load_dataset(self, split: str, options: Mapping[str, str]) -> Iterator[dict[str, Any]]:
         assert split == "test"

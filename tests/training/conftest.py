@@ -26,6 +26,7 @@ class CoinTask:
     """
 
     name, distribution, version, overlays = "coin", "rrr-coin", "1.0", ()
+    trusted = True
 
     def __init__(self, abstain_every: int = 0) -> None:
         self.abstain_every = abstain_every

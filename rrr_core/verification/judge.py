@@ -1,0 +1,102 @@
+"""The judge: the one way to verdicts in mining, training and evaluation, and the limit on those that are withheld."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import closing
+from types import TracebackType
+from typing import Self
+
+from rrr_core.errors import TooManyAbstentions
+from rrr_core.hookspecs import Row
+from rrr_core.tasks import Task
+from rrr_core.verdicts import Verdict
+from rrr_core.verification.runner import Runner
+from rrr_core.verification.settings import VerifySettings
+
+
+class Judge:
+    """Judges answers with a task's verifier and stops the run when too many verdicts are withheld.
+
+    A run whose verifier is broken must not go on to train on what is left. Close it, or use it in `with`, so that the
+    processes of a verifier that is not trusted end with the job.
+    """
+
+    def __init__(
+        self, task: Task, max_abstain: float = 0.01, minimum: int = 100, settings: VerifySettings | None = None
+    ) -> None:
+        """At most the share `max_abstain` (0 to 1) of verdicts may be withheld; asked from `minimum` verdicts on.
+
+        Raises RrrError where the verifier needs a process of its own and the system has none to give.
+        """
+        self.task, self.max_abstain, self.minimum = task, max_abstain, minimum
+        self.settings = settings or VerifySettings()
+        self.judged = 0
+        """Verdicts so far, abstentions included."""
+        self.abstained = 0
+        self._details: Counter[str] = Counter()
+        where = self.settings.isolation
+        here = where == "none" or (where == "auto" and task.trusted)
+        self._runner = None if here else Runner(task, self.settings)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def isolated(self) -> bool:
+        """Whether verdicts come from sandboxed processes."""
+        return self._runner is not None
+
+    def judge(self, pairs: Sequence[tuple[Row, str]]) -> list[Verdict]:
+        """The verdicts on (row, answer) pairs, in order. Raises TooManyAbstentions as soon as the limit is passed."""
+        verdicts = []
+        with closing(self._verdicts(pairs)) as coming:
+            for verdict in coming:
+                verdicts.append(verdict)
+                self.judged += 1
+                if verdict.is_abstained:
+                    self.abstained += 1
+                    self._details[f"{verdict.category}: {verdict.detail}"] += 1
+                if self.judged >= self.minimum:
+                    self._check()
+        return verdicts
+
+    def recall(self, judged: int, withheld: Iterable[Verdict]) -> None:
+        """Count an earlier call's verdicts, the withheld ones among them, so that a resumed job holds one limit."""
+        self.judged += judged
+        for verdict in withheld:
+            self.abstained += 1
+            self._details[f"{verdict.category}: {verdict.detail}"] += 1
+
+    def finish(self) -> None:
+        """Hold the limit at the end of a job, however few verdicts there were. Raises TooManyAbstentions."""
+        self._check()
+
+    def close(self) -> None:
+        """End the verifier's processes, if it has any."""
+        if self._runner is not None:
+            self._runner.close()
+
+    def _verdicts(self, pairs: Sequence[tuple[Row, str]]) -> Generator[Verdict]:
+        if self._runner is not None:
+            yield from self._runner.verdicts(pairs)
+            return
+        verify = self.task.verify
+        for row, answer in pairs:
+            yield verify(row, answer)
+
+    def _check(self) -> None:
+        if self.abstained <= self.max_abstain * self.judged:
+            return
+        (commonest, times), *_ = self._details.most_common(1)
+        raise TooManyAbstentions(
+            f"The verifier of {self.task.distribution} {self.task.version} (task {self.task.name!r}) withheld "
+            f"{self.abstained} of {self.judged} verdicts, and {self.max_abstain:.1%} are allowed; "
+            f"most often ({times}×) {commonest}. Mend the verifier, or allow more with --max-abstain."
+        )

@@ -1,0 +1,89 @@
+"""What the core and its workers say to each other: JSON, and every reply is read as hostile input.
+
+Nothing is pickled, on purpose. A verifier that runs model text as code hands its worker to that text, and a pool that
+unpickles what a worker sends (multiprocessing, concurrent.futures, pebble) would hand it the core as well.
+
+A batch goes to a worker as 8 bytes of length and a JSON object; the distinct rows stand in it once, and its items refer
+to them. Back comes one line an item, as soon as it is judged: `[NUMBER, "passed"]` or `[NUMBER, OUTCOME, CATEGORY,
+DETAIL]`. Numbers start at a random place for each batch, so that a blind forgery is found out. Code that runs inside a
+worker can read the number and forge a verdict: isolation guards the user, not the verdict.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Sequence
+from typing import Any
+
+from rrr_core.errors import DataError
+from rrr_core.hookspecs import Row
+from rrr_core.tasks.blame import one_line
+from rrr_core.verdicts import Verdict, abstained, failed, passed
+
+READY = b'"ready"'
+"""A worker's first line, once its sandbox stands."""
+LONGEST_REPLY = 16_384
+"""Bytes. An honest reply is shorter: 80 characters of category and 500 of detail, 12 bytes each at worst."""
+WORKER_KINDS = ("exception", "timeout", "memory", "exit", "bad verdict")
+"""The kinds of abstention that a worker finds out by itself."""
+_LENGTH = 8
+
+
+class BadReply(ValueError):
+    """A reply that no honest worker sends. The text says what is wrong with it."""
+
+
+def encode_batch(pairs: Sequence[tuple[Row, str]], first: int) -> bytes:
+    """The batch on the wire. Raises DataError for a row that is not JSON-able."""
+    places: dict[int, int] = {}
+    rows: list[Row] = []
+    items: list[tuple[int, str]] = []
+    for row, answer in pairs:
+        place = places.setdefault(id(row), len(rows))
+        if place == len(rows):
+            rows.append(row)
+        items.append((place, answer))
+    try:
+        body = json.dumps({"first": first, "rows": rows, "items": items}, separators=(",", ":")).encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise DataError(f"a row cannot be sent to its verifier: it is not JSON-able: {one_line(str(error))}") from None
+    return len(body).to_bytes(_LENGTH, "big") + body
+
+
+def read_batch(read: Any) -> dict[str, Any] | None:
+    """The next batch from `read(count)`, or None at the end. For workers: the core is trusted."""
+    length = read(_LENGTH)
+    if len(length) < _LENGTH:
+        return None
+    batch: dict[str, Any] = json.loads(read(int.from_bytes(length, "big")))
+    return batch
+
+
+def first_number() -> int:
+    """Where a batch's numbers start: not to be guessed, and short to write."""
+    return secrets.randbits(48)
+
+
+def encode_reply(number: int, verdict: Verdict) -> bytes:
+    if verdict.outcome == "passed":
+        return b'[%d,"passed"]\n' % number
+    return (json.dumps([number, verdict.outcome, verdict.category, verdict.detail]) + "\n").encode()
+
+
+def checked_reply(line: bytes, number: int) -> Verdict:
+    """The verdict in a worker's line, which may be any bytes at all. Raises BadReply."""
+    try:
+        reply = json.loads(line)
+    except (ValueError, RecursionError):
+        raise BadReply(f"{one_line(ascii(line[:80]))} is not a reply") from None
+    if not isinstance(reply, list) or not reply or reply[0] != number or type(reply[0]) is not int:
+        raise BadReply(f"{one_line(ascii(line[:80]))} does not answer what was asked")
+    match reply[1:]:
+        case ["passed"]:
+            return passed()
+        case ["failed", str(category), str(detail)]:
+            return failed(one_line(category, 80), one_line(detail, 500))
+        case ["abstained", str(kind), str(detail)] if kind in WORKER_KINDS:
+            return abstained(kind, one_line(detail, 500))
+    raise BadReply(f"{one_line(ascii(line[:80]))} holds no verdict")

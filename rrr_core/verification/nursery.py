@@ -1,0 +1,167 @@
+"""The nursery: a small process that loads a task once and forks workers from it, in milliseconds instead of a start.
+
+`python -P -m rrr_core.verification.nursery`, its standard input being a socket to the core. Lines of JSON come in:
+first what to load, then `{"fork": NUMBER}` with the worker's end of a channel beside it, and `{"kill": NUMBER}`. Lines
+go out: `{"loaded": true}` or `{"error": TEXT}`, and `{"exited": NUMBER, "status": STATUS}` for each worker that ended,
+negative for a signal as in `subprocess`. The nursery never runs a verifier. When the core closes the socket, or dies
+however it may, the nursery kills its workers, removes its folder and ends.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import selectors
+import shutil
+import signal
+import socket
+import sys
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from rrr_core.errors import RrrError
+from rrr_core.tasks import Task, TaskEntry
+from rrr_core.tasks.loading import load_plugin
+from rrr_core.verification import protection_attempts, sandbox, worker
+
+
+@dataclass
+class Nursery:
+    """The nursery's state: its channel to the core, and its living workers."""
+
+    core: socket.socket
+    folder: Path
+    task: Task | None = None
+    readable: tuple[str, ...] = ()
+    limits: dict[str, Any] = field(default_factory=dict)
+    workers: dict[int, int] = field(default_factory=dict)
+    """Process number → the core's number of the worker."""
+
+    def tell(self, **message: Any) -> None:
+        self.core.sendall((json.dumps(message) + "\n").encode())
+
+    def load(self, entries: list[dict[str, Any]], limits: dict[str, Any]) -> None:
+        """Import the task's plugin and overlays. Raises RrrError."""
+        plugins = [load_plugin(TaskEntry(**entry)) for entry in entries]
+        self.task = Task(plugins[0], plugins[1:]) if plugins else None
+        self.limits = limits
+        sandbox.prepare()
+        self.readable = sandbox.readable_paths()
+
+    def fork(self, number: int, channel: int, probe: dict[str, Any] | None) -> None:
+        """Fork the worker `number`, which talks to the core over the file descriptor `channel`."""
+        scratch = self.scratch(number)
+        scratch.mkdir(mode=0o700)
+        post = worker.Post(scratch, self.readable, parent=os.getpid(), **self.limits)
+        process = os.fork()
+        if not process:
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            if probe is not None:
+                worker.guarded(partial(protection_attempts.run, channel, post, probe))
+            assert self.task is not None
+            worker.guarded(partial(worker.run, self.task, channel, post))
+        os.close(channel)
+        self.workers[process] = number
+
+    def kill(self, number: int) -> None:
+        for process, each in self.workers.items():
+            if each == number:
+                os.kill(process, signal.SIGKILL)
+
+    def reap(self) -> None:
+        """Tell the core of each worker that ended, once nothing of it is left."""
+        while self.workers:
+            process, status = os.waitpid(-1, os.WNOHANG)
+            if not process:
+                return
+            self.clear(process, status)
+
+    def clear(self, process: int, status: int) -> None:
+        number = self.workers.pop(process, None)
+        if number is None:
+            return
+        end_group(process)
+        shutil.rmtree(self.scratch(number), ignore_errors=True)
+        self.tell(exited=number, status=os.waitstatus_to_exitcode(status))
+
+    def scratch(self, number: int) -> Path:
+        return self.folder / f"worker-{number}"
+
+    def close(self) -> None:
+        """Kill all workers and remove the folder."""
+        for process in self.workers:
+            os.kill(process, signal.SIGKILL)
+        for process in self.workers:
+            os.waitpid(process, 0)
+            end_group(process)
+        os.chdir("/")
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def end_group(process: int) -> None:
+    """Kill what a worker has started, where no sandbox kept it from starting processes."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process, signal.SIGKILL)
+
+
+def main() -> None:
+    """Serve the core until it closes the channel."""
+    core = socket.socket(fileno=os.dup(0))
+    os.dup2(os.open(os.devnull, os.O_RDWR), 0)
+    nursery = Nursery(core, Path.cwd())
+    try:
+        serve(nursery)
+    except (BrokenPipeError, ConnectionResetError):  # The core is gone.
+        pass
+    finally:
+        nursery.close()
+
+
+def serve(nursery: Nursery) -> None:
+    woken, waker = os.pipe()
+    os.set_blocking(waker, False)
+    os.set_blocking(woken, False)
+    # A signal handler of Python's own runs between two instructions; the pipe wakes the selector as soon as one ends.
+    signal.set_wakeup_fd(waker, warn_on_full_buffer=False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    lines, descriptors = b"", []
+    with selectors.DefaultSelector() as selector:
+        selector.register(nursery.core, selectors.EVENT_READ)
+        selector.register(woken, selectors.EVENT_READ)
+        while True:
+            for key, _ in selector.select():
+                if key.fd == woken:
+                    os.read(woken, 4096)
+                    continue
+                data, received, *_ = socket.recv_fds(nursery.core, 1 << 16, 16)
+                if not data:
+                    return
+                descriptors += received
+                *whole, lines = (lines + data).split(b"\n")
+                for line in whole:
+                    obey(nursery, json.loads(line), descriptors)
+            nursery.reap()
+
+
+def obey(nursery: Nursery, message: dict[str, Any], descriptors: list[int]) -> None:
+    match message:
+        case {"load": entries, "path": path, "limits": limits}:
+            sys.path[:] = path
+            try:
+                nursery.load(entries, limits)
+            except RrrError as error:
+                nursery.tell(error=str(error))
+            else:
+                nursery.tell(loaded=True)
+        case {"fork": number}:
+            nursery.fork(number, descriptors.pop(0), message.get("probe"))
+        case {"kill": number}:
+            nursery.kill(number)
+
+
+if __name__ == "__main__":
+    main()

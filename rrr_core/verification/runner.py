@@ -1,0 +1,275 @@
+"""The runner: verdicts from sandboxed workers, in order, whatever a verifier does to its worker.
+
+An item that kills, hangs or confuses its worker abstains; a new worker goes on with the rest of its batch.
+"""
+
+from __future__ import annotations
+
+import os
+import selectors
+import signal
+import sys
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from rrr_core.errors import RrrError
+from rrr_core.hookspecs import Row
+from rrr_core.tasks import Task
+from rrr_core.tasks.blame import one_line
+from rrr_core.verdicts import Verdict, abstained
+from rrr_core.verification import messages
+from rrr_core.verification.settings import VerifySettings
+from rrr_core.verification.workers import NurseryProcess, Worker
+
+Pairs = Sequence[tuple[Row, str]]
+
+LARGEST_BATCH = 256
+"""Items. A larger one saves nothing, and the items after a fault have to be sent again."""
+SMALLEST_BATCH = 16
+BATCH_CHARACTERS = 4_000_000
+"""Characters of answers at most, so that a worker's memory is the verifier's and not its batch's."""
+START_SECONDS = 30.0
+"""A worker is forked and locked in within milliseconds; so long on a machine that is busy beyond measure."""
+MOST_WORKERS = 4
+_TIME_SIGNALS = (signal.SIGPROF, signal.SIGXCPU) if sys.platform != "win32" else ()
+
+
+@dataclass
+class _Batch:
+    """A worker's task: items `start` to `stop` of those that are judged, numbered from `first` on the wire."""
+
+    start: int
+    stop: int
+    first: int = 0
+    done: int = 0
+
+    @property
+    def place(self) -> int:
+        """The item that is judged now."""
+        return self.start + self.done
+
+
+class Runner:
+    """Judges with a task's verifier in workers of its own. They start when they are needed, and end with `close`."""
+
+    def __init__(self, task: Task, settings: VerifySettings) -> None:
+        """Raises RrrError where the system cannot fork."""
+        if not hasattr(os, "fork"):
+            raise RrrError(
+                f"The verifier of {task.distribution} {task.version} is not marked @trusted, and this system has no "
+                "process for it to be kept in: run it on Linux or macOS, or give --isolation none if you trust it."
+            )
+        self.task, self.settings = task, settings
+        self.most_workers = settings.workers or min(_cores(), MOST_WORKERS)
+        self._who = task.who("rrr_verify")
+        self._nursery: NurseryProcess | None = None
+        self._selector = selectors.DefaultSelector()
+        self._starting: dict[Worker, float] = {}
+        """Worker → when it must have said that it is ready, in monotonic seconds."""
+        self._idle: list[Worker] = []
+        self._busy: dict[Worker, _Batch] = {}
+        self._deadlines: dict[Worker, float] = {}
+        """Busy worker → when its verdict must have come."""
+        self._killed: dict[Worker, Verdict | None] = {}
+        """Killed worker → the abstention of the item it was killed for; None where that item is not to blame."""
+
+    def verdicts(self, pairs: Pairs) -> Iterator[Verdict]:
+        """The verdicts on (row, answer) pairs, in order, each as soon as all before it are there.
+
+        Closing the iterator early ends what is still judged. Raises PluginError for a task that cannot be loaded in a
+        process of its own, DataError for a row that is not JSON-able, and RrrError where no worker can start.
+        """
+        found: list[Verdict | None] = [None] * len(pairs)
+        waiting = deque(batches(pairs, self.most_workers))
+        given = 0
+        try:
+            while given < len(pairs):
+                self._assign(pairs, waiting)
+                self._wait(found, waiting)
+                while given < len(pairs) and (verdict := found[given]) is not None:
+                    yield verdict
+                    given += 1
+        finally:
+            for worker in self._busy:
+                self._kill(worker)
+            self._busy.clear()
+            self._deadlines.clear()
+
+    def close(self) -> None:
+        """End all workers. Judging again starts new ones."""
+        if self._nursery is not None:
+            self._nursery.close()
+        self._nursery = None
+        self._selector.close()
+        self._selector = selectors.DefaultSelector()
+        self._idle.clear()
+        for table in (self._starting, self._busy, self._deadlines, self._killed):
+            table.clear()
+
+    def _assign(self, pairs: Pairs, waiting: deque[_Batch]) -> None:
+        """Give waiting batches to idle workers, and ask for workers for the others."""
+        if self._nursery is None and waiting:
+            self._nursery = NurseryProcess(self.task.entries, self.settings)
+            self._selector.register(self._nursery.socket, selectors.EVENT_READ)
+        while waiting and self._idle:
+            worker, batch = self._idle.pop(), waiting.popleft()
+            batch.first = messages.first_number()
+            worker.unsent = memoryview(messages.encode_batch(pairs[batch.start : batch.stop], batch.first))
+            self._busy[worker] = batch
+            self._deadlines[worker] = time.monotonic() + self.settings.seconds
+            self._watch(worker)
+        assert self._nursery is not None or not waiting
+        alive = len(self._busy) + len(self._starting)
+        for _ in range(min(len(waiting) - len(self._starting), self.most_workers - alive)):
+            assert self._nursery is not None
+            worker = self._nursery.fork()
+            self._starting[worker] = time.monotonic() + START_SECONDS
+            self._selector.register(worker.channel, selectors.EVENT_READ, worker)
+
+    def _wait(self, found: list[Verdict | None], waiting: deque[_Batch]) -> None:
+        """Wait until something happens, or the next deadline, and deal with it."""
+        deadlines = [*self._deadlines.values(), *self._starting.values()]
+        nearest = min(deadlines, default=time.monotonic() + 1.0)
+        ended: list[Worker] = []
+        for key, _ in self._selector.select(max(0.0, nearest - time.monotonic())):
+            if key.data is None:
+                assert self._nursery is not None
+                ended += self._nursery.ended()
+                continue
+            worker: Worker = key.data
+            # Where the channel is at its end the worker's end is about to be told; if not, the deadline ends it.
+            if not worker.receive() or not worker.send():
+                self._selector.unregister(worker.channel)
+            else:
+                self._watch(worker)
+            self._read(worker, found)
+        for worker in ended:
+            self._bury(worker, found, waiting)
+        self._watch_clock()
+
+    def _watch(self, worker: Worker) -> None:
+        wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if worker.unsent else 0)
+        if self._selector.get_key(worker.channel).events != wanted:
+            self._selector.modify(worker.channel, wanted, worker)
+
+    def _read(self, worker: Worker, found: list[Verdict | None]) -> None:
+        """Take the whole lines that a worker has said."""
+        if worker in self._killed:
+            return
+        *lines, rest = bytes(worker.received).split(b"\n")
+        worker.received[:] = rest
+        for line in lines:
+            if worker in self._starting:
+                self._start(worker, line)
+            elif not self._take(worker, line, found):
+                return
+        if rest and (len(rest) > messages.LONGEST_REPLY or worker not in self._busy):
+            self._refuse(worker, "said what nobody asked for")
+
+    def _start(self, worker: Worker, line: bytes) -> None:
+        if line != messages.READY:
+            raise RrrError(f"A process for verifiers cannot be locked in: {one_line(ascii(line))}.")
+        del self._starting[worker]
+        self._idle.append(worker)
+
+    def _take(self, worker: Worker, line: bytes, found: list[Verdict | None]) -> bool:
+        """Take one reply; False where the worker is of no more use."""
+        batch = self._busy.get(worker)
+        if batch is None:
+            self._refuse(worker, "said what nobody asked for")
+            return False
+        try:
+            verdict = messages.checked_reply(line, batch.first + batch.done)
+        except messages.BadReply as error:
+            self._refuse(worker, f"the answer's worker said what it should not: {error}")
+            return False
+        found[batch.place] = verdict
+        batch.done += 1
+        self._deadlines[worker] = time.monotonic() + self.settings.seconds
+        if batch.place == batch.stop:
+            del self._busy[worker], self._deadlines[worker]
+            self._idle.append(worker)
+        if verdict.category == "memory" and verdict.is_abstained:
+            self._kill(worker)  # Its memory may be used up for the items after as well.
+            return False
+        return True
+
+    def _refuse(self, worker: Worker, why: str) -> None:
+        """Kill a worker that does not keep to the protocol; the item it was judging abstains."""
+        self._kill(worker, abstained("bad verdict", f"{self._who}: {why}"))
+
+    def _kill(self, worker: Worker, blame: Verdict | None = None) -> None:
+        """Kill a worker. `_bury` gives `blame` to the item it was judging, and the items left to another worker."""
+        if worker in self._idle:
+            self._idle.remove(worker)
+        self._deadlines.pop(worker, None)
+        self._killed[worker] = blame
+        assert self._nursery is not None
+        self._nursery.kill(worker)
+
+    def _watch_clock(self) -> None:
+        """Kill the workers whose verdict is overdue. Replies that have come are read before."""
+        now = time.monotonic()
+        for worker, deadline in list(self._deadlines.items()):
+            if deadline < now:
+                detail = f"{self._who}: no verdict within {self.settings.seconds:g} seconds"
+                self._kill(worker, abstained("timeout", detail))
+        for deadline in self._starting.values():
+            if deadline < now:
+                raise RrrError(f"A process for verifiers did not start within {START_SECONDS:g} seconds.")
+
+    def _bury(self, worker: Worker, found: list[Verdict | None], waiting: deque[_Batch]) -> None:
+        """Deal with a worker's end: take what it still said, blame the item it was judging, pass the others on."""
+        while worker.channel.fileno() in self._selector.get_map():
+            before = len(worker.received)
+            if not worker.receive() or len(worker.received) == before:
+                self._selector.unregister(worker.channel)
+        self._read(worker, found)
+        worker.channel.close()
+        if worker in self._idle:
+            self._idle.remove(worker)
+        self._deadlines.pop(worker, None)
+        blame = self._killed.pop(worker) if worker in self._killed else self._fault_of(worker)
+        if self._starting.pop(worker, None) is not None:
+            raise RrrError(f"A process for verifiers ended before it was ready, with status {worker.status}.")
+        batch = self._busy.pop(worker, None)
+        if batch is None:
+            return
+        if blame is not None:
+            found[batch.place] = blame
+            batch.done += 1
+        if batch.place < batch.stop:
+            waiting.appendleft(_Batch(batch.place, batch.stop))
+
+    def _fault_of(self, worker: Worker) -> Verdict:
+        """What ended a worker that nobody killed, as the abstention of the item it was judging."""
+        status = worker.status or 0
+        if status >= 0:
+            return abstained("exit", f"{self._who}: its process exited with status {status}")
+        if -status in _TIME_SIGNALS:
+            return abstained("timeout", f"{self._who}: no verdict within {self.settings.cpu_seconds:g} CPU seconds")
+        try:
+            name = signal.Signals(-status).name
+        except ValueError:
+            name = f"signal {-status}"
+        hint = " (the system may have run out of memory)" if name == "SIGKILL" else ""
+        return abstained("crash", f"{self._who}: its process was ended by {name}{hint}")
+
+
+def batches(pairs: Pairs, workers: int) -> Iterator[_Batch]:
+    """The items cut into batches: even ones where there are few, and none with too much text."""
+    most = max(SMALLEST_BATCH, min(LARGEST_BATCH, -(-len(pairs) // workers)))
+    start = characters = 0
+    for place, (_, answer) in enumerate(pairs):
+        characters += len(answer)
+        if place > start and (place - start == most or characters > BATCH_CHARACTERS):
+            yield _Batch(start, place)
+            start, characters = place, len(answer)
+    if start < len(pairs):
+        yield _Batch(start, len(pairs))
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,124 @@
+"""A worker: a process that locks itself in, then judges batches of answers until its channel ends.
+
+It is forked by the nursery with the task already loaded, and ends with `os._exit`, never by returning.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+from rrr_core.hookspecs import Row
+from rrr_core.tasks import Task
+from rrr_core.tasks.blame import describe_exception
+from rrr_core.verdicts import Verdict, abstained
+from rrr_core.verification import messages, sandbox
+
+CHANNEL = 3
+"""The one file descriptor, beside three of the null device, that a worker has."""
+
+FAULT = 70
+"""The exit status of a worker whose own code failed: EX_SOFTWARE of sysexits.h."""
+
+
+@dataclass(frozen=True)
+class Post:
+    """What a worker is told when it is made."""
+
+    scratch: Path
+    """Its own folder: its current one, and all that it may write."""
+    readable: tuple[str, ...]
+    """Files and folders that it may read."""
+    memory_mb: int
+    cpu_seconds: float
+    parent: int
+    """The nursery's process number."""
+
+
+def run(task: Task, channel: int, post: Post) -> NoReturn:
+    """Be a worker on the file descriptor `channel`."""
+    keep_only(channel)
+    enter(post)
+    write(messages.READY + b"\n")
+    while (batch := messages.read_batch(read)) is not None:
+        judge(task, batch["rows"], batch["items"], batch["first"], post.cpu_seconds)
+    os._exit(0)
+
+
+def enter(post: Post) -> None:
+    """Give up all that a verifier needs not."""
+    os.setpgid(0, 0)
+    os.chdir(post.scratch)
+    for name in ("HOME", "TMPDIR"):
+        os.environ[name] = str(post.scratch)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+    sandbox.lock(post.scratch, post.readable, post.memory_mb)
+    if os.getppid() != post.parent:  # It ended before this process had asked to end with it.
+        os._exit(0)
+
+
+def keep_only(channel: int) -> None:
+    """Close every file descriptor but the channel, which becomes number 3, and the first three, which lead nowhere."""
+    null = os.open(os.devnull, os.O_RDWR)
+    kept = os.dup(channel) if channel <= CHANNEL else channel
+    for number in (0, 1, 2):
+        os.dup2(null, number)
+    os.dup2(kept, CHANNEL)
+    os.closerange(CHANNEL + 1, os.sysconf("SC_OPEN_MAX"))
+
+
+def judge(task: Task, rows: list[Row], items: list[tuple[int, str]], number: int, cpu_seconds: float) -> None:
+    """Judge the items of a batch, and tell of each at once: if one kills the worker, the core knows which."""
+    for place, answer in items:
+        # SIGPROF's default action ends the process even inside C code. The wall clock is watched by the core.
+        signal.setitimer(signal.ITIMER_PROF, cpu_seconds)
+        write(messages.encode_reply(number, verdict_on(task, rows[place], answer)))
+        number += 1
+    signal.setitimer(signal.ITIMER_PROF, 0)
+
+
+def verdict_on(task: Task, row: Row, answer: str) -> Verdict:
+    try:
+        return task.verify(row, answer)
+    except MemoryError:
+        return abstained("memory", f"{task.who('rrr_verify')}: MemoryError")
+    except BaseException as error:  # noqa: BLE001 - here a KeyboardInterrupt is the verifier's own, never the user's
+        return abstained("exception", f"{task.who('rrr_verify')}: {describe_exception(error, '')}")
+
+
+# Plain reads and writes: the sandbox then needs to allow no system call that a socket could be misused with.
+
+
+def read(count: int) -> bytes:
+    """`count` bytes of the channel, or fewer where it ends."""
+    parts: list[bytes] = []
+    while count:
+        part = os.read(CHANNEL, min(count, 1 << 20))
+        if not part:
+            break
+        parts.append(part)
+        count -= len(part)
+    return b"".join(parts)
+
+
+def write(data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(CHANNEL, view) :]
+
+
+def guarded(work: Callable[[], NoReturn]) -> NoReturn:
+    """Do a worker's work; whatever goes wrong ends this process, and never runs its parent's code."""
+    try:
+        work()
+    except BaseException as error:  # noqa: BLE001 - the core is told, and shows it where no verdict was asked for yet
+        try:
+            write((json.dumps(f"{type(error).__name__}: {error}") + "\n").encode())
+        finally:
+            os._exit(FAULT)

@@ -30,9 +30,7 @@ class Source(Protocol):
     def read1(self, size: int, /) -> bytes: ...
 
 
-def judge_file(
-    source: Source, name: str, judge: Judge, write: Callable[[str], None], limit: Judge | None = None
-) -> Counter[str]:
+def judge_file(source: Source, name: str, judge: Judge, write: Callable[[str], None], limit: Judge) -> Counter[str]:
     """Judge each line of `source` and `write` one line for it, in order; gives outcome → how many.
 
     Lines are written batch by batch and held in memory no longer. `limit` is asked after each batch is written, so that
@@ -44,12 +42,10 @@ def judge_file(
         verdicts = judge.judge(batch)
         write("".join(f"{verdict_line(verdict)}\n" for verdict in verdicts))
         outcomes.update(verdict.outcome for verdict in verdicts)
-        if limit is not None:
-            limit.recall(len(verdicts), [verdict for verdict in verdicts if verdict.is_abstained])
-            if limit.judged >= limit.minimum:
-                limit.finish()
-    if limit is not None:
-        limit.finish()
+        limit.recall(len(verdicts), [verdict for verdict in verdicts if verdict.is_abstained])
+        if limit.judged >= limit.minimum:
+            limit.finish()
+    limit.finish()
     return outcomes
 
 

@@ -11,8 +11,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib import import_module, metadata
-from importlib.util import find_spec
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -150,7 +149,7 @@ def device_finding(answer: dict[str, Any], warning: str = "") -> Finding:
 
 def tasks() -> Iterator[Finding]:
     """The installed tasks and overlays, each loaded to tell whether it works."""
-    from rrr_core.tasks import describe_task, find_overlays, find_tasks
+    from rrr_core.tasks import describe_task, find_overlays, find_tasks, load_task
 
     entries = [*find_tasks(), *find_overlays()]
     if not any(entry.kind == "task" for entry in entries):
@@ -158,7 +157,9 @@ def tasks() -> Iterator[Finding]:
     for entry in entries:
         description = describe_task(entry)
         if description.state == "ok":
-            yield Finding("tasks", _name(entry), "ok", entry.who)
+            isolated = entry.kind == "task" and not load_task(entry.name).trusted
+            detail = f"{entry.who}; its verifier is not trusted: it runs in the sandbox" if isolated else entry.who
+            yield Finding("tasks", _name(entry), "ok", detail)
         else:
             cost = f"{_name(entry)} cannot be used; other tasks can"
             yield Finding("tasks", _name(entry), "broken", description.state, cost)
@@ -166,15 +167,13 @@ def tasks() -> Iterator[Finding]:
 
 def sandbox() -> Iterator[Finding]:
     """What a verifier that runs model text is kept from on this machine."""
-    if find_spec("rrr_core.verification.protection") is None:
-        yield Finding("sandbox", "sandbox", "missing", "verifiers run in this process, with all that it may do")
-        return
-    protections = import_module("rrr_core.verification.protection").protections
+    from rrr_core.verification.protection import protections
+
     for protection in protections():
         if protection.in_force:
             yield Finding("sandbox", protection.name, "ok", protection.detail)
         else:
-            cost = "an unsafe verifier that is not `trusted` is not kept from this: see docs/verification.md"
+            cost = "a verifier that is not trusted is not kept from this; docs/verification.md says what it takes"
             yield Finding("sandbox", protection.name, "missing", protection.detail, cost)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
@@ -150,21 +151,16 @@ def rejudge(run: Path, make_judge: Callable[[Task], Judge], progress: Progress |
     judges: dict[str, Judge] = {}
     results = []
     lines = sum(count_lines(file) for stage in stages for file in stage.files)
-    with progress.track(f"Judging {run.name or run} again", lines) as advance:
+    with ExitStack() as opened, progress.track(f"Judging {run.name or run} again", lines) as advance:
         for stage in stages:
-            judge = _judge_of(stage.provenance or fallback, judges, make_judge)
-            results.append(_rejudge_stage(stage, judge, advance))
-    for judge in judges.values():
-        judge.finish()
+            provenance = stage.provenance or fallback
+            names = [provenance["task"], *(overlay["name"] for overlay in provenance.get("overlays", []))]
+            if (key := json.dumps(names)) not in judges:
+                judges[key] = opened.enter_context(make_judge(load_task(names[0], names[1:])))
+            results.append(_rejudge_stage(stage, judges[key], advance))
+        for judge in judges.values():
+            judge.finish()
     return Rejudged(run, tuple(results))
-
-
-def _judge_of(provenance: Mapping[str, Any], judges: dict[str, Judge], make_judge: Callable[[Task], Judge]) -> Judge:
-    names = [provenance["task"], *(overlay["name"] for overlay in provenance.get("overlays", []))]
-    key = json.dumps(names)
-    if key not in judges:
-        judges[key] = make_judge(load_task(names[0], names[1:]))
-    return judges[key]
 
 
 def _rejudge_stage(stage: Stage, judge: Judge, advance: Advance) -> StageResult:

@@ -17,6 +17,13 @@ if TYPE_CHECKING:
 MARKS = {"ok": "ok", "missing": "-", "broken": "BROKEN", "unknown": "?"}
 """State → what the table shows of it."""
 
+TITLES = {
+    "machine": "machine",
+    "packages": "packages",
+    "tasks": "tasks and overlays",
+    "sandbox": "sandbox: what a verifier that is not trusted is kept from",
+}
+
 
 @click.command("doctor")
 @click.option("--quick", is_flag=True, help="Leave out the accelerator: torch takes seconds to load.")
@@ -52,7 +59,7 @@ def lines_of(findings: Iterable[Finding]) -> Iterator[str]:
         if finding.group != group:
             yield from ([""] if group else [])
             group = finding.group
-            yield group
+            yield TITLES[group]
         name = one_line(finding.name, 40).ljust(width)
         yield f"  {name}  {MARKS[finding.state]:6}  {one_line(finding.detail, 400)}".rstrip()
         if finding.cost:

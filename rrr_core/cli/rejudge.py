@@ -11,12 +11,13 @@ import click
 
 from rrr_core.cli.columns import aligned
 from rrr_core.cli.judging import max_abstain_option
-from rrr_core.cli.options import SettingsCommand
+from rrr_core.cli.options import SettingsCommand, with_settings
 from rrr_core.cli.text import one_line
 
 if TYPE_CHECKING:
     from rrr_core.rejudging import Change, Rejudged
     from rrr_core.verdicts import Verdict
+    from rrr_core.verification import VerifySettings
 
 HEADINGS = ("stage", "judged by", "and now by", "judged", "same", "other class", "flipped")
 
@@ -26,7 +27,8 @@ HEADINGS = ("stage", "judged by", "and now by", "judged", "same", "other class",
 @click.option("--limit", type=click.IntRange(min=0), default=20, show_default=True, help="Changed verdicts to list.")
 @click.option("--json", "as_json", is_flag=True, help="Write everything as one JSON object, with all changed verdicts.")
 @max_abstain_option
-def command(run: Path, limit: int, as_json: bool, max_abstain: float) -> None:
+@with_settings("verify")
+def command(run: Path, limit: int, as_json: bool, max_abstain: float, verify: VerifySettings) -> None:
     """Judge every answer that the run folder RUN keeps again, with the verifier that is installed now.
 
     Lists the verdicts that flipped, and the failures that failed again in another class. RUN is not changed. The exit
@@ -36,7 +38,7 @@ def command(run: Path, limit: int, as_json: bool, max_abstain: float) -> None:
     from rrr_core.rejudging import rejudge
     from rrr_core.verification import Judge
 
-    result = rejudge(run, lambda task: Judge(task, max_abstain=max_abstain), make_progress())
+    result = rejudge(run, lambda task: Judge(task, max_abstain, settings=verify), make_progress())
     click.echo(json.dumps(result.to_json(), indent=2) if as_json else "\n".join(lines_of(result, limit)))
     if result.flipped:
         raise click.exceptions.Exit(1)

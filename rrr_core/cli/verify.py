@@ -11,14 +11,15 @@ from rrr_core.cli.options import SettingsCommand, with_settings
 
 if TYPE_CHECKING:
     from rrr_core.configuration import TaskSettings
+    from rrr_core.verification import VerifySettings
 
 
 @click.command("verify", cls=SettingsCommand)
 @task_without_data
-@with_settings("task")
+@with_settings("task", "verify")
 @click.argument("file", type=click.File("rb"), metavar="FILE")
 @max_abstain_option
-def command(task: TaskSettings, file: BinaryIO, max_abstain: float) -> None:
+def command(task: TaskSettings, verify: VerifySettings, file: BinaryIO, max_abstain: float) -> None:
     """Judge the answers in FILE, or on standard input where FILE is `-`, with TASK's verifier.
 
     Each line of FILE is {"row": …, "answer": …}. One line is written for each, in order, as soon as it is judged:
@@ -31,12 +32,9 @@ def command(task: TaskSettings, file: BinaryIO, max_abstain: float) -> None:
 
     opened = pipeline.open_task(task)
     source: Any = file
-    outcomes = judge_file(
-        source,
-        str(getattr(file, "name", "<stdin>")),
-        Judge(opened, max_abstain=1),
-        lambda lines: click.echo(lines, nl=False),
-        limit=Judge(opened, max_abstain=max_abstain),
-    )
+    # The limit is held apart from the judging, which would keep a batch's verdicts to itself where it is passed.
+    with Judge(opened, max_abstain=1, settings=verify) as judge, Judge(opened, max_abstain=max_abstain) as limit:
+        name = str(getattr(file, "name", "<stdin>"))
+        outcomes = judge_file(source, name, judge, lambda lines: click.echo(lines, nl=False), limit)
     counts = ", ".join(f"{outcomes[outcome]:,} {outcome}" for outcome in ("passed", "failed", "abstained"))
     click.echo(counts, err=True)

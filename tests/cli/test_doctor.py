@@ -16,7 +16,7 @@ import pytest
 
 import rrr_core
 from rrr_core import cli, doctor
-from rrr_core.cli.doctor import lines_of
+from rrr_core.cli.doctor import TITLES, lines_of
 from rrr_core.doctor import Finding, device_finding
 from rrr_core.tasks import TaskDescription, TaskEntry
 
@@ -37,7 +37,6 @@ def protected(monkeypatch: pytest.MonkeyPatch) -> Any:
 
     def protect(*protections: Protection) -> None:
         module = ModuleType("rrr_core.verification.protection")
-        module.__spec__ = SimpleNamespace()  # type: ignore[assignment]
         module.protections = lambda: protections  # type: ignore[attr-defined]
         monkeypatch.setitem(sys.modules, module.__name__, module)
 
@@ -49,7 +48,8 @@ def protected(monkeypatch: pytest.MonkeyPatch) -> Any:
 def installed(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Makes the given tasks and overlays, by their state, the installed ones."""
 
-    def install(states: dict[TaskEntry, str]) -> None:
+    def install(states: dict[TaskEntry, str], trusted: bool = True) -> None:
+        monkeypatch.setattr("rrr_core.tasks.load_task", lambda name: SimpleNamespace(trusted=trusted))
         monkeypatch.setattr("rrr_core.tasks.find_tasks", lambda: [each for each in states if each.kind == "task"])
         monkeypatch.setattr("rrr_core.tasks.find_overlays", lambda: [each for each in states if each.kind != "task"])
         monkeypatch.setattr("rrr_core.tasks.describe_task", lambda entry: TaskDescription(entry, (), states[entry]))
@@ -106,7 +106,7 @@ def test_a_machine_with_nothing_broken_exits_with_0(
 ) -> None:
     code, out, err = rrr_doctor(capsys)
     assert (code, err) == (0, "")
-    assert [line for line in out.splitlines() if line and not line.startswith(" ")] == list(doctor.GROUPS)
+    assert [line for line in out.splitlines() if line and not line.startswith(" ")] == list(TITLES.values())
     assert rrr_core.__version__ in out
 
 
@@ -135,16 +135,20 @@ def test_json_holds_every_finding_and_names_what_is_broken(
     } in told["findings"]
 
 
+def test_every_group_has_a_title() -> None:
+    assert tuple(TITLES) == doctor.GROUPS
+
+
 def test_a_lack_has_its_cost_below_it_and_nothing_drives_the_terminal() -> None:
     findings = [
         Finding("tasks", "su\x1bms", "ok", "rrr-sums 1.2"),
         Finding("sandbox", "no network", "missing", "no sec\ncomp", "a verifier may connect"),
     ]
     assert list(lines_of(findings)) == [
-        "tasks",
+        TITLES["tasks"],
         "  su�ms       ok      rrr-sums 1.2",
         "",
-        "sandbox",
+        TITLES["sandbox"],
         "  no network  -       no sec comp",
         "                      a verifier may connect",
     ]
@@ -156,6 +160,13 @@ def test_a_bare_core_says_where_a_task_is_to_be_had(installed: Any) -> None:
     assert findings["tasks"].state == "missing"
     assert "pip install rrr-countdown" in findings["tasks"].cost
     assert findings["--with words"].state == "ok"
+
+
+def test_a_task_whose_verifier_runs_in_the_sandbox_says_so(installed: Any) -> None:
+    installed({SUMS: "ok"}, trusted=True)
+    assert by_name(doctor.tasks())["sums"].detail == "rrr-sums 1.2"
+    installed({SUMS: "ok"}, trusted=False)
+    assert by_name(doctor.tasks())["sums"].detail.endswith("it runs in the sandbox")
 
 
 def test_a_protection_that_is_not_in_force_is_said_to_be_missing_with_its_cost(protected: Any) -> None:

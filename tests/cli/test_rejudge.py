@@ -16,6 +16,7 @@ from rrr_core.rejudging import Rejudged, StageResult
 
 VERIFIER = """
     from rrr_core import failed, hookimpl, passed
+    from rrr_core.hookspecs import trusted
 
     @hookimpl
     def rrr_load_dataset(split): return []
@@ -24,6 +25,7 @@ VERIFIER = """
     def rrr_prompt(row): return "?"
 
     @hookimpl
+    @trusted
     def rrr_verify(row, answer):
         if answer == "fault":
             raise ZeroDivisionError("of the verifier")
@@ -33,8 +35,10 @@ VERIFIER = """
 """
 LENIENT = """
     from rrr_core import hookimpl, passed
+    from rrr_core.hookspecs import trusted
 
     @hookimpl
+    @trusted
     def rrr_verify(row, answer):
         return passed()
 """

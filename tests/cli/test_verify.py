@@ -18,6 +18,24 @@ COUNTDOWN = {"target": 98, "nums": [44, 19, 35]}
 PASSED = {"verdict": "passed", "category": "", "detail": ""}
 FAULTY = """
     from rrr_core import failed, hookimpl, passed
+    from rrr_core.hookspecs import trusted
+
+    @hookimpl
+    def rrr_load_dataset(split): return []
+
+    @hookimpl
+    def rrr_prompt(row): return "?"
+
+    @hookimpl
+    @trusted
+    def rrr_verify(row, answer):
+        if answer == "fault":
+            raise ZeroDivisionError("of the verifier")
+        return passed() if answer == row["wanted"] else failed("not wanted", answer)
+"""
+DEADLY = """
+    import os
+    from rrr_core import failed, hookimpl, passed
 
     @hookimpl
     def rrr_load_dataset(split): return []
@@ -27,14 +45,16 @@ FAULTY = """
 
     @hookimpl
     def rrr_verify(row, answer):
-        if answer == "fault":
-            raise ZeroDivisionError("of the verifier")
-        return passed() if answer == row["wanted"] else failed("not wanted", answer)
+        if answer == "die":
+            os._exit(3)
+        return passed() if answer == row["wanted"] else failed("not wanted")
 """
 OVERLAY = """
     from rrr_core import hookimpl, passed
+    from rrr_core.hookspecs import trusted
 
     @hookimpl
+    @trusted
     def rrr_verify(row, answer):
         return passed()
 """
@@ -84,6 +104,20 @@ def test_over_the_limit_of_abstentions_every_judged_line_has_its_verdict_and_the
     assert len(verdicts) == 124
     assert "rrr-faulty 1.0" in told
     assert told.count("\n") == 1
+
+
+def test_a_verifier_that_ends_its_process_ends_neither_the_command_nor_the_answers_after(
+    verify: Any, site: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    site.install_task("deadly", DEADLY)
+    verify(line("yes") + line("die") + line("no"))
+    assert cli.run_command(["verify", "deadly", "answers.jsonl", "--max-abstain", "1", "--workers", "1"]) == 0
+    verdicts = [json.loads(each) for each in capsys.readouterr().out.splitlines()]
+    assert [(each["verdict"], each["category"]) for each in verdicts] == [
+        ("passed", ""),
+        ("abstained", "exit"),
+        ("failed", "not wanted"),
+    ]
 
 
 def test_an_overlay_judges_in_the_tasks_place(verify: Any) -> None:
@@ -151,11 +185,9 @@ def test_lines_longer_than_one_read_are_put_together(verify: Any, monkeypatch: p
 
 def sizes_of_batches(seconds_each: float, answers: int = 20_000) -> list[int]:
     """How many answers are judged at once by a verifier of that speed."""
-    now = 0.0
-    sizes = []
-    for batch in answer_files._paced([[({}, "")] * answers], lambda: now):
+    sizes: list[int] = []
+    for batch in answer_files._paced([[({}, "")] * answers], lambda: seconds_each * sum(sizes)):
         sizes.append(len(batch))
-        now += seconds_each * len(batch)
     assert sum(sizes) == answers
     return sizes
 

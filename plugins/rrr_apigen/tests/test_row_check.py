@@ -15,7 +15,7 @@ from jsonschema import Draft202012Validator
 from rrr_apigen.contradictions import REASONS, contradiction
 from rrr_apigen.generated import SPLIT_SHARES, Recipe, generate
 from rrr_apigen.row_check import main
-from rrr_apigen.row_shape import checked
+from rrr_apigen.row_shape import RowError, checked
 from rrr_apigen.types import function_schema, parse, required
 
 STRING, INTEGER, NUMBER = {"type": "string"}, {"type": "integer"}, {"type": "number"}
@@ -260,6 +260,32 @@ def test_parameters_may_be_called_as_json_schema_s_own_words():
 @pytest.mark.parametrize("split", SPLIT_SHARES)
 def test_generated_rows_contradict_themselves_nowhere(split):
     assert {contradiction(checked(each)) for each in islice(generate(split, Recipe()), 300)} == {None}
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from("ab$"), inner, max_size=3),
+    max_leaves=6,
+)
+TYPE_TEXTS = st.sampled_from([*TYPES, *UNKNOWN, "int, optional"])
+DEFINITIONS = st.fixed_dictionaries({"type": TYPE_TEXTS}, optional={"default": VALUES}) | VALUES
+PARAMETERS = st.dictionaries(st.sampled_from("ab$"), DEFINITIONS, max_size=3)
+TOOLS = st.lists(st.fixed_dictionaries({"name": st.sampled_from("fg"), "parameters": PARAMETERS}) | VALUES, max_size=3)
+ARGUMENTS = st.dictionaries(st.sampled_from("ab$"), VALUES, max_size=3)
+ANSWERS = st.lists(st.fixed_dictionaries({"name": st.sampled_from("fg"), "arguments": ARGUMENTS}) | VALUES, max_size=3)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.fixed_dictionaries({"query": st.just("q") | VALUES, "tools": TOOLS | VALUES, "answers": ANSWERS | VALUES}))
+def test_any_record_is_a_row_or_malformed_and_any_row_is_in_order_or_has_a_reason(record):
+    try:
+        shaped = checked(record)
+    except RowError as error:
+        assert "\n" not in str(error)
+        return
+    found = contradiction(shaped)
+    assert found is None or (found.reason in REASONS and found.detail.isprintable())
+    assert contradiction(json.loads(json.dumps(shaped))) == found
 
 
 # The command

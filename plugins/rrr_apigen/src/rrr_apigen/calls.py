@@ -13,6 +13,18 @@ from rrr_apigen.differences import PARAMETER_NAMES, PARAMETER_VALUES, TOOL_CHOIC
 from rrr_apigen.strict_json import Malformed, from_python
 from rrr_core.verdicts import Verdict, failed, passed
 
+__all__ = [
+    "CATEGORIES",
+    "FORMAT",
+    "PARAMETER_NAMES",
+    "PARAMETER_VALUES",
+    "TOOL_CHOICE",
+    "Call",
+    "final_answer",
+    "gold_calls",
+    "verify",
+]
+
 FORMAT = "format"
 CATEGORIES = (FORMAT, TOOL_CHOICE, PARAMETER_NAMES, PARAMETER_VALUES)
 """The error classes, in their order of precedence."""

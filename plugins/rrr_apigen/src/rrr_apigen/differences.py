@@ -33,7 +33,10 @@ def find(calls: Sequence[Call], gold: Sequence[Call]) -> tuple[str, str] | None:
     wrong, lacking = _unmatched(calls, gold, lambda call: (call["name"], frozenset(call["arguments"])))
     if wrong:
         return PARAMETER_NAMES, _names_detail(wrong, lacking)
-    wrong, lacking = _unmatched(calls, gold, lambda call: (call["name"], hashable(call["arguments"])))
+    if len(calls) == 1:
+        wrong, lacking = ([], []) if calls == gold else (calls, gold)
+    else:
+        wrong, lacking = _unmatched(calls, gold, lambda call: (call["name"], hashable(call["arguments"])))
     if wrong:
         return PARAMETER_VALUES, _values_detail(wrong, lacking)
     return None

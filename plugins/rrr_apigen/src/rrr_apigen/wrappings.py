@@ -12,7 +12,7 @@ from typing import Any
 
 from rrr_apigen.strict_json import SPACE, Malformed, may_be_deep, read, skip_space
 
-LONGEST = 50_000
+LONGEST = 20_000
 """Characters beyond which what follows the thought is not looked at: it bounds the time of a verdict."""
 
 THOUGHT, THOUGHT_END = "<think>", "</think>"

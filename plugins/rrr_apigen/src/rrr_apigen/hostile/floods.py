@@ -1,0 +1,85 @@
+"""Hostile floods: long and deep texts, each an attack on time, memory or the stack."""
+
+from __future__ import annotations
+
+from rrr_apigen.hostile.case import BAD, GOLD, NAMES, PASSED, TOOL, VALUES, case, with_city, with_days
+from rrr_core.hookspecs import Example
+
+MEGABYTE = 1_000_000
+
+FLOODS: list[tuple[str, str, str]] = [
+    # A megabyte.
+    ("[" * MEGABYTE, BAD, "a million brackets"),
+    ("{" * MEGABYTE, BAD, "a million braces"),
+    ("[]" * (MEGABYTE // 2), BAD, "half a million empty arrays"),
+    ("9" * MEGABYTE, BAD, "a million digits"),
+    (" " * MEGABYTE, BAD, "a million blanks"),
+    ("`" * MEGABYTE, BAD, "a million backticks"),
+    ("\\" * MEGABYTE, BAD, "a million backslashes"),
+    ("<" * MEGABYTE, BAD, "a million openings"),
+    ("<tool_call>" * (MEGABYTE // 11), BAD, "tags opened all along"),
+    ("<think>" * (MEGABYTE // 7), BAD, "thoughts in thoughts, never closed"),
+    (f"<think>{'</think' * (MEGABYTE // 7)}", BAD, "a thought nearly closed all along"),
+    (f"<think>{'x' * MEGABYTE}</think>{GOLD}", PASSED, "a long thought before the right answer"),
+    (f"<think>{'[' * MEGABYTE}</think>{GOLD}", PASSED, "a thought full of brackets"),
+    (f"{' ' * MEGABYTE}{GOLD}{' ' * MEGABYTE}", PASSED, "blanks around the right answer"),
+    (f"{GOLD}{' ' * MEGABYTE}x", BAD, "blanks, and then something"),
+    (f"{'x' * MEGABYTE}\n```\n{GOLD}\n```", BAD, "long prose before a fence"),
+    (with_city('"' + "x" * MEGABYTE + '"'), BAD, "a string of a million letters"),
+    (with_days("9" * MEGABYTE), BAD, "a number of a million digits"),
+    (with_days("1e" + "9" * MEGABYTE), BAD, "an exponent of a million digits"),
+    ("\x00" * MEGABYTE, BAD, "a million null characters"),
+    ("\ud800" * (MEGABYTE // 4), BAD, "surrogates, a megabyte of them"),
+    ("🙂" * (MEGABYTE // 4), BAD, "smiles, a megabyte of them"),
+    # Depth.
+    ("[" * 100_000 + "]" * 100_000, BAD, "100,000 arrays in one another"),
+    ("[" * 9_000 + "]" * 9_000, BAD, "9,000 arrays, within the length"),
+    ('{"a":' * 3_000 + "1" + "}" * 3_000, BAD, "3,000 objects in one another, and no array"),
+    ('[{"a":' * 2_000 + "1" + "}]" * 2_000, BAD, "arrays and objects by turns"),
+    (with_days("[" * 900 + "]" * 900), BAD, "as deep as Python's stack"),
+    (with_days("[" * 97 + "5" + "]" * 97), VALUES, "as deep as is allowed"),
+    (with_days("[" * 98 + "5" + "]" * 98), BAD, "one deeper"),
+    (with_days("[" * 19_000), BAD, "19,000 brackets that never close"),
+    (with_days("[" * 60 + "]" * 61), BAD, "a bracket too many at the bottom"),
+    (f"```json\n{'[' * 19_000}\n```", BAD, "brackets in a fence"),
+    (f"<tool_call>{'[' * 19_000}</tool_call>", BAD, "brackets in tags"),
+    (f"{'[' * 19_000}\n```json\n{GOLD}\n```", BAD, "brackets before a fence"),
+    (f"x{'[ ' * 9_500}\n```json\n{GOLD}\n```", PASSED, "brackets in prose, none of which opens calls"),
+    (f"x{'{' * 19_000}\n```json\n{GOLD}\n```", PASSED, "braces in prose, none of which opens a call"),
+    (with_city('"' + "[{" * 9_000 + '"'), VALUES, "brackets in a string"),
+    (with_city('"' + '\\"[' * 6_000 + '"'), VALUES, "brackets and quotes in a string"),
+    (with_city('"' + '\\"[' * 6_000), BAD, "brackets and quotes in a string that never ends"),
+    ('["' * 9_000, BAD, "brackets and quotes by turns"),
+    ("x" + "[" + " " * 19_000 + f"\n```json\n{GOLD}\n```", PASSED, "a bracket and 19,000 blanks in prose"),
+    # Width, within the length.
+    (with_days("[" + "1," * 9_000 + "1]"), VALUES, "9,000 numbers"),
+    (with_days("[" + "1.5," * 4_500 + "1]"), VALUES, "4,500 decimals"),
+    (with_days("[" + "1e9," * 4_500 + "1]"), VALUES, "4,500 exponents"),
+    (with_days("[" + "0.0," * 4_500 + "1]"), VALUES, "4,500 zeros"),
+    (with_days("[" + "{}," * 6_000 + "{}]"), VALUES, "6,000 objects"),
+    (with_days("[" + '"",' * 6_000 + '""]'), VALUES, "6,000 strings"),
+    (with_days("[" + "[]," * 6_000 + "[]]"), VALUES, "6,000 arrays"),
+    (with_days("[" + ",".join(f"1e{2**61 - 1}{n}" for n in range(700)) + "]"), VALUES, "numbers made to collide"),
+    (with_days("{" + ",".join(f'"{n}":{n}' for n in range(1_500)) + "}"), VALUES, "1,500 keys"),
+    (with_days("{" + '"a":1,' * 3_000 + '"a":1}'), BAD, "one key 3,000 times"),
+    ("[" + ",".join(['{"name":"forecast","arguments":{}}'] * 550) + "]", TOOL, "550 calls"),
+    ("[" + ",".join(f'{{"name":"{n}","arguments":{{}}}}' for n in range(600)) + "]", TOOL, "600 functions"),
+    ("<tool_call>{}</tool_call>" * 750, BAD, "750 blocks"),
+    ('<tool_call>{"name":"forecast","arguments":{}}</tool_call>' * 340, TOOL, "340 blocks of calls"),
+    ("<tool_call>[]</tool_call>" * 750, BAD, "750 blocks of arrays"),
+    ("```[]```" * 2_400, BAD, "2,400 fences"),
+    ("```" * 6_000, BAD, "6,000 fences that hold fences"),
+    ("```" + "a" * 19_000, BAD, "a word of 19,000 letters"),
+    ("<|python_tag|>" * 1_400, BAD, "Llama's tags all along"),
+    (f"<|python_tag|>{' ' * 19_000}x", BAD, "blanks in Llama's tag"),
+    ("[" + " " * 19_000 + "}", BAD, "blanks before a brace"),
+    ("[" + "\n" * 19_000, BAD, "19,000 lines"),
+    ("[" + "-" * 19_000 + "]", BAD, "19,000 signs"),
+    ("[" + "," * 19_000 + "]", BAD, "19,000 commas"),
+    ('["' + "\\u" * 9_000 + '"]', BAD, "escapes cut short"),
+    ('["' + "\\ud800" * 3_000 + '"]', BAD, "halves of surrogate pairs, and no call"),
+    (GOLD.replace("}}]", "," + '"x' * 9_000 + "}}]"), BAD, "quotes that never pair"),
+    (GOLD.replace('"days"', '"' + "y" * 19_000 + '"'), NAMES, "a key of 19,000 letters"),
+]
+
+CASES: list[Example] = [case(text, category, f"flood: {reason}") for text, category, reason in FLOODS]

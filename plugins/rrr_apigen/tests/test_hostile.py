@@ -1,0 +1,59 @@
+"""Hostile answers get their one right verdict, quickly, and never an exception."""
+
+import json
+import time
+from collections import Counter
+
+import pytest
+from rrr_apigen.calls import CATEGORIES, final_answer, verify
+from rrr_apigen.examples import EXAMPLES
+from rrr_apigen.hostile import CASES
+
+LONGEST_VERDICT = 0.05
+"""Seconds of processor time."""
+
+EVERY = [*EXAMPLES, *CASES]
+TITLES = [f"{number}-{example.reason!a}" for number, example in enumerate(EVERY)]
+
+
+@pytest.mark.parametrize("example", EVERY, ids=TITLES)
+def test_an_answer_gets_its_verdict_within_the_time_and_told_in_one_short_printable_line(example):
+    start = time.process_time()
+    verdict = verify(example.row, example.answer)
+    taken = time.process_time() - start
+    assert (verdict.outcome, verdict.category) == (example.outcome, example.category)
+    assert taken < LONGEST_VERDICT
+    assert len(verdict.detail) < 400
+    assert verdict.detail.isascii()
+    assert verdict.detail.isprintable()
+    assert bool(verdict.detail) == verdict.is_failed
+
+
+@pytest.mark.parametrize("example", EVERY, ids=TITLES)
+def test_there_is_a_final_answer_just_where_the_format_is_right_and_it_gets_the_same_verdict(example):
+    text = final_answer(example.answer)
+    assert (text is None) == (example.category == "format")
+    if text is not None:
+        assert verify(example.row, text) == verify(example.row, example.answer)
+
+
+def test_there_are_hundreds_of_hostile_answers_and_no_two_alike():
+    assert len(CASES) >= 300
+    assert len({(json.dumps(case.row), case.answer) for case in CASES}) == len(CASES)
+    assert all(case.hostile for case in CASES)
+
+
+def test_every_hostile_answer_has_a_reason_of_its_own():
+    assert [reason for reason, count in Counter(case.reason for case in CASES).items() if count > 1] == []
+
+
+def test_the_corpus_holds_every_class_and_right_answers_in_hostile_dress():
+    counts = Counter(case.category for case in CASES)
+    assert set(counts) == {"", *CATEGORIES}
+    assert min(counts.values()) >= 20
+
+
+def test_the_examples_show_every_class_and_attacks():
+    assert {example.category for example in EXAMPLES} == {"", *CATEGORIES}
+    assert {example.outcome for example in EXAMPLES if example.hostile} == {"failed"}
+    assert all(example.reason for example in EXAMPLES)

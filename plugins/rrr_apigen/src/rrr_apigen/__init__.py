@@ -1,1 +1,70 @@
-"""APIGen: answer a query with exactly the right calls of the functions on offer."""
+"""APIGen: answer a query with exactly the right calls of the functions on offer. The hooks; the work is beside."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rrr_apigen import calls, examples, presets, prompts, rows, tiny, warmup
+from rrr_apigen.generated import Recipe
+from rrr_core.hookspecs import Example, Message, Model, Row, hookimpl, trusted
+from rrr_core.verdicts import Verdict
+
+EMBEDDED_MODEL = Path(__file__).with_name("model")
+
+
+@hookimpl
+def rrr_load_dataset(split: str, options: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+    return rows.load(split, options)
+
+
+@hookimpl
+def rrr_prompt(row: Row, model: Model) -> Sequence[Message]:
+    return prompts.prompt(row, model)
+
+
+@hookimpl
+@trusted
+def rrr_verify(row: Row, answer: str) -> Verdict:
+    return calls.verify(row, answer)
+
+
+@hookimpl
+def rrr_reflection_prompt(model: Model) -> str:
+    return prompts.reflection_prompt(model)
+
+
+@hookimpl
+def rrr_retry_prompt(row: Row, model: Model) -> str | None:
+    return prompts.retry_prompt(row, model)
+
+
+@hookimpl
+def rrr_examples() -> Iterable[Example]:
+    return examples.EXAMPLES
+
+
+@hookimpl
+def rrr_warmup(count: int, seed: int) -> Iterator[list[dict[str, str]]]:
+    return warmup.conversations(count, Recipe(), seed)
+
+
+@hookimpl
+def rrr_gold_answer(row: Row) -> str | None:
+    return tiny.answer(row["answers"])
+
+
+@hookimpl
+def rrr_final_answer(text: str) -> str | None:
+    return calls.final_answer(text)
+
+
+@hookimpl
+def rrr_default_model() -> str | None:
+    return str(EMBEDDED_MODEL) if (EMBEDDED_MODEL / "config.json").is_file() else None
+
+
+@hookimpl
+def rrr_presets(command: str) -> Mapping[str, Mapping[str, Any]] | None:
+    return presets.PRESETS.get(command)

@@ -33,8 +33,8 @@ def find(calls: Sequence[Call], gold: Sequence[Call]) -> tuple[str, str] | None:
     wrong, lacking = _unmatched(calls, gold, lambda call: (call["name"], frozenset(call["arguments"])))
     if wrong:
         return PARAMETER_NAMES, _names_detail(wrong, lacking)
-    if len(calls) == 1:
-        wrong, lacking = ([], []) if calls == gold else (calls, gold)
+    if len(calls) == 1:  # the usual case, and nothing need be hashed
+        wrong, lacking = ([], []) if calls == gold else (list(calls), list(gold))
     else:
         wrong, lacking = _unmatched(calls, gold, lambda call: (call["name"], hashable(call["arguments"])))
     if wrong:

@@ -1,0 +1,16 @@
+"""The benchmarks are scripts beside each other, not a package: their folder is put on the path."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def benchmarks_can_be_imported(monkeypatch):
+    monkeypatch.syspath_prepend(Path(__file__).parents[2] / "benchmarks")
+    before = set(sys.modules)
+    yield
+    for name in set(sys.modules) - before:
+        if name in {"oracles", "fuzz", "fuzz_targets", "verifiers", "peers"}:
+            del sys.modules[name]

@@ -21,7 +21,7 @@ def cases(count, seed=0):
     rng = random.Random(seed)
     for _ in range(count):
         row, gold = draw_row(functions("warmup"), Recipe(), rng)
-        yield row, gold, warmup.conversation(row, gold, warmup.EARLY_REFLECTIONS, rng)
+        yield row, gold, warmup.conversation(row, gold, warmup.HASTY, warmup.EARLY_REFLECTIONS, rng)
 
 
 def test_no_function_of_the_lessons_is_met_in_mining_or_evaluation():
@@ -107,7 +107,14 @@ def test_shares_add_up_and_are_kept():
     names = Counter(warmup.choose(warmup.HASTY, rng) for _ in range(20_000))
     for kind, share in warmup.HASTY.items():
         assert abs(names[kind] / 20_000 - share) < 0.02
-    for shares in (warmup.HASTY, warmup.HASTY_RETRY, warmup.REFLECTIONS, warmup.EARLY_REFLECTIONS, warmup.VAGUE):
+    for shares in (
+        warmup.EARLY_HASTY,
+        warmup.HASTY,
+        warmup.HASTY_RETRY,
+        warmup.REFLECTIONS,
+        warmup.EARLY_REFLECTIONS,
+        warmup.VAGUE,
+    ):
         assert sum(shares.values()) == pytest.approx(1)
 
 

@@ -23,8 +23,14 @@ from rrr_apigen.generated.catalogue import PARAMETERS
 
 Calls = list[dict[str, Any]]
 
-HASTY = {"hasty": 0.45, "right": 0.30, "slip": 0.25}
-"""Shares of what a first attempt does. A call list in which nothing can be cut short by haste is right instead."""
+EARLY_HASTY = {"hasty": 0.45, "right": 0.30, "slip": 0.25}
+"""Shares of what a first attempt does in the first part of the lessons.
+
+A call list in which nothing can be cut short by haste is right instead."""
+HASTY = {"hasty": 0.60, "right": 0.22, "slip": 0.18}
+"""Shares in the last part: haste is then the likeliest, so that greedy decoding shows it too."""
+HASTE_FROM = 0.76
+"""Share of the lessons after which first attempts are hastier."""
 HASTY_RETRY = {"hasty": 0.55, "right": 0.10, "slip": 0.35}
 """Shares of what a retry does that no worked reflection guides."""
 SLIPS = {"function": 3, "left out": 3, "added": 2, "value": 3, "text": 1, "bracket": 1}
@@ -169,16 +175,20 @@ def reflection(gold: Calls, slip: str, shares: Mapping[str, float], rng: random.
 
 
 def conversation(
-    row: Mapping[str, Any], calls: Sequence[Call], shares: Mapping[str, float], rng: random.Random
+    row: Mapping[str, Any],
+    calls: Sequence[Call],
+    haste: Mapping[str, float],
+    kinds: Mapping[str, float],
+    rng: random.Random,
 ) -> list[dict[str, str]]:
-    """One worked conversation on a row; `shares` are those of its reflection's kinds."""
+    """One worked conversation on a row: `haste` has the shares of first attempts, `kinds` those of reflections."""
     gold = [call.to_json() for call in calls]
-    first = attempt(gold, row["tools"], HASTY, rng)
+    first = attempt(gold, row["tools"], haste, rng)
     messages = [{"role": "user", "content": tiny.prompt(row)}, {"role": "assistant", "content": first}]
     if slip := slip_in(gold, first):
         retry_shares: Mapping[str, float] = HASTY_RETRY
         if rng.random() >= NO_REFLECTION:
-            words, kind = reflection(gold, slip, shares, rng)
+            words, kind = reflection(gold, slip, kinds, rng)
             messages += [{"role": "user", "content": tiny.REFLECTION}, {"role": "assistant", "content": words}]
             if kind == "worked":
                 retry_shares = {"right": 1.0}
@@ -194,8 +204,9 @@ def conversations(count: int, recipe: Recipe, seed: int = 0) -> Iterator[list[di
 
     def each() -> Iterator[list[dict[str, str]]]:
         for index in range(count):
-            shares = EARLY_REFLECTIONS if index < count * EARLY_PART else REFLECTIONS
-            yield conversation(*draw_row(pool, recipe, rng), shares, rng)
+            haste = EARLY_HASTY if index < count * HASTE_FROM else HASTY
+            kinds = EARLY_REFLECTIONS if index < count * EARLY_PART else REFLECTIONS
+            yield conversation(*draw_row(pool, recipe, rng), haste, kinds, rng)
 
     yield from in_batches_alike(each(), rng)
 

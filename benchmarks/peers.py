@@ -1,0 +1,126 @@
+"""Other packages' verifiers behind one line protocol, run by an interpreter that has them. Started by verifiers.py.
+
+Reads JSON lines and answers each with one: `{"row", "answer"}` → `{"passed"}` or `{"error"}`; `{"pairs", "seconds"}` →
+`{"verdicts", "seconds"}`, in processor time. It runs in a scratch folder and is killed when it takes too long, because
+some of these verifiers run what they judge.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import time
+import types
+from collections import defaultdict
+from collections.abc import Callable
+from typing import Any
+
+MOST_MEMORY = 4 << 30
+"""Bytes of address space."""
+
+Row = dict[str, Any]
+Verify = Callable[[Row, str], bool]
+
+
+def reasoning_gym() -> Verify:
+    """Its Countdown score, after its own extraction of the answer; 1.0 is a pass."""
+    import reasoning_gym as package
+    from reasoning_gym.utils import extract_answer
+
+    dataset = package.create_dataset("countdown", size=1, seed=1)
+
+    def verify(row: Row, answer: str) -> bool:
+        entry = {"metadata": {"numbers": row["nums"], "target": row["target"]}}
+        return bool(dataset.score_answer(extract_answer(answer), entry) == 1.0)
+
+    return verify
+
+
+def math_verify() -> Verify:
+    """Its comparison of the text's last expression with the target: it knows nothing of which numbers were used."""
+    from math_verify import parse
+    from math_verify import verify as compare
+
+    def verify(row: Row, answer: str) -> bool:
+        return bool(compare(parse(str(row["target"])), parse(answer)))
+
+    return verify
+
+
+def bfcl() -> Verify:
+    """BFCL's comparison of calls in any order, given the text's JSON.
+
+    Its types come from the gold values. Its model table, which imports every vendor's client, is replaced by one that
+    changes no name.
+    """
+    table = types.ModuleType("bfcl_eval.constants.model_config")
+    table.MODEL_CONFIG_MAPPING = defaultdict(lambda: types.SimpleNamespace(underscore_to_dot=False))  # type: ignore[attr-defined]
+    sys.modules[table.__name__] = table
+    from bfcl_eval.constants.enums import Language
+    from bfcl_eval.eval_checker.ast_eval.ast_checker import ast_checker
+
+    kinds = {bool: "boolean", int: "integer", float: "float", str: "string", list: "array", dict: "dict"}
+
+    def described(value: Any) -> Row:
+        kind = kinds.get(type(value), "any")
+        return {"type": kind, "items": described(value[0] if value else "")} if kind == "array" else {"type": kind}
+
+    def allowed(value: Any) -> Any:
+        return {key: [item] for key, item in value.items()} if isinstance(value, dict) else value
+
+    def verify(row: Row, answer: str) -> bool:
+        calls = json.loads(answer)
+        output = [{call["name"]: call["arguments"]} for call in calls]
+        functions = [
+            {
+                "name": call["name"],
+                "parameters": {
+                    "properties": {name: described(value) for name, value in call["arguments"].items()},
+                    "required": list(call["arguments"]),
+                },
+            }
+            for call in row["answers"]
+        ]
+        gold = [
+            {call["name"]: {name: [allowed(value)] for name, value in call["arguments"].items()}}
+            for call in row["answers"]
+        ]
+        return bool(ast_checker(functions, output, gold, Language.PYTHON, "parallel_multiple", "any")["valid"])
+
+    return verify
+
+
+PEERS: dict[str, Callable[[], Verify]] = {"reasoning-gym": reasoning_gym, "math-verify": math_verify, "bfcl-eval": bfcl}
+
+
+def timed(verify: Verify, pairs: list[tuple[Row, str]], seconds: float) -> dict[str, float]:
+    """Verdicts over and over, and the processor time they took."""
+    verdicts = 0
+    start = time.process_time()
+    while time.process_time() - start < seconds:
+        for row, answer in pairs:
+            verify(row, answer)
+        verdicts += len(pairs)
+    return {"verdicts": verdicts, "seconds": time.process_time() - start}
+
+
+def main() -> None:
+    resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY, MOST_MEMORY))
+    replies, sys.stdout = sys.stdout, sys.stderr
+    verify = PEERS[sys.argv[1]]()
+    print(json.dumps({"ready": True}), file=replies, flush=True)
+    for line in sys.stdin:
+        asked = json.loads(line)
+        if "pairs" in asked:
+            reply: dict[str, Any] = timed(verify, asked["pairs"], asked["seconds"])
+        else:
+            try:
+                reply = {"passed": verify(asked["row"], asked["answer"])}
+            except BaseException as error:  # noqa: BLE001  # an exit or an exhausted stack is the verifier's doing too
+                reply = {"error": type(error).__name__}
+        print(json.dumps(reply), file=replies, flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -8,6 +8,7 @@ some of these verifiers run what they judge.
 from __future__ import annotations
 
 import json
+import re
 import resource
 import sys
 import time
@@ -49,7 +50,7 @@ def math_verify() -> Verify:
 
 
 def bfcl() -> Verify:
-    """BFCL's comparison of calls in any order, given the text's JSON.
+    """BFCL's comparison of calls in any order, on the text's JSON as its handlers for open models find it.
 
     Its types come from the gold values. Its model table, which imports every vendor's client, is replaced by one that
     changes no name.
@@ -69,9 +70,17 @@ def bfcl() -> Verify:
     def allowed(value: Any) -> Any:
         return {key: [item] for key, item in value.items()} if isinstance(value, dict) else value
 
+    def found(answer: str) -> Any:
+        tagged = re.findall(r"<tool_call>\s*(.*?)\s*</tool_call>", answer, re.DOTALL)
+        if tagged:
+            return [json.loads(text) for text in tagged]
+        return json.loads(answer.strip("`\n ").removeprefix("json"))
+
     def verify(row: Row, answer: str) -> bool:
-        calls = json.loads(answer)
-        output = [{call["name"]: call["arguments"]} for call in calls]
+        try:
+            output = [{call["name"]: call["arguments"]} for call in found(answer)]
+        except (ValueError, KeyError, TypeError, RecursionError):
+            return False  # its handlers count what they cannot decode as wrong
         functions = [
             {
                 "name": call["name"],

@@ -20,7 +20,7 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -249,7 +249,7 @@ def main() -> None:
             results += [theirs(peer, task, options.peers) for peer in peers if not options.only or peer in options.only]
     print(table(results))
     if options.json:
-        options.json.write_text(json.dumps([asdict(result) for result in results], indent=1))
+        options.json.write_text(json.dumps([vars(result) for result in results], indent=1))
 
 
 if __name__ == "__main__":

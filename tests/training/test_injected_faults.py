@@ -15,7 +15,7 @@ import pytest
 
 pytest.importorskip("torch")
 
-from rrr_core.episode import Failure
+from rrr_core.episode import Episode, Failure
 from rrr_core.tasks import load_task
 from rrr_core.training.settings import TrainSettings
 from rrr_core.verdicts import abstained, failed, passed
@@ -150,6 +150,26 @@ class TestTheAudit:
         first = failures[0]
         item = audit.Judged(first.row, first.attempt, "raises", abstained("exception", self.WHO))
         assert list(audit.wrong_failures(failures, [item])) == ["failure 0-0 is of an attempt that was not judged"]
+
+    def test_of_rewards_finds_a_reward_or_an_advantage_that_a_fault_moved(self, audit: ModuleType) -> None:
+        def wrong(rewards: list[float | None], advantages: list[float]) -> list[str]:
+            verdicts = [passed(), abstained("exception", self.WHO), failed("tails")]
+            judged = [audit.Judged({}, "x", None, verdict) for verdict in verdicts]
+            episode = Episode(0, {}, (), "tails", failed("tails"), retry="x", step=1)
+            kept = [
+                episode.with_(retry_verdict=verdict, reward=reward, advantage=advantage)
+                for verdict, reward, advantage in zip(verdicts, rewards, advantages, strict=True)
+            ]
+            return list(audit.wrong_rewards(kept, judged, group_size=3))
+
+        # Mean 0.5 and sample deviation 0.70711 of the two that were judged.
+        assert wrong([1.0, None, 0.0], [0.707007, 0.0, -0.707007]) == []
+        (line,) = wrong([1.0, 0.0, 0.0], [0.707007, 0.0, -0.707007])
+        assert "got the reward 0.0" in line
+        (line,) = wrong([1.0, None, 0.0], [0.707007, 0.01, -0.707007])
+        assert "got the advantage 0.01, not 0.0" in line
+        # As if the fault had counted as a failure: mean 1/3, deviation 0.57735.
+        assert len(wrong([1.0, 0.0, 0.0], [1.154501, -0.577250, -0.577250])) == 4
 
     def test_of_counts_finds_an_abstention_that_was_not_counted(self, audit: ModuleType) -> None:
         items = [

@@ -72,7 +72,7 @@ def protections() -> tuple[Protection, ...]:
 
 def _measured() -> dict[str, str]:
     """Attempt → `allowed`, or what stopped it. Raises RrrError where no worker can be had."""
-    settings = VerifySettings(memory_mb=64, cpu_seconds=0.2)
+    settings = VerifySettings(memory_mb=64, cpu_seconds=0.05)
     folder = Path(tempfile.mkdtemp(prefix="rrr-probe-"))
     try:
         private, canary = folder / "private", folder / "canary"
@@ -113,7 +113,6 @@ def _outcomes(nursery: NurseryProcess, probe: Mapping[str, Any]) -> dict[str, st
         raise RrrError(f"The probe of the sandbox could not be locked in: {found or 'it ended'}.")
     # It then takes CPU time without end; the limit ends it, or this process does.
     began = time.monotonic()
-    worker.channel.settimeout(PROBE_SECONDS / 10)
     try:
         ended = not worker.receive()
     except TimeoutError:
@@ -126,5 +125,5 @@ def _hint() -> str:
     """What would help where something is allowed."""
     if sys.platform != "linux":
         return " (sandboxes are for Linux; here verifiers have limits alone)"
-    missing = seccomp.available()
+    missing = seccomp.missing()
     return f" ({missing})" if missing else ""

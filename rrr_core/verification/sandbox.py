@@ -8,6 +8,7 @@ Everywhere: limits on memory, on core files, and on the size and number of files
 from __future__ import annotations
 
 import ctypes
+import functools
 import os
 import resource
 import signal
@@ -30,9 +31,9 @@ _TRUNCATE_ABI = 3
 
 
 def prepare() -> None:
-    """Import what `lock` needs. The nursery does, once, so that its workers need not, and can."""
+    """Find what `lock` needs, for this process and its forks: once locked in, a process finds no library any more."""
     if sys.platform == "linux":
-        seccomp.available()
+        seccomp.missing()
         landlock_version()
 
 
@@ -48,7 +49,7 @@ def lock(scratch: Path, readable: Iterable[str], memory_mb: int) -> None:
     version = landlock_version()
     if version:
         confine_files(scratch, readable)
-    if seccomp.available() is None:
+    if seccomp.missing() is None:
         seccomp.load(writing=version >= _TRUNCATE_ABI)
 
 
@@ -82,6 +83,7 @@ def drop_privileges() -> None:
             raise OSError(ctypes.get_errno(), "a worker cannot drop its privileges")
 
 
+@functools.cache
 def landlock_version() -> int:
     """The version of the kernel's Landlock; 0 where kernel or package has none."""
     try:

@@ -9,6 +9,7 @@ and times of files (which Landlock does not guard), and raising limits.
 from __future__ import annotations
 
 import errno
+import functools
 import os
 from typing import Any
 
@@ -46,8 +47,9 @@ PRCTL = (15, 16)
 """A thread's own name."""
 
 
-def available() -> str | None:
-    """Why there is no filter here, or None where there is one. Imports the library, which looks for libseccomp once."""
+@functools.cache
+def missing() -> str | None:
+    """What lacks for a filter, or None. Asked before a process locks itself in, since it looks for libraries."""
     try:
         import pyseccomp  # noqa: F401
     except ImportError:

@@ -16,7 +16,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-import rrr_core
 from rrr_core.errors import PluginError, RrrError
 from rrr_core.files import one_line
 from rrr_core.tasks import TaskEntry
@@ -32,8 +31,12 @@ CLOSE_SECONDS = 5.0
 def scrubbed(environment: Mapping[str, str], folder: Path) -> dict[str, str]:
     """The environment that a nursery gets, its home and its temporary files in `folder`."""
     kept = {name: value for name, value in environment.items() if name in KEPT_VARIABLES or name.startswith("LC_")}
-    core = str(Path(rrr_core.__file__).parents[1])
-    return {**kept, "HOME": str(folder), "TMPDIR": str(folder), "PYTHONPATH": core}
+    return {**kept, "HOME": str(folder), "TMPDIR": str(folder), "PYTHONPATH": os.pathsep.join(module_path())}
+
+
+def module_path() -> list[str]:
+    """Where this process looks for modules, from wherever it is asked: a nursery has another current folder."""
+    return [str(Path(entry).absolute()) for entry in sys.path]
 
 
 class Worker:
@@ -138,8 +141,8 @@ class NurseryProcess:
 
     def _load(self, entries: Sequence[TaskEntry], settings: VerifySettings) -> None:
         limits = {"memory_mb": settings.memory_mb, "cpu_seconds": settings.cpu_seconds}
-        path = [str(Path(entry).absolute()) for entry in sys.path]
-        self._tell({"load": [dataclasses.asdict(entry) for entry in entries], "path": path, "limits": limits})
+        loaded = [dataclasses.asdict(entry) for entry in entries]
+        self._tell({"load": loaded, "path": module_path(), "limits": limits})
         self.socket.settimeout(LOAD_SECONDS)
         who = " with overlay ".join(entry.who for entry in entries) or "rrr-core"
         try:

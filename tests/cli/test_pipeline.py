@@ -22,6 +22,7 @@ from rrr_core.mining import MineSettings
 from rrr_core.pipeline import RunSettings, run, trained_model
 from rrr_core.progress import Progress
 from rrr_core.training.settings import TrainSettings
+from rrr_core.verification import VerifySettings
 
 STAGES = ["mine", "train", "eval vanilla", "eval trained", "compare", "report"]
 
@@ -43,6 +44,7 @@ class Rooms:
         self.calls: list[str] = []
         self.models: list[ModelSettings] = []
         self.breaks: dict[str, BaseException] = {}
+        self.limits: list[float] = []
         training = ModuleType("rrr_core.training.run")
         training.train = self.train  # type: ignore[attr-defined]
         monkeypatch.setitem(sys.modules, "rrr_core.training.run", training)
@@ -62,20 +64,35 @@ class Rooms:
         self.models.append(settings)
         return f"engine of {settings.model}"
 
-    def mine(self, task: Any, generator: Any, folder: Path, settings: Any, data: Any, progress: Any) -> None:
+    def mine(
+        self, task: Any, generator: Any, folder: Path, settings: Any, data: Any, progress: Any, verify: VerifySettings
+    ) -> None:
         self.called("mine")
+        self.limits.append(verify.seconds)
         assert generator == "engine of some/model"
         folder.mkdir(parents=True)
 
-    def train(self, task: Any, failures: Any, model: Any, folder: Path, settings: Any, progress: Any) -> None:
+    def train(
+        self, task: Any, failures: Any, model: Any, folder: Path, settings: Any, progress: Any, verify: VerifySettings
+    ) -> None:
         self.called("train")
+        self.limits.append(verify.seconds)
         assert failures == ["mine"]
         (folder / "model").mkdir(parents=True)
 
     def evaluate(
-        self, task: Any, generator: Any, folder: Path, label: str, settings: Any, data: Any, progress: Any
+        self,
+        task: Any,
+        generator: Any,
+        folder: Path,
+        label: str,
+        settings: Any,
+        data: Any,
+        progress: Any,
+        verify: VerifySettings,
     ) -> None:
         self.called(f"eval {label}")
+        self.limits.append(verify.seconds)
         folder.mkdir(parents=True)
         (folder / "figures.json").write_text("{}")
 
@@ -191,6 +208,15 @@ def test_settings_that_decide_only_how_fast_may_change(rooms: Rooms, settings: R
     run(faster, tmp_path)
     patient = dataclasses.replace(faster, train=dataclasses.replace(faster.train, max_abstain=0.5))
     run(patient, tmp_path)
+
+
+def test_limits_of_verifiers_reach_every_stage_and_may_change(
+    rooms: Rooms, settings: RunSettings, tmp_path: Path
+) -> None:
+    run(settings, tmp_path)
+    run(dataclasses.replace(settings, verify=VerifySettings(seconds=3)), tmp_path)
+    run(dataclasses.replace(settings, verify=VerifySettings(seconds=3)), tmp_path / "other")
+    assert rooms.limits == [10.0] * 4 + [3] * 4
 
 
 def test_what_may_change_are_settings_that_there_are() -> None:

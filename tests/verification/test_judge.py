@@ -10,11 +10,13 @@ from rrr_core.verification import Judge
 
 FLAKY = """
 from rrr_core import failed, hookimpl, passed
+from rrr_core.hookspecs import trusted
 @hookimpl
 def rrr_load_dataset(split): return []
 @hookimpl
 def rrr_prompt(row): return "?"
 @hookimpl
+@trusted
 def rrr_verify(row, answer):
     if answer == "fault":
         raise ValueError(row.get("reason", "none"))
@@ -90,5 +92,5 @@ def test_the_error_names_the_offender_and_the_commonest_reason_in_one_line(task)
         judge.judge([({"reason": reason}, "fault") for reason in ["rare", "common", "common", "rare\nindeed"]])
     message = str(caught.value)
     assert "rrr-flaky 1.0" in message
-    assert "ValueError at rrr_flaky.py:9: common" in message
+    assert "ValueError at rrr_flaky.py:11: common" in message
     assert "\n" not in message

@@ -1,0 +1,105 @@
+"""What keeping a verifier in a process of its own costs: microseconds a verdict, in-process against isolated.
+
+`python benchmarks/isolation.py [--verdicts 20000] [--json FILE]`. Two verifiers: Countdown's, and one that does
+nothing, so that what it costs is the runner's alone. Wall-clock time of one worker, and CPU time of the core and its
+worker together, each the least of several rounds: other work on the machine only ever adds to it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import sys
+import tempfile
+import textwrap
+import time
+from itertools import islice
+from pathlib import Path
+
+from rrr_core.tasks import load_task
+from rrr_core.verification import Judge, VerifySettings
+
+IDLE = """
+    from rrr_core import hookimpl, passed
+    @hookimpl
+    def rrr_load_dataset(split): return []
+    @hookimpl
+    def rrr_prompt(row): return "?"
+    @hookimpl
+    def rrr_verify(row, answer): return passed()
+"""
+TRIES = 8
+"""Answers to each row, as when a group of reflections is judged."""
+ROUNDS = 3
+PASSES = 3
+
+
+def install_idle(folder: Path) -> None:
+    """Lay out the distribution of a task whose verifier does nothing."""
+    info = folder / "rrr_idle-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: rrr-idle\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[rrr.tasks]\nidle = rrr_idle\n")
+    (folder / "rrr_idle.py").write_text(textwrap.dedent(IDLE))
+    sys.path.insert(0, str(folder))
+
+
+def cpu_seconds() -> float:
+    """CPU time of this process and of those that it has waited for."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(each.ru_utime + each.ru_stime for each in used)
+
+
+def measure(name: str, isolation: str, pairs: list[tuple[dict, str]]) -> dict[str, float]:
+    """Microseconds a verdict, by the wall clock and in CPU time."""
+    walls: list[float] = []
+    once = min(job(name, isolation, pairs, 1, walls) for _ in range(ROUNDS))
+    # Starting and ending the processes is in both, and so in their difference no more.
+    more = min(job(name, isolation, pairs, 1 + PASSES, walls) for _ in range(ROUNDS))
+    return {
+        "wall_microseconds": round(1e6 * min(walls) / len(pairs), 2),
+        "cpu_microseconds": round(1e6 * (more - once) / PASSES / len(pairs), 2),
+    }
+
+
+def job(name: str, isolation: str, pairs: list[tuple[dict, str]], passes: int, walls: list[float]) -> float:
+    """The CPU seconds of judging the pairs so often; the wall-clock seconds of each pass are added to `walls`."""
+    before = cpu_seconds()
+    with Judge(load_task(name), 1.0, settings=VerifySettings(isolation=isolation, workers=1)) as judge:
+        for _ in range(passes):
+            began = time.perf_counter()
+            judge.judge(pairs)
+            walls.append(time.perf_counter() - began)
+    return cpu_seconds() - before
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--verdicts", type=int, default=20_000)
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        install_idle(Path(folder))
+        rows = list(islice(load_task("countdown").load_dataset("train"), options.verdicts // TRIES))
+        answers = [f"Let me see. <answer>{' + '.join(map(str, row['nums']))}</answer>" for row in rows]
+        pairs = [(row, answer) for row, answer in zip(rows, answers, strict=True) for _ in range(TRIES)]
+        results = {
+            f"{name}, {'isolated' if isolation == 'process' else 'in-process'}": measure(name, isolation, pairs)
+            for name in ("idle", "countdown")
+            for isolation in ("none", "process")
+        }
+    for name in ("idle", "countdown"):
+        here, apart = results[f"{name}, in-process"], results[f"{name}, isolated"]
+        results[f"{name}, cost of isolation"] = {key: round(apart[key] - here[key], 2) for key in here}
+    for name, figures in results.items():
+        print(
+            f"{name:32} {figures['wall_microseconds']:8.2f} µs wall {figures['cpu_microseconds']:8.2f} µs CPU a verdict"
+        )
+    if options.json:
+        options.json.write_text(json.dumps({"cores": os.cpu_count(), "verdicts": len(pairs), **results}, indent=1))
+
+
+if __name__ == "__main__":
+    main()

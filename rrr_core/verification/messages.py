@@ -23,6 +23,8 @@ from rrr_core.verdicts import Verdict, abstained, failed, passed
 
 READY = b'"ready"'
 """A worker's first line, once its sandbox stands."""
+ALLOWED = "allowed"
+"""A probe's word for what it was not kept from."""
 LONGEST_REPLY = 16_384
 """Bytes. An honest reply is shorter: 80 characters of category and 500 of detail, 12 bytes each at worst."""
 WORKER_KINDS = ("exception", "timeout", "memory", "exit", "bad verdict")

@@ -17,7 +17,7 @@ from typing import Any
 from rrr_core.errors import RrrError
 from rrr_core.tasks.blame import one_line
 from rrr_core.verification import seccomp
-from rrr_core.verification.protection_attempts import ALLOWED
+from rrr_core.verification.messages import ALLOWED
 from rrr_core.verification.settings import VerifySettings
 from rrr_core.verification.workers import NurseryProcess, scrubbed
 

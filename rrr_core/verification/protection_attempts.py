@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from rrr_core.verification import worker
-
-ALLOWED = "allowed"
+from rrr_core.verification.messages import ALLOWED
 
 
 def run(channel: int, post: worker.Post, probe: Mapping[str, Any]) -> NoReturn:

@@ -4,7 +4,7 @@ An overlay on the real task (`injected_faults.py`) crashes, hangs, exits, hoards
 verdicts, by a keyed hash of row and answer, so that this process knows beforehand which. Rows are mined and a model is
 trained with it, the limit on abstentions raised; then everything that the run kept is audited (`fault_audit.py`).
 
-    python benchmarks/faults.py FOLDER [--task NAME] [--steps 4] [--batch-size 256] [--share 0.02] …
+    python benchmarks/faults.py FOLDER [--task NAME] [--steps 8] [--batch-size 512] [--share 0.02] …
 
 FOLDER must be new. The last lines are the counts as JSON, which `FOLDER/faults.json` holds too. The exit status is 1
 where anything did not hold.
@@ -155,9 +155,9 @@ if __name__ == "__main__":
     parser.add_argument("--task", default="countdown")
     parser.add_argument("--model", help="the model to train  [default: the task's own]")
     parser.add_argument("--rows", type=int, default=384, help="rows of the train split to mine")
-    parser.add_argument("--steps", type=int, default=4, help="optimiser steps")
-    parser.add_argument("--batch-size", type=int, default=256, help="reflections in a step")
-    parser.add_argument("--micro-batch-size", type=int, default=64, help="reflections in a forward pass")
+    parser.add_argument("--steps", type=int, default=8, help="optimiser steps")
+    parser.add_argument("--batch-size", type=int, default=512, help="reflections in a step")
+    parser.add_argument("--micro-batch-size", type=int, default=128, help="reflections in a forward pass")
     parser.add_argument("--share", type=float, default=0.02, help="share of verdicts that meet a fault")
     parser.add_argument("--salt", default="rrr", help="decides which, and how")
     parser.add_argument("--max-abstain", type=float, default=0.1, help="share of verdicts that may be withheld")
@@ -165,6 +165,8 @@ if __name__ == "__main__":
     parser.add_argument("--cpu-seconds", type=float, default=2.0, help="CPU seconds that a verdict may take")
     parser.add_argument("--memory-mb", type=int, default=256, help="megabytes that a verifier may take")
     chosen = parser.parse_args()
+    if chosen.folder.exists():
+        parser.error(f"{chosen.folder} is there already: name a new folder, since every verdict is to be seen.")
     result = run(chosen)
     written = json.dumps(result, indent=1)
     (chosen.folder / "faults.json").write_text(written + "\n")

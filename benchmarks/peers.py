@@ -39,12 +39,16 @@ def reasoning_gym() -> Verify:
 
 
 def math_verify() -> Verify:
-    """Its comparison of the text's last expression with the target: it knows nothing of which numbers were used."""
+    """Its comparison of what stands between the answer's tags, as mathematics, with the target.
+
+    It is told the target alone, so it knows nothing of which numbers were to be used.
+    """
     from math_verify import parse
     from math_verify import verify as compare
 
     def verify(row: Row, answer: str) -> bool:
-        return bool(compare(parse(str(row["target"])), parse(answer)))
+        between = answer.rpartition("<answer>")[2].partition("</answer>")[0]
+        return bool(compare(parse(str(row["target"])), parse(f"${between}$")))
 
     return verify
 

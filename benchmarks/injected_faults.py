@@ -34,7 +34,7 @@ DESCRIPTORS = range(64)
 
 @dataclass(frozen=True)
 class Plan:
-    """Which answers meet a fault: the share of them (0 to 1), and the key that decides which and how."""
+    """Which answers meet a fault: the share of different ones (0 to 1), and the key that decides which and how."""
 
     share: float = 0.0
     salt: str = ""

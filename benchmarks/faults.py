@@ -3,8 +3,7 @@
 An overlay on the real task (`injected_faults.py`) crashes, hangs, exits, hoards, forges and raises at a share of its
 verdicts, by a keyed hash of row and answer, so that this process knows beforehand which. Rows are mined and a model is
 trained with it, the limit on abstentions raised; then everything that the run kept is audited (`fault_audit.py`).
-Many retries repeat the failed attempt, which met no fault when it was mined and so meets none again: the share of
-verdicts is about half the share of answers.
+The share is of different answers; some are given a dozen times, so that the share of verdicts scatters around it.
 
     python benchmarks/faults.py FOLDER [--task NAME] [--steps 8] [--batch-size 512] [--share 0.04] …
 
@@ -160,7 +159,7 @@ if __name__ == "__main__":
     parser.add_argument("--steps", type=int, default=8, help="optimiser steps")
     parser.add_argument("--batch-size", type=int, default=512, help="reflections in a step")
     parser.add_argument("--micro-batch-size", type=int, default=128, help="reflections in a forward pass")
-    parser.add_argument("--share", type=float, default=0.04, help="share of answers that meet a fault")
+    parser.add_argument("--share", type=float, default=0.04, help="share of different answers that meet a fault")
     parser.add_argument("--salt", default="rrr", help="decides which, and how")
     parser.add_argument("--max-abstain", type=float, default=0.1, help="share of verdicts that may be withheld")
     parser.add_argument("--seconds", type=float, default=5.0, help="wall-clock seconds that a verdict may take")

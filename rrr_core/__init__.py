@@ -3,9 +3,9 @@
 A task plugin needs only what is named here. Importing this package imports no torch.
 """
 
-from rrr_core.hookspecs import Example, Message, Model, Prompt, Row, hookimpl
+from rrr_core.hookspecs import Example, Message, Model, Prompt, Row, hookimpl, trusted
 from rrr_core.verdicts import Verdict, failed, passed
 
 __version__ = "0.1.0"
 
-__all__ = ["Example", "Message", "Model", "Prompt", "Row", "Verdict", "failed", "hookimpl", "passed"]
+__all__ = ["Example", "Message", "Model", "Prompt", "Row", "Verdict", "failed", "hookimpl", "passed", "trusted"]

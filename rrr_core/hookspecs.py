@@ -120,4 +120,4 @@ def rrr_default_model(task: str) -> str | None:
 
 @hookspec(firstresult=True)
 def rrr_presets(task: str, command: str) -> Mapping[str, Mapping[str, Any]] | None:
-    """Give the settings, by section, that suit the task in `rrr demo` or `rrr warmup`; the user's own go before them."""
+    """Give the settings, by section, that suit the task in `demo` or `warmup`. The user's own go before them."""

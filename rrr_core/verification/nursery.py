@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from rrr_core.errors import RrrError
+from rrr_core.hookspecs import Row
 from rrr_core.tasks import Task, TaskEntry
 from rrr_core.tasks.loading import load_plugin
 from rrr_core.verification import protection_attempts, sandbox, worker
@@ -37,6 +38,7 @@ class Nursery:
     task: Task | None = None
     readable: tuple[str, ...] = ()
     limits: dict[str, Any] = field(default_factory=dict)
+    rehearsal: tuple[tuple[Row, str], ...] = ()
     workers: dict[int, int] = field(default_factory=dict)
     """Process number → the core's number of the worker."""
 
@@ -47,6 +49,7 @@ class Nursery:
         """Import the task's plugin and overlays. Raises RrrError."""
         plugins = [load_plugin(TaskEntry(**entry)) for entry in entries]
         self.task = Task(plugins[0], plugins[1:]) if plugins else None
+        self.rehearsal = rehearsal_of(self.task) if self.task else ()
         self.limits = limits
         sandbox.prepare()
         self.readable = sandbox.readable_paths()
@@ -55,7 +58,7 @@ class Nursery:
         """Fork the worker `number`, which talks to the core over the file descriptor `channel`."""
         scratch = self.scratch(number)
         scratch.mkdir(mode=0o700)
-        post = worker.Post(scratch, self.readable, parent=os.getpid(), **self.limits)
+        post = worker.Post(scratch, self.readable, parent=os.getpid(), rehearsal=self.rehearsal, **self.limits)
         process = os.fork()
         if not process:
             signal.set_wakeup_fd(-1)
@@ -100,6 +103,19 @@ class Nursery:
             end_group(process)
         os.chdir("/")
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def rehearsal_of(task: Task) -> tuple[tuple[Row, str], ...]:
+    """One passing and one failing answer of the plugin's examples, no hostile one; none where it has no sound examples.
+
+    Only a verdict of its own limits a verifier's faults, so broken examples are the conformance checks' to tell of.
+    """
+    try:
+        examples = task.examples()
+    except RrrError:
+        return ()
+    firsts = {example.outcome: example for example in reversed(examples) if not example.hostile}
+    return tuple((example.row, example.answer) for example in firsts.values())
 
 
 def end_group(process: int) -> None:

@@ -194,3 +194,31 @@ def test_without_fork_an_untrusted_verifier_is_refused_in_one_line(make_task, mo
         Judge(task)
     assert "\n" not in str(caught.value)
     assert Judge(task, settings=VerifySettings(isolation="none")).judge(pairs("right"))[0].is_passed
+
+
+SLOW_AT_FIRST = """
+    import sys, time
+    if answer == "right" and "rrr_slow_library" not in sys.modules:
+        time.sleep(1.5)
+        sys.modules["rrr_slow_library"] = sys
+    return passed() if answer == "right" else failed("wrong", "not right")
+
+from rrr_core import Example
+@hookimpl
+def rrr_examples():
+    return [Example({"number": 1}, "hang", "failed", "wrong", hostile=True), Example({"number": 1}, "right", "passed")]
+"""
+"""A verifier that imports a slow library where an answer looks right."""
+
+
+def test_what_a_verifier_puts_off_until_its_first_verdict_is_not_paid_by_an_answer(make_judge):
+    judge = make_judge(SLOW_AT_FIRST, seconds=1.0)
+    assert [verdict.outcome for verdict in judge.judge([({"number": 2}, "right"), ({"number": 2}, "no")])] == [
+        "passed",
+        "failed",
+    ]
+
+
+def test_broken_examples_do_not_keep_a_verifier_from_judging(make_judge):
+    judge = make_judge(SLOW_AT_FIRST.replace('Example({"number": 1}, "right", "passed")', "7"), seconds=60.0)
+    assert judge.judge([({"number": 2}, "right")])[0].is_passed

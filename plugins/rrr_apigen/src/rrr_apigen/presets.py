@@ -9,19 +9,19 @@ from rrr_apigen import tiny
 
 PRESETS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     "demo": {
-        "mine": {"rows": 2048, "tries": 4, "temperature": 1.0, "max_tokens": 160},
+        "mine": {"rows": 1536, "tries": 4, "temperature": 1.0, "max_tokens": 112},
         "train": {
-            "steps": 16,
+            "steps": 12,
             "batch_size": 512,
             "micro_batch_size": 64,
             "learning_rate": 4e-4,
             "kl": 0.2,
             "temperature": 1.0,
-            "max_reflection_tokens": 120,
-            "max_retry_tokens": 120,
+            "max_reflection_tokens": 112,
+            "max_retry_tokens": 96,
             "save_every": 4,
         },
-        "eval": {"rows": 2000, "max_tokens": 160},
+        "eval": {"rows": 2000, "max_tokens": 112},
     },
     "warmup": {"warmup": {"tags": tiny.TAGS}},
 }

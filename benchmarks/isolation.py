@@ -1,8 +1,8 @@
 """What keeping a verifier in a process of its own costs: microseconds a verdict, in-process against isolated.
 
-`python benchmarks/isolation.py [--verdicts 20000] [--json FILE]`. Two verifiers: Countdown's, and one that does
-nothing, so that what it costs is the runner's alone. Wall-clock time of one worker, and CPU time of the core and its
-worker together, each the least of several rounds: other work on the machine only ever adds to it.
+`python benchmarks/isolation.py [--verdicts 20000] [--json FILE]`. Three verifiers: Countdown's, APIGen's, and one that
+does nothing, so that what it costs is the runner's alone. Wall-clock time of one worker, and CPU time of
+the core and its worker together, each the least of several rounds: other work on the machine only ever adds to it.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ IDLE = """
     @hookimpl
     def rrr_verify(row, answer): return passed()
 """
+TASKS = ("idle", "countdown", "apigen")
 TRIES = 8
 """Answers to each row, as when a group of reflections is judged."""
 ROUNDS = 3
@@ -44,6 +45,18 @@ def install_idle(folder: Path) -> None:
     (info / "entry_points.txt").write_text("[rrr.tasks]\nidle = rrr_idle\n")
     (folder / "rrr_idle.py").write_text(textwrap.dedent(IDLE))
     sys.path.insert(0, str(folder))
+
+
+def pairs_of(name: str, verdicts: int) -> list[tuple[dict, str]]:
+    """Rows of a task, each with `TRIES` answers, half of them right."""
+    task = load_task(name)
+    rows = list(islice(task.load_dataset("train"), verdicts // TRIES))
+    pairs = []
+    for row in rows:
+        right = task.gold_answer(row)
+        wrong = right.replace("</answer>", "+1</answer>") if name == "countdown" else right.replace("arg", "Arg", 1)
+        pairs += [(row, answer) for answer in (right, wrong) for _ in range(TRIES // 2)]
+    return pairs
 
 
 def cpu_seconds() -> float:
@@ -82,15 +95,14 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         install_idle(Path(folder))
-        rows = list(islice(load_task("countdown").load_dataset("train"), options.verdicts // TRIES))
-        answers = [f"Let me see. <answer>{' + '.join(map(str, row['nums']))}</answer>" for row in rows]
-        pairs = [(row, answer) for row, answer in zip(rows, answers, strict=True) for _ in range(TRIES)]
+        pairs = {"countdown": pairs_of("countdown", options.verdicts), "apigen": pairs_of("apigen", options.verdicts)}
+        pairs["idle"] = pairs["countdown"]
         results = {
-            f"{name}, {'isolated' if isolation == 'process' else 'in-process'}": measure(name, isolation, pairs)
-            for name in ("idle", "countdown")
+            f"{name}, {'isolated' if isolation == 'process' else 'in-process'}": measure(name, isolation, pairs[name])
+            for name in TASKS
             for isolation in ("none", "process")
         }
-    for name in ("idle", "countdown"):
+    for name in TASKS:
         here, apart = results[f"{name}, in-process"], results[f"{name}, isolated"]
         results[f"{name}, cost of isolation"] = {key: round(apart[key] - here[key], 2) for key in here}
     for name, figures in results.items():
@@ -98,7 +110,8 @@ def main() -> None:
             f"{name:32} {figures['wall_microseconds']:8.2f} µs wall {figures['cpu_microseconds']:8.2f} µs CPU a verdict"
         )
     if options.json:
-        options.json.write_text(json.dumps({"cores": os.cpu_count(), "verdicts": len(pairs), **results}, indent=1))
+        about = {"cores": os.cpu_count(), "verdicts": len(pairs["idle"])}
+        options.json.write_text(json.dumps({**about, **results}, indent=1))
 
 
 if __name__ == "__main__":

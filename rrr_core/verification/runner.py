@@ -30,6 +30,8 @@ LARGEST_BATCH = 256
 SMALLEST_BATCH = 16
 BATCH_CHARACTERS = 4_000_000
 """Characters of answers at most, so that a worker's memory is the verifier's and not its batch's."""
+GATHER_SECONDS = 0.0005
+"""Replies are let come together: waking for each of them costs more than a verdict. A channel holds thousands."""
 START_SECONDS = 30.0
 """A worker is forked and locked in within milliseconds; so long on a machine that is busy beyond measure."""
 MOST_WORKERS = 4
@@ -133,6 +135,8 @@ class Runner:
         deadlines = [*self._deadlines.values(), *self._starting.values()]
         nearest = min(deadlines, default=time.monotonic() + 1.0)
         ended: list[Worker] = []
+        if self._busy:
+            time.sleep(GATHER_SECONDS)
         for key, _ in self._selector.select(max(0.0, nearest - time.monotonic())):
             if key.data is None:
                 assert self._nursery is not None

@@ -76,7 +76,8 @@ def test_a_replaced_worker_leaves_no_process_and_no_folder(make_judge, temporary
 
 
 PROGRAM = """
-    import sys
+    import signal, sys
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # A shell's background job is born deaf to Ctrl-C.
     sys.path.insert(0, sys.argv[1])
     from rrr_core.tasks import load_task
     from rrr_core.verification import Judge, VerifySettings
@@ -102,7 +103,10 @@ def test_a_process_that_ends_amid_a_hanging_batch_leaves_none(site, temporary, n
         assert wait_until(lambda: len(children_of(process.pid)) == 3)
         descendants = children_of(process.pid)
         process.send_signal(number)
-        process.communicate(timeout=20)
+        try:
+            process.communicate(timeout=60)
+        finally:
+            process.kill()
     assert process.returncode != 0
     assert wait_until(lambda: not any(is_alive(each) for each in descendants))
     assert wait_until(lambda: not list(temporary.iterdir()))

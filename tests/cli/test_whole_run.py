@@ -52,7 +52,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def start(place: Path, folder: str, *options: str) -> subprocess.Popen[str]:
-    code = "import sys; from rrr_core.cli import main; sys.argv[0] = 'rrr'; main()"
+    # A shell's background job is born deaf to Ctrl-C, and so are the programs that it starts.
+    hearing = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    code = f"{hearing}; from rrr_core.cli import main; sys.argv[0] = 'rrr'; main()"
     arguments = ["run", "countdown", "--model", "model", "--config", "tiny.toml", "--folder", folder, *options]
     return subprocess.Popen(
         [sys.executable, "-c", code, *arguments], cwd=place, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -114,7 +116,9 @@ def test_other_settings_for_a_finished_folder_are_refused(place: Path, finished:
 
 
 def test_a_model_that_does_not_exist_is_one_line(place: Path) -> None:
-    code = "import sys; from rrr_core.cli import main; sys.argv[0] = 'rrr'; main()"
+    # A shell's background job is born deaf to Ctrl-C, and so are the programs that it starts.
+    hearing = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    code = f"{hearing}; from rrr_core.cli import main; sys.argv[0] = 'rrr'; main()"
     done = subprocess.run(
         [sys.executable, "-c", code, "mine", "countdown", "--model", "./nowhere"],
         cwd=place,

@@ -37,7 +37,7 @@ def evaluated(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Path]]:
     """Stands in for the evaluation; lists the engine and the folder of each."""
     calls: list[tuple[str, Path]] = []
 
-    def evaluate(task: Any, generator: Any, folder: Path, label: str, settings: Any, data: Any, progress: Any) -> None:
+    def evaluate(task: Any, generator: Any, folder: Path, label: str, settings: Any, *_: Any) -> None:
         calls.append((generator, folder))
         assert folder.name == label
         folder.mkdir(parents=True)
@@ -58,7 +58,7 @@ def evaluated(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Path]]:
 
 
 def test_mine_writes_into_the_tasks_run_folder(rrr: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    def mine(task: Any, generator: Any, folder: Path, settings: Any, data: Any, progress: Any) -> Any:
+    def mine(task: Any, generator: Any, folder: Path, settings: Any, data: Any, progress: Any, verify: Any) -> Any:
         assert (task.name, generator, folder, settings.tries, data) == (
             "countdown",
             "x",
@@ -75,7 +75,7 @@ def test_mine_writes_into_the_tasks_run_folder(rrr: Any, monkeypatch: pytest.Mon
 
 
 def test_train_starts_from_the_run_folders_failures(rrr: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    def train(task: Any, failures: Any, model: Any, folder: Path, settings: Any, progress: Any) -> Any:
+    def train(task: Any, failures: Any, model: Any, folder: Path, settings: Any, progress: Any, verify: Any) -> Any:
         assert (failures, model.model, folder) == ("those of r/mine", "x", Path("r/train"))
         assert settings.grpo == {"beta2": "0.9"}
         return SimpleNamespace(model="r/train/model", steps=settings.steps, failures=5)

@@ -113,9 +113,10 @@ def test_a_process_that_ends_amid_a_hanging_batch_leaves_none(site, temporary, n
 
 
 def test_workers_end_with_their_nursery(make_judge):
+    others = children_of(os.getpid())
     judge = make_judge(workers=2)
     judge.judge(right(600))
-    (nursery,) = [each for each in children_of(os.getpid()) if children_of(each)]
+    (nursery,) = [each for each in children_of(os.getpid()) - others if children_of(each)]
     workers = children_of(nursery)
     assert len(workers) == 2
     os.kill(nursery, signal.SIGKILL)

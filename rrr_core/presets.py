@@ -32,7 +32,7 @@ def presets_of(settings: TaskSettings, command: str) -> dict[str, dict[str, Any]
 
 def checked_presets(task: Task, command: str) -> dict[str, dict[str, Any]]:
     """What the task suggests for a command, each value as its setting takes it. Raises PluginError."""
-    who = f"{task.distribution} {task.version}, hook rrr_presets"
+    who = task.who("rrr_presets")
     checked: dict[str, dict[str, Any]] = {}
     for section, values in task.presets(command).items():
         if section not in COMMANDS[command]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from rrr_core.cli.columns import aligned
 from rrr_core.cli.text import one_line
 
 if TYPE_CHECKING:
@@ -41,15 +42,10 @@ def table(headings: Sequence[str], descriptions: Sequence[TaskDescription]) -> l
         )
         for description in descriptions
     ]
-    safe = [tuple(one_line(cell, 200) for cell in row) for row in rows]
-    widths = [max(len(row[column]) for row in (tuple(headings), *safe)) for column in range(len(headings))]
-    lines = [_line(headings, widths)]
-    for row, description in zip(safe, descriptions, strict=True):
-        lines.append(_line(row, widths))
+    heading, *aligned_rows = aligned(headings, rows)
+    lines = [heading]
+    for line, description in zip(aligned_rows, descriptions, strict=True):
+        lines.append(line)
         if description.state != "ok":
             lines.append(f"  {one_line(description.state)}")
     return lines
-
-
-def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
-    return "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()

@@ -33,7 +33,7 @@ def command(task: TaskSettings, verify: VerifySettings, file: BinaryIO, max_abst
     opened = pipeline.open_task(task)
     source: Any = file
     # The limit is held apart from the judging, which would keep a batch's verdicts to itself where it is passed.
-    with Judge(opened, max_abstain=1, settings=verify) as judge, Judge(opened, max_abstain=max_abstain) as limit:
+    with Judge(opened, max_abstain=1, settings=verify) as judge, Judge(opened, max_abstain, settings=verify) as limit:
         name = str(getattr(file, "name", "<stdin>"))
         outcomes = judge_file(source, name, judge, lambda lines: click.echo(lines, nl=False), limit)
     counts = ", ".join(f"{outcomes[outcome]:,} {outcome}" for outcome in ("passed", "failed", "abstained"))

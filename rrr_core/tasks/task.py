@@ -60,9 +60,11 @@ class Task:
         """What the task was loaded from: the plugin's entry, then the overlays'."""
         return tuple(plugin.entry for plugin in self._plugins.values())
 
-    def who(self, hook: str) -> str:
-        """Distribution, version and hook, as an error names them: `rrr-x 1.0, hook rrr_verify`."""
-        return self._who(hook)
+    def who(self, hook: str, guilty: Plugin | None = None) -> str:
+        """`rrr-x 1.0, hook rrr_verify`, with all who implement the hook where the guilty one cannot be told."""
+        suspects = [guilty] if guilty else [self._plugins[each.plugin_name] for each in self._callers(hook)]
+        names = [each.entry.who for each in suspects] or [f"{self.distribution} {self.version}"]
+        return f"{' with overlay '.join(names)}, hook {hook}"
 
     def implements(self, hook: str) -> bool:
         """Whether the plugin or an overlay implements a hook."""
@@ -110,7 +112,7 @@ class Task:
         try:
             return values.checked_verdict(verdict)
         except ValueError as error:
-            return abstained("bad verdict", f"{self._who(hook)}: {error}")
+            return abstained("bad verdict", f"{self.who(hook)}: {error}")
 
     def reflection_prompt(self, row: Row, attempt: str, model: Model) -> str:
         """The user message that asks what went wrong; the paper's where the plugin has none of its own."""
@@ -142,7 +144,7 @@ class Task:
         hook = "rrr_warmup"
         if not self.implements(hook):
             raise PluginError(
-                f"{self._who(hook)}: the task {self.name!r} offers no worked conversations to warm up a model."
+                f"{self.who(hook)}: the task {self.name!r} offers no worked conversations to warm up a model."
             )
         items = self._items(hook, values.checked_conversation, "conversation", split=split, count=count, seed=seed)
         return itertools.islice(items, count)
@@ -192,7 +194,7 @@ class Task:
         try:
             return check(given)
         except ValueError as error:
-            raise PluginError(f"{self._who(hook)}: {item}{error}.") from None
+            raise PluginError(f"{self.who(hook)}: {item}{error}.") from None
         except BaseException as error:  # noqa: BLE001 - `_reraise` decides
             self._reraise(hook, error)
 
@@ -200,7 +202,7 @@ class Task:
         """The checked items of a hook that gives many. The hook is called at once, its items are taken lazily."""
         given = self._call(hook, **arguments)
         if isinstance(given, (str, bytes, Mapping)) or not isinstance(given, Iterable):
-            raise PluginError(f"{self._who(hook)}: gave {type(given).__name__}, not {noun}s to go through.")
+            raise PluginError(f"{self.who(hook)}: gave {type(given).__name__}, not {noun}s to go through.")
 
         def checked() -> Iterator[Value]:
             index = 0
@@ -226,13 +228,7 @@ class Task:
         guilty = self._guilty(hook, error)
         # Where several may be at fault, the task's own package is where a reader looks first.
         root = (guilty or next(iter(self._plugins.values()))).root
-        return f"{self._who(hook, guilty)}: {item}{describe_exception(error, root)}"
-
-    def _who(self, hook: str, guilty: Plugin | None = None) -> str:
-        """`rrr-x 1.0, hook rrr_verify`, with all who implement the hook where the guilty one cannot be told."""
-        suspects = [guilty] if guilty else [self._plugins[each.plugin_name] for each in self._callers(hook)]
-        names = [each.entry.who for each in suspects] or [f"{self.distribution} {self.version}"]
-        return f"{' with overlay '.join(names)}, hook {hook}"
+        return f"{self.who(hook, guilty)}: {item}{describe_exception(error, root)}"
 
     def _guilty(self, hook: str, error: BaseException) -> Plugin | None:
         """The plugin whose implementation is innermost in the traceback, or the only one there is."""

@@ -1,0 +1,55 @@
+"""An overlay's options: the texts of `--with NAME:KEY=VALUE,…` made into a frozen dataclass of settings.
+
+The fields are written as everywhere (`rrr_core.settings.option`), so that each option has a type, a range and a help
+text, and its documentation can be held to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
+
+from rrr_core.configuration import BadValue, Setting, build, settings_of
+from rrr_core.errors import RrrError, nearest
+
+Settings = TypeVar("Settings")
+SWITCH = {"yes": True, "no": False}
+
+
+def read_options(
+    overlay: str, settings_class: type[Settings], options: Mapping[str, str], required: Sequence[str] = ()
+) -> Settings:
+    """The settings that `--with OVERLAY:KEY=VALUE,…` gives; what it leaves out has its default.
+
+    The `required` options have no default that would do. Raises RrrError, naming the overlay, for an unknown option
+    (with the nearest name), a value that the option does not take, and a required option that is missing or empty;
+    TypeError for a settings class with a field that no text of one option can fill.
+    """
+    known = {setting.key: setting for setting in settings_of(settings_class)}
+    for key in options:
+        if key not in known:
+            raise RrrError(
+                f"The overlay {overlay!r} has no option {key!r}.{nearest(key, known)} It takes {', '.join(known)}."
+            )
+    values = {}
+    for key, setting in known.items():
+        if setting.kind in ("list", "mapping"):
+            raise TypeError(f"{key}: an overlay's option is one value, not a {setting.kind}")
+        if key in options:
+            try:
+                values[setting.field] = _value(setting, options[key])
+            except BadValue as error:
+                raise RrrError(f"The overlay {overlay!r}, option {key}: {error}") from None
+    for key in required:
+        if not values.get(known[key].field):
+            raise RrrError(f"The overlay {overlay!r} needs {key}: write --with {overlay}:{key}=…. {known[key].help}")
+    return build(settings_class, values)
+
+
+def _value(setting: Setting, text: str) -> Any:
+    """One option's value. Raises BadValue."""
+    if setting.kind != "switch":
+        return setting.from_text(text)
+    if text not in SWITCH:
+        raise BadValue(f"expected yes or no, not {text!r}.{nearest(text, SWITCH)}")
+    return SWITCH[text]

@@ -3,9 +3,22 @@
 A task plugin needs only what is named here. Importing this package imports no torch.
 """
 
-from rrr_core.hookspecs import Example, Message, Model, Prompt, Row, hookimpl, trusted
-from rrr_core.verdicts import Verdict, failed, passed
+from rrr_core.hookspecs import Example, Manifest, Message, Model, Prompt, Row, hookimpl, trusted
+from rrr_core.verdicts import Verdict, failed, passed, withheld
 
 __version__ = "0.1.0"
 
-__all__ = ["Example", "Message", "Model", "Prompt", "Row", "Verdict", "failed", "hookimpl", "passed", "trusted"]
+__all__ = [
+    "Example",
+    "Manifest",
+    "Message",
+    "Model",
+    "Prompt",
+    "Row",
+    "Verdict",
+    "failed",
+    "hookimpl",
+    "passed",
+    "trusted",
+    "withheld",
+]

@@ -26,7 +26,7 @@ class TaskSettings:
     """Which task, and how its rows are loaded."""
 
     name: str | None = option(None, "The task's name.")
-    with_: tuple[str, ...] = option((), "An overlay stacked on the task. May be repeated.")
+    with_: tuple[str, ...] = option((), "An overlay stacked on the task: NAME, or NAME:KEY=VALUE,… May be repeated.")
     data: Mapping[str, str] = option({}, "An option of the task's data set. May be repeated.")
 
 

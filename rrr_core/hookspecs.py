@@ -68,6 +68,27 @@ class Example:
     """True where the answer attacks the verifier."""
 
 
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What a plugin says of a task: where its rows come from, and what its verdicts are.
+
+    The code's own licence, homepage and core range stand in its distribution's metadata.
+    """
+
+    summary: str = ""
+    """What the task asks, in one line."""
+    source: str = ""
+    """Where the rows come from: `generated`, a hub name, a URL."""
+    revision: str = ""
+    """What fixes the rows: a commit, a tag, the version of what makes them."""
+    data_license: str = ""
+    """The licence of the rows, as an SPDX expression such as `CC-BY-4.0`."""
+    categories: tuple[str, ...] = ()
+    """Every error class that a failed verdict may have."""
+    deterministic: bool = True
+    """Whether the same row and answer always get the same verdict."""
+
+
 @hookspec(firstresult=True)
 def rrr_load_dataset(task: str, split: str, options: Mapping[str, str]) -> Iterable[Row]:  # type: ignore[empty-body]
     """Give the rows of `train` or `test`, lazily, in a fixed order. `options` are the user's `--data KEY=VALUE`."""
@@ -121,3 +142,23 @@ def rrr_default_model(task: str) -> str | None:
 @hookspec(firstresult=True)
 def rrr_presets(task: str, command: str) -> Mapping[str, Mapping[str, Any]] | None:
     """Give the settings, by section, that suit the task in `demo` or `warmup`. The user's own go before them."""
+
+
+@hookspec(firstresult=True)
+def rrr_manifest(task: str) -> Manifest:  # type: ignore[empty-body]
+    """Give what the task is made of: source, revision and licence of its rows, and its error classes."""
+
+
+@hookspec(firstresult=True)
+def rrr_configure(options: Mapping[str, str]) -> Iterable[Callable[..., Any]]:  # type: ignore[empty-body]
+    """Give the hook functions of an overlay that was asked for as `--with NAME:KEY=VALUE,…`. Overlays only."""
+
+
+@hookspec(firstresult=True)
+def rrr_judge(task: str, pairs: Sequence[tuple[Row, str]]) -> Sequence[Verdict | None] | None:
+    """Judge a batch of (row, answer) in the core's process, before `rrr_verify`, which judges those given None."""
+
+
+@hookspec(firstresult=True)
+def rrr_combine(task: str, row: Row, answer: str, votes: Mapping[str, Verdict]) -> Verdict:  # type: ignore[empty-body]
+    """Give one verdict from those of every judge, by name in the order they are asked, `verifier` the last."""

@@ -186,7 +186,10 @@ def _provenance(manifest: Path) -> Mapping[str, Any] | None:
         raise DataError(f"{manifest}:1: not a manifest of rrr: it names no task.")
     overlays = task.get("overlays", [])
     if not isinstance(overlays, list) or not all(
-        isinstance(overlay, dict) and isinstance(overlay.get("name"), str) for overlay in overlays
+        isinstance(overlay, dict)
+        and isinstance(overlay.get("name"), str)
+        and isinstance(overlay.get("options", {}), dict)
+        for overlay in overlays
     ):
         raise DataError(f"{manifest}:1: not a manifest of rrr: its 'overlays' are no list of overlays.")
     return task

@@ -24,6 +24,7 @@ from rrr_core.kept_answers import (
 )
 from rrr_core.progress import Advance, Progress
 from rrr_core.tasks import Task, load_task
+from rrr_core.tasks.requests import write_request
 from rrr_core.verdicts import Verdict
 from rrr_core.verification import Judge
 
@@ -154,7 +155,8 @@ def rejudge(run: Path, make_judge: Callable[[Task], Judge], progress: Progress |
     with ExitStack() as opened, progress.track(f"Judging {run.name or run} again", lines) as advance:
         for stage in stages:
             provenance = stage.provenance or fallback
-            names = [provenance["task"], *(overlay["name"] for overlay in provenance.get("overlays", []))]
+            overlays = provenance.get("overlays", [])
+            names = [provenance["task"], *(write_request(each["name"], each.get("options", {})) for each in overlays)]
             if (key := json.dumps(names)) not in judges:
                 judges[key] = opened.enter_context(make_judge(load_task(names[0], names[1:])))
             results.append(_rejudge_stage(stage, judges[key], advance))

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 Outcome = Literal["passed", "failed", "abstained"]
+WITHHELD = "withheld"
+"""The kind of an abstention that is nobody's fault."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +21,7 @@ class Verdict:
     outcome: Outcome
     category: str = ""
     """A failed verdict's error class, such as `wrong numbers`; an abstention's kind: `exception`, `timeout`,
-    `memory`, `crash`, `exit`, `bad verdict`."""
+    `memory`, `crash`, `exit`, `bad verdict`, or `withheld` by a judge who cannot tell."""
     detail: str = ""
     """One line for a person. It may quote the answer, so it is hostile text."""
 
@@ -49,6 +51,11 @@ def passed() -> Verdict:
 def failed(category: str, detail: str = "") -> Verdict:
     """The answer is wrong: its error class in a few words, and what was wrong with it in one line."""
     return Verdict("failed", category, detail)
+
+
+def withheld(detail: str = "") -> Verdict:
+    """A judge, a person or a model, cannot tell. For `rrr_judge` and `rrr_combine`; `rrr_verify` raises instead."""
+    return Verdict("abstained", WITHHELD, detail)
 
 
 def abstained(kind: str, detail: str) -> Verdict:

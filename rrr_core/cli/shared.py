@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from rrr_core.configuration import TaskSettings
+from rrr_core.tasks.requests import read_request
 
 
 def folder_option(written: str, default: str = "runs/TASK") -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -21,5 +22,5 @@ def folder_option(written: str, default: str = "runs/TASK") -> Callable[[Callabl
 
 
 def run_folder(folder: Path | None, task: TaskSettings) -> Path:
-    """The folder the user named, or `runs/TASK`, or `runs/TASK+OVERLAY`."""
-    return folder or Path("runs") / "+".join([task.name or "", *task.with_])
+    """The folder the user named, or `runs/TASK`, or `runs/TASK+OVERLAY`, without the overlay's options."""
+    return folder or Path("runs") / "+".join([task.name or "", *(read_request(overlay)[0] for overlay in task.with_)])

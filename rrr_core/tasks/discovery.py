@@ -32,6 +32,8 @@ class TaskEntry:
     """Why it cannot be used, in one line: claimed twice, made for another core, or metadata that are broken."""
     kind: str = "task"
     """`task` or `overlay`."""
+    options: tuple[tuple[str, str], ...] = ()
+    """What an overlay was asked for with, as pairs of key and value."""
 
     @property
     def who(self) -> str:

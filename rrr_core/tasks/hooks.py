@@ -6,7 +6,7 @@ pluggy finds some of these mistakes by itself; here each is told in one line tha
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from types import FunctionType, ModuleType
 from typing import Any
@@ -14,9 +14,10 @@ from typing import Any
 import pluggy
 
 from rrr_core import hookspecs
-from rrr_core.errors import PluginError, nearest
-from rrr_core.tasks.blame import one_line
+from rrr_core.errors import PluginError, RrrError, nearest
+from rrr_core.tasks.blame import describe_exception, one_line
 from rrr_core.tasks.discovery import TaskEntry
+from rrr_core.tasks.requests import write_request
 
 HOOKS: dict[str, tuple[str, ...]] = {
     name: tuple(inspect.signature(value).parameters)
@@ -25,6 +26,7 @@ HOOKS: dict[str, tuple[str, ...]] = {
 }
 """Each hook of the contract → its arguments, in the contract's order."""
 
+CONFIGURE = "rrr_configure"
 REQUIRED = ("rrr_load_dataset", "rrr_prompt", "rrr_verify")
 """What every task plugin must implement; an overlay need not."""
 
@@ -40,8 +42,13 @@ class Plugin:
 
     @property
     def label(self) -> str:
-        """Its name in a pluggy manager."""
-        return f"{self.entry.kind} {self.entry.name}"
+        """Its name in a pluggy manager: two overlays of one name differ in their options."""
+        return f"{self.entry.kind} {self.called}"
+
+    @property
+    def called(self) -> str:
+        """Its name with its options, as the user asked for it."""
+        return write_request(self.entry.name, dict(self.entry.options))
 
     @property
     def root(self) -> str:
@@ -67,6 +74,44 @@ def checked_plugin(entry: TaskEntry, module: ModuleType) -> Plugin:
     plugin = Plugin(entry, module, tuple(hook for hook in HOOKS if hook in implemented))
     make_manager([plugin])
     return plugin
+
+
+def configured_plugin(plugin: Plugin) -> Plugin:
+    """The plugin with the hooks that its `rrr_configure` gives for the options it was asked for with.
+
+    Raises RrrError for options that it refuses, and PluginError where it is at fault.
+    """
+    entry, options = plugin.entry, dict(plugin.entry.options)
+    configure = next((each for name, each in _implementations(entry, plugin.module) if name == CONFIGURE), None)
+    if configure is None:
+        if options:
+            asked = write_request(entry.name, options)
+            raise RrrError(f"--with {asked}: the overlay of {entry.who} takes no options: leave them out.")
+        return plugin
+    try:
+        given = list(configure(options) if inspect.signature(configure).parameters else configure())
+    except (KeyboardInterrupt, RrrError):
+        raise
+    except BaseException as error:
+        described = describe_exception(error, plugin.root)
+        raise PluginError(f"{entry.who}, hook {CONFIGURE}: {described}. Tell the authors of the plugin.") from error
+    return checked_plugin(entry, _joined(plugin, given))
+
+
+def _joined(plugin: Plugin, given: Sequence[object]) -> ModuleType:
+    """A module that holds the plugin's own hooks and those given to it. Raises PluginError where one is twice there."""
+    who = f"{plugin.entry.who}, hook {CONFIGURE}"
+    joined = ModuleType(plugin.module.__name__)
+    for hook, function in _implementations(plugin.entry, plugin.module):
+        if hook != CONFIGURE:
+            setattr(joined, function.__name__, function)
+    for added in given:
+        if not isinstance(added, FunctionType) or not hasattr(added, f"{hookspecs.PROJECT}_impl"):
+            raise PluginError(f"{who}: gave {type(added).__name__}, not a function marked @hookimpl.")
+        if hasattr(joined, added.__name__):
+            raise PluginError(f"{who}: gave {added.__name__}, which is there already: remove one.")
+        setattr(joined, added.__name__, added)
+    return joined
 
 
 def make_manager(plugins: list[Plugin]) -> pluggy.PluginManager:
@@ -105,6 +150,8 @@ def _implementations(entry: TaskEntry, module: ModuleType) -> Iterator[tuple[str
             )
         if hook != "rrr_verify" and hasattr(value, hookspecs.TRUSTED):
             raise PluginError(f"{who}: only rrr_verify can be @trusted: remove the mark.")
+        if hook == CONFIGURE and entry.kind == "task":
+            raise PluginError(f"{who}: only an overlay can be configured: remove it, or offer it in rrr.overlays.")
         if hook in HOOKS:
             yield hook, value
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rrr_core.errors import PluginError, nearest
 from rrr_core.tasks.blame import describe_exception
 from rrr_core.tasks.discovery import TaskEntry, find_overlays, find_tasks
-from rrr_core.tasks.hooks import Plugin, checked_plugin
+from rrr_core.tasks.hooks import Plugin, checked_plugin, configured_plugin
+from rrr_core.tasks.requests import read_request, write_request
 from rrr_core.tasks.task import Task
 
 _OURS = {"apigen": "rrr-apigen", "countdown": "rrr-countdown"}
@@ -30,15 +31,25 @@ class TaskDescription:
 def load_task(name: str, overlays: Sequence[str] = ()) -> Task:
     """The installed task `name` with `overlays` stacked on it, the last one asked first.
 
-    Imports these plugins and no other. Raises PluginError where one is unknown, claimed twice, made for another core,
-    or broken.
+    An overlay is asked for as `NAME` or `NAME:KEY=VALUE,…`; twice only with different options. Imports these plugins
+    and no other. Raises PluginError where one is unknown, claimed twice, made for another core, or broken, and RrrError
+    for options that an overlay refuses.
     """
-    for index, overlay in enumerate(overlays):
-        if overlay in overlays[:index]:
-            raise PluginError(f"The overlay {overlay!r} is asked for twice: name it once.")
-    plugin = load_plugin(_picked(name, find_tasks(), "task"))
+    requests = [read_request(overlay) for overlay in overlays]
+    for index, (overlay, options) in enumerate(requests):
+        if (overlay, options) in requests[:index]:
+            raise PluginError(f"The overlay {write_request(overlay, options)!r} is asked for twice: name it once.")
+    entries = [_picked(name, find_tasks(), "task")]
     known = find_overlays() if overlays else []
-    return Task(plugin, [load_plugin(_picked(overlay, known, "overlay")) for overlay in overlays])
+    for overlay, options in requests:
+        entries.append(replace(_picked(overlay, known, "overlay"), options=tuple(options.items())))
+    return load_entries(entries)
+
+
+def load_entries(entries: Sequence[TaskEntry]) -> Task:
+    """The task of the first entry with the overlays of the others, each configured with the entry's options."""
+    plugin, *overlays = (configured_plugin(load_plugin(entry)) for entry in entries)
+    return Task(plugin, overlays)
 
 
 def describe_task(entry: TaskEntry) -> TaskDescription:
@@ -56,7 +67,10 @@ def describe_task(entry: TaskEntry) -> TaskDescription:
 
 
 def load_plugin(entry: TaskEntry) -> Plugin:
-    """Import an entry's module and check its hooks. Raises PluginError naming distribution, version, hook, reason."""
+    """Import an entry's module and check its hooks. Raises PluginError naming distribution, version, hook, reason.
+
+    An overlay is not configured yet, so that one can be described without the options that it needs.
+    """
     if not all(part.isidentifier() for part in entry.value.split(".")):
         raise PluginError(
             f"{entry.who}: its entry point's value {entry.value!r} is not a module's name: tell its authors."

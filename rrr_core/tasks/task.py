@@ -13,7 +13,7 @@ from typing import Any, NoReturn, TypeVar
 
 from rrr_core.episode import Messages
 from rrr_core.errors import PluginError, RrrError, nearest
-from rrr_core.hookspecs import TRUSTED, Example, Model, Row
+from rrr_core.hookspecs import TRUSTED, Example, Manifest, Model, Row
 from rrr_core.tasks import values
 from rrr_core.tasks.blame import describe_exception, frames
 from rrr_core.tasks.discovery import TaskEntry
@@ -47,6 +47,11 @@ class Task:
         """Their names, the last one asked first."""
         self._plugins = {each.label: each for each in (plugin, *overlays)}
         self._manager = make_manager(list(self._plugins.values()))
+        self._judges = {
+            self._plugins[each.plugin_name].called: each.plugin
+            for each in reversed(self._callers("rrr_judge"))
+            if not (each.wrapper or each.hookwrapper)
+        }
         self.trusted = all(hasattr(each.function, TRUSTED) for each in self._callers("rrr_verify"))
         """Whether every implementation of `rrr_verify`, the overlays' too, is marked `@trusted`."""
 
@@ -99,18 +104,53 @@ class Task:
             row = values.private_row(row)
         try:
             verdict = self._manager.hook.rrr_verify(task=self.name, row=row, answer=answer)
-        except KeyboardInterrupt:
-            raise
-        except MemoryError as error:
-            return abstained("memory", self._fault(hook, error))
-        except TimeoutError as error:
-            return abstained("timeout", self._fault(hook, error))
-        except SystemExit as error:
-            return abstained("exit", self._fault(hook, error))
-        except BaseException as error:  # noqa: BLE001 - no verifier may end or sway a run
-            return abstained("exception", self._fault(hook, error))
+        except BaseException as error:  # noqa: BLE001 - `_withheld` decides
+            return self._withheld(hook, error)
         try:
             return values.checked_verdict(verdict)
+        except ValueError as error:
+            return abstained("bad verdict", f"{self.who(hook)}: {error}")
+
+    @property
+    def judges(self) -> tuple[str, ...]:
+        """The names of those who implement `rrr_judge`, in the order they are asked: the last overlay first."""
+        return tuple(self._judges)
+
+    @property
+    def combines(self) -> bool:
+        """Whether a verdict is made of every judge's and the verifier's, by `rrr_combine`."""
+        return self.implements("rrr_combine")
+
+    def judge(self, judge: str, pairs: Sequence[tuple[Row, str]]) -> list[Verdict | None]:
+        """What one of `judges` says of a batch of (row, answer); None for an item that it leaves to the next.
+
+        Where it is at fault the whole batch is withheld. An RrrError, such as a server that is down, passes through.
+        """
+        hook = "rrr_judge"
+        others = [plugin for name, plugin in self._judges.items() if name != judge]
+        caller = self._manager.subset_hook_caller(hook, others)
+        given = [(values.private_row(row), answer) for row, answer in pairs]
+        try:
+            verdicts = caller(task=self.name, pairs=given)
+        except RrrError:
+            raise
+        except BaseException as error:  # noqa: BLE001 - `_withheld` decides
+            return [self._withheld(hook, error)] * len(pairs)
+        try:
+            return values.checked_judgements(verdicts, len(pairs))
+        except ValueError as error:
+            return [abstained("bad verdict", f"{self.who(hook)}: {error}")] * len(pairs)
+
+    def combine(self, row: Row, answer: str, votes: Mapping[str, Verdict]) -> Verdict:
+        """One verdict from those of every judge, `verifier` the last; withheld where whoever combines is at fault."""
+        hook = "rrr_combine"
+        arguments = {"row": values.private_row(row), "answer": answer, "votes": dict(votes)}
+        try:
+            verdict = self._manager.hook.rrr_combine(task=self.name, **arguments)
+        except BaseException as error:  # noqa: BLE001 - `_withheld` decides
+            return self._withheld(hook, error)
+        try:
+            return values.checked_verdict(verdict, may_withhold=True)
         except ValueError as error:
             return abstained("bad verdict", f"{self.who(hook)}: {error}")
 
@@ -167,6 +207,11 @@ class Task:
         given = self._call("rrr_presets", command=command)
         return {} if given is None else self._checked("rrr_presets", values.checked_mapping, given)
 
+    def manifest(self) -> Manifest | None:
+        """What the plugin says of its rows and verdicts; None where it says nothing."""
+        given = self._call("rrr_manifest")
+        return None if given is None else self._checked("rrr_manifest", values.checked_manifest, given)
+
     def provenance(self) -> dict[str, Any]:
         """What a manifest records of the task: JSON-able, and equal for equal plugins."""
         plugin, *overlays = self._plugins.values()
@@ -176,9 +221,18 @@ class Task:
             "version": plugin.entry.version,
             "overlays": [
                 {"name": each.entry.name, "distribution": each.entry.distribution, "version": each.entry.version}
+                | ({"options": dict(each.entry.options)} if each.entry.options else {})
                 for each in overlays
             ],
         }
+
+    def _withheld(self, hook: str, error: BaseException) -> Verdict:
+        """The abstention that a fault makes of a verdict: no verifier may end or sway a run. The user's Ctrl-C may."""
+        if isinstance(error, KeyboardInterrupt):
+            raise error
+        kinds = {MemoryError: "memory", TimeoutError: "timeout", SystemExit: "exit"}
+        kind = next((kind for sort, kind in kinds.items() if isinstance(error, sort)), "exception")
+        return abstained(kind, self._fault(hook, error))
 
     def _call(self, hook: str, **arguments: Any) -> Any:
         """What a hook gives, unchecked; None where nobody implements it or all leave it to the core."""

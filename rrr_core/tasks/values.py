@@ -6,10 +6,10 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rrr_core.hookspecs import Example, Model
+from rrr_core.hookspecs import Example, Manifest, Model
 from rrr_core.tasks.blame import one_line
 from rrr_core.tools import TOOLS_ROLE, read_tools
-from rrr_core.verdicts import Verdict
+from rrr_core.verdicts import WITHHELD, Verdict
 
 _ROLES = ("system", "user", "assistant")
 
@@ -111,8 +111,42 @@ def checked_example(example: object) -> Example:
     return Example(row, example.answer, example.outcome, example.category, example.reason, bool(example.hostile))
 
 
-def checked_verdict(verdict: object) -> Verdict:
-    """A passed or failed verdict, its texts on one line each."""
+def checked_manifest(manifest: object) -> Manifest:
+    """A manifest whose texts are on one line each."""
+    if not isinstance(manifest, Manifest):
+        raise ValueError(f"gave {_a(manifest)}, not a Manifest")
+    for name in ("summary", "source", "revision", "data_license"):
+        if not isinstance(getattr(manifest, name), str):
+            raise ValueError(f"has {_a(getattr(manifest, name))} as its {name}, not a str")
+    categories: object = manifest.categories
+    if isinstance(categories, str) or not isinstance(categories, Sequence):
+        raise ValueError(f"has {_a(categories)} as its categories, not a tuple of str")
+    for category in categories:
+        if not isinstance(category, str):
+            raise ValueError(f"has {_a(category)} among its categories, not a str")
+    return Manifest(
+        one_line(manifest.summary),
+        one_line(manifest.source),
+        one_line(manifest.revision),
+        one_line(manifest.data_license),
+        tuple(one_line(category, 80) for category in categories),
+        bool(manifest.deterministic),
+    )
+
+
+def checked_judgements(verdicts: object, count: int) -> list[Verdict | None]:
+    """`count` verdicts of a judge, who may withhold any, or give None to leave one to the next judge."""
+    if verdicts is None:
+        return [None] * count
+    if isinstance(verdicts, (str, bytes)) or not isinstance(verdicts, Sequence):
+        raise ValueError(f"gave {_a(verdicts)}, not a list of verdicts")
+    if len(verdicts) != count:
+        raise ValueError(f"gave {len(verdicts)} verdicts for {count} answers")
+    return [None if verdict is None else checked_verdict(verdict, may_withhold=True) for verdict in verdicts]
+
+
+def checked_verdict(verdict: object, *, may_withhold: bool = False) -> Verdict:
+    """A passed or failed verdict, or one withheld by a judge who may, its texts on one line each."""
     if verdict is None:
         raise ValueError("gave nothing: return passed() or failed(category, detail)")
     if not isinstance(verdict, Verdict):
@@ -120,7 +154,8 @@ def checked_verdict(verdict: object) -> Verdict:
     for name in ("outcome", "category", "detail"):
         if not isinstance(getattr(verdict, name), str):
             raise ValueError(f"gave a Verdict whose {name} is {_a(getattr(verdict, name))}, not a str")
-    if verdict.outcome not in ("passed", "failed"):
+    withheld = may_withhold and (verdict.outcome, verdict.category) == ("abstained", WITHHELD)
+    if verdict.outcome not in ("passed", "failed") and not withheld:
         raise ValueError(
             f"gave a Verdict of the outcome {one_line(verdict.outcome, 40)!r}: return passed() or failed(…), "
             f"and raise where the verifier cannot judge"

@@ -12,6 +12,7 @@ from rrr_core.errors import TooManyAbstentions
 from rrr_core.hookspecs import Row
 from rrr_core.tasks import Task
 from rrr_core.verdicts import Verdict
+from rrr_core.verification.panel import panel_verdicts
 from rrr_core.verification.runner import Runner
 from rrr_core.verification.settings import VerifySettings
 
@@ -84,6 +85,12 @@ class Judge:
             self._runner.close()
 
     def _verdicts(self, pairs: Sequence[tuple[Row, str]]) -> Generator[Verdict]:
+        if self.task.judges or self.task.combines:
+            yield from panel_verdicts(self.task, pairs, self._verified)
+        else:
+            yield from self._verified(pairs)
+
+    def _verified(self, pairs: Sequence[tuple[Row, str]]) -> Generator[Verdict]:
         if self._runner is not None:
             yield from self._runner.verdicts(pairs)
             return

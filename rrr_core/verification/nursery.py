@@ -25,7 +25,7 @@ from typing import Any
 from rrr_core.errors import RrrError
 from rrr_core.hookspecs import Row
 from rrr_core.tasks import Task, TaskEntry
-from rrr_core.tasks.loading import load_plugin
+from rrr_core.tasks.loading import load_entries
 from rrr_core.verification import protection_attempts, sandbox, worker
 
 
@@ -47,8 +47,7 @@ class Nursery:
 
     def load(self, entries: list[dict[str, Any]], limits: dict[str, Any]) -> None:
         """Import the task's plugin and overlays. Raises RrrError."""
-        plugins = [load_plugin(TaskEntry(**entry)) for entry in entries]
-        self.task = Task(plugins[0], plugins[1:]) if plugins else None
+        self.task = load_entries([TaskEntry(**entry) for entry in entries]) if entries else None
         self.rehearsal = rehearsal_of(self.task) if self.task else ()
         self.limits = limits
         sandbox.prepare()

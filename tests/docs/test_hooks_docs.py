@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 
 from rrr_core import Model
-from rrr_core.errors import DataError
+from rrr_core.errors import DataError, RrrError
 from rrr_core.tasks import load_task
 from rrr_core.tasks.hooks import HOOKS, REQUIRED
 from rrr_core.tools import split_tools
+from rrr_core.verification import Judge, VerifySettings
 
 TEXT = (Path(__file__).parents[2] / "docs" / "hooks.md").read_text()
 SECTIONS = dict(re.findall(r"^## (\S[^\n]*)\n(.*?)(?=^## |\Z)", TEXT, re.MULTILINE | re.DOTALL))
@@ -25,7 +26,16 @@ def blocks(language: str, text: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
 
 
-WHOLE_PLUGIN = "\n".join(source for hook in HOOKS for source in blocks("python", SECTIONS.get(hook, "")))
+OVERLAYS_OWN = ("rrr_configure", "rrr_judge", "rrr_combine")
+"""The hooks that are an overlay's."""
+TASKS_OWN = tuple(hook for hook in HOOKS if hook not in OVERLAYS_OWN)
+
+
+def joined(hooks: tuple[str, ...]) -> str:
+    return "\n".join(source for hook in hooks for source in blocks("python", SECTIONS.get(hook, "")))
+
+
+WHOLE_PLUGIN = joined(TASKS_OWN)
 
 
 @pytest.fixture
@@ -73,7 +83,23 @@ def test_the_example_of_a_hook_runs_by_itself_and_gives_what_the_page_says(hook,
 
 
 def test_the_examples_together_are_a_plugin_that_implements_every_hook(sums):
-    assert all(sums.implements(hook) for hook in HOOKS)
+    assert all(sums.implements(hook) for hook in TASKS_OWN)
+
+
+def test_the_examples_of_an_overlays_hooks_together_are_an_overlay(sums, site):
+    site.install("rrr-terse", modules={"rrr_terse": joined(OVERLAYS_OWN)}, overlays={"terse": "rrr_terse"})
+    task = load_task("sums", ["terse:words=20"])
+    assert task.reflection_prompt({"a": 10, "b": 3}, "6", Model("gpt2")).endswith("at most 20 words.")
+    with Judge(task, max_abstain=1, settings=VerifySettings(isolation="none")) as judge:
+        row = {"a": 2, "b": 3}
+        verdicts = judge.judge([(row, "5"), (row, "6"), (row, "五")])
+    assert [verdict.category or verdict.outcome for verdict in verdicts] == ["passed", "not unanimous", "withheld"]
+    with pytest.raises(RrrError, match="words=few: a number such as 20 is expected"):
+        load_task("sums", ["terse:words=few"])
+
+
+def test_the_plugins_categories_are_those_of_its_examples(sums):
+    assert {example.category for example in sums.examples()} - {""} == set(sums.manifest().categories)
 
 
 def test_the_plugins_examples_get_their_verdicts(sums):

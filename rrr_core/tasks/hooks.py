@@ -6,6 +6,7 @@ pluggy finds some of these mistakes by itself; here each is told in one line tha
 from __future__ import annotations
 
 import inspect
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from types import FunctionType, ModuleType
@@ -72,7 +73,10 @@ def checked_plugin(entry: TaskEntry, module: ModuleType) -> Plugin:
     if not implemented & set(HOOKS):
         raise PluginError(f"{entry.who}: {entry.value} implements no hook: mark its functions @hookimpl.")
     plugin = Plugin(entry, module, tuple(hook for hook in HOOKS if hook in implemented))
-    make_manager([plugin])
+    with warnings.catch_warnings():
+        # What is deprecated is told once, by the manager that the task is made with.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        make_manager([plugin])
     return plugin
 
 
@@ -115,7 +119,10 @@ def _joined(plugin: Plugin, given: Sequence[object]) -> ModuleType:
 
 
 def make_manager(plugins: list[Plugin]) -> pluggy.PluginManager:
-    """A manager that holds these plugins only; the last is asked first. Raises PluginError where pluggy refuses one."""
+    """A manager that holds these plugins only; the last is asked first. Raises PluginError where pluggy refuses one.
+
+    A hook or an argument that the contract is about to lose is told as a DeprecationWarning at the plugin's own line.
+    """
     manager = pluggy.PluginManager(hookspecs.PROJECT)
     manager.add_hookspecs(hookspecs)
     for plugin in plugins:

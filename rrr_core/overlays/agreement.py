@@ -1,0 +1,71 @@
+"""The overlay `agreement`: an answer passes where at least `need` of those who judge it let it pass.
+
+All judges of the stack vote, and the verifier with them. A vote that is withheld counts for neither side: where it
+could tip the balance, the whole verdict is withheld.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from rrr_core.hookspecs import hookimpl
+from rrr_core.overlays.options import read_options
+from rrr_core.settings import option
+from rrr_core.verdicts import Outcome, Verdict, failed, passed, withheld
+
+VERIFIER = "verifier"
+"""The name under which `rrr_verify` votes."""
+
+
+@dataclass(frozen=True)
+class AgreementOptions:
+    """How votes become a verdict."""
+
+    need: int = option(2, "Votes that an answer needs to pass; 1 is any.", minimum=1)
+    verifier: bool = option(True, "Whether the task's own verifier has a vote.")
+
+
+@hookimpl
+def rrr_configure(options: Mapping[str, str]) -> list[Callable[..., Any]]:
+    """The one hook, which holds the options."""
+    chosen = read_options("agreement", AgreementOptions, options)
+
+    @hookimpl
+    def rrr_combine(votes: Mapping[str, Verdict]) -> Verdict:
+        return combined(votes, chosen)
+
+    return [rrr_combine]
+
+
+def combined(votes: Mapping[str, Verdict], options: AgreementOptions) -> Verdict:
+    """The verdict that the votes, by the judges' names, amount to.
+
+    The class of a failed one is that of the last vote against, so the verifier's own where it failed the answer. It is
+    withheld where fewer voted than have to agree, so that a stack with too few judges stops the run.
+    """
+    counted = {name: vote for name, vote in votes.items() if options.verifier or name != VERIFIER}
+    if len(counted) < options.need:
+        return withheld(f"the overlay 'agreement' needs {options.need} votes and got {len(counted)}: stack more judges")
+    told = ", ".join(f"{name} {vote.outcome}" for name, vote in counted.items())
+    detail = f"{options.need} of {len(counted)} needed: {told}"
+    match decided([vote.outcome for vote in counted.values()], options.need):
+        case "passed":
+            return passed()
+        case "failed":
+            return failed([vote.category for vote in counted.values() if vote.is_failed][-1], detail)
+        case _:
+            return withheld(detail)
+
+
+def decided(votes: list[Outcome], need: int) -> Outcome:
+    """What k-of-n votes amount to: an abstention where the withheld ones could tip it.
+
+    >>> decided(["passed", "failed", "passed"], need=2), decided(["passed", "failed", "abstained"], need=2)
+    ('passed', 'abstained')
+    """
+    passes, open_ = votes.count("passed"), votes.count("abstained")
+    if passes >= need:
+        return "passed"
+    return "abstained" if passes + open_ >= need else "failed"

@@ -74,13 +74,20 @@ def lines_of(result: Rejudged, limit: int) -> Iterator[str]:
 def judge_of(provenance: Mapping[str, Any] | None) -> str:
     """Who judges, as a manifest has it.
 
-    >>> judge_of({"distribution": "rrr-x", "version": "1.0", "overlays": [{"distribution": "rrr-y", "version": "2"}]})
-    'rrr-x 1.0 + rrr-y 2'
+    >>> noisy = {"name": "noisy", "distribution": "rrr-y", "version": "2", "options": {"probability": "0.1"}}
+    >>> judge_of({"distribution": "rrr-x", "version": "1.0", "overlays": [noisy]})
+    'rrr-x 1.0 + noisy:probability=0.1 of rrr-y 2'
     """
     if provenance is None:
         return "not known"
-    parts: Sequence[Mapping[str, Any]] = [provenance, *provenance.get("overlays", [])]
-    return " + ".join(f"{part.get('distribution', '?')} {part.get('version', '?')}" for part in parts)
+    from rrr_core.tasks.requests import write_request
+
+    def who(part: Mapping[str, Any]) -> str:
+        return f"{part.get('distribution', '?')} {part.get('version', '?')}"
+
+    overlays: Sequence[Mapping[str, Any]] = provenance.get("overlays", [])
+    stacked = (f"{write_request(each['name'], each.get('options', {}))} of {who(each)}" for each in overlays)
+    return " + ".join([who(provenance), *stacked])
 
 
 def change_line(change: Change) -> str:

@@ -42,6 +42,16 @@ LENIENT = """
     def rrr_verify(row, answer):
         return passed()
 """
+ONLY = """
+    from rrr_core import failed, hookimpl, passed
+
+    @hookimpl
+    def rrr_configure(options):
+        @hookimpl
+        def rrr_verify(row, answer):
+            return passed() if answer == options["word"] else failed("not wanted", answer)
+        return [rrr_verify]
+"""
 PASSED = {"outcome": "passed", "category": "", "detail": ""}
 FAILED = {"outcome": "failed", "category": "not wanted", "detail": ""}
 EMPTY = {"outcome": "failed", "category": "empty", "detail": ""}
@@ -50,8 +60,9 @@ ROW = {"wanted": "yes"}
 PROMPT = [{"role": "user", "content": "?"}]
 
 
-def provenance(overlays: tuple[str, ...] = ()) -> dict[str, Any]:
-    named = [{"name": name, "distribution": f"rrr-{name}", "version": "1.5"} for name in overlays]
+def provenance(overlays: tuple[str, ...] = (), options: Mapping[str, str] | None = None) -> dict[str, Any]:
+    given = {"options": options} if options else {}
+    named = [{"name": name, "distribution": f"rrr-{name}", "version": "1.5", **given} for name in overlays]
     return {"task": "wanted", "distribution": "rrr-wanted", "version": "0.9", "overlays": named}
 
 
@@ -197,8 +208,18 @@ def test_a_stage_that_an_overlay_judged_is_judged_by_it_again(rejudge: Any, run:
     write(run / "eval" / "vanilla" / "greedy-00000.jsonl", episode("no", PASSED))
     code, out, _ = rejudge(run)
     assert code == 0
-    assert "rrr-wanted 0.9 + rrr-lenient 1.5" in out
-    assert "rrr-wanted 1.0 + rrr-lenient 2.0" in out
+    assert "rrr-wanted 0.9 + lenient of rrr-lenient 1.5" in out
+    assert "rrr-wanted 1.0 + lenient of rrr-lenient 2.0" in out
+
+
+def test_a_stages_overlay_is_asked_with_the_options_it_had_then(rejudge: Any, run: Path, site: Any) -> None:
+    site.install_overlay("only", ONLY)
+    manifest(run / "eval" / "vanilla", overlays=("only",), options={"word": "no"})
+    write(run / "eval" / "vanilla" / "greedy-00000.jsonl", episode("no", PASSED), episode("yes", FAILED))
+    code, out, _ = rejudge(run)
+    assert code == 0
+    assert "rrr-wanted 1.0 + only:word=no of rrr-only 2.0" in out
+    assert "no verdict changed" in out
 
 
 def test_the_run_is_not_changed(rejudge: Any, run: Path) -> None:

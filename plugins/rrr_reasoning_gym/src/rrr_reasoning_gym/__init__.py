@@ -1,0 +1,48 @@
+"""The procedural puzzles of reasoning-gym. The hooks; the work is in the modules beside, and one module serves all.
+
+`rrr_verify` is not marked `@trusted`, and must not be: some of the scorers run what a model wrote as Python.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from rrr_core.hookspecs import Example, Manifest, Row, hookimpl
+from rrr_core.verdicts import Verdict
+from rrr_reasoning_gym import answers, examples, gold, rows, scoring, upstream
+
+
+@hookimpl
+def rrr_load_dataset(task: str, split: str, options: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+    return rows.load(upstream.dataset_of(task), split, options)
+
+
+@hookimpl
+def rrr_prompt(row: Row) -> str:
+    return answers.prompt(row["question"])
+
+
+@hookimpl
+def rrr_verify(task: str, row: Row, answer: str) -> Verdict:
+    return scoring.verify(upstream.dataset_of(task), row, answer)
+
+
+@hookimpl
+def rrr_examples(task: str) -> Iterable[Example]:
+    return examples.examples(upstream.dataset_of(task))
+
+
+@hookimpl
+def rrr_gold_answer(task: str, row: Row) -> str | None:
+    return gold.gold_text(upstream.dataset_of(task), row)
+
+
+@hookimpl
+def rrr_final_answer(text: str) -> str | None:
+    return answers.final_answer(text)
+
+
+@hookimpl
+def rrr_manifest(task: str) -> Manifest:
+    return upstream.manifest(upstream.dataset_of(task))

@@ -1,0 +1,26 @@
+"""Answers with known verdicts, made from a data set's first row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rrr_core.hookspecs import Example
+from rrr_reasoning_gym import answers, gold, rows, scoring
+
+
+def examples(dataset: str) -> Iterator[Example]:
+    """The right answer to the first row, wrong ones, and hostile ones."""
+    row = next(rows.load(dataset, "train", {}))
+    # Asked for before workers are forked, so that all of them share what the scorer imports.
+    scoring.scorer(dataset, "{}")
+    right = gold.gold_text(dataset, row)
+    if right is not None:
+        yield Example(row, right, "passed", reason="the puzzle's own answer")
+        yield Example(row, f"<answer>?</answer> No: {right}", "passed", reason="the last answer counts")
+        yield Example(row, right.removeprefix(answers.OPENING), "failed", scoring.NO_ANSWER, "no opening tag")
+    yield Example(row, "", "failed", scoring.NO_ANSWER, "nothing was said")
+    long = answers.tagged("9" * 1_000_000)
+    yield Example(row, long, "failed", scoring.MALFORMED, "a million digits", hostile=True)
+    yield Example(row, answers.OPENING * 100_000, "failed", scoring.NO_ANSWER, "tags never closed", hostile=True)
+    deep = answers.tagged("[" * 10_000)
+    yield Example(row, deep, "failed", scoring.MALFORMED, "ten thousand brackets", hostile=True)

@@ -1,0 +1,73 @@
+"""The process that makes rows: `python -m rrr_reasoning_gym.maker REQUEST`, a JSON line of output for each.
+
+REQUEST is JSON with `dataset`, `split` and `options`. A line is `{"row": …}`, or `{"refused": TEXT}` for options that
+the data set does not take.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import random
+import signal
+import sys
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from rrr_core.errors import DataError
+from rrr_reasoning_gym import gold, metadata, options, scoring
+
+TEST_SHARE = 5
+"""One puzzle in so many belongs to `test`."""
+
+
+def rows(dataset: str, split: str, given: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+    """The rows of a split: puzzles 0 to `size`, of those the split's, each question once.
+
+    The split of a puzzle follows from its question alone, so that no seed and no size moves one from `train` to `test`.
+    A puzzle whose own answer its scorer refuses is left out, since no model could be fairly judged on it.
+    """
+    data = options.configured(dataset, given)
+    kept = {name: text for name, text in given.items() if name not in options.DEFAULTS}
+    seen: set[bytes] = set()
+    for index in range(data.config.size):
+        random.seed(f"{data.config.seed} {index}")  # Some generators draw from the global one.
+        puzzle = data[index]
+        digest = hashlib.sha256(puzzle["question"].encode()).digest()
+        if split_of(digest) != split or digest in seen:
+            continue
+        seen.add(digest)
+        row = {
+            "question": puzzle["question"],
+            "answer": puzzle["answer"],
+            "metadata": metadata.encode(puzzle["metadata"]),
+            "config": kept,
+        }
+        right = gold.gold_text(dataset, row)
+        if right is None or scoring.verify(dataset, row, right).is_passed:
+            yield row
+
+
+def split_of(digest: bytes) -> str:
+    """`train` or `test`, from the SHA-256 of a question."""
+    return "train" if int.from_bytes(digest[:8], "big") % TEST_SHARE else "test"
+
+
+def main() -> None:
+    """Write the rows that are asked for, until nobody reads them any more."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the reader's; it ends this process.
+    request = json.loads(sys.argv[1])
+    output = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
+    os.dup2(2, 1)  # What reasoning-gym prints is no row.
+    try:
+        for row in rows(request["dataset"], request["split"], request["options"]):
+            output.write(json.dumps({"row": row}) + "\n")
+    except DataError as error:
+        output.write(json.dumps({"refused": str(error)}) + "\n")
+    except BrokenPipeError:
+        os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,41 @@
+"""The verdict on a text: reasoning-gym's scorer, asked for the full score, behind the guards that it lacks."""
+
+from __future__ import annotations
+
+import functools
+import json
+import numbers
+from typing import Any
+
+from rrr_core.hookspecs import Row
+from rrr_core.verdicts import Verdict, failed, passed
+from rrr_reasoning_gym import answers, guards, metadata, options
+
+NO_ANSWER, MALFORMED, WRONG = "no answer", "malformed answer", "wrong answer"
+CATEGORIES = (NO_ANSWER, MALFORMED, WRONG)
+FULL_SCORE = 1.0
+
+
+def verify(dataset: str, row: Row, text: str) -> Verdict:
+    """Passed where the final answer reaches the full score; partial credit is a failure, and told in the detail.
+
+    Raises whatever the scorer raises: the core then withholds the verdict.
+    """
+    answer = answers.final_answer(text)
+    if answer is None:
+        return failed(NO_ANSWER, f"no {answers.OPENING}…{answers.CLOSING}")
+    if complaint := guards.malformed(dataset, row, answer):
+        return failed(MALFORMED, complaint)
+    entry = {"question": row["question"], "answer": row["answer"], "metadata": metadata.decode(row["metadata"])}
+    score = scorer(dataset, json.dumps(row["config"], sort_keys=True)).score_answer(answer, entry)
+    if not isinstance(score, numbers.Real):
+        raise TypeError(f"the scorer of {dataset} gave a {type(score).__name__}, not a number")
+    if score >= FULL_SCORE:
+        return passed()
+    return failed(WRONG, f"a score of {float(score):.3g}, and {FULL_SCORE:g} is full: {answer[:200]}")
+
+
+@functools.lru_cache(maxsize=8)
+def scorer(dataset: str, config: str) -> Any:
+    """The data set that scores, configured as the row's was; no scorer asks for its seed or size."""
+    return options.configured(dataset, {**json.loads(config), "seed": "0", "size": "10"})

@@ -40,9 +40,10 @@ def read_options(
                 values[setting.field] = _value(setting, options[key])
             except BadValue as error:
                 raise RrrError(f"The overlay {overlay!r}, option {key}: {error}") from None
-    for key in required:
-        if not values.get(known[key].field):
-            raise RrrError(f"The overlay {overlay!r} needs {key}: write --with {overlay}:{key}=…. {known[key].help}")
+    missing = [key for key in required if not values.get(known[key].field)]
+    if missing:
+        written = ",".join(f"{key}=…" for key in missing)
+        raise RrrError(f"The overlay {overlay!r} needs {' and '.join(missing)}: write --with {overlay}:{written}")
     return build(settings_class, values)
 
 

@@ -65,7 +65,13 @@ def test_a_value_that_does_not_fit_is_told_with_overlay_and_option(key, text, co
 
 @pytest.mark.parametrize("given", [{}, {"from": ""}])
 def test_a_required_option_that_is_missing_or_empty_is_asked_for(given):
-    assert error_of(required=["from"], **given) == ("The overlay 'fake' needs from: write --with fake:from=…. A file.")
+    assert error_of(required=["from"], **given) == "The overlay 'fake' needs from: write --with fake:from=…"
+
+
+def test_all_that_is_missing_is_asked_for_at_once():
+    assert error_of(required=["from", "colour"]) == (
+        "The overlay 'fake' needs from and colour: write --with fake:from=…,colour=…"
+    )
 
 
 def test_a_field_that_one_text_cannot_fill_is_the_authors_mistake():

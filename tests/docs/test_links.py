@@ -9,21 +9,29 @@ import click
 import pytest
 
 from rrr_core.cli import COMMANDS, app
-
-ROOT = Path(__file__).parents[2]
-PAGES = sorted(
-    [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("plugins/*/README.md"), *ROOT.glob("benchmarks/*.md")]
-)
+from tests.docs.pages import DOCS, PAGES, ROOT, anchors, links, name_of
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_every_relative_link_leads_to_a_file(page: Path) -> None:
-    for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8")):
-        if not re.match(r"[a-z]+:", target) and not target.startswith("#"):
-            assert (page.parent / target.partition("#")[0]).exists(), f"{page.name} links to {target}"
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_relative_link_leads_to_a_file_and_its_anchor_to_a_heading(page: Path) -> None:
+    for target in links(page):
+        if re.match(r"[a-z]+:", target):
+            continue
+        path, _, anchor = target.partition("#")
+        goal = page.parent / path if path else page
+        assert goal.exists(), f"{name_of(page)} links to {target}"
+        if anchor:
+            assert anchor in anchors(goal), f"{name_of(page)} links to {target}; there are {sorted(anchors(goal))}"
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+@pytest.mark.parametrize("page", DOCS, ids=name_of)
+def test_a_page_of_the_site_links_to_files_not_folders_which_a_site_cannot_show(page: Path) -> None:
+    if page.parent == ROOT / "docs":
+        relative = [target.partition("#")[0] for target in links(page) if not re.match(r"[a-z]+:", target)]
+        assert [target for target in relative if (page.parent / target).is_dir() and target] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_every_option_in_an_rrr_command_line_exists(page: Path) -> None:
     for line in re.findall(r"^(?:    |)\$? ?(rrr [a-z]+ [^\n#`]*--[^\n#`]*)", page.read_text(encoding="utf-8"), re.M):
         name = line.split()[1]
@@ -35,6 +43,7 @@ def test_every_option_in_an_rrr_command_line_exists(page: Path) -> None:
             assert option in known, f"{page.name}: {line}"
 
 
-def test_the_pages_hold_command_lines_to_check() -> None:
+def test_the_pages_hold_command_lines_and_anchors_to_check() -> None:
     assert len(PAGES) >= 8
     assert any("rrr run countdown --model" in page.read_text(encoding="utf-8") for page in PAGES)
+    assert any("#" in target for page in PAGES for target in links(page))

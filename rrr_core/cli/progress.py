@@ -44,6 +44,23 @@ def duration(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
+_DRAWN: list[Bars] = []
+"""The bars that are on the terminal now."""
+
+
+@contextmanager
+def no_bars() -> Iterator[None]:
+    """Take the bars off the terminal while a person is asked something there."""
+    paused = list(_DRAWN)
+    for bars in paused:
+        bars.stop()
+    try:
+        yield
+    finally:
+        for bars in paused:
+            bars.start()
+
+
 class RateColumn(ProgressColumn):
     """Units a second."""
 
@@ -64,6 +81,7 @@ class RichProgress(Progress):
         if self._bars is None:
             self._bars = self._make_bars()
             self._bars.start()
+            _DRAWN.append(self._bars)
         bars = self._bars
         bar = bars.add_task(one_line(title), total=total, completed=done, note="")
 
@@ -77,6 +95,7 @@ class RichProgress(Progress):
         finally:
             bars.stop_task(bar)
             if outermost:
+                _DRAWN.remove(bars)
                 bars.stop()
                 self._bars = None
 

@@ -1,0 +1,72 @@
+"""The desk: where a job's answers come before the person, one for each set of options while the process lives.
+
+A job may load its task several times, as `rrr rejudge` does for each stage; the file, its lock and the page are still
+one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Protocol
+
+from rrr_core.hookspecs import Row
+from rrr_core.overlays.person import PersonSettings
+from rrr_core.overlays.person.record import VerdictFile, item_of
+from rrr_core.overlays.person.sitting import Sitting
+from rrr_core.verdicts import Verdict
+
+
+class Face(Protocol):
+    """What the person judges with: the terminal or the page."""
+
+    def ask(self, sitting: Sitting) -> None:
+        """Give every item of a sitting a verdict. Raises Stopped, RrrError and KeyboardInterrupt."""
+
+    def close(self) -> None: ...
+
+
+class Desk:
+    """Judges by asking a person. What is in the file already is not asked again."""
+
+    def __init__(self, settings: PersonSettings, task: str) -> None:
+        """Raises RrrError where the file cannot be used, or there is no terminal, or no such port."""
+        self.task = task
+        self.file = VerdictFile(Path(settings.file), task, settings.name)
+        self._settings = settings
+        self._face: Face | None = None
+
+    def judge(self, pairs: Sequence[tuple[Row, str]]) -> list[Verdict]:
+        """The person's verdicts, in order. Raises Stopped where the person leaves, and RrrError."""
+        items = [item_of(self.task, row, answer) for row, answer in pairs]
+        different = tuple({item.key: item for item in items}.values())
+        if any(item.key not in self.file.verdicts for item in different):
+            self._asked().ask(Sitting(different, self.file))
+        return [self.file.verdicts[item.key] for item in items]
+
+    def close(self) -> None:
+        """Take the page down and free the file."""
+        if self._face is not None:
+            self._face.close()
+        self.file.close()
+
+    def _asked(self) -> Face:
+        """The face, made when it is first needed: a call that finds all verdicts in the file needs none."""
+        if self._face is None:
+            port = self._settings.port
+            if port is None:
+                from rrr_core.overlays.person.terminal import TerminalFace
+
+                self._face = TerminalFace(self.task)
+            else:
+                from rrr_core.overlays.person.page import PageFace
+
+                self._face = PageFace(self.task, port, opens=self._settings.open)
+        return self._face
+
+
+@cache
+def desk_of(settings: PersonSettings, task: str) -> Desk:
+    """The one desk of this process for these options and this task."""
+    return Desk(settings, task)

@@ -1,0 +1,185 @@
+"""A person judges on a page in the browser, which this process serves to this machine alone.
+
+What keeps others out: the server listens on 127.0.0.1 only; the address holds a random token, without which nothing is
+answered; a request must name the address it was sent to (`Host`), so that no other site's name can be bound to ours;
+and a verdict must come from the page itself (`Origin`) as JSON. The page loads nothing but its own script and style,
+and a content-security policy lets nothing else run.
+"""
+
+from __future__ import annotations
+
+import secrets
+import sys
+import threading
+import webbrowser
+from functools import partial
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib.resources import files
+from typing import Any
+
+import click
+
+from rrr_core.errors import RrrError
+from rrr_core.overlays.person import NAME
+from rrr_core.overlays.person.board import Board, Refused, read_request
+from rrr_core.overlays.person.sitting import Sitting
+
+HOST = "127.0.0.1"
+MOST_BYTES = 1 << 16
+"""Of what a page may send at once."""
+SECONDS = 30
+"""For a request to come in whole, and an answer to go out."""
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
+)
+HEADERS = {
+    "Content-Security-Policy": POLICY,
+    "Cache-Control": "no-store",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+
+
+def assets() -> dict[str, tuple[str, bytes]]:
+    """Path on the server → content type and content. Style and hostile texts are the report's, with its code."""
+    report, ours = files("rrr_core.report") / "assets", files("rrr_core.overlays.person") / "assets"
+    parts = (report / "text.js", report / "dom.js", ours / "person.js")
+    script = "\n".join(part.read_text("utf-8") for part in parts)
+    style = (report / "page.css").read_text("utf-8") + (ours / "person.css").read_text("utf-8")
+    return {
+        "": ("text/html", (ours / "person.html").read_bytes()),
+        "person.js": ("text/javascript", f'"use strict";\n(() => {{\n{script}\n}})();\n'.encode()),
+        "person.css": ("text/css", style.encode()),
+    }
+
+
+class PageFace:
+    """Asks on a page that stays up, at one address, until the process ends or `close`."""
+
+    def __init__(self, task: str, port: int = 0, *, opens: bool = False) -> None:
+        """Serve at a port (0: a free one) and say where, on standard error. Raises RrrError where the port is taken."""
+        self.board = Board(task)
+        try:
+            self._server = PageServer(port, self.board)
+        except OSError as error:
+            raise RrrError(
+                f"The overlay {NAME!r}, option page: the port {port} cannot be had ({error.strerror}): "
+                "name another, or auto."
+            ) from None
+        self.address = self._server.address
+        self._thread = threading.Thread(target=partial(self._server.serve_forever, 0.1), name=NAME, daemon=True)
+        self._thread.start()
+        click.echo(f"{NAME}: judge at {self.address}", err=True)
+        if opens and not webbrowser.open(self.address):
+            click.echo(f"{NAME}: no browser could be opened: open the address yourself.", err=True)
+
+    def ask(self, sitting: Sitting) -> None:
+        """Put a sitting on the page, and wait for the person to hand it over."""
+        self.board.put(sitting)
+        try:
+            sitting.wait()
+        except KeyboardInterrupt:
+            click.echo(f"\n{NAME}: {sitting.stopped()}", err=True)
+            raise
+        finally:
+            self.board.clear()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+class PageServer(ThreadingHTTPServer):
+    """The page, its script and style, and what the board tells and takes, below the token's path."""
+
+    daemon_threads = True
+
+    def __init__(self, port: int, board: Board) -> None:
+        self.board, self.assets = board, assets()
+        self.token = secrets.token_urlsafe(24)
+        super().__init__((HOST, port), _Handler)
+        self.hosts = {f"{name}:{self.server_port}" for name in (HOST, "localhost")}
+
+    @property
+    def address(self) -> str:
+        return f"http://{HOST}:{self.server_port}/{self.token}/"
+
+    def server_bind(self) -> None:
+        """Bind without asking who this machine is by name, which may take a name server's time-out."""
+        self.socket.bind(self.server_address)
+        self.server_name, self.server_port = self.socket.getsockname()[:2]
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A browser that goes away in the middle is no error; all else keeps its traceback."""
+        if not isinstance(sys.exception(), (ConnectionError, TimeoutError)):
+            super().handle_error(request, client_address)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: PageServer
+    timeout = SECONDS
+    server_version, sys_version = "rrr", ""
+
+    def do_GET(self) -> None:
+        """The page and its parts, and what is on the board."""
+        self._answer(self._get)
+
+    def do_POST(self) -> None:
+        """What the person decides."""
+        self._answer(self._post)
+
+    def _answer(self, give: Any) -> None:
+        try:
+            self._check_host()
+            kind, content = give(self._place())
+        except Refused as refusal:
+            self._send(refusal.status, "text/plain", f"{refusal}\n".encode())
+        else:
+            self._send(HTTPStatus.OK, kind, content)
+
+    def _get(self, place: str) -> tuple[str, bytes]:
+        path, _, query = place.partition("?")
+        if path in self.server.assets:
+            return self.server.assets[path]
+        return "application/json", self.server.board.tell(path, query)
+
+    def _post(self, place: str) -> tuple[str, bytes]:
+        origin = self.headers.get("Origin")
+        if origin is not None and origin.removeprefix("http://") not in self.server.hosts:
+            raise Refused(HTTPStatus.FORBIDDEN, "Verdicts come from the page itself.")
+        if self.headers.get_content_type() != "application/json":
+            raise Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "JSON is expected.")
+        length = self.headers.get("Content-Length", "")
+        if not (length.isascii() and length.isdecimal() and len(length) < 10):
+            raise Refused(HTTPStatus.LENGTH_REQUIRED, "A length is expected.")
+        if int(length) > MOST_BYTES:
+            raise Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "That is too much.")
+        return "application/json", self.server.board.take(place, read_request(self.rfile.read(int(length))))
+
+    def _check_host(self) -> None:
+        if self.headers.get("Host", "") not in self.server.hosts:
+            raise Refused(HTTPStatus.FORBIDDEN, f"Open this page as {HOST}:{self.server.server_port}.")
+
+    def _place(self) -> str:
+        """The path below the token's."""
+        token, slash, place = self.path.removeprefix("/").partition("/")
+        if not slash or not secrets.compare_digest(token.encode("utf-8", "replace"), self.server.token.encode()):
+            raise Refused(HTTPStatus.NOT_FOUND, "Nothing is here. The whole address was printed where the job runs.")
+        return place
+
+    def _send(self, status: HTTPStatus, kind: str, content: bytes) -> None:
+        self.send_response(status)
+        for name, value in HEADERS.items():
+            self.send_header(name, value)
+        self.send_header("Content-Type", f"{kind}; charset=utf-8")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing: the terminal is the job's."""

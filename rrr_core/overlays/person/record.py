@@ -1,0 +1,200 @@
+"""The file that a person's verdicts are kept in: JSON lines, each on the disk before the next answer is shown.
+
+The first line says what the file is and of which task. Each later line is a verdict, or takes one back:
+
+    {"file": "rrr person verdicts", "version": 1, "task": "countdown"}
+    {"item": "9f0c…", "outcome": "passed", "category": "", "by": "kim", "at": "…", "row": {…}, "answer": "…"}
+    {"item": "9f0c…", "outcome": "undone", "category": "", "by": "kim", "at": "…"}
+
+Of several lines on one item the last one counts. A last line that a killed process left unfinished is removed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections import Counter
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Self
+
+from rrr_core.errors import DataError, RrrError
+from rrr_core.files import explained, make_folder
+from rrr_core.hookspecs import Row
+from rrr_core.verdicts import Verdict, failed, passed, withheld
+
+KIND, VERSION = "rrr person verdicts", 1
+UNDONE = "undone"
+"""The outcome of a line that takes a verdict back."""
+UNNAMED = "judged wrong"
+"""The error class of a failure that the person gave none."""
+OUTCOMES = ("passed", "failed", "abstained", UNDONE)
+_MEND = "mend it, or name another file (--with person-judge:file=PATH)"
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """An answer that a person is to judge."""
+
+    key: str
+    """What it is known by in the file: a hash of task, row and answer."""
+    row: Row
+    answer: str
+
+
+def item_of(task: str, row: Row, answer: str) -> Item:
+    """The item that a pair of row and answer is. The order of a row's keys makes no difference."""
+    text = json.dumps([task, row, answer], sort_keys=True, allow_nan=False)
+    return Item(hashlib.sha256(text.encode()).hexdigest(), row, answer)
+
+
+class VerdictFile:
+    """The verdicts that are kept, by item; open for this process alone until it is closed."""
+
+    def __init__(self, path: Path, task: str, by: str = "") -> None:
+        """Open the file, or begin it, and read what is in it.
+
+        Raises RrrError where another process has it open or it cannot be written, and DataError, naming file and line,
+        where it is another task's or no such file at all.
+        """
+        self.path, self.task, self.by = Path(path), task, by
+        self.verdicts: dict[str, Verdict] = {}
+        """Item's key → verdict, the last given the last."""
+        self.categories: Counter[str] = Counter()
+        """The error classes that were given, those taken back included, and how often."""
+        make_folder(self.path.parent)
+        with explained(self.path):
+            self._descriptor = os.open(
+                self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0), 0o644
+            )
+        try:
+            self._lock()
+            self._read()
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def keep(self, item: Item, verdict: Verdict) -> None:
+        """Keep a verdict, which takes the place of an earlier one. It is on the disk when this returns."""
+        self._append(
+            {**self._about(item.key, verdict.outcome, verdict.category), "row": item.row, "answer": item.answer}
+        )
+        self._take_in(item.key, verdict.outcome, verdict.category)
+
+    def take_back(self, key: str) -> None:
+        """Forget the verdict on an item."""
+        self._append(self._about(key, UNDONE, ""))
+        self._take_in(key, UNDONE, "")
+
+    def close(self) -> None:
+        """Close the file, which frees it for other processes."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+        self._descriptor = -1
+
+    def _about(self, key: str, outcome: str, category: str) -> dict[str, Any]:
+        at = datetime.now(UTC).isoformat(timespec="seconds")
+        return {"item": key, "outcome": outcome, "category": category, "by": self.by, "at": at}
+
+    def _take_in(self, key: str, outcome: str, category: str) -> None:
+        self.verdicts.pop(key, None)
+        if outcome != UNDONE:
+            self.verdicts[key] = verdict_of(outcome, category)
+        if outcome == "failed":
+            self.categories[category] += 1
+
+    def _append(self, record: dict[str, Any]) -> None:
+        """Write one line of ASCII, which no hostile text can split, and wait until the disk has it."""
+        rest = memoryview(json.dumps(record, allow_nan=False).encode() + b"\n")
+        with explained(self.path):
+            while rest:
+                rest = rest[os.write(self._descriptor, rest) :]
+            os.fsync(self._descriptor)
+
+    def _lock(self) -> None:
+        """Hold the file; the kernel frees it when this process ends, however it ends. No lock where there are none."""
+        try:
+            import fcntl
+        except ImportError:
+            return
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise RrrError(
+                f"{self.path}: another process keeps its verdicts there: end it, or name another file "
+                "(--with person-judge:file=PATH)."
+            ) from None
+        except OSError:
+            return  # A network's file system without locks: by good faith.
+
+    def _read(self) -> None:
+        with open(self.path, "rb") as file:
+            content = file.read()
+        head = {"file": KIND, "version": VERSION, "task": self.task}
+        first = json.dumps(head).encode() + b"\n"
+        if len(content) < len(first) and first.startswith(content):
+            self._truncate(0)
+            self._append(head)
+            return
+        *lines, torn = content.split(b"\n")
+        if not lines:
+            lines, torn = [torn], b""
+        for number, line in enumerate(lines, start=1):
+            record = self._parsed(line, number)
+            if number == 1:
+                self._check_head(record)
+            else:
+                self._check(record, number)
+                self._take_in(record["item"], record["outcome"], record["category"])
+        if torn:
+            self._truncate(len(content) - len(torn))
+
+    def _truncate(self, size: int) -> None:
+        with explained(self.path):
+            os.ftruncate(self._descriptor, size)
+
+    def _parsed(self, line: bytes, number: int) -> dict[str, Any]:
+        try:
+            record = json.loads(line)
+        except (ValueError, RecursionError):
+            record = None
+        if not isinstance(record, dict):
+            wrong = "not a file of person-judge's verdicts" if number == 1 else "not a line of person-judge"
+            raise DataError(f"{self.path}:{number}: {wrong}: {_MEND}.")
+        return record
+
+    def _check_head(self, record: dict[str, Any]) -> None:
+        if record.get("file") != KIND or not isinstance(record.get("task"), str):
+            raise DataError(f"{self.path}:1: not a file of person-judge's verdicts: {_MEND}.")
+        if record.get("version") != VERSION:
+            raise DataError(f"{self.path}:1: of another version of person-judge than this one's {VERSION}: {_MEND}.")
+        if record["task"] != self.task:
+            raise DataError(
+                f"{self.path}:1: holds verdicts of the task {record['task']!r}, not {self.task!r}: {_MEND}."
+            )
+
+    def _check(self, record: dict[str, Any], number: int) -> None:
+        for key in ("item", "outcome", "category"):
+            if not isinstance(record.get(key), str):
+                raise DataError(f"{self.path}:{number}: {key!r} is missing or no text: {_MEND}.")
+        if record["outcome"] not in OUTCOMES:
+            raise DataError(f"{self.path}:{number}: 'outcome' is none of {', '.join(OUTCOMES)}: {_MEND}.")
+
+
+def verdict_of(outcome: str, category: str = "") -> Verdict:
+    """The verdict that a line stands for; a person who cannot tell withholds it.
+
+    >>> verdict_of("failed", "rude"), verdict_of("abstained").category
+    (Verdict(outcome='failed', category='rude', detail=''), 'withheld')
+    """
+    if outcome == "abstained":
+        return withheld("the person cannot tell")
+    return passed() if outcome == "passed" else failed(category or UNNAMED)

@@ -1,0 +1,68 @@
+"""What the template asks: the answers, and which of them it can do with."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from importlib import metadata
+
+from rrr_core.errors import RrrError
+from rrr_core.tasks import find_overlays, find_tasks
+
+LICENSES = ("Apache-2.0", "MIT", "BSD-3-Clause")
+"""SPDX names of the licences whose text the template holds."""
+ANSWERS = ("number", "choice", "text")
+"""The kinds of answer that it has a verifier for."""
+
+LONGEST_NAME = 40
+LONGEST_LINE = 90
+"""Characters of a summary or an author: they stand in lines of at most 120."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """All that the template asks, as `copier.yml` names it."""
+
+    name: str
+    """The task's name; its distribution is `rrr-NAME`, its module `rrr_NAME`."""
+    summary: str
+    """What the task asks, in one line."""
+    author: str
+    license: str = LICENSES[0]
+    answer: str = ANSWERS[0]
+    """What an answer is: one of ANSWERS."""
+
+    def __post_init__(self) -> None:
+        """Raise RrrError for a name, a summary or an author that would not fit into the files."""
+        check_shape(self.name)
+        for field, text in (("summary", self.summary), ("author", self.author)):
+            if not text.strip() or not text.isprintable() or len(text) > LONGEST_LINE or set(text) & set('"\\'):
+                raise RrrError(
+                    f'{field} {text[:LONGEST_LINE]!r}: one line of 1 to {LONGEST_LINE} characters without " and \\ is '
+                    "wanted."
+                )
+
+
+def check_shape(name: str) -> None:
+    """Raise RrrError unless `rrr-NAME` is a distribution's name in normal form (PEP 503), with a suggestion."""
+    if len(name) <= LONGEST_NAME and re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name):
+        return
+    near = re.sub(r"[^a-z0-9]+", "-", name.lower().removeprefix("rrr"))[:LONGEST_NAME].strip("-")
+    suggestion = f" Try {near!r}." if near else ""
+    raise RrrError(
+        f"{name!r} cannot be the name of a task: 1 to {LONGEST_NAME} of a-z and 0-9, with single hyphens between, are "
+        f"wanted.{suggestion}"
+    )
+
+
+def check_name(name: str) -> None:
+    """Raise RrrError for a malformed name, and for one that something installed here has taken, naming who."""
+    check_shape(name)
+    for entry in (*find_tasks(), *find_overlays()):
+        if entry.name == name:
+            raise RrrError(f"The {entry.kind} {name!r} is installed already, by {entry.who}: choose another name.")
+    try:
+        installed = metadata.distribution(f"rrr-{name}")
+    except metadata.PackageNotFoundError:
+        return
+    raise RrrError(f"rrr-{name} {installed.version} is installed already: choose another name than {name!r}.")

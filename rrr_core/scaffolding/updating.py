@@ -1,0 +1,96 @@
+"""A plugin brought up to the newest version of the template that it was written from; its author's edits stay."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from rrr_core import __version__
+from rrr_core.errors import RrrError
+from rrr_core.scaffolding.template import ANSWERS_FILE, SOURCE, TEMPLATE, copier, git, make_repository, versions
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """What an update did. Where `before` equals `after`, nothing."""
+
+    before: str
+    """The version of the template that the plugin was at, such as `v1`."""
+    after: str
+    changed: tuple[str, ...] = ()
+    """The files that were changed, added or removed, within the plugin's repository."""
+    conflicts: tuple[str, ...] = ()
+    """Those of them where the template and the author changed the same lines; both are in the file, marked."""
+
+
+def update_plugin(folder: Path, template: Path = TEMPLATE) -> Update:
+    """Merge what has changed in the template since the plugin's version into its working tree; commits nothing.
+
+    Raises RrrError where the folder holds no plugin of the template, one of a later version, or work that is not
+    committed, so that an update can always be looked at and undone with git. A failure undoes what was begun.
+    """
+    before = version_of(folder)
+    known = versions(template)
+    after = known[-1]
+    if before not in known:
+        raise RrrError(
+            f"{folder} was written from template {before}, which rrr-core {__version__} does not have (it has "
+            f"{', '.join(known)}): install a newer rrr-core."
+        )
+    if before == after:
+        return Update(before, after)
+    check_committed(folder)
+    with tempfile.TemporaryDirectory(prefix="rrr-new-") as scratch:
+        # Copier looks the template up under the name in the answers file, from the folder where it runs.
+        make_repository(template, Path(scratch) / SOURCE)
+        try:
+            copier(["update", "--quiet", "--defaults", "--conflict", "inline", str(folder.resolve())], Path(scratch))
+        except BaseException:
+            git(folder, "reset", "--quiet", "--", ".")
+            git(folder, "checkout", "--quiet", "--", ".")
+            git(folder, "clean", "--quiet", "-d", "--force", "--", ".")
+            raise
+    status = git(folder, "status", "--porcelain", "-z", "--no-renames", "--untracked-files=all", "--", ".")
+    changed = status.rstrip("\0").split("\0")
+    return Update(
+        before,
+        after,
+        changed=tuple(line[3:] for line in changed),
+        conflicts=tuple(line[3:] for line in changed if "U" in line[:2] or line[:2] in ("AA", "DD")),
+    )
+
+
+def version_of(folder: Path) -> str:
+    """The version of the template that a plugin is at, from its answers file."""
+    path = folder / ANSWERS_FILE
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise RrrError(
+            f"{folder} has no {ANSWERS_FILE}, so it was not written by `rrr new`: name the folder of a plugin that was."
+        ) from None
+    fields: dict[str, str] = dict(re.findall(r"^(_commit|_src_path): *['\"]?([\w.-]+)", text, re.MULTILINE))
+    if fields.get("_src_path") != SOURCE or "_commit" not in fields:
+        raise RrrError(
+            f"{path} does not say which version of {SOURCE} the plugin is at: restore it as `rrr new` wrote it."
+        )
+    return fields["_commit"]
+
+
+def check_committed(folder: Path) -> None:
+    """Raise RrrError unless the folder is in a git repository and all in it is committed."""
+    try:
+        git(folder, "rev-parse", "--show-toplevel")
+    except RrrError as error:
+        if "git rev-parse" not in str(error):
+            raise
+        raise RrrError(
+            f"{folder} is not in a git repository, so an update could not be undone: git init, git add and git commit "
+            "first."
+        ) from None
+    if git(folder, "status", "--porcelain", "--", ".").strip():
+        raise RrrError(
+            f"{folder} holds work that is not committed: git commit it first, so that the update can be undone."
+        )

@@ -1,0 +1,53 @@
+"""A new plugin's package, written from the newest version of the template."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+
+from rrr_core.errors import RrrError
+from rrr_core.scaffolding.answers import Answers, check_name
+from rrr_core.scaffolding.template import TEMPLATE, copier, versions
+
+
+def write_plugin(answers: Answers, folder: Path, template: Path = TEMPLATE) -> int:
+    """Write the package into `folder`, which does not exist or is empty; gives the number of files.
+
+    It is rendered elsewhere first, so that a failure leaves nothing behind. Raises RrrError for a name that is taken
+    and for a folder that holds something.
+    """
+    check_name(answers.name)
+    check_folder(folder)
+    with tempfile.TemporaryDirectory(prefix="rrr-new-") as scratch:
+        rendered = Path(scratch) / "plugin"
+        data = Path(scratch) / "answers.yml"
+        data.write_text(json.dumps(asdict(answers)), encoding="utf-8")  # JSON is YAML
+        source = str(template / versions(template)[-1])
+        copier(["copy", "--quiet", "--defaults", "--data-file", str(data), source, str(rendered)], Path(scratch))
+        _move_in(rendered, folder)
+    return sum(path.is_file() for path in folder.rglob("*"))
+
+
+def check_folder(folder: Path) -> None:
+    """Raise RrrError unless a folder can be made there, or an empty one is there already."""
+    if folder.is_dir():
+        if any(folder.iterdir()):
+            raise RrrError(f"{folder} is not empty: name another --folder, or empty it first.")
+    elif folder.exists() or folder.is_symlink():
+        raise RrrError(f"{folder} is there and no folder: name another --folder.")
+
+
+def _move_in(rendered: Path, folder: Path) -> None:
+    """Copy a rendered package to its place, all of it or nothing."""
+    existed = folder.exists()
+    try:
+        shutil.copytree(rendered, folder, dirs_exist_ok=True)
+    except BaseException:
+        for path in folder.iterdir() if folder.exists() else ():
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        if not existed and folder.exists():
+            folder.rmdir()
+        raise

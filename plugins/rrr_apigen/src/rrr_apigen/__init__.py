@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from rrr_apigen import calls, examples, presets, prompts, rows, tiny, warmup
+from rrr_apigen import calls, differences, examples, presets, prompts, rows, tiny, warmup
 from rrr_apigen.generated import Recipe
-from rrr_core.hookspecs import Example, Message, Model, Row, hookimpl, trusted
+from rrr_core.hookspecs import Example, Manifest, Message, Model, Row, hookimpl, trusted
 from rrr_core.verdicts import Verdict
 
 EMBEDDED_MODEL = Path(__file__).with_name("model")
@@ -58,6 +59,22 @@ def rrr_gold_answer(row: Row) -> str | None:
 @hookimpl
 def rrr_final_answer(text: str) -> str | None:
     return calls.final_answer(text)
+
+
+@hookimpl
+def rrr_manifest() -> Manifest:
+    return Manifest(
+        summary="Answer a query with exactly the right calls of the functions on offer, as JSON.",
+        source="generated (or Salesforce/xlam-function-calling-60k, or a file: --data source=…)",
+        revision=f"rrr-apigen {version('rrr-apigen')}, seed 0",
+        data_license="Apache-2.0",
+        categories=(
+            calls.FORMAT,
+            differences.TOOL_CHOICE,
+            differences.PARAMETER_NAMES,
+            differences.PARAMETER_VALUES,
+        ),
+    )
 
 
 @hookimpl

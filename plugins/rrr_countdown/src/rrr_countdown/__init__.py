@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from rrr_core.hookspecs import Example, Message, Model, Row, hookimpl, trusted
+from rrr_core.hookspecs import Example, Manifest, Message, Model, Row, hookimpl, trusted
 from rrr_core.verdicts import Verdict
 from rrr_countdown import equations, examples, gold, presets, prompts, rows, warmup
 from rrr_countdown.generated import Recipe
@@ -53,6 +54,17 @@ def rrr_gold_answer(row: Row) -> str | None:
 @hookimpl
 def rrr_final_answer(text: str) -> str | None:
     return equations.left_side(text)
+
+
+@hookimpl
+def rrr_manifest() -> Manifest:
+    return Manifest(
+        summary="Reach a target number by arithmetic that uses each given number exactly once.",
+        source="generated (or Jiayi-Pan/Countdown-Tasks-3to4, or a file: --data source=…)",
+        revision=f"rrr-countdown {version('rrr-countdown')}, seed 0",
+        data_license="Apache-2.0",
+        categories=(equations.INVALID, equations.WRONG_NUMBERS, equations.MISSED),
+    )
 
 
 @hookimpl

@@ -1,0 +1,139 @@
+"""The checks, in the order in which they are run, and how one is run."""
+
+from __future__ import annotations
+
+import inspect
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from rrr_core.conformance import data_checks, package_checks, prompt_checks, verdict_checks
+from rrr_core.conformance.results import PAGE, Faulty, NotApplicable, Result, Seen, State, Violation
+from rrr_core.conformance.settings import CheckSettings
+from rrr_core.conformance.subject import Subject
+from rrr_core.errors import PluginError, RrrError, nearest
+from rrr_core.tasks import find_overlays, find_tasks, load_task
+from rrr_core.tasks.blame import one_line
+from rrr_core.tasks.requests import read_request
+from rrr_core.verification import VerifySettings
+
+Function: TypeAlias = Callable[[Subject], Seen]
+
+CHECKS: dict[str, Function] = {
+    function.__name__: function
+    for function in (
+        package_checks.check_task_loads,
+        package_checks.check_import_is_light,
+        package_checks.check_metadata_are_complete,
+        package_checks.check_manifest_is_complete,
+        package_checks.check_plugin_is_picklable,
+        data_checks.check_splits_load,
+        data_checks.check_rows_are_json,
+        data_checks.check_splits_load_lazily,
+        data_checks.check_rows_are_deterministic,
+        data_checks.check_splits_are_disjoint,
+        prompt_checks.check_prompts_are_sound,
+        prompt_checks.check_prompts_are_deterministic,
+        verdict_checks.check_verdicts_are_given,
+        prompt_checks.check_prompts_leak_no_answer,
+        verdict_checks.check_examples_get_their_verdicts,
+        verdict_checks.check_gold_answers_pass,
+        verdict_checks.check_malformed_answers_fail,
+        verdict_checks.check_other_rows_answers_fail,
+        verdict_checks.check_mutated_answers_fail,
+        verdict_checks.check_failures_name_their_class,
+        verdict_checks.check_verdicts_are_pure,
+        verdict_checks.check_hostile_answers_do_no_harm,
+    )
+}
+"""Name → check."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One check of one task."""
+
+    name: str
+    subject: Subject
+
+    @property
+    def wants(self) -> str:
+        """What it wants, in one line."""
+        return wants(self.name)
+
+    def run(self) -> Result:
+        """What comes of it. Never raises for a fault of the plugin's, the user's or ours."""
+        return run_check(self.name, self.subject)
+
+
+def checks_of(
+    name: str,
+    overlays: Sequence[str] = (),
+    data: Mapping[str, str] | None = None,
+    verify: VerifySettings | None = None,
+    settings: CheckSettings | None = None,
+    only: Sequence[str] = (),
+) -> Iterator[Check]:
+    """The checks of an installed task, to be run one after another; what several of them need is found out once.
+
+    Raises RrrError at the first of them where the task or an overlay is not installed, claimed twice or made for
+    another core, or where `only` names a check that there is not.
+    """
+    names = chosen(only)
+    require_usable(name, overlays)
+    verify, settings = verify or VerifySettings(), settings or CheckSettings()
+    with Subject(name, tuple(overlays), dict(data or {}), verify, settings) as subject:
+        for each in names:
+            yield Check(each, subject)
+
+
+def chosen(only: Sequence[str]) -> list[str]:
+    """The names of the checks asked for, in the order in which they are run; all where none is."""
+    wanted = [each if each.startswith("check_") else f"check_{each}" for each in (text.strip() for text in only)]
+    for each in wanted:
+        if each not in CHECKS:
+            raise RrrError(f"There is no check {each!r}.{nearest(each, CHECKS)} {PAGE} lists them.")
+    return [name for name in CHECKS if not wanted or name in wanted]
+
+
+def require_usable(name: str, overlays: Sequence[str] = ()) -> None:
+    """Raise PluginError where there is nothing that could be checked: not installed, claimed twice, another core's."""
+    usable = {entry.name for entry in find_tasks() if not entry.error}
+    known = {entry.name for entry in find_overlays() if not entry.error} if overlays else set()
+    if name not in usable or not {read_request(each)[0] for each in overlays} <= known:
+        load_task(name, overlays)
+
+
+def run_check(name: str, subject: Subject) -> Result:
+    """Run one check and tell what came of it."""
+    started = time.perf_counter()
+    state: State
+    message, seen = "", Seen()
+    try:
+        seen = CHECKS[name](subject)
+        state = "passed"
+    except Violation as violation:
+        state, seen = "failed", Seen(figures=violation.figures)
+        message = f"{subject.who}: {violation}"
+    except NotApplicable as reason:
+        state, message = "skipped", str(reason)
+    except Faulty as fault:
+        owned = fault.owner == name
+        state = "failed" if owned else "skipped"
+        message = str(fault) if owned else f"waits for {fault.owner}."
+    except PluginError as error:
+        state, message = "failed", str(error)
+    except RrrError as error:
+        state, message = "cannot be judged", str(error)
+    except Exception as error:  # noqa: BLE001 - what nothing above accounts for is our fault, and is told as such
+        state = "fault"
+        message = f"rrr-core itself failed: {type(error).__name__}: {error}. Please report this."
+    if state == "failed":
+        message += f" See {PAGE}#{name}"
+    return Result(name, state, one_line(message, 1000), seen.note, time.perf_counter() - started, seen.figures)
+
+
+def wants(name: str) -> str:
+    """What a check wants, in one line."""
+    return (inspect.getdoc(CHECKS[name]) or "").partition("\n")[0]

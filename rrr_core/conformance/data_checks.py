@@ -1,0 +1,90 @@
+"""Checks of the rows: both splits are there, soon, in JSON, the same each time, and apart from each other."""
+
+from __future__ import annotations
+
+from rrr_core.conformance.results import Seen, Violation
+from rrr_core.conformance.subject import Subject
+from rrr_core.tasks.task import SPLITS
+
+HOOK = "rrr_load_dataset"
+
+
+def check_splits_load(subject: Subject) -> Seen:
+    """`train` and `test` each give at least one row."""
+    counts = {split: len(subject.observed(f"rows {split}")["digests"]) for split in SPLITS}
+    for split, count in counts.items():
+        if not count:
+            raise Violation(f"{HOOK} gives no row for {split!r}.", "Each split needs rows.")
+    most = subject.settings.compared
+    return Seen(" and ".join(f"{_counted(count, most)} of {split}" for split, count in counts.items()))
+
+
+def check_rows_are_json(subject: Subject) -> Seen:
+    """Each row is a mapping that JSON can hold."""
+    return Seen(f"{sum(len(subject.observed(f'rows {split}')['digests']) for split in SPLITS):,} rows")
+
+
+def check_splits_load_lazily(subject: Subject) -> Seen:
+    """The first row of a split is there soon, and before all others are made and held."""
+    limits, slowest = subject.settings, 0.0
+    for split in SPLITS:
+        told = subject.observed(f"rows {split}")
+        slowest = max(slowest, told["seconds"])
+        if told["seconds"] > limits.first_row_seconds:
+            raise Violation(
+                f"the first row of {split!r} took {told['seconds']:.1f} s; {limits.first_row_seconds:g} are allowed.",
+                "Yield rows one by one as they are read or made.",
+            )
+        if told["megabytes"] > limits.first_row_megabytes:
+            raise Violation(
+                f"until the first row of {split!r} {told['megabytes']:,.0f} MB of memory were taken, and "
+                f"{limits.first_row_megabytes:,} are allowed.",
+                "Yield rows one by one instead of building a list of them all.",
+            )
+    return Seen(f"first row after {slowest:.2f} s")
+
+
+def check_rows_are_deterministic(subject: Subject) -> Seen:
+    """Loading a split again gives the same rows in the same order, in this process and in another."""
+    again = subject.observed("again")
+    for split in SPLITS:
+        first = subject.observed(f"rows {split}")["digests"][: subject.settings.rows]
+        elsewhere = subject.second.value(f"rows {split}")["digests"][: subject.settings.rows]
+        for rows, where in ((again[split], "loaded a second time"), (elsewhere, "loaded in another process")):
+            if rows != first:
+                raise Violation(
+                    f"{split!r} {where} differs {_difference(first, rows)}.",
+                    "Seed every random choice with a fixed value, and order what comes from a set or a folder.",
+                )
+    return Seen(f"{subject.settings.rows} rows of each split, three times")
+
+
+def check_splits_are_disjoint(subject: Subject) -> Seen:
+    """No row of `test` is one of `train`, nor is posed in the same words."""
+    train, test = (subject.observed(f"rows {split}")["digests"] for split in SPLITS)
+    _check_disjoint(train, test, "is also a row of train")
+    posed = subject.observed("prompts")["posed"]
+    _check_disjoint(posed["train"], posed["test"], "is posed in the same words as a row of train")
+    return Seen(f"the first {len(train):,} of train and {len(test):,} of test")
+
+
+def _check_disjoint(train: list[str], test: list[str], what: str) -> None:
+    known = {row: place for place, row in reversed(list(enumerate(train)))}
+    shared = [(place, known[row]) for place, row in enumerate(test) if row in known]
+    if shared:
+        place, other = shared[0]
+        raise Violation(
+            f"row {place} of test {what} (row {other}); so it is with {len(shared):,} of the first {len(test):,}.",
+            "Assign each row to a split by a hash of its content.",
+        )
+
+
+def _difference(first: list[str], again: list[str]) -> str:
+    for place, (one, other) in enumerate(zip(first, again, strict=False)):
+        if one != other:
+            return f"from row {place} on"
+    return f"in length: {len(first):,} rows, then {len(again):,}"
+
+
+def _counted(count: int, most: int) -> str:
+    return f"{count:,} rows" if count < most else f"the first {count:,} rows"

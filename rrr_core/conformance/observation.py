@@ -1,0 +1,155 @@
+"""What a probe told: the core's side of the process that calls a plugin's hooks."""
+
+from __future__ import annotations
+
+import json
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import IO, Any
+
+from rrr_core.conformance.probe import Request
+from rrr_core.conformance.results import Faulty
+from rrr_core.errors import DataError, RrrError
+from rrr_core.tasks.blame import one_line
+from rrr_core.verification.workers import module_path
+
+HOOK_OF = {
+    "load": "",
+    "manifest": ", hook rrr_manifest",
+    "rows train": ", hook rrr_load_dataset",
+    "rows test": ", hook rrr_load_dataset",
+    "again": ", hook rrr_load_dataset",
+    "prompts": ", the hooks of prompts",
+    "gold": ", hook rrr_gold_answer",
+    "examples": ", hook rrr_examples",
+    "pickle": "",
+    "unchanged": ", hook rrr_verify",
+}
+OWNERS = {
+    "load": "check_task_loads",
+    "manifest": "check_manifest_is_complete",
+    "rows train": "check_splits_load",
+    "rows test": "check_splits_load",
+    "again": "check_rows_are_deterministic",
+    "prompts": "check_prompts_are_sound",
+    "gold": "check_gold_answers_pass",
+    "examples": "check_examples_get_their_verdicts",
+    "pickle": "check_plugin_is_picklable",
+    "unchanged": "check_verdicts_are_pure",
+}
+"""Stage → the check that tells of a fault in it."""
+MISFIT_ROWS = "check_rows_are_json"
+"""The check that tells of rows that came, but are none."""
+STATUS_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What each stage gave, and why others gave nothing."""
+
+    values: dict[str, Any]
+    faults: dict[str, RrrError | Faulty]
+
+    def value(self, stage: str) -> Any:
+        """What a stage gave. Raises Faulty, or an RrrError where the user is to mend something."""
+        if stage in self.values:
+            return self.values[stage]
+        # A stage that was left out waited for one before it.
+        raise self.faults.get(stage) or next(iter(self.faults.values()))
+
+
+def observe(request: Request, who: str, silence_seconds: float, hash_seed: int) -> Observation:
+    """Run a probe. `hash_seed` orders sets and the like, so that two probes with two seeds show who leans on it.
+
+    Raises RuntimeError where the probe itself fails.
+    """
+    values: dict[str, Any] = {}
+    faults: dict[str, RrrError | Faulty] = {}
+    stage, done = "load", False
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(module_path()), "PYTHONHASHSEED": str(hash_seed)}
+    with (
+        tempfile.TemporaryFile() as errors,
+        subprocess.Popen(
+            [sys.executable, "-P", "-m", "rrr_core.conformance.probe"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            env=environment,
+            start_new_session=True,
+        ) as process,
+    ):
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            process.stdin.write(json.dumps({**asdict(request), "path": module_path()}).encode())
+            process.stdin.close()
+            for line in lines(process.stdout, silence_seconds):
+                match line:
+                    case {"begin": begun}:
+                        stage = begun
+                    case {"stage": told, "value": value}:
+                        values[told] = value
+                    case {"stage": told, "error": kind, "text": text}:
+                        faults[told] = _fault(told, kind, text)
+                    case {"done": True}:
+                        done = True
+            process.wait(STATUS_SECONDS)
+        except TimeoutError:
+            text = f"{who}{HOOK_OF[stage]}: nothing came for {silence_seconds:g} seconds. Find what hangs."
+            faults[stage] = Faulty(OWNERS[stage], text)
+            done = True
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+        if not done:
+            errors.seek(0)
+            faults[stage] = _ended(stage, who, process.wait(), errors)
+    return Observation(values, faults)
+
+
+def lines(source: IO[bytes], silence_seconds: float) -> Iterator[dict[str, Any]]:
+    """The probe's lines. Raises TimeoutError where none comes for too long."""
+    data = bytearray()
+    deadline = time.monotonic() + silence_seconds
+    with selectors.DefaultSelector() as selector:
+        selector.register(source, selectors.EVENT_READ)
+        while True:
+            if not selector.select(max(0.0, deadline - time.monotonic())):
+                raise TimeoutError
+            part = os.read(source.fileno(), 1 << 20)
+            if not part:
+                return
+            data += part
+            if b"\n" in part:
+                *whole, data[:] = data.split(b"\n")
+                yield from map(json.loads, whole)
+                deadline = time.monotonic() + silence_seconds
+
+
+def _fault(stage: str, kind: str, text: str) -> RrrError | Faulty:
+    match kind:
+        case "data":
+            return DataError(text)
+        case "user":
+            return RrrError(text)
+        case "value" if stage.startswith("rows "):
+            return Faulty(MISFIT_ROWS, text)
+    return Faulty(OWNERS[stage], text)
+
+
+def _ended(stage: str, who: str, status: int, errors: IO[bytes]) -> Faulty:
+    """The fault of a plugin that ended its process. Raises RuntimeError where an exception of ours did."""
+    said = errors.read().decode(errors="replace").strip()
+    if status == 1 and "Traceback" in said:
+        raise RuntimeError(f"the probe failed at {stage!r}: {one_line(said.rpartition(chr(10))[2])}\n{said[-2000:]}")
+    how = f"signal {-status}" if status < 0 else f"status {status}"
+    return Faulty(
+        OWNERS[stage], f"{who}{HOOK_OF[stage]}: it ended its process with {how}. A hook must return or raise."
+    )

@@ -1,0 +1,272 @@
+"""The probe: a process of its own that calls every hook of a plugin but the verifier, and tells what each gave.
+
+`python -P -m rrr_core.conformance.probe`: a JSON object comes in on standard input (`Request`), lines of JSON go out:
+`{"begin": STAGE}`, then `{"stage": STAGE, "value": …}` or `{"stage": STAGE, "error": KIND, "text": …}`, and at the end
+`{"done": true}`. A hook that hangs or ends the process so does it to this process alone. A plugin that prints is not
+heard. The verifier is called only where it is `@trusted`, to see whether it leaves its row alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import itertools
+import json
+import os
+import pickle
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, TextIO
+
+from rrr_core.errors import DataError, PluginError, RrrError
+from rrr_core.hookspecs import Model
+from rrr_core.tasks import Task, find_tasks, load_task
+from rrr_core.tasks.loading import load_plugin
+from rrr_core.tasks.task import SPLITS
+from rrr_core.verification import Judge, VerifySettings
+
+HEAVY = ("torch", "transformers", "trl", "vllm", "datasets", "peft", "accelerate", "tensorflow", "jax")
+"""What a plugin's module must not import: `rrr tasks` imports every one of them."""
+FAMILIES = ("generic", "qwen", "llama", "phi", "gemma", "mistral", "granite", "smollm")
+ATTEMPT = "My answer is not right."
+"""The failed attempt that reflection prompts are asked for."""
+FAMILY_ROWS = 5
+"""Rows that are posed to every model family; the others are posed to a generic model alone."""
+UNCHANGED_ROWS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What to probe, and how much of it."""
+
+    task: str
+    overlays: Sequence[str]
+    data: Mapping[str, str]
+    rows: int
+    compared: int
+    compare_seconds: float
+
+
+class Probe:
+    """One task's hooks, called in the order of the stages; a stage uses what earlier ones gave."""
+
+    def __init__(self, request: Request) -> None:
+        self.request = request
+        self.task: Task
+        self.taken: dict[str, list[dict[str, Any]]] = {}
+        """Split → the rows that were taken of it."""
+
+    def stages(self) -> Iterator[tuple[str, Callable[[], object]]]:
+        yield "load", self.load
+        yield "manifest", self.manifest
+        for split in SPLITS:
+            yield f"rows {split}", lambda split=split: self.rows(split)  # type: ignore[misc]
+        yield "again", self.again
+        yield "prompts", self.prompts
+        yield "gold", self.gold
+        yield "examples", self.examples
+        yield "pickle", self.pickle
+        yield "unchanged", self.unchanged
+
+    def load(self) -> dict[str, Any]:
+        """Seconds that the import took, and the heavy packages that it brought."""
+        before = set(sys.modules)
+        started = time.perf_counter()
+        self.task = load_task(self.request.task, self.request.overlays)
+        seconds = time.perf_counter() - started
+        return {"seconds": seconds, "heavy": [name for name in HEAVY if name in sys.modules and name not in before]}
+
+    def manifest(self) -> dict[str, Any] | None:
+        found = self.task.manifest()
+        return None if found is None else asdict(found)
+
+    def rows(self, split: str) -> dict[str, Any]:
+        """The first rows of a split, and what it took to get the first."""
+        started, memory = time.perf_counter(), most_memory()
+        rows = self.task.load_dataset(split, self.request.data)
+        first = list(itertools.islice(rows, 1))
+        seconds, megabytes = time.perf_counter() - started, most_memory() - memory
+        taken = self.taken[split] = first + list(
+            self.until(itertools.islice(rows, self.request.compared - 1), self.request.rows)
+        )
+        return {
+            "rows": taken[: self.request.rows],
+            "digests": [digest(row) for row in taken],
+            "seconds": seconds,
+            "megabytes": megabytes,
+        }
+
+    def again(self) -> dict[str, list[str]]:
+        """The digests of each split's first rows, loaded a second time."""
+        again = {}
+        for split in SPLITS:
+            rows = self.task.load_dataset(split, self.request.data)
+            again[split] = [digest(row) for row in itertools.islice(rows, self.request.rows)]
+        return again
+
+    def prompts(self) -> dict[str, Any]:
+        """What is said to a generic model about each sampled row, and digests of all that is said to any."""
+        generic = Model("check")
+        unstable, digests = "", {}
+        said: dict[str, list[dict[str, list[str]]]] = {}
+        for split, rows in self.taken.items():
+            said[split] = []
+            for place, row in enumerate(rows[: self.request.rows]):
+                for model in self.models() if place < FAMILY_ROWS else [generic]:
+                    once, twice = self.spoken(row, model), self.spoken(row, model)
+                    if once != twice and not unstable:
+                        hook = next(hook for hook in once if once[hook] != twice[hook])
+                        unstable = f"{hook} gave two texts for row {place} of {split} ({model.family})"
+                    digests[f"row {place} of {split} ({model.family}, tools: {model.takes_tools})"] = digest(once)
+                    if model == generic:
+                        said[split].append(once)
+        posed = {
+            split: [digest([dict(message) for message in self.task.prompt(row, generic)]) for row in self.until(rows)]
+            for split, rows in self.taken.items()
+        }
+        return {"said": said, "unstable": unstable, "digests": digests, "posed": posed}
+
+    def spoken(self, row: dict[str, Any], model: Model) -> dict[str, list[str]]:
+        """Hook → the texts of its messages; tools are left out."""
+        posed = self.task.prompt(row, model)
+        return {
+            "rrr_prompt": [message["content"] for message in posed if message["role"] != "tools"],
+            "rrr_reflection_prompt": [self.task.reflection_prompt(row, ATTEMPT, model)],
+            "rrr_retry_prompt": [self.task.retry_prompt(row, model)],
+        }
+
+    def models(self) -> list[Model]:
+        families = [*FAMILIES, *own_family(self.task.default_model())]
+        return [Model("check", family, tools) for family in families for tools in (False, True)]
+
+    def gold(self) -> dict[str, Any] | None:
+        """Each sampled row's gold answer and the part of it that is judged; None without the hook."""
+        if not self.task.implements("rrr_gold_answer"):
+            return None
+        gold: dict[str, list[tuple[str | None, str | None]]] = {}
+        for split, rows in self.taken.items():
+            gold[split] = []
+            for row in rows[: self.request.rows]:
+                answer = self.task.gold_answer(row)
+                gold[split].append((answer, None if answer is None else self.task.final_answer(row, answer)))
+        return gold
+
+    def examples(self) -> list[dict[str, Any]]:
+        return [asdict(example) for example in self.task.examples()]
+
+    def pickle(self) -> list[str]:
+        """What of the plugin cannot be sent to another process, each in a few words."""
+        (entry,) = (entry for entry in find_tasks() if entry.name == self.request.task)
+        plugin = load_plugin(entry)
+        problems = []
+        for name, value in vars(plugin.module).items():
+            if hasattr(value, "rrr_impl") and (problem := importable(name, value)):
+                problems.append(problem)
+        try:
+            pickle.dumps(self.task.examples())
+        except Exception as error:  # noqa: BLE001 - whatever a plugin's objects raise
+            problems.append(f"an example: {type(error).__name__}")
+        return problems
+
+    def unchanged(self) -> str:
+        """The first row that a trusted verifier changed, and nothing where it changed none."""
+        if not self.task.trusted or self.task.judges or self.task.combines:
+            return ""
+        with Judge(self.task, max_abstain=1, settings=VerifySettings(isolation="none")) as judge:
+            for split, rows in self.taken.items():
+                for place, row in enumerate(rows[:UNCHANGED_ROWS]):
+                    before = digest(row)
+                    judge.judge([(row, "no answer")])
+                    if digest(row) != before:
+                        return f"row {place} of {split}"
+        return ""
+
+    def until(self, items: Any, least: int = 0) -> Iterator[Any]:
+        """The items that come before the time for comparison is up, and `least` in any case."""
+        deadline = time.perf_counter() + self.request.compare_seconds
+        for place, item in enumerate(items, start=1):
+            yield item
+            if place >= least and time.perf_counter() > deadline:
+                return
+
+
+def importable(name: str, function: Any) -> str:
+    """Why a hook's function cannot be found again by its module and name, or nothing."""
+    module, path = function.__module__, function.__qualname__
+    try:
+        found = importlib.import_module(module)
+        for part in path.split("."):
+            found = getattr(found, part)
+    except (ImportError, AttributeError):
+        return f"{name} cannot be imported as {module}.{path}"
+    return "" if found is function else f"{module}.{path} is another function than {name}"
+
+
+def own_family(model: str | None) -> list[str]:
+    """The family that the plugin's own model declares, if there is one in a folder."""
+    try:
+        declared = json.loads((Path(model or "") / "config.json").read_text(encoding="utf-8")).get("rrr_family")
+    except (OSError, ValueError, AttributeError):
+        return []
+    return [declared] if isinstance(declared, str) else []
+
+
+def digest(value: object) -> str:
+    """The same for equal values of JSON, whatever the order of their keys."""
+    text = json.dumps(value, sort_keys=True)
+    return hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
+
+
+def most_memory() -> float:
+    """Megabytes that this process has had at most; 0 where the system does not tell."""
+    try:
+        import resource
+    except ImportError:
+        return 0.0
+    unit = 1 << 20 if sys.platform == "darwin" else 1 << 10
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
+
+
+def kind_of(error: RrrError) -> str:
+    """`data` for what the user must mend; of the plugin's faults `exception` where a hook raised, else `value`."""
+    if isinstance(error, PluginError):
+        return "exception" if error.__cause__ is not None else "value"
+    return "data" if isinstance(error, DataError) else "user"
+
+
+def run(request: Request, output: TextIO) -> None:
+    """Go through the stages. What a stage needs of one that failed is missing, so that it is left out."""
+
+    def say(**line: Any) -> None:
+        print(json.dumps(line), file=output, flush=True)
+
+    probe = Probe(request)
+    failed: set[str] = set()
+    for stage, work in probe.stages():
+        if "load" in failed or (
+            failed & {"rows train", "rows test"} and stage in ("again", "prompts", "gold", "unchanged")
+        ):
+            continue
+        say(begin=stage)
+        try:
+            say(stage=stage, value=work())
+        except RrrError as error:
+            failed.add(stage)
+            say(stage=stage, error=kind_of(error), text=str(error))
+    say(done=True)
+
+
+def main() -> None:
+    """Answer the one request on standard input."""
+    output = os.fdopen(os.dup(1), "w", encoding="ascii")
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    given = json.load(sys.stdin)
+    sys.path[:] = given.pop("path")
+    run(Request(**given), output)
+
+
+if __name__ == "__main__":
+    main()

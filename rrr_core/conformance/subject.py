@@ -1,0 +1,202 @@
+"""What is checked: one task with its overlays, and what was found out about it, each thing once for all checks."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from types import TracebackType
+from typing import Any, Self
+
+from rrr_core.conformance.observation import Observation, observe
+from rrr_core.conformance.probe import Request
+from rrr_core.conformance.results import Faulty
+from rrr_core.conformance.settings import CheckSettings
+from rrr_core.hookspecs import Example, Manifest, Row
+from rrr_core.tasks import Task, find_tasks, load_task
+from rrr_core.tasks.task import SPLITS
+from rrr_core.verdicts import Verdict
+from rrr_core.verification import Judge, VerifySettings
+
+Pair = tuple[Row, str]
+FIRST_ANSWERS = ("", "x", "I do not know.")
+"""What a verifier is asked first of all: one that fails here needs no further question."""
+CHUNK = 32
+"""Answers that are judged before the next look for a fault: a verifier that hangs hangs only so often."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A verdict, and what it is on."""
+
+    row: Row
+    answer: str
+    verdict: Verdict
+
+
+@dataclass
+class Subject:
+    """A task under examination. Close it, or use it in `with`: it may have judges whose processes are to end."""
+
+    name: str
+    overlays: tuple[str, ...] = ()
+    data: Mapping[str, str] = field(default_factory=dict)
+    verify: VerifySettings = field(default_factory=VerifySettings)
+    settings: CheckSettings = field(default_factory=CheckSettings)
+    _judges: dict[str, Judge] = field(default_factory=dict)
+    _groups: dict[str, list[Judged] | Faulty] = field(default_factory=dict)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the judges."""
+        while self._judges:
+            self._judges.popitem()[1].close()
+
+    @cached_property
+    def who(self) -> str:
+        """`rrr-x 1.0`, or the task's name where no distribution offers it."""
+        return next((entry.who for entry in find_tasks() if entry.name == self.name), f"task {self.name!r}")
+
+    @cached_property
+    def first(self) -> Observation:
+        """What the plugin's hooks gave in a process of their own."""
+        return self._observe(0, self.settings.compared)
+
+    @cached_property
+    def second(self) -> Observation:
+        """The same in another process, in which sets and hashes have another order."""
+        return self._observe(1, self.settings.rows)
+
+    def observed(self, stage: str) -> Any:
+        """What a stage of the first probe gave. Raises Faulty, or an RrrError that is the user's to mend."""
+        return self.first.value(stage)
+
+    @cached_property
+    def task(self) -> Task:
+        """The loaded task. It is loaded in a probe first, so that an import that hangs is found out there."""
+        self.observed("load")
+        return load_task(self.name, self.overlays)
+
+    @cached_property
+    def manifest(self) -> Manifest | None:
+        given = self.observed("manifest")
+        return None if given is None else Manifest(**{**given, "categories": tuple(given["categories"])})
+
+    @cached_property
+    def rows(self) -> dict[str, list[dict[str, Any]]]:
+        """Split → its first rows."""
+        return {split: self.observed(f"rows {split}")["rows"] for split in SPLITS}
+
+    @property
+    def both(self) -> list[dict[str, Any]]:
+        """Rows of both splits, one of each in turn."""
+        pairs = itertools.zip_longest(*self.rows.values())
+        return [row for pair in pairs for row in pair if row is not None]
+
+    @cached_property
+    def gold(self) -> list[tuple[dict[str, Any], str, str | None]] | None:
+        """(row, gold answer, the part of it that is judged) where one is known; None without the hook."""
+        given = self.observed("gold")
+        if given is None:
+            return None
+        return [
+            (row, answer, final)
+            for split in SPLITS
+            for row, (answer, final) in zip(self.rows[split], given[split], strict=True)
+            if answer is not None
+        ]
+
+    @cached_property
+    def examples(self) -> list[Example]:
+        return [Example(**each) for each in self.observed("examples")]
+
+    @property
+    def limits(self) -> VerifySettings:
+        """The user's limits. Verifiers run in a process of their own even where they are trusted, since that is what
+        is to be found out; only where the user says `none` do they run in this one."""
+        isolation = "process" if self.verify.isolation == "auto" else self.verify.isolation
+        return dataclasses.replace(self.verify, isolation=isolation)
+
+    @property
+    def tight_limits(self) -> VerifySettings:
+        """The limits for hostile answers."""
+        return dataclasses.replace(
+            self.limits,
+            cpu_seconds=min(self.verify.cpu_seconds, self.settings.hostile_cpu_seconds),
+            memory_mb=min(self.verify.memory_mb, self.settings.hostile_memory_mb),
+        )
+
+    def judged(self, group: str, owner: str, pairs: Iterable[Pair], tight: bool = False) -> list[Judged]:
+        """The verdicts on a group of answers, made once.
+
+        Raises Faulty at the first verdict that is withheld. Of a verifier that withholds them from the first answers
+        on, `check_verdicts_are_given` tells; of others the check `owner`.
+        """
+        if group != "first":
+            self.judged("first", "check_verdicts_are_given", self._first_pairs())
+        if group not in self._groups:
+            try:
+                self._groups[group] = self._judge(list(pairs), owner, "tight" if tight else "usual")
+            except Faulty as fault:
+                self._groups[group] = fault
+        found = self._groups[group]
+        if isinstance(found, Faulty):
+            raise found
+        return found
+
+    def judged_again(self, pairs: Sequence[Pair], judge: str) -> list[Verdict]:
+        """Verdicts made anew by the judge `usual`, or by one of another name, whose processes are others."""
+        return self._judge_of(judge).judge(pairs)
+
+    @property
+    def seen(self) -> list[Judged]:
+        """All that was judged so far."""
+        return [judged for group in self._groups.values() if not isinstance(group, Faulty) for judged in group]
+
+    def _first_pairs(self) -> list[Pair]:
+        row = self.both[0]
+        known = [(row, answer) for row, answer, _ in (self.gold or [])[:1]]
+        return [*((row, answer) for answer in FIRST_ANSWERS), *known]
+
+    def _judge(self, pairs: list[Pair], owner: str, judge: str) -> list[Judged]:
+        found: list[Judged] = []
+        for start in range(0, len(pairs), CHUNK):
+            chunk = pairs[start : start + CHUNK]
+            for (row, answer), verdict in zip(chunk, self._judge_of(judge).judge(chunk), strict=True):
+                if verdict.is_abstained:
+                    raise Faulty(owner, f"{verdict.detail} ({verdict.category}), on the answer {excerpt(answer)}.")
+                found.append(Judged(row, answer, verdict))
+        return found
+
+    def _judge_of(self, name: str) -> Judge:
+        if name not in self._judges:
+            limits = self.tight_limits if name == "tight" else self.limits
+            if name == "elsewhere":
+                limits = dataclasses.replace(limits, isolation="process")
+            self._judges[name] = Judge(self.task, max_abstain=1, settings=limits)
+        return self._judges[name]
+
+    def _observe(self, hash_seed: int, compared: int) -> Observation:
+        request = Request(
+            self.name,
+            self.overlays,
+            dict(self.data),
+            self.settings.rows,
+            max(compared, self.settings.rows),
+            self.settings.compare_seconds,
+        )
+        return observe(request, self.who, self.settings.silence_seconds, hash_seed)
+
+
+def excerpt(text: str, longest: int = 60) -> str:
+    """A text quoted so that it can do no harm: as ASCII, its start alone, with its length where more follows."""
+    return ascii(text) if len(text) <= longest else f"{text[:longest]!a}… ({len(text):,} characters)"

@@ -1,0 +1,211 @@
+"""Checks of the verifier: right on known answers, firm on wrong ones, pure, and unharmed by hostile ones."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from itertools import pairwise
+
+from rrr_core.conformance.answers import MALFORMED, hostile_corpus
+from rrr_core.conformance.mutations import mutants
+from rrr_core.conformance.results import NotApplicable, Seen, Violation
+from rrr_core.conformance.subject import Judged, Pair, Subject, excerpt
+from rrr_core.verdicts import Verdict
+
+HOSTILE_ROWS = 2
+MALFORMED_ROWS = 5
+MUTATED_ROWS = 40
+PURE_ANSWERS = 500
+MOST_STRANGERS = 0.5
+"""The share of other rows' gold answers that may pass: some may be right for many rows, but not most for most."""
+LEAST_REFUSED = 0.5
+"""The mutation score below which the check fails. A mutant may be right by chance; that most are is no chance."""
+
+
+def check_verdicts_are_given(subject: Subject) -> Seen:
+    """The verifier gives a verdict on the simplest answers, without an exception, a time-out or an exit."""
+    subject.judged("first", "check_verdicts_are_given", ())
+    return Seen()
+
+
+def check_examples_get_their_verdicts(subject: Subject) -> Seen:
+    """`rrr_examples` has passing, failing and hostile answers, and each gets the verdict that it names."""
+    examples = subject.examples
+    if not examples:
+        raise Violation("rrr_examples gives nothing.", "Give answers with known verdicts.")
+    lacks = [
+        what
+        for what, there in (
+            ("passing", any(each.outcome == "passed" for each in examples)),
+            ("failing", any(each.outcome == "failed" and not each.hostile for each in examples)),
+            ("hostile", any(each.hostile for each in examples)),
+        )
+        if not there
+    ]
+    if lacks:
+        raise Violation(f"rrr_examples has no {' and no '.join(lacks)} answer.", "Add at least one of each.")
+    for example, judged in zip(examples, _judged_examples(subject), strict=True):
+        wanted, given = (example.outcome, example.category), (judged.verdict.outcome, judged.verdict.category)
+        if wanted != given:
+            reason = f" ({example.reason!a})" if example.reason else ""
+            raise Violation(
+                f"the example {excerpt(example.answer)}{reason} is to be {_told(*wanted)}, and is {_told(*given)}.",
+                "Mend the verifier or the example.",
+            )
+    return Seen(f"{len(examples):,} examples")
+
+
+def check_gold_answers_pass(subject: Subject) -> Seen:
+    """Every gold answer passes."""
+    gold = _gold(subject)
+    for place, each in enumerate(_judged_gold(subject)):
+        verdict = each.verdict
+        if not verdict.is_passed:
+            told = _told(verdict.outcome, verdict.category, verdict.detail)
+            raise Violation(
+                f"gold answer {place}, {excerpt(each.answer)}, is {told}.", "Mend rrr_gold_answer or the verifier."
+            )
+    return Seen(f"{len(gold):,} gold answers")
+
+
+def check_malformed_answers_fail(subject: Subject) -> Seen:
+    """Nothing, blanks, lone markup, noise, surrogates and control characters fail."""
+    judged = _judged_malformed(subject)
+    names = list(MALFORMED) * len(judged)
+    for name, each in zip(names, judged, strict=False):
+        if each.verdict.is_passed:
+            raise Violation(
+                f"{name} passes: {excerpt(each.answer)}.", "Let the verifier demand an answer of the form it asks for."
+            )
+    return Seen(f"{len(judged):,} answers")
+
+
+def check_other_rows_answers_fail(subject: Subject) -> Seen:
+    """The gold answers of other rows fail, so that the verifier looks at its row."""
+    gold = _gold(subject)
+    pairs = [(row, other) for (row, own, _), (_, other, _) in pairwise(gold) if own.strip() != other.strip()]
+    if not pairs:
+        raise NotApplicable("no two rows that follow each other have different gold answers.")
+    judged = subject.judged("strangers", "check_other_rows_answers_fail", pairs)
+    passing = [each for each in judged if each.verdict.is_passed]
+    if len(passing) > MOST_STRANGERS * len(judged):
+        raise Violation(
+            f"{len(passing):,} of {len(judged):,} gold answers of other rows pass, one {excerpt(passing[0].answer)}.",
+            "Let the verifier compare the answer with its row.",
+        )
+    return Seen(f"{len(judged):,} answers" + (f", {len(passing):,} of them right here too" if passing else ""))
+
+
+def check_failures_name_their_class(subject: Subject) -> Seen:
+    """Every failed verdict has an error class, and the manifest names it."""
+    manifest = subject.manifest
+    if manifest is None:
+        raise NotApplicable("there is no manifest that names classes.")
+    _judged_examples(subject)
+    _judged_malformed(subject)
+    failures = [each for each in subject.seen if each.verdict.is_failed]
+    for each in failures:
+        category = each.verdict.category
+        if not category.strip():
+            raise Violation(
+                f"the failure of {excerpt(each.answer)} has no class.", "Give failed() a class in a few words."
+            )
+        if category not in manifest.categories:
+            raise Violation(
+                f"the class {category!a}, given to {excerpt(each.answer)}, is not in its manifest.",
+                "Add it to the Manifest's categories, or mend the verifier.",
+            )
+    unseen = sorted(set(manifest.categories) - {each.verdict.category for each in failures})
+    return Seen(
+        f"{len(manifest.categories)} classes" + (f", not seen here: {', '.join(map(ascii, unseen))}" if unseen else "")
+    )
+
+
+def check_verdicts_are_pure(subject: Subject) -> Seen:
+    """The same row and answer get the same verdict again, in another order and in another process; the row stays."""
+    if subject.manifest is not None and not subject.manifest.deterministic:
+        raise NotApplicable("its manifest says that verdicts are not deterministic.")
+    changed = subject.observed("unchanged")
+    if changed:
+        raise Violation(f"its verifier, which is marked @trusted, changes {changed}.", "Copy what is to be changed.")
+    judged = [*_judged_malformed(subject)[: len(MALFORMED)], *_judged_examples(subject)[:PURE_ANSWERS]]
+    if subject.gold is not None:
+        judged += _judged_gold(subject)[:PURE_ANSWERS]
+    pairs = [(each.row, each.answer) for each in judged]
+    first = [each.verdict for each in judged]
+    _check_same(pairs, first, subject.judged_again(pairs, "usual"), "judged again")
+    backwards = subject.judged_again(pairs[::-1], "usual")[::-1]
+    _check_same(pairs, first, backwards, "judged in another order")
+    _check_same(pairs, first, subject.judged_again(pairs, "elsewhere"), "judged in another process")
+    return Seen(f"{len(pairs):,} answers, four times")
+
+
+def check_hostile_answers_do_no_harm(subject: Subject) -> Seen:
+    """Hostile answers get a failed verdict: no exception, no time-out, no exhausted memory, no crash, and no pass."""
+    corpus = hostile_corpus()
+    rows = subject.both[:HOSTILE_ROWS]
+    pairs = [(row, answer) for row in rows for answer in corpus.values()]
+    judged = subject.judged("hostile", "check_hostile_answers_do_no_harm", pairs, tight=True)
+    for name, each in zip([*corpus] * len(rows), judged, strict=True):
+        if each.verdict.is_passed:
+            raise Violation(f"{name} passes: {excerpt(each.answer)}.", "Let the verifier refuse it.")
+    return Seen(f"{len(judged):,} answers")
+
+
+def check_mutated_answers_fail(subject: Subject) -> Seen:
+    """Gold answers that are changed a little fail, most of them; the share is the mutation score."""
+    gold = _gold(subject)[:MUTATED_ROWS]
+    made = [(row, mutant) for row, answer, part in gold for mutant in mutants(answer, part)]
+    if not made:
+        raise NotApplicable("no gold answer can be mutated.")
+    judged = subject.judged("mutants", "check_mutated_answers_fail", ((row, mutant.text) for row, mutant in made))
+    survivors = [(mutant, each) for (_, mutant), each in zip(made, judged, strict=True) if each.verdict.is_passed]
+    score = 1 - len(survivors) / len(made)
+    figures = {"mutation_score": round(score, 4), "mutants": len(made), "survivors": len(survivors)}
+    told = f"mutation score {score:.1%}: {len(made) - len(survivors):,} of {len(made):,} refused"
+    if survivors:
+        ways = Counter(mutant.way for mutant, _ in survivors).most_common(2)
+        examples = {mutant.way: each.answer for mutant, each in survivors}
+        told += "; most that pass: " + ", ".join(f"{way} ({n}×, {excerpt(examples[way], 40)})" for way, n in ways)
+    if score < LEAST_REFUSED:
+        raise Violation(
+            f"{told}; at least {LEAST_REFUSED:.0%} must fail.", "Let the verifier look at all of the answer.", figures
+        )
+    return Seen(told, figures)
+
+
+def _gold(subject: Subject) -> Sequence[tuple[dict[str, object], str, str | None]]:
+    if subject.gold is None:
+        raise NotApplicable("there is no hook rrr_gold_answer.")
+    if not subject.gold:
+        raise NotApplicable("no row has a known gold answer.")
+    return subject.gold
+
+
+def _judged_gold(subject: Subject) -> list[Judged]:
+    return subject.judged("gold", "check_gold_answers_pass", ((row, answer) for row, answer, _ in _gold(subject)))
+
+
+def _judged_examples(subject: Subject) -> list[Judged]:
+    pairs = ((each.row, each.answer) for each in subject.examples)
+    return subject.judged("examples", "check_examples_get_their_verdicts", pairs)
+
+
+def _judged_malformed(subject: Subject) -> list[Judged]:
+    rows = subject.both[:MALFORMED_ROWS]
+    pairs = ((row, answer) for row in rows for answer in MALFORMED.values())
+    return subject.judged("malformed", "check_malformed_answers_fail", pairs)
+
+
+def _check_same(pairs: Sequence[Pair], first: Sequence[Verdict], again: Sequence[Verdict], how: str) -> None:
+    for (_, answer), one, other in zip(pairs, first, again, strict=True):
+        if one != other:
+            raise Violation(
+                f"the answer {excerpt(answer)} is {_told(one.outcome, one.category, one.detail)}, and "
+                f"{_told(other.outcome, other.category, other.detail)} when {how}.",
+                "Make the verdict a function of row and answer alone.",
+            )
+
+
+def _told(outcome: str, category: str, detail: str = "") -> str:
+    return outcome + (f" as {category!a}" if category else "") + (f" ({detail[:60]!a})" if detail else "")

@@ -299,24 +299,24 @@ class TestBlameWithOverlays:
     """
 
     def test_a_fault_of_the_overlay_is_blamed_on_the_overlay(self, site, make):
-        site.install_overlay("noisy", self.RAISES)
-        detail = make(overlays=["noisy"]).verify(ROW, "x").detail
-        assert detail.startswith("rrr-noisy 2.0, hook rrr_verify: KeyError at rrr_noisy.py:5")
+        site.install_overlay("rowdy", self.RAISES)
+        detail = make(overlays=["rowdy"]).verify(ROW, "x").detail
+        assert detail.startswith("rrr-rowdy 2.0, hook rrr_verify: KeyError at rrr_rowdy.py:5")
 
     def test_a_fault_of_the_task_is_blamed_on_the_task_under_an_overlay(self, site, make):
-        site.install_overlay("noisy", self.RAISES)
-        detail = make(verify="1 / 0", overlays=["noisy"]).verify(ROW, "").detail
+        site.install_overlay("rowdy", self.RAISES)
+        detail = make(verify="1 / 0", overlays=["rowdy"]).verify(ROW, "").detail
         assert detail.startswith("rrr-x 1.0, hook rrr_verify: ZeroDivisionError at rrr_x.py:11")
 
     def test_a_fault_of_the_task_is_blamed_on_the_task_through_a_wrapper(self, site, make):
-        site.install_overlay("noisy", self.WRAPS)
-        detail = make(verify="1 / 0", overlays=["noisy"]).verify(ROW, "").detail
+        site.install_overlay("rowdy", self.WRAPS)
+        detail = make(verify="1 / 0", overlays=["rowdy"]).verify(ROW, "").detail
         assert detail.startswith("rrr-x 1.0, hook rrr_verify: ZeroDivisionError")
 
     def test_a_wrong_value_is_blamed_on_all_who_could_have_given_it(self, site, make):
-        site.install_overlay("noisy", self.RAISES)
-        detail = make(verify="return True", overlays=["noisy"]).verify(ROW, "").detail
-        assert detail.startswith("rrr-x 1.0 with overlay rrr-noisy 2.0, hook rrr_verify: gave a bool")
+        site.install_overlay("rowdy", self.RAISES)
+        detail = make(verify="return True", overlays=["rowdy"]).verify(ROW, "").detail
+        assert detail.startswith("rrr-x 1.0 with overlay rrr-rowdy 2.0, hook rrr_verify: gave a bool")
 
 
 class TestTheOtherHooks:

@@ -18,6 +18,7 @@ EXTRAS = {
     **dict.fromkeys(("torch", "transformers", "trl", "datasets", "peft", "accelerate", "safetensors"), "train"),
     "openai": "server",
     "vllm": "vllm",
+    "copier": "author",
 }
 """Top-level module → the extra of rrr-core that brings it."""
 
@@ -38,6 +39,7 @@ COMMANDS = {
     "warmup": LazyCommand("rrr_core.cli.warmup", "Teach a model that lacks basic ability from worked conversations."),
     "verify": LazyCommand("rrr_core.cli.verify", "Judge answers from a file or standard input."),
     "rejudge": LazyCommand("rrr_core.cli.rejudge", "Judge a saved run again, and list the verdicts that flipped."),
+    "new": LazyCommand("rrr_core.cli.new", "Write the package of a new task, complete and tested."),
     "doctor": LazyCommand("rrr_core.cli.doctor", "Say what this machine has for rrr, and what it lacks."),
 }
 

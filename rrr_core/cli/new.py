@@ -11,7 +11,16 @@ from pathlib import Path
 import click
 
 from rrr_core.errors import RrrError
-from rrr_core.scaffolding import ANSWERS, LICENSES, Answers, check_folder, check_name, update_plugin, write_plugin
+from rrr_core.scaffolding import (
+    ANSWERS,
+    LICENSES,
+    Answers,
+    check_folder,
+    check_name,
+    require_copier,
+    update_plugin,
+    write_plugin,
+)
 
 
 @click.command("new")
@@ -56,6 +65,7 @@ def command(
             raise click.UsageError("name the task: rrr new NAME.")
         name = str(click.prompt("The task's name"))
     # What cannot be is told before anything is asked.
+    require_copier()
     check_name(name)
     target = folder or Path(f"rrr-{name}")
     check_folder(target)

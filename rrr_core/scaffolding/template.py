@@ -70,13 +70,15 @@ def git(folder: Path, *arguments: str, environment: Mapping[str, str] | None = N
     return done.stdout
 
 
-def copier(arguments: Sequence[str], folder: Path) -> None:
-    """Run copier's command line in a folder, without a terminal. Raises RrrError with what it complains of.
-
-    Raises ModuleNotFoundError where it is not installed.
-    """
+def require_copier() -> None:
+    """Raise ModuleNotFoundError where copier is not installed, which the command line knows an extra for."""
     if importlib.util.find_spec("copier") is None:
         raise ModuleNotFoundError("copier is not installed", name="copier")
+
+
+def copier(arguments: Sequence[str], folder: Path) -> None:
+    """Run copier's command line in a folder, without a terminal. Raises RrrError with what it complains of."""
+    require_copier()
     done = subprocess.run(
         [sys.executable, "-P", "-m", "copier", *arguments],
         cwd=folder,

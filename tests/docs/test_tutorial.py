@@ -1,0 +1,68 @@
+"""The tutorial, followed to the letter."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.docs.pages import ROOT, blocks
+from tests.docs.reader import Reader, fits, with_output
+
+PAGE = ROOT / "docs" / "tutorial.md"
+INSTALLING = "1. Install rrr"
+FROM_TEMPLATE = "7. Have a whole package written"
+
+
+def make_program(path: Path, *command: str) -> None:
+    quoted = " ".join(f"'{word}'" for word in command)
+    path.write_text(f'#!/bin/sh\nexec {quoted} "$@"\n')
+    path.chmod(0o755)
+
+
+def test_with_what_is_installed_here_its_commands_work_and_print_what_it_shows(tmp_path: Path) -> None:
+    programs, site, work = (tmp_path / name for name in ("programs", "site", "my-tasks"))
+    for folder in (programs, site, work):
+        folder.mkdir()
+    make_program(programs / "pip", sys.executable, str(Path(__file__).with_name("fake_pip.py")))
+    make_program(programs / "rrr", sys.executable, "-c", "from rrr_core.cli import main; main()")
+    make_program(programs / "pytest", sys.executable, "-m", "pytest", "-p", "no:cacheprovider")
+    environment = {
+        **os.environ,
+        "PATH": os.pathsep.join([str(programs), os.environ["PATH"]]),
+        "PYTHONPATH": str(site),
+        "FAKE_SITE": str(site),
+    }
+    reader = Reader(tmp_path, work, environment)
+    reader.follow(PAGE, {INSTALLING})
+    assert len(reader.typed) > 5
+
+
+@pytest.mark.tutorial
+def test_from_nothing_with_a_package_index_it_is_true_as_well(tmp_path: Path) -> None:
+    clone = tmp_path / "rrr"
+    tracked = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    for name in filter(None, tracked.split("\0")):
+        if (ROOT / name).is_file():
+            (clone / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(ROOT / name, clone / name)
+    environment = {name: os.environ[name] for name in ("HOME", "LANG", "PIP_INDEX_URL", "TMPDIR") if name in os.environ}
+    reader = Reader(tmp_path, clone, {**environment, "PATH": "/usr/local/bin:/usr/bin:/bin"})
+    reader.follow(PAGE)
+    assert reader.folder == tmp_path / "my-tasks"
+
+
+def test_every_block_of_it_is_saved_typed_or_shown() -> None:
+    pages = list(with_output(PAGE))
+    assert {block.language for block, _ in pages} == {"sh", "text", "python", "toml", "json"}
+    assert sum(shown is not None for _, shown in pages) == sum(block.language == "text" for block in blocks(PAGE))
+
+
+def test_what_is_left_out_of_an_output_is_marked() -> None:
+    assert fits("1 passed\n…\n", "1  passed\nin 3 s\n")
+    assert not fits("1 passed\n", "1 passed\nin 3 s\n")
+    assert not fits("1 passed…", "2 passed")

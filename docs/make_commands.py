@@ -103,7 +103,7 @@ def table(group: Group) -> str:
     """The options as a Markdown table."""
     rows = ["| option | does | default and limits |", "|---|---|---|"]
     for names, text in group.options:
-        match = re.fullmatch(r"(.*?)\s*\[([^\[\]]*)\]", " ".join(text.split()))
+        match = re.fullmatch(r"(.*?)\s*\[([^\[\]]*)\]\.?", " ".join(text.split()))
         does, limits = match.groups() if match else (" ".join(text.split()), "")
         pipes = names.replace("|", "\\|")
         rows.append(f"| `{pipes}` | {cell(does)} | {cell(limits.removeprefix('default: '))} |")

@@ -51,7 +51,7 @@ class ModelJudgeOptions:
     max_tokens: int = option(1024, "Longest reply, in tokens.", minimum=1)
     rubric: str | None = option(None, "File with the rules to judge by, in place of the built-in ones.")
     gold: bool = option(False, "Whether the judge is shown an answer that is known to pass.")
-    longest: int = option(20_000, "Characters of the longest answer that is sent; of others none judges.", minimum=1)
+    longest: int = option(20_000, "Characters of the longest answer that is sent; a longer one is withheld.", minimum=1)
     seed: int = option(0, "Seed of the sampling.")
     api_key_env: str = option("OPENAI_API_KEY", "Environment variable that holds the server's key.")
     concurrency: int = option(16, "Requests in flight at a time.", minimum=1)

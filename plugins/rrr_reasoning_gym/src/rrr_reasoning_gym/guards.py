@@ -1,37 +1,42 @@
-"""What a scorer does not check: answers that it cannot read, and wrong ones that it would give the full score.
+"""What upstream's scorers do not check, each scorer's gaps in a function of its own.
 
-Each guard rejects only text that no right answer has, so that the answer is to blame and not the scorer. README.md
-tells why each is there.
+A guard speaks before the scorer does, and only of answers that no scorer should be asked for: those that it cannot
+read and would raise on, those that are code to a scorer that runs its answers, and wrong ones that it would give the
+full score. All else is the scorer's to judge. README.md lists them with their reasons.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable
 from fractions import Fraction
-from typing import Any
 
 from rrr_core.hookspecs import Row
+from rrr_core.verdicts import Verdict, failed
 
+MALFORMED, WRONG = "malformed answer", "wrong answer"
 LONGEST = 20_000
-"""Characters; the longest right answer seen is a tenth of it."""
+"""Characters. The longest right answer of the default configurations has about 4,000."""
 DEEPEST = 100
 """Brackets open at once."""
 
+Guard = Callable[[Row, str], Verdict | None]
 
-def malformed(dataset: str, row: Row, answer: str) -> str:
-    """Why an answer cannot be a right one, whatever its scorer would say; nothing where it may be one."""
+
+def guarded(dataset: str, row: Row, answer: str) -> Verdict | None:
+    """A failed verdict on an answer that the scorer is not to be asked for, or None."""
     if len(answer) > LONGEST:
-        return f"{len(answer):,} characters"
+        return failed(MALFORMED, f"{len(answer):,} characters, and {LONGEST:,} are allowed")
     if depth(answer) > DEEPEST:
-        return f"more than {DEEPEST} brackets open at once"
+        return failed(MALFORMED, f"more than {DEEPEST} brackets open at once")
     guard = GUARDS.get(dataset)
-    return guard(row, answer) if guard else ""
+    return guard(row, answer) if guard else None
 
 
 def depth(answer: str) -> int:
-    """The most brackets of any kind that are open at once."""
+    """The most brackets, of any kind, that are open at once."""
     most = now = 0
     for letter in answer:
         if letter in "([{":
@@ -42,33 +47,191 @@ def depth(answer: str) -> int:
     return most
 
 
-def _factors(row: Row, answer: str) -> str:
-    return "" if re.fullmatch(r"\s*\d{1,30}(\s*×\s*\d{1,30})*\s*", answer, re.ASCII) else "not numbers joined by ×"
+def matching(pattern: str, wanted: str) -> Guard:
+    """A guard that only lets answers through that match `pattern` as a whole."""
+    compiled = re.compile(pattern, re.ASCII)
+
+    def guard(row: Row, answer: str) -> Verdict | None:
+        return None if compiled.fullmatch(answer) else failed(MALFORMED, f"not {wanted}: {answer[:200]}")
+
+    return guard
 
 
-def _truth(row: Row, answer: str) -> str:
-    return "" if answer in ("True", "False") else "neither True nor False"
+FUNCTIONS = [
+    "Abs",
+    "acos",
+    "acosh",
+    "asin",
+    "asinh",
+    "atan",
+    "atanh",
+    "cos",
+    "cosh",
+    "cot",
+    "csc",
+    "erf",
+    "exp",
+    "ln",
+    "log",
+    "sec",
+    "sign",
+    "sin",
+    "sinh",
+    "sqrt",
+    "tan",
+    "tanh",
+    "E",
+    "e",
+    "pi",
+]
+FORMULA = re.compile(r"\d+(\.\d*)?|\.\d+|[A-Za-z]+|\*\*|[-+*/^(),]|\s+", re.ASCII)
 
 
-def _probability(row: Row, answer: str) -> str:
-    return ""
+def formula(row: Row, answer: str) -> Verdict | None:
+    """For scorers that hand the answer to sympy, which runs it: numbers, operators, variables and known functions.
+
+    Sympy's `Integral` is not among them: it would let the question pass as its own answer.
+    """
+    place = 0
+    while place < len(answer):
+        token = FORMULA.match(answer, place)
+        if token is None:
+            return failed(MALFORMED, f"{answer[place : place + 20]!r} is no part of a formula")
+        word = token[0]
+        if len(word) > 1 and word.isalpha() and word not in FUNCTIONS:
+            return failed(MALFORMED, f"{word[:80]!r} is neither a variable nor a function known here")
+        place = token.end()
+    return None
 
 
-def _json(answer: str) -> Any:
+def probability(row: Row, answer: str) -> Verdict | None:
+    """`coin_flip` gives the full score to the first digits of the right number, such as 0 for 0.3125."""
+    try:
+        given = float(Fraction(answer.replace(",", "").strip()))
+    except (ValueError, ZeroDivisionError, OverflowError):
+        return failed(MALFORMED, f"not a probability: {answer[:200]}")
+    right = float(Fraction(row["answer"]))
+    return None if abs(given - right) <= PROBABILITY_TOLERANCE else failed(WRONG, f"{given:g}")
+
+
+PROBABILITY_TOLERANCE = 1e-4
+"""The scorer's own."""
+
+
+def truth(row: Row, answer: str) -> Verdict | None:
+    """`game_of_life_halting` gives the full score to any text at all where the answer is `False`, or `True`."""
+    if answer.lower() not in ("true", "false"):
+        return failed(MALFORMED, f"neither True nor False: {answer[:200]}")
+    return None if answer.lower() == row["answer"].lower() else failed(WRONG, answer)
+
+
+def number(row: Row, answer: str) -> Verdict | None:
+    """`complex_arithmetic` gives the full score to `nan`."""
+    return failed(MALFORMED, "not a number") if re.search("nan|inf", answer, re.IGNORECASE) else None
+
+
+def same_length(row: Row, answer: str) -> Verdict | None:
+    """`spell_backward` gives the full score, or a hair more, to a right word with anything after it."""
+    return None if len(answer) == len(row["answer"]) else failed(WRONG, answer[:200])
+
+
+def same_count(row: Row, answer: str) -> Verdict | None:
+    """`letter_jumble` gives the full score to the right words with more words after them."""
+    return None if len(answer.split()) == len(row["answer"].split()) else failed(WRONG, answer[:200])
+
+
+def positive(row: Row, answer: str) -> Verdict | None:
+    """`gsm_symbolic` reads the first number of the answer, and does not see its minus sign."""
+    return failed(WRONG, answer[:200]) if re.match(r"[^0-9]*[-−]\s*\$?\s*[0-9]", answer) else None
+
+
+def no_solution(row: Row, answer: str) -> Verdict | None:
+    """`polynomial_equations` gives the full score to any text without a number where there is no solution."""
+    return failed(WRONG, answer[:200]) if not row["answer"] and answer.strip("\"'") else None
+
+
+def same_numbers(row: Row, answer: str) -> Verdict | None:
+    """`number_sorting` gives the full score to numbers that are each up to 1 beside the right ones."""
+    given, right = (_numbers(text) for text in (answer, row["answer"]))
+    return None if given is None or given == right else failed(WRONG, answer[:200])
+
+
+def _numbers(text: str) -> list[float] | None:
+    try:
+        found = [float(each) for each in json.loads(text.replace("'", '"'))]
+    except (ValueError, TypeError):
+        return None  # The scorer refuses it.
+    return found if all(math.isfinite(each) for each in found) else None
+
+
+LOGIC = re.compile(r"([A-Z](?![A-Z])|[∨∧→↔¬()\s])*")
+
+
+def proposition(row: Row, answer: str) -> Verdict | None:
+    """`propositional_logic` takes any text for a variable where it need not look at it, and broken parentheses."""
+    if not LOGIC.fullmatch(answer) or answer.count("(") != answer.count(")"):
+        return failed(MALFORMED, f"not a formula of logic: {answer[:200]}")
+    return None
+
+
+def board(row: Row, answer: str) -> Verdict | None:
+    """`game_of_life` raises on JSON that is no list of lists."""
+    read = _read(answer)
+    if isinstance(read, list) and all(isinstance(line, list) for line in read):
+        return None
+    return failed(MALFORMED, f"not a JSON list of lists: {answer[:200]}")
+
+
+AGENT = re.compile(r"Agent\[\d+\.5, ?\d+\.5\]", re.ASCII)
+MOVE = re.compile(r"move\(box_\w+, (target_\w+|square\[(\d+\.5), ?(\d+\.5)\])\)", re.ASCII)
+
+
+def plan(row: Row, answer: str) -> Verdict | None:
+    """`boxnet` raises on JSON that is no plan, and on a move out of the grid."""
+    steps = _read(answer)
+    if not isinstance(steps, list) or not all(isinstance(step, dict) for step in steps):
+        return failed(MALFORMED, f"not a JSON list of action dictionaries: {answer[:200]}")
+    for agent, action in (pair for step in steps for pair in step.items()):
+        move = MOVE.fullmatch(action) if isinstance(action, str) else None
+        if not AGENT.fullmatch(agent) or not move:
+            return failed(MALFORMED, f"not an agent and its move: {agent[:100]}: {str(action)[:100]}")
+        if move[2] and f"{move[2]}_{move[3]}" not in row["metadata"]["initial_state"]:
+            return failed(MALFORMED, f"a move out of the grid: {action[:100]}")
+    return None
+
+
+def _read(answer: str) -> object:
     try:
         return json.loads(answer)
     except ValueError:
         return None
 
 
-def _board(row: Row, answer: str) -> str:
-    board = _json(answer)
-    if isinstance(board, list) and all(isinstance(line, list) for line in board):
-        return ""
-    return "not a JSON list of lists"
-
-
-GUARDS: dict[str, Callable[[Row, str], str]] = {
-    "prime_factorization": _factors,
-    "game_of_life": _board,
+_ARITHMETIC = matching(r"(?:(?!\*\*|//)[-+*/().\s\d])*", "numbers and the operators + - * /")
+_INTEGERS = matching(r"[-\d\s]*", "whole numbers with spaces between them")
+GUARDS: dict[str, Guard] = {
+    # The answer is code to these: eval, or sympy's parser, which evals.
+    "binary_matrix": _INTEGERS,
+    "countdown": _ARITHMETIC,
+    "intermediate_integration": formula,
+    "n_queens": matching(r"[_Q\s]*", "a board of _ and Q"),
+    "polynomial_multiplication": formula,
+    "puzzle24": _ARITHMETIC,
+    "simple_integration": formula,
+    "spiral_matrix": _INTEGERS,
+    "string_insertion": matching(r"[A-Za-z]*", "letters"),
+    # These raise.
+    "boxnet": plan,
+    "game_of_life": board,
+    "prime_factorization": matching(r"\d{1,30}(\s*×\s*\d{1,30})*", "numbers joined by ×"),
+    # These give wrong answers the full score.
+    "coin_flip": probability,
+    "complex_arithmetic": number,
+    "game_of_life_halting": truth,
+    "gsm_symbolic": positive,
+    "letter_jumble": same_count,
+    "number_sorting": same_numbers,
+    "polynomial_equations": no_solution,
+    "propositional_logic": proposition,
+    "spell_backward": same_length,
 }

@@ -10,8 +10,9 @@ from typing import Any
 from rrr_core.hookspecs import Row
 from rrr_core.verdicts import Verdict, failed, passed
 from rrr_reasoning_gym import answers, guards, metadata, options
+from rrr_reasoning_gym.guards import MALFORMED, WRONG
 
-NO_ANSWER, MALFORMED, WRONG = "no answer", "malformed answer", "wrong answer"
+NO_ANSWER = "no answer"
 CATEGORIES = (NO_ANSWER, MALFORMED, WRONG)
 FULL_SCORE = 1.0
 
@@ -24,8 +25,8 @@ def verify(dataset: str, row: Row, text: str) -> Verdict:
     answer = answers.final_answer(text)
     if answer is None:
         return failed(NO_ANSWER, f"no {answers.OPENING}…{answers.CLOSING}")
-    if complaint := guards.malformed(dataset, row, answer):
-        return failed(MALFORMED, complaint)
+    if (verdict := guards.guarded(dataset, row, answer)) is not None:
+        return verdict
     entry = {"question": row["question"], "answer": row["answer"], "metadata": metadata.decode(row["metadata"])}
     score = scorer(dataset, json.dumps(row["config"], sort_keys=True)).score_answer(answer, entry)
     if not isinstance(score, numbers.Real):

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from rrr_apigen.row_shape import excerpt
 from rrr_apigen.types import parameters_schema
+from rrr_core.row_files import excerpt
 
 if TYPE_CHECKING:
     from jsonschema import Draft202012Validator

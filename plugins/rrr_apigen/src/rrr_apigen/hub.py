@@ -6,8 +6,9 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from rrr_apigen.files import PlacedRow, check_columns, check_text_columns, row_at
+from rrr_apigen.row_shape import SHAPE
 from rrr_core.errors import DataError
+from rrr_core.row_files import PlacedRow, require_columns, row_at
 
 DATASET = "Salesforce/xlam-function-calling-60k"
 
@@ -38,16 +39,14 @@ def load(dataset: str = DATASET, revision: str | None = None) -> Iterator[Placed
             f"apigen cannot load the data set {which} ({type(error).__name__}: {reason}). Check the name and the "
             "network, or use source=generated or a downloaded file: source=PATH."
         ) from error
-    check_columns(table.column_names, dataset)
+    require_columns(table.column_names, SHAPE.columns, dataset)
     return rows_of(table, dataset)
 
 
 def rows_of(table: Any, dataset: str) -> Iterator[PlacedRow]:
     """The rows of a table. Raises DataError at a malformed one."""
     for index in range(len(table)):
-        record, where = table[index], f"{dataset}, row {index + 1}"
-        check_text_columns(record, where)
-        yield where, row_at(where, record)
+        yield row_at(f"{dataset}, row {index + 1}", table[index], SHAPE, SHAPE.from_table)
 
 
 def is_denied(error: BaseException) -> bool:

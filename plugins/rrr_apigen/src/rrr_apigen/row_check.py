@@ -9,10 +9,10 @@ from typing import Any
 import click
 
 from rrr_apigen.contradictions import REASONS, contradiction
-from rrr_apigen.files import PlacedRow
 from rrr_apigen.rows import placed_rows
 from rrr_apigen.types import parse
 from rrr_core.errors import RrrError
+from rrr_core.row_files import PlacedRow
 
 UNUSABLE = 2
 """The exit code where rows cannot be read, as for every error of the command line."""
@@ -22,7 +22,7 @@ UNUSABLE = 2
 @click.argument("source", metavar="FILE")
 @click.option("--list", "is_listing", is_flag=True, help="Name each of them: its place, the reason, and what it is.")
 def main(source: str, is_listing: bool) -> None:
-    """Count the rows of FILE (.jsonl, .json or .parquet; `hub` for the published ones) that contradict themselves.
+    """Count the rows of FILE (.jsonl, .json, .csv, .parquet; `hub` for the published ones) that contradict themselves.
 
     Exits with 0 if there are none, with 1 if there are some, and with 2 if the rows cannot be read.
     """

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from typing import Any
 
-from rrr_apigen import row_json
+from rrr_core import row_json
+from rrr_core.row_files import Record, RowError, RowShape, excerpt, names
 
 WANTED = ("query", "tools", "answers")
 MOST_LEVELS = 32
 """How deeply lists and objects may be nested in `tools` and in `answers`."""
 
 
-class RowError(ValueError):
-    """A row is malformed; the message says how, without saying where."""
-
-
-def checked(record: Mapping[str, Any]) -> dict[str, Any]:
+def checked(record: Record) -> dict[str, Any]:
     """The row in a record that has the wanted columns; of the others, `id` is kept. Raises RowError.
 
     A row may still contradict itself: that is told by `contradictions.contradiction`.
@@ -114,18 +110,19 @@ def is_shallow(value: Any, levels: int) -> bool:
     return levels > 0 and all(is_shallow(each, levels - 1) for each in inner)
 
 
-def excerpt(value: Any) -> str:
-    """A value of any kind in at most 40 printable characters."""
-    if type(value) is int and value.bit_length() > 128:
-        return "a huge number"
-    if isinstance(value, (list, dict)):
-        inner = list(value.values() if isinstance(value, dict) else value)
-        if len(inner) > 3 or any(isinstance(each, (list, dict)) for each in inner):
-            return f"{'a list' if isinstance(value, list) else 'an object'} of {len(inner)}"
-    text = ascii(value[:60] if isinstance(value, str) else value)
-    return text if len(text) <= 40 else text[:37] + "…"
+def from_table(record: Record) -> Record:
+    """The record in a row of Parquet or the hub. Raises RowError where calls are columns and not JSON in strings.
+
+    In such a table every call has every other call's arguments, as null, so that the gold calls are lost.
+    """
+    for name in ("tools", "answers"):
+        if not isinstance(record[name], str):
+            raise RowError(
+                f"{name!r} must be JSON in a string, for a table gives each call the arguments of all others; "
+                f"but it is {excerpt(record[name])}"
+            )
+    return record
 
 
-def names(keys: Any) -> str:
-    """Keys or column names for a person; the first dozen."""
-    return ", ".join(excerpt(key) for key in list(keys)[:12]) or "none"
+SHAPE = RowShape(WANTED, checked, optional=("id",), from_table=from_table)
+"""APIGen's rows in files and tables."""

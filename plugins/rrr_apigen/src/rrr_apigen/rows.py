@@ -6,11 +6,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from rrr_apigen import files, generated, hub
-from rrr_apigen.files import PlacedRow
+from rrr_apigen import generated, hub
+from rrr_apigen.row_shape import SHAPE
 from rrr_apigen.screening import POLICIES, screened
 from rrr_apigen.splits import TEST_SHARE, split_of
 from rrr_core.errors import DataError, nearest
+from rrr_core.row_files import WANTED_SUFFIXES, PlacedRow, read_rows
 
 KINDS = ("generated", "hub", "a file", "a folder")
 OPTIONS: dict[str, tuple[str, ...]] = {
@@ -75,9 +76,9 @@ def placed_rows(source: str, split: str = "", options: Mapping[str, str] | None 
             raise DataError(
                 f"apigen's data option source={source[:80]!r} is no file or folder that exists."
                 f"{nearest(source, ('generated', 'hub'))} Give 'generated', 'hub', or a path to a "
-                f"{files.WANTED_SUFFIXES} file."
+                f"{WANTED_SUFFIXES} file."
             )
-        return files.load(Path(source), split)
+        return read_rows(Path(source), SHAPE, split)
     except (OSError, ValueError) as error:  # a name that no file can have, or a folder that may not be listed
         reason = error.strerror if isinstance(error, OSError) else error
         raise DataError(f"apigen's data option source={source[:80]!r} cannot be read: {reason}.") from error

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from rrr_apigen.contradictions import EMPTY_QUERY, REASONS, contradiction
-from rrr_apigen.files import PlacedRow
+from rrr_core.row_files import PlacedRow
 
 POLICIES = ("drop", "list", "keep")
 """Leave them out; leave them out and name each; keep them, those that no model can be asked aside."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
+from rrr_core.row_files import bucket_of
 
 TEST_SHARE = 20
 """Per cent of the published rows that are for `test`: 12,000 of 60,000, as many as the paper's (arXiv 2505.24726)."""
@@ -17,6 +17,4 @@ def split_of(query: str, test_share: int = TEST_SHARE) -> str:
     >>> split_of("Book a table for two.") == split_of("book a  table for two. ")
     True
     """
-    content = " ".join(query.split()).casefold()
-    bucket = int.from_bytes(hashlib.sha256(content.encode(errors="surrogatepass")).digest()[:8], "big") % 100
-    return "test" if bucket < test_share else "train"
+    return "test" if bucket_of(" ".join(query.split()).casefold()) < test_share else "train"

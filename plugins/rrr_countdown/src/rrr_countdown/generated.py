@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
+
+from rrr_core.row_files import bucket_of
 
 SPLIT_SHARES = {"warmup": 70, "train": 20, "test": 10}
 """Per cent of all possible rows that each split may draw from."""
@@ -34,8 +35,7 @@ def split_of(nums: list[int], target: int) -> str:
 
     The content is hashed, so rows of different splits can never be equal.
     """
-    content = f"{sorted(nums)}={target}".encode()
-    bucket = int.from_bytes(hashlib.sha256(content).digest()[:8], "big") % 100
+    bucket = bucket_of(f"{sorted(nums)}={target}")
     for split, share in SPLIT_SHARES.items():
         if bucket < share:
             return split

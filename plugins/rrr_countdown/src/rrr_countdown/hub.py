@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from rrr_core.errors import DataError, nearest
-from rrr_countdown.row_check import WANTED, RowError, checked
+from rrr_core.errors import DataError
+from rrr_core.row_files import require_columns, row_at
+from rrr_countdown.files import SHAPE
+from rrr_countdown.row_check import WANTED
 
 DATASET = "Jiayi-Pan/Countdown-Tasks-3to4"
 TRAIN_ROWS = 327_680
@@ -42,12 +44,7 @@ def load(
             f"({type(error).__name__}: {reason}). Check the name and the network, or use source=generated or "
             "a downloaded file: source=PATH."
         ) from error
-    missing = [name for name in WANTED if name not in table.column_names]
-    if missing:
-        found = ", ".join(map(repr, table.column_names))
-        raise DataError(
-            f"{dataset}: no column {missing[0]!r}; it has {found}.{nearest(missing[0], table.column_names)}"
-        )
+    require_columns(table.column_names, WANTED, dataset)
     if len(table) < train_rows + test_rows:
         raise DataError(
             f"{dataset}: {len(table):,} rows, too few for TinyZero's split of {train_rows:,} training and "
@@ -60,7 +57,5 @@ def load(
 def rows_of(table: Any, dataset: str, first: int, count: int) -> Iterator[dict[str, Any]]:
     """`count` rows of a table from the row `first` on. Raises DataError at a malformed one."""
     for index in range(first, first + count):
-        try:
-            yield checked(table[index])
-        except RowError as error:
-            raise DataError(f"{dataset}, row {index + 1}: {error}.") from error
+        _, row = row_at(f"{dataset}, row {index + 1}", table[index], SHAPE, SHAPE.from_table)
+        yield row

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from rrr_core.row_files import RowError, excerpt
+
 WANTED = ("nums", "target")
 MOST_NUMBERS = 100
 MOST_DIGITS = 18
-
-
-class RowError(ValueError):
-    """A row is malformed; the message says how, without saying where."""
 
 
 def checked(record: Mapping[str, Any]) -> dict[str, Any]:
@@ -32,11 +30,3 @@ def checked(record: Mapping[str, Any]) -> dict[str, Any]:
 def is_whole(value: Any) -> bool:
     """Whether a value is an int (`True` is none) of at most 18 digits."""
     return type(value) is int and abs(value) < 10**MOST_DIGITS
-
-
-def excerpt(value: Any) -> str:
-    """A value of any kind in at most 40 printable characters."""
-    if type(value) is int and value.bit_length() > 128:
-        return "a huge number"
-    text = ascii(value)
-    return text if len(text) <= 40 else text[:37] + "…"

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from rrr_core.errors import DataError, nearest
+from rrr_core.row_files import WANTED_SUFFIXES
 from rrr_countdown import files, generated, hub
 
 GENERATED_OPTIONS = ("numbers", "largest", "operators", "seed")
@@ -47,7 +48,7 @@ def load(split: str, options: Mapping[str, str]) -> Iterator[dict[str, Any]]:
             raise DataError(
                 f"countdown's data option source={source!r} is no file or folder that exists."
                 f"{nearest(source, ('generated', 'hub'))} Give 'generated', 'hub', or a path to a "
-                f"{files.WANTED_SUFFIXES} file."
+                f"{WANTED_SUFFIXES} file."
             )
         return files.load(Path(source), split)
     except (OSError, ValueError) as error:  # a name that no file can have, or a folder that may not be listed

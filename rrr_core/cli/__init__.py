@@ -38,6 +38,7 @@ COMMANDS = {
     "report": LazyCommand("rrr_core.cli.report", "Write one self-contained page about run folders."),
     "warmup": LazyCommand("rrr_core.cli.warmup", "Teach a model that lacks basic ability from worked conversations."),
     "verify": LazyCommand("rrr_core.cli.verify", "Judge answers from a file or standard input."),
+    "check": LazyCommand("rrr_core.cli.check", "Check that a task keeps what others rely on."),
     "rejudge": LazyCommand("rrr_core.cli.rejudge", "Judge a saved run again, and list the verdicts that flipped."),
     "new": LazyCommand("rrr_core.cli.new", "Write the package of a new task, complete and tested."),
     "doctor": LazyCommand("rrr_core.cli.doctor", "Say what this machine has for rrr, and what it lacks."),

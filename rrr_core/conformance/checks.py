@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -74,18 +74,17 @@ def checks_of(
     verify: VerifySettings | None = None,
     settings: CheckSettings | None = None,
     only: Sequence[str] = (),
-) -> Iterator[Check]:
-    """The checks of an installed task, to be run one after another; what several of them need is found out once.
+) -> list[Check]:
+    """The checks of an installed task, in order; what several of them need is found out once, by the first.
 
-    Raises RrrError at the first of them where the task or an overlay is not installed, claimed twice or made for
-    another core, or where `only` names a check that there is not.
+    They share one `subject`: close it when they are done. Raises RrrError where the task or an overlay is not
+    installed, claimed twice or made for another core, and where `only` names a check that there is not.
     """
     names = chosen(only)
     require_usable(name, overlays)
     verify, settings = verify or VerifySettings(), settings or CheckSettings()
-    with Subject(name, tuple(overlays), dict(data or {}), verify, settings) as subject:
-        for each in names:
-            yield Check(each, subject)
+    subject = Subject(name, tuple(overlays), dict(data or {}), verify, settings)
+    return [Check(each, subject) for each in names]
 
 
 def chosen(only: Sequence[str]) -> list[str]:
@@ -120,7 +119,7 @@ def run_check(name: str, subject: Subject) -> Result:
         state, message = "skipped", str(reason)
     except Faulty as fault:
         owned = fault.owner == name
-        state = "failed" if owned else "skipped"
+        state = fault.state if owned else "skipped"
         message = str(fault) if owned else f"waits for {fault.owner}."
     except PluginError as error:
         state, message = "failed", str(error)

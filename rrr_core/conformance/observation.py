@@ -16,7 +16,6 @@ from typing import IO, Any
 
 from rrr_core.conformance.probe import Request
 from rrr_core.conformance.results import Faulty
-from rrr_core.errors import DataError, RrrError
 from rrr_core.tasks.blame import one_line
 from rrr_core.verification.workers import module_path
 
@@ -55,10 +54,10 @@ class Observation:
     """What each stage gave, and why others gave nothing."""
 
     values: dict[str, Any]
-    faults: dict[str, RrrError | Faulty]
+    faults: dict[str, Faulty]
 
     def value(self, stage: str) -> Any:
-        """What a stage gave. Raises Faulty, or an RrrError where the user is to mend something."""
+        """What a stage gave. Raises Faulty."""
         if stage in self.values:
             return self.values[stage]
         # A stage that was left out waited for one before it.
@@ -71,7 +70,7 @@ def observe(request: Request, who: str, silence_seconds: float, hash_seed: int) 
     Raises RuntimeError where the probe itself fails.
     """
     values: dict[str, Any] = {}
-    faults: dict[str, RrrError | Faulty] = {}
+    faults: dict[str, Faulty] = {}
     stage, done = "load", False
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(module_path()), "PYTHONHASHSEED": str(hash_seed)}
     with (
@@ -133,15 +132,10 @@ def lines(source: IO[bytes], silence_seconds: float) -> Iterator[dict[str, Any]]
                 deadline = time.monotonic() + silence_seconds
 
 
-def _fault(stage: str, kind: str, text: str) -> RrrError | Faulty:
-    match kind:
-        case "data":
-            return DataError(text)
-        case "user":
-            return RrrError(text)
-        case "value" if stage.startswith("rows "):
-            return Faulty(MISFIT_ROWS, text)
-    return Faulty(OWNERS[stage], text)
+def _fault(stage: str, kind: str, text: str) -> Faulty:
+    if kind == "user":
+        return Faulty(OWNERS[stage], text, "cannot be judged")
+    return Faulty(MISFIT_ROWS if kind == "value" and stage.startswith("rows ") else OWNERS[stage], text)
 
 
 def _ended(stage: str, who: str, status: int, errors: IO[bytes]) -> Faulty:

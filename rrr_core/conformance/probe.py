@@ -21,7 +21,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
-from rrr_core.errors import DataError, PluginError, RrrError
+from rrr_core.errors import PluginError, RrrError
 from rrr_core.hookspecs import Model
 from rrr_core.tasks import Task, find_tasks, load_task
 from rrr_core.tasks.loading import load_plugin
@@ -231,10 +231,10 @@ def most_memory() -> float:
 
 
 def kind_of(error: RrrError) -> str:
-    """`data` for what the user must mend; of the plugin's faults `exception` where a hook raised, else `value`."""
+    """`user` for what the user must mend; of the plugin's faults `exception` where a hook raised, else `value`."""
     if isinstance(error, PluginError):
         return "exception" if error.__cause__ is not None else "value"
-    return "data" if isinstance(error, DataError) else "user"
+    return "user"
 
 
 def run(request: Request, output: TextIO) -> None:

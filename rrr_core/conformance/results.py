@@ -53,11 +53,13 @@ class NotApplicable(Exception):
 
 
 class Faulty(Exception):
-    """Something that several checks need is broken. It is told by the one check `owner`; the others wait for it."""
+    """Something that several checks need is not there. The one check `owner` tells of it; the others wait for it."""
 
-    def __init__(self, owner: str, text: str) -> None:
+    def __init__(self, owner: str, text: str, state: State = "failed") -> None:
+        """`state` is what the owner comes to: `cannot be judged` where the user, not the plugin, has something to mend."""
         super().__init__(text)
         self.owner = owner
+        self.state = state
 
 
 def exit_code(results: Sequence[Result]) -> int:

@@ -21,6 +21,7 @@ from rrr_core.verdicts import Verdict
 from rrr_core.verification import Judge, VerifySettings
 
 Pair = tuple[Row, str]
+FIRST = "first"
 FIRST_ANSWERS = ("", "x", "I do not know.")
 """What a verifier is asked first of all: one that fails here needs no further question."""
 CHUNK = 32
@@ -77,7 +78,7 @@ class Subject:
         return self._observe(1, self.settings.rows)
 
     def observed(self, stage: str) -> Any:
-        """What a stage of the first probe gave. Raises Faulty, or an RrrError that is the user's to mend."""
+        """What a stage of the first probe gave. Raises Faulty."""
         return self.first.value(stage)
 
     @cached_property
@@ -141,8 +142,8 @@ class Subject:
         Raises Faulty at the first verdict that is withheld. Of a verifier that withholds them from the first answers
         on, `check_verdicts_are_given` tells; of others the check `owner`.
         """
-        if group != "first":
-            self.judged("first", "check_verdicts_are_given", self._first_pairs())
+        if group != FIRST:
+            self.judge_first()
         if group not in self._groups:
             try:
                 self._groups[group] = self._judge(list(pairs), owner, "tight" if tight else "usual")
@@ -153,6 +154,11 @@ class Subject:
             raise found
         return found
 
+    def judge_first(self) -> list[Judged]:
+        """The verdicts on the simplest answers to one row of each split. Raises Faulty like `judged`."""
+        pairs = ((row, answer) for row in self.both[:2] for answer in FIRST_ANSWERS)
+        return self.judged(FIRST, "check_verdicts_are_given", pairs)
+
     def judged_again(self, pairs: Sequence[Pair], judge: str) -> list[Verdict]:
         """Verdicts made anew by the judge `usual`, or by one of another name, whose processes are others."""
         return self._judge_of(judge).judge(pairs)
@@ -161,11 +167,6 @@ class Subject:
     def seen(self) -> list[Judged]:
         """All that was judged so far."""
         return [judged for group in self._groups.values() if not isinstance(group, Faulty) for judged in group]
-
-    def _first_pairs(self) -> list[Pair]:
-        row = self.both[0]
-        known = [(row, answer) for row, answer, _ in (self.gold or [])[:1]]
-        return [*((row, answer) for answer in FIRST_ANSWERS), *known]
 
     def _judge(self, pairs: list[Pair], owner: str, judge: str) -> list[Judged]:
         found: list[Judged] = []

@@ -24,8 +24,7 @@ LEAST_REFUSED = 0.5
 
 def check_verdicts_are_given(subject: Subject) -> Seen:
     """The verifier gives a verdict on the simplest answers, without an exception, a time-out or an exit."""
-    subject.judged("first", "check_verdicts_are_given", ())
-    return Seen()
+    return Seen(f"{len(subject.judge_first())} answers")
 
 
 def check_examples_get_their_verdicts(subject: Subject) -> Seen:

@@ -1,0 +1,105 @@
+"""`rrr check`: whether a task keeps what others rely on."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from rrr_core.cli.options import SettingsCommand, with_settings
+from rrr_core.cli.text import one_line
+
+if TYPE_CHECKING:
+    from rrr_core.configuration import TaskSettings
+    from rrr_core.conformance import Result
+    from rrr_core.verification import VerifySettings
+
+
+MARKS = {"passed": "passed", "failed": "FAILED", "skipped": "skipped", "cannot be judged": "?", "fault": "FAULT"}
+"""State → what a line shows of it."""
+
+
+def task_required(function: Callable[..., Any]) -> Callable[..., Any]:
+    """For a command `with_settings("task", …)` that has no task of its own: TASK must be given."""
+    for parameter in function.__click_params__:  # type: ignore[attr-defined]
+        parameter.required = parameter.required or parameter.name == "task__name"
+    return function
+
+
+@click.command("check", cls=SettingsCommand)
+@task_required
+@with_settings("task", "verify")
+@click.option("--only", multiple=True, metavar="CHECK", help="Run this check alone. May be repeated.")
+@click.option(
+    "--rows", type=click.IntRange(min=1), default=200, show_default=True, help="Rows of each split to pose and judge."
+)
+@click.option("--json", "as_json", is_flag=True, help="Write the outcome as one JSON object.")
+@click.option(
+    "--junit", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Write the outcome as JUnit's XML."
+)
+def command(
+    task: TaskSettings,
+    verify: VerifySettings,
+    only: Sequence[str],
+    rows: int,
+    as_json: bool,
+    junit: Path | None,
+) -> None:
+    """Check that the installed TASK keeps what others rely on: its rows, prompts, verdicts and metadata.
+
+    One line is written for each check, and below one that fails what was found and what to do; docs/checks.md explains
+    each. The exit code is 0 where all passed, 1 where a check failed, 2 where one cannot be judged (no such task, data
+    that are not there), and 3 where rrr-core itself is at fault.
+    """
+    from rrr_core.conformance import CheckSettings, checks_of, exit_code, report
+    from rrr_core.files import explained
+
+    name = task.name or ""
+    checks = checks_of(name, task.with_, task.data, verify, CheckSettings(rows=rows), only)
+    results: list[Result] = []
+    with checks[0].subject as subject:
+        for check in checks:
+            # What a plugin prints must not come between the lines of the outcome.
+            with contextlib.redirect_stdout(sys.stderr):
+                results.append(check.run())
+            if not as_json:
+                click.echo("\n".join(lines_of(results[-1])))
+    if as_json:
+        click.echo(json.dumps(report.as_json(name, subject.who, task.with_, results), indent=2))
+    else:
+        click.echo(summary(subject.who, results))
+    if junit is not None:
+        with explained(junit):
+            junit.write_bytes(report.as_junit(name, results))
+    if code := exit_code(results):
+        raise click.exceptions.Exit(code)
+
+
+def lines_of(result: Result) -> Iterator[str]:
+    """What a person reads of one check."""
+    from rrr_core.conformance import CHECKS
+
+    name = result.name.ljust(max(map(len, CHECKS)))
+    told = result.message if result.state == "skipped" else result.note
+    yield f"{MARKS[result.state]:8} {name} {result.seconds:6.2f} s  {one_line(told)}".rstrip()
+    if result.message and result.state != "skipped":
+        judged = "" if result.state != "cannot be judged" else f"{result.state}: "
+        yield f"         {judged}{one_line(result.message)}"
+
+
+def summary(who: str, results: Sequence[Result]) -> str:
+    """The last line: who was checked, how many checks came to which state, and how long they took.
+
+    `rrr-x 1.0: 21 passed, 1 skipped in 4.1 s; mutation score 97.8%`
+    """
+    from rrr_core.conformance import report
+
+    told = ", ".join(f"{count} {state}" for state, count in report.counts(results).items() if count)
+    seconds = sum(result.seconds for result in results)
+    scores = [result.figures["mutation_score"] for result in results if "mutation_score" in result.figures]
+    return f"{one_line(who)}: {told} in {seconds:.1f} s" + (f"; mutation score {scores[0]:.1%}" if scores else "")

@@ -1,0 +1,90 @@
+"""The plugin of pytest: `pytest --rrr-task NAME` runs the checks of a task as tests, without a test file.
+
+Every pytest of whoever installs rrr-core loads this module, so it imports nothing else of the core until it is asked.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from rrr_core.testing import CheckedTask
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("rrr", "tasks of rrr")
+    group.addoption(
+        "--rrr-task", action="append", default=[], metavar="NAME", help="Run the checks of this task. May be repeated."
+    )
+    group.addoption(
+        "--rrr-with",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="Stack this overlay on the tasks that are checked.",
+    )
+    group.addoption(
+        "--rrr-data", action="append", default=[], metavar="KEY=VALUE", help="An option of their data sets."
+    )
+    group.addoption("--rrr-rows", type=int, default=0, metavar="N", help="Rows of each split to pose and judge.")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Add the checks behind the tests that were found in files; `-k` chooses among them like among others."""
+    for name in config.getoption("--rrr-task"):
+        items.extend(CheckedTaskNode.from_parent(session, name=name, nodeid=f"rrr check {name}").collect())
+
+
+def pytest_unconfigure() -> None:
+    """End the processes of the tasks that were checked."""
+    if "rrr_core.testing" in sys.modules:
+        from rrr_core.testing import close_all
+
+        close_all()
+
+
+class CheckedTaskNode(pytest.Collector):
+    """A task in the tree of tests, above its checks."""
+
+    def collect(self) -> Iterator[pytest.Item]:
+        from rrr_core.conformance.settings import CheckSettings
+        from rrr_core.testing import CheckedTask
+
+        options = self.config.option
+        rows = {"rows": options.rrr_rows} if options.rrr_rows > 0 else {}
+        task = CheckedTask(self.name, options.rrr_with, read_data(options.rrr_data), None, CheckSettings(**rows))
+        for check in task.names:
+            yield CheckItem.from_parent(self, name=check, task=task)
+
+
+class CheckItem(pytest.Item):
+    """One check as a test."""
+
+    def __init__(self, *, task: CheckedTask, **options: Any) -> None:
+        super().__init__(**options)
+        self.task = task
+
+    def runtest(self) -> None:
+        self.task.run(self.name)
+
+    def reportinfo(self) -> tuple[str, None, str]:
+        return "rrr check", None, f"{self.task.name}: {self.name}"
+
+
+def read_data(pairs: list[str]) -> dict[str, str]:
+    """
+    >>> read_data(["source=rows.jsonl"])
+    {'source': 'rows.jsonl'}
+    """
+    data = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not key or not equals:
+            raise pytest.UsageError(f"--rrr-data {pair}: KEY=VALUE is expected.")
+        data[key] = value
+    return data

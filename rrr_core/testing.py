@@ -1,0 +1,92 @@
+"""What the tests of a plugin import: the checks of `rrr check` as cases of pytest.
+
+from rrr_core.testing import parametrize_checks
+
+@parametrize_checks("sums")
+def test_check(check):
+    check()
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property, partial
+from typing import TYPE_CHECKING
+
+import pytest
+
+from rrr_core.conformance.checks import checks_of, chosen
+from rrr_core.errors import RrrError
+
+if TYPE_CHECKING:
+    from rrr_core.conformance import Check, CheckSettings
+    from rrr_core.verification import VerifySettings
+
+_examined: list[CheckedTask] = []
+"""Every task whose checks were begun in this session."""
+
+
+class CheckedTask:
+    """The checks of one task as tests, which share what they find out. Nothing is loaded until the first is run."""
+
+    def __init__(
+        self,
+        name: str,
+        overlays: Sequence[str] = (),
+        data: Mapping[str, str] | None = None,
+        verify: VerifySettings | None = None,
+        settings: CheckSettings | None = None,
+        only: Sequence[str] = (),
+    ) -> None:
+        """The arguments are those of `rrr_core.conformance.checks_of`."""
+        self.name = name
+        self.names = chosen(only)
+        self._begin = partial(checks_of, name, overlays, data, verify, settings, only)
+
+    @cached_property
+    def checks(self) -> dict[str, Check]:
+        """Name → check. Raises RrrError where the task is not there to be checked."""
+        checks = {check.name: check for check in self._begin()}
+        _examined.append(self)
+        return checks
+
+    def run(self, name: str) -> None:
+        """Run one check as a test: pytest shows its one message, and no traceback.
+
+        A check that cannot be judged fails: a build must not turn green because nothing was looked at.
+        """
+        __tracebackhide__ = True
+        try:
+            result = self.checks[name].run()
+        except RrrError as error:
+            pytest.fail(f"cannot be judged: {error}", pytrace=False)
+        if result.state == "skipped":
+            pytest.skip(result.message)
+        if result.state != "passed":
+            pytest.fail(result.message if result.state == "failed" else f"{result.state}: {result.message}", False)
+
+    def close(self) -> None:
+        """End the task's processes."""
+        next(iter(self.checks.values())).subject.close()
+
+
+def parametrize_checks(
+    name: str,
+    overlays: Sequence[str] = (),
+    data: Mapping[str, str] | None = None,
+    verify: VerifySettings | None = None,
+    settings: CheckSettings | None = None,
+    only: Sequence[str] = (),
+) -> pytest.MarkDecorator:
+    """Give a test function the argument `check` once for each check of the task `name`; calling it runs the check.
+
+    `overlays`, `data`, `verify` and `settings` are as on the command line of `rrr check`; `only` names some checks.
+    """
+    task = CheckedTask(name, overlays, data, verify, settings, only)
+    return pytest.mark.parametrize("check", [pytest.param(partial(task.run, each), id=each) for each in task.names])
+
+
+def close_all() -> None:
+    """End the processes of every task that was examined. pytest calls this at its end, by the plugin of rrr-core."""
+    while _examined:
+        _examined.pop().close()

@@ -16,14 +16,14 @@ def rrr_prompt(row):
 
 @hookimpl
 def rrr_verify(row, answer):
-    return passed() if answer.strip() == row["number"][::-1] else failed("wrong digits")
+    return passed() if answer.strip() == row["number"][::-1] else failed("wrong")
 
 
 @hookimpl
 def rrr_examples():
-    return Example({"number": "12"}, "21", "passed"), Example({"number": "12"}, "12", "failed", "wrong digits")
+    return Example({"number": "12"}, "21", "passed"), Example({"number": "12"}, "1221", "failed", "wrong", hostile=True)
 
 
 @hookimpl
 def rrr_manifest():
-    return Manifest("Say a number backwards.", "generated", "1.0", "CC0-1.0", categories=("wrong digits",))
+    return Manifest("Say a number backwards.", "generated", "1.0", "CC0-1.0", categories=("wrong",))

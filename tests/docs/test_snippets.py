@@ -29,7 +29,12 @@ def sections(page: Path) -> list[str]:
     return list(dict.fromkeys(held))
 
 
-RUN = [pytest.param(page, section, id=f"{name_of(page)} {section}") for page in DOCS for section in sections(page)]
+RUN = [
+    pytest.param(page, section, id=f"{name_of(page)} {section}")
+    for page in DOCS
+    if page not in OWN_TESTS
+    for section in sections(page)
+]
 SHELL = [
     pytest.param(block, id=f"{name_of(page)} {block.text.splitlines()[0]}")
     for page in DOCS

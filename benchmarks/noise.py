@@ -1,0 +1,161 @@
+"""How much noise in its verifier the method bears: verdicts are flipped in training, and nowhere else.
+
+For each seed: failures are mined once, with the task's own verifier; the model is trained on them under the overlay
+`noisy` at each probability; the untrained and the trained models are evaluated on the same rows of the test split,
+again with the task's own verifier. A flip is a function of row and answer, so the same retry of a row is misjudged
+every time: noise that more samples do not average out. Everything resumes: call it again.
+
+    python benchmarks/noise.py FOLDER [--task NAME] [--probabilities 0 0.05 0.1 0.2 0.4] [--seeds 0 1 2] …
+
+The last lines are the table; `FOLDER/noise.json` holds it too. `flipped` is the share of the retries kept in training
+whose verdict was not the verifier's own. Several processes may share one FOLDER if each has seeds of its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from three_seeds import VANILLA, given, show
+
+from rrr_core.cli.progress import make_progress
+from rrr_core.configuration import TaskSettings
+from rrr_core.episode import Episode
+from rrr_core.evaluation import EvalSettings, compare, evaluate
+from rrr_core.files import read_json, read_lines
+from rrr_core.generation import ModelSettings
+from rrr_core.generation.transformers_backend import load_transformers
+from rrr_core.mining import MineSettings, mine, read_failures
+from rrr_core.presets import presets_of
+from rrr_core.statistics import pooled_mean, wilson
+from rrr_core.tasks import load_task
+from rrr_core.training.run import train
+from rrr_core.training.settings import TrainSettings
+from rrr_core.verification import Judge
+
+DIRECTIONS = {
+    "both": "probability={0}",
+    "false_pass": "false_pass={0},false_fail=0",
+    "false_fail": "false_fail={0},false_pass=0",
+}
+"""Which verdicts are flipped → the options of `noisy`."""
+CONTROLS = ("no_reflection", "other_reflection", "pass_at_2")
+
+
+def make(options: argparse.Namespace) -> None:
+    """Train and evaluate what is not there yet."""
+    task, demo = load_task(options.task), presets_of(TaskSettings(name=options.task), "demo")
+    model = options.model or str(task.default_model())
+    for seed in options.seeds:
+        folder = options.folder / f"seed-{seed}"
+        mined = MineSettings(**{**demo["mine"], **given(rows=options.mine_rows), "seed": seed})
+        trained = TrainSettings(**{**demo["train"], **given(steps=options.steps), "seed": seed})
+        evaluated = EvalSettings(**{**demo["eval"], **given(rows=options.rows), "seed": seed})
+        mine(task, load_transformers(model), folder / "mine", mined, {}, make_progress())
+        failures = read_failures(folder / "mine")
+        labels = {VANILLA: model}
+        for probability in options.probabilities:
+            label = label_of(options, probability)
+            noisy = load_task(options.task, [overlay_of(options, probability, seed)])
+            done = train(noisy, failures, ModelSettings(model=model), folder / label, trained, make_progress())
+            labels[label] = done.model
+        for label, weights in labels.items():
+            if not (folder / "eval" / label / "figures.json").exists():
+                generator = load_transformers(weights)
+                evaluate(task, generator, folder / "eval" / label, label, evaluated, {}, make_progress())
+        compare([folder / "eval" / label for label in labels], folder / "eval" / "comparison.json")
+
+
+def overlay_of(options: argparse.Namespace, probability: float, seed: int) -> str:
+    """How the noise is asked for."""
+    return f"noisy:{DIRECTIONS[options.direction].format(probability)},seed={seed}"
+
+
+def label_of(options: argparse.Namespace, probability: float) -> str:
+    """The name of a trained model, and of its folder."""
+    return f"noise-{options.direction}-{probability:g}"
+
+
+def table(options: argparse.Namespace) -> list[dict[str, Any]]:
+    """One line for each mode and probability, its figures in per cent.
+
+    Over several seeds the intervals are Student's, of one seed alone they are over its rows.
+    """
+    folders = [options.folder / f"seed-{seed}" for seed in options.seeds]
+    lines = []
+    for mode in ("greedy", "sampled"):
+        for probability in options.probabilities:
+            label = label_of(options, probability)
+            figures = [read_json(folder / "eval" / label / "figures.json") for folder in folders]
+            lines.append(
+                {
+                    "mode": mode,
+                    "direction": options.direction,
+                    "probability": probability,
+                    "seeds": len(folders),
+                    "rows": figures[0]["rows"],
+                    "flipped": in_per_cent([flipped(options.task, folder / label) for folder in folders]),
+                    "second_try": in_per_cent([each["modes"][mode]["second_try"] for each in figures]),
+                    "gain": in_per_cent([gain(folder, mode, label) for folder in folders]),
+                    **{
+                        f"over_{control}": in_per_cent(
+                            [each["modes"][mode]["gains"][f"reflection_vs_{control}"] for each in figures]
+                        )
+                        for control in CONTROLS
+                    },
+                }
+            )
+    return lines
+
+
+def gain(folder: Path, mode: str, label: str) -> dict[str, Any]:
+    """The trained model's second tries less the untrained one's, over the rows of one seed."""
+    wanted = {"a": VANILLA, "b": label, "mode": mode, "figure": "second_try"}
+    pairs = read_json(folder / "eval" / "comparison.json")["pairs"]
+    (pair,) = (pair for pair in pairs if wanted.items() <= pair.items())
+    return dict(pair["difference"])
+
+
+def flipped(task: str, folder: Path) -> dict[str, Any]:
+    """The share of the kept retries whose verdict in training is not the one that the verifier gives."""
+    episodes = [Episode.from_json(line) for line in read_lines(folder / "episodes.jsonl")]
+    kept = [each for each in episodes if each.retry_verdict is not None and not each.retry_verdict.is_abstained]
+    with Judge(load_task(task)) as judge:
+        own = judge.judge([(each.row, each.retry or "") for each in kept])
+    differing = sum(each.retry_verdict.outcome != verdict.outcome for each, verdict in zip(kept, own, strict=True))
+    return dataclasses.asdict(wilson(differing, len(kept)))
+
+
+def in_per_cent(seeds: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The mean over seeds of a figure with its interval; of one seed the figure's own."""
+    if len(seeds) == 1:
+        return {name: 100 * seeds[0][name] for name in ("value", "low", "high")}
+    return dataclasses.asdict(pooled_mean([100 * each["value"] for each in seeds]))
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--task", default="countdown")
+    parser.add_argument("--model", help="the untrained model  [default: the task's own]")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--probabilities", type=float, nargs="+", default=[0.0, 0.05, 0.1, 0.2, 0.4])
+    parser.add_argument("--direction", choices=list(DIRECTIONS), default="both", help="which verdicts are flipped")
+    parser.add_argument("--steps", type=int, help="optimiser steps  [default: the demo's, as with the two below]")
+    parser.add_argument("--rows", type=int, help="rows of the test split to evaluate")
+    parser.add_argument("--mine-rows", type=int, help="rows of the train split to mine")
+    chosen = parser.parse_args()
+    make(chosen)
+    result = table(chosen)
+    (chosen.folder / "noise.json").write_text(json.dumps(result, indent=1))
+    columns = ["flipped", "second_try", "gain", *(f"over_{control}" for control in CONTROLS)]
+    print("| mode | probability | " + " | ".join(columns) + " |")
+    print("|---|---|" + "---|" * len(columns))
+    for line in result:
+        print(
+            f"| {line['mode']} | {line['probability']:g} | " + " | ".join(show(line[name]) for name in columns) + " |"
+        )

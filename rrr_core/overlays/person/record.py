@@ -113,11 +113,18 @@ class VerdictFile:
 
     def _append(self, record: dict[str, Any]) -> None:
         """Write one line of ASCII, which no hostile text can split, and wait until the disk has it."""
-        rest = memoryview(json.dumps(record, allow_nan=False).encode() + b"\n")
+        self._write(json.dumps(record, allow_nan=False).encode() + b"\n")
+
+    def _write(self, line: bytes) -> None:
+        rest, size = memoryview(line), os.fstat(self._descriptor).st_size
         with explained(self.path):
-            while rest:
-                rest = rest[os.write(self._descriptor, rest) :]
-            os.fsync(self._descriptor)
+            try:
+                while rest:
+                    rest = rest[os.write(self._descriptor, rest) :]
+                os.fsync(self._descriptor)
+            except OSError:
+                os.ftruncate(self._descriptor, size)
+                raise
 
     def _lock(self) -> None:
         """Hold the file; the kernel frees it when this process ends, however it ends. No lock where there are none."""
@@ -145,8 +152,9 @@ class VerdictFile:
             self._append(head)
             return
         *lines, torn = content.split(b"\n")
-        if not lines:
-            lines, torn = [torn], b""
+        # The last line may lack its end by an editor's doing. Of an object's JSON no part but the whole is JSON.
+        if torn and (not lines or _is_json(torn)):
+            lines, torn = [*lines, torn], b""
         for number, line in enumerate(lines, start=1):
             record = self._parsed(line, number)
             if number == 1:
@@ -156,6 +164,8 @@ class VerdictFile:
                 self._take_in(record["item"], record["outcome"], record["category"])
         if torn:
             self._truncate(len(content) - len(torn))
+        elif not content.endswith(b"\n"):
+            self._write(b"\n")
 
     def _truncate(self, size: int) -> None:
         with explained(self.path):
@@ -187,6 +197,14 @@ class VerdictFile:
                 raise DataError(f"{self.path}:{number}: {key!r} is missing or no text: {_MEND}.")
         if record["outcome"] not in OUTCOMES:
             raise DataError(f"{self.path}:{number}: 'outcome' is none of {', '.join(OUTCOMES)}: {_MEND}.")
+
+
+def _is_json(line: bytes) -> bool:
+    try:
+        json.loads(line)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def verdict_of(outcome: str, category: str = "") -> Verdict:

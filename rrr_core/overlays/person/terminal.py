@@ -191,8 +191,8 @@ class Terminal:
         self._write(prompt)
         while True:
             key = self._read(1).decode("utf-8", "replace")
-            if key == ESCAPE:  # An arrow or the like is several characters, none of them meant by itself.
-                self.forget_typed()
+            if key == ESCAPE:
+                self._pass_over_sequence()
                 continue
             self._write(f"{key if key.isprintable() else ''}\n")
             return "q" if key == END_OF_FILE else key
@@ -214,13 +214,22 @@ class Terminal:
 
     def forget_typed(self) -> None:
         """Drop keys that were typed before what they would be taken for was shown."""
-        while select.select([self._descriptor], [], [], 0)[0] and os.read(self._descriptor, 1024):
+        while self._has_typed() and os.read(self._descriptor, 1024):
             pass
 
     def size(self) -> tuple[int, int]:
         """Columns and lines."""
         columns, lines = os.get_terminal_size(self._descriptor)
         return columns or 80, lines or 24
+
+    def _pass_over_sequence(self) -> None:
+        """The rest of what an arrow or another such key sends: `[`, parameters, and a last letter; none is meant."""
+        if self._has_typed() and self._read(1) in (b"[", b"O"):
+            while self._has_typed() and not b"@" <= self._read(1) <= b"~":
+                pass
+
+    def _has_typed(self) -> bool:
+        return bool(select.select([self._descriptor], [], [], 0)[0])
 
     def _read(self, size: int) -> bytes:
         try:

@@ -1,0 +1,99 @@
+"""What the tests of person-judge share: answers to the task `sums`, `rrr verify` in a process, and a terminal."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import pty
+import select
+import struct
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+MAIN = "import sys; sys.path.insert(0, sys.argv.pop(1)); from rrr_core.cli import main; main()"
+# The first terminal that a leader of a session opens becomes its controlling terminal.
+IN_TERMINAL = "import os, sys; os.open(sys.argv[1], os.O_RDWR); os.execv(sys.argv[2], sys.argv[2:])"
+HOSTILE = "<script>window.hacked = 1</script> \x1b[31mred\x1b[2J \u202etxet\u202c \u05e9\u05dc\u05d5\u05dd \ud800 \x00"
+
+
+def pairs_of(answers: Sequence[str]) -> list[tuple[dict[str, Any], str]]:
+    """Each answer with a row of its own."""
+    return [({"a": number, "b": 1}, answer) for number, answer in enumerate(answers)]
+
+
+def write_answers(path: Path, answers: Sequence[str]) -> Path:
+    lines = [json.dumps({"row": row, "answer": answer}) for row, answer in pairs_of(answers)]
+    path.write_text("".join(f"{line}\n" for line in lines))
+    return path
+
+
+def verify_command(site: Path, answers: str, options: str = "", *more: str) -> list[str]:
+    """The command line of `rrr verify sums ANSWERS --with person-judge…`."""
+    overlay = f"person-judge:{options}" if options else "person-judge"
+    return [sys.executable, "-c", MAIN, str(site), "verify", "sums", answers, "--with", overlay, *more]
+
+
+def outcomes(output: str | bytes) -> list[str]:
+    return [json.loads(line)["verdict"] for line in output.splitlines()]
+
+
+class Terminal:
+    """A command in a terminal of its own, 80 columns by 24 lines; its standard streams are pipes."""
+
+    def __init__(self, process: subprocess.Popen[bytes], descriptor: int) -> None:
+        self.process, self._descriptor = process, descriptor
+        self.shown = b""
+        """All that the terminal was sent."""
+        self._read = 0
+
+    def wait_for(self, text: str, seconds: float = 30) -> str:
+        """What was shown since the last call, up to and with `text`."""
+        end = time.monotonic() + seconds
+        while (found := self.shown.find(text.encode(), self._read)) < 0:
+            assert time.monotonic() < end, f"{text!r} was never shown after {self.shown[self._read :]!r}"
+            if select.select([self._descriptor], [], [], 0.05)[0]:
+                self.shown += os.read(self._descriptor, 1 << 16)
+        until = found + len(text.encode())
+        part, self._read = self.shown[self._read : until], until
+        return part.decode()
+
+    def press(self, keys: str) -> None:
+        os.write(self._descriptor, keys.encode())
+
+    def end(self) -> tuple[bytes, str, int]:
+        """Standard output, standard error and exit code."""
+        output, errors = self.process.communicate(timeout=30)
+        return output, errors.decode(), self.process.returncode
+
+
+@contextmanager
+def terminal(command: Sequence[str], folder: Path, stdin: bytes | None = None) -> Iterator[Terminal]:
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    process = subprocess.Popen(
+        [sys.executable, "-c", IN_TERMINAL, os.ttyname(slave), *command],
+        cwd=folder,
+        start_new_session=True,
+        stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    if stdin is not None:
+        assert process.stdin is not None
+        process.stdin.write(stdin)
+        process.stdin.close()
+        process.stdin = None
+    try:
+        yield Terminal(process, master)
+    finally:
+        process.kill()
+        process.communicate()
+        os.close(slave)
+        os.close(master)

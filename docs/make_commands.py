@@ -125,7 +125,7 @@ def escaped(text: str) -> str:
     """`text` with what Markdown would take for markup escaped, outside of its code spans."""
     parts = text.split("`")
     return "`".join(
-        re.sub(r"([\\*_<>\[\]])", r"\\\1", part) if index % 2 == 0 else part for index, part in enumerate(parts)
+        re.sub(r"([\\*_<\[\]])", r"\\\1", part) if index % 2 == 0 else part for index, part in enumerate(parts)
     )
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import rrr_core
 
 if TYPE_CHECKING:
-    from importlib.metadata import Distribution
+    from importlib.metadata import Distribution, PackageMetadata
 
 TASKS = "rrr.tasks"
 OVERLAYS = "rrr.overlays"
@@ -81,7 +81,7 @@ def _offering(group: str) -> Iterator[Distribution]:
             continue
         if not text or group not in text:
             continue
-        name = _field(distribution, "Name")
+        name = _field(_fields(distribution), "Name")
         if not name:
             yield distribution
         elif (key := re.sub(r"[-_.]+", "-", name).lower()) not in seen:
@@ -94,33 +94,42 @@ def _offering(group: str) -> Iterator[Distribution]:
 
 def _claims(distribution: Distribution, group: str, kind: str) -> list[TaskEntry]:
     """A distribution's claims in `group`, each with the error that holds for the whole distribution."""
-    name = _field(distribution, "Name") or "?"
-    version = _field(distribution, "Version") or "?"
+    fields = _fields(distribution)
+    name, version = _field(fields, "Name") or "?", _field(fields, "Version") or "?"
     try:
         points = sorted({(point.name, point.value) for point in distribution.entry_points if point.group == group})
     except Exception as error:  # noqa: BLE001 - importlib.metadata lets any error of its parser through
         unreadable = f"{name} {version}: its entry_points.txt cannot be read ({type(error).__name__}): reinstall it."
         return [TaskEntry("?", name, version, "", unreadable, kind)]
-    problem = _misfit(distribution, name, version)
+    problem = _misfit(distribution, fields, name, version)
     return [TaskEntry(point, name, version, value, problem, kind) for point, value in points]
 
 
-def _field(distribution: Distribution, key: str) -> str | None:
-    """A metadata field, or None where it is missing or cannot be read, which the callers tell in their own words."""
+def _fields(distribution: Distribution) -> PackageMetadata | None:
+    """A distribution's metadata, which are parsed anew at each access, or None where they cannot be read."""
     try:
-        fields = distribution.metadata
-        return " ".join(str(fields[key]).split()) if key in fields else None
+        return distribution.metadata
     except Exception:  # noqa: BLE001 - importlib.metadata lets any error of its parser through
         return None
 
 
-def _misfit(distribution: Distribution, name: str, version: str) -> str | None:
+def _field(fields: PackageMetadata | None, key: str) -> str | None:
+    """A metadata field, or None where it is missing or cannot be read, which the callers tell in their own words."""
+    try:
+        return " ".join(str(fields[key]).split()) if fields is not None and key in fields else None
+    except Exception:  # noqa: BLE001 - importlib.metadata lets any error of its parser through
+        return None
+
+
+def _misfit(distribution: Distribution, fields: PackageMetadata | None, name: str, version: str) -> str | None:
     """Why this core is not one the distribution was made for, or None. Stating no range fits every core."""
     who = f"{name} {version}"
     if "?" in (name, version):
         return f"{who}: its metadata in {distribution.locate_file('')} lack name or version: reinstall it."
     try:
-        stated = [text for text in distribution.requires or () if re.match(r"rrr[-_.]+core", text, re.IGNORECASE)]
+        # `requires` parses the metadata once more, and knows of older places than METADATA.
+        required = (fields.get_all("Requires-Dist") if fields is not None else None) or distribution.requires or ()
+        stated = [text for text in required if re.match(r"rrr[-_.]+core", text, re.IGNORECASE)]
     except Exception as error:  # noqa: BLE001 - importlib.metadata lets any error of its parser through
         return f"{who}: its metadata cannot be read ({type(error).__name__}): reinstall it."
     if not stated:

@@ -16,6 +16,8 @@ from packaging.utils import canonicalize_name
 import rrr_core
 
 HEAVY = {"torch", "transformers", "trl", "datasets", "vllm", "peft", "accelerate", "openai", "numpy"}
+EXPORTS = ("rrr_core.exports.verifiers", "rrr_core.exports.inspect_ai")
+"""Modules that are for another package's users alone."""
 
 
 def closure(distribution: str) -> set[str]:
@@ -53,7 +55,7 @@ def test_only_training_and_the_engines_import_torch() -> None:
     light = [
         module.name
         for module in pkgutil.walk_packages(rrr_core.__path__, "rrr_core.")
-        if not module.name.startswith(("rrr_core.training.", "rrr_core.generation."))
+        if not module.name.startswith(("rrr_core.training.", "rrr_core.generation.", *EXPORTS))
     ]
     assert "rrr_core.pipeline" in light
     light += ["rrr_core.generation.base", "rrr_core.training.settings", "rrr_core.training.warmup_settings"]

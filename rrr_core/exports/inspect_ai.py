@@ -1,0 +1,209 @@
+"""A task as inspect_ai has it: its rows as samples, its verdicts as scores, and the second try as a solver.
+
+inspect_ai finds every installed task by our entry point: `inspect eval rrr_core/countdown`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from functools import lru_cache
+from typing import Any
+
+import inspect_ai
+from inspect_ai.dataset import MemoryDataset, Sample
+from inspect_ai.model import ChatMessageAssistant, ChatMessageSystem, ChatMessageUser
+from inspect_ai.scorer import CORRECT, INCORRECT, Metric, SampleScore, Score, Scorer, Target, metric, scorer, stderr
+from inspect_ai.scorer import accuracy as plain_accuracy
+from inspect_ai.solver import Generate, Solver, TaskState, generate, solver
+
+from rrr_core.errors import RrrError
+from rrr_core.exports.judging import AwaitedJudge, explained, shared_judge, verdict_record
+from rrr_core.exports.posing import ROWS, named_model, posed_rows
+from rrr_core.hookspecs import Message, Model
+from rrr_core.tasks import load_task
+from rrr_core.tasks.discovery import find_tasks
+from rrr_core.verdicts import Verdict
+
+_MESSAGES = {"system": ChatMessageSystem, "user": ChatMessageUser, "assistant": ChatMessageAssistant}
+_FIRST_TRY = "rrr_first_try"
+"""Where a sample's store keeps the verdict on the first try."""
+
+
+def task(
+    name: str,
+    split: str = "test",
+    rows: int | None = ROWS,
+    data: Any = None,
+    overlays: Any = (),
+    model: str = "",
+    family: str | None = None,
+    second_try: bool = False,
+) -> inspect_ai.Task:
+    """The first `rows` rows of a split, scored by the task's verdicts. `inspect eval` takes the same as `-T KEY=VALUE`.
+
+    `data` is a mapping or texts `KEY=VALUE`, as in `--data`; `overlays` are names, as in `--with`. `model` names the
+    model that prompts are worded for. With `second_try` a failed answer is reflected on and tried again, and both
+    tries are scored. Raises RrrError.
+    """
+    load_task(name, texts(overlays))
+    made: inspect_ai.Task = _factory(name)(split, rows, data, overlays, model, family, second_try)
+    return made
+
+
+@solver  # type: ignore[untyped-decorator]
+def reflect_and_retry() -> Solver:
+    """Try; after a failed verdict reflect on it, and try once more in the same conversation.
+
+    A first try that passed, or whose verdict was withheld, is the answer: there is nothing to reflect on.
+    """
+
+    async def solve(state: TaskState, generate: Generate) -> TaskState:
+        posed = _Posed(state)
+        state = await generate(state)
+        attempt = state.output.completion
+        verdict = await posed.judge.judge(posed.row, attempt)
+        state.store.set(_FIRST_TRY, {**verdict_record(verdict), "answer": attempt})
+        if not verdict.is_failed:
+            return state
+        rrr_task = posed.judge.task
+        for question in (
+            rrr_task.reflection_prompt(posed.row, attempt, posed.model),
+            rrr_task.retry_prompt(posed.row, posed.model),
+        ):
+            state.messages.append(ChatMessageUser(content=question))
+            state = await generate(state)
+        return state
+
+    return solve
+
+
+@metric  # type: ignore[untyped-decorator]
+def accuracy() -> Metric:
+    """inspect_ai's accuracy, and no figure where every verdict was withheld: its own would be 0."""
+    counted = plain_accuracy()
+
+    def measure(scores: list[SampleScore]) -> float:
+        return float(counted(scores)) if scores else math.nan
+
+    return measure
+
+
+@scorer(metrics=[accuracy(), stderr()])  # type: ignore[untyped-decorator]
+def verdict() -> Scorer:
+    """The task's verdict on the final answer; unscored where it was withheld."""
+
+    async def score(state: TaskState, target: Target) -> Score:  # noqa: ARG001 - inspect_ai's words
+        posed, answer = _Posed(state), state.output.completion
+        return score_of(await posed.judge.judge(posed.row, answer), answer)
+
+    return score
+
+
+@scorer(metrics=[accuracy(), stderr()])  # type: ignore[untyped-decorator]
+def first_try() -> Scorer:
+    """The verdict on the first try of `reflect_and_retry`; without that solver, nothing is scored."""
+
+    async def score(state: TaskState, target: Target) -> Score:  # noqa: ARG001 - inspect_ai's words
+        kept = state.store.get(_FIRST_TRY)
+        if kept is None:
+            return Score.unscored(reason="scoring_failed", explanation="there was no first try: use reflect_and_retry")
+        return score_of(Verdict(kept["verdict"], kept["category"], kept["detail"]), kept["answer"])
+
+    return score
+
+
+def score_of(verdict: Verdict, answer: str) -> Score:
+    """A verdict as a score. inspect_ai leaves an unscored sample out of every figure, and counts it."""
+    if verdict.is_abstained:
+        return Score.unscored(
+            reason="scoring_failed", answer=answer, explanation=explained(verdict), metadata=verdict_record(verdict)
+        )
+    return Score(
+        value=CORRECT if verdict.is_passed else INCORRECT,
+        answer=answer,
+        explanation=explained(verdict),
+        metadata=verdict_record(verdict),
+    )
+
+
+def texts(given: Any) -> tuple[str, ...]:
+    """Texts from one or several: inspect_ai makes a list of what `-T` gives with commas, a text of what has none."""
+    return (given,) if isinstance(given, str) else tuple(map(str, given or ()))
+
+
+def data_options(given: Any) -> dict[str, str]:
+    """Data options from a mapping or from texts `KEY=VALUE`. Raises RrrError.
+
+    >>> data_options("numbers=4"), data_options(["numbers=4", "largest=9"])
+    ({'numbers': '4'}, {'numbers': '4', 'largest': '9'})
+    """
+    if isinstance(given, dict):
+        return {str(key): str(value) for key, value in given.items()}
+    options = {}
+    for text in texts(given):
+        key, equals, value = text.partition("=")
+        if not equals or not key:
+            raise RrrError(f"data = {text!r}: expected KEY=VALUE.")
+        options[key] = value
+    return options
+
+
+class _Posed:
+    """What a sample's metadata tells of its row, so that solver and scorers need no arguments of their own."""
+
+    def __init__(self, state: TaskState) -> None:
+        self.row = state.metadata["row"]
+        self.model = Model(**state.metadata["model"])
+        self.judge: AwaitedJudge = shared_judge(state.metadata["task"], tuple(state.metadata["overlays"]))
+
+
+@lru_cache
+def _factory(name: str) -> Callable[..., inspect_ai.Task]:
+    """The function that makes the task `name`, registered with inspect_ai, which calls it to repeat a log's task."""
+
+    @inspect_ai.task(name=name)  # type: ignore[untyped-decorator]
+    def make(
+        split: str = "test",
+        rows: int | None = ROWS,
+        data: Any = None,
+        overlays: Any = (),
+        model: str = "",
+        family: str | None = None,
+        second_try: bool = False,
+    ) -> inspect_ai.Task:
+        loaded = load_task(name, texts(overlays))
+        worded_for = named_model(model, family)
+        provenance = loaded.provenance()
+        known = {"task": name, "overlays": list(texts(overlays)), "model": asdict(worded_for)}
+        samples = [
+            Sample(
+                id=f"{split}-{posed.index}",
+                input=[_message(message) for message in posed.messages],
+                metadata={**known, "row": dict(posed.row), "row_index": posed.index},
+            )
+            for posed in posed_rows(loaded, split, rows, data_options(data), worded_for)
+        ]
+        return inspect_ai.Task(
+            dataset=MemoryDataset(samples, name=f"{name} {split}"),
+            solver=reflect_and_retry() if second_try else generate(),
+            scorer=[verdict(), first_try()] if second_try else verdict(),
+            version=loaded.version,
+            metadata=provenance,
+        )
+
+    made: Callable[..., inspect_ai.Task] = make
+    return made
+
+
+def _message(message: Message) -> Any:
+    return _MESSAGES[message["role"]](content=message["content"])
+
+
+def _register(names: Sequence[str]) -> None:
+    for name in names:
+        _factory(name)
+
+
+_register([entry.name for entry in find_tasks() if entry.value])

@@ -10,12 +10,14 @@ pytest.importorskip("openai", reason="needs rrr-core[server]")
 
 from rrr_core.cli import run_command
 from rrr_core.errors import DataError, ModelError, RrrError
+from rrr_core.mining import MineSettings, mine, read_failures
 from rrr_core.overlays import model_judge
 from rrr_core.overlays.model_judge import CATEGORY
 from rrr_core.tasks import load_task
 from rrr_core.tasks.requests import write_request
 from rrr_core.verification import Judge
 from tests.conftest import SUMS
+from tests.fakes import ScriptedGenerator
 from tests.generation.served import completion, serving
 
 ROW = {"a": 2, "b": 3}
@@ -278,6 +280,18 @@ class TestServerAtFault:
             with pytest.raises(ModelError, match="refused the request"):
                 judge.judge([(ROW, "5")])
             assert judge.judge([(ROW, "5")])[0].is_passed
+
+    def test_a_run_that_the_server_ended_goes_on_with_what_is_left(self, tmp_path):
+        broken = iter([saying(FAIL), lambda handler, body: handler.send(400, {"error": {"message": "no"}})])
+        settings, folder = MineSettings(rows=3, tries=1, shard_rows=1), tmp_path / "mine"
+        with serving(lambda handler, body: next(broken, saying(FAIL))(handler, body)) as stage:
+            task = load_task("sums", [request(stage)])
+            with pytest.raises(ModelError, match="refused the request"):
+                mine(task, ScriptedGenerator(), folder, settings, {})
+            assert len(stage.requests) == 2
+            mine(load_task("sums", [request(stage)]), ScriptedGenerator(), folder, settings, {})
+        assert len(stage.requests) == 4
+        assert [failure.verdict.category for failure in read_failures(folder)] == [CATEGORY] * 3
 
     def test_the_key_is_read_from_the_variable_that_was_named(self, monkeypatch):
         monkeypatch.setenv("JUDGE_KEY", "sk-judge")

@@ -59,7 +59,7 @@ def command(
         update_in(Path(name or "."))
         return
 
-    asks = not yes and sys.stdin.isatty() and sys.stdout.isatty()
+    asks = not yes and is_terminal()
     if name is None:
         if not asks:
             raise click.UsageError("name the task: rrr new NAME.")
@@ -86,6 +86,11 @@ def ask(question: str, default: str, asks: bool, choices: tuple[str, ...] = ()) 
     if not asks:
         return default
     return str(click.prompt(question, default, type=click.Choice(choices) if choices else str))
+
+
+def is_terminal() -> bool:
+    """Whether somebody is there to ask."""
+    return sys.stdin.isatty() and sys.stdout.isatty()
 
 
 def update_in(folder: Path) -> None:

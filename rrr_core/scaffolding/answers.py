@@ -45,13 +45,13 @@ class Answers:
 
 def check_shape(name: str) -> None:
     """Raise RrrError unless `rrr-NAME` is a distribution's name in normal form (PEP 503), with a suggestion."""
-    if len(name) <= LONGEST_NAME and re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name):
+    if len(name) <= LONGEST_NAME and re.fullmatch(r"(?!rrr-)[a-z0-9]+(-[a-z0-9]+)*", name):
         return
-    near = re.sub(r"[^a-z0-9]+", "-", name.lower().removeprefix("rrr"))[:LONGEST_NAME].strip("-")
+    near = re.sub(r"[^a-z0-9]+", "-", name.lower().removeprefix("rrr-"))[:LONGEST_NAME].strip("-")
     suggestion = f" Try {near!r}." if near else ""
     raise RrrError(
-        f"{name!r} cannot be the name of a task: 1 to {LONGEST_NAME} of a-z and 0-9, with single hyphens between, are "
-        f"wanted.{suggestion}"
+        f"{name!r} cannot be the name of a task: 1 to {LONGEST_NAME} of a-z and 0-9, with single hyphens between and "
+        f"no rrr- before them, are wanted.{suggestion}"
     )
 
 

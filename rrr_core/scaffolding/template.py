@@ -66,7 +66,7 @@ def git(folder: Path, *arguments: str, environment: Mapping[str, str] | None = N
     except FileNotFoundError:
         raise RrrError("this needs git: install it from your system's packages or https://git-scm.com.") from None
     if done.returncode:
-        raise RrrError(f"git {arguments[0]} in {folder}: {last_line(done.stderr)}")
+        raise RrrError(f"git {arguments[0]} in {folder}: {complaint(done.stderr)}")
     return done.stdout
 
 
@@ -88,9 +88,10 @@ def copier(arguments: Sequence[str], folder: Path) -> None:
         check=False,
     )
     if done.returncode:
-        raise RrrError(f"copier {arguments[0]}: {last_line(done.stderr or done.stdout)}")
+        raise RrrError(f"copier {arguments[0]}: {complaint(done.stderr)}")
 
 
-def last_line(text: str) -> str:
-    """The last line that holds something, which is where programs say what was the matter."""
-    return next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "it failed without a word")
+def complaint(text: str) -> str:
+    """What a program says was the matter: all that it wrote, or the last line where that is a traceback."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()] or ["it failed without a word"]
+    return lines[-1] if "Traceback (most recent call last):" in lines else " ".join(lines)

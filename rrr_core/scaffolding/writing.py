@@ -36,15 +36,24 @@ def check_folder(folder: Path) -> None:
     if folder.is_dir():
         if any(folder.iterdir()):
             raise RrrError(f"{folder} is not empty: name another --folder, or empty it first.")
-    elif folder.exists() or folder.is_symlink():
-        raise RrrError(f"{folder} is there and no folder: name another --folder.")
+        return
+    nearest = next(path for path in (folder, *folder.absolute().parents) if path.exists() or path.is_symlink())
+    if not nearest.is_dir():
+        raise RrrError(f"{nearest} is there and no folder: name another --folder.")
 
 
 def _move_in(rendered: Path, folder: Path) -> None:
     """Copy a rendered package to its place, all of it or nothing."""
     existed = folder.exists()
     try:
-        shutil.copytree(rendered, folder, dirs_exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        for path in sorted(rendered.rglob("*")):
+            target = folder / path.relative_to(rendered)
+            # Not copytree, which hides what the matter was: a full disk, a folder that is not to be written.
+            if path.is_dir():
+                target.mkdir()
+            else:
+                shutil.copyfile(path, target)
     except BaseException:
         for path in folder.iterdir() if folder.exists() else ():
             shutil.rmtree(path) if path.is_dir() else path.unlink()

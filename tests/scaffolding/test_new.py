@@ -1,0 +1,244 @@
+"""`rrr new NAME` on the command line: what it asks, what it prints, what it refuses."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from rrr_core import cli
+from rrr_core.cli import new
+from rrr_core.errors import RrrError
+from rrr_core.scaffolding import ANSWERS, LICENSES, Answers, write_plugin
+from rrr_core.scaffolding.template import TEMPLATE, versions
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch):
+    """An empty folder to work in."""
+    folder = tmp_path / "here"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    return folder
+
+
+def refusal(capsys, *arguments: str) -> str:
+    """The one line that a command line is refused with."""
+    assert cli.run_command(["new", *arguments]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.count("\n") == 1
+    return captured.err
+
+
+def answers_of(folder: Path) -> dict[str, str]:
+    return yaml.safe_load((folder / ".copier-answers.yml").read_text())
+
+
+def test_without_a_terminal_it_asks_nothing_and_takes_the_defaults(here, capsys) -> None:
+    assert cli.run_command(["new", "word-sums"]) == 0
+    answers = answers_of(here / "rrr-word-sums")
+    assert answers["name"] == "word-sums"
+    assert (answers["license"], answers["answer"]) == (LICENSES[0], ANSWERS[0])
+    assert answers["summary"]
+    assert answers["author"]
+
+
+def test_it_prints_the_three_commands_to_type_next(capsys, monkeypatch, tmp_path) -> None:
+    for name in ("pip", "rrr"):
+        (tmp_path / name).touch(mode=0o755)
+    (tmp_path / "python").touch()
+    monkeypatch.setattr("sys.executable", str(tmp_path / "python"))
+    monkeypatch.setattr("rrr_core.cli.new.write_plugin", lambda answers, folder: 16)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert cli.run_command(["new", "words", "--folder", "my words", "--author", "Ada"]) == 0
+    assert capsys.readouterr().out.splitlines()[1:] == ["  cd 'my words'", "  pip install -e .", "  rrr check words"]
+
+
+def test_programs_that_the_shell_would_not_find_are_printed_with_their_path(capsys, monkeypatch, tmp_path) -> None:
+    monkeypatch.setattr("sys.executable", str(tmp_path / "bin" / "python"))
+    monkeypatch.setattr("rrr_core.cli.new.write_plugin", lambda answers, folder: 16)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert cli.run_command(["new", "words", "--author", "Ada"]) == 0
+    programs = tmp_path / "bin"
+    assert capsys.readouterr().out.splitlines()[2:] == [
+        f"  {programs / 'python'} -m pip install -e .",
+        f"  {programs / 'rrr'} check words",
+    ]
+
+
+def test_every_answer_has_its_option(here) -> None:
+    options = ["--summary", "Ask.", "--author", "Ada", "--license", "MIT", "--answer", "choice", "--folder", "x"]
+    assert cli.run_command(["new", "words", *options]) == 0
+    given = answers_of(here / "x")
+    assert given == {
+        "_commit": versions(TEMPLATE)[-1],
+        "_src_path": "rrr-core-template",
+        "name": "words",
+        "summary": "Ask.",
+        "author": "Ada",
+        "license": "MIT",
+        "answer": "choice",
+    }
+
+
+def test_the_template_knows_the_same_licences_and_kinds_of_answer() -> None:
+    questions = yaml.safe_load((TEMPLATE / versions(TEMPLATE)[-1] / "copier.yml").read_text())
+    assert tuple(questions["license"]["choices"]) == LICENSES
+    assert tuple(questions["answer"]["choices"]) == ANSWERS
+
+
+def asked(monkeypatch, arguments: list[str], typed: str) -> tuple[str, dict[str, Any]]:
+    """What is shown on a terminal where `typed` is typed, and the answers that the package is written with."""
+    written = {}
+    monkeypatch.setattr(new, "is_terminal", lambda: True)
+    monkeypatch.setattr(new, "write_plugin", lambda answers, folder: written.update(answers=answers, folder=folder))
+    done = CliRunner().invoke(new.command, arguments, input=typed)
+    assert done.exit_code == 0, done.output
+    return done.output, written
+
+
+def test_on_a_terminal_it_asks_for_what_is_not_given(monkeypatch) -> None:
+    shown, written = asked(monkeypatch, ["--license", "MIT"], "words\nAsk.\nAda\nchoice\n")
+    assert "Licence" not in shown
+    answers = written["answers"]
+    assert (answers.name, answers.summary, answers.author) == ("words", "Ask.", "Ada")
+    assert (answers.license, answers.answer) == ("MIT", "choice")
+    assert written["folder"] == Path("rrr-words")
+
+
+def test_with_yes_it_asks_nothing_on_a_terminal_either(monkeypatch) -> None:
+    shown, written = asked(monkeypatch, ["words", "--yes"], "")
+    assert shown.startswith("Wrote rrr-words")
+    assert written["answers"].answer == ANSWERS[0]
+
+
+def test_without_a_name_and_a_terminal_it_says_what_to_give(capsys) -> None:
+    assert refusal(capsys) == "rrr: new: name the task: rrr new NAME.\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "suggestion"),
+    [
+        ("Word Sums", "word-sums"),
+        ("rrr-sums", "sums"),
+        ("a--b", "a-b"),
+        ("x_y", "x-y"),
+        ("../etc", "etc"),
+        ("a\n", "a"),
+    ],
+)
+def test_a_name_that_is_no_normal_name_is_refused_with_one_that_is(here, capsys, name, suggestion) -> None:
+    assert f"Try '{suggestion}'." in refusal(capsys, name)
+    assert list(here.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["", "日本", "-", "x" * 41])
+def test_other_impossible_names_are_refused_too(here, capsys, name) -> None:
+    assert "cannot be the name of a task" in refusal(capsys, "--", name)
+    assert list(here.iterdir()) == []
+
+
+def test_the_longest_name_and_lines_still_make_a_package_that_ruff_likes(here) -> None:
+    name = "x" * 40
+    assert cli.run_command(["new", name, "--summary", "s" * 90, "--author", "a" * 90, "--folder", "long"]) == 0
+    done = subprocess.run([sys.executable, "-m", "ruff", "check", "long"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+def test_the_name_of_an_installed_task_is_refused_and_who_brings_it_is_named(capsys, site) -> None:
+    site.install_task("sums", version="1.2")
+    assert refusal(capsys, "sums") == (
+        "rrr: The task 'sums' is installed already, by rrr-sums 1.2: choose another name.\n"
+    )
+
+
+def test_the_name_of_an_installed_overlay_is_refused(capsys) -> None:
+    assert "The overlay 'noisy' is installed already, by rrr-core" in refusal(capsys, "noisy")
+
+
+def test_the_name_of_an_installed_distribution_is_refused_even_if_it_brings_no_task(capsys) -> None:
+    assert "rrr-core" in refusal(capsys, "core")
+
+
+def test_a_folder_that_holds_something_is_refused_and_left_as_it_is(here, capsys) -> None:
+    (here / "rrr-words").mkdir()
+    (here / "rrr-words" / "mine").write_text("mine")
+    assert "rrr-words is not empty" in refusal(capsys, "words")
+    assert [path.name for path in (here / "rrr-words").iterdir()] == ["mine"]
+
+
+def test_a_file_in_the_place_of_the_folder_is_refused(here, capsys) -> None:
+    (here / "rrr-words").touch()
+    assert "rrr-words is there and no folder" in refusal(capsys, "words")
+
+
+def test_a_folder_below_a_file_is_refused(here, capsys) -> None:
+    (here / "file").touch()
+    assert "file is there and no folder" in refusal(capsys, "words", "--folder", "file/words")
+
+
+def test_an_empty_folder_is_filled(here) -> None:
+    (here / "empty").mkdir()
+    assert cli.run_command(["new", "words", "--folder", "empty"]) == 0
+    assert (here / "empty" / "pyproject.toml").is_file()
+
+
+@pytest.mark.parametrize("summary", ["", 'a "quote"', "back\\slash", "two\nlines", "\x1b[2J", "x" * 91])
+def test_a_summary_that_does_not_fit_into_the_files_is_refused(here, capsys, summary) -> None:
+    assert "rrr: summary " in refusal(capsys, "words", f"--summary={summary or ' '}")
+    assert list(here.iterdir()) == []
+
+
+def test_without_copier_it_says_what_to_install(here, capsys, monkeypatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert refusal(capsys, "words") == "rrr: this needs rrr-core[author]: pip install 'rrr-core[author]'\n"
+    assert list(here.iterdir()) == []
+
+
+def test_without_git_it_writes_the_same_package(here, monkeypatch) -> None:
+    assert cli.run_command(["new", "words", "--author", "Ada", "--folder", "with"]) == 0
+    monkeypatch.setenv("PATH", str(here / "nothing"))
+    assert shutil.which("git") is None
+    assert cli.run_command(["new", "words", "--author", "Ada", "--folder", "without"]) == 0
+    for path in (here / "with").rglob("*"):
+        if path.is_file():
+            assert path.read_bytes() == (here / "without" / path.relative_to(here / "with")).read_bytes()
+
+
+def test_a_failure_leaves_nothing_behind(here, capsys, monkeypatch) -> None:
+    (here / "empty").mkdir()
+    copyfile = shutil.copyfile
+
+    def full(source, target):
+        if source.name == "verifier.py":
+            raise OSError(errno.ENOSPC, "No space left on device", "somewhere")
+        copyfile(source, target)
+
+    monkeypatch.setattr("rrr_core.scaffolding.writing.shutil.copyfile", full)
+    for folder in ("new", "empty"):
+        assert "No space left on device" in refusal(capsys, "words", "--folder", folder)
+    assert [path.name for path in here.iterdir()] == ["empty"]
+    assert list((here / "empty").iterdir()) == []
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_that_cannot_be_written_is_one_line(here, capsys) -> None:
+    (here / "locked").mkdir(mode=0o500)
+    assert "Permission denied" in refusal(capsys, "words", "--folder", "locked/words")
+
+
+def test_a_template_that_would_run_code_is_refused(here, tmp_path) -> None:
+    (tmp_path / "template" / "v1").mkdir(parents=True)
+    (tmp_path / "template" / "v1" / "copier.yml").write_text("_tasks: [touch ran]\n")
+    with pytest.raises(RrrError, match=r"^copier copy: .*unsafe feature: tasks"):
+        write_plugin(Answers("words", "Ask.", "Ada"), here / "words", tmp_path / "template")
+    assert list(here.iterdir()) == []

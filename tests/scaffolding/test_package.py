@@ -1,0 +1,137 @@
+"""What `rrr new` writes is a whole package: it is built, its tests and checks pass, and ruff has nothing to say."""
+
+from __future__ import annotations
+
+import configparser
+import json
+import re
+import tomllib
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+import rrr_core
+from rrr_core.scaffolding.template import TEMPLATE, versions
+
+DOCS = Path(rrr_core.__file__).parents[1] / "docs"
+
+
+def test_its_own_tests_pass(package) -> None:
+    done = package.run("-m", "pytest", "-q", "-p", "no:cacheprovider")
+    assert done.returncode == 0, done.stdout
+    assert "skipped" not in done.stdout
+
+
+def test_ruff_is_clean_on_it_with_its_own_settings(package) -> None:
+    for arguments in (["check", "--no-cache"], ["format", "--check", "--no-cache"]):
+        done = package.run("-m", "ruff", *arguments)
+        assert done.returncode == 0, done.stdout
+
+
+def test_the_checks_pass_untouched(package) -> None:
+    done = package.run("-c", "from rrr_core.cli import main; main()", "check", package.answers.name)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_summary_and_the_author_arrive_as_they_were_given(package) -> None:
+    (distribution,) = metadata.distributions(path=[str(package.site)])
+    assert distribution.metadata["Summary"] == package.answers.summary
+    assert distribution.metadata["Author"] == package.answers.author
+    assert package.answers.summary in (package.folder / "README.md").read_text()
+
+
+def test_the_wheel_offers_the_task_and_holds_its_rows(package) -> None:
+    (distribution,) = metadata.distributions(path=[str(package.site)])
+    assert {(point.group, point.name, point.value) for point in distribution.entry_points} == {
+        ("rrr.tasks", package.answers.name, package.module)
+    }
+    for split in ("train", "test"):
+        rows = (package.site / package.module / "data" / f"{split}.jsonl").read_text().splitlines()
+        assert len(rows) >= 5
+        assert all("answer" in json.loads(row) for row in rows)
+
+
+def test_the_licence_is_the_one_that_was_chosen(package) -> None:
+    title = {"Apache-2.0": "Apache License", "MIT": "MIT License", "BSD-3-Clause": "BSD 3-Clause License"}
+    text = (package.folder / "LICENSE").read_text()
+    assert title[package.answers.license] in text[:100]
+    assert ("Zoë O'Neil" in text) == (package.answers.license != "Apache-2.0")
+    project = tomllib.loads((package.folder / "pyproject.toml").read_text())["project"]
+    assert project["license"] == package.answers.license
+
+
+def test_nothing_of_the_template_is_left_in_it_and_no_path_of_this_machine(package) -> None:
+    files = [path for path in package.folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
+    assert {".gitignore", ".copier-answers.yml", "tests.yml", "LICENSE", "tox.ini"} <= {path.name for path in files}
+    for path in files:
+        text = path.read_text(encoding="utf-8").replace("{{ 1 + 1 }}", "")
+        assert "{%" not in text, path
+        assert "{{" not in text, path
+        assert str(package.folder.parent) not in text, path
+        assert str(TEMPLATE) not in text, path
+
+
+def todos(folder: Path) -> list[tuple[str, str]]:
+    """Each line with a TODO, and the page of the docs that it points at."""
+    lines = [
+        line
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and "__pycache__" not in path.parts
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if re.search(r"(#|<!--) TODO", line)
+    ]
+    return [(line, (re.findall(r": (docs/[\w-]+\.md(?:#[\w-]+)?)(?: -->)?$", line) or [""])[0]) for line in lines]
+
+
+def test_every_todo_points_at_a_page_and_heading_of_the_docs(package) -> None:
+    found = todos(package.folder)
+    assert len(found) >= 8
+    for line, target in found:
+        page, _, anchor = target.partition("#")
+        assert page, f"names no page: {line}"
+        text = (DOCS.parent / page).read_text(encoding="utf-8")
+        headings = [
+            re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in re.findall(r"^#+ (.*)", text, re.M)
+        ]
+        assert not anchor or anchor in headings, line
+
+
+def test_every_hook_of_the_package_that_an_author_must_change_has_its_todo(package) -> None:
+    anchors = {target.partition("#")[2] for _, target in todos(package.folder)}
+    assert {"rrr_load_dataset", "rrr_prompt", "rrr_verify", "rrr_examples", "rrr_manifest"} <= anchors
+
+
+def test_it_is_for_the_core_that_wrote_it_and_tox_tests_the_oldest_of_its_range(package) -> None:
+    project = tomllib.loads((package.folder / "pyproject.toml").read_text())["project"]
+    core = next(each for each in map(Requirement, project["dependencies"]) if each.name == "rrr-core")
+    assert core.specifier.contains(rrr_core.__version__)
+    tox = configparser.ConfigParser()
+    tox.read(package.folder / "tox.ini")
+    oldest = re.search(r"oldest: rrr-core==(\S+)", tox["testenv"]["deps"])
+    assert oldest is not None
+    assert core.specifier.contains(oldest[1])
+    assert any(each.operator == ">=" and oldest[1].startswith(each.version) for each in core.specifier)
+    assert tox["tox"]["env_list"] == "lint, py{311,312,313}-{oldest,newest}"
+
+
+def test_a_malformed_row_is_told_with_its_file_and_line(package) -> None:
+    code = (
+        f"from {package.module} import rows\n"
+        "import pathlib, tempfile\n"
+        "rows.DATA = pathlib.Path(tempfile.mkdtemp())\n"
+        '(rows.DATA / \'train.jsonl\').write_text(\'{"question": "?", "answer": 7, "choices": ["a", "b"]}\')\n'
+        "list(rows.load('train'))\n"
+    )
+    done = package.run("-c", code)
+    assert re.search(r"DataError: .*train.jsonl, line 1: answer must be ", done.stderr)
+
+
+@pytest.mark.parametrize("version", versions(TEMPLATE))
+def test_a_version_of_the_template_runs_no_code_and_knows_its_own_name(version) -> None:
+    folder = TEMPLATE / version
+    settings = set(re.findall(r"^_(\w+):", (folder / "copier.yml").read_text(), re.M))
+    assert settings <= {"min_copier_version", "subdirectory", "envops"}
+    answers = (folder / "plugin" / "{{ _copier_conf.answers_file }}.jinja").read_text()
+    assert f'_commit="{version}"' in answers

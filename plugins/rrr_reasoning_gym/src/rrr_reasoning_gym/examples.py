@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rrr_core.hookspecs import Example
-from rrr_reasoning_gym import answers, gold, rows, scoring
+from rrr_reasoning_gym import answers, gold, guards, rows, scoring
+
+SHRUG = "I do not know"
 
 
 def examples(dataset: str) -> Iterator[Example]:
@@ -19,6 +21,9 @@ def examples(dataset: str) -> Iterator[Example]:
         yield Example(row, f"<answer>?</answer> No: {right}", "passed", reason="the last answer counts")
         yield Example(row, right.removeprefix(answers.OPENING), "failed", scoring.NO_ANSWER, "no opening tag")
     yield Example(row, "", "failed", scoring.NO_ANSWER, "nothing was said")
+    unread = guards.guarded(dataset, row, SHRUG)
+    category = scoring.WRONG if unread is None else unread.category
+    yield Example(row, answers.tagged(SHRUG), "failed", category, "no answer to anything")
     long = answers.tagged("9" * 1_000_000)
     yield Example(row, long, "failed", scoring.MALFORMED, "a million digits", hostile=True)
     yield Example(row, answers.OPENING * 100_000, "failed", scoring.NO_ANSWER, "tags never closed", hostile=True)

@@ -51,7 +51,7 @@ def matching(pattern: str, wanted: str) -> Guard:
     """A guard that only lets answers through that match `pattern` as a whole."""
     compiled = re.compile(pattern, re.ASCII)
 
-    def guard(row: Row, answer: str) -> Verdict | None:
+    def guard(_row: Row, answer: str) -> Verdict | None:
         return None if compiled.fullmatch(answer) else failed(MALFORMED, f"not {wanted}: {answer[:200]}")
 
     return guard
@@ -87,7 +87,7 @@ FUNCTIONS = [
 FORMULA = re.compile(r"\d+(\.\d*)?|\.\d+|[A-Za-z]+|\*\*|[-+*/^(),]|\s+", re.ASCII)
 
 
-def formula(row: Row, answer: str) -> Verdict | None:
+def formula(_row: Row, answer: str) -> Verdict | None:
     """For scorers that hand the answer to sympy, which runs it: numbers, operators, variables and known functions.
 
     Sympy's `Integral` is not among them: it would let the question pass as its own answer.
@@ -125,7 +125,7 @@ def truth(row: Row, answer: str) -> Verdict | None:
     return None if answer.lower() == row["answer"].lower() else failed(WRONG, answer)
 
 
-def number(row: Row, answer: str) -> Verdict | None:
+def number(_row: Row, answer: str) -> Verdict | None:
     """`complex_arithmetic` gives the full score to `nan`."""
     return failed(MALFORMED, "not a number") if re.search("nan|inf", answer, re.IGNORECASE) else None
 
@@ -140,7 +140,7 @@ def same_count(row: Row, answer: str) -> Verdict | None:
     return None if len(answer.split()) == len(row["answer"].split()) else failed(WRONG, answer[:200])
 
 
-def positive(row: Row, answer: str) -> Verdict | None:
+def positive(_row: Row, answer: str) -> Verdict | None:
     """`gsm_symbolic` reads the first number of the answer, and does not see its minus sign."""
     return failed(WRONG, answer[:200]) if re.match(r"[^0-9]*[-−]\s*\$?\s*[0-9]", answer) else None
 
@@ -167,14 +167,14 @@ def _numbers(text: str) -> list[float] | None:
 LOGIC = re.compile(r"([A-Z](?![A-Z])|[∨∧→↔¬()\s])*")
 
 
-def proposition(row: Row, answer: str) -> Verdict | None:
+def proposition(_row: Row, answer: str) -> Verdict | None:
     """`propositional_logic` takes any text for a variable where it need not look at it, and broken parentheses."""
     if not LOGIC.fullmatch(answer) or answer.count("(") != answer.count(")"):
         return failed(MALFORMED, f"not a formula of logic: {answer[:200]}")
     return None
 
 
-def board(row: Row, answer: str) -> Verdict | None:
+def board(_row: Row, answer: str) -> Verdict | None:
     """`game_of_life` raises on JSON that is no list of lists."""
     read = _read(answer)
     if isinstance(read, list) and all(isinstance(line, list) for line in read):

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import functools
 import json
-import numbers
 from typing import Any
 
 from rrr_core.hookspecs import Row
 from rrr_core.verdicts import Verdict, failed, passed
 from rrr_reasoning_gym import answers, guards, metadata, options
-from rrr_reasoning_gym.guards import MALFORMED, WRONG
 
-NO_ANSWER = "no answer"
+NO_ANSWER, MALFORMED, WRONG = "no answer", guards.MALFORMED, guards.WRONG
 CATEGORIES = (NO_ANSWER, MALFORMED, WRONG)
 FULL_SCORE = 1.0
 
@@ -28,12 +26,10 @@ def verify(dataset: str, row: Row, text: str) -> Verdict:
     if (verdict := guards.guarded(dataset, row, answer)) is not None:
         return verdict
     entry = {"question": row["question"], "answer": row["answer"], "metadata": metadata.decode(row["metadata"])}
-    score = scorer(dataset, json.dumps(row["config"], sort_keys=True)).score_answer(answer, entry)
-    if not isinstance(score, numbers.Real):
-        raise TypeError(f"the scorer of {dataset} gave a {type(score).__name__}, not a number")
+    score = float(scorer(dataset, json.dumps(row["config"], sort_keys=True)).score_answer(answer, entry))
     if score >= FULL_SCORE:
         return passed()
-    return failed(WRONG, f"a score of {float(score):.3g}, and {FULL_SCORE:g} is full: {answer[:200]}")
+    return failed(WRONG, f"a score of {score:.3g}, and {FULL_SCORE:g} is full: {answer[:200]}")
 
 
 @functools.lru_cache(maxsize=8)

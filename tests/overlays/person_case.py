@@ -12,8 +12,10 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from email.message import Message
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
@@ -97,3 +99,61 @@ def terminal(command: Sequence[str], folder: Path, stdin: bytes | None = None) -
         process.communicate()
         os.close(slave)
         os.close(master)
+
+
+class Client:
+    """What the page does, without a browser: it asks for the state and items, and posts what a person decides."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        self.host = address.split("/")[2]
+
+    def send(
+        self, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
+    ) -> tuple[int, Message, bytes]:
+        """Status, headers and content of an answer. `path` is put after the address, or from its root where it begins
+        with `/`; a request with a body is a POST of JSON unless `headers` say otherwise.
+        """
+        connection = HTTPConnection(self.host, timeout=10)
+        try:
+            place = path if path.startswith("/") else f"/{self.address.split('/', 3)[3]}{path}"
+            sent = {"Content-Type": "application/json"} if body is not None else {}
+            connection.request("GET" if body is None else "POST", place, body, {**sent, **(headers or {})})
+            answer = connection.getresponse()
+            return answer.status, answer.headers, answer.read()
+        finally:
+            connection.close()
+
+    def ask(self, path: str) -> Any:
+        status, _, content = self.send(path)
+        assert status == 200, content
+        return json.loads(content)
+
+    def post(self, path: str, **body: Any) -> Any:
+        status, _, content = self.send(path, json.dumps(body).encode())
+        assert status == 200, content
+        return json.loads(content)
+
+    def waited_for(self) -> Any:
+        """The state, as soon as something is to be judged."""
+        end = time.monotonic() + 30
+        while (state := self.ask("state"))["sitting"] is None:
+            assert time.monotonic() < end, "nothing was ever asked for"
+            time.sleep(0.02)
+        return state
+
+
+@contextmanager
+def paged(command: Sequence[str], folder: Path) -> Iterator[tuple[subprocess.Popen[str], Client]]:
+    """A command that judges on a page, and a client of the page whose address it has printed."""
+    process = subprocess.Popen(
+        command, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stderr is not None
+        said = process.stderr.readline()
+        assert said.startswith("person-judge: judge at http://127.0.0.1:"), said
+        yield process, Client(said.split()[-1])
+    finally:
+        process.kill()
+        process.communicate()

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qs
@@ -25,13 +26,20 @@ from rrr_core.overlays.person.sitting import Sitting
 from rrr_core.overlays.person.words import row_text
 from rrr_core.verdicts import Verdict
 
+Then = Callable[[], None]
+"""What is to be done once the page has been answered: ending a sitting may end the process, and its server with it."""
+
+
+def nothing() -> None:
+    """Nothing more is to be done."""
+
 
 class Refused(Exception):
     """A request that is not granted."""
 
-    def __init__(self, status: HTTPStatus, reason: str) -> None:
+    def __init__(self, status: HTTPStatus, reason: str, then: Then = nothing) -> None:
         super().__init__(reason)
-        self.status = status
+        self.status, self.then = status, then
 
 
 def read_request(body: bytes) -> dict[str, Any]:
@@ -73,11 +81,11 @@ class Board:
                 return _json(self._item(_numbers(query)))
         raise Refused(HTTPStatus.NOT_FOUND, "Nothing is here.")
 
-    def take(self, what: str, request: dict[str, Any]) -> bytes:
-        """Do what the person decided and give the state after it. Raises Refused."""
+    def take(self, what: str, request: dict[str, Any]) -> tuple[bytes, Then]:
+        """Do what the person decided, and give the state after it. Raises Refused."""
         with self._lock:
             sitting = self._asked_for(request)
-            undone = None
+            undone, then = None, nothing
             with self._ending(sitting):
                 match what:
                     case "verdict":
@@ -86,13 +94,13 @@ class Board:
                         undone = sitting.take_back()
                     case "finish" if sitting.is_complete:
                         self.clear()
-                        sitting.end()
+                        then = sitting.end
                     case "stop":
                         self.clear()
-                        sitting.end(sitting.stopped())
+                        then = partial(sitting.end, sitting.stopped())
                     case _:
                         raise Refused(HTTPStatus.CONFLICT, "That cannot be done now.")
-            return _json({**self._state(), "undone": undone})
+            return _json({**self._state(), "undone": undone}), then
 
     @contextmanager
     def _ending(self, sitting: Sitting) -> Iterator[None]:
@@ -101,8 +109,7 @@ class Board:
             yield
         except RrrError as error:
             self.clear()
-            sitting.end(error)
-            raise Refused(HTTPStatus.INTERNAL_SERVER_ERROR, str(error)) from None
+            raise Refused(HTTPStatus.INTERNAL_SERVER_ERROR, str(error), partial(sitting.end, error)) from None
 
     def _state(self) -> dict[str, Any]:
         sitting = self._sitting

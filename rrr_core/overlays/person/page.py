@@ -12,6 +12,7 @@ import secrets
 import sys
 import threading
 import webbrowser
+from collections.abc import Callable
 from functools import partial
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -22,7 +23,7 @@ import click
 
 from rrr_core.errors import RrrError
 from rrr_core.overlays.person import NAME
-from rrr_core.overlays.person.board import Board, Refused, read_request
+from rrr_core.overlays.person.board import Board, Refused, Then, nothing, read_request
 from rrr_core.overlays.person.sitting import Sitting
 
 HOST = "127.0.0.1"
@@ -124,6 +125,7 @@ class _Handler(BaseHTTPRequestHandler):
     server: PageServer
     timeout = SECONDS
     server_version, sys_version = "rrr", ""
+    _body = b""
 
     def do_GET(self) -> None:
         """The page and its parts, and what is on the board."""
@@ -133,33 +135,42 @@ class _Handler(BaseHTTPRequestHandler):
         """What the person decides."""
         self._answer(self._post)
 
-    def _answer(self, give: Any) -> None:
+    def _answer(self, give: Callable[[str], tuple[str, bytes, Then]]) -> None:
+        """Answer what `give` makes of the path below the token's, and then do what it wants done."""
         try:
+            # Read first: where a body is left unread, closing the connection may take the answer with it.
+            self._body = self._received()
             self._check_host()
-            kind, content = give(self._place())
+            status, (kind, content, then) = HTTPStatus.OK, give(self._place())
         except Refused as refusal:
-            self._send(refusal.status, "text/plain", f"{refusal}\n".encode())
-        else:
-            self._send(HTTPStatus.OK, kind, content)
+            status, kind, content, then = refusal.status, "text/plain", f"{refusal}\n".encode(), refusal.then
+        try:
+            self._send(status, kind, content)
+        finally:
+            then()
 
-    def _get(self, place: str) -> tuple[str, bytes]:
+    def _get(self, place: str) -> tuple[str, bytes, Then]:
         path, _, query = place.partition("?")
         if path in self.server.assets:
-            return self.server.assets[path]
-        return "application/json", self.server.board.tell(path, query)
+            return *self.server.assets[path], nothing
+        return "application/json", self.server.board.tell(path, query), nothing
 
-    def _post(self, place: str) -> tuple[str, bytes]:
+    def _post(self, place: str) -> tuple[str, bytes, Then]:
         origin = self.headers.get("Origin")
         if origin is not None and origin.removeprefix("http://") not in self.server.hosts:
             raise Refused(HTTPStatus.FORBIDDEN, "Verdicts come from the page itself.")
         if self.headers.get_content_type() != "application/json":
             raise Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "JSON is expected.")
-        length = self.headers.get("Content-Length", "")
+        return "application/json", *self.server.board.take(place, read_request(self._body))
+
+    def _received(self) -> bytes:
+        """The body of the request."""
+        length = self.headers.get("Content-Length", "0" if self.command == "GET" else "")
         if not (length.isascii() and length.isdecimal() and len(length) < 10):
             raise Refused(HTTPStatus.LENGTH_REQUIRED, "A length is expected.")
         if int(length) > MOST_BYTES:
             raise Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "That is too much.")
-        return "application/json", self.server.board.take(place, read_request(self.rfile.read(int(length))))
+        return self.rfile.read(int(length))
 
     def _check_host(self) -> None:
         if self.headers.get("Host", "") not in self.server.hosts:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from rrr_core.testing import CheckedTask
+    from rrr_core.testing import TaskCheck
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -40,6 +40,17 @@ def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config
         items.extend(CheckedTaskNode.from_parent(session, name=name, nodeid=f"rrr check {name}").collect())
 
 
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Tell the tasks which of their checks are left after all choosing."""
+    if "rrr_core.testing" in sys.modules:
+        from rrr_core.testing import TaskCheck, narrow
+
+        given = [getattr(item, "callspec", None) for item in session.items]
+        called = [value for each in given if each is not None for value in each.params.values()]
+        checks = [item.check for item in session.items if isinstance(item, CheckItem)]
+        narrow([*checks, *(value for value in called if isinstance(value, TaskCheck))])
+
+
 def pytest_unconfigure() -> None:
     """End the processes of the tasks that were checked."""
     if "rrr_core.testing" in sys.modules:
@@ -53,27 +64,27 @@ class CheckedTaskNode(pytest.Collector):
 
     def collect(self) -> Iterator[pytest.Item]:
         from rrr_core.conformance.settings import CheckSettings
-        from rrr_core.testing import CheckedTask
+        from rrr_core.testing import CheckedTask, TaskCheck
 
         options = self.config.option
         rows = {"rows": options.rrr_rows} if options.rrr_rows > 0 else {}
         task = CheckedTask(self.name, options.rrr_with, read_data(options.rrr_data), None, CheckSettings(**rows))
         for check in task.names:
-            yield CheckItem.from_parent(self, name=check, task=task)
+            yield CheckItem.from_parent(self, name=check, check=TaskCheck(task, check))
 
 
 class CheckItem(pytest.Item):
     """One check as a test."""
 
-    def __init__(self, *, task: CheckedTask, **options: Any) -> None:
+    def __init__(self, *, check: TaskCheck, **options: Any) -> None:
         super().__init__(**options)
-        self.task = task
+        self.check = check
 
     def runtest(self) -> None:
-        self.task.run(self.name)
+        self.check()
 
     def reportinfo(self) -> tuple[str, None, str]:
-        return "rrr check", None, f"{self.task.name}: {self.name}"
+        return "rrr check", None, f"{self.check.task.name}: {self.name}"
 
 
 def read_data(pairs: list[str]) -> dict[str, str]:

@@ -9,7 +9,8 @@ def test_check(check):
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
@@ -41,12 +42,15 @@ class CheckedTask:
         """The arguments are those of `rrr_core.conformance.checks_of`."""
         self.name = name
         self.names = chosen(only)
+        self.asked = frozenset(self.names)
+        """Those that pytest runs: `-k` and the like may leave some out."""
         self._begin = partial(checks_of, name, overlays, data, verify, settings, only)
 
     @cached_property
     def checks(self) -> dict[str, Check]:
         """Name → check. Raises RrrError where the task is not there to be checked."""
         checks = {check.name: check for check in self._begin()}
+        next(iter(checks.values())).subject.asked = self.asked
         _examined.append(self)
         return checks
 
@@ -70,6 +74,18 @@ class CheckedTask:
         next(iter(self.checks.values())).subject.close()
 
 
+@dataclass(frozen=True)
+class TaskCheck:
+    """One check of a task: calling it runs it."""
+
+    task: CheckedTask
+    name: str
+
+    def __call__(self) -> None:
+        __tracebackhide__ = True
+        self.task.run(self.name)
+
+
 def parametrize_checks(
     name: str,
     overlays: Sequence[str] = (),
@@ -83,7 +99,16 @@ def parametrize_checks(
     `overlays`, `data`, `verify` and `settings` are as on the command line of `rrr check`; `only` names some checks.
     """
     task = CheckedTask(name, overlays, data, verify, settings, only)
-    return pytest.mark.parametrize("check", [pytest.param(partial(task.run, each), id=each) for each in task.names])
+    return pytest.mark.parametrize("check", [pytest.param(TaskCheck(task, each), id=each) for each in task.names])
+
+
+def narrow(checks: Iterable[TaskCheck]) -> None:
+    """Tell each task which of its checks are left to run, once pytest has chosen."""
+    left: dict[CheckedTask, set[str]] = {}
+    for check in checks:
+        left.setdefault(check.task, set()).add(check.name)
+    for task, names in left.items():
+        task.asked = frozenset(names)
 
 
 def close_all() -> None:

@@ -83,7 +83,7 @@ def checks_of(
     names = chosen(only)
     require_usable(name, overlays)
     verify, settings = verify or VerifySettings(), settings or CheckSettings()
-    subject = Subject(name, tuple(overlays), dict(data or {}), verify, settings)
+    subject = Subject(name, tuple(overlays), dict(data or {}), verify, settings, frozenset(names))
     return [Check(each, subject) for each in names]
 
 
@@ -118,7 +118,7 @@ def run_check(name: str, subject: Subject) -> Result:
     except NotApplicable as reason:
         state, message = "skipped", str(reason)
     except Faulty as fault:
-        owned = fault.owner == name
+        owned = fault.owner == name or fault.owner not in subject.asked
         state = fault.state if owned else "skipped"
         message = str(fault) if owned else f"waits for {fault.owner}."
     except PluginError as error:

@@ -56,7 +56,7 @@ class Faulty(Exception):
     """Something that several checks need is not there. The one check `owner` tells of it; the others wait for it."""
 
     def __init__(self, owner: str, text: str, state: State = "failed") -> None:
-        """`state` is what the owner comes to: `cannot be judged` where the user, not the plugin, has something to mend."""
+        """`state` is what the owner comes to: `cannot be judged` where the user has something to mend."""
         super().__init__(text)
         self.owner = owner
         self.state = state

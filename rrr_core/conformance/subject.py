@@ -14,6 +14,7 @@ from rrr_core.conformance.observation import Observation, observe
 from rrr_core.conformance.probe import Request
 from rrr_core.conformance.results import Faulty
 from rrr_core.conformance.settings import CheckSettings
+from rrr_core.errors import PluginError
 from rrr_core.hookspecs import Example, Manifest, Row
 from rrr_core.tasks import Task, find_tasks, load_task
 from rrr_core.tasks.task import SPLITS
@@ -46,6 +47,8 @@ class Subject:
     data: Mapping[str, str] = field(default_factory=dict)
     verify: VerifySettings = field(default_factory=VerifySettings)
     settings: CheckSettings = field(default_factory=CheckSettings)
+    asked: frozenset[str] = frozenset()
+    """The checks that are run. One waits for another only where that one is among them."""
     _judges: dict[str, Judge] = field(default_factory=dict)
     _groups: dict[str, list[Judged] | Faulty] = field(default_factory=dict)
 
@@ -172,7 +175,11 @@ class Subject:
         found: list[Judged] = []
         for start in range(0, len(pairs), CHUNK):
             chunk = pairs[start : start + CHUNK]
-            for (row, answer), verdict in zip(chunk, self._judge_of(judge).judge(chunk), strict=True):
+            try:
+                verdicts = self._judge_of(judge).judge(chunk)
+            except PluginError as error:  # The verifier's processes cannot be started.
+                raise Faulty("check_verdicts_are_given", str(error)) from error
+            for (row, answer), verdict in zip(chunk, verdicts, strict=True):
                 if verdict.is_abstained:
                     raise Faulty(owner, f"{verdict.detail} ({verdict.category}), on the answer {excerpt(answer)}.")
                 found.append(Judged(row, answer, verdict))

@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from rrr_core.errors import RrrError
+from rrr_core.errors import PluginError, RrrError
 from rrr_core.hookspecs import Row
 from rrr_core.tasks import Task
 from rrr_core.tasks.blame import one_line
@@ -221,6 +221,9 @@ class Runner:
                 detail = f"{self._who}: no verdict within {self.settings.seconds:g} seconds"
                 self._kill(worker, abstained("timeout", detail))
         for deadline in self._starting.values():
+            if deadline < now and self.task.implements("rrr_examples"):
+                told = f"no verdict on an answer of its own rrr_examples within {START_SECONDS:g} seconds"
+                raise PluginError(f"{self._who}: {told}.")
             if deadline < now:
                 raise RrrError(f"A process for verifiers did not start within {START_SECONDS:g} seconds.")
 
@@ -237,6 +240,9 @@ class Runner:
         self._deadlines.pop(worker, None)
         blame = self._killed.pop(worker) if worker in self._killed else self._fault_of(worker)
         if self._starting.pop(worker, None) is not None:
+            # Of the plugin's code only a verdict on its own examples is made before that.
+            if self.task.implements("rrr_examples"):
+                raise PluginError(f"{self._fault_of(worker).detail}, on an answer of its own rrr_examples.")
             raise RrrError(f"A process for verifiers ended before it was ready, with status {worker.status}.")
         batch = self._busy.pop(worker, None)
         if batch is None:

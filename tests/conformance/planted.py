@@ -1,0 +1,295 @@
+"""A task plugin that passes every check, and how it is spoilt for each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+METADATA = """\
+Metadata-Version: 2.4
+Name: rrr-sums
+Version: 1.0
+Summary: Sums of two numbers
+License-Expression: Apache-2.0
+Requires-Python: >=3.11
+Requires-Dist: rrr-core>=0.0.1,<99
+"""
+
+SOUND = """
+import itertools
+import random
+import re
+import time
+
+from rrr_core import Example, Manifest, failed, hookimpl, passed
+
+counter = itertools.count()
+
+
+@hookimpl
+def rrr_load_dataset(split):
+    first = {"train": 1000, "test": 2000}[split]
+    for number in range(first, first + 60):
+        yield {"a": number, "b": number + 1}
+
+
+@hookimpl
+def rrr_prompt(row, model):
+    return f"What is {row['a']} plus {row['b']}? Reply with the number alone."
+
+
+@hookimpl
+def rrr_verify(row, answer):
+    found = re.fullmatch(r"\\s*([0-9]{1,30})\\s*", answer)
+    if found is None:
+        return failed("not a number", answer[:20])
+    return passed() if int(found[1]) == row["a"] + row["b"] else failed("wrong sum", found[1])
+
+
+@hookimpl
+def rrr_gold_answer(row):
+    return str(row["a"] + row["b"])
+
+
+@hookimpl
+def rrr_examples():
+    row = {"a": 2, "b": 3}
+    yield Example(row, "5", "passed")
+    yield Example(row, "6", "failed", "wrong sum")
+    yield Example(row, "9**9**9", "failed", "not a number", hostile=True)
+
+
+@hookimpl
+def rrr_manifest():
+    return Manifest("Add two numbers.", "generated", "rrr-sums 1.0", "CC0-1.0", ("not a number", "wrong sum"))
+"""
+
+VERIFY = "    found = re.fullmatch("
+
+
+@dataclass(frozen=True)
+class Plant:
+    """One way to spoil the sound plugin, and what the check that finds it says."""
+
+    check: str
+    says: str
+    """A part of the message."""
+    old: str = ""
+    new: str = ""
+    metadata: tuple[str, str] = ("", "")
+    modules: Mapping[str, str] = field(default_factory=dict)
+    name: str = ""
+
+    @property
+    def id(self) -> str:
+        return f"{self.check}-{self.name}" if self.name else self.check
+
+
+PLANTS = (
+    Plant("check_task_loads", "SyntaxError", "import itertools", "import itertools as"),
+    Plant(
+        "check_task_loads",
+        "Did you mean 'rrr_gold_answer'",
+        "def rrr_gold_answer",
+        "def rrr_gold_anser",
+        name="misspelt",
+    ),
+    Plant("check_task_loads", "ended its process with status 3", "import time", "import os\nos._exit(3)", name="exits"),
+    Plant("check_import_is_light", "imports vllm", "import time", "import vllm", modules={"vllm": "heavy = True"}),
+    Plant("check_metadata_are_complete", "a licence", metadata=("License-Expression: Apache-2.0\n", "")),
+    Plant("check_metadata_are_complete", "a summary", metadata=("Sums of two numbers", "UNKNOWN"), name="summary"),
+    Plant("check_metadata_are_complete", "both ends", metadata=(",<99", ""), name="no upper bound"),
+    Plant("check_metadata_are_complete", "requires-python", metadata=("Requires-Python: >=3.11\n", ""), name="python"),
+    Plant("check_manifest_is_complete", "has no data_license", '"CC0-1.0"', '""'),
+    Plant(
+        "check_manifest_is_complete", "'wrong sum' twice", '"wrong sum"))', '"wrong sum", "wrong sum"))', name="twice"
+    ),
+    Plant(
+        "check_plugin_is_picklable",
+        "rrr_gold_answer cannot be imported as rrr_sums.make.<locals>.rrr_gold_answer",
+        "@hookimpl\ndef rrr_gold_answer(row):\n    return",
+        "def make():\n    @hookimpl\n    def rrr_gold_answer(row):\n        return str(row['a'] + row['b'])\n"
+        "    return rrr_gold_answer\n\n\nrrr_gold_answer = make()\n\n\ndef unused(row):\n    return",
+    ),
+    Plant(
+        "check_splits_load",
+        "gives no row for 'test'",
+        '"test": 2000}[split]',
+        '"test": 2000}[split]\n    if split == "test":\n        return',
+    ),
+    Plant("check_splits_load", "KeyError", '"test": 2000}', '"tset": 2000}', name="raises"),
+    Plant("check_rows_are_json", "is not JSON-able", '"b": number + 1}', '"b": number + 1, "c": {1}}'),
+    Plant(
+        "check_rows_are_json",
+        "is an int, not a mapping",
+        'yield {"a": number, "b": number + 1}',
+        "yield number",
+        name="int",
+    ),
+    Plant(
+        "check_splits_load_lazily",
+        "the first row of 'train' took",
+        "    first = {",
+        "    time.sleep(0.6)\n    first = {",
+    ),
+    Plant(
+        "check_splits_load_lazily",
+        "MB of memory",
+        "    first = {",
+        "    all_of_them = b'x' * (200 << 20)\n    first = {",
+        name="memory",
+    ),
+    Plant(
+        "check_rows_are_deterministic", "a second time", '"b": number + 1}', '"b": number + 1, "c": random.random()}'
+    ),
+    Plant(
+        "check_rows_are_deterministic",
+        "in another process",
+        '"b": number + 1}',
+        '"b": number + 1, "c": hash("number")}',
+        name="hash",
+    ),
+    Plant("check_splits_are_disjoint", "is also a row of train (row 50)", '"test": 2000', '"test": 1050'),
+    Plant(
+        "check_splits_are_disjoint",
+        "in the same words",
+        '{"a": number, "b": number + 1}',
+        '{"a": number % 1000 + 1000, "b": number % 1000 + 1001, "c": split}',
+        name="words",
+    ),
+    Plant(
+        "check_prompts_are_sound",
+        "gave blank text",
+        '    return f"What',
+        "    if model.family == 'llama':\n        return ' '\n    return f\"What",
+    ),
+    Plant("check_prompts_are_deterministic", "gave two texts", "Reply with", "{next(counter)} Reply with"),
+    Plant(
+        "check_prompts_are_deterministic", "another process", "Reply with", "{hash('number')} Reply with", name="hash"
+    ),
+    Plant("check_verdicts_are_given", "ZeroDivisionError", VERIFY, "    1 / 0\n" + VERIFY),
+    Plant(
+        "check_verdicts_are_given",
+        "no verdict within 1 CPU seconds",
+        VERIFY,
+        "    while True:\n        pass\n" + VERIFY,
+        name="hangs",
+    ),
+    Plant(
+        "check_verdicts_are_given",
+        "exited with status 4",
+        VERIFY,
+        "    import os\n    os._exit(4)\n" + VERIFY,
+        name="exits",
+    ),
+    Plant(
+        "check_prompts_leak_no_answer",
+        "rrr_reflection_prompt tells an answer that passes for 20 of 20 rows",
+        "@hookimpl\ndef rrr_examples",
+        "@hookimpl\ndef rrr_reflection_prompt(row):\n    return str(row['a'] + row['b'])\n\n\n@hookimpl\ndef rrr_examples",
+    ),
+    Plant(
+        "check_examples_get_their_verdicts",
+        "is to be passed, and is failed as 'wrong sum'",
+        '"5", "passed"',
+        '"7", "passed"',
+    ),
+    Plant("check_examples_get_their_verdicts", "has no hostile answer", ", hostile=True", "", name="none hostile"),
+    Plant("check_examples_get_their_verdicts", "gives nothing", "    row = {", "    return\n    row = {", name="none"),
+    Plant(
+        "check_gold_answers_pass",
+        "gold answer 0, '2002', is failed",
+        'return str(row["a"] + row["b"])',
+        'return str(row["a"] + row["b"] + 1)',
+    ),
+    Plant(
+        "check_malformed_answers_fail",
+        "control characters passes",
+        VERIFY,
+        "    if '\\x01' in answer:\n        return passed()\n" + VERIFY,
+    ),
+    Plant(
+        "check_other_rows_answers_fail",
+        "of other rows pass",
+        'int(found[1]) == row["a"] + row["b"]',
+        "int(found[1]) - 1 in {*range(2000, 2120, 2), *range(4000, 4120, 2), 4}",
+    ),
+    Plant(
+        "check_mutated_answers_fail",
+        "mutation score",
+        'int(found[1]) == row["a"] + row["b"]',
+        'str(row["a"] + row["b"])[-1] in found[1]',
+    ),
+    Plant(
+        "check_failures_name_their_class",
+        "the class 'too long'",
+        VERIFY,
+        "    if len(answer) > 50_000:\n        return failed('too long')\n" + VERIFY,
+    ),
+    Plant(
+        "check_failures_name_their_class",
+        "has no class",
+        VERIFY,
+        "    if len(answer) > 50_000:\n        return failed('')\n" + VERIFY,
+        name="none",
+    ),
+    Plant(
+        "check_verdicts_are_pure",
+        "when judged again",
+        'failed("wrong sum", found[1])',
+        'failed("wrong sum", str(next(counter)))',
+    ),
+    Plant(
+        "check_verdicts_are_pure",
+        "when judged in another process",
+        'failed("wrong sum", found[1])',
+        'failed("wrong sum", str(hash("x")))',
+        name="hash",
+    ),
+    Plant(
+        "check_verdicts_are_pure",
+        "changes row 0 of train",
+        "@hookimpl\ndef rrr_verify(row, answer):\n",
+        "from rrr_core import trusted\n\n\n@hookimpl\n@trusted\ndef rrr_verify(row, answer):\n    row['seen'] = True\n",
+        name="row",
+    ),
+    Plant(
+        "check_hostile_answers_do_no_harm",
+        "no verdict within 1 CPU seconds",
+        VERIFY,
+        "    while '9**9**9**9' in answer:\n        pass\n" + VERIFY,
+        name="hangs",
+    ),
+    Plant(
+        "check_hostile_answers_do_no_harm",
+        "IndexError",
+        VERIFY,
+        "    if ']0;title' in answer:\n        [].pop()\n" + VERIFY,
+        name="raises",
+    ),
+    Plant(
+        "check_hostile_answers_do_no_harm",
+        "passes",
+        VERIFY,
+        "    if 'Verdict: passed' in answer:\n        return passed()\n" + VERIFY,
+        name="passes",
+    ),
+)
+
+
+def install(site: Any, plant: Plant | None = None) -> Path:
+    """Lay out the task `sums`, sound or spoilt."""
+    source, metadata = SOUND, METADATA
+    modules: dict[str, str] = {}
+    if plant is not None:
+        assert plant.old in source
+        assert plant.metadata[0] in metadata
+        source = source.replace(plant.old, plant.new, 1) if plant.old else source
+        metadata = metadata.replace(*plant.metadata, 1) if plant.metadata[0] else metadata
+        modules = dict(plant.modules)
+    info: Path = site.install(
+        "rrr-sums", modules={"rrr_sums": source, **modules}, tasks={"sums": "rrr_sums"}, metadata=metadata
+    )
+    return info

@@ -2,32 +2,83 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import contextlib
+import json
+import sys
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from rrr_core.cli.columns import aligned
+from rrr_core.cli.options import SettingsCommand, with_settings
 from rrr_core.cli.text import one_line
+from rrr_core.errors import RrrError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from rrr_core.configuration import TaskSettings
     from rrr_core.tasks import TaskDescription
+    from rrr_core.verification import VerifySettings
 
 HEADINGS = ("task", "distribution", "version", "state", "hooks")
 
 
-@click.command("tasks")
-def command() -> None:
-    """List the installed tasks and overlays, who brings them, their hooks, and what is wrong with the broken ones."""
+@click.command("tasks", cls=SettingsCommand)
+@with_settings("task", "verify")
+@click.option("--json", "as_json", is_flag=True, help="Write one JSON object.")
+def command(task: TaskSettings, verify: VerifySettings, as_json: bool) -> None:
+    """List the installed tasks and overlays, who brings them, their hooks, and what is wrong with the broken ones.
+
+    With TASK, show that one: its manifest and package, and three rows with their prompts, and the verdicts on the gold
+    answer and on an empty one. What cannot be shown, such as rows that must be downloaded first, is told at the end.
+    """
+    if task.name:
+        show(task, verify, as_json)
+        return
+    if task.with_ or task.data:
+        raise RrrError("tasks: --with and --data belong to one task: name it.")
     from rrr_core.tasks import describe_task, find_overlays, find_tasks
 
-    tasks, overlays = find_tasks(), find_overlays()
+    tasks, overlays = ([describe_task(entry) for entry in found] for found in (find_tasks(), find_overlays()))
+    if as_json:
+        listed = {"tasks": tasks, "overlays": overlays}
+        click.echo(json.dumps({kind: [record(each) for each in found] for kind, found in listed.items()}, indent=2))
+        return
     if not tasks:
         click.echo("no task is installed; for one, pip install rrr-countdown")
-    for headings, entries in ((HEADINGS, tasks), (("overlay", *HEADINGS[1:]), overlays)):
-        if entries:
-            click.echo("\n".join(table(headings, [describe_task(entry) for entry in entries])))
+    tables = [
+        "\n".join(table(headings, found))
+        for headings, found in ((HEADINGS, tasks), (("overlay", *HEADINGS[1:]), overlays))
+        if found
+    ]
+    click.echo("\n\n".join(tables), nl=bool(tables))
+
+
+def show(settings: TaskSettings, verify: VerifySettings, as_json: bool) -> None:
+    """Show one task."""
+    from rrr_core import pipeline
+    from rrr_core.cli.task_page import page
+    from rrr_core.task_view import as_json as view_as_json
+    from rrr_core.task_view import view_task
+
+    # What a plugin prints must not come between the lines of the page.
+    with contextlib.redirect_stdout(sys.stderr):
+        view = view_task(pipeline.open_task(settings), settings.data, verify)
+    click.echo(json.dumps(view_as_json(view), indent=2) if as_json else "\n".join(page(view)))
+
+
+def record(description: TaskDescription) -> dict[str, Any]:
+    """One task or overlay of the list, for JSON."""
+    entry = description.entry
+    return {
+        "name": entry.name,
+        "distribution": entry.distribution,
+        "version": entry.version,
+        "module": entry.value,
+        "error": None if description.state == "ok" else description.state,
+        "hooks": list(description.hooks),
+    }
 
 
 def table(headings: Sequence[str], descriptions: Sequence[TaskDescription]) -> list[str]:

@@ -1,0 +1,116 @@
+"""The lines of `rrr tasks NAME`: what a task is, and what its verifier says of some answers."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import textwrap
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from rrr_core.cli.text import one_line, plain
+
+if TYPE_CHECKING:
+    from rrr_core.task_view import Judged, Sample, TaskView
+
+LABEL = 16
+"""Columns of the labels on the left."""
+LONGEST_ROW = 300
+"""Most characters that are shown of a row, and of an answer."""
+LONGEST_PROMPT = 1200
+"""Most characters that are shown of a message."""
+PAGE = "docs/hooks.md#rrr_manifest"
+
+
+def page(view: TaskView) -> Iterator[str]:
+    """The whole page, line by line; nothing that a plugin gave can drive the terminal."""
+    width = max(60, min(shutil.get_terminal_size((100, 24)).columns, 120))
+    for label, text in facts(view):
+        yield from labelled(label, one_line(text), width)
+    for number, sample in enumerate(view.samples, start=1):
+        yield ""
+        yield from sample_lines(number, sample, width)
+    if view.examples:
+        yield ""
+        yield "the plugin's own failing examples"
+        for each in view.examples:
+            yield from labelled("  row", short_json(each.row), width)
+            yield from judged_lines(each, "answer", width)
+    if view.problems:
+        yield ""
+        yield "could not be shown"
+        for problem in view.problems:
+            yield from labelled("", one_line(problem), width)
+
+
+def facts(view: TaskView) -> Iterator[tuple[str, str]]:
+    """Label and text of each fact about the task; what is missing is said, with where it is explained."""
+    package, manifest = view.package, view.manifest
+    yield "task", view.name
+    if manifest is None:
+        yield "manifest", f"none: the plugin does not say what it asks and where its rows come from ({PAGE})"
+    else:
+        yield "asks", manifest.summary or missing("summary")
+    yield "package", f"{package.name} {package.version}"
+    yield "code's licence", package.license or "not stated in the package's metadata"
+    if package.homepage:
+        yield "homepage", package.homepage
+    yield "made for", f"rrr-core {package.core}" if package.core else "any rrr-core: the package states no range"
+    if manifest is not None:
+        yield "rows from", manifest.source or missing("source")
+        yield "fixed by", manifest.revision or missing("revision")
+        yield "rows' licence", manifest.data_license or missing("data_license")
+        yield "error classes", ", ".join(manifest.categories) or missing("categories")
+        yield "verdicts", "always the same" if manifest.deterministic else "may differ when asked again"
+    yield "judged", "in the core's own process: marked @trusted" if view.trusted else "in sandboxed processes"
+    yield "hooks", " ".join(hook.removeprefix("rrr_") for hook in view.hooks)
+    if view.stacked:
+        yield "with", ", ".join(view.stacked)
+    others = [name for name in view.overlays if name not in view.stacked]
+    if others:
+        yield "overlays", f"{', '.join(others)} (stack one with --with NAME)"
+
+
+def missing(field: str) -> str:
+    """What is said of a manifest's empty field."""
+    return f"not said: Manifest({field}=…) is empty ({PAGE})"
+
+
+def sample_lines(number: int, sample: Sample, width: int) -> Iterator[str]:
+    """A row, its prompt, and the verdicts on its gold answer and on an empty one."""
+    yield from labelled(f"row {number}", short_json(sample.row), width)
+    for message in sample.prompt:
+        text = message["content"]
+        cut = text if len(text) <= LONGEST_PROMPT else f"{text[:LONGEST_PROMPT]}…"
+        label = f"  {one_line(message['role'])}"
+        for line in plain(cut).expandtabs(4).split("\n"):
+            yield from labelled(label, line, width)
+            label = ""
+    names = {"gold": "gold answer", "empty": "empty answer"}
+    if not any(each.kind == "gold" for each in sample.judged):
+        yield from labelled("  gold answer", "not known", width)
+    for each in sample.judged:
+        yield from judged_lines(each, names[each.kind], width)
+
+
+def judged_lines(each: Judged, label: str, width: int) -> Iterator[str]:
+    """An answer, and its verdict below it."""
+    if each.answer:
+        yield from labelled(f"  {label}", one_line(each.answer, LONGEST_ROW), width)
+        label = ""
+    verdict = each.verdict
+    said = ": ".join(text for text in (verdict.category, verdict.detail) if text)
+    arrow = f"→ {verdict.outcome}{f' ({one_line(said, LONGEST_ROW)})' if said else ''}"
+    yield from labelled(f"  {label}" if label else "", arrow, width)
+
+
+def short_json(value: object) -> str:
+    """JSON on one line, its start alone where it is long."""
+    return one_line(json.dumps(value, ensure_ascii=False), LONGEST_ROW)
+
+
+def labelled(label: str, text: str, width: int) -> Iterator[str]:
+    """A harmless text beside its label, wrapped at words; the lines that follow stand below it."""
+    for line in textwrap.wrap(text, width - LABEL, break_on_hyphens=False) or [""]:
+        yield f"{label:<{LABEL}}{line}".rstrip()
+        label = ""

@@ -1,0 +1,172 @@
+"""A task as a person wants to see it before using it: its manifest, its package, and sample rows with verdicts."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from functools import partial
+from importlib import metadata
+from typing import Any, TypeVar
+
+from rrr_core.episode import Messages
+from rrr_core.errors import RrrError
+from rrr_core.hookspecs import Example, Manifest, Model, Row
+from rrr_core.tasks import Task, find_overlays
+from rrr_core.tasks.hooks import HOOKS
+from rrr_core.verdicts import Verdict
+from rrr_core.verification import Judge, VerifySettings
+
+SAMPLES = 3
+"""Rows that are shown."""
+MODEL = Model("any")
+"""The model that prompts are worded for."""
+
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """What a distribution says of itself; a field that it leaves out is empty."""
+
+    name: str
+    version: str
+    license: str = ""
+    homepage: str = ""
+    core: str = ""
+    """The range of rrr-core that it is made for, such as `<0.2,>=0.1`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """An answer with its verdict."""
+
+    kind: str
+    """`gold`, `empty`, or `example`."""
+    row: Row
+    answer: str
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One row, how it is posed, and what the verifier says of answers to it."""
+
+    row: Row
+    prompt: Messages
+    judged: tuple[Judged, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TaskView:
+    """All that `rrr tasks NAME` shows. What a plugin cannot give is missing, and `problems` says why."""
+
+    name: str
+    package: Package
+    manifest: Manifest | None
+    trusted: bool
+    hooks: tuple[str, ...]
+    """The hooks that the task and its overlays implement, in the contract's order."""
+    stacked: tuple[str, ...]
+    """The overlays stacked on it, the last asked first."""
+    overlays: tuple[str, ...]
+    """The names of all installed overlays."""
+    samples: tuple[Sample, ...]
+    examples: tuple[Judged, ...]
+    """The plugin's own failing examples, one of each error class, with the verdicts they get here."""
+    problems: tuple[str, ...]
+    """One line for each thing that could not be shown."""
+
+
+def view_task(task: Task, data: Mapping[str, str] | None = None, verify: VerifySettings | None = None) -> TaskView:
+    """Look at a task through its hooks. `data` are the user's `--data KEY=VALUE`.
+
+    What a plugin cannot give, such as rows that must be downloaded first, becomes a line of `problems`; all else is
+    shown. Only KeyboardInterrupt passes through.
+    """
+    problems: list[str] = []
+
+    def tried(ask: Callable[[], Value], otherwise: Value) -> Value:
+        try:
+            return ask()
+        except RrrError as error:
+            if str(error) not in problems:
+                problems.append(str(error))
+            return otherwise
+
+    rows: list[dict[str, Any]] = tried(lambda: list(itertools.islice(task.load_dataset("train", data), SAMPLES)), [])
+    examples: list[Example] = tried(lambda: list(_telling(task.examples())), [])
+    posed: list[Messages] = []
+    questions: list[tuple[str, Row, str]] = []
+    for row in rows:
+        posed.append(tried(partial(task.prompt, row, MODEL), ()))
+        gold: str | None = tried(partial(task.gold_answer, row), None)
+        questions += [("gold", row, gold)] if gold is not None else []
+        questions.append(("empty", row, ""))
+    questions += [("example", example.row, example.answer) for example in examples]
+    judged: list[Judged] = tried(lambda: _judged(task, questions, verify), [])
+    return TaskView(
+        task.name,
+        package_of(task.distribution, task.version),
+        tried(task.manifest, None),
+        task.trusted,
+        tuple(hook for hook in HOOKS if task.implements(hook)),
+        task.overlays,
+        tuple(entry.name for entry in find_overlays() if not entry.error),
+        tuple(
+            Sample(row, prompt, tuple(each for each in judged if each.kind != "example" and each.row is row))
+            for row, prompt in zip(rows, posed, strict=True)
+        ),
+        tuple(each for each in judged if each.kind == "example"),
+        tuple(problems),
+    )
+
+
+def package_of(distribution: str, version: str) -> Package:
+    """What an installed distribution says of itself; its name and version alone where it cannot be read."""
+    from packaging.requirements import InvalidRequirement, Requirement
+
+    try:
+        fields = metadata.metadata(distribution)
+    except metadata.PackageNotFoundError:
+        return Package(distribution, version)
+
+    def all_of(key: str) -> list[str]:
+        return [text.strip() for text in fields.get_all(key) or [] if text.strip() not in ("", "UNKNOWN")]
+
+    core = ""
+    for text in all_of("Requires-Dist"):
+        try:
+            requirement = Requirement(text)
+        except InvalidRequirement:
+            continue
+        if requirement.name.lower().replace("_", "-").replace(".", "-") == "rrr-core":
+            core = str(requirement.specifier) or "any"
+    licenses = [*all_of("License-Expression"), *all_of("License")]
+    licenses += [text.rpartition(" :: ")[2] for text in all_of("Classifier") if text.startswith("License ::")]
+    links = dict(text.partition(", ")[::2] for text in reversed(all_of("Project-URL")))
+    homes = [*all_of("Home-page"), *(links[name] for name in links if name.lower() == "homepage"), *links.values()]
+    return Package(distribution, version, next(iter(licenses), ""), next(iter(homes), ""), core)
+
+
+def _telling(examples: tuple[Example, ...]) -> Iterator[Example]:
+    """At most `SAMPLES` failing examples, each of another error class; hostile and empty ones tell a reader little."""
+    seen = set()
+    for example in examples:
+        if example.outcome == "failed" and not example.hostile and example.answer and example.category not in seen:
+            seen.add(example.category)
+            yield example
+            if len(seen) == SAMPLES:
+                return
+
+
+def _judged(task: Task, questions: list[tuple[str, Row, str]], verify: VerifySettings | None) -> list[Judged]:
+    """The verdicts on answers, from the one judge there is; a verifier that withholds them all is shown as it is."""
+    with Judge(task, max_abstain=1, settings=verify) as judge:
+        verdicts = judge.judge([(row, answer) for _, row, answer in questions])
+    return [Judged(*question, verdict) for question, verdict in zip(questions, verdicts, strict=True)]
+
+
+def as_json(view: TaskView) -> dict[str, Any]:
+    """The view as JSON can hold it."""
+    return asdict(view)

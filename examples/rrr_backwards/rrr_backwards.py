@@ -1,12 +1,9 @@
-"""Say a number backwards."""
-
 from rrr_core import Example, Manifest, failed, hookimpl, passed
 
 
 @hookimpl
 def rrr_load_dataset(split):
-    numbers = range(1000, 5000) if split == "train" else range(5000, 9000)
-    return ({"number": str(number)} for number in numbers)
+    return ({"number": str(number)} for number in (range(1000, 5000) if split == "train" else range(5000, 9000)))
 
 
 @hookimpl
@@ -16,14 +13,17 @@ def rrr_prompt(row):
 
 @hookimpl
 def rrr_verify(row, answer):
-    return passed() if answer.strip() == row["number"][::-1] else failed("wrong")
+    return passed() if answer.strip() == row["number"][::-1] else failed("wrong digits")
 
 
 @hookimpl
 def rrr_examples():
-    return Example({"number": "12"}, "21", "passed"), Example({"number": "12"}, "1221", "failed", "wrong", hostile=True)
+    row = {"number": "12"}
+    yield Example(row, "21", "passed")
+    yield Example(row, "12", "failed", "wrong digits")
+    yield Example(row, "12 or 21", "failed", "wrong digits", hostile=True)
 
 
 @hookimpl
 def rrr_manifest():
-    return Manifest("Say a number backwards.", "generated", "1.0", "CC0-1.0", categories=("wrong",))
+    return Manifest("Say a number backwards.", "generated", "1.0", "CC0-1.0", categories=("wrong digits",))

@@ -10,7 +10,7 @@ from types import ModuleType
 import pytest
 
 from rrr_core.cli import COMMANDS
-from tests.docs.pages import DOCS, PAGES, ROOT, links, name_of
+from tests.docs.pages import DOCS, PAGES, ROOT, blocks, links, name_of
 
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 INDEX = ROOT / "docs" / "index.md"
@@ -60,6 +60,12 @@ def test_the_lists_of_the_index_are_the_navigation() -> None:
     assert navigation.count("```{toctree}") == len(re.findall(r"^## .+\n- ", INDEX.read_text(encoding="utf-8"), re.M))
     assert "\nTutorial <tutorial>\n" in navigation
     assert "\nCountdown <../plugins/rrr_countdown/README>\n" in navigation
+
+
+def test_the_tox_ini_that_is_shown_is_the_one_that_rrr_new_writes() -> None:
+    newest = max((ROOT / "rrr_core" / "template").glob("v*"), key=lambda folder: int(folder.name.removeprefix("v")))
+    (shown,) = (block.text for block in blocks(ROOT / "docs" / "testing.md") if block.language == "ini")
+    assert shown == (newest / "plugin" / "tox.ini").read_text(encoding="utf-8")
 
 
 def test_there_are_pages_to_hold_to_the_code() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -22,6 +23,14 @@ def make_program(path: Path, *command: str) -> None:
     quoted = " ".join(f"'{word}'" for word in command)
     path.write_text(f'#!/bin/sh\nexec {quoted} "$@"\n')
     path.chmod(0o755)
+
+
+def strangers_environment() -> dict[str, str]:
+    """The environment of one who never entered this one: the Python that it was made from, and pip's settings."""
+    inside = str(Path(sys.prefix))
+    path = [folder for folder in os.environ["PATH"].split(os.pathsep) if not folder.startswith(inside)]
+    kept = {name: value for name, value in os.environ.items() if not re.match("PYTHON|VIRTUAL_ENV|TOX|RRR|COV", name)}
+    return {**kept, "PATH": os.pathsep.join([str(Path(sys.base_prefix) / "bin"), *path])}
 
 
 def test_with_what_is_installed_here_its_commands_work_and_print_what_it_shows(tmp_path: Path) -> None:
@@ -50,8 +59,7 @@ def test_from_nothing_with_a_package_index_it_is_true_as_well(tmp_path: Path) ->
         if (ROOT / name).is_file():
             (clone / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(ROOT / name, clone / name)
-    environment = {name: os.environ[name] for name in ("HOME", "LANG", "PIP_INDEX_URL", "TMPDIR") if name in os.environ}
-    reader = Reader(tmp_path, clone, {**environment, "PATH": "/usr/local/bin:/usr/bin:/bin"})
+    reader = Reader(tmp_path, clone, strangers_environment())
     reader.follow(PAGE)
     assert reader.folder == tmp_path / "my-tasks"
 

@@ -10,13 +10,19 @@ from rrr_core.configuration import settings_of
 from rrr_core.overlays.agreement import AgreementOptions
 from rrr_core.overlays.model_judge import ModelJudgeOptions
 from rrr_core.overlays.noisy import NoisyOptions, with_noise
+from rrr_core.overlays.person import PersonOptions
 from rrr_core.tasks import load_task
 from rrr_core.verdicts import failed, passed
 from tests.docs.pages import ROOT, blocks
 
 PAGE = ROOT / "docs" / "overlays.md"
 SECTIONS = dict(re.findall(r"^## (\S[^\n]*)\n(.*?)(?=^## |\Z)", PAGE.read_text(), re.MULTILINE | re.DOTALL))
-OPTIONS = {"noisy": NoisyOptions, "agreement": AgreementOptions, "model-judge": ModelJudgeOptions}
+OPTIONS = {
+    "noisy": NoisyOptions,
+    "agreement": AgreementOptions,
+    "model-judge": ModelJudgeOptions,
+    "person-judge": PersonOptions,
+}
 
 
 def default(value: object) -> str:

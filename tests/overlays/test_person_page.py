@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from rrr_core.errors import RrrError
-from rrr_core.overlays.person import PersonSettings
+from rrr_core.overlays.person import PersonOptions
 from rrr_core.overlays.person.desk import Desk
 from rrr_core.overlays.person.page import PageFace
 from rrr_core.overlays.person.sitting import Stopped
@@ -27,7 +27,7 @@ class Job:
     """A desk that judges in a thread, as a job would in the process's own, and a client of its page."""
 
     def __init__(self, folder: Path) -> None:
-        self.desk = Desk(PersonSettings(file=str(folder / "verdicts.jsonl"), page="auto"), "sums")
+        self.desk = Desk(PersonOptions(file=str(folder / "verdicts.jsonl"), page="auto"), "sums")
         self.face = PageFace("sums")
         self.desk._face = self.face
         self.client = Client(self.face.address)
@@ -289,7 +289,7 @@ def test_a_question_that_the_task_cannot_word_ends_the_job_with_its_line(job: Jo
 
 def test_a_port_that_is_taken_is_told(job: Job, tmp_path: Path) -> None:
     port = job.client.host.split(":")[1]
-    desk = Desk(PersonSettings(file=str(tmp_path / "other.jsonl"), page=port), "sums")
+    desk = Desk(PersonOptions(file=str(tmp_path / "other.jsonl"), page=port), "sums")
     with pytest.raises(RrrError, match=f"option page: the port {port} cannot be had"):
         desk.judge(pairs_of(["one"]))
     desk.close()

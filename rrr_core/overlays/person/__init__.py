@@ -6,33 +6,35 @@ sees the prompt, the row and the answer, and nothing of what a verifier or anoth
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from rrr_core.errors import RrrError
-from rrr_core.hookspecs import Row, hookimpl
+from rrr_core.hookspecs import Manifest, Row, hookimpl
 from rrr_core.overlays.options import read_options
 from rrr_core.settings import option
 from rrr_core.verdicts import Verdict
 
 NAME = "person-judge"
 """The overlay's name."""
+UNNAMED = "judged wrong"
+"""The error class of a failure that the person gave none."""
 
 
 @dataclass(frozen=True)
-class PersonSettings:
+class PersonOptions:
     """What `--with person-judge:KEY=VALUE,…` sets."""
 
-    file: str = option("person-verdicts.jsonl", "File that the verdicts are kept in, and that a later call resumes.")
-    page: str = option("", "Ask on a page in the browser, at this port or at a free one (auto), not in the terminal.")
-    open: bool = option(False, "Open the page in the browser (yes), instead of printing its address only (no).")
-    name: str = option("", "Who judges: written beside each verdict.")
+    file: str = option("person-verdicts.jsonl", "File that keeps the verdicts; a later call goes on from it.")
+    page: str | None = option(None, "Port of a page to judge on, or `auto` for a free one; by default the terminal.")
+    open: bool = option(False, "Whether the page is opened in the browser; its address is printed anyway.")
+    name: str | None = option(None, "Who judges; it is kept beside each verdict.")
 
     @property
     def port(self) -> int | None:
         """The page's port, 0 for a free one; None where the terminal is asked. Raises RrrError."""
-        if not self.page:
+        if self.page is None:
             return None
         if self.page == "auto":
             return 0
@@ -46,9 +48,13 @@ class PersonSettings:
 
 @hookimpl
 def rrr_configure(options: Mapping[str, str]) -> list[Callable[..., Any]]:
-    """The hook that asks the person. Nothing is opened before the first answer is to be judged."""
-    settings = read_options(NAME, PersonSettings, options)
-    if settings.open and settings.port is None:
+    """The hook that asks the person, and the wrapper round the manifest.
+
+    Nothing is opened before the first answer is to be judged. Raises RrrError for options that do not fit.
+    """
+    settings = read_options(NAME, PersonOptions, options)
+    has_page = settings.port is not None
+    if settings.open and not has_page:
         raise RrrError(f"The overlay {NAME!r}, option open: there is no page to open: give page=auto too.")
     if not settings.file:
         raise RrrError(f"The overlay {NAME!r}, option file: a name is expected: leave the option out for the default.")
@@ -59,4 +65,9 @@ def rrr_configure(options: Mapping[str, str]) -> list[Callable[..., Any]]:
 
         return desk_of(settings, task).judge(pairs)
 
-    return [rrr_judge]
+    @hookimpl(wrapper=True)
+    def rrr_manifest() -> Generator[None, Manifest | None, Manifest | None]:
+        manifest = yield
+        return manifest and replace(manifest, categories=(*manifest.categories, UNNAMED), deterministic=False)
+
+    return [rrr_judge, rrr_manifest]

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from rrr_core.hookspecs import Row
-from rrr_core.overlays.person import PersonSettings
+from rrr_core.overlays.person import PersonOptions
 from rrr_core.overlays.person.record import VerdictFile, item_of
 from rrr_core.overlays.person.sitting import Sitting
 from rrr_core.verdicts import Verdict
@@ -30,10 +30,10 @@ class Face(Protocol):
 class Desk:
     """Judges by asking a person. What is in the file already is not asked again."""
 
-    def __init__(self, settings: PersonSettings, task: str) -> None:
+    def __init__(self, settings: PersonOptions, task: str) -> None:
         """Raises RrrError where the file cannot be used, or there is no terminal, or no such port."""
         self.task = task
-        self.file = VerdictFile(Path(settings.file), task, settings.name)
+        self.file = VerdictFile(Path(settings.file), task, settings.name or "")
         self._settings = settings
         self._face: Face | None = None
 
@@ -67,6 +67,6 @@ class Desk:
 
 
 @cache
-def desk_of(settings: PersonSettings, task: str) -> Desk:
+def desk_of(settings: PersonOptions, task: str) -> Desk:
     """The one desk of this process for these options and this task."""
     return Desk(settings, task)

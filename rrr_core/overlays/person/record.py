@@ -23,13 +23,12 @@ from typing import Any, Self
 from rrr_core.errors import DataError, RrrError
 from rrr_core.files import explained, make_folder
 from rrr_core.hookspecs import Row
+from rrr_core.overlays.person import UNNAMED
 from rrr_core.verdicts import Verdict, failed, passed, withheld
 
 KIND, VERSION = "rrr person verdicts", 1
 UNDONE = "undone"
 """The outcome of a line that takes a verdict back."""
-UNNAMED = "judged wrong"
-"""The error class of a failure that the person gave none."""
 OUTCOMES = ("passed", "failed", "abstained", UNDONE)
 _MEND = "mend it, or name another file (--with person-judge:file=PATH)"
 

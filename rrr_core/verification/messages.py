@@ -19,7 +19,7 @@ from typing import Any
 from rrr_core.errors import DataError
 from rrr_core.hookspecs import Row
 from rrr_core.tasks.blame import one_line
-from rrr_core.verdicts import Verdict, abstained, failed, passed
+from rrr_core.verdicts import Verdict, abstained, passed
 
 READY = b'"ready"'
 """A worker's first line, once its sandbox stands."""
@@ -30,6 +30,7 @@ LONGEST_REPLY = 16_384
 WORKER_KINDS = ("exception", "timeout", "memory", "exit", "bad verdict")
 """The kinds of abstention that a worker finds out by itself."""
 _LENGTH = 8
+_PASSED = passed()
 
 
 class BadReply(ValueError):
@@ -68,7 +69,7 @@ def first_number() -> int:
 
 
 def encode_reply(number: int, verdict: Verdict) -> bytes:
-    if verdict.outcome == "passed":
+    if verdict == _PASSED:
         return b'[%d,"passed"]\n' % number
     return (json.dumps([number, verdict.outcome, verdict.category, verdict.detail]) + "\n").encode()
 
@@ -83,9 +84,9 @@ def checked_reply(line: bytes, number: int) -> Verdict:
         raise BadReply(f"{one_line(ascii(line[:80]))} does not answer what was asked")
     match reply[1:]:
         case ["passed"]:
-            return passed()
-        case ["failed", str(category), str(detail)]:
-            return failed(one_line(category, 80), one_line(detail, 500))
+            return _PASSED
+        case ["passed" | "failed" as outcome, str(category), str(detail)]:
+            return Verdict(outcome, one_line(category, 80), one_line(detail, 500))
         case ["abstained", str(kind), str(detail)] if kind in WORKER_KINDS:
             return abstained(kind, one_line(detail, 500))
     raise BadReply(f"{one_line(ascii(line[:80]))} holds no verdict")

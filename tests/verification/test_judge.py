@@ -6,7 +6,8 @@ import pytest
 
 from rrr_core.errors import TooManyAbstentions
 from rrr_core.tasks import load_task
-from rrr_core.verification import Judge
+from rrr_core.verdicts import Verdict
+from rrr_core.verification import Judge, VerifySettings
 
 FLAKY = """
 from rrr_core import failed, hookimpl, passed
@@ -94,3 +95,14 @@ def test_the_error_names_the_offender_and_the_commonest_reason_in_one_line(task)
     assert "rrr-flaky 1.0" in message
     assert "ValueError at rrr_flaky.py:11: common" in message
     assert "\n" not in message
+
+
+def test_a_verdict_comes_from_a_worker_as_it_was_given(site):
+    told = (
+        "from rrr_core.verdicts import Verdict\n@hookimpl\ndef rrr_verify(answer): return Verdict(answer, 'why', 'x')"
+    )
+    site.install_task("sums")
+    site.install_overlay("telling", f"from rrr_core import hookimpl\n{told}")
+    with Judge(load_task("sums", ["telling"]), settings=VerifySettings(isolation="process", workers=1)) as judge:
+        verdicts = judge.judge([({"a": 1, "b": 1}, answer) for answer in ("passed", "failed")])
+    assert verdicts == [Verdict("passed", "why", "x"), Verdict("failed", "why", "x")]

@@ -66,7 +66,7 @@ class RowTasksetConfig(vf.TasksetConfig):  # type: ignore[misc]
     """Rows from the split's first on; None is all."""
     data: dict[str, str] = {}  # noqa: RUF012 - pydantic copies it
     """Options of the task's data set, as in `--data KEY=VALUE`."""
-    overlays: tuple[str, ...] = ()
+    overlays: list[str] = []  # noqa: RUF012
     """Overlays stacked on the task, as in `--with NAME`."""
     model: str = ""
     """The name of the model that prompts are worded for."""
@@ -87,7 +87,7 @@ class RowTaskset(vf.Taskset[RowTask, RowTasksetConfig]):  # type: ignore[misc]
         config = self.config
         task = load_task(config.task_name, config.overlays)
         model = named_model(config.model, config.family)
-        shared = {"task_name": task.name, "overlays": config.overlays, "provenance": task.provenance()}
+        shared = {"task_name": task.name, "overlays": tuple(config.overlays), "provenance": task.provenance()}
         for posed in posed_rows(task, config.split, config.rows, config.data, model):
             name = f"{config.split}-{posed.index}"
             yield RowTask(

@@ -123,6 +123,11 @@ def test_the_second_try_goes_with_a_task_that_was_made_without_it(tmp_path: Path
     assert figures(log) == {"verdict": (1.0, 1, 0)}
 
 
+def test_overlays_have_their_say(tmp_path: Path) -> None:
+    log = run(task("shaky", rows=1, overlays=["noisy:probability=1"]), tmp_path, "0")
+    assert figures(log) == {"verdict": (0.0, 1, 0)}
+
+
 def test_installed_tasks_are_found_by_their_names(tmp_path: Path) -> None:
     log = run("rrr_core/countdown", tmp_path, "no", task_args={"rows": 1})
     assert log.eval.task == "rrr_core/countdown"

@@ -74,6 +74,12 @@ def test_it_has_the_tasks_name_and_may_be_pickled(reward: exported.RewardFunctio
         assert copy([said("1")], row=rows(1)) == [1.0]
 
 
+def test_overlays_have_their_say(site: FakeSite) -> None:
+    site.install_task("shaky", SHAKY)
+    with exported.reward_function("shaky", overlays=["noisy:probability=1"]) as reward:
+        assert reward([said("1"), said("2")], row=rows(1, 1)) == [0.0, 1.0]
+
+
 def test_a_task_that_is_not_installed_is_told_at_once() -> None:
     with pytest.raises(PluginError, match="No task 'cuontdown' is installed. Did you mean 'countdown'"):
         exported.reward_function("cuontdown")

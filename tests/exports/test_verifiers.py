@@ -89,6 +89,11 @@ def test_the_whole_text_is_judged_as_it_was_written() -> None:
     assert trace.rewards["passed"].score == 0.0
 
 
+def test_overlays_have_their_say() -> None:
+    (trace,), _ = rollouts("0", rows=1, overlays=["noisy:probability=1"])
+    assert trace.rewards["passed"].score == 0.0
+
+
 def test_rows_keep_their_order_and_verifiers_takes_some_of_them() -> None:
     taskset = environment(split="train", data={"first": "3"}).taskset.skip(1).take(2)
     assert [(task.data.id, task.data.row) for task in taskset] == [

@@ -128,14 +128,12 @@ WAYS: dict[str, Way] = {
 
 
 def mutants(answer: str, part: str | None = None) -> Iterator[Mutant]:
-    """The mutants of an answer, each text once. Where `part`, what is judged of it, stands in it, only that is changed.
-
-    A change of white space or of case alone is none.
+    """The mutants of an answer, each text once. Where `part`, what is judged of it, stands in it once, only that is
+    changed. A change of white space or of case alone is none.
     """
-    start = answer.rfind(part) if part else -1
-    before, inside, after = (
-        (answer[:start], part, answer[start + len(part) :]) if part and start >= 0 else ("", answer, "")
-    )
+    before, inside, after = "", answer, ""
+    if part and answer.count(part) == 1:
+        before, inside, after = answer.partition(part)
     known = {_plain(answer)}
     for name, way in WAYS.items():
         for place in range(PLACES):

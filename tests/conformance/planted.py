@@ -188,7 +188,8 @@ PLANTS = (
         "check_prompts_leak_no_answer",
         "rrr_reflection_prompt tells an answer that passes for 20 of 20 rows",
         "@hookimpl\ndef rrr_examples",
-        "@hookimpl\ndef rrr_reflection_prompt(row):\n    return str(row['a'] + row['b'])\n\n\n@hookimpl\ndef rrr_examples",
+        "@hookimpl\ndef rrr_reflection_prompt(row):\n    return str(row['a'] + row['b'])\n\n\n"
+        "@hookimpl\ndef rrr_examples",
     ),
     Plant(
         "check_examples_get_their_verdicts",

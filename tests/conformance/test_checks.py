@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from rrr_core.conformance import CHECKS, CheckSettings, Result, checks_of
-from rrr_core.conformance.checks import wants
+from rrr_core.conformance.checks import chosen, wants
+from rrr_core.errors import RrrError
 from rrr_core.verification import VerifySettings
-from tests.conformance.planted import PLANTS, Plant, install
+from tests.conformance.planted import PLANTS, SOUND, Plant, install
 
 FEW = CheckSettings(rows=10, compared=60, first_row_seconds=0.5, first_row_megabytes=100)
 QUICK = VerifySettings(cpu_seconds=1.0, workers=1)
@@ -36,6 +37,92 @@ def test_what_is_planted_is_found_by_its_check_alone(site: Any, plant: Plant) ->
     assert plant.says in message
     assert "rrr-sums 1.0" in message
     assert message.endswith(f"See docs/checks.md#{plant.check}")
+
+
+def test_a_check_does_not_wait_for_one_that_is_not_run(site: Any) -> None:
+    install(site, next(plant for plant in PLANTS if plant.id == "check_splits_load-raises"))
+    (result,) = check(only=("gold_answers_pass",))
+    assert result.state == "failed"
+    assert "KeyError" in result.message
+
+
+def test_what_another_check_tells_of_is_waited_for(site: Any) -> None:
+    install(site, next(plant for plant in PLANTS if plant.id == "check_splits_load-raises"))
+    waiting = next(result for result in check() if result.name == "check_gold_answers_pass")
+    assert (waiting.state, waiting.message) == ("skipped", "waits for check_splits_load.")
+
+
+def test_data_that_are_not_there_cannot_be_judged(site: Any) -> None:
+    raises = (
+        "    from rrr_core.errors import DataError\n    raise DataError('rows.jsonl: no such file.')\n    first = {"
+    )
+    install(site, Plant("check_splits_load", "", "    first = {", raises))
+    results = {each.name: each for each in check()}
+    assert results["check_splits_load"].state == "cannot be judged"
+    assert results["check_splits_load"].message == "rows.jsonl: no such file."
+    assert results["check_gold_answers_pass"].state == "skipped"
+
+
+def test_a_data_option_reaches_the_rows(site: Any) -> None:
+    source = "rrr_load_dataset(split, options):\n    assert options == {'size': '3'}, options"
+    install(site, Plant("", "", "rrr_load_dataset(split):", source))
+    (result,) = check(only=("splits_load",), data={"size": "3"})
+    assert result.state == "passed"
+
+
+def test_a_hook_that_hangs_is_ended_and_named(site: Any) -> None:
+    install(site, Plant("", "", "    first = {", "    time.sleep(600)\n    first = {"))
+    checks = checks_of("sums", verify=QUICK, settings=CheckSettings(silence_seconds=1.0), only=["splits_load"])
+    result = checks[0].run()
+    assert result.state == "failed"
+    assert "rrr-sums 1.0, hook rrr_load_dataset: nothing came for 1 seconds" in result.message
+
+
+def test_without_gold_answers_the_checks_of_them_are_skipped(site: Any) -> None:
+    install(site, Plant("", "", "@hookimpl\ndef rrr_gold_answer", "def gold_answer"))
+    results = check()
+    assert {each.name for each in results if each.state == "skipped"} == {
+        "check_gold_answers_pass",
+        "check_other_rows_answers_fail",
+        "check_mutated_answers_fail",
+    }
+    assert {each.state for each in results} == {"passed", "skipped"}
+
+
+def test_verdicts_that_are_not_deterministic_by_the_manifest_need_not_be_pure(site: Any) -> None:
+    plant = next(plant for plant in PLANTS if plant.id == "check_verdicts_are_pure")
+    spoilt = SOUND.replace(plant.old, plant.new).replace('"wrong sum"))', '"wrong sum"), False)')
+    install(site, Plant("", "", SOUND, spoilt))
+    (result,) = check(only=("verdicts_are_pure",))
+    assert result.state == "skipped"
+
+
+def test_the_mutation_score_is_told_with_what_survives(site: Any) -> None:
+    install(site)
+    (result,) = check(only=("mutated_answers_fail",))
+    assert result.figures["mutation_score"] == 1
+    assert result.note.startswith("mutation score 100.0%: ")
+
+
+def test_a_fault_of_ours_is_told_as_such(site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(site)
+
+    def broken(subject: object) -> None:
+        raise ZeroDivisionError("of ours")
+
+    monkeypatch.setitem(CHECKS, "check_task_loads", broken)
+    (result,) = check(only=("task_loads",))
+    assert result.state == "fault"
+    assert "rrr-core itself failed: ZeroDivisionError: of ours" in result.message
+
+
+def test_an_unknown_check_is_refused_with_the_nearest() -> None:
+    with pytest.raises(RrrError, match="Did you mean 'check_gold_answers_pass'"):
+        checks_of("sums", only=["gold_answer_pass"])
+
+
+def test_a_check_is_named_with_and_without_its_prefix() -> None:
+    assert chosen(["check_splits_load"]) == chosen(["splits_load"]) == ["check_splits_load"]
 
 
 def test_there_is_a_plant_for_every_check() -> None:

@@ -1,0 +1,162 @@
+"""`rrr check`: one line a check, one sentence for what is wrong, and exit codes that tell the outcomes apart."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+
+from rrr_core import cli
+from rrr_core.conformance import CHECKS
+from tests.conformance.planted import PLANTS, Plant, install
+
+
+@pytest.fixture
+def check(capsys: pytest.CaptureFixture[str]) -> Any:
+    """Runs `rrr check sums` on few rows; gives exit code, output and errors."""
+
+    def run(*options: str, task: str = "sums") -> tuple[int, str, str]:
+        code = cli.run_command(["check", task, "--rows", "5", "--workers", "1", "--cpu-seconds", "1", *options])
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return run
+
+
+def planted(name: str) -> Plant:
+    return next(plant for plant in PLANTS if plant.id == name)
+
+
+def test_a_sound_task_passes_with_a_line_for_each_check_and_one_with_the_counts(site: Any, check: Any) -> None:
+    install(site)
+    code, told, errors = check()
+    *lines, last = told.splitlines()
+    assert (code, errors) == (0, "")
+    assert [line.split()[:2] for line in lines] == [["passed", name] for name in CHECKS]
+    assert last.startswith(f"rrr-sums 1.0: {len(CHECKS)} passed in ")
+    assert last.endswith("; mutation score 100.0%")
+
+
+def test_a_check_that_fails_is_told_below_its_line_and_by_the_exit_code(site: Any, check: Any) -> None:
+    install(site, planted("check_gold_answers_pass"))
+    code, told, _ = check("--only", "splits_load", "--only", "gold_answers_pass")
+    assert code == 1
+    loaded, gold, why, last = told.splitlines()
+    assert loaded.startswith("passed   check_splits_load")
+    assert gold.startswith("FAILED   check_gold_answers_pass")
+    assert why.startswith("         rrr-sums 1.0: gold answer 0, '2002', is failed as 'wrong sum'")
+    assert why.endswith("See docs/checks.md#check_gold_answers_pass")
+    assert last.startswith("rrr-sums 1.0: 1 passed, 1 failed in ")
+
+
+@pytest.mark.parametrize(
+    ("plant", "sentence"),
+    [
+        ("check_task_loads", "rrr-sums 1.0: its module rrr_sums cannot be imported: SyntaxError"),
+        ("check_task_loads-misspelt", "rrr-sums 1.0, hook rrr_gold_anser: there is no such hook. Did you mean"),
+        ("check_task_loads-exits", "rrr-sums 1.0: it ended its process with status 3."),
+        ("check_verdicts_are_given", "rrr-sums 1.0, hook rrr_verify: ZeroDivisionError at rrr_sums.py:"),
+        ("check_verdicts_are_given-hangs", "rrr-sums 1.0, hook rrr_verify: no verdict within 1 CPU seconds"),
+        ("check_verdicts_are_given-exits", "rrr-sums 1.0, hook rrr_verify: its process exited with status 4"),
+    ],
+)
+def test_a_broken_plugin_gets_one_sentence_and_the_rest_waits(site: Any, check: Any, plant: str, sentence: str) -> None:
+    install(site, planted(plant))
+    code, told, _ = check()
+    assert code == 1
+    assert told.count("FAILED") == 1
+    assert told.count("rrr-sums 1.0") == 2, "the sentence, and the last line"
+    assert sentence in told
+
+
+def test_two_distributions_that_claim_the_task_are_both_named_and_nothing_is_judged(site: Any, check: Any) -> None:
+    install(site)
+    site.install("rrr-other", "2.0", tasks={"sums": "rrr_other"})
+    code, told, errors = check()
+    assert (code, told) == (2, "")
+    assert errors.count("\n") == 1
+    assert "rrr-other 2.0" in errors
+    assert "rrr-sums 1.0" in errors
+
+
+def test_a_task_for_a_newer_core_is_not_judged(site: Any, check: Any) -> None:
+    install(site, Plant("", "", metadata=(">=0.0.1,<99", ">=98,<99")))
+    code, told, errors = check()
+    assert (code, told) == (2, "")
+    assert "rrr-sums 1.0 needs rrr-core" in errors
+
+
+def test_a_task_that_is_not_installed_is_not_judged(check: Any) -> None:
+    code, told, errors = check(task="countdwn")
+    assert (code, told) == (2, "")
+    assert "Did you mean 'countdown'?" in errors
+
+
+def test_data_that_are_not_there_have_an_exit_code_of_their_own(check: Any, tmp_path: Path) -> None:
+    code, told, _ = check("--data", f"source={tmp_path}/rows.jsonl", "--only", "splits_load", task="countdown")
+    assert code == 2
+    assert "cannot be judged: " in told
+    assert "No such file" in told
+
+
+def test_a_fault_of_ours_has_an_exit_code_of_its_own(site: Any, check: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(site)
+    monkeypatch.setitem(CHECKS, "check_task_loads", lambda subject: 1 / 0)
+    code, told, _ = check("--only", "task_loads")
+    assert code == 3
+    assert "rrr-core itself failed: ZeroDivisionError" in told
+
+
+def test_an_unknown_check_is_refused_with_the_nearest(site: Any, check: Any) -> None:
+    install(site)
+    code, _, errors = check("--only", "gold_answer_pass")
+    assert code == 2
+    assert "Did you mean 'check_gold_answers_pass'" in errors
+
+
+def test_the_object_is_all_that_is_written_whatever_the_plugin_prints(site: Any, check: Any) -> None:
+    install(site, Plant("", "", "counter =", "print('loud')\ncounter ="))
+    code, told, _ = check("--json", "--only", "splits_load")
+    assert code == 0
+    assert json.loads(told)["counts"]["passed"] == 1
+
+
+def test_the_xml_is_written_whether_or_not_all_passed(site: Any, check: Any, tmp_path: Path) -> None:
+    install(site, planted("check_gold_answers_pass"))
+    code, _, _ = check("--junit", str(tmp_path / "checks.xml"), "--only", "gold_answers_pass")
+    assert code == 1
+    (suite,) = ElementTree.parse(tmp_path / "checks.xml").getroot()
+    assert suite.get("failures") == "1"
+
+
+def test_xml_that_cannot_be_written_is_one_line(site: Any, check: Any, tmp_path: Path) -> None:
+    install(site)
+    code, _, errors = check("--junit", str(tmp_path / "nowhere" / "checks.xml"), "--only", "manifest_is_complete")
+    assert code == 2
+    assert "checks.xml cannot be written" in errors
+
+
+def test_an_overlay_is_checked_with_the_task(site: Any, check: Any) -> None:
+    install(site)
+    site.install_overlay(
+        "strict",
+        """
+        from rrr_core import failed, hookimpl
+
+        @hookimpl
+        def rrr_verify(row, answer):
+            return failed("wrong sum")
+        """,
+    )
+    code, told, _ = check("--with", "strict", "--only", "gold_answers_pass")
+    assert code == 1
+    assert "gold answer 0, '2001', is failed as 'wrong sum'" in told
+
+
+@pytest.mark.parametrize("task", ["countdown", "apigen"])
+def test_our_own_tasks_pass_every_check(check: Any, task: str) -> None:
+    code, told, _ = check("--rows", "50", task=task)
+    assert code == 0, told

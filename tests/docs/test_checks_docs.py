@@ -1,0 +1,49 @@
+"""`docs/checks.md` is true: a heading for each check, in their order, and the bounds that the code has."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from rrr_core.conformance import CHECKS, CheckSettings
+from rrr_core.conformance.probe import HEAVY
+from rrr_core.conformance.results import STATES
+from rrr_core.conformance.verdict_checks import MUTATED_ROWS
+
+PAGE = (Path(__file__).parents[2] / "docs" / "checks.md").read_text(encoding="utf-8")
+SECTIONS = dict(re.findall(r"^## (\S[^\n]*)\n(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL))
+FLAT = " ".join(PAGE.split())
+
+
+def test_every_check_has_its_heading_in_the_order_in_which_they_run() -> None:
+    assert [heading for heading in SECTIONS if heading.startswith("check_")] == list(CHECKS)
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_each_says_what_it_wants_and_why_and_how_to_mend_it(check: str) -> None:
+    wants, why, mend = re.split(r"\*\*(?:Why|Mend)\.\*\*", SECTIONS[check])
+    assert wants.strip()
+    assert why.strip()
+    assert mend.strip()
+
+
+def test_every_state_is_explained() -> None:
+    assert re.findall(r"^\| ([a-z ]+) \| (?!means)", PAGE, re.MULTILINE) == list(STATES)
+
+
+@pytest.mark.parametrize("name", HEAVY)
+def test_every_package_that_must_not_be_imported_is_named(name: str) -> None:
+    assert re.search(rf"\b{name}\b", SECTIONS["check_import_is_light"])
+
+
+def test_the_bounds_are_those_of_the_code() -> None:
+    bounds = CheckSettings()
+    assert f"The first {bounds.rows} rows of each split are posed and judged" in FLAT
+    assert f"the first {bounds.compared:,} of each are compared" in FLAT
+    assert f"as many as come in {bounds.compare_seconds:g} seconds" in FLAT
+    assert f"silent for {bounds.silence_seconds:g} seconds" in FLAT
+    assert f"within {bounds.first_row_seconds:g} seconds and {bounds.first_row_megabytes} megabytes" in FLAT
+    assert f"within {bounds.hostile_cpu_seconds:g} CPU seconds and {bounds.hostile_memory_mb} megabytes" in FLAT
+    assert f"of the first {MUTATED_ROWS} gold answers" in FLAT

@@ -61,7 +61,7 @@ def test_from_nothing_with_a_package_index_it_is_true_as_well(tmp_path: Path) ->
             shutil.copyfile(ROOT / name, clone / name)
     reader = Reader(tmp_path, clone, strangers_environment())
     reader.follow(PAGE)
-    assert reader.folder == tmp_path / "my-tasks"
+    assert len(reader.typed) > 5
 
 
 def test_every_block_of_it_is_saved_typed_or_shown() -> None:

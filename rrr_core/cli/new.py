@@ -6,7 +6,9 @@ import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -16,6 +18,7 @@ from rrr_core.scaffolding import (
     LICENSES,
     Answers,
     check_folder,
+    check_line,
     check_name,
     require_copier,
     update_plugin,
@@ -23,10 +26,26 @@ from rrr_core.scaffolding import (
 )
 
 
+def checked(check: Callable[[str], None]) -> Any:
+    """A type for click: a text that a check lets through, on the command line and at a question alike."""
+
+    def convert(text: str) -> str:
+        try:
+            check(text)
+        except RrrError as error:
+            raise click.BadParameter(str(error)) from None
+        return text
+
+    return convert
+
+
+LINE, NAME = checked(check_line), checked(check_name)
+
+
 @click.command("new")
 @click.argument("name", required=False)
-@click.option("--summary", metavar="TEXT", help="What the task asks, in one line.")
-@click.option("--author", metavar="TEXT", help="Who writes it; the default is git's user.name.")
+@click.option("--summary", type=LINE, metavar="TEXT", help="What the task asks, in one line.")
+@click.option("--author", type=LINE, metavar="TEXT", help="Who writes it; the default is git's user.name.")
 @click.option("--license", type=click.Choice(LICENSES), help=f"The licence of the code and the rows [{LICENSES[0]}].")
 @click.option(
     "--answer", type=click.Choice(ANSWERS), help=f"What an answer is, which chooses the verifier [{ANSWERS[0]}]."
@@ -63,7 +82,7 @@ def command(
     if name is None:
         if not asks:
             raise click.UsageError("name the task: rrr new NAME.")
-        name = str(click.prompt("The task's name"))
+        name = str(click.prompt("The task's name", type=NAME))
     # What cannot be is told before anything is asked.
     require_copier()
     check_name(name)
@@ -71,21 +90,21 @@ def command(
     check_folder(target)
     answers = Answers(
         name=name,
-        summary=summary or ask("What the task asks, in one line", f"Questions of the kind {name!r}.", asks),
-        author=author or ask("Who writes it", git_user() or f"the authors of rrr-{name}", asks),
-        license=license or ask("Licence", LICENSES[0], asks, LICENSES),
-        answer=answer or ask("What an answer is", ANSWERS[0], asks, ANSWERS),
+        summary=ask(summary, "What the task asks, in one line", f"Questions of the kind {name!r}.", LINE, asks),
+        author=ask(author, "Who writes it", git_user() or f"the authors of rrr-{name}", LINE, asks),
+        license=ask(license, "Licence", LICENSES[0], click.Choice(LICENSES), asks),
+        answer=ask(answer, "What an answer is", ANSWERS[0], click.Choice(ANSWERS), asks),
     )
     files = write_plugin(answers, target)
     click.echo(f"Wrote {target}: {files} files. What to replace is marked TODO, with the page that explains it. Next:")
     click.echo(f"  cd {shlex.quote(str(target))}\n  {program('pip')} install -e .\n  {program('rrr')} check {name}")
 
 
-def ask(question: str, default: str, asks: bool, choices: tuple[str, ...] = ()) -> str:
-    """The user's answer, or the default where nobody is asked."""
-    if not asks:
-        return default
-    return str(click.prompt(question, default, type=click.Choice(choices) if choices else str))
+def ask(given: str | None, question: str, default: str, type: Any, asks: bool) -> str:
+    """What was given on the command line, or else what the user answers, or the default where nobody is asked."""
+    if given is not None:
+        return given
+    return str(click.prompt(question, default, type=type)) if asks else default
 
 
 def is_terminal() -> bool:

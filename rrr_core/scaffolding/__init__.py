@@ -3,7 +3,7 @@
 The template is rendered and merged by copier, from the folder `rrr_core/template`, which holds each of its versions.
 """
 
-from rrr_core.scaffolding.answers import ANSWERS, LICENSES, Answers, check_name
+from rrr_core.scaffolding.answers import ANSWERS, LICENSES, Answers, check_line, check_name
 from rrr_core.scaffolding.template import require_copier
 from rrr_core.scaffolding.updating import Update, update_plugin
 from rrr_core.scaffolding.writing import check_folder, write_plugin
@@ -14,6 +14,7 @@ __all__ = [
     "Answers",
     "Update",
     "check_folder",
+    "check_line",
     "check_name",
     "require_copier",
     "update_plugin",

@@ -35,12 +35,16 @@ class Answers:
     def __post_init__(self) -> None:
         """Raise RrrError for a name, a summary or an author that would not fit into the files."""
         check_shape(self.name)
-        for field, text in (("summary", self.summary), ("author", self.author)):
-            if not text.strip() or not text.isprintable() or len(text) > LONGEST_LINE or set(text) & set('"\\'):
-                raise RrrError(
-                    f'{field} {text[:LONGEST_LINE]!r}: one line of 1 to {LONGEST_LINE} characters without " and \\ is '
-                    "wanted."
-                )
+        check_line(self.summary)
+        check_line(self.author)
+
+
+def check_line(text: str) -> None:
+    """Raise RrrError for a summary or an author that would not stand as it is in TOML, Python and Markdown alike."""
+    if not text.strip() or not text.isprintable() or len(text) > LONGEST_LINE or set(text) & set('"\\'):
+        raise RrrError(
+            f'{text[:LONGEST_LINE]!r}: one line of 1 to {LONGEST_LINE} characters without " and \\ is wanted.'
+        )
 
 
 def check_shape(name: str) -> None:

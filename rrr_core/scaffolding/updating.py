@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-import re
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from rrr_core import __version__
 from rrr_core.errors import RrrError
-from rrr_core.scaffolding.template import ANSWERS_FILE, SOURCE, TEMPLATE, copier, git, make_repository, versions
+from rrr_core.scaffolding.template import (
+    ANSWERS_FILE,
+    SOURCE,
+    TEMPLATE,
+    copier,
+    git,
+    make_repository,
+    require_copier,
+    versions,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +79,20 @@ def version_of(folder: Path) -> str:
         raise RrrError(
             f"{folder} has no {ANSWERS_FILE}, so it was not written by `rrr new`: name the folder of a plugin that was."
         ) from None
-    fields: dict[str, str] = dict(re.findall(r"^(_commit|_src_path): *['\"]?([\w.-]+)", text, re.MULTILINE))
-    if fields.get("_src_path") != SOURCE or "_commit" not in fields:
+    # As copier reads it, so that it cannot be led to another template than the one that is looked at here.
+    require_copier()
+    import yaml  # type: ignore[import-untyped]
+
+    try:
+        answers = yaml.safe_load(text)
+    except yaml.YAMLError:
+        answers = None
+    version = answers.get("_commit") if isinstance(answers, dict) and answers.get("_src_path") == SOURCE else None
+    if not isinstance(version, str):
         raise RrrError(
             f"{path} does not say which version of {SOURCE} the plugin is at: restore it as `rrr new` wrote it."
         )
-    return fields["_commit"]
+    return version
 
 
 def check_committed(folder: Path) -> None:

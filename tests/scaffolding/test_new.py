@@ -115,6 +115,14 @@ def test_on_a_terminal_it_asks_for_what_is_not_given(monkeypatch) -> None:
     assert written["folder"] == Path("rrr-words")
 
 
+def test_an_answer_that_will_not_do_is_asked_for_again(monkeypatch) -> None:
+    shown, written = asked(monkeypatch, ["--author", "Ada"], 'Words!\nwords\na "quote"\nAsk.\nGPL\nMIT\n\n')
+    assert shown.count("Error: ") == 3
+    assert "Try 'words'." in shown
+    answers = written["answers"]
+    assert (answers.name, answers.summary, answers.license) == ("words", "Ask.", "MIT")
+
+
 def test_with_yes_it_asks_nothing_on_a_terminal_either(monkeypatch) -> None:
     shown, written = asked(monkeypatch, ["words", "--yes"], "")
     assert shown.startswith("Wrote rrr-words")
@@ -194,7 +202,7 @@ def test_an_empty_folder_is_filled(here) -> None:
 
 @pytest.mark.parametrize("summary", ["", 'a "quote"', "back\\slash", "two\nlines", "\x1b[2J", "x" * 91])
 def test_a_summary_that_does_not_fit_into_the_files_is_refused(here, capsys, summary) -> None:
-    assert "rrr: summary " in refusal(capsys, "words", f"--summary={summary or ' '}")
+    assert "rrr: new: Invalid value for '--summary': " in refusal(capsys, "words", f"--summary={summary}")
     assert list(here.iterdir()) == []
 
 

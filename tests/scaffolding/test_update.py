@@ -163,7 +163,16 @@ def test_a_plugin_of_a_later_template_asks_for_a_newer_core(plugin) -> None:
         update_plugin(plugin)
 
 
-@pytest.mark.parametrize("line", ["_src_path: gh:somebody/else", "_src_path: 7"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "_src_path: gh:somebody/else",
+        "_src_path: 7",
+        '_src_path: rrr-core-template\n"_src_path": /elsewhere',
+        "- x: [",
+        "",
+    ],
+)
 def test_a_plugin_of_another_template_is_refused(plugin, template, line) -> None:
     replace_in(plugin / ".copier-answers.yml", "_src_path: rrr-core-template", line)
     with pytest.raises(RrrError, match="does not say which version of rrr-core-template"):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import io
+import time
 
 import pytest
 from rich.console import Console
 
-from rrr_core.cli.progress import PlainProgress, RichProgress, duration, make_progress, rate
+from rrr_core.cli.progress import PlainProgress, RichProgress, duration, make_progress, no_bars, rate
 
 
 class Clock:
@@ -56,6 +57,19 @@ def test_a_bar_is_taken_down_when_the_job_fails() -> None:
         raise ZeroDivisionError
     with progress.track("again", total=1) as advance:
         advance(1)
+
+
+def test_bars_are_off_the_terminal_while_a_person_is_asked_and_then_on_it_again() -> None:
+    out = io.StringIO()
+    progress = RichProgress(Console(file=out, force_terminal=True))
+    with progress.track("mining", total=2) as advance:
+        with no_bars():
+            before = out.getvalue()
+            advance(1)
+            time.sleep(0.3)  # A bar is drawn ten times a second.
+            assert out.getvalue() == before
+        advance(1)
+    assert "2/2" in out.getvalue()[len(before) :]
 
 
 def test_without_a_terminal_lines_are_written_and_not_wrapped() -> None:

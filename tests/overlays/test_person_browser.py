@@ -63,7 +63,7 @@ def test_a_batch_is_judged_with_keys_alone(chromium: Chromium, job: Job) -> None
     chromium.press(*"upf", "Enter")
     wait_for_title(chromium, "Answer 3")
     chromium.press("?")
-    wait_for_title(chromium, "All 3 are judged")
+    wait_for_title(chromium, "All 3 answers are judged")
     chromium.press("Enter")
     assert [(verdict.outcome, verdict.category) for verdict in future.result(10)] == [
         ("passed", ""),
@@ -170,7 +170,7 @@ def test_the_next_batch_comes_by_itself_and_the_end_of_the_job_is_told(chromium:
     first = job.judge("one")
     opened(chromium, job)
     chromium.press("p")
-    wait_for_title(chromium, "All 1")
+    wait_for_title(chromium, "The one answer is judged")
     chromium.press("Enter")
     wait_for_title(chromium, "Waiting for answers")
     assert first.result(10) == [Verdict("passed")]

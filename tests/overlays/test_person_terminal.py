@@ -45,7 +45,7 @@ def test_one_key_is_a_verdict_and_standard_output_is_verdicts_alone(asked: Termi
     asked.press("too short\n")
     asked.wait_for(READY)
     asked.press("?")
-    assert "All 3 are judged: 1 passed, 1 failed, 1 not told." in asked.wait_for(READY)
+    assert "All 3 answers are judged: 1 passed, 1 failed, 1 not told." in asked.wait_for(READY)
     asked.press("\n")
     output, errors, code = asked.end()
     assert [json.loads(line) for line in output.splitlines()] == [

@@ -21,9 +21,8 @@ def counts(sitting: Sitting) -> dict[str, int]:
 
 
 def summary(sitting: Sitting) -> str:
-    """How a sitting's verdicts stand: `All 16 are judged: 9 passed, 6 failed, 1 not told.`"""
+    """How a sitting's verdicts stand: `All 16 answers are judged: 9 passed, 6 failed, 1 not told.`"""
     found = counts(sitting)
-    return (
-        f"All {len(sitting.items):,} are judged: {found['passed']:,} passed, {found['failed']:,} failed, "
-        f"{found['abstained']:,} not told."
-    )
+    how_many = len(sitting.items)
+    judged = "The one answer is" if how_many == 1 else f"All {how_many:,} answers are"
+    return f"{judged} judged: {found['passed']:,} passed, {found['failed']:,} failed, {found['abstained']:,} not told."

@@ -35,13 +35,25 @@ const key = (name) => h("kbd", { class: "key", "aria-hidden": "true" }, name);
 const say = (text) => (document.getElementById("status").textContent = text);
 const judged = () => state.outcomes.filter(Boolean).length;
 
+/** The server has said no, and why. */
 class Refusal extends Error {}
+/** The server does not answer: the job has ended and taken it along. */
+class Silence extends Error {}
 
 async function ask(path, body) {
   const options = body && { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) };
-  const answer = await fetch(path, options);
+  const answer = await fetch(path, options).catch((error) => {
+    throw new Silence(error.message);
+  });
   if (!answer.ok) throw new Refusal(await answer.text());
   return answer.json();
+}
+
+/** Tell of an error of the server's; any other is a mistake of this page, and for the console. */
+function tell(error) {
+  if (error instanceof Refusal) drawNotice(error.message);
+  else if (error instanceof Silence) drawEnded();
+  else throw error;
 }
 
 /** The first item without a verdict that comes after `after`, or from the start on; -1 where all have one. */
@@ -59,18 +71,18 @@ async function adopt(fresh) {
   else if (another || pane === "waiting" || pane === "ended") await move(nextOpen(-1));
 }
 
+/** See what the server has, again and again. */
 async function look() {
-  if (!busy) {
-    try {
-      const fresh = await ask("state");
-      misses = 0;
-      if (!busy) await adopt(fresh);
-    } catch {
-      // Once may be a hiccup of the network; twice, and the job has ended, which takes its server with it.
-      if (++misses >= 2) drawEnded();
-    }
+  try {
+    const fresh = busy ? null : await ask("state");
+    misses = 0;
+    if (fresh && !busy) await adopt(fresh);
+  } catch (error) {
+    // Once may be a hiccup.
+    if (!(error instanceof Silence) || ++misses >= 2) tell(error);
+  } finally {
+    setTimeout(look, PAUSE);
   }
-  setTimeout(look, PAUSE);
 }
 
 /** Show an item, or where there is none left to judge (-1) what was said of all. */
@@ -94,15 +106,14 @@ async function decide(path, body, then) {
     await adopt(fresh);
     if (state.sitting !== null) await then(fresh);
   } catch (error) {
-    if (error instanceof Refusal) drawNotice(error.message);
-    else drawEnded();
+    tell(error);
   } finally {
     busy = false;
   }
 }
 
 function give(outcome, category = "") {
-  if (pane !== "") return;
+  if (pane !== "" || !item) return;
   const at = index;
   decide("verdict", { index: at, outcome, category }, async () => {
     say(`Answer ${at + 1}: ${NAMES[outcome]}.`);
@@ -125,7 +136,7 @@ function step(by) {
   const to = pane === "done" ? state.outcomes.length - 1 : index + by;
   if (pane === "done" && by > 0) return;
   if (to === state.outcomes.length && judged() === to) drawDone();
-  else if (to >= 0) move(to).catch(() => drawEnded());
+  else if (to >= 0) move(to).catch(tell);
 }
 
 function drawHead() {
@@ -232,7 +243,7 @@ function ways() {
 
 /** Ask for the error class of a failure. */
 function drawReason() {
-  if (pane !== "" || busy) return;
+  if (pane !== "" || !item || busy) return;
   const field = h("input", { id: "reason", name: "reason", list: "reasons", maxlength: "80", autocomplete: "off", placeholder: "none", value: item.outcome === "failed" ? item.category : "" });
   const back = () => {
     drawActions();
@@ -275,7 +286,7 @@ function drawDone() {
   pane = "";
   drawQuiet(
     "done",
-    `All ${count(state.outcomes.length)} are judged`,
+    state.outcomes.length === 1 ? "The one answer is judged" : `All ${count(state.outcomes.length)} answers are judged`,
     [`${tally("passed")} passed, ${tally("failed")} failed, ${tally("abstained")} you could not tell. Once the job has them, they can no longer be taken back here.`],
     h("div", { class: "give" }, h("button", { type: "button", class: "pass", onclick: finish }, "Hand over to the job", key("Enter"))),
   );
@@ -291,6 +302,7 @@ function drawEnded() {
 }
 
 function drawNotice(text) {
+  main.querySelector(".notice")?.remove();
   main.prepend(h("p", { class: "notice", role: "alert" }, text));
 }
 

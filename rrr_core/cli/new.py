@@ -78,13 +78,13 @@ def command(
         update_in(Path(name or "."))
         return
 
+    # What cannot be is told before anything is asked.
+    require_copier()
     asks = not yes and is_terminal()
     if name is None:
         if not asks:
             raise click.UsageError("name the task: rrr new NAME.")
         name = str(click.prompt("The task's name", type=NAME))
-    # What cannot be is told before anything is asked.
-    require_copier()
     check_name(name)
     target = folder or Path(f"rrr-{name}")
     check_folder(target)

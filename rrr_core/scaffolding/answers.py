@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from importlib import metadata
+from importlib.util import find_spec
 
 from rrr_core.errors import RrrError
 from rrr_core.tasks import find_overlays, find_tasks
@@ -65,8 +66,15 @@ def check_name(name: str) -> None:
     for entry in (*find_tasks(), *find_overlays()):
         if entry.name == name:
             raise RrrError(f"The {entry.kind} {name!r} is installed already, by {entry.who}: choose another name.")
+    module = f"rrr_{name.replace('-', '_')}"
+    for there, what in ((_has_distribution(f"rrr-{name}"), f"rrr-{name}"), (find_spec(module), f"the module {module}")):
+        if there:
+            raise RrrError(f"{name!r}: {what} is installed already: choose another name.")
+
+
+def _has_distribution(name: str) -> bool:
     try:
-        installed = metadata.distribution(f"rrr-{name}")
+        metadata.distribution(name)
     except metadata.PackageNotFoundError:
-        return
-    raise RrrError(f"rrr-{name} {installed.version} is installed already: choose another name than {name!r}.")
+        return False
+    return True

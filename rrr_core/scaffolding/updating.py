@@ -56,6 +56,7 @@ def update_plugin(folder: Path, template: Path = TEMPLATE) -> Update:
         try:
             copier(["update", "--quiet", "--defaults", "--conflict", "inline", str(folder.resolve())], Path(scratch))
         except BaseException:
+            # All was committed, so whatever git does not know here is copier's.
             git(folder, "reset", "--quiet", "--", ".")
             git(folder, "checkout", "--quiet", "--", ".")
             git(folder, "clean", "--quiet", "-d", "--force", "--", ".")

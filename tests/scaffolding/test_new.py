@@ -174,7 +174,12 @@ def test_the_name_of_an_installed_overlay_is_refused(capsys) -> None:
 
 
 def test_the_name_of_an_installed_distribution_is_refused_even_if_it_brings_no_task(capsys) -> None:
-    assert "rrr-core" in refusal(capsys, "core")
+    assert refusal(capsys, "core") == "rrr: 'core': rrr-core is installed already: choose another name.\n"
+
+
+def test_the_name_of_an_installed_module_is_refused_whoever_brings_it(capsys, site) -> None:
+    site.install("other", modules={"rrr_word_sums": ""})
+    assert "the module rrr_word_sums is installed already" in refusal(capsys, "word-sums")
 
 
 def test_a_folder_that_holds_something_is_refused_and_left_as_it_is(here, capsys) -> None:

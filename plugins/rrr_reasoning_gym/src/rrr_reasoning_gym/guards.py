@@ -104,11 +104,19 @@ def formula(_row: Row, answer: str) -> Verdict | None:
     return None
 
 
+PROBABILITY = re.compile(r"[-+]?(\d[\d,]{0,50})?(\.\d{0,50})?(/\d{1,50}|[eE][-+]?\d{1,2})?", re.ASCII)
+
+
 def probability(row: Row, answer: str) -> Verdict | None:
-    """`coin_flip` gives the full score to the first digits of the right number, such as 0 for 0.3125."""
+    """`coin_flip` gives the full score to the first digits of the right number, such as 0 for 0.3125.
+
+    It raises on `1e400`, and `1e999999999` keeps it busy for minutes.
+    """
     try:
-        given = float(Fraction(answer.replace(",", "").strip()))
-    except (ValueError, ZeroDivisionError, OverflowError):
+        given = float(Fraction(answer.replace(",", ""))) if PROBABILITY.fullmatch(answer) else None
+    except (ValueError, ZeroDivisionError):
+        given = None
+    if given is None:
         return failed(MALFORMED, f"not a probability: {answer[:200]}")
     right = float(Fraction(row["answer"]))
     return None if abs(given - right) <= PROBABILITY_TOLERANCE else failed(WRONG, f"{given:g}")
@@ -143,11 +151,6 @@ def same_count(row: Row, answer: str) -> Verdict | None:
 def positive(_row: Row, answer: str) -> Verdict | None:
     """`gsm_symbolic` reads the first number of the answer, and does not see its minus sign."""
     return failed(WRONG, answer[:200]) if re.match(r"[^0-9]*[-−]\s*\$?\s*[0-9]", answer) else None
-
-
-def no_solution(row: Row, answer: str) -> Verdict | None:
-    """`polynomial_equations` gives the full score to any text without a number where there is no solution."""
-    return failed(WRONG, answer[:200]) if not row["answer"] and answer.strip("\"'") else None
 
 
 def same_numbers(row: Row, answer: str) -> Verdict | None:
@@ -231,7 +234,6 @@ GUARDS: dict[str, Guard] = {
     "gsm_symbolic": positive,
     "letter_jumble": same_count,
     "number_sorting": same_numbers,
-    "polynomial_equations": no_solution,
     "propositional_logic": proposition,
     "spell_backward": same_length,
 }

@@ -29,21 +29,30 @@ def rows(dataset: str, split: str, given: Mapping[str, str]) -> Iterator[dict[st
     kept = {name: text for name, text in given.items() if name not in options.DEFAULTS}
     seen: set[bytes] = set()
     for index in range(data.config.size):
-        random.seed(f"{data.config.seed} {index}")  # Some generators draw from the global one.
-        puzzle = data[index]
-        digest = hashlib.sha256(puzzle["question"].encode()).digest()
+        row = made(data, index, kept)
+        digest = hashlib.sha256(row["question"].encode()).digest()
         if split_of(digest) != split or digest in seen:
             continue
         seen.add(digest)
-        row = {
-            "question": puzzle["question"],
-            "answer": puzzle["answer"],
-            "metadata": metadata.encode(puzzle["metadata"]),
-            "config": kept,
-        }
         right = gold.gold_text(dataset, row)
         if right is None or scoring.verify(dataset, row, right).is_passed:
             yield row
+
+
+def made(data: Any, index: int, kept: Mapping[str, str]) -> dict[str, Any]:
+    """The row of one puzzle; `kept` are the options that its scorer needs."""
+    import numpy
+
+    # A few generators draw from global randomness, and one sets it.
+    random.seed(f"{data.config.seed} {index}")
+    numpy.random.seed((data.config.seed + index) % 2**32)
+    puzzle = data[index]
+    return {
+        "question": puzzle["question"],
+        "answer": puzzle["answer"],
+        "metadata": metadata.encode(puzzle["metadata"]),
+        "config": dict(kept),
+    }
 
 
 def split_of(digest: bytes) -> str:

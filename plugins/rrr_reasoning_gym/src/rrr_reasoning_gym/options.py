@@ -32,6 +32,8 @@ def configured(dataset: str, options: Mapping[str, str]) -> Any:
             )
     values = {name: _option(name, text, kinds[name]) for name, text in {**DEFAULTS, **options}.items()}
     try:
+        if values["size"] < 1 or values["seed"] is None:
+            raise ValueError("size must be at least 1, and seed a number")
         return data(configuration(**values))
     except (AssertionError, ValueError, TypeError) as error:
         if not options:

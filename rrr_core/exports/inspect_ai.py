@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import Any
 
 import inspect_ai
+from inspect_ai._util.error import PrerequisiteError
 from inspect_ai.dataset import MemoryDataset, Sample
 from inspect_ai.model import ChatMessageAssistant, ChatMessageSystem, ChatMessageUser
 from inspect_ai.scorer import CORRECT, INCORRECT, Metric, SampleScore, Score, Scorer, Target, metric, scorer, stderr
@@ -29,6 +30,10 @@ from rrr_core.verdicts import Verdict
 _MESSAGES = {"system": ChatMessageSystem, "user": ChatMessageUser, "assistant": ChatMessageAssistant}
 _FIRST_TRY = "rrr_first_try"
 """Where a sample's store keeps the verdict on the first try."""
+
+
+class Refused(RrrError, PrerequisiteError):  # type: ignore[misc]
+    """What the user can mend: an RrrError in Python, and one line without a traceback on inspect_ai's command line."""
 
 
 def task(
@@ -173,28 +178,41 @@ def _factory(name: str) -> Callable[..., inspect_ai.Task]:
         family: str | None = None,
         second_try: bool = False,
     ) -> inspect_ai.Task:
-        loaded = load_task(name, texts(overlays))
-        worded_for = named_model(model, family)
-        provenance = loaded.provenance()
-        known = {"task": name, "overlays": list(texts(overlays)), "model": asdict(worded_for)}
-        samples = [
-            Sample(
-                id=f"{split}-{posed.index}",
-                input=[_message(message) for message in posed.messages],
-                metadata={**known, "row": dict(posed.row), "row_index": posed.index},
-            )
-            for posed in posed_rows(loaded, split, rows, data_options(data), worded_for)
-        ]
-        return inspect_ai.Task(
-            dataset=MemoryDataset(samples, name=f"{name} {split}"),
-            solver=reflect_and_retry() if second_try else generate(),
-            scorer=[verdict(), first_try()] if second_try else verdict(),
-            version=loaded.version,
-            metadata=provenance,
-        )
+        try:
+            return _made(name, split, rows, data_options(data), texts(overlays), named_model(model, family), second_try)
+        except RrrError as error:
+            raise Refused(str(error)) from error
 
     made: Callable[..., inspect_ai.Task] = make
     return made
+
+
+def _made(
+    name: str,
+    split: str,
+    rows: int | None,
+    data: dict[str, str],
+    overlays: tuple[str, ...],
+    model: Model,
+    second_try: bool,
+) -> inspect_ai.Task:
+    loaded = load_task(name, overlays)
+    known = {"task": name, "overlays": list(overlays), "model": asdict(model)}
+    samples = [
+        Sample(
+            id=f"{split}-{posed.index}",
+            input=[_message(message) for message in posed.messages],
+            metadata={**known, "row": dict(posed.row), "row_index": posed.index},
+        )
+        for posed in posed_rows(loaded, split, rows, data, model)
+    ]
+    return inspect_ai.Task(
+        dataset=MemoryDataset(samples, name=f"{name} {split}"),
+        solver=reflect_and_retry() if second_try else generate(),
+        scorer=[verdict(), first_try()] if second_try else verdict(),
+        version=loaded.version,
+        metadata=loaded.provenance(),
+    )
 
 
 def _message(message: Message) -> Any:

@@ -11,7 +11,9 @@ from typing import Any, Literal
 
 import openai
 import verifiers.v1 as vf
+from pydantic import model_validator
 
+from rrr_core.errors import RrrError
 from rrr_core.exports.judging import AwaitedJudge, explained, shared_judge, verdict_record
 from rrr_core.exports.posing import ROWS, PosedRow, named_model, posed_rows
 from rrr_core.tasks import load_task
@@ -73,6 +75,16 @@ class RowTasksetConfig(vf.TasksetConfig):  # type: ignore[misc]
     family: str | None = None
     """That model's family, where its name does not tell it."""
 
+    @model_validator(mode="after")
+    def check_task(self) -> RowTasksetConfig:
+        """Have verifiers tell what is wrong with a task's name or an overlay in the way it tells of all its options."""
+        try:
+            if self.task_name:  # verifiers makes a configuration without one to find out the options.
+                load_task(self.task_name, self.overlays)
+        except RrrError as error:
+            raise ValueError(str(error)) from error
+        return self
+
     @property
     def name(self) -> str:
         """By which verifiers names a run's folder."""
@@ -85,6 +97,8 @@ class RowTaskset(vf.Taskset[RowTask, RowTasksetConfig]):  # type: ignore[misc]
     def load(self) -> Iterator[RowTask]:
         """Raises RrrError as the task's plugin does."""
         config = self.config
+        if not config.task_name:
+            raise RrrError("No task is named: give --env.taskset.task-name; `rrr tasks` lists what is installed.")
         task = load_task(config.task_name, config.overlays)
         model = named_model(config.model, config.family)
         shared = {"task_name": task.name, "overlays": tuple(config.overlays), "provenance": task.provenance()}

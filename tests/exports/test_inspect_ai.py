@@ -13,6 +13,7 @@ pytest.importorskip("inspect_ai", reason="the extra inspect is not installed")
 pytestmark = pytest.mark.exports
 
 import inspect_ai
+from inspect_ai._util.error import PrerequisiteError
 from inspect_ai.log import EvalLog, read_eval_log
 from inspect_ai.model import ModelOutput, ModelUsage, get_model
 
@@ -137,6 +138,13 @@ def test_installed_tasks_are_found_by_their_names(tmp_path: Path) -> None:
 def test_an_unknown_task_is_told_with_the_nearest_name() -> None:
     with pytest.raises(PluginError, match="Did you mean 'shaky'"):
         task("shakey")
+
+
+def test_what_the_user_can_mend_is_told_in_one_line() -> None:
+    with pytest.raises(PrerequisiteError) as caught:
+        task("shaky", split="dev")
+    assert isinstance(caught.value, RrrError)
+    assert caught.value.message == str(caught.value) == "There is no split 'dev': use 'train' or 'test'."
 
 
 def test_texts_of_the_command_line_are_options() -> None:

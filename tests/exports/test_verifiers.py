@@ -18,7 +18,7 @@ pytestmark = pytest.mark.exports
 
 import verifiers.v1 as vf
 
-from rrr_core.errors import PluginError
+from rrr_core.errors import RrrError
 from rrr_core.exports.judging import shared_judge
 from rrr_core.exports.verifiers import last_reply
 from tests.conftest import FakeSite
@@ -129,8 +129,13 @@ def test_gold_answers_are_valid_and_rows_without_one_cannot_be_told() -> None:
 
 
 def test_an_unknown_task_is_told_with_the_nearest_name() -> None:
-    with pytest.raises(PluginError, match="Did you mean 'shaky'"):
-        list(environment(task_name="shakey").taskset)
+    with pytest.raises(ValueError, match="Did you mean 'shaky'"):
+        environment(task_name="shakey")
+
+
+def test_a_task_has_to_be_named() -> None:
+    with pytest.raises(RrrError, match="No task is named: give --env.taskset.task-name"):
+        list(environment(task_name="").taskset)
 
 
 def test_vf_eval_runs_it_from_the_command_line(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ import rrr_core
 ROOT = Path(__file__).parents[2]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+PLUGIN_TESTS = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "plugins").glob("*/tests"))
 MODULES = sorted((ROOT / "rrr_core").rglob("*.py")) + sorted((ROOT / "plugins").glob("*/src/**/*.py"))
 
 
@@ -30,11 +31,26 @@ def test_the_ci_runs_the_readmes_test_command() -> None:
     assert command in re.sub(r'"\$scratch/([^"]*)"', r"\1", script)
 
 
-def test_tox_runs_the_train_environment_last_since_it_runs_every_test() -> None:
-    tox = configparser.ConfigParser()
-    tox.read(ROOT / "tox.ini", encoding="utf-8")
-    environments = [name.strip() for name in tox["tox"]["env_list"].split(",")]
-    assert environments == ["lint", "py311", "py312", "py313", "train"]
+@pytest.fixture(scope="module")
+def tox() -> configparser.ConfigParser:
+    parser = configparser.ConfigParser(interpolation=None)
+    parser.read(ROOT / "tox.ini", encoding="utf-8")
+    return parser
+
+
+def test_tox_runs_the_train_environment_last_since_it_runs_every_test(tox: configparser.ConfigParser) -> None:
+    assert tox["tox"]["env_list"].split()[-1] == "train"
+    for folder in ("tests", *PLUGIN_TESTS):
+        assert folder in tox["testenv:train"]["commands"]
+
+
+def test_tox_tests_each_plugin_alone_on_every_supported_python(tox: configparser.ConfigParser) -> None:
+    plugins = ",".join(
+        re.findall(r"rrr_(\w+)", tox["testenv:py31{1,2,3}-{countdown,apigen,reasoning_gym}"]["change_dir"])
+    )
+    assert f"py31{{1,2,3}}-{{{plugins}}}" in tox["tox"]["env_list"].split()
+    assert {f"plugins/rrr_{name}/tests" for name in plugins.split(",")} == set(PLUGIN_TESTS)
+    assert PYPROJECT["project"]["requires-python"] == ">=3.11,<3.14"
 
 
 def test_the_versions_agree() -> None:

@@ -75,7 +75,7 @@ class Environment:
         return run([sys.executable, "-m", "pip", "--python", python, *arguments])
 
     def try_install(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return self.pip("install", "--quiet", "--no-index", "--find-links", str(self.wheelhouse), *arguments)
+        return self.pip("install", "--quiet", "--no-compile", "--no-index", "--find-links", str(self.wheelhouse), *arguments)
 
     def install(self, *arguments: str) -> None:
         done = self.try_install(*arguments)

@@ -118,4 +118,5 @@ def test_the_hooks_are_all_that_there_are():
         for name, value in vars(rrr_apigen).items()
         if isinstance(value, types.FunctionType) and hasattr(value, "rrr_impl")
     }
-    assert marked == {name for name in vars(hookspecs) if name.startswith("rrr_")}
+    for_overlays = {"rrr_configure", "rrr_judge", "rrr_combine"}
+    assert marked == {name for name in vars(hookspecs) if name.startswith("rrr_")} - for_overlays

@@ -27,6 +27,13 @@ _IDENTITY = {
     for who in ("AUTHOR", "COMMITTER")
     for what, value in (("NAME", "rrr"), ("EMAIL", "rrr@localhost"), ("DATE", "2000-01-01T00:00:00Z"))
 }
+_MERGE_SETTINGS = {
+    "status.showUntrackedFiles": "all",
+    "core.autocrlf": "input",
+    "apply.whitespace": "nowarn",
+    "commit.gpgSign": "false",
+}
+"""Settings of git that copier's merge relies on; with others of the user's it would lose edits in silence."""
 _NO_SETTINGS = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
 
 
@@ -46,6 +53,8 @@ def make_repository(template: Path, folder: Path) -> None:
             if path.name != ".git":
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
         shutil.copytree(template / version, folder, dirs_exist_ok=True)
+        # A user's core.autocrlf would change the line ends of what copier clones.
+        (folder / ".gitattributes").write_text("* -text\n", encoding="utf-8")
         git(folder, "add", "--all", "--force", environment=environment)
         git(folder, "commit", "--quiet", "--message", version, environment=environment)
         git(folder, "tag", version, environment=environment)
@@ -82,6 +91,7 @@ def copier(arguments: Sequence[str], folder: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-P", "-m", "copier", *arguments],
         cwd=folder,
+        env={**os.environ, **_as_environment(_MERGE_SETTINGS)},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -89,6 +99,14 @@ def copier(arguments: Sequence[str], folder: Path) -> None:
     )
     if done.returncode:
         raise RrrError(f"copier {arguments[0]}: {complaint(done.stderr)}")
+
+
+def _as_environment(settings: Mapping[str, str]) -> dict[str, str]:
+    """Settings as git reads them from its environment, where they go before those in files."""
+    environment = {"GIT_CONFIG_COUNT": str(len(settings))}
+    for index, (key, value) in enumerate(settings.items()):
+        environment |= {f"GIT_CONFIG_KEY_{index}": key, f"GIT_CONFIG_VALUE_{index}": value}
+    return environment
 
 
 def complaint(text: str) -> str:

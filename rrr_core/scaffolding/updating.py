@@ -107,7 +107,7 @@ def check_committed(folder: Path) -> None:
             f"{folder} is not in a git repository, so an update could not be undone: git init, git add and git commit "
             "first."
         ) from None
-    if git(folder, "status", "--porcelain", "--", ".").strip():
+    if git(folder, "status", "--porcelain", "--untracked-files=all", "--", ".").strip():
         raise RrrError(
             f"{folder} holds work that is not committed: git commit it first, so that the update can be undone."
         )

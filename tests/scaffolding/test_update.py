@@ -108,6 +108,16 @@ def test_where_both_changed_a_line_both_are_left_in_the_file_and_it_is_named(
     assert "<<<<<<<" in text
 
 
+def test_settings_of_git_that_would_lose_an_edit_do_not(plugin, template, git_at, monkeypatch, tmp_path) -> None:
+    replace_in(plugin / "pyproject.toml", ">=0.1,<0.2", ">=0.1.5,<0.2")
+    commit(git_at, plugin)
+    settings = tmp_path / "gitconfig"
+    settings.write_text("[status]\nshowUntrackedFiles = no\n[core]\nautocrlf = true\n[commit]\ngpgSign = true\n")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(settings))
+    assert update_plugin(plugin, template).conflicts == ("pyproject.toml",)
+    assert ">=0.1.5,<0.2" in (plugin / "pyproject.toml").read_text()
+
+
 def test_an_updated_plugin_is_at_the_new_version(plugin, template, git_at) -> None:
     update_plugin(plugin, template)
     commit(git_at, plugin)

@@ -7,7 +7,6 @@ import json
 from typing import Any
 
 import pytest
-
 from rrr_reasoning_gym import answers, examples, gold, maker, scoring, upstream
 
 DATASETS = upstream.datasets()

@@ -6,7 +6,6 @@ import functools
 from typing import Any
 
 import pytest
-
 from rrr_reasoning_gym import answers, gold, guards, maker, metadata, scoring
 
 

@@ -12,17 +12,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from reasoning_gym.utils import extract_answer
+from rrr_reasoning_gym import answers, scoring, upstream
 
 from rrr_core import Model
 from rrr_core.tasks import find_tasks, load_task
-from rrr_reasoning_gym import answers, scoring, upstream
 
 PROJECT = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 NAMES = [upstream.PREFIX + dataset for dataset in upstream.datasets()]
 
 
 def test_every_data_set_of_the_installed_release_is_a_task():
-    wanted = {name: "rrr_reasoning_gym" for name in NAMES}
+    wanted = dict.fromkeys(NAMES, "rrr_reasoning_gym")
     lines = "\n".join(f'"{name}" = "rrr_reasoning_gym"' for name in NAMES)
     assert PROJECT["entry-points"]["rrr.tasks"] == wanted, f"in pyproject.toml should be:\n{lines}"
     assert len(NAMES) == 105

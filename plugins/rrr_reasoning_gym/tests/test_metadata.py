@@ -9,7 +9,6 @@ import numpy
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from rrr_reasoning_gym import metadata
 
 KEYS = st.one_of(st.integers(), st.text(max_size=3), st.booleans(), st.tuples(st.integers()))

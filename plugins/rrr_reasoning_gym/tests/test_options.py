@@ -6,9 +6,9 @@ import datetime
 import typing
 
 import pytest
+from rrr_reasoning_gym import options, upstream
 
 from rrr_core.errors import DataError
-from rrr_reasoning_gym import options, upstream
 
 
 def refused(dataset: str, **given: str) -> str:

@@ -7,9 +7,9 @@ import subprocess
 from itertools import islice
 
 import pytest
+from rrr_reasoning_gym import maker, rows, scoring
 
 from rrr_core.errors import DataError
-from rrr_reasoning_gym import maker, rows, scoring
 
 
 def questions(dataset: str, split: str, **options: str) -> list[str]:

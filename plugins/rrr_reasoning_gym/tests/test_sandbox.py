@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 from reasoning_gym.factory import create_dataset
+from rrr_reasoning_gym import answers, maker
 
 from rrr_core.tasks import load_task
 from rrr_core.verification import Judge
-from rrr_reasoning_gym import answers, maker
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the sandbox is Linux's")
 

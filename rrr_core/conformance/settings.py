@@ -23,5 +23,5 @@ class CheckSettings:
     """Seconds that one hook other than `rrr_verify` may take for all that is asked of it."""
     hostile_cpu_seconds: float = 2.0
     """CPU seconds for the verdict on a hostile answer, at most."""
-    hostile_memory_mb: int = 256
+    hostile_memory_mb: int = 512
     """Megabytes for the verdict on a hostile answer, at most."""

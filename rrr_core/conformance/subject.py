@@ -67,8 +67,9 @@ class Subject:
 
     @cached_property
     def who(self) -> str:
-        """`rrr-x 1.0`, or the task's name where no distribution offers it."""
-        return next((entry.who for entry in find_tasks() if entry.name == self.name), f"task {self.name!r}")
+        """`rrr-x 1.0 with overlay noisy`; the task's name where no distribution offers it."""
+        plugin = next((entry.who for entry in find_tasks() if entry.name == self.name), f"task {self.name!r}")
+        return " with overlay ".join([plugin, *self.overlays])
 
     @cached_property
     def first(self) -> Observation:
@@ -150,6 +151,8 @@ class Subject:
         if group not in self._groups:
             try:
                 self._groups[group] = self._judge(list(pairs), owner, "tight" if tight else "usual")
+            except PluginError as error:  # The verifier's processes cannot be started.
+                self._groups[group] = Faulty(owner, str(error))
             except Faulty as fault:
                 self._groups[group] = fault
         found = self._groups[group]
@@ -175,13 +178,13 @@ class Subject:
         found: list[Judged] = []
         for start in range(0, len(pairs), CHUNK):
             chunk = pairs[start : start + CHUNK]
-            try:
-                verdicts = self._judge_of(judge).judge(chunk)
-            except PluginError as error:  # The verifier's processes cannot be started.
-                raise Faulty("check_verdicts_are_given", str(error)) from error
-            for (row, answer), verdict in zip(chunk, verdicts, strict=True):
+            for (row, answer), verdict in zip(chunk, self._judge_of(judge).judge(chunk), strict=True):
                 if verdict.is_abstained:
-                    raise Faulty(owner, f"{verdict.detail} ({verdict.category}), on the answer {excerpt(answer)}.")
+                    raise Faulty(
+                        owner,
+                        f"{verdict.detail} ({verdict.category}), on the answer {excerpt(answer)}. "
+                        "Let the verifier give failed(…) for what it cannot read, soon and without raising.",
+                    )
                 found.append(Judged(row, answer, verdict))
         return found
 

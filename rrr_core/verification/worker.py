@@ -47,9 +47,7 @@ def run(task: Task, channel: int, post: Post) -> NoReturn:
     keep_only(channel)
     enter(post)
     for row, answer in post.rehearsal:
-        signal.setitimer(signal.ITIMER_PROF, post.cpu_seconds)
         verdict_on(task, row, answer)
-    signal.setitimer(signal.ITIMER_PROF, 0)
     write(messages.READY + b"\n")
     while (batch := messages.read_batch(read)) is not None:
         judge(task, batch["rows"], batch["items"], batch["first"], post.cpu_seconds)

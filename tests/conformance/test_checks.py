@@ -9,8 +9,8 @@ import pytest
 from rrr_core.conformance import CHECKS, CheckSettings, Result, checks_of
 from rrr_core.conformance.checks import chosen, wants
 from rrr_core.errors import RrrError
-from rrr_core.verification import VerifySettings
-from tests.conformance.planted import PLANTS, SOUND, Plant, install
+from rrr_core.verification import VerifySettings, runner
+from tests.conformance.planted import PLANTS, SOUND, VERIFY, Plant, install
 
 FEW = CheckSettings(rows=10, compared=60, first_row_seconds=0.5, first_row_megabytes=100)
 QUICK = VerifySettings(cpu_seconds=1.0, workers=1)
@@ -28,7 +28,9 @@ def test_a_sound_plugin_passes_every_check(site: Any) -> None:
 
 
 @pytest.mark.parametrize("plant", PLANTS, ids=lambda plant: plant.id)
-def test_what_is_planted_is_found_by_its_check_alone(site: Any, plant: Plant) -> None:
+def test_what_is_planted_is_found_by_its_check_alone(site: Any, plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
+    if plant.id == "check_verdicts_are_given-hangs":
+        monkeypatch.setattr(runner, "START_SECONDS", 2.0)
     install(site, plant)
     results = check()
     failed = {each.name: each.message for each in results if each.state not in ("passed", "skipped")}
@@ -132,3 +134,17 @@ def test_there_is_a_plant_for_every_check() -> None:
 @pytest.mark.parametrize("name", CHECKS)
 def test_every_check_says_what_it_wants_in_one_sentence(name: str) -> None:
     assert wants(name).endswith(".")
+
+
+def test_a_verifier_that_is_ended_by_tight_limits_alone_fails_and_is_not_waited_for(site: Any) -> None:
+    late = "    global ready\n    if not ready:\n        ready = bytearray(80 << 20)\n"
+    install(
+        site, Plant("", "", SOUND, SOUND.replace(VERIFY, late + VERIFY).replace("counter =", "ready = b''\ncounter ="))
+    )
+    tight = CheckSettings(rows=2, compared=60, hostile_memory_mb=40)
+    checks = checks_of("sums", verify=QUICK, settings=tight, only=["verdicts_are_given", "hostile_answers_do_no_harm"])
+    with checks[0].subject:
+        given, hostile = (each.run() for each in checks)
+    assert given.state == "passed"
+    assert hostile.state == "failed"
+    assert "memory" in hostile.message

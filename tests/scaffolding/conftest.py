@@ -14,8 +14,6 @@ import pytest
 
 from rrr_core.scaffolding import ANSWERS, LICENSES, Answers, write_plugin
 
-pytest.importorskip("copier", reason="copier is in the dependency group `test`")
-
 SUMMARY = "Sums: {{ 1 + 1 }}, `2` & <b>three</b>, Zoë's 4."
 """Text that would be something else to Jinja, Markdown, TOML or HTML."""
 

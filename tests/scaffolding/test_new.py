@@ -20,6 +20,8 @@ from rrr_core.errors import RrrError
 from rrr_core.scaffolding import ANSWERS, LICENSES, Answers, write_plugin
 from rrr_core.scaffolding.template import TEMPLATE, versions
 
+pytest.importorskip("copier", reason="copier is in the dependency group `test`")
+
 
 @pytest.fixture(autouse=True)
 def here(tmp_path, monkeypatch):

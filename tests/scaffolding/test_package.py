@@ -15,6 +15,8 @@ from packaging.requirements import Requirement
 import rrr_core
 from rrr_core.scaffolding.template import TEMPLATE, versions
 
+pytest.importorskip("copier", reason="copier is in the dependency group `test`")
+
 DOCS = Path(rrr_core.__file__).parents[1] / "docs"
 
 

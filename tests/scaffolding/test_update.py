@@ -13,6 +13,8 @@ from rrr_core.errors import RrrError
 from rrr_core.scaffolding import Answers, update_plugin, write_plugin
 from rrr_core.scaffolding.template import TEMPLATE, make_repository, versions
 
+pytest.importorskip("copier", reason="copier is in the dependency group `test`")
+
 ANSWERS_TEMPLATE = "{{ _copier_conf.answers_file }}.jinja"
 
 

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from click.testing import CliRunner
 
 from rrr_core import cli
@@ -21,6 +20,7 @@ from rrr_core.scaffolding import ANSWERS, LICENSES, Answers, write_plugin
 from rrr_core.scaffolding.template import TEMPLATE, versions
 
 pytest.importorskip("copier", reason="copier is in the dependency group `test`")
+import yaml
 
 
 @pytest.fixture(autouse=True)

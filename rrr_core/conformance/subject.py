@@ -98,8 +98,13 @@ class Subject:
 
     @cached_property
     def rows(self) -> dict[str, list[dict[str, Any]]]:
-        """Split → its first rows."""
-        return {split: self.observed(f"rows {split}")["rows"] for split in SPLITS}
+        """Split → its first rows, at least one. Raises Faulty."""
+        rows = {split: self.observed(f"rows {split}")["rows"] for split in SPLITS}
+        for split in SPLITS:
+            if not rows[split]:
+                told = f"{self.who}: rrr_load_dataset gives no row for {split!r}. Each split needs rows."
+                raise Faulty("check_splits_load", told)
+        return rows
 
     @property
     def both(self) -> list[dict[str, Any]]:

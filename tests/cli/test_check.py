@@ -158,9 +158,3 @@ def test_an_overlay_is_checked_with_the_task(site: Any, check: Any) -> None:
     code, told, _ = check("--with", "strict", "--only", "gold_answers_pass")
     assert code == 1
     assert "rrr-sums 1.0 with overlay strict: gold answer 0, '2001', is failed as 'wrong sum'" in told
-
-
-@pytest.mark.parametrize("task", ["countdown", "apigen"])
-def test_our_own_tasks_pass_every_check(check: Any, task: str) -> None:
-    code, told, _ = check("--rows", "50", task=task)
-    assert code == 0, told

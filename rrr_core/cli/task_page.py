@@ -33,8 +33,11 @@ def page(view: TaskView) -> Iterator[str]:
     if view.examples:
         yield ""
         yield "the plugin's own failing examples"
+        shown = None
         for each in view.examples:
-            yield from labelled("  row", short_json(each.row), width)
+            if each.row != shown:
+                yield from labelled("  row", short_json(each.row), width)
+            shown = each.row
             yield from judged_lines(each, "answer", width)
     if view.problems:
         yield ""

@@ -15,6 +15,7 @@ from fractions import Fraction
 
 from rrr_core.hookspecs import Row
 from rrr_core.verdicts import Verdict, failed
+from rrr_reasoning_gym.formulas import complaint
 
 MALFORMED, WRONG = "malformed answer", "wrong answer"
 LONGEST = 20_000
@@ -57,51 +58,10 @@ def matching(pattern: str, wanted: str) -> Guard:
     return guard
 
 
-FUNCTIONS = [
-    "Abs",
-    "acos",
-    "acosh",
-    "asin",
-    "asinh",
-    "atan",
-    "atanh",
-    "cos",
-    "cosh",
-    "cot",
-    "csc",
-    "erf",
-    "exp",
-    "ln",
-    "log",
-    "sec",
-    "sign",
-    "sin",
-    "sinh",
-    "sqrt",
-    "tan",
-    "tanh",
-    "E",
-    "e",
-    "pi",
-]
-FORMULA = re.compile(r"\d+(\.\d*)?|\.\d+|[A-Za-z]+|\*\*|[-+*/^(),]|\s+", re.ASCII)
-
-
 def formula(_row: Row, answer: str) -> Verdict | None:
-    """For scorers that hand the answer to sympy, which runs it: numbers, operators, variables and known functions.
-
-    Sympy's `Integral` is not among them: it would let the question pass as its own answer.
-    """
-    place = 0
-    while place < len(answer):
-        token = FORMULA.match(answer, place)
-        if token is None:
-            return failed(MALFORMED, f"{answer[place : place + 20]!r} is no part of a formula")
-        word = token[0]
-        if len(word) > 1 and word.isalpha() and word not in FUNCTIONS:
-            return failed(MALFORMED, f"{word[:80]!r} is neither a variable nor a function known here")
-        place = token.end()
-    return None
+    """For the scorers that hand the answer to sympy, which runs it."""
+    reason = complaint(answer)
+    return failed(MALFORMED, f"{reason}: {answer[:200]}") if reason else None
 
 
 PROBABILITY = re.compile(r"[-+]?(\d[\d,]{0,50})?(\.\d{0,50})?(/\d{1,50}|[eE][-+]?\d{1,2})?", re.ASCII)

@@ -49,6 +49,7 @@ def moved(text: str) -> str:
         ("gsm_symbolic", lambda right: f"-{right}"),
         ("letter_jumble", lambda right: f"{right} and more"),
         ("number_sorting", moved),
+        ("puzzle24", lambda right: "9*3*8/9" if "9" not in right else None),
         ("propositional_logic", lambda right: right.replace("P", "3", 1)),
         ("simple_integration", lambda right: None),
         ("spell_backward", lambda right: f"{right} and more"),

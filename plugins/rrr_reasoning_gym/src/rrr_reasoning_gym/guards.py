@@ -172,6 +172,17 @@ def _read(answer: str) -> object:
 
 _ARITHMETIC = matching(r"(?:(?!\*\*|//)[-+*/().\s\d])*", "numbers and the operators + - * /")
 _INTEGERS = matching(r"[-\d\s]*", "whole numbers with spaces between them")
+
+
+def four_numbers(row: Row, answer: str) -> Verdict | None:
+    """`puzzle24` gives the full score to any way to 24, whatever numbers the row has."""
+    if (verdict := _ARITHMETIC(row, answer)) is not None:
+        return verdict
+    used = sorted(map(int, re.findall(r"\d{1,30}", answer)))
+    right = sorted(row["metadata"]["numbers"])
+    return None if used == right else failed(WRONG, f"other numbers than the row's: {answer[:200]}")
+
+
 GUARDS: dict[str, Guard] = {
     # The answer is code to these: eval, or sympy's parser, which evals.
     "binary_matrix": _INTEGERS,
@@ -179,7 +190,7 @@ GUARDS: dict[str, Guard] = {
     "intermediate_integration": formula,
     "n_queens": matching(r"[_Q\s]*", "a board of _ and Q"),
     "polynomial_multiplication": formula,
-    "puzzle24": _ARITHMETIC,
+    "puzzle24": four_numbers,
     "simple_integration": formula,
     "spiral_matrix": _INTEGERS,
     "string_insertion": matching(r"[A-Za-z]*", "letters"),

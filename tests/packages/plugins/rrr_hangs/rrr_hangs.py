@@ -1,4 +1,4 @@
-"""A task whose verifier hangs on any answer but one."""
+"""A task whose verifier hangs on every word."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -21,9 +21,9 @@ def rrr_prompt(row: Row) -> str:
 
 @hookimpl
 def rrr_verify(row: Row, answer: str) -> Verdict:
-    while answer != "stop":
+    while answer.isalpha():
         pass
-    return passed() if answer == str(row["number"] + 1) else failed("wrong")
+    return passed() if answer.strip() == str(row["number"] + 1) else failed("wrong")
 
 
 @hookimpl

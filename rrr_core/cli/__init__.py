@@ -41,6 +41,7 @@ COMMANDS = {
     "check": LazyCommand("rrr_core.cli.check", "Check that a task keeps what others rely on."),
     "rejudge": LazyCommand("rrr_core.cli.rejudge", "Judge a saved run again, and list the verdicts that flipped."),
     "new": LazyCommand("rrr_core.cli.new", "Write the package of a new task, complete and tested."),
+    "docs": LazyCommand("rrr_core.cli.docs", "Show a page of the documentation, or a section of it."),
     "doctor": LazyCommand("rrr_core.cli.doctor", "Say what this machine has for rrr, and what it lacks."),
 }
 

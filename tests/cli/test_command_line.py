@@ -51,7 +51,7 @@ def test_help_lists_every_command_and_each_of_them_loads() -> None:
     context = click.Context(cli.app)
     names = cli.app.list_commands(context)
     stages = ["mine", "train", "eval", "report", "warmup"]
-    assert names == ["demo", "run", "tasks", *stages, "verify", "check", "rejudge", "new", "doctor"]
+    assert names == ["demo", "run", "tasks", *stages, "verify", "check", "rejudge", "new", "docs", "doctor"]
     for name in names:
         command = cli.app.get_command(context, name)
         assert command is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import re
 import tomllib
@@ -9,12 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from rrr_core import Model
+from rrr_core import Example, Manifest, Model, Verdict
+from rrr_core.conformance import checks_of
 from rrr_core.errors import DataError, RrrError
 from rrr_core.tasks import load_task
 from rrr_core.tasks.hooks import HOOKS, REQUIRED
+from rrr_core.tasks.values import checked_verdict
 from rrr_core.tools import split_tools
 from rrr_core.verification import Judge, VerifySettings
+from tests.docs.fake_pip import install
 
 TEXT = (Path(__file__).parents[2] / "docs" / "hooks.md").read_text()
 SECTIONS = dict(re.findall(r"^## (\S[^\n]*)\n(.*?)(?=^## |\Z)", TEXT, re.MULTILINE | re.DOTALL))
@@ -34,6 +38,10 @@ def joined(hooks: tuple[str, ...]) -> str:
 
 
 WHOLE_PLUGIN = joined(TASKS_OWN)
+RECORDS = {"rrr_verify": Verdict, "rrr_examples": Example, "rrr_manifest": Manifest}
+"""The records that plugins give, by the hook under which the page has their table."""
+WRITTEN = {"Row": "dict", "Outcome": "str"}
+"""The types that the page tells in simpler words."""
 
 
 @pytest.fixture
@@ -84,6 +92,41 @@ def test_the_examples_of_an_overlays_hooks_together_are_an_overlay(sums, site):
     assert [verdict.category or verdict.outcome for verdict in verdicts] == ["passed", "not unanimous", "withheld"]
     with pytest.raises(RrrError, match="words=few: a number such as 20 is expected"):
         load_task("sums", ["terse:words=few"])
+
+
+def test_the_plugin_as_the_page_has_it_passes_every_check(site, tmp_path):
+    """Without its default model, whose folder the page does not make."""
+    folder = tmp_path / "plugin"
+    folder.mkdir()
+    (folder / "pyproject.toml").write_text(blocks("toml", TEXT)[0])
+    (folder / "rrr_sums.py").write_text(joined(tuple(hook for hook in TASKS_OWN if hook != "rrr_default_model")))
+    install(folder, site.folder)
+    checks = checks_of("sums", verify=VerifySettings(workers=1))
+    with checks[0].subject:
+        results = [check.run() for check in checks]
+    assert [(each.name, each.message) for each in results if each.state != "passed"] == []
+
+
+@pytest.mark.parametrize("hook", RECORDS)
+def test_the_table_of_a_record_has_its_fields_with_their_types_and_defaults(hook):
+    record = RECORDS[hook]
+    table = SECTIONS[hook].partition(f"| field of `{record.__name__}` |")[2].partition("\n\n")[0]
+    shown = re.findall(r"^\| `(\w+)` \| `([^`]+)` \| (?:`([^`]+)`)? ?\|", table, re.MULTILINE)
+    assert shown == [
+        (
+            field.name,
+            WRITTEN.get(str(field.type), str(field.type)),
+            "" if field.default is dataclasses.MISSING else repr(field.default).replace("'", '"'),
+        )
+        for field in dataclasses.fields(record)
+    ]
+
+
+@pytest.mark.parametrize(("field", "longest"), [("category", 80), ("detail", 500)])
+def test_a_verdicts_texts_are_cut_where_the_page_says(field, longest):
+    assert re.search(rf"\| `{field}` .*cut at {longest} characters", SECTIONS["rrr_verify"])
+    verdict = checked_verdict(dataclasses.replace(Verdict("failed"), **{field: "x" * 1000}))
+    assert len(getattr(verdict, field)) == longest
 
 
 def test_the_plugins_categories_are_those_of_its_examples(sums):

@@ -135,9 +135,12 @@ def described(verdict: Verdict) -> str:
     return f"{verdict.outcome}, {verdict.category}" if verdict.category else verdict.outcome
 
 
-def rejudge(run: Path, make_judge: Callable[[Task], Judge], progress: Progress | None = None) -> Rejudged:
+def rejudge(
+    run: Path, make_judge: Callable[[Task], Judge], progress: Progress | None = None, overlays: Sequence[str] = ()
+) -> Rejudged:
     """Judge every kept answer of a run folder again, each stage by the task and overlays that judged it then.
 
+    `overlays` are stacked on those, so that another judge can be held against the one that there was.
     `make_judge` gives the judge of a task; each task gets one, so that a limit on withheld verdicts is held over all
     its stages. Nothing is written. Raises RrrError for a folder that is no run, DataError naming file and line,
     PluginError where a task or overlay is no longer installed, and TooManyAbstentions.
@@ -155,8 +158,9 @@ def rejudge(run: Path, make_judge: Callable[[Task], Judge], progress: Progress |
     with ExitStack() as opened, progress.track(f"Judging {run.name or run} again", lines) as advance:
         for stage in stages:
             provenance = stage.provenance or fallback
-            overlays = provenance.get("overlays", [])
-            names = [provenance["task"], *(write_request(each["name"], each.get("options", {})) for each in overlays)]
+            then = provenance.get("overlays", [])
+            names = [provenance["task"], *(write_request(each["name"], each.get("options", {})) for each in then)]
+            names += overlays
             if (key := json.dumps(names)) not in judges:
                 judges[key] = opened.enter_context(make_judge(load_task(names[0], names[1:])))
             results.append(_rejudge_stage(stage, judges[key], advance))

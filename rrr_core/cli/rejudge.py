@@ -24,11 +24,20 @@ HEADINGS = ("stage", "judged by", "and now by", "judged", "same", "other class",
 
 @click.command("rejudge", cls=SettingsCommand)
 @click.argument("run", type=click.Path(path_type=Path), metavar="RUN")
+@click.option(
+    "--with",
+    "overlays",
+    multiple=True,
+    metavar="TEXT",
+    help="An overlay stacked on those that judged the run: NAME, or NAME:KEY=VALUE,… May be repeated.",
+)
 @click.option("--limit", type=click.IntRange(min=0), default=20, show_default=True, help="Changed verdicts to list.")
 @click.option("--json", "as_json", is_flag=True, help="Write everything as one JSON object, with all changed verdicts.")
 @max_abstain_option
 @with_settings("verify")
-def command(run: Path, limit: int, as_json: bool, max_abstain: float, verify: VerifySettings) -> None:
+def command(
+    run: Path, overlays: tuple[str, ...], limit: int, as_json: bool, max_abstain: float, verify: VerifySettings
+) -> None:
     """Judge every answer that the run folder RUN keeps again, with the verifier that is installed now.
 
     Lists the verdicts that flipped, and the failures that failed again in another class. RUN is not changed. The exit
@@ -38,7 +47,7 @@ def command(run: Path, limit: int, as_json: bool, max_abstain: float, verify: Ve
     from rrr_core.rejudging import rejudge
     from rrr_core.verification import Judge
 
-    result = rejudge(run, lambda task: Judge(task, max_abstain, settings=verify), make_progress())
+    result = rejudge(run, lambda task: Judge(task, max_abstain, settings=verify), make_progress(), overlays)
     click.echo(json.dumps(result.to_json(), indent=2) if as_json else "\n".join(lines_of(result, limit)))
     if result.flipped:
         raise click.exceptions.Exit(1)

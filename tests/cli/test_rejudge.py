@@ -222,6 +222,15 @@ def test_a_stages_overlay_is_asked_with_the_options_it_had_then(rejudge: Any, ru
     assert "no verdict changed" in out
 
 
+def test_another_judge_is_held_against_the_one_that_there_was(rejudge: Any, run: Path, site: Any) -> None:
+    site.install_overlay("only", ONLY)
+    write(run / "eval" / "vanilla" / "greedy-00000.jsonl", episode("yes", PASSED), episode("no", FAILED))
+    code, out, _ = rejudge(run, "--with", "only:word=no")
+    assert code == 1
+    assert "rrr-wanted 1.0 + only:word=no of rrr-only 2.0" in out
+    assert "eval/vanilla/greedy-00000.jsonl:1  row 0  attempt  passed → failed, not wanted (yes)" in out
+
+
 def test_the_run_is_not_changed(rejudge: Any, run: Path) -> None:
     before = files(run)
     rejudge(run)

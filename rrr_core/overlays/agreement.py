@@ -14,9 +14,7 @@ from rrr_core.hookspecs import hookimpl
 from rrr_core.overlays.options import read_options
 from rrr_core.settings import option
 from rrr_core.verdicts import Outcome, Verdict, failed, passed, withheld
-
-VERIFIER = "verifier"
-"""The name under which `rrr_verify` votes."""
+from rrr_core.verification.panel import VERIFIER
 
 
 @dataclass(frozen=True)

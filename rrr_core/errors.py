@@ -27,6 +27,11 @@ class TooManyAbstentions(RrrError):
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """` Did you mean 'x' or 'y'?` for the known names nearest to `name`, or nothing."""
+    """` Did you mean 'x' or 'y'?` for the known names nearest to `name`, or nothing.
+
+    A second is named only where it is about as near as the first: names with one prefix are all somewhat alike.
+    """
     matches = difflib.get_close_matches(name, list(known), n=3, cutoff=0.5)
+    likeness = [difflib.SequenceMatcher(None, match, name).ratio() for match in matches]
+    matches = [match for match, ratio in zip(matches, likeness, strict=True) if ratio >= likeness[0] - 0.1]
     return f" Did you mean {' or '.join(repr(match) for match in matches)}?" if matches else ""

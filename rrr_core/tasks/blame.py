@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from types import FrameType
+from types import FrameType, FunctionType
 
 
 def one_line(text: str, limit: int = 300) -> str:
@@ -19,7 +19,7 @@ def one_line(text: str, limit: int = 300) -> str:
 def describe_exception(error: BaseException, root: str) -> str:
     """`ZeroDivisionError at rrr_x/verify.py:12: division by zero`, for the plugin whose top-level package is `root`."""
     try:
-        message = one_line(str(error))
+        message = one_line(str(error.msg if isinstance(error, SyntaxError) else error))
     except KeyboardInterrupt:
         raise
     except BaseException as second:  # noqa: BLE001 - a plugin's own exception class may fail to tell its message
@@ -28,12 +28,20 @@ def describe_exception(error: BaseException, root: str) -> str:
     return type(error).__name__ + (f" at {place}" if place else "") + (f": {message}" if message else "")
 
 
+def mend_or_tell(distribution: str) -> str:
+    """What to do about a plugin's fault: its reader may be its author."""
+    return f"Mend it, or tell the authors of {distribution}."
+
+
 def plugin_location(error: BaseException, root: str) -> str:
     """`package/module.py:LINE` of the innermost frame inside the package `root`, or nothing where there is none.
 
+    Of a SyntaxError in the package's own source, which no frame has entered yet, it is that source's line.
     The path starts at the package, so that records read the same on every machine.
     """
     place = ""
+    if isinstance(error, SyntaxError) and (path := path_in_package(error.filename or "", root)):
+        return f"{path}:{error.lineno}"
     for frame, line in frames(error):
         module = str(frame.f_globals.get("__name__", ""))
         if module.partition(".")[0] == root:
@@ -41,6 +49,28 @@ def plugin_location(error: BaseException, root: str) -> str:
             depth = module.count(".") + 1 + (parts[-1] == "__init__.py")
             place = f"{'/'.join(parts[-depth:])}:{line}"
     return place
+
+
+def function_location(function: FunctionType, root: str) -> str:
+    """`package/module.py:LINE` where a function of the package `root` begins, or nothing for one from elsewhere."""
+    path = path_in_package(function.__code__.co_filename, root)
+    return f"{path}:{function.__code__.co_firstlineno}" if path else ""
+
+
+def path_in_package(file: str, root: str) -> str:
+    """
+    >>> path_in_package("/home/me/rrr_x/src/rrr_x/verify.py", "rrr_x")
+    'rrr_x/verify.py'
+    >>> path_in_package("/site-packages/rrr_x.py", "rrr_x")
+    'rrr_x.py'
+    >>> path_in_package("<string>", "rrr_x")
+    ''
+    """
+    *folders, name = file.replace("\\", "/").split("/")
+    if root in folders:
+        depth = folders[::-1].index(root) + 1
+        return "/".join([*folders[-depth:], name])
+    return name if name == f"{root}.py" else ""
 
 
 def frames(error: BaseException) -> Iterator[tuple[FrameType, int]]:

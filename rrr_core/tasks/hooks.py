@@ -16,7 +16,7 @@ import pluggy
 
 from rrr_core import hookspecs
 from rrr_core.errors import PluginError, RrrError, nearest
-from rrr_core.tasks.blame import describe_exception, one_line
+from rrr_core.tasks.blame import describe_exception, function_location, mend_or_tell, one_line
 from rrr_core.tasks.discovery import TaskEntry
 from rrr_core.tasks.requests import write_request
 
@@ -98,7 +98,7 @@ def configured_plugin(plugin: Plugin) -> Plugin:
         raise
     except BaseException as error:
         described = describe_exception(error, plugin.root)
-        raise PluginError(f"{entry.who}, hook {CONFIGURE}: {described}. Tell the authors of the plugin.") from error
+        raise PluginError(f"{entry.who}, hook {CONFIGURE}: {described}. {mend_or_tell(entry.distribution)}") from error
     return checked_plugin(entry, _joined(plugin, given))
 
 
@@ -137,7 +137,7 @@ def make_manager(plugins: list[Plugin]) -> pluggy.PluginManager:
 def _implementations(entry: TaskEntry, module: ModuleType) -> Iterator[tuple[str, FunctionType]]:
     """The hooks' names with the functions that implement them. Raises PluginError for one that is not what it seems."""
     for name, value in sorted(vars(module).items()):
-        who = f"{entry.who}, hook {name}"
+        who = _hook_of(entry, name, value)
         options = inspect.getattr_static(value, f"{hookspecs.PROJECT}_impl", None)
         # A specification that the module has imported, for its type say, implements nothing.
         if options is None and (name not in HOOKS or hasattr(value, f"{hookspecs.PROJECT}_spec")):
@@ -165,7 +165,7 @@ def _implementations(entry: TaskEntry, module: ModuleType) -> Iterator[tuple[str
 
 def _check_arguments(entry: TaskEntry, hook: str, function: FunctionType) -> None:
     """Raises PluginError for an argument that the core would never pass: it passes the contract's, by position."""
-    who = f"{entry.who}, hook {hook}"
+    who = _hook_of(entry, hook, function)
     known = HOOKS[hook]
     for name, parameter in inspect.signature(function).parameters.items():
         has_default = parameter.default is not parameter.empty
@@ -179,6 +179,13 @@ def _check_arguments(entry: TaskEntry, hook: str, function: FunctionType) -> Non
             raise PluginError(f"{who}: {name!r} has a default, so pluggy would never pass it: remove the default.")
         if name in known and parameter.kind is parameter.KEYWORD_ONLY:
             raise PluginError(f"{who}: {name!r} is keyword-only, and arguments are passed by position: remove the *.")
+
+
+def _hook_of(entry: TaskEntry, hook: str, value: object) -> str:
+    """`rrr-x 1.0, hook rrr_verify at rrr_x/verify.py:12`; without the place for what is no function of the package."""
+    root = entry.value.partition(".")[0]
+    place = function_location(value, root) if isinstance(value, FunctionType) else ""
+    return f"{entry.who}, hook {hook}" + (f" at {place}" if place else "")
 
 
 def _is_wrapper(function: Any) -> bool:

@@ -7,14 +7,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from rrr_core.errors import PluginError, nearest
+from rrr_core.tasks.advice import OURS, import_advice, install_advice
 from rrr_core.tasks.blame import describe_exception
 from rrr_core.tasks.discovery import TaskEntry, find_overlays, find_tasks
 from rrr_core.tasks.hooks import Plugin, checked_plugin, configured_plugin
 from rrr_core.tasks.requests import read_request, write_request
 from rrr_core.tasks.task import Task
-
-_OURS = {"apigen": "rrr-apigen", "countdown": "rrr-countdown"}
-"""The tasks of the project's own distributions. Of other names none is guessed: anyone may publish `rrr-NAME`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +81,7 @@ def load_plugin(entry: TaskEntry) -> Plugin:
         root = entry.value.partition(".")[0]
         raise PluginError(
             f"{entry.who}: its module {entry.value} cannot be imported: {describe_exception(error, root)}. "
-            f"Reinstall {entry.distribution}, or tell its authors."
+            f"{import_advice(entry, error)}"
         ) from error
     return checked_plugin(entry, module)
 
@@ -97,9 +95,8 @@ def _picked(name: str, entries: Iterable[TaskEntry], kind: str) -> TaskEntry:
             return entry
     known = {entry.name for entry in entries if entry.value}
     if kind == "task":
-        suggestion = nearest(name, known | set(_OURS))
-        pip = f"`pip install {_OURS[name]}` adds it" if name in _OURS else "`pip install DISTRIBUTION` adds one"
-        hint = f"`rrr tasks` lists what is installed; {pip}."
+        suggestion = nearest(name, (known | set(OURS)) - {name})
+        hint = f"`rrr tasks` lists what is installed; {install_advice(name)}."
     else:
         suggestion = nearest(name, known)
         hint = (

@@ -7,7 +7,7 @@ any other hook a PluginError; each names the distribution, its version, the hook
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, NoReturn, TypeVar
 
@@ -15,7 +15,7 @@ from rrr_core.episode import Messages
 from rrr_core.errors import PluginError, RrrError, nearest
 from rrr_core.hookspecs import TRUSTED, Example, Manifest, Model, Row
 from rrr_core.tasks import values
-from rrr_core.tasks.blame import describe_exception, frames
+from rrr_core.tasks.blame import describe_exception, frames, mend_or_tell
 from rrr_core.tasks.discovery import TaskEntry
 from rrr_core.tasks.hooks import Plugin, make_manager
 from rrr_core.verdicts import Verdict, abstained
@@ -254,9 +254,8 @@ class Task:
 
     def _items(self, hook: str, check: Callable[[object], Value], noun: str, **arguments: Any) -> Iterator[Value]:
         """The checked items of a hook that gives many. The hook is called at once, its items are taken lazily."""
-        given = self._call(hook, **arguments)
-        if isinstance(given, (str, bytes, Mapping)) or not isinstance(given, Iterable):
-            raise PluginError(f"{self.who(hook)}: gave {type(given).__name__}, not {noun}s to go through.")
+        asked = f"for the split {arguments['split']!r} " if "split" in arguments else ""
+        given = self._checked(hook, partial(values.checked_series, noun=noun), self._call(hook, **arguments), asked)
 
         def checked() -> Iterator[Value]:
             index = 0
@@ -275,7 +274,7 @@ class Task:
         """Raise a plugin's error as what the core makes of it."""
         if isinstance(error, (KeyboardInterrupt, RrrError)):
             raise error
-        raise PluginError(f"{self._fault(hook, error, item)}. Tell the authors of the plugin.") from error
+        raise PluginError(f"{self._fault(hook, error, item)}. {mend_or_tell('the plugin')}") from error
 
     def _fault(self, hook: str, error: BaseException, item: str = "") -> str:
         """`rrr-x 1.0, hook rrr_verify: KeyError at rrr_x/verify.py:12: 'target'`."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from rrr_core.hookspecs import Example, Manifest, Model
@@ -83,6 +83,13 @@ def checked_optional_text(text: object) -> str | None:
     if text is not None and not isinstance(text, str):
         raise ValueError(f"gave {_a(text)}, neither a str nor None")
     return text
+
+
+def checked_series(given: object, noun: str) -> Iterable[object]:
+    """Something to go through, which a text or a mapping is not meant as; `noun` says of what."""
+    if isinstance(given, (str, bytes, Mapping)) or not isinstance(given, Iterable):
+        raise ValueError(f"gave {_a(given)}: return or yield {noun}s")
+    return given
 
 
 def checked_mapping(given: object) -> dict[str, Any]:

@@ -56,7 +56,7 @@ def test_an_unknown_option_is_answered_with_the_nearest_and_with_all():
         ("count", "0", "must be at least 1, not 0."),
         ("count", "2.5", "expected a whole number, not '2.5'."),
         ("aloud", "true", "expected yes or no, not 'true'."),
-        ("colour", "gren", "must be one of red, green, not 'gren'. Did you mean 'green' or 'red'?"),
+        ("colour", "gren", "must be one of red, green, not 'gren'. Did you mean 'green'?"),
     ],
 )
 def test_a_value_that_does_not_fit_is_told_with_overlay_and_option(key, text, complaint):

@@ -13,12 +13,12 @@ pytestmark = pytest.mark.packages
 
 CASES = {
     "rrr-syntax": (
-        "rrr-syntax 1.0: its module rrr_syntax cannot be imported: SyntaxError: '(' was never closed "
-        "(rrr_syntax.py, line 3). Reinstall rrr-syntax, or tell its authors."
+        "rrr-syntax 1.0: its module rrr_syntax cannot be imported: SyntaxError at rrr_syntax.py:3: "
+        "'(' was never closed. Mend it, or tell the authors of rrr-syntax."
     ),
     "rrr-misspelt": (
-        "rrr-misspelt 1.0, hook rrr_gold_anser: there is no such hook. "
-        "Did you mean 'rrr_gold_answer' or 'rrr_final_answer' or 'rrr_load_dataset'? `docs/hooks.md` lists them."
+        "rrr-misspelt 1.0, hook rrr_gold_anser at rrr_misspelt.py:27: there is no such hook. "
+        "Did you mean 'rrr_gold_answer'? `docs/hooks.md` lists them."
     ),
     "rrr-newer": (
         "rrr-newer 1.0 needs rrr-core <99,>=98, and this is rrr-core 0.1.0: "

@@ -48,9 +48,37 @@ def test_an_unknown_task_is_answered_with_the_nearest_name_and_how_to_install(si
     assert "pip install" in message
 
 
-def test_for_a_task_of_our_own_that_is_missing_its_distribution_is_named(site, monkeypatch):
+def test_for_a_task_of_our_own_that_is_missing_its_distribution_is_named(site, tmp_path, monkeypatch):
     monkeypatch.setattr("rrr_core.tasks.loading.find_tasks", list)
-    assert "pip install rrr-countdown" in error_of("countdown")
+    monkeypatch.chdir(tmp_path)
+    message = error_of("countdown")
+    assert "`pip install rrr-countdown` adds it" in message
+    assert "Did you mean" not in message
+
+
+@pytest.mark.parametrize(
+    ("folder", "command"),
+    [
+        (".", "pip install -e ."),
+        ("rrr-roman", "pip install -e ./rrr-roman"),
+        ("plugins/rrr_roman", "pip install -e ./plugins/rrr_roman"),
+        ("my tasks; ls", "pip install -e './my tasks; ls'"),
+    ],
+)
+def test_a_task_whose_source_lies_here_is_answered_with_the_command_that_installs_it(
+    site, tmp_path, monkeypatch, folder, command
+):
+    (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+    (tmp_path / folder / "pyproject.toml").write_text('[project.entry-points."rrr.tasks"]\nroman = "rrr_roman"\n')
+    monkeypatch.chdir(tmp_path)
+    assert f"its source is here: `{command}` installs it." in error_of("roman")
+
+
+@pytest.mark.parametrize("broken", [b"[project", b"\xff", b"project = 3", b"[project.entry-points]\n'rrr.tasks' = 3"])
+def test_a_project_file_that_cannot_be_read_is_no_source_of_a_task(site, tmp_path, monkeypatch, broken):
+    (tmp_path / "pyproject.toml").write_bytes(broken)
+    monkeypatch.chdir(tmp_path)
+    assert "`pip install DISTRIBUTION` adds one." in error_of("roman")
 
 
 def test_for_a_strangers_task_no_distribution_name_is_guessed(site):
@@ -132,6 +160,48 @@ def test_a_mistake_in_one_hook_of_a_plugin_is_told_by_its_hook(site, extra, hook
     assert "rrr-broken 0.3" in message
     assert hook in message
     assert reason in message
+
+
+def test_a_syntax_error_is_told_with_the_file_and_line_to_mend_and_not_with_who_imported_it(site):
+    modules = {"rrr_roman.__init__": "from rrr_roman import verifier", "rrr_roman.verifier": "x = 1\ndef f(:\n    pass"}
+    site.install("rrr-roman", modules=modules, tasks={"roman": "rrr_roman"})
+    assert error_of("roman") == (
+        "rrr-roman 1.0: its module rrr_roman cannot be imported: SyntaxError at rrr_roman/verifier.py:2: "
+        "invalid syntax. Mend it, or tell the authors of rrr-roman."
+    )
+
+
+def test_an_entry_point_whose_module_is_not_there_is_looked_for_in_the_project_file(site):
+    site.install("rrr-roman", tasks={"roman": "rrr_romen.tasks"})
+    assert error_of("roman").endswith(
+        "ModuleNotFoundError: No module named 'rrr_romen'. Give the entry point in its pyproject.toml the module's "
+        "name and install rrr-roman again, or tell its authors."
+    )
+
+
+def test_a_package_that_is_not_there_is_a_dependency_that_was_left_out(site):
+    site.install_task("roman", "import no_such_package.part")
+    assert error_of("roman").endswith(
+        "Install rrr-roman again with all that it depends on; if 'no_such_package' is not among that, add it to its "
+        "pyproject.toml, or tell its authors."
+    )
+
+
+def test_a_module_of_its_own_that_a_plugin_misspells_is_its_to_mend(site):
+    site.install("rrr-roman", modules={"rrr_roman.__init__": "import rrr_roman.verifer"}, tasks={"roman": "rrr_roman"})
+    assert error_of("roman").endswith(
+        "ModuleNotFoundError at rrr_roman/__init__.py:1: No module named 'rrr_roman.verifer'. "
+        "Mend it, or tell the authors of rrr-roman."
+    )
+
+
+def test_a_misspelt_hook_is_told_with_its_line_and_the_nearest_names_alone(site):
+    site.install_task("broken", extra="@hookimpl\ndef rrr_verfy(row): ...")
+    line = (site.folder / "rrr_broken.py").read_text().splitlines().index("def rrr_verfy(row): ...")
+    assert error_of("broken") == (
+        f"rrr-broken 1.0, hook rrr_verfy at rrr_broken.py:{line}: there is no such hook. "
+        "Did you mean 'rrr_verify'? `docs/hooks.md` lists them."
+    )
 
 
 @pytest.mark.parametrize("value", ["rrr_sums:plugin", "rrr sums", "rrr_sums [extra]", ""])

@@ -79,10 +79,13 @@ class TestRows:
         with pytest.raises(PluginError, match=r"^rrr-x 1\.0, hook rrr_load_dataset: row 1 " + reason):
             next(rows)
 
-    @pytest.mark.parametrize("given", ["None", "'text'", "{'a': 1}", "7"])
-    def test_what_is_no_series_of_rows_is_an_error_at_once(self, make, given):
-        with pytest.raises(PluginError, match=r"rrr-x 1\.0, hook rrr_load_dataset: gave \w+, not rows"):
-            make(load_dataset=f"return {given}").load_dataset("train")
+    @pytest.mark.parametrize(
+        ("given", "what"), [("None", "None"), ("'text'", "a str"), ("{'a': 1}", "a dict"), ("7", "an int")]
+    )
+    def test_what_is_no_series_of_rows_is_an_error_at_once_that_names_the_split(self, make, given, what):
+        told = f"^rrr-x 1\\.0, hook rrr_load_dataset: for the split 'test' gave {what}: return or yield rows\\.$"
+        with pytest.raises(PluginError, match=told):
+            make(load_dataset=f"return {given}").load_dataset("test")
 
     def test_an_exception_between_rows_is_blamed_with_the_index_of_the_row_that_never_came(self, make):
         rows = make(load_dataset="yield {}\nyield {}\nraise KeyError('nums')").load_dataset("train")

@@ -406,7 +406,7 @@ def test_the_readme_has_every_option_with_its_default():
 
 
 def test_an_unknown_option_is_answered_with_the_nearest():
-    assert "no data option 'most_tool'. Did you mean 'most_tools' or 'most_calls'?" in failing(most_tool="3")
+    assert "no data option 'most_tool'. Did you mean 'most_tools'?" in failing(most_tool="3")
     assert "It has source, most_tools, most_calls, seed, dataset" in failing(zzz="1")
 
 

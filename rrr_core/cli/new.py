@@ -6,7 +6,7 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -48,10 +48,14 @@ LINE, NAME = checked(check_line), checked(check_name)
 @click.option("--author", type=LINE, metavar="TEXT", help="Who writes it; the default is git's user.name.")
 @click.option("--license", type=click.Choice(LICENSES), help=f"The licence of the code and the rows [{LICENSES[0]}].")
 @click.option(
-    "--answer", type=click.Choice(ANSWERS), help=f"What an answer is, which chooses the verifier [{ANSWERS[0]}]."
+    "--answer",
+    type=click.Choice(list(ANSWERS)),
+    help="What an answer is, which chooses the samples: "
+    + "; ".join(f"{kind}, {meaning}" for kind, meaning in ANSWERS.items())
+    + f" [{next(iter(ANSWERS))}].",
 )
 @click.option("--folder", type=click.Path(path_type=Path), help="Where to write it [rrr-NAME].")
-@click.option("--yes", is_flag=True, help="Ask nothing: take the defaults for what is not given.")
+@click.option("--yes", is_flag=True, help="Ask nothing: take the defaults for what is not given, and say which.")
 @click.option("--update", is_flag=True, help="Bring the plugin in the folder NAME [.] up to this core's template.")
 def command(
     name: str | None,
@@ -65,16 +69,18 @@ def command(
 ) -> None:
     """Write a complete package for the task NAME: hooks, rows, verifier, tests, tox and CI. Its checks pass as it is.
 
-    On a terminal it asks for what is not given. What to replace is marked TODO, with the page that explains it.
+    On a terminal it asks for what is not given; without one, everything or --yes must be. Rows, prompt and verifier are
+    samples. TODO.md in the package says in which order to replace them, and each place is marked TODO.
 
     With --update, NAME is the folder of a plugin that was written so. What has changed in the template since is merged
     into it; your own changes stay, and git shows what is new. Where both changed the same lines, they are marked.
     """
+    options = {"summary": summary, "author": author, "license": license, "answer": answer}
+    given = {option: value for option, value in options.items() if value is not None}
     if update:
-        given = {"--summary": summary, "--author": author, "--license": license, "--answer": answer, "--folder": folder}
-        wrong = next((option for option, value in given.items() if value is not None), None)
+        wrong = "folder" if folder is not None else next(iter(given), None)
         if wrong:
-            raise click.UsageError(f"--update takes no {wrong}: the plugin's answers are in its .copier-answers.yml.")
+            raise click.UsageError(f"--update takes no --{wrong}: the plugin's answers are in its .copier-answers.yml.")
         update_in(Path(name or "."))
         return
 
@@ -88,23 +94,63 @@ def command(
     check_name(name)
     target = folder or Path(f"rrr-{name}")
     check_folder(target)
-    answers = Answers(
-        name=name,
-        summary=ask(summary, "What the task asks, in one line", f"Questions of the kind {name!r}.", LINE, asks),
-        author=ask(author, "Who writes it", git_user() or f"the authors of rrr-{name}", LINE, asks),
-        license=ask(license, "Licence", LICENSES[0], click.Choice(LICENSES), asks),
-        answer=ask(answer, "What an answer is", ANSWERS[0], click.Choice(ANSWERS), asks),
-    )
-    files = write_plugin(answers, target)
-    click.echo(f"Wrote {target}: {files} files. What to replace is marked TODO, with the page that explains it. Next:")
-    click.echo(f"  cd {shlex.quote(str(target))}\n  {program('pip')} install -e .\n  {program('rrr')} check {name}")
+    defaults = {
+        "summary": f"Questions of the kind {name!r}.",
+        "author": author or git_user() or f"the authors of rrr-{name}",
+        "license": LICENSES[0],
+        "answer": next(iter(ANSWERS)),
+    }
+    missing = {option: default for option, default in defaults.items() if option not in given}
+    if asks:
+        missing = ask(missing)
+    elif missing and not yes:
+        raise click.UsageError(
+            f"no terminal to ask for {', '.join(f'--{option}' for option in missing)}: give them, or --yes for "
+            f"{'its default' if len(missing) == 1 else 'their defaults'}."
+        )
+    files = write_plugin(Answers(name=name, **given, **missing), target)
+    click.echo(f"Wrote {target}: {files} files. They work as they are, on sample rows.")
+    if missing and not asks:
+        click.echo(f"Defaults taken: {' '.join(f'--{option} {shlex.quote(missing[option])}' for option in missing)}")
+    click.echo("Next:")
+    for line in next_commands(name, target):
+        click.echo(f"  {line}")
+    click.echo("Then replace the samples: TODO.md says in which order.")
 
 
-def ask(given: str | None, question: str, default: str, type: Any, asks: bool) -> str:
-    """What was given on the command line, or else what the user answers, or the default where nobody is asked."""
-    if given is not None:
-        return given
-    return str(click.prompt(question, default, type=type)) if asks else default
+def ask(defaults: Mapping[str, str]) -> dict[str, str]:
+    """What the user answers for each option that was not given."""
+    questions: dict[str, tuple[str, Any]] = {
+        "summary": ("What the task asks, in one line", LINE),
+        "author": ("Who writes it", LINE),
+        "license": ("Licence of the code and the rows", click.Choice(LICENSES)),
+        "answer": ("What an answer is", click.Choice(list(ANSWERS))),
+    }
+    answers = {}
+    for option, default in defaults.items():
+        question, kind = questions[option]
+        if option == "answer":
+            click.echo("What an answer is chooses the sample rows and verifier:")
+            for name, meaning in ANSWERS.items():
+                click.echo(f"  {name:6}  {meaning}")
+        answers[option] = str(click.prompt(question, default, type=kind))
+    return answers
+
+
+def next_commands(name: str, folder: Path) -> list[str]:
+    """What to type once the package is written. `rrr new --update` wants it committed, in whatever repository."""
+    commit = 'git init && git add --all && git commit --message "As rrr new wrote it"'
+    return [
+        f"cd {shlex.quote(str(folder))}",
+        *([commit] if shutil.which("git") and not is_in_repository(folder) else []),
+        f"{program('pip')} install -e .",
+        f"{program('rrr')} check {name}",
+    ]
+
+
+def is_in_repository(folder: Path) -> bool:
+    """Whether a git repository holds the folder."""
+    return any((path / ".git").exists() for path in (folder.absolute(), *folder.absolute().parents))
 
 
 def is_terminal() -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from importlib.util import find_spec
@@ -12,8 +13,12 @@ from rrr_core.tasks import find_overlays, find_tasks
 
 LICENSES = ("Apache-2.0", "MIT", "BSD-3-Clause")
 """SPDX names of the licences whose text the template holds."""
-ANSWERS = ("number", "choice", "text")
-"""The kinds of answer that it has a verifier for."""
+ANSWERS: Mapping[str, str] = {
+    "number": "a whole or decimal number such as 48, -3 or 2.50",
+    "choice": "the letter of one of two to eight choices, A being the first",
+    "text": "a word or a phrase, in whatever capitals",
+}
+"""The kinds of answer that it has a verifier for, and what each is; the first is the default."""
 
 LONGEST_NAME = 40
 LONGEST_LINE = 90
@@ -30,7 +35,7 @@ class Answers:
     """What the task asks, in one line."""
     author: str
     license: str = LICENSES[0]
-    answer: str = ANSWERS[0]
+    answer: str = next(iter(ANSWERS))
     """What an answer is: one of ANSWERS."""
 
     def __post_init__(self) -> None:

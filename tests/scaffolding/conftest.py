@@ -48,7 +48,7 @@ class Package:
         )
 
 
-@pytest.fixture(scope="session", params=ANSWERS)
+@pytest.fixture(scope="session", params=list(ANSWERS))
 def package(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Package:
     """A package for each kind of answer, built into a wheel that is unpacked into `site`: so no network is needed."""
     answers = PACKAGES[request.param]

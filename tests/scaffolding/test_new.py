@@ -18,9 +18,12 @@ from rrr_core.cli import new
 from rrr_core.errors import RrrError
 from rrr_core.scaffolding import ANSWERS, LICENSES, Answers, write_plugin
 from rrr_core.scaffolding.template import TEMPLATE, versions
+from rrr_core.scaffolding.updating import check_committed
 
 pytest.importorskip("copier", reason="copier is in the dependency group `test`")
 import yaml
+
+ALL_GIVEN = ("--summary", "Ask.", "--author", "Ada", "--license", "MIT", "--answer", "text")
 
 
 @pytest.fixture(autouse=True)
@@ -45,33 +48,68 @@ def answers_of(folder: Path) -> dict[str, str]:
     return yaml.safe_load((folder / ".copier-answers.yml").read_text())
 
 
-def test_without_a_terminal_it_asks_nothing_and_takes_the_defaults(here, capsys) -> None:
-    assert cli.run_command(["new", "word-sums"]) == 0
+def test_without_a_terminal_it_wants_all_that_it_would_ask_for_or_to_be_told_to_take_defaults(here, capsys) -> None:
+    assert refusal(capsys, "words", "--author", "Ada", "--license", "MIT") == (
+        "rrr: new: no terminal to ask for --summary, --answer: give them, or --yes for their defaults.\n"
+    )
+    assert list(here.iterdir()) == []
+
+
+def test_with_yes_it_takes_the_defaults_and_says_which(here, capsys) -> None:
+    assert cli.run_command(["new", "word-sums", "--author", "Ada", "--yes"]) == 0
     answers = answers_of(here / "rrr-word-sums")
-    assert answers["name"] == "word-sums"
-    assert (answers["license"], answers["answer"]) == (LICENSES[0], ANSWERS[0])
-    assert answers["summary"]
-    assert answers["author"]
+    assert (answers["license"], answers["answer"]) == (LICENSES[0], next(iter(ANSWERS)))
+    summary = answers["summary"].replace("'", "'\"'\"'")
+    assert f"Defaults taken: --summary '{summary}' --license Apache-2.0 --answer number\n" in capsys.readouterr().out
 
 
-def test_it_prints_the_three_commands_to_type_next(capsys, monkeypatch, tmp_path) -> None:
-    for name in ("pip", "rrr"):
+def test_where_all_is_given_nothing_is_by_default(capsys) -> None:
+    assert cli.run_command(["new", "words", *ALL_GIVEN, "--yes"]) == 0
+    assert "Defaults taken" not in capsys.readouterr().out
+
+
+def test_it_says_that_the_rows_are_samples_and_what_to_type_next(capsys, monkeypatch, tmp_path) -> None:
+    for name in ("pip", "rrr", "git"):
         (tmp_path / name).touch(mode=0o755)
     (tmp_path / "python").touch()
     monkeypatch.setattr("sys.executable", str(tmp_path / "python"))
     monkeypatch.setattr("rrr_core.cli.new.write_plugin", lambda answers, folder: 16)
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert cli.run_command(["new", "words", "--folder", "my words", "--author", "Ada"]) == 0
-    assert capsys.readouterr().out.splitlines()[1:] == ["  cd 'my words'", "  pip install -e .", "  rrr check words"]
+    assert cli.run_command(["new", "words", "--folder", "my words", *ALL_GIVEN]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "Wrote my words: 16 files. They work as they are, on sample rows.",
+        "Next:",
+        "  cd 'my words'",
+        '  git init && git add --all && git commit --message "As rrr new wrote it"',
+        "  pip install -e .",
+        "  rrr check words",
+        "Then replace the samples: TODO.md says in which order.",
+    ]
+
+
+@pytest.mark.parametrize("above", [".", ".."])
+def test_a_package_inside_a_repository_is_not_made_one_of_its_own(here, capsys, above) -> None:
+    (here / above / ".git").mkdir()
+    assert cli.run_command(["new", "words", *ALL_GIVEN]) == 0
+    assert "git init" not in capsys.readouterr().out
+
+
+def test_what_it_says_to_type_makes_a_package_that_can_be_updated(here, capsys, git_at) -> None:
+    assert cli.run_command(["new", "words", *ALL_GIVEN]) == 0
+    typed = next(line for line in capsys.readouterr().out.splitlines() if "git init" in line)
+    identity = {f"GIT_{who}_{what}": "ada" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+    subprocess.run(typed, shell=True, cwd="rrr-words", env={**os.environ, **identity}, check=True, capture_output=True)
+    check_committed(here / "rrr-words")
+    assert git_at(here / "rrr-words", ["ls-files", "TODO.md"])
 
 
 def test_programs_that_the_shell_would_not_find_are_printed_with_their_path(capsys, monkeypatch, tmp_path) -> None:
     monkeypatch.setattr("sys.executable", str(tmp_path / "bin" / "python"))
     monkeypatch.setattr("rrr_core.cli.new.write_plugin", lambda answers, folder: 16)
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert cli.run_command(["new", "words", "--author", "Ada"]) == 0
+    assert cli.run_command(["new", "words", *ALL_GIVEN]) == 0
     programs = tmp_path / "bin"
-    assert capsys.readouterr().out.splitlines()[2:] == [
+    assert capsys.readouterr().out.splitlines()[3:-1] == [
         f"  {programs / 'python'} -m pip install -e .",
         f"  {programs / 'rrr'} check words",
     ]
@@ -95,7 +133,7 @@ def test_every_answer_has_its_option(here) -> None:
 def test_the_template_knows_the_same_licences_and_kinds_of_answer() -> None:
     questions = yaml.safe_load((TEMPLATE / versions(TEMPLATE)[-1] / "copier.yml").read_text())
     assert tuple(questions["license"]["choices"]) == LICENSES
-    assert tuple(questions["answer"]["choices"]) == ANSWERS
+    assert questions["answer"]["choices"] == list(ANSWERS)
 
 
 def asked(monkeypatch, arguments: list[str], typed: str) -> tuple[str, dict[str, Any]]:
@@ -128,7 +166,16 @@ def test_an_answer_that_will_not_do_is_asked_for_again(monkeypatch) -> None:
 def test_with_yes_it_asks_nothing_on_a_terminal_either(monkeypatch) -> None:
     shown, written = asked(monkeypatch, ["words", "--yes"], "")
     assert shown.startswith("Wrote rrr-words")
-    assert written["answers"].answer == ANSWERS[0]
+    assert written["answers"].answer == next(iter(ANSWERS))
+
+
+def test_the_kinds_of_answer_are_explained_before_it_asks_for_one(monkeypatch) -> None:
+    shown, _ = asked(monkeypatch, ["words", "--summary", "Ask.", "--author", "Ada"], "\n?\ntext\n")
+    assert "Licence of the code and the rows (Apache-2.0, MIT, BSD-3-Clause)" in shown
+    explained, _, question = shown.partition("What an answer is (")
+    for kind, meaning in ANSWERS.items():
+        assert f"  {kind:6}  {meaning}\n" in explained
+    assert "'?' is not one of" in question
 
 
 def test_without_a_name_and_a_terminal_it_says_what_to_give(capsys) -> None:
@@ -159,7 +206,7 @@ def test_other_impossible_names_are_refused_too(here, capsys, name) -> None:
 
 def test_the_longest_name_and_lines_still_make_a_package_that_ruff_likes(here) -> None:
     name = "x" * 40
-    assert cli.run_command(["new", name, "--summary", "s" * 90, "--author", "a" * 90, "--folder", "long"]) == 0
+    assert cli.run_command(["new", name, "--summary", "s" * 90, "--author", "a" * 90, "--folder", "long", "--yes"]) == 0
     done = subprocess.run([sys.executable, "-m", "ruff", "check", "long"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
 
@@ -203,7 +250,7 @@ def test_a_folder_below_a_file_is_refused(here, capsys) -> None:
 
 def test_an_empty_folder_is_filled(here) -> None:
     (here / "empty").mkdir()
-    assert cli.run_command(["new", "words", "--folder", "empty"]) == 0
+    assert cli.run_command(["new", "words", "--folder", "empty", "--yes"]) == 0
     assert (here / "empty" / "pyproject.toml").is_file()
 
 
@@ -220,10 +267,10 @@ def test_without_copier_it_says_what_to_install(here, capsys, monkeypatch) -> No
 
 
 def test_without_git_it_writes_the_same_package(here, monkeypatch) -> None:
-    assert cli.run_command(["new", "words", "--author", "Ada", "--folder", "with"]) == 0
+    assert cli.run_command(["new", "words", *ALL_GIVEN, "--folder", "with"]) == 0
     monkeypatch.setenv("PATH", str(here / "nothing"))
     assert shutil.which("git") is None
-    assert cli.run_command(["new", "words", "--author", "Ada", "--folder", "without"]) == 0
+    assert cli.run_command(["new", "words", *ALL_GIVEN, "--folder", "without"]) == 0
     for path in (here / "with").rglob("*"):
         if path.is_file():
             assert path.read_bytes() == (here / "without" / path.relative_to(here / "with")).read_bytes()
@@ -240,7 +287,7 @@ def test_a_failure_leaves_nothing_behind(here, capsys, monkeypatch) -> None:
 
     monkeypatch.setattr("rrr_core.scaffolding.writing.shutil.copyfile", full)
     for folder in ("new", "empty"):
-        assert "No space left on device" in refusal(capsys, "words", "--folder", folder)
+        assert "No space left on device" in refusal(capsys, "words", *ALL_GIVEN, "--folder", folder)
     assert [path.name for path in here.iterdir()] == ["empty"]
     assert list((here / "empty").iterdir()) == []
 
@@ -248,7 +295,7 @@ def test_a_failure_leaves_nothing_behind(here, capsys, monkeypatch) -> None:
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
 def test_a_folder_that_cannot_be_written_is_one_line(here, capsys) -> None:
     (here / "locked").mkdir(mode=0o500)
-    assert "Permission denied" in refusal(capsys, "words", "--folder", "locked/words")
+    assert "Permission denied" in refusal(capsys, "words", *ALL_GIVEN, "--folder", "locked/words")
 
 
 def test_a_template_that_would_run_code_is_refused(here, tmp_path) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.docs.fake_pip import install
 from tests.docs.pages import DOCS, ROOT, Block, blocks, name_of
 
 OWN_TESTS = {ROOT / "docs" / "tutorial.md"}
@@ -71,12 +72,16 @@ def run_session(block: Block, module: types.ModuleType, name: str) -> None:
 
 
 @pytest.mark.parametrize("block", SHELL)
-def test_a_shell_block_runs(block: Block, tmp_path: Path) -> None:
+def test_a_shell_block_runs_beside_the_tutorials_task(block: Block, tmp_path: Path) -> None:
+    site, empty = tmp_path / "site", tmp_path / "empty"
+    site.mkdir()
+    empty.mkdir()
+    install(ROOT / "examples" / "rrr_backwards", site)
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     done = subprocess.run(
         ["bash", "-e", "-c", block.text],
-        cwd=tmp_path,
-        env={**os.environ, "PATH": path},
+        cwd=empty,
+        env={**os.environ, "PATH": path, "PYTHONPATH": str(site)},
         capture_output=True,
         text=True,
         timeout=300,

@@ -10,7 +10,7 @@ from types import ModuleType
 import pytest
 
 from rrr_core.cli import COMMANDS
-from tests.docs.pages import DOCS, PAGES, ROOT, blocks, links, name_of
+from tests.docs.pages import DOCS, PAGES, ROOT, blocks, links, name_of, prose
 
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 INDEX = ROOT / "docs" / "index.md"
@@ -60,6 +60,23 @@ def test_the_lists_of_the_index_are_the_navigation() -> None:
     assert navigation.count("```{toctree}") == len(re.findall(r"^## .+\n- ", INDEX.read_text(encoding="utf-8"), re.M))
     assert "\nTutorial <tutorial>\n" in navigation
     assert "\nCountdown <../plugins/rrr_countdown/README>\n" in navigation
+
+
+def test_the_glossary_is_in_order_and_has_every_word_that_the_tutorial_sets_in_italics() -> None:
+    words = re.findall(r"^\*\*([^*]+)\*\*:", (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert words == sorted(words)
+    used = re.findall(r"(?<!\*)\*([a-z ]+)\*(?!\*)", prose(ROOT / "docs" / "tutorial.md"))
+    assert len(used) > 4
+    assert [each for each in used if not any(each.startswith(word.lower()) for word in words)] == []
+
+
+def test_the_core_is_said_to_be_on_no_package_index_until_the_changelog_has_a_release() -> None:
+    released = re.search(
+        r"^## \d\S* \((?!unreleased)", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    saying = [name_of(page) for page in DOCS if "not on the package index yet" in " ".join(prose(page).split())]
+    wanted = ["docs/index.md", "docs/publishing.md", "docs/testing.md", "docs/tutorial.md"]
+    assert saying == ([] if released else wanted)
 
 
 def test_the_tox_ini_that_is_shown_is_the_one_that_rrr_new_writes() -> None:

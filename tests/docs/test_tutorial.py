@@ -1,4 +1,4 @@
-"""The tutorial, followed to the letter."""
+"""The tutorial, followed to the letter, and what a package needs where there is no core on the package index."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from tests.docs.pages import ROOT, blocks
 from tests.docs.reader import Reader, fits, with_output
 
 PAGE = ROOT / "docs" / "tutorial.md"
+PUBLISHING = ROOT / "docs" / "publishing.md"
 INSTALLING = "1. Install rrr"
 FROM_TEMPLATE = "7. Have a whole package written"
 
@@ -51,17 +52,43 @@ def test_with_what_is_installed_here_its_commands_work_and_print_what_it_shows(t
     assert len(reader.typed) > 5
 
 
-@pytest.mark.tutorial
-def test_from_nothing_with_a_package_index_it_is_true_as_well(tmp_path: Path) -> None:
-    clone = tmp_path / "rrr"
+def cloned(folder: Path) -> Path:
+    """A folder with all tracked files as they are now, as a clone would have them."""
     tracked = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     for name in filter(None, tracked.split("\0")):
         if (ROOT / name).is_file():
-            (clone / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(ROOT / name, clone / name)
-    reader = Reader(tmp_path, clone, strangers_environment())
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(ROOT / name, folder / name)
+    return folder
+
+
+@pytest.mark.tutorial
+def test_from_nothing_with_a_package_index_it_is_true_as_well(tmp_path: Path) -> None:
+    reader = Reader(tmp_path, cloned(tmp_path / "rrr"), strangers_environment())
     reader.follow(PAGE)
     assert len(reader.typed) > 5
+
+
+@pytest.mark.tutorial
+def test_where_pip_finds_no_core_a_stranger_can_install_with_what_the_publishing_page_says(tmp_path: Path) -> None:
+    clone = cloned(tmp_path / "rrr")
+    (block,) = (each for each in blocks(PUBLISHING) if each.section == "Where pip finds no rrr-core")
+    script = f"""
+        python3 -m venv stranger && PATH="$PWD/stranger/bin:$PATH"
+        {block.text.replace("PATH_TO_THE_CLONE", str(clone))}
+        pip install {clone}/examples/rrr_backwards
+        rrr tasks backwards
+    """
+    done = subprocess.run(
+        ["bash", "-e", "-c", script],
+        cwd=tmp_path,
+        env=strangers_environment(),
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "rrr-backwards 1.0" in done.stdout
 
 
 def test_every_block_of_it_is_saved_typed_or_shown() -> None:

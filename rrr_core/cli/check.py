@@ -67,11 +67,13 @@ def command(
             # What a plugin prints must not come between the lines of the outcome.
             with contextlib.redirect_stdout(sys.stderr):
                 results.append(check.run())
-            if not as_json:
+            if not as_json and not results[-1].waits_for:
                 click.echo("\n".join(lines_of(results[-1])))
     if as_json:
         click.echo(json.dumps(report.as_json(name, subject.who, task.with_, results), indent=2))
     else:
+        for line in waiting_lines(results):
+            click.echo(line)
         click.echo(summary(subject.who, results))
     if junit is not None:
         with explained(junit):
@@ -90,6 +92,20 @@ def lines_of(result: Result) -> Iterator[str]:
     if result.message and result.state != "skipped":
         judged = "" if result.state != "cannot be judged" else f"{result.state}: "
         yield f"         {judged}{one_line(result.message)}"
+
+
+def waiting_lines(results: Sequence[Result]) -> Iterator[str]:
+    """One line for all checks that wait for the same one: what they wait for is to be read, and not scrolled away.
+
+    `skipped  check_rows_are_json and 12 more wait for check_splits_load.`
+    """
+    waiting: dict[str, list[str]] = {}
+    for result in results:
+        if result.waits_for:
+            waiting.setdefault(result.waits_for, []).append(result.name)
+    for cause, (first, *others) in waiting.items():
+        who = f"{first} waits" if not others else f"{first} and {len(others)} more wait"
+        yield f"{MARKS['skipped']:8} {who} for {cause}."
 
 
 def summary(who: str, results: Sequence[Result]) -> str:

@@ -108,7 +108,7 @@ def run_check(name: str, subject: Subject) -> Result:
     """Run one check and tell what came of it."""
     started = time.perf_counter()
     state: State
-    message, seen = "", Seen()
+    message, seen, waits_for = "", Seen(), ""
     try:
         seen = CHECKS[name](subject)
         state = "passed"
@@ -120,7 +120,8 @@ def run_check(name: str, subject: Subject) -> Result:
     except Faulty as fault:
         owned = fault.owner == name or fault.owner not in subject.asked
         state = fault.state if owned else "skipped"
-        message = str(fault) if owned else f"waits for {fault.owner}."
+        waits_for = "" if owned else fault.owner
+        message = str(fault) if owned else f"waits for {waits_for}."
     except PluginError as error:
         state, message = "failed", str(error)
     except RrrError as error:
@@ -130,7 +131,8 @@ def run_check(name: str, subject: Subject) -> Result:
         message = f"rrr-core itself failed: {type(error).__name__}: {error}. Please report this."
     if state == "failed":
         message += f" See {PAGE}#{name}"
-    return Result(name, state, one_line(message, 1000), seen.note, time.perf_counter() - started, seen.figures)
+    seconds = time.perf_counter() - started
+    return Result(name, state, one_line(message, 1000), seen.note, seconds, seen.figures, waits_for)
 
 
 def wants(name: str) -> str:

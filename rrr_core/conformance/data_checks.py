@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from rrr_core.conformance.results import Seen, Violation
+from rrr_core.conformance.results import Seen, Violation, counted
 from rrr_core.conformance.subject import Subject
 from rrr_core.tasks.task import SPLITS
+
+HASHED_SPLITS = "cookbook.md#splits-from-one-lot-of-rows"
 
 
 def check_splits_load(subject: Subject) -> Seen:
@@ -57,20 +59,23 @@ def check_rows_are_deterministic(subject: Subject) -> Seen:
 def check_splits_are_disjoint(subject: Subject) -> Seen:
     """No row of `test` is one of `train`, nor is posed in the same words."""
     train, test = (subject.observed(f"rows {split}")["digests"] for split in SPLITS)
-    _check_disjoint(train, test, "is also a row of train")
+    _check_disjoint(train, test, "is also a row of train", "Does rrr_load_dataset heed its argument `split`?")
     posed = subject.observed("prompts")["posed"]
-    _check_disjoint(posed["train"], posed["test"], "is posed in the same words as a row of train")
+    all_shared = "Does rrr_prompt say what its row asks?"
+    _check_disjoint(posed["train"], posed["test"], "is posed in the same words as a row of train", all_shared)
     return Seen(f"the first {len(train):,} of train and {len(test):,} of test")
 
 
-def _check_disjoint(train: list[str], test: list[str], what: str) -> None:
+def _check_disjoint(train: list[str], test: list[str], what: str, all_shared: str) -> None:
+    """Raise Violation where a row is shared, with the remedy `all_shared` where each of several is."""
     known = {row: place for place, row in reversed(list(enumerate(train)))}
     shared = [(place, known[row]) for place, row in enumerate(test) if row in known]
     if shared:
         place, other = shared[0]
+        remedy = f"Assign each row to a split by a hash of its content: `rrr docs {HASHED_SPLITS}`."
         raise Violation(
             f"row {place} of test {what} (row {other}); so it is with {len(shared):,} of the first {len(test):,}.",
-            "Assign each row to a split by a hash of its content.",
+            all_shared if len(shared) == len(test) > 1 else remedy,
         )
 
 
@@ -82,4 +87,4 @@ def _difference(first: list[str], again: list[str]) -> str:
 
 
 def _counted(count: int, most: int) -> str:
-    return f"{count:,} rows" if count < most else f"the first {count:,} rows"
+    return ("" if count < most else "the first ") + counted(count, "row")

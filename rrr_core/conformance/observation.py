@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import IO, Any
 
-from rrr_core.conformance.probe import Request
+from rrr_core.conformance.probe import NEEDS, Request
 from rrr_core.conformance.results import Faulty
 from rrr_core.tasks.blame import one_line
 from rrr_core.verification.workers import module_path
@@ -60,8 +60,9 @@ class Observation:
         """What a stage gave. Raises Faulty."""
         if stage in self.values:
             return self.values[stage]
-        # A stage that was left out waited for one before it.
-        raise self.faults.get(stage) or next(iter(self.faults.values()))
+        # A stage that was left out waited for one that it needs, or came after the end of the process.
+        causes = [self.faults[each] for each in (stage, *NEEDS.get(stage, ())) if each in self.faults]
+        raise next(iter(causes or self.faults.values()))
 
 
 def observe(request: Request, who: str, silence_seconds: float, hash_seed: int) -> Observation:

@@ -36,6 +36,15 @@ ATTEMPT = "My answer is not right."
 FAMILY_ROWS = 5
 """Rows that are posed to every model family; the others are posed to a generic model alone."""
 UNCHANGED_ROWS = 20
+ROWS = tuple(f"rows {split}" for split in SPLITS)
+NEEDS = {
+    "manifest": ("load",),
+    **dict.fromkeys(ROWS, ("load",)),
+    **dict.fromkeys(("again", "prompts", "gold", "unchanged"), ("load", *ROWS)),
+    "examples": ("load",),
+    "pickle": ("load", "examples"),
+}
+"""Stage → the stages without whose values it is left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +95,10 @@ class Probe:
     def rows(self, split: str) -> dict[str, Any]:
         """The first rows of a split, and what it took to get the first."""
         started, memory = time.perf_counter(), most_memory()
-        rows = self.task.load_dataset(split, self.request.data)
+        try:
+            rows = self.task.load_dataset(split, self.request.data)
+        except PluginError as error:  # A split that gives no rows at all does not load: its rows are no misfits.
+            raise PluginError(str(error)) from error
         first = list(itertools.islice(rows, 1))
         seconds, megabytes = time.perf_counter() - started, most_memory() - memory
         taken = self.taken[split] = first + list(
@@ -231,7 +243,7 @@ def most_memory() -> float:
 
 
 def kind_of(error: RrrError) -> str:
-    """`user` for what the user must mend; of the plugin's faults `exception` where a hook raised, else `value`."""
+    """`user` for what the user must mend; of the plugin's faults `value` where what a hook gave is no such thing."""
     if isinstance(error, PluginError):
         return "exception" if error.__cause__ is not None else "value"
     return "user"
@@ -246,9 +258,7 @@ def run(request: Request, output: TextIO) -> None:
     probe = Probe(request)
     failed: set[str] = set()
     for stage, work in probe.stages():
-        if "load" in failed or (
-            failed & {"rows train", "rows test"} and stage in ("again", "prompts", "gold", "unchanged")
-        ):
+        if failed.intersection(NEEDS.get(stage, ())):
             continue
         say(begin=stage)
         try:

@@ -29,6 +29,8 @@ class Result:
     seconds: float = 0.0
     figures: Figures = field(default_factory=dict)
     """What was measured, such as `mutation_score`."""
+    waits_for: str = ""
+    """The check that has to pass first, where a check is skipped for that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,14 @@ class Faulty(Exception):
         super().__init__(text)
         self.owner = owner
         self.state = state
+
+
+def counted(number: int, noun: str, several: str = "") -> str:
+    """
+    >>> counted(1, "class", "classes"), counted(2_000, "row")
+    ('1 class', '2,000 rows')
+    """
+    return f"{number:,} {noun if number == 1 else several or f'{noun}s'}"
 
 
 def exit_code(results: Sequence[Result]) -> int:

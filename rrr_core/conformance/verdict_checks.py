@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from rrr_core.conformance.answers import MALFORMED, hostile_corpus
 from rrr_core.conformance.mutations import mutants
-from rrr_core.conformance.results import NotApplicable, Seen, Violation
+from rrr_core.conformance.results import NotApplicable, Seen, Violation, counted
 from rrr_core.conformance.subject import Judged, Pair, Subject, excerpt
 from rrr_core.verdicts import Verdict
 
@@ -51,7 +51,7 @@ def check_examples_get_their_verdicts(subject: Subject) -> Seen:
                 f"the example {excerpt(example.answer)}{reason} is to be {_told(*wanted)}, and is {_told(*given)}.",
                 "Mend the verifier or the example.",
             )
-    return Seen(f"{len(examples):,} examples")
+    return Seen(counted(len(examples), "example"))
 
 
 def check_gold_answers_pass(subject: Subject) -> Seen:
@@ -64,7 +64,7 @@ def check_gold_answers_pass(subject: Subject) -> Seen:
             raise Violation(
                 f"gold answer {place}, {excerpt(each.answer)}, is {told}.", "Mend rrr_gold_answer or the verifier."
             )
-    return Seen(f"{len(gold):,} gold answers")
+    return Seen(counted(len(gold), "gold answer"))
 
 
 def check_malformed_answers_fail(subject: Subject) -> Seen:
@@ -92,7 +92,7 @@ def check_other_rows_answers_fail(subject: Subject) -> Seen:
             f"{len(passing):,} of {len(judged):,} gold answers of other rows pass, one {excerpt(passing[0].answer)}.",
             "Let the verifier compare the answer with its row.",
         )
-    return Seen(f"{len(judged):,} answers" + (f", {len(passing):,} of them right here too" if passing else ""))
+    return Seen(counted(len(judged), "answer") + (f", {len(passing):,} of them right here too" if passing else ""))
 
 
 def check_failures_name_their_class(subject: Subject) -> Seen:
@@ -116,7 +116,8 @@ def check_failures_name_their_class(subject: Subject) -> Seen:
             )
     unseen = sorted(set(manifest.categories) - {each.verdict.category for each in failures})
     return Seen(
-        f"{len(manifest.categories)} classes" + (f", not seen here: {', '.join(map(ascii, unseen))}" if unseen else "")
+        counted(len(manifest.categories), "class", "classes")
+        + (f", not seen here: {', '.join(map(ascii, unseen))}" if unseen else "")
     )
 
 

@@ -57,7 +57,7 @@ def test_a_check_that_fails_is_told_below_its_line_and_by_the_exit_code(site: An
     ("plant", "sentence"),
     [
         ("check_task_loads", "rrr-sums 1.0: its module rrr_sums cannot be imported: SyntaxError"),
-        ("check_task_loads-misspelt", "rrr-sums 1.0, hook rrr_gold_anser: there is no such hook. Did you mean"),
+        ("check_task_loads-misspelt", "rrr-sums 1.0, hook rrr_gold_anser at rrr_sums.py:31: there is no such hook."),
         ("check_task_loads-exits", "rrr-sums 1.0: it ended its process with status 3."),
         ("check_verdicts_are_given", "rrr-sums 1.0, hook rrr_verify: ZeroDivisionError at rrr_sums.py:"),
         ("check_verdicts_are_given-hangs", "rrr-sums 1.0, hook rrr_verify: no verdict on an answer of its own"),
@@ -74,6 +74,14 @@ def test_a_broken_plugin_gets_one_sentence_and_the_rest_waits(
     assert told.count("FAILED") == 1
     assert told.count("rrr-sums 1.0") == 2, "the sentence, and the last line"
     assert sentence in told
+
+
+def test_the_checks_that_wait_for_one_are_told_in_one_line_at_the_end(site: Any, check: Any) -> None:
+    install(site, planted("check_task_loads"))
+    failed, *_, waiting, last = check()[1].splitlines()
+    assert failed.startswith("FAILED   check_task_loads")
+    assert waiting == f"skipped  check_import_is_light and {len(CHECKS) - 3} more wait for check_task_loads."
+    assert last.startswith(f"rrr-sums 1.0: 1 passed, 1 failed, {len(CHECKS) - 2} skipped in ")
 
 
 def test_two_distributions_that_claim_the_task_are_both_named_and_nothing_is_judged(site: Any, check: Any) -> None:

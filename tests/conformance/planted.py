@@ -120,6 +120,14 @@ PLANTS = (
         '"test": 2000}[split]\n    if split == "test":\n        return',
     ),
     Plant("check_splits_load", "KeyError", '"test": 2000}', '"tset": 2000}', name="raises"),
+    Plant(
+        "check_splits_load",
+        "for the split 'test' gave None: return or yield rows",
+        "@hookimpl\ndef rrr_load_dataset(split):",
+        "@hookimpl\ndef rrr_load_dataset(split):\n    return load(split) if split == 'train' else None\n\n\n"
+        "def load(split):",
+        name="none",
+    ),
     Plant("check_rows_are_json", "is not JSON-able", '"b": number + 1}', '"b": number + 1, "c": {1}}'),
     Plant(
         "check_rows_are_json",
@@ -152,6 +160,20 @@ PLANTS = (
         name="hash",
     ),
     Plant("check_splits_are_disjoint", "is also a row of train (row 50)", '"test": 2000', '"test": 1050'),
+    Plant(
+        "check_splits_are_disjoint",
+        "Does rrr_load_dataset heed its argument `split`?",
+        '"test": 2000',
+        '"test": 1000',
+        name="split not heeded",
+    ),
+    Plant(
+        "check_splits_are_disjoint",
+        "Does rrr_prompt say what its row asks?",
+        "f\"What is {row['a']} plus {row['b']}? Reply",
+        '"What is the sum? Reply',
+        name="one prompt",
+    ),
     Plant(
         "check_splits_are_disjoint",
         "in the same words",
@@ -196,6 +218,13 @@ PLANTS = (
         "is to be passed, and is failed as 'wrong sum'",
         '"5", "passed"',
         '"7", "passed"',
+    ),
+    Plant(
+        "check_examples_get_their_verdicts",
+        "example 0 has the outcome 'pass', neither 'passed' nor 'failed'",
+        '"5", "passed"',
+        '"5", "pass"',
+        name="no outcome",
     ),
     Plant("check_examples_get_their_verdicts", "has no hostile answer", ", hostile=True", "", name="none hostile"),
     Plant("check_examples_get_their_verdicts", "gives nothing", "    row = {", "    return\n    row = {", name="none"),

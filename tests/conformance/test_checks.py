@@ -54,6 +54,28 @@ def test_what_another_check_tells_of_is_waited_for(site: Any) -> None:
     assert (waiting.state, waiting.message) == ("skipped", "waits for check_splits_load.")
 
 
+def test_a_plugin_whose_examples_are_wrong_is_not_blamed_for_how_its_hooks_are_defined(site: Any) -> None:
+    install(site, Plant("", "", '"5", "passed"', '"5", "pass"'))
+    waiting = next(result for result in check() if result.name == "check_plugin_is_picklable")
+    assert (waiting.state, waiting.waits_for) == ("skipped", "check_examples_get_their_verdicts")
+
+
+def test_one_error_class_is_a_class_and_not_classes(site: Any) -> None:
+    install(
+        site,
+        Plant(
+            "",
+            "",
+            SOUND,
+            SOUND.replace('"not a number", "wrong sum"))', '"wrong sum",))')
+            .replace('failed("not a number"', 'failed("wrong sum"')
+            .replace('"failed", "not a number"', '"failed", "wrong sum"'),
+        ),
+    )
+    (result,) = check(only=("failures_name_their_class",))
+    assert (result.state, result.note) == ("passed", "1 class")
+
+
 def test_data_that_are_not_there_cannot_be_judged(site: Any) -> None:
     raises = (
         "    from rrr_core.errors import DataError\n    raise DataError('rows.jsonl: no such file.')\n    first = {"

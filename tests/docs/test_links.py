@@ -43,7 +43,15 @@ def test_every_option_in_an_rrr_command_line_exists(page: Path) -> None:
             assert option in known, f"{page.name}: {line}"
 
 
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_section_that_rrr_docs_is_told_to_print_is_there(page: Path) -> None:
+    for name, anchor in re.findall(r"rrr docs (?:docs/)?([\w-]+\.md)(?:#([\w-]+))?", page.read_text(encoding="utf-8")):
+        assert (ROOT / "docs" / name).exists(), name
+        assert not anchor or anchor in anchors(ROOT / "docs" / name), f"{name}#{anchor}"
+
+
 def test_the_pages_hold_command_lines_and_anchors_to_check() -> None:
     assert len(PAGES) >= 8
     assert any("rrr run countdown --model" in page.read_text(encoding="utf-8") for page in PAGES)
     assert any("#" in target for page in PAGES for target in links(page))
+    assert any("rrr docs checks.md#check_" in page.read_text(encoding="utf-8") for page in PAGES)

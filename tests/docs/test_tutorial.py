@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.docs.pages import ROOT, blocks
-from tests.docs.reader import Reader, fits, with_output
+from tests.docs.reader import SAVED, Reader, fits, with_output
 
 PAGE = ROOT / "docs" / "tutorial.md"
 PUBLISHING = ROOT / "docs" / "publishing.md"
@@ -95,6 +95,18 @@ def test_every_block_of_it_is_saved_typed_or_shown() -> None:
     pages = list(with_output(PAGE))
     assert {block.language for block, _ in pages} == {"sh", "text", "python", "toml", "json"}
     assert sum(shown is not None for _, shown in pages) == sum(block.language == "text" for block in blocks(PAGE))
+
+
+def test_the_folder_that_may_be_copied_holds_the_files_that_the_page_has_saved() -> None:
+    assert "`cp -r ../rrr/examples/rrr_backwards backwards`" in PAGE.read_text(encoding="utf-8")
+    saved = {found[1]: block.text for block in blocks(PAGE) if (found := SAVED.match(block.before))}
+    folder = ROOT / "examples" / "rrr_backwards"
+    files = subprocess.run(
+        ["git", "ls-files", "."], cwd=folder, capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert {f"backwards/{name}": (folder / name).read_text(encoding="utf-8") for name in files} == {
+        name: text for name, text in saved.items() if name.startswith("backwards/")
+    }
 
 
 def test_what_is_left_out_of_an_output_is_marked() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from importlib import metadata
@@ -74,6 +74,10 @@ class TaskView:
     samples: tuple[Sample, ...]
     examples: tuple[Judged, ...]
     """The plugin's own failing examples, one of each error class, with the verdicts they get here."""
+    unshown: int
+    """Its other failing examples."""
+    unshown_hostile: int
+    """Those of them that are hostile."""
     problems: tuple[str, ...]
     """One line for each thing that could not be shown."""
 
@@ -95,7 +99,8 @@ def view_task(task: Task, data: Mapping[str, str] | None = None, verify: VerifyS
             return otherwise
 
     rows: list[dict[str, Any]] = tried(lambda: list(itertools.islice(task.load_dataset("train", data), SAMPLES)), [])
-    examples: list[Example] = tried(lambda: list(_telling(task.examples())), [])
+    failing: list[Example] = tried(lambda: [each for each in task.examples() if each.outcome == "failed"], [])
+    examples = list(_telling(failing))
     posed: list[Messages] = []
     questions: list[tuple[str, Row, str]] = []
     for row in rows:
@@ -118,6 +123,8 @@ def view_task(task: Task, data: Mapping[str, str] | None = None, verify: VerifyS
             for row, prompt in zip(rows, posed, strict=True)
         ),
         tuple(each for each in judged if each.kind == "example"),
+        len(failing) - len(examples),
+        sum(each.hostile for each in failing) - sum(each.hostile for each in examples),
         tuple(problems),
     )
 
@@ -149,11 +156,11 @@ def package_of(distribution: str, version: str) -> Package:
     return Package(distribution, version, next(iter(licenses), ""), next(iter(homes), ""), core)
 
 
-def _telling(examples: tuple[Example, ...]) -> Iterator[Example]:
+def _telling(failing: Sequence[Example]) -> Iterator[Example]:
     """At most `SAMPLES` failing examples, each of another error class; hostile and empty ones tell a reader little."""
     seen = set()
-    for example in examples:
-        if example.outcome == "failed" and not example.hostile and example.answer and example.category not in seen:
+    for example in failing:
+        if not example.hostile and example.answer and example.category not in seen:
             seen.add(example.category)
             yield example
             if len(seen) == SAMPLES:

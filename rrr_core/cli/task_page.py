@@ -30,9 +30,9 @@ def page(view: TaskView) -> Iterator[str]:
     for number, sample in enumerate(view.samples, start=1):
         yield ""
         yield from sample_lines(number, sample, width)
-    if view.examples:
+    if view.examples or view.unshown:
         yield ""
-        yield "the plugin's own failing examples"
+        yield f"the plugin's own failing examples{unshown(view)}"
         shown = None
         for each in view.examples:
             if each.row != shown:
@@ -77,6 +77,12 @@ def facts(view: TaskView) -> Iterator[tuple[str, str]]:
 def missing(field: str) -> str:
     """What is said of a manifest's empty field."""
     return f"not said: Manifest({field}=…) is empty ({PAGE})"
+
+
+def unshown(view: TaskView) -> str:
+    """How many of the failing examples are left out, where any are."""
+    hostile = f", {view.unshown_hostile:,} of them hostile" if view.unshown_hostile else ""
+    return f" (not shown: {view.unshown:,} more{hostile})" if view.unshown else ""
 
 
 def sample_lines(number: int, sample: Sample, width: int) -> Iterator[str]:

@@ -103,13 +103,13 @@ def test_three_rows_are_shown_with_prompt_and_the_verdicts_on_gold_and_empty_ans
     )
 
 
-def test_one_failing_example_of_each_class_is_shown_and_neither_an_empty_nor_a_hostile_one(
+def test_one_failing_example_of_each_class_is_shown_and_the_empty_and_hostile_ones_are_counted(
     site: FakeSite, shown
 ) -> None:
     site.install_task("sums", extra=MANIFEST)
     _, page = shown("sums", "--isolation", "none")
     assert page.split("\n\n")[4].splitlines() == [
-        "the plugin's own failing examples",
+        "the plugin's own failing examples (not shown: 3 more, 1 of them hostile)",
         '  row           {"a": 2, "b": 2}',
         "  answer        five",
         "                → failed (wrong sum)",

@@ -14,10 +14,17 @@ if TYPE_CHECKING:
     from rrr_core.verification import VerifySettings
 
 
+class AnswerFile(click.File):
+    """A file, or standard input; who pipes answers in and names neither is told how."""
+
+    def get_missing_message(self, param: click.Parameter, ctx: click.Context | None) -> str:
+        return "Give one, or - for standard input."
+
+
 @click.command("verify", cls=SettingsCommand)
 @task_without_data
 @with_settings("task", "verify")
-@click.argument("file", type=click.File("rb"), metavar="FILE")
+@click.argument("file", type=AnswerFile("rb"), metavar="FILE")
 @max_abstain_option
 def command(task: TaskSettings, verify: VerifySettings, file: BinaryIO, max_abstain: float) -> None:
     """Judge the answers in FILE, or on standard input where FILE is `-`, with TASK's verifier.
@@ -28,6 +35,7 @@ def command(task: TaskSettings, verify: VerifySettings, file: BinaryIO, max_abst
     """
     from rrr_core import pipeline
     from rrr_core.answer_files import judge_file
+    from rrr_core.errors import TooManyAbstentions
     from rrr_core.verification import Judge
 
     opened = pipeline.open_task(task)
@@ -35,6 +43,10 @@ def command(task: TaskSettings, verify: VerifySettings, file: BinaryIO, max_abst
     # The limit is held apart from the judging, which would keep a batch's verdicts to itself where it is passed.
     with Judge(opened, max_abstain=1, settings=verify) as judge, Judge(opened, max_abstain, settings=verify) as limit:
         name = str(getattr(file, "name", "<stdin>"))
-        outcomes = judge_file(source, name, judge, lambda lines: click.echo(lines, nl=False), limit)
+        try:
+            outcomes = judge_file(source, name, judge, lambda lines: click.echo(lines, nl=False), limit)
+        except TooManyAbstentions as error:
+            # Here alone rows come from elsewhere, and what reads like the verifier's fault may be a typo in one.
+            raise TooManyAbstentions(f"{error} Or mend the rows of {name}: are they such as the task gives?") from None
     counts = ", ".join(f"{outcomes[outcome]:,} {outcome}" for outcome in ("passed", "failed", "abstained"))
     click.echo(counts, err=True)

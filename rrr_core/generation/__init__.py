@@ -30,7 +30,7 @@ def _server(settings: ModelSettings, model: str) -> Generator:
     try:
         from rrr_core.generation.server import ServerGenerator
     except ModuleNotFoundError as error:
-        raise _missing_extra(error, "server") from error
+        raise _missing_extra("To ask a server for texts", error, "server") from error
     return ServerGenerator(
         base_url=settings.base_url,
         model=model,
@@ -48,9 +48,9 @@ def _transformers(settings: ModelSettings) -> Generator:
     try:
         from rrr_core.generation.transformers_backend import load_from
     except ModuleNotFoundError as error:
-        raise _missing_extra(error, "train") from error
+        raise _missing_extra("To run a model on this machine", error, "train") from error
     return load_from(settings)
 
 
-def _missing_extra(error: ModuleNotFoundError, extra: str) -> ModelError:
-    return ModelError(f"This engine needs the package {error.name!r}: pip install 'rrr-core[{extra}]'.")
+def _missing_extra(purpose: str, error: ModuleNotFoundError, extra: str) -> ModelError:
+    return ModelError(f"{purpose}, rrr needs the package {error.name!r}: pip install 'rrr-core[{extra}]'.")

@@ -106,6 +106,12 @@ def test_over_the_limit_of_abstentions_every_judged_line_has_its_verdict_and_the
     assert told.count("\n") == 1
 
 
+def test_a_row_that_lacks_what_the_verifier_reads_may_be_the_one_to_mend(verify: Any) -> None:
+    _, _, told = verify('{"row": {"wnated": "yes"}, "answer": "yes"}\n')
+    assert "KeyError" in told
+    assert told.endswith("Or mend the rows of answers.jsonl: are they such as the task gives?\n")
+
+
 def test_a_verifier_that_ends_its_process_ends_neither_the_command_nor_the_answers_after(
     verify: Any, site: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -204,7 +210,7 @@ def test_a_slow_verifiers_verdicts_do_not_wait_for_many_others() -> None:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["verify", "faulty"], "verify: Missing argument 'FILE'"),
+        (["verify", "faulty"], "verify: Missing argument 'FILE'. Give one, or - for standard input."),
         (["verify", "faulty", "none.jsonl"], "none.jsonl"),
         (["verify", "fawlty", "answers.jsonl"], "Did you mean 'faulty'?"),
         (["verify", "faulty", "answers.jsonl", "--data", "a=b"], "no option --data."),

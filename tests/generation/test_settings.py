@@ -34,8 +34,13 @@ def test_settings_that_do_not_fit_together_are_refused(settings: ModelSettings, 
         make_generator(settings)
 
 
-@pytest.mark.parametrize(("module", "extra"), [("openai", "server"), ("torch", "train")])
-def test_an_engine_that_is_not_installed_names_its_extra(module: str, extra: str) -> None:
+@pytest.mark.parametrize(
+    ("module", "extra", "purpose"),
+    [("openai", "server", "To ask a server for texts"), ("torch", "train", "To run a model on this machine")],
+)
+def test_an_engine_that_is_not_installed_names_what_it_is_for_and_its_extra(
+    module: str, extra: str, purpose: str
+) -> None:
     address = "http://127.0.0.1:9/v1" if extra == "server" else None
     code = (
         f"import sys; sys.modules[{module!r}] = None\n"
@@ -45,7 +50,7 @@ def test_an_engine_that_is_not_installed_names_its_extra(module: str, extra: str
         "except ModelError as error: print(error)"
     )
     line = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert line == f"This engine needs the package '{module}': pip install 'rrr-core[{extra}]'.\n"
+    assert line == f"{purpose}, rrr needs the package '{module}': pip install 'rrr-core[{extra}]'.\n"
 
 
 @pytest.mark.parametrize(

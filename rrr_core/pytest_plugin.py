@@ -33,6 +33,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--rrr-rows", type=int, default=0, metavar="N", help="Rows of each split to pose and judge.")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Where the command line names tasks and no paths, their checks are all that is asked for.
+
+    A task that a project names in its own `addopts` is checked beside its tests.
+    """
+    asked = any(argument.startswith("--rrr-task") for argument in config.invocation_params.args)
+    if asked and config.args_source is not config.ArgsSource.ARGS:
+        config.args = []
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config, items: list[pytest.Item]) -> None:
     """Add the checks behind the tests that were found in files; `-k` chooses among them like among others."""

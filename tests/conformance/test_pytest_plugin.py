@@ -53,6 +53,31 @@ def test_the_checks_of_a_task_are_run_without_a_test_file(site: Any, run: Any) -
     assert "2 passed" in told
 
 
+ANOTHER = "def test_another():\n    pass\n"
+
+
+def test_tests_that_lie_about_are_left_alone_where_no_path_is_given(site: Any, run: Any) -> None:
+    install(site)
+    code, told = run("--rrr-task=sums", "-v", "-k", "splits_load or another", file=ANOTHER)
+    assert code == 0, told
+    assert "2 passed" in told
+    assert "test_another" not in told
+
+
+def test_tests_whose_path_is_given_are_run_before_the_checks(site: Any, run: Any) -> None:
+    install(site)
+    code, told = run("test_it.py", "--rrr-task", "sums", "-k", "splits_load or another", file=ANOTHER)
+    assert code == 0, told
+    assert "3 passed" in told
+
+
+def test_a_task_that_a_project_names_in_its_settings_is_checked_beside_its_tests(site: Any, run: Any) -> None:
+    install(site)
+    code, told = run("-o", "addopts=--rrr-task=sums", "-k", "splits_load or another", file=ANOTHER)
+    assert code == 0, told
+    assert "3 passed" in told
+
+
 def test_a_failure_shows_its_one_message_and_no_traceback(site: Any, run: Any) -> None:
     install(site, GOLD)
     code, told = run("--rrr-task", "sums", "-k", "gold")

@@ -95,11 +95,10 @@ def test_the_examples_of_an_overlays_hooks_together_are_an_overlay(sums, site):
 
 
 def test_the_plugin_as_the_page_has_it_passes_every_check(site, tmp_path):
-    """Without its default model, whose folder the page does not make."""
     folder = tmp_path / "plugin"
     folder.mkdir()
     (folder / "pyproject.toml").write_text(blocks("toml", TEXT)[0])
-    (folder / "rrr_sums.py").write_text(joined(tuple(hook for hook in TASKS_OWN if hook != "rrr_default_model")))
+    (folder / "rrr_sums.py").write_text(WHOLE_PLUGIN)
     install(folder, site.folder)
     checks = checks_of("sums", verify=VerifySettings(workers=1))
     with checks[0].subject:

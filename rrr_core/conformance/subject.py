@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import TracebackType
@@ -171,8 +173,11 @@ class Subject:
         return self.judged(FIRST, "check_verdicts_are_given", pairs)
 
     def judged_again(self, pairs: Sequence[Pair], judge: str) -> list[Verdict]:
-        """Verdicts made anew by the judge `usual`, or by one of another name, whose processes are others."""
-        return self._judge_of(judge).judge(pairs)
+        """Verdicts made anew by the judge `usual`, or by one of another name, in other processes with another hash seed."""
+        if judge == "usual":
+            return self._judge_of(judge).judge(pairs)
+        with _any_hash_seed():
+            return self._judge_of(judge).judge(pairs)
 
     @property
     def seen(self) -> list[Judged]:
@@ -216,3 +221,18 @@ class Subject:
 def excerpt(text: str, longest: int = 60) -> str:
     """A text quoted so that it can do no harm: as ASCII, its start alone, with its length where more follows."""
     return ascii(text) if len(text) <= longest else f"{text[:longest]!a}… ({len(text):,} characters)"
+
+
+@contextmanager
+def _any_hash_seed() -> Iterator[None]:
+    """Processes that start meanwhile hash texts by a seed of their own, where tox, say, has set one for all."""
+    name = "PYTHONHASHSEED"
+    before = os.environ.get(name)
+    os.environ[name] = "random"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before

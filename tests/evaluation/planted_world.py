@@ -32,6 +32,8 @@ class PlantedTask:
     version: str = "1.0"
     overlays: tuple[str, ...] = ()
     trusted: bool = True
+    judges: tuple[str, ...] = ()
+    combines: bool = False
 
     def load_dataset(self, split: str, options: Mapping[str, str]) -> Iterator[dict[str, Any]]:
         assert split == "test"

@@ -19,7 +19,9 @@ from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
-MAIN = "import sys; sys.path.insert(0, sys.argv.pop(1)); from rrr_core.cli import main; main()"
+# A shell's background job is born deaf to Ctrl-C.
+HEARING = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+MAIN = f"{HEARING}; import sys; sys.path.insert(0, sys.argv.pop(1)); from rrr_core.cli import main; main()"
 # The first terminal that a leader of a session opens becomes its controlling terminal.
 IN_TERMINAL = "import os, sys; os.open(sys.argv[1], os.O_RDWR); os.execv(sys.argv[2], sys.argv[2:])"
 HOSTILE = "<script>window.hacked = 1</script> \x1b[31mred\x1b[2J \u202etxet\u202c \u05e9\u05dc\u05d5\u05dd \ud800 \x00"

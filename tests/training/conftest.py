@@ -27,6 +27,8 @@ class CoinTask:
 
     name, distribution, version, overlays = "coin", "rrr-coin", "1.0", ()
     trusted = True
+    judges: tuple[str, ...] = ()
+    combines = False
 
     def __init__(self, abstain_every: int = 0) -> None:
         self.abstain_every = abstain_every

@@ -173,7 +173,7 @@ class Subject:
         return self.judged(FIRST, "check_verdicts_are_given", pairs)
 
     def judged_again(self, pairs: Sequence[Pair], judge: str) -> list[Verdict]:
-        """Verdicts made anew by the judge `usual`, or by one of another name, in other processes with another hash seed."""
+        """Verdicts made anew by the judge `usual`, or by one of another name in processes of another hash seed."""
         if judge == "usual":
             return self._judge_of(judge).judge(pairs)
         with _any_hash_seed():

@@ -19,7 +19,7 @@ LONGEST_ROW = 300
 """Most characters that are shown of a row, and of an answer."""
 LONGEST_PROMPT = 1200
 """Most characters that are shown of a message."""
-PAGE = "docs/hooks.md#rrr_manifest"
+PAGE = "rrr docs hooks.md#rrr_manifest"
 
 
 def page(view: TaskView) -> Iterator[str]:

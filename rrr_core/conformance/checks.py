@@ -92,7 +92,7 @@ def chosen(only: Sequence[str]) -> list[str]:
     wanted = [each if each.startswith("check_") else f"check_{each}" for each in (text.strip() for text in only)]
     for each in wanted:
         if each not in CHECKS:
-            raise RrrError(f"There is no check {each!r}.{nearest(each, CHECKS)} {PAGE} lists them.")
+            raise RrrError(f"There is no check {each!r}.{nearest(each, CHECKS)} `{PAGE}` lists them.")
     return [name for name in CHECKS if not wanted or name in wanted]
 
 
@@ -130,7 +130,7 @@ def run_check(name: str, subject: Subject) -> Result:
         state = "fault"
         message = f"rrr-core itself failed: {type(error).__name__}: {error}. Please report this."
     if state == "failed":
-        message += f" See {PAGE}#{name}"
+        message += f" See `{PAGE}#{name}`."
     seconds = time.perf_counter() - started
     return Result(name, state, one_line(message, 1000), seen.note, seconds, seen.figures, waits_for)
 

@@ -10,8 +10,8 @@ State = Literal["passed", "failed", "skipped", "cannot be judged", "fault"]
 STATES: tuple[State, ...] = ("passed", "failed", "skipped", "cannot be judged", "fault")
 """`skipped` is for a check that does not apply, or waits for another; `fault` is ours and not the plugin's."""
 
-PAGE = "docs/checks.md"
-"""The page that has a heading for each check."""
+PAGE = "rrr docs checks.md"
+"""The command that prints the page with a heading for each check."""
 
 Figures = Mapping[str, float]
 

@@ -33,14 +33,13 @@ def import_advice(entry: TaskEntry, error: BaseException) -> str:
 
 
 def install_advice(task: str) -> str:
-    """How to install a task that is not: from its source where that lies in the current folder, else by pip."""
+    """A sentence on how to install a task that is not: from its source where that lies in the current folder."""
     folder = source_of(task, Path())
     if folder is not None:
         path = folder.as_posix()
-        return f"its source is here: `pip install -e {shlex.quote(path if path == '.' else f'./{path}')}` installs it"
-    if task in OURS:
-        return f"`pip install {OURS[task]}` adds it"
-    return "`pip install DISTRIBUTION` adds one"
+        return f"Its source is here: `pip install -e {shlex.quote(path if path == '.' else f'./{path}')}` installs it."
+    adds = f"`pip install {OURS[task]}` adds it" if task in OURS else "`pip install DISTRIBUTION` adds one"
+    return f"`rrr tasks` lists what is installed; {adds}."
 
 
 def source_of(task: str, folder: Path) -> Path | None:

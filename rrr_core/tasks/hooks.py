@@ -150,7 +150,7 @@ def _implementations(entry: TaskEntry, module: ModuleType) -> Iterator[tuple[str
             raise PluginError(f"{who}: it is async, and hooks are called without an event loop: use a plain def.")
         hook = options.get("specname") or name
         if hook not in HOOKS and not options.get("optionalhook"):
-            raise PluginError(f"{who}: there is no such hook.{nearest(hook, HOOKS)} `docs/hooks.md` lists them.")
+            raise PluginError(f"{who}: there is no such hook.{nearest(hook, HOOKS)} `rrr docs hooks.md` lists them.")
         if options.get("tryfirst") or options.get("trylast"):
             raise PluginError(
                 f"{who}: tryfirst and trylast are refused: the order of --with decides who is asked first."

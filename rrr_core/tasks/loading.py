@@ -71,7 +71,8 @@ def load_plugin(entry: TaskEntry) -> Plugin:
     """
     if not all(part.isidentifier() for part in entry.value.split(".")):
         raise PluginError(
-            f"{entry.who}: its entry point's value {entry.value!r} is not a module's name: tell its authors."
+            f"{entry.who}: its entry point's value {entry.value!r} is not a module's name: "
+            f"give it one in its pyproject.toml, or tell its authors."
         )
     try:
         module = importlib.import_module(entry.value)
@@ -96,7 +97,7 @@ def _picked(name: str, entries: Iterable[TaskEntry], kind: str) -> TaskEntry:
     known = {entry.name for entry in entries if entry.value}
     if kind == "task":
         suggestion = nearest(name, (known | set(OURS)) - {name})
-        hint = f"`rrr tasks` lists what is installed; {install_advice(name)}."
+        hint = install_advice(name)
     else:
         suggestion = nearest(name, known)
         hint = (

@@ -49,7 +49,7 @@ def test_a_check_that_fails_is_told_below_its_line_and_by_the_exit_code(site: An
     assert loaded.startswith("passed   check_splits_load")
     assert gold.startswith("FAILED   check_gold_answers_pass")
     assert why.startswith("         rrr-sums 1.0: gold answer 0, '2002', is failed as 'wrong sum'")
-    assert why.endswith("See docs/checks.md#check_gold_answers_pass")
+    assert why.endswith("See `rrr docs checks.md#check_gold_answers_pass`.")
     assert last.startswith("rrr-sums 1.0: 1 passed, 1 failed in ")
 
 

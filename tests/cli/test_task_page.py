@@ -136,7 +136,7 @@ def test_without_a_manifest_the_page_says_what_is_missing_and_where_that_is_expl
     code, page = shown("sums", "--isolation", "none")
     assert code == 0
     assert "manifest        none: " in page
-    assert "docs/hooks.md#rrr_manifest" in page
+    assert "(rrr docs hooks.md#rrr_manifest)" in " ".join(page.split())
 
 
 def test_an_empty_field_of_the_manifest_is_named(site: FakeSite, shown) -> None:

@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
+from rrr_core import pages
 from rrr_core.conformance import CHECKS, CheckSettings, Result, checks_of
 from rrr_core.conformance.checks import chosen, wants
+from rrr_core.conformance.data_checks import HASHED_SPLITS
 from rrr_core.errors import RrrError
 from rrr_core.verification import VerifySettings, runner
 from tests.conformance.planted import PLANTS, SOUND, VERIFY, Plant, install
@@ -38,7 +40,7 @@ def test_what_is_planted_is_found_by_its_check_alone(site: Any, plant: Plant, mo
     message = failed[plant.check]
     assert plant.says in message
     assert "rrr-sums 1.0" in message
-    assert message.endswith(f"See docs/checks.md#{plant.check}")
+    assert message.endswith(f"See `rrr docs checks.md#{plant.check}`.")
 
 
 def test_a_check_does_not_wait_for_one_that_is_not_run(site: Any) -> None:
@@ -170,3 +172,7 @@ def test_a_verifier_that_is_ended_by_tight_limits_alone_fails_and_is_not_waited_
     assert given.state == "passed"
     assert hostile.state == "failed"
     assert "memory" in hostile.message
+
+
+def test_the_recipe_that_a_message_names_is_in_the_pages() -> None:
+    assert "hashlib" in pages.find(HASHED_SPLITS)

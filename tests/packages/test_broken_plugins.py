@@ -18,7 +18,7 @@ CASES = {
     ),
     "rrr-misspelt": (
         "rrr-misspelt 1.0, hook rrr_gold_anser at rrr_misspelt.py:27: there is no such hook. "
-        "Did you mean 'rrr_gold_answer'? `docs/hooks.md` lists them."
+        "Did you mean 'rrr_gold_answer'? `rrr docs hooks.md` lists them."
     ),
     "rrr-newer": (
         "rrr-newer 1.0 needs rrr-core <99,>=98, and this is rrr-core 0.1.0: "
@@ -70,7 +70,7 @@ def test_a_plugin_that_cannot_be_loaded_has_one_sentence_and_the_others_work(
         assert (checked.returncode, checked.stderr, checked.stdout) == (2, f"rrr: {sentence}\n", "")
     else:
         assert checked.returncode == 1
-        assert f"{sentence} See docs/checks.md#check_task_loads\n" in checked.stdout
+        assert f"{sentence} See `rrr docs checks.md#check_task_loads`.\n" in checked.stdout
     assert_sound(env)
 
 

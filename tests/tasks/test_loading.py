@@ -71,7 +71,7 @@ def test_a_task_whose_source_lies_here_is_answered_with_the_command_that_install
     (tmp_path / folder).mkdir(parents=True, exist_ok=True)
     (tmp_path / folder / "pyproject.toml").write_text('[project.entry-points."rrr.tasks"]\nroman = "rrr_roman"\n')
     monkeypatch.chdir(tmp_path)
-    assert f"its source is here: `{command}` installs it." in error_of("roman")
+    assert f"Its source is here: `{command}` installs it." in error_of("roman")
 
 
 @pytest.mark.parametrize("broken", [b"[project", b"\xff", b"project = 3", b"[project.entry-points]\n'rrr.tasks' = 3"])
@@ -200,7 +200,7 @@ def test_a_misspelt_hook_is_told_with_its_line_and_the_nearest_names_alone(site)
     line = (site.folder / "rrr_broken.py").read_text().splitlines().index("def rrr_verfy(row): ...")
     assert error_of("broken") == (
         f"rrr-broken 1.0, hook rrr_verfy at rrr_broken.py:{line}: there is no such hook. "
-        "Did you mean 'rrr_verify'? `docs/hooks.md` lists them."
+        "Did you mean 'rrr_verify'? `rrr docs hooks.md` lists them."
     )
 
 

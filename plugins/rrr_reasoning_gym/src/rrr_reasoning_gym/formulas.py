@@ -20,8 +20,10 @@ LONGEST = 5_000
 LARGEST = 10**60
 FAR = re.compile(r"\d\.?[eE][-+]?\d{3}", re.ASCII)
 """A number such as `1e-999999999`, which Python reads as zero and sympy digit by digit."""
-HIGHEST = 200
-"""The highest degree, powers of powers multiplied: sympy expands what it compares."""
+HIGHEST = 40
+"""The highest degree, powers of powers multiplied: sympy expands what it compares. Upstream's answers have at most 12."""
+HIGHEST_OF_FUNCTIONS = 6
+"""The highest power of a function: to compare `tan(x)**20` takes sympy a minute."""
 
 
 def complaint(text: str) -> str:
@@ -55,7 +57,9 @@ def degree(node: ast.expr) -> float:
         case ast.BinOp(left, ast.Mult() | ast.Div(), right):
             return degree(left) + degree(right)
         case ast.BinOp(left, ast.Pow(), right):
-            return degree(left) * exponent(right)
+            power = exponent(right)
+            called = any(isinstance(part, ast.Call) for part in ast.walk(left))
+            return degree(left) * (math.inf if called and power > HIGHEST_OF_FUNCTIONS else power)
         case ast.Call(func=ast.Name(id=name), args=[inner], keywords=[]) if name in FUNCTIONS:
             return degree(inner)
     raise ValueError("no formula")

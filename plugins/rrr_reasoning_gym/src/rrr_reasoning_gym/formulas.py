@@ -21,7 +21,7 @@ LARGEST = 10**60
 FAR = re.compile(r"\d\.?[eE][-+]?\d{3}", re.ASCII)
 """A number such as `1e-999999999`, which Python reads as zero and sympy digit by digit."""
 HIGHEST = 40
-"""The highest degree, powers of powers multiplied: sympy expands what it compares. Upstream's answers have at most 12."""
+"""The highest degree, powers of powers multiplied: sympy expands what it compares. Upstream has at most 12."""
 HIGHEST_OF_FUNCTIONS = 6
 """The highest power of a function: to compare `tan(x)**20` takes sympy a minute."""
 

@@ -40,6 +40,8 @@ def checked(check: Callable[[str], None]) -> Any:
 
 
 LINE, NAME = checked(check_line), checked(check_name)
+COMMIT = 'git init && git add --all && git commit --message "As rrr new wrote it"'
+"""`rrr new --update` wants the package committed, in whatever repository."""
 
 
 @click.command("new")
@@ -116,6 +118,9 @@ def command(
     for line in next_commands(name, target):
         click.echo(f"  {line}")
     click.echo("Then replace the samples: TODO.md says in which order.")
+    if shutil.which("git") and not is_in_repository(target):
+        click.echo("Optional, for `rrr new --update` (git has to know your user.name and user.email):")
+        click.echo(f"  {COMMIT}")
 
 
 def ask(defaults: Mapping[str, str]) -> dict[str, str]:
@@ -138,11 +143,9 @@ def ask(defaults: Mapping[str, str]) -> dict[str, str]:
 
 
 def next_commands(name: str, folder: Path) -> list[str]:
-    """What to type once the package is written. `rrr new --update` wants it committed, in whatever repository."""
-    commit = 'git init && git add --all && git commit --message "As rrr new wrote it"'
+    """What to type once the package is written."""
     return [
         f"cd {shlex.quote(str(folder))}",
-        *([commit] if shutil.which("git") and not is_in_repository(folder) else []),
         f"{program('pip')} install -e .",
         f"{program('rrr')} check {name}",
     ]

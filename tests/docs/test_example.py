@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import ast
 import tomllib
+from collections.abc import Callable
 
 import pytest
 
-from rrr_core import Model
+from rrr_core import Model, Row
 from rrr_core.tasks import Task, load_task
 from tests.docs.pages import ROOT, blocks
 
@@ -57,6 +58,19 @@ def test_its_prompt_poses_the_row(backwards: Task) -> None:
 @pytest.mark.parametrize(("answer", "outcome"), [("4321", "passed"), (" 4321\n", "passed"), ("1234", "failed")])
 def test_it_judges(backwards: Task, answer: str, outcome: str) -> None:
     assert backwards.verify({"number": "1234"}, answer).outcome == outcome
+
+
+def as_numbers(row: Row, answer: str) -> bool:
+    return answer.isdecimal() and int(answer) == int(row["number"][::-1])
+
+
+def anywhere(row: Row, answer: str) -> bool:
+    return row["number"][::-1] in answer
+
+
+@pytest.mark.parametrize("passes", [as_numbers, anywhere])
+def test_an_example_tells_a_verifier_that_is_less_strict(backwards: Task, passes: Callable[[Row, str], bool]) -> None:
+    assert any(passes(each.row, each.answer) for each in backwards.examples() if each.outcome == "failed")
 
 
 def test_its_examples_get_their_verdicts(backwards: Task) -> None:

@@ -98,7 +98,7 @@ def test_every_block_of_it_is_saved_typed_or_shown() -> None:
 
 
 def test_the_folder_that_may_be_copied_holds_the_files_that_the_page_has_saved() -> None:
-    assert "`cp -r ../rrr/examples/rrr_backwards backwards`" in PAGE.read_text(encoding="utf-8")
+    assert "cp -r ../rrr/examples/rrr_backwards backwards\n" in [block.text for block in blocks(PAGE)]
     saved = {found[1]: block.text for block in blocks(PAGE) if (found := SAVED.match(block.before))}
     files = [path for path in (ROOT / "examples" / "rrr_backwards").iterdir() if path.is_file()]
     assert {f"backwards/{path.name}": path.read_text(encoding="utf-8") for path in files} == {

@@ -80,10 +80,11 @@ def test_it_says_that_the_rows_are_samples_and_what_to_type_next(capsys, monkeyp
         "Wrote my words: 16 files. They work as they are, on sample rows.",
         "Next:",
         "  cd 'my words'",
-        '  git init && git add --all && git commit --message "As rrr new wrote it"',
         "  pip install -e .",
         "  rrr check words",
         "Then replace the samples: TODO.md says in which order.",
+        "Optional, for `rrr new --update` (git has to know your user.name and user.email):",
+        '  git init && git add --all && git commit --message "As rrr new wrote it"',
     ]
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import configparser
 import json
 import re
+import shlex
+import subprocess
 import tomllib
 from importlib import metadata
 from pathlib import Path
@@ -111,6 +113,22 @@ def test_every_file_that_knows_the_samples_has_a_todo_or_stands_in_the_list(pack
             assert "TODO:" in text or name.parent.name == "data", name
         if "TODO:" in text and name.name != "TODO.md":
             assert str(name) in listed, name
+
+
+def test_what_the_list_says_to_type_finds_every_todo_and_no_other(package) -> None:
+    (command,) = re.findall(r"^grep .*$", (package.folder / "TODO.md").read_text(), re.M)
+    (package.folder / ".tox").mkdir(exist_ok=True)
+    (package.folder / ".tox" / "copy.py").write_text("# TODO: a copy\n")
+    done = subprocess.run(shlex.split(command), cwd=package.folder, capture_output=True, text=True, check=True)
+    (package.folder / ".tox" / "copy.py").unlink()
+    assert done.stdout.count("\n") == len(todos(package.folder))
+
+
+def test_the_list_names_every_file_that_holds_the_summary(package) -> None:
+    listed = (package.folder / "TODO.md").read_text()
+    for path in (path for path in package.folder.rglob("*") if path.suffix in (".md", ".py", ".toml")):
+        if package.answers.summary in path.read_text(encoding="utf-8"):
+            assert f"`{path.relative_to(package.folder)}`" in listed.partition("\n7. ")[2].partition("\n\n")[0], path
 
 
 def test_what_is_left_to_do_is_listed_in_the_order_in_which_one_thing_needs_the_other(package) -> None:

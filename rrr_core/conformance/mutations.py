@@ -4,11 +4,23 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Callable, Iterator
+import string
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
 TOKEN = re.compile(r"\w+|[^\w\s]")
+NUMBER = re.compile(r"(?<![0-9.])[0-9]+")
+UNSIGNED = re.compile(r"(?<![0-9.+-])[0-9]+")
+BETWEEN_DIGITS = re.compile(r"(?<=[0-9])(?=[0-9])")
+DIGITS = "0123456789"
+FOLDED = {"i": "\u0131", "I": "\u0131", "s": "\u017f", "S": "\u017f", "k": "\u212a", "K": "\u212a"}
+"""Letter → another that `upper`, `lower` or `casefold` turns into it: dotless i, long s, the Kelvin sign."""
+FULL_WIDTH = {character: chr(ord(character) + 0xFEE0) for character in DIGITS + string.ascii_letters}
+"""Character → its full-width form, which NFKC turns into it, and `int` too where it is a digit."""
+ARABIC_INDIC = {digit: chr(0x0660 + int(digit)) for digit in DIGITS}
+"""Digit → one of another script, which `int`, `isdigit` and `\\d` take as well."""
+ZERO_WIDTH_SPACE = "\u200b"
 PLACES = 2
 """Places of one answer that a way is tried at."""
 
@@ -52,11 +64,11 @@ def digit_changed(text: str, chance: random.Random) -> str:
     >>> digit_changed("no number", random.Random(0))
     'no number'
     """
-    places = [place for place, character in enumerate(text) if character in "0123456789"]
+    places = [place for place, character in enumerate(text) if character in DIGITS]
     if not places:
         return text
     place = chance.choice(places)
-    return text[:place] + chance.choice("0123456789".replace(text[place], "")) + text[place + 1 :]
+    return text[:place] + chance.choice(DIGITS.replace(text[place], "")) + text[place + 1 :]
 
 
 def letter_changed(text: str, chance: random.Random) -> str:
@@ -104,14 +116,67 @@ def half_cut(text: str, chance: random.Random) -> str:  # noqa: ARG001
 
 
 def digit_appended(text: str, chance: random.Random) -> str:
-    return text + chance.choice("0123456789")
+    return text + chance.choice(DIGITS)
 
 
 def word_appended(text: str, chance: random.Random) -> str:  # noqa: ARG001
     return f"{text} not"
 
 
-WAYS: dict[str, Way] = {
+def letter_that_folds(text: str, chance: random.Random) -> str:
+    """
+    >>> ascii(letter_that_folds("iv", random.Random(0)))
+    "'\\\\u0131v'"
+    """
+    return _replaced(text, FOLDED, chance)
+
+
+def full_width(text: str, chance: random.Random) -> str:
+    return _replaced(text, FULL_WIDTH, chance)
+
+
+def digit_of_another_script(text: str, chance: random.Random) -> str:
+    return _replaced(text, ARABIC_INDIC, chance)
+
+
+def zero_width_inside(text: str, chance: random.Random) -> str:
+    if len(text) < 2:
+        return text
+    place = chance.randrange(1, len(text))
+    return text[:place] + ZERO_WIDTH_SPACE + text[place:]
+
+
+def leading_zero(text: str, chance: random.Random) -> str:
+    """A number loses the zero it begins with, or gets one.
+
+    >>> [leading_zero(text, random.Random(0)) for text in ("7", "0", "007", "0.5")]
+    ['07', '00', '07', '.5']
+    """
+    numbers = list(NUMBER.finditer(text))
+    if not numbers:
+        return text
+    place = chance.choice(numbers).start()
+    before, number = text[:place], text[place:]
+    return before + (number[1:] if re.match(r"0\.?[0-9]", number) else f"0{number}")
+
+
+def plus_before(text: str, chance: random.Random) -> str:
+    numbers = list(UNSIGNED.finditer(text))
+    if not numbers:
+        return text
+    place = chance.choice(numbers).start()
+    return f"{text[:place]}+{text[place:]}"
+
+
+def underscore_between_digits(text: str, chance: random.Random) -> str:
+    places = [gap.start() for gap in BETWEEN_DIGITS.finditer(text)]
+    if not places:
+        return text
+    place = chance.choice(places)
+    return f"{text[:place]}_{text[place:]}"
+
+
+SLIPS: dict[str, Way] = {
     "a character left out": character_left_out,
     "a character doubled": character_doubled,
     "two characters swapped": characters_swapped,
@@ -125,6 +190,18 @@ WAYS: dict[str, Way] = {
     "a digit appended": digit_appended,
     "a word appended": word_appended,
 }
+"""What makes another answer of it, nearly always."""
+WRITINGS: dict[str, Way] = {
+    "a letter that folds into ASCII": letter_that_folds,
+    "a full-width character": full_width,
+    "a digit of another script": digit_of_another_script,
+    "a zero-width space inside": zero_width_inside,
+    "a leading zero more or less": leading_zero,
+    "a plus before a number": plus_before,
+    "an underscore between digits": underscore_between_digits,
+}
+"""What nobody asked for, and `upper`, `int` or normalising turns back into the answer. Some verifiers mean to."""
+WAYS = SLIPS | WRITINGS
 
 
 def mutants(answer: str, part: str | None = None) -> Iterator[Mutant]:
@@ -147,5 +224,16 @@ def _place(text: str, chance: random.Random) -> int:
     return chance.randrange(max(1, len(text)))
 
 
+def _replaced(text: str, others: Mapping[str, str], chance: random.Random) -> str:
+    """One character that has another is replaced by it."""
+    places = [place for place, character in enumerate(text) if character in others]
+    if not places:
+        return text
+    place = chance.choice(places)
+    return text[:place] + others[text[place]] + text[place + 1 :]
+
+
 def _plain(text: str) -> str:
-    return "".join(text.split()).casefold()
+    """The text without white space and case. A letter that only folding makes ASCII is not case, and stays."""
+    folded = ((character, character.casefold()) for character in "".join(text.split()))
+    return "".join(character if plain.isascii() and not character.isascii() else plain for character, plain in folded)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from rrr_core.conformance.answers import MALFORMED, hostile_corpus
-from rrr_core.conformance.mutations import mutants
+from rrr_core.conformance.mutations import SLIPS, mutants
 from rrr_core.conformance.results import NotApplicable, Seen, Violation, counted
 from rrr_core.conformance.subject import Judged, Pair, Subject, excerpt
 from rrr_core.verdicts import Verdict
@@ -16,10 +16,13 @@ HOSTILE_ROWS = 2
 MALFORMED_ROWS = 5
 MUTATED_ROWS = 40
 PURE_ANSWERS = 500
+WAYS_TOLD = 3
+"""Ways of mutating that are told, of those that pass most often."""
 MOST_STRANGERS = 0.5
 """The share of other rows' gold answers that may pass: some may be right for many rows, but not most for most."""
 LEAST_REFUSED = 0.5
-"""The mutation score below which the check fails. A mutant may be right by chance; that most are is no chance."""
+"""The share of slips below which the check fails. A mutant may be right by chance; that most are is no chance. Other
+writings do not count here: a lenient verifier takes them all, and a strict one would make up with them for slips."""
 
 
 def check_verdicts_are_given(subject: Subject) -> Seen:
@@ -164,12 +167,20 @@ def check_mutated_answers_fail(subject: Subject) -> Seen:
     figures = {"mutation_score": round(score, 4), "mutants": len(made), "survivors": len(survivors)}
     told = f"mutation score {score:.1%}: {len(made) - len(survivors):,} of {len(made):,} refused"
     if survivors:
-        ways = Counter(mutant.way for mutant, _ in survivors).most_common(2)
-        examples = {mutant.way: each.answer for mutant, each in survivors}
-        told += "; most that pass: " + ", ".join(f"{way} ({n}×, {excerpt(examples[way], 40)})" for way, n in ways)
-    if score < LEAST_REFUSED:
+        ways = Counter(mutant.way for mutant, _ in survivors)
+        survivors.sort(key=lambda survivor: -len(survivor[1].answer))
+        examples = {mutant.way: each.answer for mutant, each in survivors}  # The shortest of each way.
+        told += "; most that pass: " + ", ".join(
+            f"{way} ({n}×, {excerpt(examples[way], 40)})" for way, n in ways.most_common(WAYS_TOLD)
+        )
+        told += f", and {counted(len(ways) - WAYS_TOLD, 'more way')}" if len(ways) > WAYS_TOLD else ""
+    slips = sum(mutant.way in SLIPS for _, mutant in made)
+    refused = slips - sum(mutant.way in SLIPS for mutant, _ in survivors)
+    if refused < LEAST_REFUSED * slips:
         raise Violation(
-            f"{told}; at least {LEAST_REFUSED:.0%} must fail.", "Let the verifier look at all of the answer.", figures
+            f"{told}. Of the slips {refused:,} of {slips:,} are refused; at least {LEAST_REFUSED:.0%} must be.",
+            "Let the verifier look at all of the answer.",
+            figures,
         )
     return Seen(told, figures)
 

@@ -42,7 +42,7 @@ def rrr_prompt(row, model):
 
 @hookimpl
 def rrr_verify(row, answer):
-    found = re.fullmatch(r"\\s*([0-9]{1,30})\\s*", answer)
+    found = re.fullmatch(r"\\s*([1-9][0-9]{0,29})\\s*", answer)
     if found is None:
         return failed("not a number", answer[:20])
     return passed() if int(found[1]) == row["a"] + row["b"] else failed("wrong sum", found[1])

@@ -130,6 +130,41 @@ def test_the_mutation_score_is_told_with_what_survives(site: Any) -> None:
     assert result.note.startswith("mutation score 100.0%: ")
 
 
+INT = """
+    try:
+        return passed() if int(answer) == row["a"] + row["b"] else failed("wrong sum")
+    except ValueError:
+        return failed("not a number")
+"""
+
+
+def test_what_int_takes_beside_plain_digits_is_told(site: Any) -> None:
+    install(site, Plant("", "", VERIFY, INT + VERIFY))
+    (result,) = check(only=("mutated_answers_fail",))
+    assert result.state == "passed"
+    told = result.note.partition("most that pass: ")[2]
+    assert told.startswith("a full-width character (")
+    assert "a digit of another script (" in told
+    assert told.endswith(", and 2 more ways")
+
+
+@pytest.mark.parametrize(
+    ("fold", "word", "survivor"),
+    [("upper", "i", r"'\u0131 "), ("lower", "Kelvin", r"'\u212aelvin "), ("casefold", "is", r"'i\u017f ")],
+)
+def test_letters_that_fold_into_those_of_the_answer_are_told(site: Any, fold: str, word: str, survivor: str) -> None:
+    right = f"f\"{word} {{row['a'] + row['b']}}\""
+    verify = f"    if answer.strip().{fold}() == {right}.{fold}():\n        return passed()\n"
+    install(
+        site,
+        Plant("", "", SOUND, SOUND.replace(VERIFY, verify + VERIFY).replace('str(row["a"] + row["b"])', right)),
+    )
+    (result,) = check(only=("mutated_answers_fail",))
+    assert result.state == "passed"
+    assert "most that pass: a letter that folds into ASCII (" in result.note
+    assert survivor in result.note
+
+
 def test_a_fault_of_ours_is_told_as_such(site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     install(site)
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import string
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rrr_core.conformance.mutations import WAYS, mutants
+from rrr_core.conformance.mutations import FOLDED, WAYS, Mutant, mutants
 
 
 def test_mutants_are_the_same_at_every_run() -> None:
@@ -28,6 +29,40 @@ def test_no_mutant_is_the_answer_itself_nor_there_twice(answer: str) -> None:
 def test_a_change_of_white_space_or_case_is_no_mutant() -> None:
     plain = {"".join(mutant.text.split()).casefold() for mutant in mutants("Q q")}
     assert "qq" not in plain
+
+
+@pytest.mark.parametrize("letter", FOLDED)
+def test_a_letter_that_folds_is_another_in_itself_alone(letter: str) -> None:
+    other = FOLDED[letter]
+    assert other != letter
+    assert letter.casefold() in {other.upper().lower(), other.lower(), other.casefold()}
+
+
+@pytest.mark.parametrize("letter", FOLDED)
+def test_a_letter_that_folds_into_that_of_the_answer_is_a_mutant(letter: str) -> None:
+    assert Mutant("a letter that folds into ASCII", FOLDED[letter]) in list(mutants(letter))
+
+
+def test_digits_of_other_scripts_are_read_as_those_of_the_answer() -> None:
+    by_way = {mutant.way: mutant.text for mutant in mutants("1234")}
+    for way in ("a full-width character", "a digit of another script"):
+        assert not by_way[way].isascii()
+        assert int(by_way[way]) == 1234
+    for way in ("a leading zero more or less", "a plus before a number", "an underscore between digits"):
+        assert by_way[way].isascii()
+        assert int(by_way[way]) == 1234
+
+
+def test_a_zero_width_space_stands_inside_and_not_at_an_end() -> None:
+    texts = [mutant.text for mutant in mutants("word") if mutant.way == "a zero-width space inside"]
+    assert texts
+    for text in texts:
+        assert text.replace("\u200b", "") == "word"
+        assert text.strip("\u200b") == text
+
+
+def test_a_sign_is_put_before_no_number_that_has_one() -> None:
+    assert not [mutant for mutant in mutants("-5") if mutant.way == "a plus before a number"]
 
 
 def test_where_the_part_that_is_judged_cannot_be_told_the_whole_is_changed() -> None:

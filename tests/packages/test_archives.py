@@ -33,7 +33,8 @@ def files_below(folder: Path, parent: Path) -> set[str]:
 def test_a_wheel_has_every_file_of_its_packages_and_no_other(wheels: dict[str, Path], distribution: str) -> None:
     folder = FOLDERS[distribution]
     if distribution == "rrr-core":
-        wanted = files_below(ROOT / "rrr_core", ROOT) | files_below(ROOT / "rrr_taskset", ROOT)
+        pages = {f"rrr_core/docs/{page.name}" for page in (ROOT / "docs").glob("*.md")}
+        wanted = files_below(ROOT / "rrr_core", ROOT) | files_below(ROOT / "rrr_taskset", ROOT) | pages
     else:
         wanted = files_below(folder / "src", folder / "src")
     packed = {name for name in contents(wheels[distribution]) if ".dist-info/" not in name}
@@ -43,7 +44,12 @@ def test_a_wheel_has_every_file_of_its_packages_and_no_other(wheels: dict[str, P
 def test_the_cores_wheel_has_its_types_template_and_pages(wheels: dict[str, Path]) -> None:
     names = set(contents(wheels["rrr-core"]))
     assert "rrr_core/py.typed" in names
-    for folder in ("rrr_core/template/", "rrr_core/report/assets/", "rrr_core/overlays/person/assets/"):
+    for folder in (
+        "rrr_core/template/",
+        "rrr_core/docs/",
+        "rrr_core/report/assets/",
+        "rrr_core/overlays/person/assets/",
+    ):
         assert any(name.startswith(folder) for name in names), folder
 
 

@@ -50,12 +50,7 @@ def source_of(task: str, folder: Path) -> Path | None:
         for path in sorted(folder.glob(pattern)):
             try:
                 offered = tomllib.loads(path.read_text(encoding="utf-8"))["project"]["entry-points"][TASKS]
-            except (
-                OSError,
-                ValueError,
-                KeyError,
-                TypeError,
-            ):  # It is not ours to mend, and offers nothing.
+            except (OSError, ValueError, KeyError, TypeError):  # It is not ours to mend, and offers nothing.
                 continue
             if isinstance(offered, dict) and task in offered:
                 return path.parent

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import time
 from typing import Any
 
 import pytest
@@ -173,8 +174,45 @@ def test_a_guard_lets_every_right_answer_through(dataset):
         ("gsm_symbolic", "28", "28 - that is all"),
         ("number_sorting", "['1.0', '2']", "['1', '2.0']"),
         ("number_sorting", "['1.0', '2']", "no list"),
-        ("intermediate_integration", "", "2*(2 - 8*x)**(3/2)/3 + E**x + asin(x) + C"),
+        ("polynomial_multiplication", "", "2*(2 - 8*x)**(3/2)/3 + E**x + asin(x) + C"),
     ],
 )
 def test_a_guard_says_nothing_of_what_the_scorer_is_to_judge(dataset, right, said):
     assert guards.guarded(dataset, {"answer": right}, said) is None
+
+
+INTEGRALS = [
+    ("2*sin(x)*cos(x)", "sin(x)**2 + C"),
+    ("2*sin(x)*cos(x)", "-cos(2*x)/2 + 7"),
+    ("4*sqrt(-2*x - 8)", "-4*(-2*x - 8)**(3/2)/3 + C"),
+    ("1/x", "log(x) + C"),
+    ("exp(3*x)", "E**(3*x)/3"),
+    ("x**2*exp(x)", "(x**2 - 2*x + 2)*exp(x) + C"),
+]
+
+
+@pytest.mark.parametrize(("integrand", "right"), INTEGRALS)
+def test_an_integral_is_not_refused_for_its_form(integrand, right):
+    row = {"metadata": {"integrand": integrand, "variable": "x"}}
+    assert guards.guarded("intermediate_integration", row, right) is None
+
+
+@pytest.mark.parametrize(("integrand", "right"), INTEGRALS)
+@pytest.mark.parametrize("wrong", ["{} + x/1000", "2*({})", "({}) + C*x", "-({})"])
+def test_an_integral_of_something_else_is_wrong(integrand, right, wrong):
+    row = {"metadata": {"integrand": integrand, "variable": "x"}}
+    verdict = guards.guarded("intermediate_integration", row, wrong.format(right))
+    assert verdict is not None
+    assert verdict.category == guards.WRONG
+
+
+@pytest.mark.parametrize(
+    "wrong", ["-sin(8*x - 5)**4", "(sin(x) + cos(x) + tan(x) + x)**6", "y*x", "1/0", "exp(exp(x))"]
+)
+def test_a_wrong_integral_is_told_at_once(wrong):
+    row = {"metadata": {"integrand": "4*sqrt(-2*x - 8)", "variable": "x"}}
+    started = time.process_time()
+    verdict = guards.guarded("intermediate_integration", row, f"{wrong} + C")
+    assert time.process_time() - started < 2
+    # With another variable left in it, it is for sympy to say.
+    assert (verdict is None) == (wrong == "y*x")

@@ -16,6 +16,7 @@ from fractions import Fraction
 from rrr_core.hookspecs import Row
 from rrr_core.verdicts import Verdict, failed
 from rrr_reasoning_gym.formulas import complaint
+from rrr_reasoning_gym.integrals import differs
 
 MALFORMED, WRONG = "malformed answer", "wrong answer"
 LONGEST = 20_000
@@ -62,6 +63,15 @@ def formula(_row: Row, answer: str) -> Verdict | None:
     """For the scorers that hand the answer to sympy, which runs it."""
     reason = complaint(answer)
     return failed(MALFORMED, f"{reason}: {answer[:200]}") if reason else None
+
+
+def integral(row: Row, answer: str) -> Verdict | None:
+    """For the scorers of integrals: a wrong one keeps sympy busy for up to minutes before it says so."""
+    metadata = row["metadata"]
+    refused = formula(row, answer)
+    if refused is None and differs(answer, metadata["integrand"], metadata["variable"]):
+        return failed(WRONG, f"its derivative is another function: {answer[:200]}")
+    return refused
 
 
 PROBABILITY = re.compile(r"[-+]?(\d[\d,]{0,50})?(\.\d{0,50})?(/\d{1,50}|[eE][-+]?\d{1,2})?", re.ASCII)
@@ -187,11 +197,11 @@ GUARDS: dict[str, Guard] = {
     # The answer is code to these: eval, or sympy's parser, which evals.
     "binary_matrix": _INTEGERS,
     "countdown": _ARITHMETIC,
-    "intermediate_integration": formula,
+    "intermediate_integration": integral,
     "n_queens": matching(r"[_Q\s]*", "a board of _ and Q"),
     "polynomial_multiplication": formula,
     "puzzle24": four_numbers,
-    "simple_integration": formula,
+    "simple_integration": integral,
     "spiral_matrix": _INTEGERS,
     "string_insertion": matching(r"[A-Za-z]*", "letters"),
     # These raise.

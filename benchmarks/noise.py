@@ -16,25 +16,16 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from three_seeds import VANILLA, given, show
+from three_seeds import VANILLA, Variants, make, options_of, print_table
 
-from rrr_core.cli.progress import make_progress
-from rrr_core.configuration import TaskSettings
 from rrr_core.episode import Episode
-from rrr_core.evaluation import EvalSettings, compare, evaluate
 from rrr_core.files import read_json, read_lines
-from rrr_core.generation import ModelSettings
-from rrr_core.generation.transformers_backend import load_transformers
-from rrr_core.mining import MineSettings, mine, read_failures
-from rrr_core.presets import presets_of
 from rrr_core.statistics import pooled_mean, wilson
-from rrr_core.tasks import load_task
-from rrr_core.training.run import train
-from rrr_core.training.settings import TrainSettings
+from rrr_core.tasks import Task, load_task
 from rrr_core.verification import Judge
 
 DIRECTIONS = {
@@ -46,28 +37,14 @@ DIRECTIONS = {
 CONTROLS = ("no_reflection", "other_reflection", "pass_at_2")
 
 
-def make(options: argparse.Namespace) -> None:
-    """Train and evaluate what is not there yet."""
-    task, demo = load_task(options.task), presets_of(TaskSettings(name=options.task), "demo")
-    model = options.model or str(task.default_model())
-    for seed in options.seeds:
-        folder = options.folder / f"seed-{seed}"
-        mined = MineSettings(**{**demo["mine"], **given(rows=options.mine_rows), "seed": seed})
-        trained = TrainSettings(**{**demo["train"], **given(steps=options.steps), "seed": seed})
-        evaluated = EvalSettings(**{**demo["eval"], **given(rows=options.rows), "seed": seed})
-        mine(task, load_transformers(model), folder / "mine", mined, {}, make_progress())
-        failures = read_failures(folder / "mine")
-        labels = {VANILLA: model}
+def variants_of(options: argparse.Namespace) -> Variants:
+    """One for each probability, judged in training by the task under noise."""
+
+    def variants(seed: int) -> Iterator[tuple[str, Task, dict[str, Any]]]:
         for probability in options.probabilities:
-            label = label_of(options, probability)
-            noisy = load_task(options.task, [overlay_of(options, probability, seed)])
-            done = train(noisy, failures, ModelSettings(model=model), folder / label, trained, make_progress())
-            labels[label] = done.model
-        for label, weights in labels.items():
-            if not (folder / "eval" / label / "figures.json").exists():
-                generator = load_transformers(weights)
-                evaluate(task, generator, folder / "eval" / label, label, evaluated, {}, make_progress())
-        compare([folder / "eval" / label for label in labels], folder / "eval" / "comparison.json")
+            yield label_of(options, probability), load_task(options.task, [overlay_of(options, probability, seed)]), {}
+
+    return variants
 
 
 def overlay_of(options: argparse.Namespace, probability: float, seed: int) -> str:
@@ -138,24 +115,12 @@ def in_per_cent(seeds: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--task", default="countdown")
-    parser.add_argument("--model", help="the untrained model  [default: the task's own]")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser = options_of(__doc__)
     parser.add_argument("--probabilities", type=float, nargs="+", default=[0.0, 0.05, 0.1, 0.2, 0.4])
     parser.add_argument("--direction", choices=list(DIRECTIONS), default="both", help="which verdicts are flipped")
-    parser.add_argument("--steps", type=int, help="optimiser steps  [default: the demo's, as with the two below]")
-    parser.add_argument("--rows", type=int, help="rows of the test split to evaluate")
-    parser.add_argument("--mine-rows", type=int, help="rows of the train split to mine")
     chosen = parser.parse_args()
-    make(chosen)
+    make(chosen, variants_of(chosen))
     result = table(chosen)
     (chosen.folder / "noise.json").write_text(json.dumps(result, indent=1))
     columns = ["flipped", "second_try", "gain", *(f"over_{control}" for control in CONTROLS)]
-    print("| mode | probability | " + " | ".join(columns) + " |")
-    print("|---|---|" + "---|" * len(columns))
-    for line in result:
-        print(
-            f"| {line['mode']} | {line['probability']:g} | " + " | ".join(show(line[name]) for name in columns) + " |"
-        )
+    print_table(result, "probability", columns)

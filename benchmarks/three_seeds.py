@@ -14,7 +14,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,14 +26,24 @@ from rrr_core.generation.transformers_backend import load_transformers
 from rrr_core.mining import MineSettings, mine, read_failures
 from rrr_core.presets import presets_of
 from rrr_core.statistics import pooled_mean
-from rrr_core.tasks import load_task
+from rrr_core.tasks import Task, load_task
 from rrr_core.training.run import train
 from rrr_core.training.settings import CREDITS, TrainSettings
 
 VANILLA = "vanilla"
 
 
-def make(options: argparse.Namespace) -> None:
+Variants = Callable[[int], Iterable[tuple[str, Task, Mapping[str, Any]]]]
+"""Seed → what is trained with it: a label, the task that judges in training, and settings beside the demo's."""
+
+
+def variants_of(options: argparse.Namespace) -> Variants:
+    """One for each credit, judged by the task itself."""
+    task = load_task(options.task)
+    return lambda _seed: [(credit, task, {"credit": credit}) for credit in options.credits]
+
+
+def make(options: argparse.Namespace, variants: Variants) -> None:
     """Train and evaluate what is not there yet."""
     task, demo = load_task(options.task), presets_of(TaskSettings(name=options.task), "demo")
     model = options.model or str(task.default_model())
@@ -45,11 +55,10 @@ def make(options: argparse.Namespace) -> None:
         mine(task, load_transformers(model), folder / "mine", mined, data, make_progress())
         failures = read_failures(folder / "mine")
         labels = {VANILLA: model}
-        for credit in options.credits:
-            chosen = {**demo["train"], **given(steps=options.steps), "seed": seed, "credit": credit}
-            settings = TrainSettings(**chosen)
-            done = train(task, failures, ModelSettings(model=model), folder / credit, settings, make_progress())
-            labels[credit] = done.model
+        for label, judging, changes in variants(seed):
+            settings = TrainSettings(**{**demo["train"], **given(steps=options.steps), "seed": seed, **changes})
+            done = train(judging, failures, ModelSettings(model=model), folder / label, settings, make_progress())
+            labels[label] = done.model
         for label, weights in labels.items():
             if not (folder / "eval" / label / "figures.json").exists():
                 generator = load_transformers(weights)
@@ -112,22 +121,34 @@ def show(mean: dict[str, Any]) -> str:
     return f"{mean['value']:.1f} [{mean['low']:.1f}, {mean['high']:.1f}]"
 
 
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def options_of(description: str | None) -> argparse.ArgumentParser:
+    """The options of a benchmark that trains with the demo's settings over several seeds."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--task", default="countdown")
     parser.add_argument("--model", help="the untrained model  [default: the task's own]")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--credits", nargs="+", default=list(CREDITS), choices=CREDITS)
     parser.add_argument("--steps", type=int, help="optimiser steps  [default: the demo's, as with the two below]")
     parser.add_argument("--rows", type=int, help="rows of the test split to evaluate")
     parser.add_argument("--mine-rows", type=int, help="rows of the train split to mine")
+    return parser
+
+
+def print_table(lines: Sequence[Mapping[str, Any]], named: str, columns: Sequence[str]) -> None:
+    """The lines in Markdown, each named by its mode and its value of `named`."""
+    print(f"| mode | {named} | " + " | ".join(columns) + " |")
+    print("|---|---|" + "---|" * len(columns))
+    for line in lines:
+        name = line[named] if isinstance(line[named], str) else f"{line[named]:g}"
+        print(f"| {line['mode']} | {name} | " + " | ".join(show(line[column]) for column in columns) + " |")
+
+
+if __name__ == "__main__":
+    parser = options_of(__doc__)
+    parser.add_argument("--credits", nargs="+", default=list(CREDITS), choices=CREDITS)
     chosen = parser.parse_args()
-    make(chosen)
+    make(chosen, variants_of(chosen))
     result = table(chosen)
     (chosen.folder / "table.json").write_text(json.dumps(result, indent=1))
     columns = [*FIGURES, "gain", "over_no_reflection", "over_other_reflection", "over_pass_at_2"]
-    print("| mode | model | " + " | ".join(columns) + " |")
-    print("|---|---|" + "---|" * len(columns))
-    for line in result:
-        print(f"| {line['mode']} | {line['model']} | " + " | ".join(show(line[name]) for name in columns) + " |")
+    print_table(result, "model", columns)

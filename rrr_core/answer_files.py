@@ -71,13 +71,18 @@ def _paced(
                 size = min(most, size * 2)
 
 
+def verdict_record(verdict: Verdict) -> dict[str, str]:
+    """A verdict as JSON, for whoever reads it from outside."""
+    return {"verdict": verdict.outcome, "category": verdict.category, "detail": verdict.detail}
+
+
 def verdict_line(verdict: Verdict) -> str:
     r"""A verdict as one line of ASCII, whatever its texts hold.
 
     >>> verdict_line(Verdict("failed", "wrong numbers", "7 × \ud800"))
     '{"verdict": "failed", "category": "wrong numbers", "detail": "7 \\u00d7 \\ud800"}'
     """
-    return json.dumps({"verdict": verdict.outcome, "category": verdict.category, "detail": verdict.detail})
+    return json.dumps(verdict_record(verdict))
 
 
 def read_answers(source: Source, name: str) -> Iterator[list[tuple[Row, str]]]:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import lru_cache
-from typing import Any
 
 from rrr_core.hookspecs import Row
 from rrr_core.tasks import Task, load_task
@@ -63,11 +61,6 @@ class AwaitedJudge:
 def shared_judge(task: str, overlays: tuple[str, ...] = ()) -> AwaitedJudge:
     """This process's one judge of a task. Its verifier's processes end with this one. Raises RrrError."""
     return AwaitedJudge(load_task(task, overlays))
-
-
-def verdict_record(verdict: Verdict) -> Mapping[str, Any]:
-    """A verdict as JSON, for a log."""
-    return {"verdict": verdict.outcome, "category": verdict.category, "detail": verdict.detail}
 
 
 def explained(verdict: Verdict) -> str:

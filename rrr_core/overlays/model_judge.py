@@ -6,9 +6,7 @@ gives no verdict: it is withheld, and never a pass or a fail.
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
-import json
 import re
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -23,6 +21,7 @@ from rrr_core.hookspecs import Manifest, Model, Row, hookimpl
 from rrr_core.overlays.agreement import decided
 from rrr_core.overlays.judge_prompt import RUBRIC, Reading, Request, make_request, read_reply
 from rrr_core.overlays.options import read_options
+from rrr_core.overlays.pairs import pair_key
 from rrr_core.settings import option
 from rrr_core.tasks import Task, load_task
 from rrr_core.verdicts import Verdict, failed, passed, withheld
@@ -93,7 +92,7 @@ class ModelJudge:
     def __init__(self, options: ModelJudgeOptions, rubric: str = RUBRIC) -> None:
         self.options, self.rubric = options, rubric
         self._tasks: dict[str, Task] = {}
-        self._known: dict[bytes, Verdict] = {}
+        self._known: dict[str, Verdict] = {}
         self._engine: Engine | None = None
 
     def judge(self, task: str, pairs: Sequence[tuple[Row, str]]) -> list[Verdict]:
@@ -159,11 +158,6 @@ def verdict_of(readings: Sequence[Reading], need: int) -> Verdict:
             return failed(CATEGORY, f"{len(reasons)} of {len(readings)} say FAIL: {reasons[0]}")
         case _:
             return withheld(f"{NAME}: {len(reasons)} of {len(readings)} replies give no verdict: {reasons[0]}")
-
-
-def pair_key(task: str, row: Row, answer: str) -> bytes:
-    """What equal pairs share."""
-    return hashlib.sha256(json.dumps([task, row, answer], sort_keys=True).encode()).digest()
 
 
 def engine_settings(options: ModelJudgeOptions) -> ModelSettings:

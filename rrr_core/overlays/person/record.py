@@ -11,7 +11,6 @@ Of several lines on one item the last one counts. A last line that a killed proc
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections import Counter
@@ -23,6 +22,7 @@ from typing import Any, Self
 from rrr_core.errors import DataError, RrrError
 from rrr_core.files import explained, make_folder
 from rrr_core.hookspecs import Row
+from rrr_core.overlays.pairs import pair_key
 from rrr_core.overlays.person import UNNAMED
 from rrr_core.verdicts import Verdict, failed, passed, withheld
 
@@ -45,8 +45,7 @@ class Item:
 
 def item_of(task: str, row: Row, answer: str) -> Item:
     """The item that a pair of row and answer is. The order of a row's keys makes no difference."""
-    text = json.dumps([task, row, answer], sort_keys=True, allow_nan=False)
-    return Item(hashlib.sha256(text.encode()).hexdigest(), row, answer)
+    return Item(pair_key(task, row, answer), row, answer)
 
 
 class VerdictFile:

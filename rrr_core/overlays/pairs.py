@@ -1,0 +1,14 @@
+"""What judges know an answer by that they have judged."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+from rrr_core.hookspecs import Row
+
+
+def pair_key(task: str, row: Row, answer: str) -> str:
+    """A hash of task, row and answer, in hexadecimal. The order of a row's keys makes no difference."""
+    text = json.dumps([task, row, answer], sort_keys=True, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()

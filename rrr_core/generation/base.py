@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -45,3 +46,13 @@ class Generator(Protocol):
 
     def describe(self) -> dict[str, object]:
         """What a manifest records of the engine: model, revision, tokenizer, dtype, versions."""
+
+
+def remembering(generator: Generator) -> AbstractContextManager[None]:
+    """A stretch in which the weights do not change, so that the engine may keep what it has read and written.
+
+    A later prompt that begins with an earlier one, and perhaps with what was sampled on it, is then not read again.
+    No text depends on it. Engines that keep nothing, or mind it themselves, have no method `remembering`.
+    """
+    method = getattr(generator, "remembering", None)
+    return nullcontext() if method is None else method()

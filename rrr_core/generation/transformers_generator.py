@@ -83,6 +83,11 @@ class TransformersGenerator:
                     results[index] = ids
         return results
 
+    @contextmanager
+    def remembering(self) -> Iterator[None]:
+        """See `rrr_core.generation.base.remembering`."""
+        yield
+
     def is_ended(self, ids: Sequence[int]) -> bool:
         """Whether sampled ids end with an end token; False where the token limit cut them off."""
         return bool(ids) and ids[-1] in self.end_ids

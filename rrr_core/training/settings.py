@@ -10,6 +10,7 @@ from rrr_core.settings import option
 MAY_CHANGE = frozenset({"max_abstain", "keep_checkpoints", "report_to"})
 """Settings that decide no result: a run may be resumed with others."""
 CREDITS = ("reflection", "retry", "all", "placebo")
+ALIKE = ("leave-out", "keep", "refill")
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,16 @@ class TrainSettings:
         "Which tokens are trained: the reflection's; the retry's; all that the model wrote after its failure; or, as a"
         " control, the reflection's with verdicts shuffled across the batch (placebo).",
         choices=CREDITS,
+    )
+    shared_prompt: bool = option(
+        True, "Compute the prompt of a group once for all its reflections, and not once for each of them."
+    )
+    alike: str = option(
+        "leave-out",
+        "What becomes of a group whose judged retries all have one reward, and so no gradient: it is left out of the"
+        " forward pass; it is kept there, where only the divergence (--kl) can move it; or it is replaced by a group on"
+        " another failure before it is left out.",
+        choices=ALIKE,
     )
     lora_rank: int = option(0, "Rank of LoRA adapters; 0 trains all weights.", minimum=0)
     lora_alpha: int = option(32, "LoRA's alpha.", minimum=1)

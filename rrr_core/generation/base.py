@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from rrr_core.episode import Generation
 from rrr_core.hookspecs import Message, Model
@@ -46,6 +46,33 @@ class Generator(Protocol):
 
     def describe(self) -> dict[str, object]:
         """What a manifest records of the engine: model, revision, tokenizer, dtype, versions."""
+
+
+class IdGenerator(Generator, Protocol):
+    """An engine that gives and takes token ids, which training needs: sampled ids are never encoded again."""
+
+    tokenizer: Any
+    """Encodes the prompts; a fast tokenizer of transformers."""
+
+    def generate_ids(
+        self,
+        prompts: Sequence[Sequence[int]],
+        sampling: Sampling,
+        on_done: Callable[[int], None] | None = None,
+    ) -> list[list[int]]:
+        """The sampled ids for each prompt's ids, in order; the end id included where one was sampled, never padding.
+
+        Raises ModelError where a prompt fills the model's context, or the engine fails.
+        """
+
+    def is_ended(self, ids: Sequence[int]) -> bool:
+        """Whether sampled ids end with an end token; False where the token limit cut them off."""
+
+    def text_of(self, ids: Sequence[int]) -> str:
+        """Sampled ids as text, without special tokens: to be read and judged, never to be encoded again."""
+
+    def follow(self, network: Any) -> None:
+        """From now on texts come from this network's weights, as they are at this moment."""
 
 
 def remembering(generator: Generator) -> AbstractContextManager[None]:

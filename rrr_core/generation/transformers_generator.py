@@ -88,6 +88,10 @@ class TransformersGenerator:
         """See `rrr_core.generation.base.remembering`."""
         yield
 
+    def follow(self, network: Any) -> None:
+        """From now on texts come from this network's weights, read anew in each call."""
+        self.network = network
+
     def is_ended(self, ids: Sequence[int]) -> bool:
         """Whether sampled ids end with an end token; False where the token limit cut them off."""
         return bool(ids) and ids[-1] in self.end_ids

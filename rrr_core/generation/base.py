@@ -59,9 +59,12 @@ class IdGenerator(Generator, Protocol):
         prompts: Sequence[Sequence[int]],
         sampling: Sampling,
         on_done: Callable[[int], None] | None = None,
+        places: Sequence[int] | None = None,
     ) -> list[list[int]]:
         """The sampled ids for each prompt's ids, in order; the end id included where one was sampled, never padding.
 
+        A text is drawn by `Sampling.seed` and its prompt's place: one of `places`, or else its index. So a caller that
+        leaves prompts out, and gives the others the places they would have had, gets the texts they would have got.
         Raises ModelError where a prompt fills the model's context, or the engine fails.
         """
 

@@ -67,19 +67,22 @@ class TransformersGenerator:
         prompts: Sequence[Sequence[int]],
         sampling: Sampling,
         on_done: Callable[[int], None] | None = None,
+        places: Sequence[int] | None = None,
     ) -> list[list[int]]:
         """The sampled ids for each prompt's ids, in order; the end id included where one was sampled, never padding.
 
+        A text is drawn by `Sampling.seed` and its prompt's place: one of `places`, or else its index. So a caller that
+        leaves prompts out, and gives the others the places they would have had, gets the texts they would have got.
         Raises ModelError where a prompt fills the model's context, memory runs out, or the output is not finite.
         """
+        places = range(len(prompts)) if places is None else places
         limits = [self._limit(prompt, sampling) for prompt in prompts]
         results: list[list[int]] = [[] for _ in prompts]
         fast = can_decode(self.network)
         with torch.no_grad(), evaluating(self.network):
             for batch in batches_of(prompts, limits, self._batch_tokens()):
-                for index, ids in zip(
-                    batch, self._sample(prompts, limits, batch, sampling, on_done or _ignore, fast), strict=True
-                ):
+                written = self._sample(prompts, limits, batch, places, sampling, on_done or _ignore, fast)
+                for index, ids in zip(batch, written, strict=True):
                     results[index] = ids
         return results
 
@@ -135,6 +138,7 @@ class TransformersGenerator:
         prompts: Sequence[Sequence[int]],
         limits: Sequence[int],
         batch: Sequence[int],
+        places: Sequence[int],
         sampling: Sampling,
         on_done: Callable[[int], None],
         fast: bool,
@@ -142,11 +146,11 @@ class TransformersGenerator:
         batch_prompts, batch_limits = [prompts[index] for index in batch], [limits[index] for index in batch]
         try:
             if not fast:
-                return self._sample_slowly(batch_prompts, batch_limits, batch[0], sampling, on_done)
+                return self._sample_slowly(batch_prompts, batch_limits, places[batch[0]], sampling, on_done)
             if sampling.temperature == 0:
                 draws = torch.zeros(len(batch), max(batch_limits), dtype=torch.float64)
             else:
-                draws = torch.stack([uniforms(sampling.seed, index, max(batch_limits)) for index in batch])
+                draws = torch.stack([uniforms(sampling.seed, places[index], max(batch_limits)) for index in batch])
             return decode(
                 self.network, batch_prompts, batch_limits, draws, sampling, self.end_ids, self.pad_id, on_done
             )

@@ -57,6 +57,13 @@ def test_a_seed_gives_the_same_ids_again_and_another_seed_others(generator: Any,
     assert sum(a != b for a, b in zip(first, other, strict=True)) > len(prompts) / 2
 
 
+def test_prompts_that_are_left_out_change_no_text_of_the_others(generator: Any, prompts: list[list[int]]) -> None:
+    whole = generator.generate_ids(prompts, SAMPLED)
+    kept = [place for place in range(len(prompts)) if place % 2]
+    some = generator.generate_ids([prompts[place] for place in kept], SAMPLED, places=kept)
+    assert some == [whole[place] for place in kept]
+
+
 def test_equal_prompts_are_sampled_independently(generator: Any) -> None:
     written = generator.generate_ids([[30, 31, 32]] * 8, SAMPLED)
     assert len({tuple(ids) for ids in written}) == 8

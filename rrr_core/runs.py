@@ -35,6 +35,7 @@ from rrr_core.progress import Progress
 __all__ = [
     "LOCK",
     "MANIFEST",
+    "PROFILE",
     "RUN_RECORD",
     "about_this_run",
     "check_identity",
@@ -52,6 +53,7 @@ __all__ = [
 
 MANIFEST = "manifest.json"
 RUN_RECORD = "run.json"
+PROFILE = "profile.json"
 LOCK = ".lock"
 _RECORDED = (
     "torch",
@@ -107,7 +109,7 @@ def holds_nothing(folder: Path) -> bool:
     So a call that ended on a wrong option, before it made anything, does not bind the folder to that option.
     """
     return not any(
-        path.is_file() and path.name not in (MANIFEST, RUN_RECORD, LOCK) and path.stat().st_size
+        path.is_file() and path.name not in (MANIFEST, RUN_RECORD, PROFILE, LOCK) and path.stat().st_size
         for path in Path(folder).rglob("*")
     )
 

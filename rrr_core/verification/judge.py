@@ -10,6 +10,7 @@ from typing import Self
 
 from rrr_core.errors import TooManyAbstentions
 from rrr_core.hookspecs import Row
+from rrr_core.profile import Profile
 from rrr_core.tasks import Task
 from rrr_core.verdicts import Verdict
 from rrr_core.verification.panel import panel_verdicts
@@ -25,14 +26,21 @@ class Judge:
     """
 
     def __init__(
-        self, task: Task, max_abstain: float = 0.01, minimum: int = 100, settings: VerifySettings | None = None
+        self,
+        task: Task,
+        max_abstain: float = 0.01,
+        minimum: int = 100,
+        settings: VerifySettings | None = None,
+        profile: Profile | None = None,
     ) -> None:
         """At most the share `max_abstain` (0 to 1) of verdicts may be withheld; asked from `minimum` verdicts on.
 
+        `profile` is told of the time that verdicts take.
         Raises RrrError where the verifier needs a process of its own and the system has none to give.
         """
         self.task, self.max_abstain, self.minimum = task, max_abstain, minimum
         self.settings = settings or VerifySettings()
+        self.profile = profile or Profile()
         self.judged = 0
         """Verdicts so far, abstentions included."""
         self.abstained = 0
@@ -57,10 +65,11 @@ class Judge:
     def judge(self, pairs: Sequence[tuple[Row, str]]) -> list[Verdict]:
         """The verdicts on (row, answer) pairs, in order. Raises TooManyAbstentions as soon as the limit is passed."""
         verdicts = []
-        with closing(self._verdicts(pairs)) as coming:
+        with self.profile.during("judge"), closing(self._verdicts(pairs)) as coming:
             for verdict in coming:
                 verdicts.append(verdict)
                 self.judged += 1
+                self.profile.verdicts += 1
                 if verdict.is_abstained:
                     self.abstained += 1
                     self._details[f"{verdict.category}: {verdict.detail}"] += 1

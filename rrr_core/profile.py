@@ -1,0 +1,321 @@
+"""The profile of a stage: the seconds and tokens of each kind of work, kept in the stage's folder.
+
+Each moment belongs to one kind: what is measured inside another measurement counts for the inner one alone. What is
+measured as nothing is `other`, so that the kinds and `other` add up to the wall time.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+from rrr_core.episode import Generation
+from rrr_core.errors import DataError
+from rrr_core.files import read_json, write_json
+from rrr_core.flops import generation_flops, peak_flops, training_flops, utilisation
+from rrr_core.generation.base import Sampling
+from rrr_core.hookspecs import Message
+from rrr_core.runs import PROFILE, holds_nothing
+
+KINDS = {
+    "generate": "generating",
+    "judge": "judging",
+    "forward_backward": "forward and backward",
+    "optimiser": "optimiser",
+    "sync": "weight sync",
+    "save": "saving",
+    "other": "waiting and other",
+}
+"""Kind of work → how a person is told of it. `docs/run-folders.md` says what each one is."""
+OTHER = "other"
+TOKENS = ("prompt", "cached", "written", "trained", "scored")
+"""Kinds of tokens: of prompts given to an engine; of these, those it had in a cache; sampled; computed with a gradient,
+and without one."""
+
+Engine = TypeVar("Engine")
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """The model and the device that a stage ran on."""
+
+    parameters: int
+    trainable: int
+    """Parameters that get a gradient; in a stage that trains nothing it plays no part."""
+    device: str
+    """A GPU's name as its driver gives it, else `cpu` or the like."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What a stage's calls have spent: the content of `profile.json`."""
+
+    calls: int = 0
+    """Calls that did any work; a call after the stage is finished is none."""
+    wall_seconds: float = 0.0
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    """Kind of work, `other` excepted → seconds."""
+    tokens: Mapping[str, int] = field(default_factory=dict)
+    """Kind of tokens → how many; a kind that no engine told of is missing."""
+    verdicts: int = 0
+    machine: Machine | None = None
+    """None where the model is not in this process, or calls ran on different ones."""
+
+    @property
+    def other_seconds(self) -> float:
+        return max(0.0, self.wall_seconds - sum(self.seconds.values()))
+
+    def plus(self, later: Spent) -> Spent:
+        """Both together."""
+        return Spent(
+            calls=self.calls + later.calls,
+            wall_seconds=self.wall_seconds + later.wall_seconds,
+            seconds=_sum(self.seconds, later.seconds),
+            tokens=_sum(self.tokens, later.tokens),
+            verdicts=self.verdicts + later.verdicts,
+            machine=later.machine if not self.calls or self.machine == later.machine else None,
+        )
+
+    def rates(self) -> dict[str, float | None]:
+        """Sampled tokens a second of generating, and tokens a second through the forward pass in training."""
+        return {
+            "generate": _rate(self.tokens.get("written"), self.seconds.get("generate", 0.0)),
+            "train": _rate(self._computed(), self.seconds.get("forward_backward", 0.0)),
+        }
+
+    def utilisation(self) -> dict[str, float | None]:
+        """Model FLOPs utilisation of generating and of training, 0 to 1; None where it cannot be told."""
+        if self.machine is None:
+            return {"generate": None, "train": None}
+        size, peak, tokens = self.machine.parameters, peak_flops(self.machine.device), self.tokens
+        read = tokens.get("prompt", 0) - tokens.get("cached", 0) + tokens.get("written", 0)
+        told = "prompt" in tokens and "written" in tokens
+        trained = training_flops(size, self.machine.trainable, tokens.get("trained", 0), tokens.get("scored", 0))
+        return {
+            "generate": utilisation(generation_flops(size, read), self.seconds.get("generate", 0.0), peak)
+            if told
+            else None,
+            "train": utilisation(trained, self.seconds.get("forward_backward", 0.0), peak) if trained else None,
+        }
+
+    def cache_hit_rate(self) -> float | None:
+        """Share of prompt tokens that an engine had in a cache; None where it does not tell."""
+        prompt, cached = self.tokens.get("prompt"), self.tokens.get("cached")
+        return cached / prompt if prompt and cached is not None else None
+
+    def to_json(self) -> dict[str, Any]:
+        machine = self.machine
+        seconds = {kind: self.seconds.get(kind, 0.0) for kind in KINDS if kind != OTHER}
+        return {
+            "calls": self.calls,
+            "wall_seconds": round(self.wall_seconds, 3),
+            "seconds": {kind: round(value, 3) for kind, value in {**seconds, OTHER: self.other_seconds}.items()},
+            "tokens": {kind: self.tokens.get(kind) for kind in TOKENS},
+            "verdicts": self.verdicts,
+            "cache_hit_rate": _rounded(self.cache_hit_rate()),
+            "tokens_per_second": {what: _rounded(value) for what, value in self.rates().items()},
+            "flops_utilisation": {what: _rounded(value) for what, value in self.utilisation().items()},
+            "parameters": machine and machine.parameters,
+            "trainable": machine and machine.trainable,
+            "device": machine and machine.device,
+            "peak_flops": machine and peak_flops(machine.device),
+        }
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> Spent:
+        """Raises KeyError, TypeError, ValueError or AttributeError for what is no profile."""
+        machine = None
+        if record["parameters"] is not None:
+            machine = Machine(int(record["parameters"]), int(record["trainable"]), str(record["device"]))
+        return cls(
+            calls=int(record["calls"]),
+            wall_seconds=float(record["wall_seconds"]),
+            seconds={kind: float(record["seconds"][kind]) for kind in KINDS if kind != OTHER},
+            tokens={kind: int(value) for kind in TOKENS if (value := record["tokens"][kind]) is not None},
+            verdicts=int(record["verdicts"]),
+            machine=machine,
+        )
+
+    def _computed(self) -> int | None:
+        found = [self.tokens[kind] for kind in ("trained", "scored") if kind in self.tokens]
+        return sum(found) if found else None
+
+
+class Profile:
+    """Measures one call of a stage, from when it is made. Not for several threads at once.
+
+    On a GPU, work is counted where it is waited for: generation ends with ids on the CPU, and training waits at the
+    end of each kind of work (`rrr_core.training.measuring`).
+    """
+
+    def __init__(self, earlier: Spent | None = None, clock: Callable[[], float] = time.perf_counter) -> None:
+        self._earlier, self._clock = earlier or Spent(), clock
+        self._seconds: dict[str, float] = {}
+        self._tokens: dict[str, int] = {}
+        self._open: list[str] = []
+        self._began = self._since = clock()
+        self.verdicts = 0
+        self.machine: Machine | None = None
+
+    @property
+    def kind(self) -> str:
+        """The kind of work that is being measured now."""
+        return self._open[-1] if self._open else OTHER
+
+    @contextmanager
+    def during(self, kind: str) -> Iterator[None]:
+        """Count the seconds until the end for `kind`; inside another kind they are taken from that one."""
+        self.enter(kind)
+        try:
+            yield
+        finally:
+            self.leave(kind)
+
+    def enter(self, kind: str) -> None:
+        """Begin `kind`, where beginning and end are in two functions. Raises KeyError for an unknown kind."""
+        if kind not in KINDS:
+            raise KeyError(kind)
+        self._settle()
+        self._open.append(kind)
+
+    def leave(self, kind: str) -> None:
+        """End `kind`, and what was begun in it and not ended, as by an exception between the two functions."""
+        self._settle()
+        while kind in self._open and self._open.pop() != kind:
+            pass
+
+    def count(self, **tokens: int | None) -> None:
+        """Add tokens by kind; None says that the engine does not tell."""
+        self._tokens = _sum(self._tokens, {kind: value for kind, value in tokens.items() if value is not None})
+
+    def spent(self) -> Spent:
+        """What this call has spent so far."""
+        self._settle()
+        worked = bool(self._seconds)
+        wall = self._clock() - self._began
+        return Spent(int(worked), wall, dict(self._seconds), dict(self._tokens), self.verdicts, self.machine)
+
+    def write(self, folder: Path) -> None:
+        """Write `profile.json`: earlier calls and this one. Nothing, where this call did no work yet."""
+        now = self.spent()
+        if now.calls:
+            write_json(Path(folder) / PROFILE, self._earlier.plus(now).to_json())
+
+    def _settle(self) -> None:
+        now = self._clock()
+        if self.kind != OTHER:
+            self._seconds[self.kind] = self._seconds.get(self.kind, 0.0) + now - self._since
+        self._since = now
+
+
+@contextmanager
+def profiled(folder: Path) -> Iterator[Profile]:
+    """The profile of this call on a stage's folder, added to what earlier calls spent, and written however it ends.
+
+    A folder in which nothing was made gets none: it is as if the call had not been.
+    Raises DataError for a `profile.json` that is none.
+    """
+    profile = Profile(read_profile(folder))
+    try:
+        yield profile
+    finally:
+        if not holds_nothing(folder):
+            profile.write(folder)
+
+
+def read_profile(folder: Path) -> Spent | None:
+    """What `profile.json` in a stage's folder holds; None where there is none. Raises DataError for a broken one."""
+    path = Path(folder) / PROFILE
+    if not path.exists():
+        return None
+    try:
+        return Spent.from_json(read_json(path))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise DataError(f"{path}:1: not a profile ({error!r}): delete the file; no result depends on it.") from None
+
+
+def measured(engine: Engine, profile: Profile) -> Engine:
+    """The engine, its generating and its weight syncs measured; it gives the same texts."""
+    profile.machine = machine_of(getattr(engine, "network", None))
+    return cast("Engine", _MeasuredEngine(engine, profile))
+
+
+class _MeasuredEngine:
+    """An engine in all but `generate`, `generate_ids` and `follow`, which are measured."""
+
+    def __init__(self, engine: Any, profile: Profile) -> None:
+        self._engine, self._profile = engine, profile
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._engine, name)
+
+    def generate(
+        self,
+        conversations: Sequence[Sequence[Message]],
+        sampling: Sampling,
+        on_done: Callable[[int], None] | None = None,
+    ) -> list[Generation]:
+        before = self._hits()
+        with self._profile.during("generate"):
+            made: list[Generation] = self._engine.generate(conversations, sampling, on_done)
+        written = [len(generation.token_ids) for generation in made]
+        self._count(before, None, sum(written) if all(written) else None)
+        return made
+
+    def generate_ids(
+        self,
+        prompts: Sequence[Sequence[int]],
+        sampling: Sampling,
+        on_done: Callable[[int], None] | None = None,
+    ) -> list[list[int]]:
+        before = self._hits()
+        with self._profile.during("generate"):
+            made: list[list[int]] = self._engine.generate_ids(prompts, sampling, on_done)
+        self._count(before, sum(map(len, prompts)), sum(map(len, made)))
+        return made
+
+    def follow(self, network: Any) -> None:
+        with self._profile.during("sync"):
+            self._engine.follow(network)
+
+    def _hits(self) -> tuple[int, int] | None:
+        hits: tuple[int, int] | None = getattr(self._engine, "cache_hits", None)
+        return hits
+
+    def _count(self, before: tuple[int, int] | None, prompt: int | None, written: int | None) -> None:
+        after, cached = self._hits(), None
+        if before is not None and after is not None:
+            cached, prompt = after[0] - before[0], after[1] - before[1]
+        self._profile.count(prompt=prompt, cached=cached, written=written)
+
+
+def _sum(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: one.get(key, 0) + other.get(key, 0) for key in [*one, *(key for key in other if key not in one)]}
+
+
+def _rate(count: int | None, seconds: float) -> float | None:
+    return count / seconds if count is not None and seconds > 0 else None
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else float(f"{value:.4g}")
+
+
+def machine_of(network: Any) -> Machine | None:
+    """The size of a torch network and the name of its device; None for no network."""
+    if network is None:
+        return None
+    device = network.device
+    if device.type == "cuda":
+        import torch
+
+        name = torch.cuda.get_device_name(device)
+    else:
+        name = device.type
+    parameters = list(network.parameters())
+    trainable = sum(each.numel() for each in parameters if each.requires_grad)
+    return Machine(sum(each.numel() for each in parameters), trainable, name)

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from rrr_core.episode import Generation
-from rrr_core.errors import DataError
+from rrr_core.errors import DataError, RrrError
 from rrr_core.files import read_json, write_json
 from rrr_core.flops import generation_flops, peak_flops, training_flops, utilisation
 from rrr_core.generation.base import Sampling
@@ -222,9 +222,17 @@ def profiled(folder: Path) -> Iterator[Profile]:
     profile = Profile(read_profile(folder))
     try:
         yield profile
-    finally:
-        if not holds_nothing(folder):
-            profile.write(folder)
+    except BaseException:
+        # A disk that refuses the profile has refused the stage's own file before, and that is the error to tell.
+        with suppress(RrrError):
+            _keep(profile, folder)
+        raise
+    _keep(profile, folder)
+
+
+def _keep(profile: Profile, folder: Path) -> None:
+    if not holds_nothing(folder):
+        profile.write(folder)
 
 
 def read_profile(folder: Path) -> Spent | None:

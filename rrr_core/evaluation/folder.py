@@ -14,6 +14,7 @@ from rrr_core.evaluation.settings import GREEDY, EvalSettings, check_settings
 from rrr_core.evaluation.shards import ShardEvaluation, stage_count
 from rrr_core.generation.base import Generator
 from rrr_core.hookspecs import Row
+from rrr_core.profile import Profile, measured, profiled
 from rrr_core.progress import Progress
 from rrr_core.runs import about_this_run, open_stage, read_numbered_lines, stage_lock, write_json, write_lines
 from rrr_core.tasks import Task
@@ -42,7 +43,7 @@ def evaluate(
     """
     check_settings(settings)
     folder, progress = Path(folder), progress or Progress()
-    with stage_lock(folder, progress):
+    with stage_lock(folder, progress), profiled(folder) as profile:
         identity = {
             "label": label,
             "task": task.provenance(),
@@ -60,8 +61,10 @@ def evaluate(
             progress.say(
                 f"The test split has {len(rows)} rows, fewer than the {settings.rows} asked for: all evaluated."
             )
-        with Judge(task, settings.max_abstain, settings=verify) as judge:
-            _evaluate_shards(task, generator, judge, folder, label, settings, rows, progress)
+        with Judge(task, settings.max_abstain, settings=verify, profile=profile) as judge:
+            _evaluate_shards(
+                task, measured(generator, profile), judge, folder, label, settings, rows, progress, profile
+            )
         made = Figures(
             label=label,
             task=task.name,
@@ -100,6 +103,7 @@ def _evaluate_shards(
     settings: EvalSettings,
     rows: Sequence[tuple[int, Row]],
     progress: Progress,
+    profile: Profile,
 ) -> None:
     texts_per_row = stage_count(settings)
     shards = [rows[start : start + settings.shard_rows] for start in range(0, len(rows), settings.shard_rows)]
@@ -115,6 +119,7 @@ def _evaluate_shards(
                 (folder / FIGURES_FILE).unlink(missing_ok=True)
                 evaluation = ShardEvaluation(task, generator, judge, settings, mode, shard, advance)
                 write_lines(path, (episode.to_json() for episode in evaluation.episodes(chunk)))
+                profile.write(folder)
             if shard_path(folder, mode, len(shards)).exists():
                 raise _changed(shard_path(folder, mode, len(shards)))
     judge.finish()

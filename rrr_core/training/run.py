@@ -121,6 +121,7 @@ def _train(
             failures=enough(failures, settings.batch_size // settings.group_size),
             settings=settings,
             on_turns=recorder.keep,
+            say=progress.say,
             model=generator.network,
             args=arguments,
             processing_class=generator.tokenizer,

@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import torch
 from datasets import Dataset
 from torch.utils.data import Sampler
 from trl import GRPOTrainer
@@ -13,9 +14,11 @@ from trl import GRPOTrainer
 from rrr_core.episode import Failure
 from rrr_core.tasks import Task
 from rrr_core.training.credit import completion_of
+from rrr_core.training.micro_batches import AVERAGES_ROWS, FILLER, SHARE, SUMS_TOKENS, deal, has_signal
 from rrr_core.training.rollout import Rollout, Turn, derived_seed
 from rrr_core.training.sampler import FailureSampler
 from rrr_core.training.settings import TrainSettings
+from rrr_core.training.shared_prompt import Packing, can_share, inputs_of
 
 OnTurns = Callable[[int, Sequence[Turn], Sequence[float | None], Sequence[float]], None]
 """Gets (step, turns, rewards, advantages) once a step's turns are judged."""
@@ -25,7 +28,8 @@ class ReflectionTrainer(GRPOTrainer):  # type: ignore[misc]
     """Trains the tokens that `settings.credit` names, and no others.
 
     What is ours: the rollout (reflect, retry, judge), the reward (1, 0, or None for an abstention, which TRL leaves out
-    of the group's baseline), the order of the failures, and a resume that repeats an uninterrupted run to the bit.
+    of the group's baseline), the order of the failures, the forward pass (a group's prompt once, and groups without a
+    signal not at all), and a resume that repeats an uninterrupted run to the bit.
     """
 
     def __init__(
@@ -36,6 +40,7 @@ class ReflectionTrainer(GRPOTrainer):  # type: ignore[misc]
         failures: Sequence[Failure],
         settings: TrainSettings,
         on_turns: OnTurns,
+        say: Callable[[str], None] = print,
         **arguments: Any,
     ) -> None:
         self.task, self.rollout, self.failures, self.settings, self.on_turns = (
@@ -47,6 +52,10 @@ class ReflectionTrainer(GRPOTrainer):  # type: ignore[misc]
         )
         self._batch: list[Failure] = []
         self._rewards: list[float | None] = []
+        self._signal: list[bool] = []
+        """Of each row of the generation batch, whether it is computed: rows without a signal may be left out."""
+        self._dealt: list[dict[str, Any]] = []
+        """The micro-batches of the generation batch in use."""
         super().__init__(
             reward_funcs=[self.retry_passes],
             rollout_func=self.play_batch,
@@ -54,6 +63,34 @@ class ReflectionTrainer(GRPOTrainer):  # type: ignore[misc]
                 [{"prompt": rollout.conversation(failure), "failure": i} for i, failure in enumerate(failures)]
             ),
             **arguments,
+        )
+        self.shares_prompts = settings.shared_prompt and self._can_share(say)
+        self._leaves_out = settings.alike != "keep" and self._may_leave_out()
+
+    def _can_share(self, say: Callable[[str], None]) -> bool:
+        """Whether policy and reference model take packed passes; where they do not, `say` is told once."""
+        models = [self.model, *([] if self.ref_model is None else [self.ref_model])]
+        reasons = [reason for reason in map(can_share, map(self.accelerator.unwrap_model, models)) if reason]
+        if self.aux_loss_enabled:
+            reasons.append("its experts are balanced over the padded batch")
+        if reasons and self.accelerator.is_main_process:
+            say(f"Each prompt is computed once for each of its reflections, since of this model {reasons[0]}.")
+        return not reasons
+
+    def _may_leave_out(self) -> bool:
+        """Whether rows without a signal can be left out with the loss of the others unchanged.
+
+        Not where a loss depends on how rows are put together, nor where something other than the reward moves weights.
+        """
+        whole_groups = (
+            self.args.per_device_train_batch_size * self.args.steps_per_generation % self.num_generations == 0
+        )
+        return (
+            whole_groups
+            and self.loss_type in SUMS_TOKENS | AVERAGES_ROWS
+            and not self._entropy_bonus_enabled
+            and self.top_entropy_quantile == 1.0
+            and not self.aux_loss_enabled
         )
 
     def _get_train_sampler(self, dataset: Dataset | None = None) -> Sampler[int]:
@@ -67,6 +104,7 @@ class ReflectionTrainer(GRPOTrainer):  # type: ignore[misc]
 
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
         self._batch = [self.failures[example["failure"]] for example in inputs]
+        self._signal = [True] * len(inputs)
         output: dict[str, Any] = super()._generate_and_score_completions(inputs)
         turns = [example["turn"] for example in inputs]
         self.on_turns(self.state.global_step + 1, turns, self._rewards, output["advantages"].tolist())
@@ -80,6 +118,9 @@ class ReflectionTrainer(GRPOTrainer):  # type: ignore[misc]
         completions = [
             completion_of(self.settings.credit, turn.reflection_ids, turn.between_ids, turn.retry_ids) for turn in turns
         ]
+        self._rewards = self._rewards_of(turns)
+        if self._leaves_out:
+            self._signal = has_signal(self._rewards, self.num_generations)
         return {
             "prompt_ids": [turn.prompt_ids for turn in turns],
             "completion_ids": [completion.ids for completion in completions],
@@ -88,16 +129,95 @@ class ReflectionTrainer(GRPOTrainer):  # type: ignore[misc]
             "turn": turns,
         }
 
-    def retry_passes(self, turn: list[Turn], log_metric: Callable[[str, float], None], **_: Any) -> list[float | None]:
-        """The reward: 1 where the retry passed, 0 where it failed, None where the verifier abstained."""
-        rewards = [one.verdict.reward for one in turn]
-        for name, value in self._measure(turn).items():
-            log_metric(name, value)
+    def _rewards_of(self, turns: Sequence[Turn]) -> list[float | None]:
+        """1 where the retry passed, 0 where it failed, None where the verifier abstained."""
+        rewards = [turn.verdict.reward for turn in turns]
         if self.settings.credit == "placebo":
             random.Random(derived_seed(*self._moment(), "placebo")).shuffle(rewards)
-        log_metric("groups_without_spread", self._groups_without_spread(rewards))
-        self._rewards = rewards
         return rewards
+
+    def retry_passes(self, turn: list[Turn], log_metric: Callable[[str, float], None], **_: Any) -> list[float | None]:
+        """TRL's reward function: what `play_batch` decided."""
+        for name, value in self._measure(turn).items():
+            log_metric(name, value)
+        signal = has_signal(self._rewards, self.num_generations)
+        log_metric("groups_without_spread", signal.count(False) / len(signal))
+        return self._rewards
+
+    def _prepare_inputs(self, generation_batch: Any) -> Any:
+        """The rows of one forward pass; each generation batch is played, judged and dealt out when its first is due."""
+        if not self.model.training:
+            return super()._prepare_inputs(generation_batch)
+        shared_by = self.args.steps_per_generation
+        if self._step % (shared_by * self.num_iterations) == 0 or not self._dealt:
+            self._dealt = deal(
+                self._generate_and_score_completions(generation_batch),
+                self._signal,
+                count=shared_by,
+                size=self.args.per_device_train_batch_size,
+                group_size=self.num_generations,
+                seed=derived_seed(*self._moment(), "deal"),
+            )
+        return self._dealt[self._step % shared_by]
+
+    def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> torch.Tensor:
+        if FILLER in inputs:
+            ids = torch.cat([inputs["prompt_ids"], inputs["completion_ids"]], dim=1)
+            mask = torch.cat([inputs["prompt_mask"], inputs["completion_mask"]], dim=1)
+            logps: torch.Tensor = self._get_per_token_logps_and_entropies(model, ids, mask, 1)[0]
+            return logps.sum() * 0
+        loss: torch.Tensor = super()._compute_loss(model, inputs)
+        return loss * inputs[SHARE] if self.loss_type in AVERAGES_ROWS else loss
+
+    def _get_per_token_logps_and_entropies(
+        self,
+        model: Any,
+        input_ids: torch.Tensor,
+        attention_mask: torch.Tensor,
+        logits_to_keep: int,
+        batch_size: int | None = None,
+        compute_entropy: bool = False,
+        **keywords: Any,
+    ) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]:
+        """Log-probabilities and entropies (B, logits_to_keep) of the completions; zero in padding and left-out rows."""
+        if self._may_skip(input_ids):
+            # Before any gradient TRL wants the whole generation batch, of the reference model say.
+            kept = torch.tensor(self._signal, device=input_ids.device)
+            if not kept.any():
+                return torch.zeros_like(input_ids[:, -logits_to_keep:], dtype=torch.float32), None, None
+            logps, entropies, auxiliary = self._get_per_token_logps_and_entropies(
+                model, input_ids[kept], attention_mask[kept], logits_to_keep, batch_size, compute_entropy, **keywords
+            )
+            return _spread(logps, kept), _spread(entropies, kept), auxiliary
+        if not self.shares_prompts:
+            padded: tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None] = (
+                super()._get_per_token_logps_and_entropies(
+                    model, input_ids, attention_mask, logits_to_keep, batch_size, compute_entropy, **keywords
+                )
+            )
+            return padded
+        size = batch_size or len(input_ids)
+        packings = [
+            Packing(input_ids[start : start + size], attention_mask[start : start + size], logits_to_keep)
+            for start in range(0, len(input_ids), size)
+        ]
+        outputs = [self._packed_pass(model, packing) for packing in packings]
+        return (
+            torch.cat([packing.padded(output.log_probs) for packing, output in zip(packings, outputs, strict=True)]),
+            torch.cat([packing.padded(output.entropy) for packing, output in zip(packings, outputs, strict=True)])
+            if compute_entropy
+            else None,
+            None,
+        )
+
+    def _may_skip(self, input_ids: torch.Tensor) -> bool:
+        """Whether these rows are the generation batch, some of it left out, in a pass that only measures."""
+        whole = not torch.is_grad_enabled() and len(input_ids) == len(self._signal)
+        return whole and not self.use_vllm and not all(self._signal)
+
+    def _packed_pass(self, model: Any, packing: Packing) -> Any:
+        with self.accelerator.autocast():
+            return model(**inputs_of(packing), shift_labels=packing.labels, fused_lm_head=True)
 
     def _moment(self) -> tuple[int, int, int]:
         """What sampling seeds are made of: seed, optimiser step and forward pass within it, the same after a resume."""
@@ -126,11 +246,14 @@ class ReflectionTrainer(GRPOTrainer):  # type: ignore[misc]
             found += bool(squeezed) and squeezed in "".join(turn.reflection.split())
         return found / len(turns)
 
-    def _groups_without_spread(self, rewards: Sequence[float | None]) -> float:
-        """Share of groups whose judged retries all have one reward: they have no gradient."""
-        size = self.num_generations
-        groups = [rewards[start : start + size] for start in range(0, len(rewards), size)]
-        return sum(len({reward for reward in group if reward is not None}) < 2 for group in groups) / len(groups)
-
     def create_model_card(self, *arguments: Any, **keywords: Any) -> None:
         """No card: the run folder's manifest says what made the model."""
+
+
+def _spread(values: torch.Tensor | None, kept: torch.Tensor) -> torch.Tensor | None:
+    """Values (K, T) of the kept rows among all rows (B, T), the others zero; `kept` is (B,) with K true."""
+    if values is None:
+        return None
+    spread = values.new_zeros(len(kept), values.shape[1])
+    spread[kept] = values
+    return spread

@@ -58,7 +58,8 @@ def spy(monkeypatch: pytest.MonkeyPatch) -> type[Spy]:
 
 
 def spied(spy: type[Spy], failures: Any, model_settings: Any, folder: Path, settings: Any) -> Spy:
-    train(CoinTask(), failures, model_settings, folder, settings, Progress())
+    """A run in which groups without a signal are computed too, so that every turn is seen."""
+    train(CoinTask(), failures, model_settings, folder, dataclasses.replace(settings, alike="keep"), Progress())
     return spy.seen[-1]
 
 

@@ -40,7 +40,8 @@ class Failure:
     """Which try this was, from 0."""
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        """The failure as JSON's values; row and messages are not copied, which mining could not afford."""
+        return {**{name: getattr(self, name) for name in self.__slots__}, "verdict": asdict(self.verdict)}
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> Failure:

@@ -28,6 +28,10 @@ class MiningSummary:
     """The model's accuracy: rows whose first try passed over rows whose first try was judged."""
     tokens: int | None = None
     """Tokens of the tries that count; None where the engine does not tell."""
+    sampled: int | None = None
+    """All tries that were sampled, those thrown away included; None where an older version mined some rows."""
+    sampled_tokens: int | None = None
+    """Tokens of all of them: what mining cost. None where the engine does not tell, or an older version mined."""
     seconds: float = 0.0
     """Wall time of the call that wrote the last shard."""
 
@@ -44,60 +48,72 @@ class MiningSummary:
 
 @dataclass
 class Tally:
-    """Running sums over the records of finished shards."""
+    """Running sums over the records of mined rows."""
 
-    sums: dict[str, int] = field(
-        default_factory=lambda: dict.fromkeys(
-            (
-                "rows",
-                "failures",
-                "failed_rows",
-                "abstained_rows",
-                "tries",
-                "passes",
-                "abstentions",
-                "first_try_passes",
-            ),
-            0,
-        )
-    )
+    rows: int = 0
+    failures: int = 0
+    failed_rows: int = 0
+    abstained_rows: int = 0
+    tries: int = 0
+    passes: int = 0
+    abstentions: int = 0
     first_tries: int = 0
-    tokens: int | None = 0
+    """First tries that were judged."""
+    first_try_passes: int = 0
+    tokens: int = 0
+    sampled: int = 0
+    sampled_tokens: int = 0
+    untold: dict[str, int] = field(default_factory=lambda: {"tokens": 0, "sampled": 0, "sampled_tokens": 0})
+    """Rows whose record does not tell one of the three sums above, which is then unknown."""
 
-    def add(self, record: Mapping[str, Any]) -> None:
-        """Count one row.
+    def add(self, record: Mapping[str, Any], times: int = 1) -> None:
+        """Count one row; `times=-1` takes it away again.
 
         Its first try failed where a failure has try 0, and was abstained from where it is the only one.
         """
         failures, abstentions = record["failures"], record["abstentions"]
-        first_failed = any(failure["try_index"] == 0 for failure in failures)
-        first_abstained = record["tries"] == 1 and abstentions == 1
-        for name, count in {
-            "rows": 1,
-            "failures": len(failures),
-            "failed_rows": bool(failures),
-            "abstained_rows": bool(abstentions),
-            "tries": record["tries"],
-            "passes": record["passes"],
-            "abstentions": abstentions,
-            "first_try_passes": not first_failed and not first_abstained,
-        }.items():
-            self.sums[name] += int(count)
-        self.first_tries += not first_abstained
-        tokens = record.get("tokens")
-        self.tokens = None if self.tokens is None or tokens is None else self.tokens + tokens
+        self.rows += times
+        self.failures += times * len(failures)
+        self.failed_rows += times * bool(failures)
+        self.abstained_rows += times * bool(abstentions)
+        self.tries += times * record["tries"]
+        self.passes += times * record["passes"]
+        self.abstentions += times * abstentions
+        self.count_first(failures[0]["try_index"] if failures else None, record["tries"], abstentions, times)
+        for name in self.untold:
+            value = record.get(name)
+            if value is None:
+                self.untold[name] += times
+            else:
+                setattr(self, name, getattr(self, name) + times * value)
+
+    def count_first(self, first_failure: int | None, tries: int, abstentions: int, times: int = 1) -> None:
+        """Count a row's first try; `first_failure` is the try of its first failure, None where it has none."""
+        if tries == 1 and abstentions == 1:
+            return
+        self.first_tries += times
+        self.first_try_passes += times * (first_failure != 0)
 
     def note(self) -> str:
         """A few words on how it goes; the rate is that of first tries, which no row's luck can skew."""
-        rate = _share(self.sums["first_try_passes"], self.first_tries)
-        return f"{self.sums['failures']} failures" + ("" if rate is None else f", pass rate {rate:.0%}")
+        rate = _share(self.first_try_passes, self.first_tries)
+        return f"{self.failures} failures" + ("" if rate is None else f", pass rate {rate:.0%}")
 
     def summary(self, seconds: float) -> MiningSummary:
         return MiningSummary(
-            **self.sums,
-            pass_rate=_share(self.sums["passes"], self.sums["tries"] - self.sums["abstentions"]),
-            first_try_pass_rate=_share(self.sums["first_try_passes"], self.first_tries),
-            tokens=self.tokens,
+            rows=self.rows,
+            failures=self.failures,
+            failed_rows=self.failed_rows,
+            abstained_rows=self.abstained_rows,
+            tries=self.tries,
+            passes=self.passes,
+            abstentions=self.abstentions,
+            pass_rate=_share(self.passes, self.tries - self.abstentions),
+            first_try_passes=self.first_try_passes,
+            first_try_pass_rate=_share(self.first_try_passes, self.first_tries),
+            tokens=None if self.untold["tokens"] else self.tokens,
+            sampled=None if self.untold["sampled"] else self.sampled,
+            sampled_tokens=None if self.untold["sampled_tokens"] else self.sampled_tokens,
             seconds=round(seconds, 3),
         )
 

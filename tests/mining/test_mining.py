@@ -11,11 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rrr_core import mining
+from rrr_core import mining_rounds
 from rrr_core.errors import DataError, RrrError, TooManyAbstentions
 from rrr_core.hookspecs import Message
-from rrr_core.mining import MineSettings, mine, read_failures, sampling_seed, tries_in_round
-from rrr_core.runs import read_json, read_lines
+from rrr_core.mining import MineSettings, mine, read_failures
+from rrr_core.mining_rounds import sampling_seed, tries_in_round
+from rrr_core.runs import read_json, read_lines, write_lines
 from tests.fakes import KeptProgress, Script, ScriptedGenerator, names, numbers_task
 
 SMALL = MineSettings(rows=20, tries=8, shard_rows=6, seed=3)
@@ -34,6 +35,11 @@ def numbered(answers: dict[int, Sequence[str]], default: str = "right") -> Scrip
 
 def records_of(folder: Path) -> dict[int, dict]:
     return {record["row_index"]: record for path in sorted(folder.glob("shard-*")) for record in read_lines(path)}
+
+
+def counted(record: dict) -> dict:
+    """A mined row without what was thrown away."""
+    return {key: value for key, value in record.items() if not key.startswith("sampled")}
 
 
 def test_a_row_stops_at_its_first_failing_try(tmp_path: Path) -> None:
@@ -104,17 +110,39 @@ def test_the_summary_counts_the_tokens_of_tries_that_count(tmp_path: Path) -> No
     assert read_json(tmp_path / "summary.json")["tokens"] == summary.tokens
 
 
+def test_tries_drawn_beyond_the_failing_one_are_thrown_away_and_their_cost_is_told(tmp_path: Path) -> None:
+    """The rounds are of 1, 1, 2 and 4 tries; the fifth try fails, so three of the last round are thrown away."""
+    script = numbered({0: ["right"] * 4 + ["wrong", "wrong 2", "crash", "right"]})
+    settings = MineSettings(rows=1, max_abstain=1.0)
+    summary = mine(numbers_task(1), ScriptedGenerator(script), tmp_path, settings, {})
+    assert [failure.attempt for failure in read_failures(tmp_path)] == ["wrong"]
+    assert (summary.tries, summary.abstentions, summary.sampled) == (5, 0, 8)
+    assert summary.tokens == 4 * len("right") + len("wrong")
+    assert summary.sampled_tokens == summary.tokens + len("wrong 2") + len("crash") + len("right")
+    assert read_json(tmp_path / "summary.json")["sampled_tokens"] == summary.sampled_tokens
+
+
+def test_what_an_older_version_sampled_is_unknown(tmp_path: Path) -> None:
+    mine(numbers_task(4), ScriptedGenerator(), tmp_path, MineSettings(rows=4, shard_rows=2), {})
+    shard = tmp_path / "shard-00000.jsonl"
+    write_lines(shard, [counted(record) for record in list(read_lines(shard))])
+    summary = mine(numbers_task(4), ScriptedGenerator(), tmp_path, MineSettings(rows=4, shard_rows=2), {})
+    assert (summary.sampled, summary.sampled_tokens) == (None, None)
+    assert summary.tokens is not None
+
+
 def test_tokens_are_unknown_where_the_engine_does_not_tell(tmp_path: Path) -> None:
     generator = ScriptedGenerator(tells_tokens=False)
-    assert mine(numbers_task(2), generator, tmp_path, MineSettings(rows=2), {}).tokens is None
+    summary = mine(numbers_task(2), generator, tmp_path, MineSettings(rows=2), {})
+    assert summary.tokens is summary.sampled_tokens is None
 
 
-def test_each_round_of_each_shard_has_its_own_seed_made_of_seed_shard_and_round(tmp_path: Path) -> None:
+def test_each_round_of_each_shard_has_its_own_seed_made_of_seed_shard_and_tries_so_far(tmp_path: Path) -> None:
     generator = ScriptedGenerator(numbered({}))
-    mine(numbers_task(4), generator, tmp_path, MineSettings(rows=4, tries=4, shard_rows=2, seed=5), {})
+    mine(numbers_task(4), generator, tmp_path, MineSettings(rows=4, tries=8, shard_rows=2, seed=5), {})
     seeds = [sampling.seed for _, sampling in generator.calls]
-    assert seeds == [sampling_seed(5, shard, round_index) for shard in range(2) for round_index in range(3)]
-    assert len(set(seeds)) == 6
+    assert seeds == [sampling_seed(5, shard, tries_so_far) for shard in range(2) for tries_so_far in (0, 1, 2, 4)]
+    assert len(set(seeds)) == 8
 
 
 @given(st.integers(), st.integers(0), st.integers(0))
@@ -161,7 +189,7 @@ def test_a_round_never_asks_for_more_tries_than_are_left_nor_for_none(
 ) -> None:
     tries = tries_in_round(open_rows, tries_so_far, tries_so_far + left)
     assert 1 <= tries <= left
-    assert tries == 1 or tries * open_rows <= mining.FULL_BATCH
+    assert tries == 1 or tries * open_rows <= mining_rounds.FULL_BATCH
     assert tries <= max(1, tries_so_far)
 
 
@@ -169,14 +197,16 @@ def test_a_round_never_asks_for_more_tries_than_are_left_nor_for_none(
 def test_growing_rounds_count_as_single_tries_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failures_per_row: int
 ) -> None:
-    """A row's answers come in turn whatever the rounds are, so the records must be the same."""
+    """A row's answers come in turn whatever the rounds are, so what counts must be the same."""
     chance = random.Random(1)
     answers = {n: [chance.choice(["right", "right", "wrong a", "wrong b"]) for _ in range(40)] for n in range(9)}
     settings = MineSettings(rows=9, tries=40, failures_per_row=failures_per_row)
     mine(numbers_task(9), ScriptedGenerator(numbered(answers)), tmp_path / "growing", settings, {})
-    monkeypatch.setattr(mining, "FULL_BATCH", 1)
+    monkeypatch.setattr(mining_rounds, "FULL_BATCH", 1)
     mine(numbers_task(9), ScriptedGenerator(numbered(answers)), tmp_path / "single", settings, {})
-    assert records_of(tmp_path / "growing") == records_of(tmp_path / "single")
+    growing, single = records_of(tmp_path / "growing"), records_of(tmp_path / "single")
+    assert [counted(growing[n]) for n in range(9)] == [counted(single[n]) for n in range(9)]
+    assert all(single[n]["sampled"] == single[n]["tries"] for n in range(9))
 
 
 def test_more_rows_than_there_are_is_no_fault_and_is_said(tmp_path: Path) -> None:
@@ -209,7 +239,7 @@ def test_the_bar_ends_at_the_rows_and_its_note_tells_failures_and_pass_rate(tmp_
     script = numbered({n: ["wrong"] for n in range(5)})
     mine(numbers_task(20), ScriptedGenerator(script), tmp_path, SMALL, {}, progress)
     assert progress.done == progress.total == 20
-    assert "5 failures, pass rate 17%, round 2: 1 of 1 answers" in progress.notes
+    assert "5 failures, pass rate 17%, try 2: 1 of 1 answers" in progress.notes
     assert progress.notes[-1] == "5 failures, pass rate 75%"
 
 
@@ -269,7 +299,8 @@ def test_hostile_text_comes_back_as_the_model_wrote_it(tmp_path: Path) -> None:
 def test_a_row_line_can_be_read_without_rrr(tmp_path: Path) -> None:
     mine(numbers_task(1), ScriptedGenerator(lambda *_: "wrong"), tmp_path, MineSettings(rows=1), {})
     (line,) = (tmp_path / "shard-00000.jsonl").read_text().splitlines()
-    assert set(json.loads(line)) == {"row_index", "tries", "passes", "abstentions", "tokens", "withheld", "failures"}
+    counts = {"row_index", "tries", "passes", "abstentions", "tokens", "sampled", "sampled_tokens"}
+    assert set(json.loads(line)) == {*counts, "withheld", "failures"}
 
 
 def test_a_failure_keeps_the_tools_that_its_prompt_began_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,142 +7,20 @@ measured as nothing is `other`, so that the kinds and `other` add up to the wall
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from rrr_core.episode import Generation
 from rrr_core.errors import DataError, RrrError
 from rrr_core.files import read_json, write_json
-from rrr_core.flops import generation_flops, peak_flops, training_flops, utilisation
 from rrr_core.generation.base import Sampling
 from rrr_core.hookspecs import Message
 from rrr_core.runs import PROFILE, holds_nothing
-
-KINDS = {
-    "generate": "generating",
-    "judge": "judging",
-    "forward_backward": "forward and backward",
-    "optimiser": "optimiser",
-    "sync": "weight sync",
-    "save": "saving",
-    "other": "waiting and other",
-}
-"""Kind of work → how a person is told of it. `docs/run-folders.md` says what each one is."""
-OTHER = "other"
-TOKENS = ("prompt", "cached", "written", "trained", "scored")
-"""Kinds of tokens: of prompts given to an engine; of these, those it had in a cache; sampled; computed with a gradient,
-and without one."""
+from rrr_core.spent import KINDS, OTHER, Machine, Spent, summed
 
 Engine = TypeVar("Engine")
-
-
-@dataclass(frozen=True, slots=True)
-class Machine:
-    """The model and the device that a stage ran on."""
-
-    parameters: int
-    trainable: int
-    """Parameters that get a gradient; in a stage that trains nothing it plays no part."""
-    device: str
-    """A GPU's name as its driver gives it, else `cpu` or the like."""
-
-
-@dataclass(frozen=True, slots=True)
-class Spent:
-    """What a stage's calls have spent: the content of `profile.json`."""
-
-    calls: int = 0
-    """Calls that did any work; a call after the stage is finished is none."""
-    wall_seconds: float = 0.0
-    seconds: Mapping[str, float] = field(default_factory=dict)
-    """Kind of work, `other` excepted → seconds."""
-    tokens: Mapping[str, int] = field(default_factory=dict)
-    """Kind of tokens → how many; a kind that no engine told of is missing."""
-    verdicts: int = 0
-    machine: Machine | None = None
-    """None where the model is not in this process, or calls ran on different ones."""
-
-    @property
-    def other_seconds(self) -> float:
-        return max(0.0, self.wall_seconds - sum(self.seconds.values()))
-
-    def plus(self, later: Spent) -> Spent:
-        """Both together."""
-        return Spent(
-            calls=self.calls + later.calls,
-            wall_seconds=self.wall_seconds + later.wall_seconds,
-            seconds=_sum(self.seconds, later.seconds),
-            tokens=_sum(self.tokens, later.tokens),
-            verdicts=self.verdicts + later.verdicts,
-            machine=later.machine if not self.calls or self.machine == later.machine else None,
-        )
-
-    def rates(self) -> dict[str, float | None]:
-        """Sampled tokens a second of generating, and tokens a second through the forward pass in training."""
-        return {
-            "generate": _rate(self.tokens.get("written"), self.seconds.get("generate", 0.0)),
-            "train": _rate(self._computed(), self.seconds.get("forward_backward", 0.0)),
-        }
-
-    def utilisation(self) -> dict[str, float | None]:
-        """Model FLOPs utilisation of generating and of training, 0 to 1; None where it cannot be told."""
-        if self.machine is None:
-            return {"generate": None, "train": None}
-        size, peak, tokens = self.machine.parameters, peak_flops(self.machine.device), self.tokens
-        read = tokens.get("prompt", 0) - tokens.get("cached", 0) + tokens.get("written", 0)
-        told = "prompt" in tokens and "written" in tokens
-        trained = training_flops(size, self.machine.trainable, tokens.get("trained", 0), tokens.get("scored", 0))
-        return {
-            "generate": utilisation(generation_flops(size, read), self.seconds.get("generate", 0.0), peak)
-            if told
-            else None,
-            "train": utilisation(trained, self.seconds.get("forward_backward", 0.0), peak) if trained else None,
-        }
-
-    def cache_hit_rate(self) -> float | None:
-        """Share of prompt tokens that an engine had in a cache; None where it does not tell."""
-        prompt, cached = self.tokens.get("prompt"), self.tokens.get("cached")
-        return cached / prompt if prompt and cached is not None else None
-
-    def to_json(self) -> dict[str, Any]:
-        machine = self.machine
-        seconds = {kind: self.seconds.get(kind, 0.0) for kind in KINDS if kind != OTHER}
-        return {
-            "calls": self.calls,
-            "wall_seconds": round(self.wall_seconds, 3),
-            "seconds": {kind: round(value, 3) for kind, value in {**seconds, OTHER: self.other_seconds}.items()},
-            "tokens": {kind: self.tokens.get(kind) for kind in TOKENS},
-            "verdicts": self.verdicts,
-            "cache_hit_rate": _rounded(self.cache_hit_rate()),
-            "tokens_per_second": {what: _rounded(value) for what, value in self.rates().items()},
-            "flops_utilisation": {what: _rounded(value) for what, value in self.utilisation().items()},
-            "parameters": machine and machine.parameters,
-            "trainable": machine and machine.trainable,
-            "device": machine and machine.device,
-            "peak_flops": machine and peak_flops(machine.device),
-        }
-
-    @classmethod
-    def from_json(cls, record: Mapping[str, Any]) -> Spent:
-        """Raises KeyError, TypeError, ValueError or AttributeError for what is no profile."""
-        machine = None
-        if record["parameters"] is not None:
-            machine = Machine(int(record["parameters"]), int(record["trainable"]), str(record["device"]))
-        return cls(
-            calls=int(record["calls"]),
-            wall_seconds=float(record["wall_seconds"]),
-            seconds={kind: float(record["seconds"][kind]) for kind in KINDS if kind != OTHER},
-            tokens={kind: int(value) for kind in TOKENS if (value := record["tokens"][kind]) is not None},
-            verdicts=int(record["verdicts"]),
-            machine=machine,
-        )
-
-    def _computed(self) -> int | None:
-        found = [self.tokens[kind] for kind in ("trained", "scored") if kind in self.tokens]
-        return sum(found) if found else None
 
 
 class Profile:
@@ -190,7 +68,7 @@ class Profile:
 
     def count(self, **tokens: int | None) -> None:
         """Add tokens by kind; None says that the engine does not tell."""
-        self._tokens = _sum(self._tokens, {kind: value for kind, value in tokens.items() if value is not None})
+        self._tokens = summed(self._tokens, {kind: value for kind, value in tokens.items() if value is not None})
 
     def spent(self) -> Spent:
         """What this call has spent so far."""
@@ -299,18 +177,6 @@ class _MeasuredEngine:
         if before is not None and after is not None:
             cached, prompt = after[0] - before[0], after[1] - before[1]
         self._profile.count(prompt=prompt, cached=cached, written=written)
-
-
-def _sum(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: one.get(key, 0) + other.get(key, 0) for key in [*one, *(key for key in other if key not in one)]}
-
-
-def _rate(count: int | None, seconds: float) -> float | None:
-    return count / seconds if count is not None and seconds > 0 else None
-
-
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else float(f"{value:.4g}")
 
 
 def machine_of(network: Any) -> Machine | None:

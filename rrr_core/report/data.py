@@ -11,11 +11,12 @@ from typing import Any
 import rrr_core
 from rrr_core.episode import Episode
 from rrr_core.errors import DataError, RrrError
+from rrr_core.profile import read_profile
 from rrr_core.report.curves import Curves, curves_of
 from rrr_core.report.evidence import Evidence, evidence_of
 from rrr_core.report.mined import Mined, Tried, mined_of
 from rrr_core.report.selection import FIELDS, FairSample, Texts, pack
-from rrr_core.runs import read_json, read_numbered_lines
+from rrr_core.runs import MANIFEST, read_json, read_numbered_lines
 
 EPISODES_SHOWN = {"evaluation": 400, "training": 800}
 """Most episodes of one set that a page of one run embeds."""
@@ -53,6 +54,8 @@ class Run:
     """Paired differences between models, from comparison.json."""
     mined: Mined | None
     curves: Curves | None
+    profiles: dict[str, Json]
+    """Stage → its profile, as `rrr_core.spent.Spent` writes it."""
     manifests: dict[str, Json]
     """Stage → its manifest."""
     notes: list[str]
@@ -128,6 +131,11 @@ def _names(folders: Sequence[Path]) -> list[str]:
     ]
 
 
+def _order(label: str) -> tuple[int, str]:
+    """Models in the order in which a reader wants them: before training, after it, others."""
+    return {"vanilla": 0, "trained": 1}.get(label, 2), label
+
+
 class _Reader:
     """Reads one run folder, and notes what it could not."""
 
@@ -159,6 +167,7 @@ class _Reader:
             pairs=pairs,
             mined=mined,
             curves=curves,
+            profiles=self._profiles(),
             manifests=manifests,
             notes=list(dict.fromkeys(map(str, noted))),
             missing=self.missing,
@@ -191,6 +200,29 @@ class _Reader:
             return None
         return curves_of(self._records([path]))
 
+    def _profiles(self) -> dict[str, Json]:
+        stages = [
+            self.folder / "mine",
+            self.folder / "train",
+            *sorted((self.folder / "eval").glob("*"), key=lambda path: _order(path.name)),
+        ]
+        profiles: dict[str, Json] = {}
+        without = []
+        for stage in (folder for folder in stages if (folder / MANIFEST).exists()):
+            name = stage.relative_to(self.folder).as_posix()
+            try:
+                spent = read_profile(stage)
+            except DataError as error:
+                self._note(str(error))
+                continue
+            if spent is None:
+                without.append(name)
+            else:
+                profiles[name] = spent.to_json()
+        if without:
+            self.missing.append(f"No profile (profile.json) of {', '.join(without)}: where the time went is not known.")
+        return profiles
+
     def _figures(self) -> dict[str, Json]:
         figures = {}
         for path in sorted((self.folder / "eval").glob("*/figures.json")):
@@ -199,8 +231,7 @@ class _Reader:
                 figures[str(record.get("label") or path.parent.name)] = record
         if not figures:
             self.missing.append("No finished evaluation (eval/*/figures.json).")
-        order = {"vanilla": 0, "trained": 1}
-        return dict(sorted(figures.items(), key=lambda item: (order.get(item[0], 2), item[0])))
+        return dict(sorted(figures.items(), key=lambda item: _order(item[0])))
 
     def _comparison(self, figures: Mapping[str, Json]) -> Json:
         path = self.folder / "eval" / "comparison.json"

@@ -20,6 +20,7 @@ SCRIPTS = (
     "summary.js",
     "sections.js",
     "curves.js",
+    "profile.js",
     "episode.js",
     "browser.js",
     "main.js",

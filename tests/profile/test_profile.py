@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from rrr_core.errors import DataError, RrrError
 from rrr_core.flops import peak_flops, training_flops, utilisation
 from rrr_core.generation.base import Sampling
-from rrr_core.profile import KINDS, OTHER, Machine, Profile, Spent, measured, profiled, read_profile
+from rrr_core.profile import Profile, measured, profiled, read_profile
 from rrr_core.runs import PROFILE, holds_nothing, read_json
+from rrr_core.spent import KINDS, OTHER, Machine, Spent
 from tests.fakes import ScriptedGenerator
 
 WORK = [kind for kind in KINDS if kind != OTHER]
@@ -81,9 +82,13 @@ def test_kinds_and_other_add_up_to_the_wall_time_whatever_is_nested_in_what(even
 
 
 def test_an_error_ends_what_it_left_open(profile: Profile, clock: Clock) -> None:
-    with pytest.raises(ZeroDivisionError), profile.during("forward_backward"):
-        profile.enter("optimiser")
-        raise ZeroDivisionError
+    def fail() -> None:
+        with profile.during("forward_backward"):
+            profile.enter("optimiser")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
     clock.now += 5
     assert profile.kind == OTHER
     assert profile.spent().other_seconds == 5
@@ -203,9 +208,9 @@ def test_a_full_disk_is_told_by_the_file_that_met_it_first(tmp_path: Path, monke
 
     (tmp_path / "shard").write_text("made")
     monkeypatch.setattr("rrr_core.profile.write_json", refuse)
-    with pytest.raises(RrrError, match="shard cannot be written"), profiled(tmp_path) as profile:
-        with profile.during("save"):
-            refuse(tmp_path / "shard", {})
+    told = pytest.raises(RrrError, match="shard cannot be written")
+    with told, profiled(tmp_path) as profile, profile.during("save"):
+        refuse(tmp_path / "shard", {})
 
 
 def test_a_profile_alone_does_not_bind_a_folder_to_its_run(tmp_path: Path) -> None:

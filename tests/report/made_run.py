@@ -12,6 +12,7 @@ from rrr_core.episode import Episode, Failure
 from rrr_core.evaluation.comparison import compare
 from rrr_core.evaluation.figures import Figures, figures
 from rrr_core.runs import write_json, write_lines
+from rrr_core.spent import Machine, Spent
 from rrr_core.verdicts import Verdict, abstained, failed, passed
 
 KINDS = ("invalid equation", "wrong numbers", "missed target")
@@ -47,6 +48,7 @@ def make_run(folder: Path, *, rows: int = 240, steps: int = 60, seed: int = 0, l
                 )
             modes[mode] = figures(episodes)
         write_json(where / "manifest.json", _manifest("eval", seed))
+        write_json(where / "profile.json", _profile(60.0, generate=52.0, judge=4.0))
         made = Figures(label, "countdown", {"name": f"tiny-{label}"}, rows, seed, {}, (NOTE,), modes)
         write_json(where / "figures.json", made.to_json())
     compare([folder / "eval" / label for label in SKILL], folder / "eval" / "comparison.json")
@@ -111,6 +113,7 @@ def _evaluated(chance: random.Random, index: int, first: float, mend: float, lab
 
 def _mine(folder: Path, chance: random.Random, rows: int, seed: int) -> None:
     write_json(folder / "manifest.json", _manifest("mine", seed))
+    write_json(folder / "profile.json", _profile(40.0, generate=30.0, judge=6.0))
     records = []
     for index in range(rows):
         row, passes = _row(index + 100_000), chance.choices((0, 1, 2, 5, 20), (60, 20, 10, 6, 4))[0]
@@ -132,6 +135,8 @@ def _mine(folder: Path, chance: random.Random, rows: int, seed: int) -> None:
 
 def _train(folder: Path, chance: random.Random, steps: int, seed: int) -> None:
     write_json(folder / "manifest.json", _manifest("train", seed))
+    trained = {"forward_backward": 60.0, "optimiser": 8.0, "sync": 5.0, "save": 2.0}
+    write_json(folder / "profile.json", _profile(150.0, generate=50.0, judge=3.0, **trained))
     metrics: list[dict[str, Any]] = []
     episodes: list[dict[str, Any]] = []
     for step in range(1, steps + 1):
@@ -189,6 +194,14 @@ def _group(chance: random.Random, step: int, index: int, way: float) -> list[dic
             ).to_json()
         )
     return group
+
+
+def _profile(wall: float, **seconds: float) -> dict[str, Any]:
+    tokens = {"prompt": 120_000, "cached": 90_000, "written": 40_000}
+    if "forward_backward" in seconds:
+        tokens |= {"trained": 300_000, "scored": 300_000}
+    machine = Machine(494_000_000, 494_000_000, "NVIDIA H200")
+    return Spent(1, wall, seconds, tokens, 4000, machine).to_json()
 
 
 def _manifest(kind: str, seed: int) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import shutil
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -15,6 +16,7 @@ from made_run import make_run
 
 from rrr_core.report import write_report
 from rrr_core.runs import read_lines, write_json, write_lines
+from rrr_core.spent import KINDS
 
 pytestmark = pytest.mark.browser
 
@@ -204,9 +206,49 @@ def test_the_top_of_the_page_tells_the_gain_and_the_checks(chromium: Chromium, p
 def test_every_section_is_there_and_the_contents_lead_to_them(chromium: Chromium, page: Path) -> None:
     chromium.open(page.as_uri())
     names = chromium.evaluate("[...document.querySelectorAll('#contents a')].map(each => each.textContent)")
-    assert names == ["Gain", "Controls", "Rows", "Errors", "Lengths", "Training", "Failures", "Episodes", "Manifests"]
+    detail = ["Controls", "Rows", "Errors", "Lengths"]
+    assert names == ["Gain", *detail, "Training", "Failures", "Time", "Episodes", "Manifests"]
     assert chromium.evaluate("[...document.querySelectorAll('#contents a')].every(a => document.querySelector(a.hash))")
     assert chromium.complaints() == []
+
+
+def test_the_time_is_shown_by_stage_on_one_scale_and_by_kind_of_work(chromium: Chromium, page: Path) -> None:
+    chromium.open(page.as_uri())
+    told = chromium.evaluate("[...document.querySelectorAll('#time figcaption .range')].map(each => each.innerText)")
+    assert told[1].replace("\u00a0", " ") == (
+        "2 min 30 s: 40% forward and backward, 33% generating, 15% waiting and other, 5% optimiser, 3% weight sync, "
+        "2% judging, 1% saving"
+    )
+    chromium.wait_for("document.querySelectorAll('#time svg').length === 4")
+    mine, train, *_ = chromium.evaluate("[...document.querySelectorAll('#time svg')].map(e => e.viewBox.baseVal.width)")
+    assert mine / train == pytest.approx(40 / 150)
+    kinds = "[...document.querySelectorAll('#time .legend li')].map(each => each.textContent)"
+    assert chromium.evaluate(kinds) == list(KINDS.values())
+
+
+def test_what_the_hardware_made_of_the_time_is_shown_where_it_is_known(chromium: Chromium, page: Path) -> None:
+    chromium.open(page.as_uri())
+    heads = chromium.evaluate("[...document.querySelectorAll('#time th[scope=col]')].map(each => each.textContent)")
+    cells = chromium.evaluate(
+        "[...document.querySelectorAll('#time tbody tr')][1].innerText.trim().split(/\\s*\\t\\s*/)"
+    )
+    row = dict(zip(heads, cells, strict=True))
+    assert row["Prompt tokens from a cache"] == "75.0%"
+    assert row["Trained a second"] == "10,000"
+    # (6 + 2) × 494 million × 300,000 operations in 60 s on a device of 989e12 a second
+    assert row["Model FLOPs utilisation, training"] == "2.0%"
+
+
+def test_a_run_without_profiles_says_so(chromium: Chromium, run_folder: Path, tmp_path: Path) -> None:
+    old = Path(shutil.copytree(run_folder, tmp_path / "old"))
+    for path in old.rglob("profile.json"):
+        path.unlink()
+    write_report([old], tmp_path / "page.html")
+    chromium.open((tmp_path / "page.html").as_uri())
+    assert chromium.evaluate("document.querySelector('#time .absent').textContent") == "No profile in this run."
+    assert "No profile (profile.json) of mine, train" in chromium.evaluate(
+        "document.querySelector('.notice').textContent"
+    )
 
 
 def test_the_other_decoding_can_be_chosen(chromium: Chromium, page: Path) -> None:

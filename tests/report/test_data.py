@@ -47,6 +47,7 @@ def test_what_an_evaluation_notes_for_its_reader_is_passed_on_once(run_folder: P
         ("train/metrics.jsonl", "No training curves"),
         ("train/episodes.jsonl", "No training episodes"),
         ("eval/comparison.json", "No comparison between models"),
+        ("train/profile.json", "No profile (profile.json) of train: where the time went is not known"),
         ("eval/trained/figures.json", "The evaluation of “trained” was not finished"),
         ("eval", "No finished evaluation"),
     ],
@@ -88,6 +89,19 @@ def test_a_broken_figures_file_is_said(copy: Path) -> None:
     run = read_runs([copy]).runs[0]
     assert any("eval/trained/figures.json:1" in text for text in run.missing)
     assert list(run.figures) == ["vanilla"]
+
+
+def test_the_stages_profiles_are_read_in_the_order_of_the_stages(run_folder: Path) -> None:
+    profiles = read_runs([run_folder]).runs[0].profiles
+    assert list(profiles) == ["mine", "train", "eval/vanilla", "eval/trained"]
+    assert profiles["train"]["seconds"]["other"] == 150 - 50 - 3 - 60 - 8 - 5 - 2
+
+
+def test_a_broken_profile_is_said_and_the_other_stages_are_shown(copy: Path) -> None:
+    (copy / "train" / "profile.json").write_text('{"calls": 2}')
+    run = read_runs([copy]).runs[0]
+    assert list(run.profiles) == ["mine", "eval/vanilla", "eval/trained"]
+    assert [text.split(":")[0] for text in run.missing] == ["train/profile.json"]
 
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:

@@ -61,7 +61,8 @@ function intervals(width, rows, { unit = "%", zero = false } = {}) {
   return svg;
 }
 
-/** One bar of parts that add up to all rows. `parts` are `{name, value, className}`. */
+/** One bar of parts that add up to all rows. `parts` are `{name, value, className}`, with `told` where the value is no
+ *  number of rows. */
 function stacked(width, parts) {
   const total = parts.reduce((sum, part) => sum + part.value, 0) || 1;
   const svg = canvas(width, 34);
@@ -72,7 +73,7 @@ function stacked(width, parts) {
     group.append(s("rect", { x, y: 0, width: Math.max(0, size - 1.5), height: 34, rx: 2 }));
     const text = `${percent(part.value / total, size > 60 ? 1 : 0)}${size > 46 ? "%" : ""}`;
     if (size > 30) group.append(label(x + size / 2 - 0.75, 22, text, { "text-anchor": "middle" }));
-    group.append(s("title", {}, `${part.name}: ${count(part.value)} of ${count(total)}`));
+    group.append(s("title", {}, part.told ?? `${part.name}: ${count(part.value)} of ${count(total)}`));
     svg.append(group);
     x += size;
   }

@@ -79,6 +79,7 @@ function drawAll() {
       ...(state.mode ? detailParts() : []),
       curves(state),
       mining(state.run),
+      timeSpent(state.run),
       episodes.node,
       manifests(state.run),
     ].filter(Boolean),

@@ -105,3 +105,13 @@ function short(value) {
   if (size !== 0 && (size < 0.001 || size >= 1e6)) return value.toExponential(1).replace("-", "−");
   return String(Number(value.toPrecision(3))).replace("-", "−");
 }
+
+/** Seconds for a reader, in one piece: `0.4 s`, `34 s`, `2 min 10 s`, `3 h 5 min`. */
+function duration(seconds) {
+  if (!Number.isFinite(seconds)) return "–";
+  if (seconds < 9.95) return `${seconds.toFixed(1)}\u00a0s`;
+  const units = seconds < 3599.5 ? ["min", "s"] : ["h", "min"];
+  const small = Math.round(units[1] === "s" ? seconds : seconds / 60);
+  const parts = [[Math.floor(small / 60), units[0]], [small % 60, units[1]]];
+  return parts.filter(([size]) => size > 0).flat().join("\u00a0");
+}

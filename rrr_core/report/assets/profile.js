@@ -1,0 +1,77 @@
+// Where the time went: one bar a stage on a common scale of time, and what the hardware made of it.
+
+const WORK = [
+  ["generate", "generating", "part-generate"],
+  ["judge", "judging", "part-judge"],
+  ["forward_backward", "forward and backward", "part-train"],
+  ["optimiser", "optimiser", "part-optimiser"],
+  ["sync", "weight sync", "part-sync"],
+  ["save", "saving", "part-save"],
+  ["other", "waiting and other", "part-rest"],
+];
+
+/** The shares of a time, the largest first: `61% generating, 24% forward and backward`. */
+function sharesOf(seconds, wall) {
+  return WORK.map(([kind, text]) => [(seconds[kind] ?? 0) / (wall || 1), text])
+    .filter(([share]) => share >= 0.005)
+    .sort((one, other) => other[0] - one[0])
+    .map(([share, text]) => `${percent(share, 0)}% ${text}`)
+    .join(", ");
+}
+
+const PROFILE_COLUMNS = [
+  ["Wall time", (profile) => duration(profile.wall_seconds)],
+  ["Calls", (profile) => count(profile.calls)],
+  ["Verdicts", (profile) => profile.verdicts && count(profile.verdicts)],
+  ["Tokens written", (profile) => profile.tokens.written && count(profile.tokens.written)],
+  ["Written a second", (profile) => profile.tokens_per_second.generate && count(Math.round(profile.tokens_per_second.generate))],
+  ["Prompt tokens from a cache", (profile) => Number.isFinite(profile.cache_hit_rate) && `${percent(profile.cache_hit_rate)}%`],
+  ["Tokens trained on", (profile) => profile.tokens.trained && count(profile.tokens.trained)],
+  ["Trained a second", (profile) => profile.tokens_per_second.train && count(Math.round(profile.tokens_per_second.train))],
+  ["Model FLOPs utilisation, generating", (profile) => profile.flops_utilisation.generate && `${percent(profile.flops_utilisation.generate)}%`],
+  ["Model FLOPs utilisation, training", (profile) => profile.flops_utilisation.train && `${percent(profile.flops_utilisation.train)}%`],
+];
+
+function timeSpent(run) {
+  const stages = Object.entries(run.profiles);
+  const title = "Where the time went";
+  if (stages.length === 0) return section("time", "Time", title, null, absent("No profile in this run."));
+  const longest = Math.max(...stages.map(([, profile]) => profile.wall_seconds)) || 1;
+  const wall = stages.reduce((sum, [, profile]) => sum + profile.wall_seconds, 0);
+  const seconds = Object.fromEntries(
+    WORK.map(([kind]) => [kind, stages.reduce((sum, [, profile]) => sum + (profile.seconds[kind] ?? 0), 0)]),
+  );
+  const told = PROFILE_COLUMNS.filter(([, cell]) => stages.some(([, profile]) => cell(profile)));
+  return section(
+    "time",
+    "Time",
+    title,
+    `${duration(wall)} in these stages: ${sharesOf(seconds, wall)}.`,
+    h(
+      "ul",
+      { class: "legend" },
+      WORK.filter(([kind]) => seconds[kind] > 0).map(([, text, className]) => h("li", { class: className }, h("i", { "aria-hidden": "true" }), text)),
+    ),
+    stages.map(([stage, profile]) => {
+      const shares = sharesOf(profile.seconds, profile.wall_seconds);
+      const parts = WORK.map(([kind, name, className]) => {
+        const value = profile.seconds[kind] ?? 0;
+        return { name, value, className, told: `${name}: ${duration(value)}` };
+      });
+      return h(
+        "figure",
+        { class: "strip" },
+        h("figcaption", {}, stage, h("span", { class: "range" }, `${duration(profile.wall_seconds)}: ${shares}`)),
+        chart(`${stage}, ${duration(profile.wall_seconds)}: ${shares}`, (width) => stacked(Math.max(4, (width * profile.wall_seconds) / longest), parts)),
+      );
+    }),
+    table("Time and tokens by stage", ["Stage", ...told.map(([name]) => name)], stages.map(([stage, profile]) => [stage, ...told.map(([, cell]) => cell(profile) || null)])),
+    h(
+      "p",
+      { class: "small" },
+      "Waiting and other is wall time in none of the other kinds: loading a model to train, reading and writing files, making batches, waiting for other processes. A server’s texts are waited for under generating.",
+      told.some(([name]) => name.startsWith("Model FLOPs")) &&
+        " Model FLOPs utilisation counts 2·N operations for each token that a model of N parameters reads or writes and 6·N for each that it is trained on, over the device’s dense bfloat16 peak.",
+    ),
+  );
+}

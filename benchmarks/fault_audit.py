@@ -75,10 +75,11 @@ def wrong_failures(failures: Iterable[Failure], mined: Iterable[Judged]) -> Iter
 
 def wrong_rewards(episodes: Sequence[Episode], judged: Sequence[Judged], group_size: int) -> Iterator[str]:
     """A withheld verdict gave no reward and no advantage; the others got what follows from the rest of their group."""
-    if len(episodes) != len(judged):
-        yield f"{len(judged)} retries were judged, and {len(episodes)} episodes kept"
+    answered = [episode for episode in episodes if episode.retry is not None]
+    if len(answered) != len(judged):
+        yield f"{len(judged)} retries were judged, and {len(answered)} kept"
         return
-    for episode, item in zip(episodes, judged, strict=True):
+    for episode, item in zip(answered, judged, strict=True):
         if (episode.retry, episode.retry_verdict) != (item.answer, item.verdict):
             yield f"step {episode.step}: {episode.retry!r} was judged {item.verdict}, kept as {episode.retry_verdict}"
     for start in range(0, len(episodes), group_size):
@@ -108,19 +109,29 @@ def advantages(rewards: Sequence[float | None]) -> list[float]:
 
 
 def wrong_counts(
-    judged: Sequence[Judged], metrics: Sequence[Mapping[str, Any]], summary_abstentions: int, steps: int
+    judged: Sequence[Judged],
+    metrics: Sequence[Mapping[str, Any]],
+    summary_abstentions: int,
+    steps: int,
+    unanswered: Mapping[int, int] | None = None,
 ) -> Iterator[str]:
-    """The metrics of each step and the run's summary count the faults injected, and what came late."""
-    per_step = len(judged) // steps
+    """The metrics of each step and the run's summary count the faults injected, and what came late.
+
+    `unanswered` are the turns of a step that had no retry, and so were failed unjudged.
+    """
+    unanswered = unanswered or {}
+    per_step = (len(judged) + sum(unanswered.values())) // steps
     if [record["step"] for record in metrics] != list(range(1, steps + 1)):
         yield f"there are metrics of the steps {[record['step'] for record in metrics]}, not of 1 to {steps}"
         return
+    left = list(judged)
     for record in metrics:
-        items = judged[(record["step"] - 1) * per_step : record["step"] * per_step]
+        unjudged = unanswered.get(record["step"], 0)
+        items, left = left[: per_step - unjudged], left[per_step - unjudged :]
         expected = sum(item.fault is not None or item.is_late for item in items)
         if record["abstentions"] != expected:
             yield f"step {record['step']}: {expected} faults, and metrics count {record['abstentions']} abstentions"
-        rewards = [item.verdict.reward for item in items if item.verdict.reward is not None]
+        rewards = [0.0] * unjudged + [item.verdict.reward for item in items if item.verdict.reward is not None]
         if rewards and not math.isclose(record["reward"], statistics.fmean(rewards), abs_tol=CLOSE):
             yield f"step {record['step']}: the mean reward is {record['reward']}, not {statistics.fmean(rewards)}"
     expected = sum(item.fault is not None or item.is_late for item in judged)

@@ -18,6 +18,7 @@ import dataclasses
 import json
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -78,12 +79,13 @@ def train_and_audit(
         summary = train(task, failures, ModelSettings(model=model), folder, settings, progress, verify)
     judged = settled(task, plan, record, verify)
     episodes = [Episode.from_json(line) for line in read_lines(folder / "episodes.jsonl")]
+    unanswered = Counter(episode.step or 0 for episode in episodes if episode.retry is None)
     metrics = list(read_lines(folder / "metrics.jsonl"))
     load_transformers(summary.model)  # The run has ended with a model that is whole.
     return judged, [
         *fault_audit.wrong_verdicts(judged, verdicts_without_faults(task, judged)),
         *fault_audit.wrong_rewards(episodes, judged, settings.group_size),
-        *fault_audit.wrong_counts(judged, metrics, summary.abstentions, settings.steps),
+        *fault_audit.wrong_counts(judged, metrics, summary.abstentions, settings.steps, unanswered),
     ]
 
 

@@ -100,10 +100,14 @@ def gain(folder: Path, mode: str, label: str) -> dict[str, Any]:
 def flipped(task: str, folder: Path) -> dict[str, Any]:
     """The share of the kept retries whose verdict in training is not the one that the verifier gives."""
     episodes = [Episode.from_json(line) for line in read_lines(folder / "episodes.jsonl")]
-    kept = [each for each in episodes if each.retry_verdict is not None and not each.retry_verdict.is_abstained]
+    kept = [
+        (each.row, each.retry, each.retry_verdict)
+        for each in episodes
+        if each.retry is not None and each.retry_verdict is not None and not each.retry_verdict.is_abstained
+    ]
     with Judge(load_task(task)) as judge:
-        own = judge.judge([(each.row, each.retry or "") for each in kept])
-    differing = sum(each.retry_verdict.outcome != verdict.outcome for each, verdict in zip(kept, own, strict=True))
+        own = judge.judge([(row, retry) for row, retry, _ in kept])
+    differing = sum(given.outcome != verdict.outcome for (_, _, given), verdict in zip(kept, own, strict=True))
     return dataclasses.asdict(wilson(differing, len(kept)))
 
 

@@ -151,7 +151,8 @@ def _kept(
 
 
 def _has_retry(record: Mapping[str, Any]) -> bool:
-    return record.get("retry_verdict") is not None
+    """Whether a retry was judged; one that was not generated, after an empty reflection, has a verdict all the same."""
+    return record.get("retry_verdict") is not None and record.get("retry", "") is not None
 
 
 def _field(record: Mapping[str, Any], key: str, wanted: type, place: str) -> Any:

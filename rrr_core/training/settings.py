@@ -44,6 +44,19 @@ class TrainSettings:
         " another failure before it is left out.",
         choices=ALIKE,
     )
+    refill_rounds: int = option(3, "Rounds of further groups that `--alike refill` tries in a step.", minimum=1)
+    refresh_every: int = option(
+        0,
+        "Steps after which the failures of the coming ones are tried again by the policy of the moment: the new failing"
+        " attempts replace the mined ones, and rows that pass now are left aside. 0 keeps the mined attempts.",
+        minimum=0,
+    )
+    live: bool = option(
+        False, "Reflect on attempts of the policy of the moment, one for each group, and not on the mined ones."
+    )
+    max_attempt_tokens: int = option(
+        512, "Longest attempt, in tokens, that --refresh-every and --live sample.", minimum=1
+    )
     lora_rank: int = option(0, "Rank of LoRA adapters; 0 trains all weights.", minimum=0)
     lora_alpha: int = option(32, "LoRA's alpha.", minimum=1)
     lora_targets: tuple[str, ...] = option(("all-linear",), "Modules that get LoRA adapters.")

@@ -112,7 +112,7 @@ class ReflectionTrainer(GRPOTrainer):  # type: ignore[misc]
 
     def play_batch(self, prompts: Sequence[Any], trainer: GRPOTrainer) -> dict[str, Any]:
         """TRL's `rollout_func`: the ids of prompts and completions, which of them are trained, and the turns."""
-        self.rollout.generator.network = self.accelerator.unwrap_model(self.model)
+        self.rollout.generator.follow(self.accelerator.unwrap_model(self.model))
         seed = (*self._moment(), self.accelerator.process_index)
         turns = self.rollout.play(self._batch, seed)
         completions = [
@@ -130,8 +130,11 @@ class ReflectionTrainer(GRPOTrainer):  # type: ignore[misc]
         }
 
     def _rewards_of(self, turns: Sequence[Turn]) -> list[float | None]:
-        """1 where the retry passed, 0 where it failed, None where the verifier abstained."""
-        rewards = [turn.verdict.reward for turn in turns]
+        """1 where the retry passed, 0 where it failed; None where the verifier abstained, or nothing can be trained."""
+        trains_nothing = [self.settings.credit == "retry" and turn.retry is None for turn in turns]
+        rewards = [
+            None if nothing else turn.verdict.reward for turn, nothing in zip(turns, trains_nothing, strict=True)
+        ]
         if self.settings.credit == "placebo":
             random.Random(derived_seed(*self._moment(), "placebo")).shuffle(rewards)
         return rewards
@@ -231,6 +234,7 @@ class ReflectionTrainer(GRPOTrainer):  # type: ignore[misc]
             "retry_success_rate": sum(turn.verdict.is_passed for turn in judged) / share,
             "abstentions": len(turns) - len(judged),
             "reflection_tokens": sum(len(turn.reflection_ids) for turn in turns) / len(turns),
+            "reflections_empty": sum(not turn.reflection.strip() for turn in turns) / len(turns),
             "reflections_cut_off": sum(not turn.reflection_ended for turn in turns) / len(turns),
             "reflections_with_gold_answer": self._leaks(turns, lambda turn: self.task.gold_answer(turn.failure.row)),
             "reflections_with_retry_answer": self._leaks(turns, lambda turn: turn.retry),

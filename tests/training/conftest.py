@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("torch")
+torch = pytest.importorskip("torch")
 
 from rrr_core.episode import Failure
 from rrr_core.generation import ModelSettings
@@ -60,11 +60,18 @@ class CoinTask:
 
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder of a Llama with 2 layers of width 32."""
+    """Folder of a Llama with 2 layers of width 32 and random weights, which ends its texts at about every fourth token.
+
+    So of six-token reflections some are empty, some are cut off, and most are neither.
+    """
     folder = tmp_path_factory.mktemp("tiny") / "model"
     tokenizer = make_tokenizer(["Toss 1. Wrong. Reflect. heads tails"] * 4, 512 + 256)
     settings = WarmupSettings(hidden_size=32, layers=2, heads=2, context=128, seed=3)
-    make_model(tokenizer, settings).save_pretrained(folder)
+    model = make_model(tokenizer, settings)
+    with torch.no_grad():  # one dimension that all tokens share, and by which the end token is the likeliest
+        model.get_input_embeddings().weight[:, 0] = 0.1
+        model.get_input_embeddings().weight[tokenizer.eos_token_id, 0] += 1.45
+    model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
 

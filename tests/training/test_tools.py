@@ -59,7 +59,9 @@ def test_reflection_and_retry_follow_the_tools(
         assert prompt.count('"name": "weather"') == 1
         assert prompt.endswith("<|user|>Wrong. Reflect.<|end|><|assistant|>")
         assert "weather" not in between
-        assert between.endswith(f"<|user|>Toss {turn.failure.row['n']}.<|end|><|assistant|>")
+        if turn.retry is not None:
+            assert between.endswith(f"<|user|>Toss {turn.failure.row['n']}.<|end|><|assistant|>")
+    assert sum(turn.retry is not None for turn in kept) > 3
 
 
 def test_failures_mined_with_tools_are_refused_for_a_model_that_takes_none(

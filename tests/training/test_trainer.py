@@ -110,8 +110,11 @@ def test_metrics_of_each_step_say_what_its_turns_say(
         assert record["reward"] == pytest.approx(record["retry_success_rate"])
         assert record["abstentions"] == len(turns) - len(judged)
         assert record["reflection_tokens"] == pytest.approx(sum(len(t.reflection_ids) for t in turns) / len(turns))
-        contain = [bool(t.retry.split()) and "".join(t.retry.split()) in "".join(t.reflection.split()) for t in turns]
+        answers = ["".join((turn.retry or "").split()) for turn in turns]
+        contain = [bool(a) and a in "".join(t.reflection.split()) for a, t in zip(answers, turns, strict=True)]
         assert record["reflections_with_retry_answer"] == pytest.approx(sum(contain) / len(turns))
+        assert record["reflections_empty"] == pytest.approx(sum(not t.reflection.strip() for t in turns) / len(turns))
+        assert record["reflections_empty"] + record["reflections_cut_off"] > 0
         groups = defaultdict(list)
         for index, reward in enumerate(rewards):
             groups[index // settings.group_size].append(reward)

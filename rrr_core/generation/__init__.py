@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.util
+
 from rrr_core.errors import ModelError
 from rrr_core.generation.base import Generator, Sampling
 from rrr_core.generation.settings import ModelSettings
 
-__all__ = ["Generator", "ModelSettings", "Sampling", "make_generator"]
+__all__ = ["Generator", "ModelSettings", "Sampling", "chosen_backend", "make_generator"]
 
 
 def make_generator(settings: ModelSettings) -> Generator:
@@ -15,10 +17,26 @@ def make_generator(settings: ModelSettings) -> Generator:
     Raises ModelError where the model cannot be used, or the extra that brings the engine is not installed.
     """
     model = settings.named
-    backend = settings.backend
-    if backend == "auto":
-        backend = "server" if settings.base_url else "transformers"
+    backend = chosen_backend(settings)
+    if backend == "vllm":
+        return _vllm(settings)
     return _server(settings, model) if backend == "server" else _transformers(settings)
+
+
+def chosen_backend(settings: ModelSettings) -> str:
+    """The settings' backend, with `auto` told from the machine.
+
+    vLLM is not chosen where an option of the transformers backend is set, nor on a CPU, where it is for development.
+    """
+    if settings.backend != "auto":
+        return settings.backend
+    if settings.base_url:
+        return "server"
+    if settings.device is not None or settings.batch_tokens is not None or importlib.util.find_spec("vllm") is None:
+        return "transformers"
+    import torch
+
+    return "vllm" if torch.cuda.is_available() else "transformers"
 
 
 def _server(settings: ModelSettings, model: str) -> Generator:
@@ -42,9 +60,17 @@ def _server(settings: ModelSettings, model: str) -> Generator:
     )
 
 
+def _vllm(settings: ModelSettings) -> Generator:
+    try:
+        from rrr_core.generation.vllm_backend import load_vllm
+    except ModuleNotFoundError as error:
+        raise _missing_extra("To generate with vLLM", error, "vllm") from error
+    return load_vllm(settings)
+
+
 def _transformers(settings: ModelSettings) -> Generator:
     if settings.base_url:
-        raise ModelError("A base URL is for the server backend: leave it out, or give --backend server.")
+        raise ModelError("A base URL is for the server and vllm backends: leave it out, or give --backend server.")
     try:
         from rrr_core.generation.transformers_backend import load_from
     except ModuleNotFoundError as error:

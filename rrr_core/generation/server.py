@@ -7,7 +7,6 @@ long each time (0.5 to 8 s, less a random quarter at most), or as the server's `
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import json
 import os
 from collections.abc import Callable, Sequence
@@ -19,7 +18,7 @@ import openai
 
 from rrr_core.episode import Generation
 from rrr_core.errors import ModelError
-from rrr_core.generation.base import Sampling
+from rrr_core.generation.base import Sampling, request_seed
 from rrr_core.generation.families import family_of
 from rrr_core.generation.text import one_line
 from rrr_core.hookspecs import Message, Model
@@ -172,15 +171,6 @@ class ServerGenerator:
         """A server's words in one line, without the key, which some servers repeat."""
         key = os.environ.get(self.api_key_env)
         return one_line(str(text).replace(key, "…") if key else text, limit)
-
-
-def request_seed(seed: int, index: int) -> int:
-    """The seed of one request: 31 bits, which every server takes.
-
-    >>> request_seed(0, 1) == request_seed(0, 1) != request_seed(0, 2)
-    True
-    """
-    return int.from_bytes(hashlib.sha256(f"{seed}:{index}".encode()).digest()[:4], "big") >> 1
 
 
 def is_address(base_url: str) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from rrr_core.errors import ModelError
 from rrr_core.settings import option
 
-BACKENDS = ("auto", "transformers", "server")
+BACKENDS = ("auto", "transformers", "vllm", "server")
 DTYPES = ("auto", "float32", "bfloat16", "float16")
 
 
@@ -19,7 +19,10 @@ class ModelSettings:
     revision: str | None = option(None, "Branch, tag or commit of a hub model.")
     adapter: str | None = option(None, "A peft adapter to put on the model: a hub name or a folder.")
     backend: str = option(
-        "auto", "The inference engine; auto is server where a base URL is given, else transformers.", choices=BACKENDS
+        "auto",
+        "The inference engine; auto is server where a base URL is given, vllm where vLLM and a CUDA GPU are there, else"
+        " transformers.",
+        choices=BACKENDS,
     )
     family: str | None = option(
         None, "The model family prompts are worded for, such as qwen; by default told from the model."
@@ -31,6 +34,12 @@ class ModelSettings:
         "Rows in a batch times the longest they may grow to, in tokens: lower it if memory runs out."
         " By default 32768 on a CPU and 65536 on an accelerator.",
         minimum=1,
+    )
+    gpu_share: float | None = option(
+        None,
+        "Share of the GPU's memory that vLLM takes; by default 0.9, and 0.3 beside training.",
+        minimum=0.01,
+        maximum=1,
     )
     base_url: str | None = option(None, "Address of an OpenAI-compatible server, such as http://127.0.0.1:8000/v1.")
     api_key_env: str = option("OPENAI_API_KEY", "Environment variable that holds the server's key.")

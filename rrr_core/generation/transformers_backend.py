@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM
 
 from rrr_core.errors import ModelError
 from rrr_core.generation.families import family_of
-from rrr_core.generation.hub import Source, folder_digest, locate, silenced
+from rrr_core.generation.hub import Source, locate, silenced
+from rrr_core.generation.model_files import check_vocabulary, described, load_tokenizer
 from rrr_core.generation.native_tools import place_of_tools
 from rrr_core.generation.settings import DTYPES, ModelSettings
 from rrr_core.generation.text import one_line
@@ -55,15 +56,15 @@ def load_transformers(
     if dtype not in DTYPES:
         raise ModelError(f"There is no dtype {dtype!r}: choose one of {', '.join(DTYPES)}.")
     place = _device(device)
-    if adapter is None and _is_adapter(name):
+    if adapter is None and is_adapter(name):
         weights = locate(_base_of_adapter(locate(name, revision, "adapter_config.json")))
-        adapter, described = name, {"base": weights.name, **_described(weights)}
+        adapter, source = name, {"base": weights.name, **described(weights)}
     else:
         weights = locate(name, revision)
-        described = _described(weights)
+        source = described(weights)
     if adapter is not None:
         patch = locate(adapter, marker="adapter_config.json")
-        described["adapter"] = {"name": adapter, **_described(patch)}
+        source["adapter"] = {"name": adapter, **described(patch)}
     network, tokenizer = _load(weights, name, dtype)
     if adapter is not None:
         network = _with_adapter(network, patch, name)
@@ -75,30 +76,28 @@ def load_transformers(
     except RuntimeError as error:  # too little memory among others
         raise ModelError(f"The model {name!r} cannot be put on {place}: {one_line(error)}") from error
     info = Model(name, found, takes_tools=place_of_tools(tokenizer) is not None)
-    return TransformersGenerator(network, tokenizer, info, batch_tokens=batch_tokens, source=described)
+    return TransformersGenerator(network, tokenizer, info, batch_tokens=batch_tokens, source=source)
 
 
 def _load(source: Source, name: str, dtype: str) -> tuple[Any, Any]:
+    config, tokenizer = load_tokenizer(source, name)
     with silenced():
         try:
-            arguments: dict[str, Any] = {**source.arguments, "trust_remote_code": False}
-            config = AutoConfig.from_pretrained(source.name, **arguments)
-            tokenizer: Any = AutoTokenizer.from_pretrained(source.name, **arguments)
             network, loaded = AutoModelForCausalLM.from_pretrained(
-                source.name, config=config, dtype=dtype, use_safetensors=True, output_loading_info=True, **arguments
+                source.name,
+                config=config,
+                dtype=dtype,
+                use_safetensors=True,
+                output_loading_info=True,
+                trust_remote_code=False,
+                **source.arguments,
             )
         except Exception as error:  # nearly every kind: OSError, ValueError, KeyError, SafetensorError…
             raise ModelError(f"The model {name!r} cannot be loaded: {one_line(error)}") from error
     if loaded["missing_keys"]:
         missing = sorted(loaded["missing_keys"])
         raise ModelError(f"The files of {name!r} lack {len(missing)} of the model's weights, such as {missing[0]}.")
-    if not tokenizer.is_fast:
-        raise ModelError(f"The model {name!r} has no fast tokenizer (tokenizer.json), and rrr needs one.")
-    if not tokenizer.chat_template:
-        raise ModelError(f"The model {name!r} has no chat template: use an instruct model, or warm it up (rrr warmup).")
-    embeddings = network.get_input_embeddings().num_embeddings
-    if (largest := max(tokenizer.get_vocab().values())) >= embeddings:
-        raise ModelError(f"The tokenizer of {name!r} has the id {largest}, and the model only {embeddings} embeddings.")
+    check_vocabulary(tokenizer, network.get_input_embeddings().num_embeddings, name)
     return network, tokenizer
 
 
@@ -132,7 +131,8 @@ def _device(device: str | None) -> torch.device:
     return place
 
 
-def _is_adapter(name: str) -> bool:
+def is_adapter(name: str) -> bool:
+    """Whether the name is a folder that holds a peft adapter and no whole model."""
     folder = Path(name).expanduser()
     return (folder / "adapter_config.json").is_file() and not (folder / "config.json").is_file()
 
@@ -146,9 +146,3 @@ def _base_of_adapter(source: Source) -> str:
     if not isinstance(base, str) or not base:
         raise ModelError(f"{path} names no base model: give the base as --model and the folder as --adapter.")
     return base
-
-
-def _described(source: Source) -> dict[str, object]:
-    if source.folder is None:
-        return {"revision": source.commit}
-    return {"revision": None, "weights_sha256": folder_digest(source.folder)}

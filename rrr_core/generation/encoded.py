@@ -1,0 +1,71 @@
+"""What engines that give and take token ids have in common: conversations in, ids through the engine, texts out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from rrr_core.episode import Generation
+from rrr_core.errors import ModelError
+from rrr_core.generation.base import Sampling
+from rrr_core.generation.continuation import encode_prompt
+from rrr_core.hookspecs import Message, Model
+
+
+class EncodedGenerator:
+    """A Generator over `generate_ids`, which an engine brings.
+
+    Prompts are encoded here, from the neutralised text (see `continuation`), so that all engines pose the same ids.
+    """
+
+    def __init__(self, tokenizer: Any, info: Model, end_ids: Sequence[int], context: int | None) -> None:
+        self.tokenizer, self.model = tokenizer, info
+        self.end_ids = tuple(end_ids)
+        self.context = context
+        """Most tokens of a prompt and its text together."""
+
+    def generate_ids(
+        self,
+        prompts: Sequence[Sequence[int]],
+        sampling: Sampling,
+        on_done: Callable[[int], None] | None = None,
+        places: Sequence[int] | None = None,
+    ) -> list[list[int]]:
+        """See IdGenerator."""
+        raise NotImplementedError
+
+    def generate(
+        self,
+        conversations: Sequence[Sequence[Message]],
+        sampling: Sampling,
+        on_done: Callable[[int], None] | None = None,
+    ) -> list[Generation]:
+        """One text for each conversation, in order; see Generator."""
+        # The tries of a row share their conversation, and rendering its tools takes a while.
+        once = {id(conversation): conversation for conversation in conversations}
+        ids = {key: encode_prompt(self.tokenizer, conversation) for key, conversation in once.items()}
+        prompts = [ids[id(conversation)] for conversation in conversations]
+        return [
+            Generation(self.text_of(written), tuple(written), "stop" if self.is_ended(written) else "length")
+            for written in self.generate_ids(prompts, sampling, on_done)
+        ]
+
+    def is_ended(self, ids: Sequence[int]) -> bool:
+        """Whether sampled ids end with an end token; False where the token limit cut them off."""
+        return bool(ids) and ids[-1] in self.end_ids
+
+    def text_of(self, ids: Sequence[int]) -> str:
+        """Sampled ids as text, without special tokens: to be read and judged, never to be encoded again."""
+        return str(self.tokenizer.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False))
+
+    def limit_of(self, prompt: Sequence[int], sampling: Sampling) -> int:
+        """Most tokens to sample after `prompt`. Raises ModelError where the prompt fills the context."""
+        if self.context is None:
+            return sampling.max_tokens
+        left = self.context - len(prompt)
+        if left < 1:
+            raise ModelError(
+                f"A prompt of {len(prompt)} tokens fills the context of {self.context} of {self.model.name!r}:"
+                " shorten the rows or the attempts (--max-tokens), or use another model."
+            )
+        return min(left, sampling.max_tokens)

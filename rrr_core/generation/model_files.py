@@ -1,0 +1,98 @@
+"""What a model's files tell without its weights: configuration, tokenizer, end tokens, and where they are from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from transformers import AutoConfig, AutoTokenizer, GenerationConfig
+
+from rrr_core.errors import ModelError
+from rrr_core.generation.families import family_of
+from rrr_core.generation.hub import Source, folder_digest, locate, silenced
+from rrr_core.generation.native_tools import place_of_tools
+from rrr_core.generation.settings import ModelSettings
+from rrr_core.generation.text import one_line
+from rrr_core.generation.transformers_generator import TransformersGenerator, end_ids_of
+from rrr_core.hookspecs import Model
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFiles:
+    """A model as an engine that loads its weights itself needs it."""
+
+    name: str
+    """The folder, or the hub name."""
+    commit: str | None
+    """The hub commit; None for a folder."""
+    tokenizer: Any
+    model: Model
+    end_ids: tuple[int, ...]
+    source: dict[str, object]
+    """What a manifest records of where the weights are from."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Unloaded:
+    """What `end_ids_of` asks of a network."""
+
+    generation_config: Any
+
+
+def read_files(settings: ModelSettings) -> ModelFiles:
+    """The files of the model that the settings name, which is no adapter. Raises ModelError as `load_transformers`."""
+    name = settings.named
+    source = locate(name, settings.revision)
+    config, tokenizer = load_tokenizer(source, name)
+    check_vocabulary(tokenizer, config.get_text_config().vocab_size, name)
+    with silenced():
+        try:
+            generation = GenerationConfig.from_pretrained(source.name, **source.arguments)
+        except OSError:  # many models have none
+            generation = None
+    family = settings.family or family_of(source.name, str(config.model_type), getattr(config, "rrr_family", None))
+    info = Model(name, family, takes_tools=place_of_tools(tokenizer) is not None)
+    end_ids = end_ids_of(_Unloaded(generation or config), tokenizer)
+    return ModelFiles(source.name, source.commit, tokenizer, info, end_ids, described(source))
+
+
+def files_of(generator: TransformersGenerator, settings: ModelSettings) -> ModelFiles:
+    """The files that a loaded model, or the model under its adapter, came from."""
+    base, commit = generator.source.get("base", settings.named), generator.source.get("revision")
+    return ModelFiles(
+        name=str(base),
+        commit=None if commit is None else str(commit),
+        tokenizer=generator.tokenizer,
+        model=generator.model,
+        end_ids=generator.end_ids,
+        source=generator.source,
+    )
+
+
+def load_tokenizer(source: Source, name: str) -> tuple[Any, Any]:
+    """Configuration and tokenizer. Raises ModelError where they cannot be had, or the tokenizer does not serve."""
+    with silenced():
+        try:
+            arguments: dict[str, Any] = {**source.arguments, "trust_remote_code": False}
+            config = AutoConfig.from_pretrained(source.name, **arguments)
+            tokenizer: Any = AutoTokenizer.from_pretrained(source.name, **arguments)
+        except Exception as error:  # nearly every kind: OSError, ValueError, KeyError…
+            raise ModelError(f"The model {name!r} cannot be loaded: {one_line(error)}") from error
+    if not tokenizer.is_fast:
+        raise ModelError(f"The model {name!r} has no fast tokenizer (tokenizer.json), and rrr needs one.")
+    if not tokenizer.chat_template:
+        raise ModelError(f"The model {name!r} has no chat template: use an instruct model, or warm it up (rrr warmup).")
+    return config, tokenizer
+
+
+def check_vocabulary(tokenizer: Any, embeddings: int, name: str) -> None:
+    """Raise ModelError for a tokenizer whose largest id the model has no embedding for."""
+    if (largest := max(tokenizer.get_vocab().values())) >= embeddings:
+        raise ModelError(f"The tokenizer of {name!r} has the id {largest}, and the model only {embeddings} embeddings.")
+
+
+def described(source: Source) -> dict[str, object]:
+    """What a manifest records of where weights are from: a hub commit, or a digest of a folder's weights."""
+    if source.folder is None:
+        return {"revision": source.commit}
+    return {"revision": None, "weights_sha256": folder_digest(source.folder)}

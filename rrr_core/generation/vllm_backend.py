@@ -1,0 +1,216 @@
+"""The vLLM engine: a model in this process, its prompts' common beginnings read once.
+
+The engine is started from the model's files, and follows a network that is being trained: `follow` puts the network's
+weights into it. Prompts that begin alike are posed side by side, and what one has read of them the others take from
+vLLM's prefix cache. A task's attempt, reflection and retry extend each other exactly (see `continuation`), so the cache
+holds nearly all of a retry's prompt.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any
+
+import torch
+
+from rrr_core.errors import ModelError
+from rrr_core.generation.base import Sampling, request_seed
+from rrr_core.generation.encoded import EncodedGenerator
+from rrr_core.generation.model_files import ModelFiles, files_of, read_files
+from rrr_core.generation.settings import ModelSettings
+from rrr_core.generation.text import one_line
+from rrr_core.generation.transformers_backend import is_adapter, load_from
+from rrr_core.generation.transformers_generator import TransformersGenerator, tokenizer_digest
+from rrr_core.generation.vllm_engine import engine_arguments, machine_bytes, start_engine, vllm_version
+from rrr_core.generation.vllm_weights import file_weights, take_weights
+
+WAVE = 1024
+"""Prompts given to the engine at a time, so that progress is told; as many as vLLM writes at once on a large GPU."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hits:
+    """How much of the prompts an engine did not have to read: it was in its prefix cache."""
+
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+
+    @property
+    def rate(self) -> float:
+        """Share of the prompts' tokens that came from the cache; 0 before there is a prompt.
+
+        >>> Hits(prompt_tokens=200, cached_tokens=150).rate
+        0.75
+        """
+        return self.cached_tokens / self.prompt_tokens if self.prompt_tokens else 0.0
+
+    def __add__(self, other: Hits) -> Hits:
+        return Hits(self.prompt_tokens + other.prompt_tokens, self.cached_tokens + other.cached_tokens)
+
+
+class VllmGenerator(EncodedGenerator):
+    """A `vllm.LLM` as an IdGenerator.
+
+    Each text is drawn with a seed of its own, a pure function of `Sampling.seed` and the prompt's place. The same calls
+    on the same machine give the same texts; how vLLM batches them changes the last bits of its logits, and with them,
+    now and then, a text.
+    """
+
+    def __init__(self, engine: Any, files: ModelFiles, *, keeps_logprobs: bool = False) -> None:
+        config = engine.llm_engine.model_config
+        super().__init__(files.tokenizer, files.model, files.end_ids, int(config.max_model_len))
+        self.engine, self.files, self.keeps_logprobs = engine, files, keeps_logprobs
+        self.dtype = str(config.dtype).removeprefix("torch.")
+        self.hits = Hits()
+        """Of all prompts so far."""
+        self._logprobs: dict[tuple[tuple[int, ...], tuple[int, ...]], list[float]] = {}
+
+    def generate_ids(
+        self,
+        prompts: Sequence[Sequence[int]],
+        sampling: Sampling,
+        on_done: Callable[[int], None] | None = None,
+        places: Sequence[int] | None = None,
+    ) -> list[list[int]]:
+        """See IdGenerator. Raises ModelError where a prompt fills the context, or vLLM fails."""
+        places = range(len(prompts)) if places is None else places
+        limits = [self.limit_of(prompt, sampling) for prompt in prompts]
+        results: list[list[int]] = [[] for _ in prompts]
+        for wave in waves_of(prompts, WAVE):
+            outputs = self._write(
+                [prompts[index] for index in wave],
+                [self._parameters(sampling, limits[index], places[index]) for index in wave],
+            )
+            for index, output in zip(wave, outputs, strict=True):
+                results[index] = self._keep(prompts[index], output)
+            if on_done is not None:
+                on_done(len(wave))
+        return results
+
+    def follow(self, network: Any) -> None:
+        """From now on texts come from this network's weights, as they are at this moment; the prefix cache is empty."""
+        self.engine.apply_model(lambda model: take_weights(model, file_weights(network)))
+        self._logprobs.clear()
+        if not self.engine.reset_prefix_cache():
+            raise ModelError("vLLM did not empty its prefix cache, which holds what the old weights have read.")
+
+    def logprobs_of(self, prompt: Sequence[int], written: Sequence[int]) -> list[float]:
+        """The log-probability of each id of a text, as it was drawn, after temperature, top-k and top-p.
+
+        Of texts written since the weights were last changed, by an engine that keeps log-probabilities.
+        """
+        return self._logprobs[tuple(prompt), tuple(written)]
+
+    def describe(self) -> dict[str, object]:
+        """What a manifest records: name, family, where the weights are from, tokenizer, dtype, device, versions."""
+        return {
+            "backend": "vllm",
+            "name": self.model.name,
+            "family": self.model.family,
+            **self.files.source,
+            "tokenizer": type(self.tokenizer).__name__,
+            "tokenizer_sha256": tokenizer_digest(self.tokenizer),
+            "dtype": self.dtype,
+            "device": "cuda" if torch.cuda.is_available() else "cpu",
+            "vllm": vllm_version(),
+            "torch": version("torch"),
+        }
+
+    def _parameters(self, sampling: Sampling, limit: int, place: int) -> Any:
+        from vllm import SamplingParams
+
+        return SamplingParams(
+            temperature=sampling.temperature,
+            top_p=sampling.top_p,
+            top_k=sampling.top_k,
+            max_tokens=limit,
+            seed=request_seed(sampling.seed, place),
+            stop_token_ids=list(self.end_ids),
+            detokenize=False,
+            logprobs=0 if self.keeps_logprobs else None,
+        )
+
+    def _write(self, prompts: Sequence[Sequence[int]], parameters: list[Any]) -> list[Any]:
+        posed = [{"prompt_token_ids": list(prompt)} for prompt in prompts]
+        try:
+            outputs: list[Any] = self.engine.generate(posed, parameters, use_tqdm=False)
+        except Exception as error:  # whatever stops vLLM's engine, which does not run again after it
+            raise ModelError(f"vLLM {vllm_version()} failed on {len(prompts)} prompts: {one_line(error)}") from error
+        return outputs
+
+    def _keep(self, prompt: Sequence[int], output: Any) -> list[int]:
+        """The ids in one output of the engine; what else it tells is counted and kept."""
+        written = [int(token) for token in output.outputs[0].token_ids]
+        self.hits += Hits(len(prompt), output.num_cached_tokens or 0)
+        if self.keeps_logprobs:
+            logprobs = [
+                float(position[token].logprob)
+                for token, position in zip(written, output.outputs[0].logprobs, strict=True)
+            ]
+            if not all(map(math.isfinite, logprobs)):
+                raise ModelError(
+                    "The model's output is not finite: its weights have diverged or overflow; try --dtype float32."
+                )
+            self._logprobs[tuple(prompt), tuple(written)] = logprobs
+        return written
+
+
+def load_vllm(settings: ModelSettings) -> VllmGenerator:
+    """The model that the settings name, with its adapter if it has one, in an engine in this process.
+
+    Raises ModelError, in one line, where the model cannot be had, or vLLM is not installed or refuses it.
+    """
+    refuse_options(settings)
+    if settings.adapter is None and not is_adapter(settings.named):
+        files = read_files(settings)
+        return VllmGenerator(_start(files, settings, beside_training=False), files)
+    adapted = load_from(dataclasses.replace(settings, device="cpu"))
+    generator = VllmGenerator(_start(files := files_of(adapted, settings), settings, beside_training=False), files)
+    generator.follow(adapted.network)
+    return generator
+
+
+def colocate(policy: TransformersGenerator, settings: ModelSettings) -> VllmGenerator:
+    """An engine beside the policy that is being trained from the model that the settings name.
+
+    It starts with the weights of the model's files; `follow` gives it the policy's. Raises ModelError as `load_vllm`.
+    """
+    refuse_options(settings)
+    files = files_of(policy, settings)
+    return VllmGenerator(_start(files, settings, beside_training=True), files, keeps_logprobs=True)
+
+
+def refuse_options(settings: ModelSettings) -> None:
+    """Raise ModelError for an option of another engine."""
+    for name in ("device", "batch_tokens"):
+        if getattr(settings, name) is not None:
+            raise ModelError(f"{name} is for the transformers backend, and vLLM minds it itself: leave it out.")
+
+
+def _start(files: ModelFiles, settings: ModelSettings, beside_training: bool) -> Any:
+    arguments = engine_arguments(
+        dtype=settings.dtype,
+        revision=files.commit,
+        gpu_share=settings.gpu_share,
+        beside_training=beside_training,
+        cuda=torch.cuda.is_available(),
+        machine_bytes=machine_bytes(),
+        processes=int(os.environ.get("WORLD_SIZE", "1")),
+    )
+    return start_engine(files.name, arguments)
+
+
+def waves_of(prompts: Sequence[Sequence[int]], size: int) -> Iterator[list[int]]:
+    """Indices of the prompts, those that begin alike side by side, `size` at a time.
+
+    >>> list(waves_of([[1, 2], [3], [1, 2, 9], [1, 2]], 3))
+    [[0, 3, 2], [1]]
+    """
+    order = sorted(range(len(prompts)), key=lambda index: (tuple(prompts[index]), index))
+    for start in range(0, len(order), size):
+        yield order[start : start + size]

@@ -1,0 +1,64 @@
+"""The weights of a network that is being trained, put into a vLLM engine's model.
+
+Names and shapes are those of the model's files, which vLLM knows how to load; what it fuses (q, k and v, gate and up)
+it fuses again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import torch
+from transformers.core_model_loading import revert_weight_conversion
+
+from rrr_core.errors import ModelError
+
+
+def file_weights(network: Any) -> Iterator[tuple[str, torch.Tensor]]:
+    """(name, weight) of every parameter, as `save_pretrained` would write them; tied weights once.
+
+    LoRA adapters are added to the weights they adapt, on the way. The network's own are not touched, so that no
+    rounding of a merge and its undoing piles up over the steps.
+    Raises ModelError for an adapter of another kind, and for weights that are spread over processes.
+    """
+    plain = network.get_base_model() if hasattr(network, "peft_config") else network
+    weights = dict(_merged(plain))
+    for name, weight in weights.items():
+        if weight.numel() == 0 or hasattr(weight, "full_tensor"):
+            raise ModelError(
+                f"The weight {name} is spread over processes (DeepSpeed ZeRO-3 or FSDP), and cannot be given to vLLM:"
+                " train with --backend transformers, or with whole weights in every process."
+            )
+    yield from revert_weight_conversion(plain, weights).items()
+
+
+def _merged(network: Any) -> Iterator[tuple[str, torch.Tensor]]:
+    adapted = {name: module for name, module in network.named_modules() if hasattr(module, "base_layer")}
+    for name, parameter in network.named_parameters():
+        owner, _, inner = name.partition(".base_layer.")
+        if inner and owner in adapted:
+            weight = parameter.detach()
+            yield f"{owner}.{inner}", weight + _delta(adapted[owner], owner) if inner == "weight" else weight
+        elif not any(name.startswith(f"{owner}.") for owner in adapted):
+            yield name, parameter.detach()
+
+
+def _delta(module: Any, name: str) -> torch.Tensor:
+    """What a layer's active LoRA adapters add to its weight."""
+    if not hasattr(module, "get_delta_weight") or any(getattr(module, "use_dora", {}).values()):
+        raise ModelError(f"The adapter on {name} is not LoRA: merge it into its model, or use --backend transformers.")
+    with torch.no_grad():
+        deltas = [module.get_delta_weight(adapter) for adapter in module.active_adapters]
+        return torch.stack(deltas).sum(0)
+
+
+def take_weights(model: Any, weights: Iterable[tuple[str, torch.Tensor]]) -> None:
+    """Load (name, weight) into vLLM's `model`. Raises ModelError where a parameter of the model got none."""
+    try:
+        loaded = model.load_weights(weights)
+    except Exception as error:  # vLLM's loaders raise KeyError, ValueError, AssertionError, RuntimeError…
+        raise ModelError(f"vLLM cannot take the trained weights: {type(error).__name__}: {error}") from error
+    left = sorted({name for name, _ in model.named_parameters()} - loaded) if isinstance(loaded, set) else []
+    if left:
+        raise ModelError(f"vLLM's model kept {len(left)} of its old weights, such as {left[0]}: use another backend.")

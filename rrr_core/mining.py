@@ -26,6 +26,7 @@ from rrr_core.generation.base import Generator
 from rrr_core.hookspecs import Row
 from rrr_core.mining_rounds import MinedRow, Teller, is_open, mine_rows
 from rrr_core.mining_tally import MiningSummary, Tally
+from rrr_core.profile import measured, profiled
 from rrr_core.progress import Advance, Progress
 from rrr_core.runs import about_this_run, open_stage, stage_lock, write_json, write_lines
 from rrr_core.settings import option
@@ -74,10 +75,14 @@ def mine(
         raise RrrError("At temperature 0 all tries of a row are one text: give --tries 1, or a higher --temperature.")
     began = time.monotonic()
     folder, progress = Path(folder), progress or Progress()
-    with stage_lock(folder, progress), Judge(task, settings.max_abstain, settings=verify) as judge:
+    with (
+        stage_lock(folder, progress),
+        profiled(folder) as profile,
+        Judge(task, settings.max_abstain, settings=verify, profile=profile) as judge,
+    ):
         open_stage(folder, "mine", _identity(task, generator, settings, data_options), about_this_run())
         with progress.track(f"Mining {task.name}", settings.rows) as advance:
-            miner = _Miner(task, generator, judge, settings, folder, advance)
+            miner = _Miner(task, measured(generator, profile), judge, settings, folder, advance)
             for depth in depths(settings):
                 if miner.has_enough:
                     break
@@ -161,6 +166,7 @@ class _Miner:
         mine_rows(self.task, self.generator, self.judge, self.settings, shard, open_rows, depth, teller)
         records = [row.to_json() for row in rows]
         write_lines(path, records)
+        self.judge.profile.write(self.folder)
         for record in before:
             self.tally.add(record, times=-1)
         for record in records:

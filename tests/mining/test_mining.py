@@ -226,7 +226,8 @@ def test_rows_are_read_as_they_are_needed(tmp_path: Path) -> None:
     task = numbers_task(10**12)
     summary = mine(task, ScriptedGenerator(), tmp_path, MineSettings(rows=8, tries=1, shard_rows=3), {})
     assert summary.rows == 8
-    assert names(tmp_path) == [".lock", "manifest.json", *[f"shard-0000{n}.jsonl" for n in range(3)], "summary.json"]
+    shards = [f"shard-0000{n}.jsonl" for n in range(3)]
+    assert names(tmp_path) == [".lock", "manifest.json", "profile.json", *shards, "summary.json"]
 
 
 def test_data_options_reach_the_plugin(tmp_path: Path) -> None:
@@ -275,7 +276,7 @@ def test_too_many_abstentions_stop_the_run_and_finished_shards_are_kept(tmp_path
     settings = MineSettings(rows=200, tries=1, shard_rows=50)
     with pytest.raises(TooManyAbstentions, match=r"rrr-numbers 1\.0"):
         mine(numbers_task(200), ScriptedGenerator(script), tmp_path, settings, {})
-    assert names(tmp_path) == [".lock", "manifest.json", "shard-00000.jsonl"]
+    assert names(tmp_path) == [".lock", "manifest.json", "profile.json", "shard-00000.jsonl"]
 
 
 def test_the_limit_on_abstentions_holds_over_resumed_calls_and_may_be_raised(tmp_path: Path) -> None:

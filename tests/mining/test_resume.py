@@ -110,8 +110,8 @@ def test_a_crash_at_any_write_ends_in_the_same_bytes(tmp_path: Path, monkeypatch
             break
         mine(numbers_task(20), ScriptedGenerator(), folder, few, {})
         assert content(folder) == uninterrupted
-    # Manifest, 3 shards and summary, three moments each.
-    assert moment == 3 * 5
+    # Manifest, 3 shards each with the profile so far, summary and the last profile, three moments each.
+    assert moment == 3 * (1 + 3 * 2 + 1 + 1)
 
 
 def test_only_missing_shards_are_mined_again(tmp_path: Path, uninterrupted: dict[str, object]) -> None:
@@ -163,7 +163,7 @@ def test_a_full_disk_is_one_line_and_room_is_enough_to_go_on(
 
     with monkeypatch.context() as patched:
         patched.setattr(files.os, "fsync", full)
-        with pytest.raises(RrrError, match=r"shard-0000\d\.jsonl cannot be written: the disk is full") as error:
+        with pytest.raises(RrrError, match=r"jsonl? cannot be written: the disk is full") as error:
             mine(numbers_task(60), ScriptedGenerator(), tmp_path, SETTINGS, {})
     assert "\n" not in str(error.value)
     assert not [name for name in names(tmp_path) if name.endswith(".tmp")]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+import re
 import types
 import typing
 from collections.abc import Mapping, Sequence
@@ -45,7 +46,7 @@ FIXED = {
     "remove_unused_columns": "the failure's column has to reach the reward",
     "model_init_kwargs": "the model is set with --model, --revision and --dtype",
     "trust_remote_code": "code from a model's repository is never run",
-    "use_vllm": "this version generates with transformers",
+    "use_vllm": "the engine is chosen with --backend",
     "use_transformers_continuous_batching": "this version generates with its own batches",
     "resume_from_checkpoint": "a run resumes from its folder by itself",
     "disable_tqdm": "progress is shown by the command line",
@@ -54,6 +55,8 @@ FIXED = {
     "push_to_hub": "upload the finished model yourself",
 }
 """Fields that cannot be set, and why."""
+OWN_VLLM = re.compile(r"vllm_(?!importance_sampling)")
+"""Fields of the vLLM that TRL would start: ours is started from --backend, --gpu-share and --base-url."""
 
 LOSSES = ("bnpo", "cispo", "dapo", "dr_grpo", "grpo", "luspo", "sapo", "vespo")
 """The losses of TRL 1.16, which finds an unknown one only in the middle of its first step."""
@@ -76,6 +79,10 @@ def parse_fields(given: Mapping[str, Any]) -> dict[str, Any]:
             raise RrrError(f"GRPOConfig field {name!r}: set it with {OURS[name]}, not with --grpo.")
         if name in FIXED:
             raise RrrError(f"GRPOConfig field {name!r} cannot be set: {FIXED[name]}.")
+        if OWN_VLLM.match(name) and name in names:
+            raise RrrError(
+                f"GRPOConfig field {name!r} cannot be set: vLLM is set up with --backend, --gpu-share and --base-url."
+            )
         if name not in names:
             raise RrrError(f"GRPOConfig has no field {name!r}.{nearest(name, names)}")
         parsed[name] = _typed(name, value, hints[name])

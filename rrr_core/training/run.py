@@ -30,6 +30,7 @@ from rrr_core.progress import Progress
 from rrr_core.runs import about_this_run, open_stage, read_json, stage_lock, write_json
 from rrr_core.tasks import Task
 from rrr_core.training.checkpoints import SealCheckpoints, newest_checkpoint
+from rrr_core.training.engine import engine_identity, open_engine
 from rrr_core.training.options import grpo_config
 from rrr_core.training.records import Recorder
 from rrr_core.training.rollout import Rollout
@@ -103,6 +104,7 @@ def _train(
         identity = {
             "task": task.provenance(),
             "model": generator.describe(),
+            **engine_identity(model_settings),
             "settings": {k: v for k, v in dataclasses.asdict(settings).items() if k not in MAY_CHANGE},
             "failures": {"count": len(failures), "sha256": digest(failures)},
         }
@@ -117,7 +119,7 @@ def _train(
         recorder.cut_back(done)
         trainer = ReflectionTrainer(
             task=task,
-            rollout=Rollout(task, generator, judge, settings),
+            rollout=Rollout(task, open_engine(generator, model_settings), judge, settings),
             failures=enough(failures, settings.batch_size // settings.group_size),
             settings=settings,
             on_turns=recorder.keep,

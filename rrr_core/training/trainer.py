@@ -14,6 +14,7 @@ from trl import GRPOTrainer
 from rrr_core.episode import Failure
 from rrr_core.tasks import Task
 from rrr_core.training.credit import completion_of
+from rrr_core.training.engine import correct_for, drawn_logprobs
 from rrr_core.training.micro_batches import AVERAGES_ROWS, FILLER, SHARE, SUMS_TOKENS, deal, has_signal
 from rrr_core.training.rollout import Rollout, Turn, derived_seed
 from rrr_core.training.sampler import FailureSampler
@@ -64,6 +65,7 @@ class ReflectionTrainer(GRPOTrainer):  # type: ignore[misc]
             ),
             **arguments,
         )
+        correct_for(self, rollout.generator)
         self.shares_prompts = settings.shared_prompt and self._can_share(say)
         self._leaves_out = settings.alike != "keep" and self._may_leave_out()
 
@@ -125,7 +127,7 @@ class ReflectionTrainer(GRPOTrainer):  # type: ignore[misc]
             "prompt_ids": [turn.prompt_ids for turn in turns],
             "completion_ids": [completion.ids for completion in completions],
             "env_mask": [completion.mask for completion in completions],
-            "logprobs": None,
+            "logprobs": drawn_logprobs(self.rollout.generator, turns, self.settings.credit),
             "turn": turns,
         }
 

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
+from functools import partial, reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,8 +22,10 @@ from rrr_core.evaluation import EvalSettings
 from rrr_core.files import read_json, write_json
 from rrr_core.generation import ModelSettings
 from rrr_core.mining import MineSettings
+from rrr_core.profile import read_profile
 from rrr_core.progress import Progress
 from rrr_core.runs import RUN_RECORD, about_this_run, check_identity, holds_nothing, stage_lock
+from rrr_core.spent import Spent
 from rrr_core.tasks import Task, load_task
 from rrr_core.training.settings import MAY_CHANGE as TRAIN_MAY_CHANGE
 from rrr_core.training.settings import TrainSettings
@@ -58,6 +60,8 @@ class RunResult:
     comparison: Mapping[str, Any]
     """What `comparison.json` holds."""
     report: Path
+    spent: Spent
+    """What all stages and calls have spent together."""
 
 
 def open_task(settings: TaskSettings) -> Task:
@@ -110,7 +114,7 @@ def run(settings: RunSettings, folder: Path, progress: Progress | None = None) -
         record.stage("compare", _comparison(folder), job.compare)
         # Always written anew: it is cheap, and a newer rrr may draw it better.
         record.stage("report", folder / "report.html", job.report, again=True)
-    return RunResult(folder, read_json(_comparison(folder)), folder / "report.html")
+    return RunResult(folder, read_json(_comparison(folder)), folder / "report.html", record.spent(folder))
 
 
 def identity_of(settings: RunSettings, task: Task) -> dict[str, Any]:
@@ -233,6 +237,19 @@ class RunRecord:
             entry["ended"] = _now()
             entry["seconds"] = round(before + time.monotonic() - started, 1)
             self._write()
+
+    def spent(self, folder: Path) -> Spent:
+        """The stages' profiles added up, over the wall time of all stages; no more than that where one has no profile.
+
+        Loading a model to mine or evaluate is in the wall time and in no profile.
+        """
+        stages = [folder / "mine", folder / "train", *(folder / "eval" / label for label in (VANILLA, TRAINED))]
+        profiles = [read_profile(stage) for stage in stages]
+        known = [profile for profile in profiles if profile is not None]
+        together = reduce(Spent.plus, known if len(known) == len(profiles) else [], Spent())
+        recorded = sum(entry.get("seconds", 0.0) for entry in self.content["stages"].values())
+        # A killed call has told its profiles, and not this record.
+        return dataclasses.replace(together, wall_seconds=max(recorded, together.wall_seconds))
 
     def _write(self) -> None:
         write_json(self.path, self.content)

@@ -93,7 +93,7 @@ class Spent:
         return cached / prompt if prompt and cached is not None else None
 
     def describe(self) -> str:
-        """The wall time and its shares, the largest first.
+        """The wall time and its shares, the largest first; the wall time alone where nothing was measured.
 
         >>> Spent(1, 130.0, {"generate": 80.0, "forward_backward": 45.0, "sync": 0.1}).describe()
         '2 min 10 s: 62% generating, 35% forward and backward, 4% waiting and other'
@@ -101,7 +101,7 @@ class Spent:
         seconds = {**self.seconds, OTHER: self.other_seconds}
         shares = sorted(((seconds[kind] / (self.wall_seconds or 1), KINDS[kind]) for kind in seconds), reverse=True)
         told = ", ".join(f"{share:.0%} {name}" for share, name in shares if share >= 0.005)
-        return f"{duration(self.wall_seconds)}: {told}" if told else duration(self.wall_seconds)
+        return f"{duration(self.wall_seconds)}: {told}" if self.seconds else duration(self.wall_seconds)
 
     def to_json(self) -> dict[str, Any]:
         machine = self.machine

@@ -24,11 +24,12 @@ def command(folder: Path | None, **settings: Any) -> None:
 
 
 def run_and_print(folder: Path, **settings: Any) -> None:
-    """Do the whole job and print its table and where its report is."""
+    """Do the whole job and print its table, where the time went and where its report is."""
     from rrr_core import pipeline
     from rrr_core.cli.progress import make_progress
     from rrr_core.cli.tables import print_comparison
 
     result = pipeline.run(pipeline.RunSettings(**settings), folder, make_progress())
     print_comparison(result.comparison)
+    click.echo(f"time: {result.spent.describe()}")
     click.echo(f"report: {result.report}")

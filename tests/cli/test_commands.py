@@ -15,6 +15,7 @@ import pytest
 from rrr_core import cli
 from rrr_core.cli.eval import label_of
 from rrr_core.generation import ModelSettings
+from rrr_core.spent import Spent
 
 FIGURE = {"value": 0.5, "low": 0.4, "high": 0.6, "passed": 1, "total": 2}
 
@@ -167,14 +168,16 @@ def test_warmup_learns_the_tasks_worked_conversations(rrr: Any, monkeypatch: pyt
         (["demo", "--mine-tries", "5"], "runs/demo", "countdown"),
     ],
 )
-def test_run_and_demo_print_the_table_and_the_reports_path(
+def test_run_and_demo_print_the_table_the_time_and_the_reports_path(
     rrr: Any, monkeypatch: pytest.MonkeyPatch, arguments: list[str], folder: str, name: str
 ) -> None:
     def run(settings: Any, target: Path, progress: Any) -> Any:
         assert (settings.task.name, settings.mine.tries, target) == (name, 5, Path(folder))
         figures = {"rows": 9, "modes": {"greedy": {"first_try": FIGURE}}}
         return SimpleNamespace(
-            comparison={"figures": {"vanilla": figures, "trained": figures}, "pairs": []}, report=target / "report.html"
+            comparison={"figures": {"vanilla": figures, "trained": figures}, "pairs": []},
+            report=target / "report.html",
+            spent=Spent(1, 130.0, {"generate": 104.0, "judge": 26.0}),
         )
 
     monkeypatch.setattr("rrr_core.pipeline.run", run)
@@ -182,7 +185,7 @@ def test_run_and_demo_print_the_table_and_the_reports_path(
     assert code == 0
     assert "vanilla" in text
     assert "trained" in text
-    assert text.endswith(f"report: {folder}/report.html\n")
+    assert text.endswith(f"time: 2 min 10 s: 80% generating, 20% judging\nreport: {folder}/report.html\n")
 
 
 def test_one_file_sets_the_task_the_model_and_every_stage(
@@ -192,7 +195,7 @@ def test_one_file_sets_the_task_the_model_and_every_stage(
 
     def run(settings: Any, target: Path, progress: Any) -> Any:
         seen.append(settings)
-        return SimpleNamespace(comparison={"figures": {}, "pairs": []}, report=target)
+        return SimpleNamespace(comparison={"figures": {}, "pairs": []}, report=target, spent=Spent())
 
     monkeypatch.setattr("rrr_core.pipeline.run", run)
     (tmp_path / "run.toml").write_text(

@@ -21,6 +21,8 @@ from rrr_core.generation import ModelSettings
 from rrr_core.mining import MineSettings
 from rrr_core.pipeline import RunSettings, run, trained_model
 from rrr_core.progress import Progress
+from rrr_core.runs import PROFILE, write_json
+from rrr_core.spent import Spent
 from rrr_core.training.settings import TrainSettings
 from rrr_core.verification import VerifySettings
 
@@ -136,6 +138,32 @@ def test_a_run_does_each_stage_once_in_order(rooms: Rooms, settings: RunSettings
     assert result.comparison == {"labels": ["vanilla", "trained"]}
     assert result.report.read_text() == "page"
     assert states(tmp_path / "run") == dict.fromkeys(STAGES, "finished")
+
+
+def test_a_run_tells_what_its_stages_spent_together(rooms: Rooms, settings: RunSettings, tmp_path: Path) -> None:
+    run(settings, tmp_path)
+    for stage, seconds in {"mine": 10.0, "train": 30.0, "eval/vanilla": 5.0, "eval/trained": 5.0}.items():
+        write_json(tmp_path / stage / PROFILE, Spent(1, 2 * seconds, {"generate": seconds}).to_json())
+    spent = run(settings, tmp_path).spent
+    assert (spent.wall_seconds, spent.seconds["generate"], spent.other_seconds) == (100, 50, 50)
+
+
+def test_loading_a_model_is_in_a_runs_time(rooms: Rooms, settings: RunSettings, tmp_path: Path) -> None:
+    run(settings, tmp_path)
+    for stage in ("mine", "train", "eval/vanilla", "eval/trained"):
+        write_json(tmp_path / stage / PROFILE, Spent(1, 1.0, {"generate": 1.0}).to_json())
+    content = record(tmp_path)
+    content["stages"]["mine"]["seconds"] = 16.0
+    write_json(tmp_path / "run.json", content)
+    assert run(settings, tmp_path).spent.describe() == "16 s: 75% waiting and other, 25% generating"
+
+
+def test_a_run_begun_before_there_were_profiles_tells_its_time_alone(
+    rooms: Rooms, settings: RunSettings, tmp_path: Path
+) -> None:
+    run(settings, tmp_path)
+    write_json(tmp_path / "train" / PROFILE, Spent(1, 1.0, {"generate": 1.0}).to_json())
+    assert ":" not in run(settings, tmp_path).spent.describe()
 
 
 def test_the_record_says_what_made_the_folder(rooms: Rooms, settings: RunSettings, tmp_path: Path) -> None:

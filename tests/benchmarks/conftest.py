@@ -22,5 +22,7 @@ def benchmarks_can_be_imported(monkeypatch):
             "stock",
             "training_step",
             "whole_step",
+            "made_up",
+            "demo_time",
         }:
             del sys.modules[name]

@@ -1,0 +1,167 @@
+"""One whole training step (reflect, retry, judge, train), against the paper's recipe on stock TRL 1.16.
+
+    python benchmarks/whole_step.py [--layers 2] [--groups 2] [--repeats 3] …
+
+Stock is `TwoStepTrainer` of stock.py: TRL's own generation of the reflections, then the retries in one padded batch
+with the same call, their verdicts as rewards, and TRL's masked GRPO step. Both sides get the same weights, failures,
+task and settings, and take turns. The model is Qwen2-shaped with random weights, made so that every text that it writes
+has exactly the length asked for: both sides sample as many tokens and train as many, whatever their random streams
+give. Verdicts are coins, so that nearly every group has a signal: what we save by leaving out groups without one is not
+in the figure.
+
+Two samplers with different random streams cannot write the same texts. So equality is checked in greedy decoding: the
+command fails unless both sides write the same reflections and retries. That the training of one batch is equal is what
+training_step.py checks.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import cycle
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from made_up import coin_task, load_policy, make_failures, save_model
+from recording import Figure, median_of, record
+from stock import Clock, TwoStepTrainer
+from training_step import OURS, SEED, STOCK, Side, Watch, about, config_of, options_of, settings_of, shape_of
+from transformers import PreTrainedTokenizerFast, PrinterCallback
+
+from rrr_core.generation.transformers_generator import TransformersGenerator
+from rrr_core.hookspecs import Model
+from rrr_core.training.rollout import Rollout, Turn
+from rrr_core.training.run import prepare
+from rrr_core.training.trainer import ReflectionTrainer
+from rrr_core.verification import Judge
+
+SIDES = (STOCK, OURS)
+SAMPLED = ("reflect", "retry", "judge")
+
+
+@dataclass
+class WholeSide(Side):
+    """A side whose steps are whole."""
+
+    clock: Clock
+    turns: list[Turn] = field(default_factory=list)
+    """Of our last batch; stock's trainer keeps its own."""
+
+    def texts(self) -> dict[int, set[tuple[str, str]]]:
+        """Failure → the reflections on it in the last batch, each with its retry."""
+        if isinstance(self.trainer, TwoStepTrainer):
+            written = self.trainer.texts
+        else:
+            written = [(turn.failure.row_index, turn.reflection, turn.retry or "") for turn in self.turns]
+        by_failure: dict[int, set[tuple[str, str]]] = {}
+        for failure, reflection, retry in written:
+            by_failure.setdefault(failure, set()).add((reflection, retry))
+        return by_failure
+
+    def phases(self) -> dict[str, float]:
+        """Seconds of the last step by phase; what is not sampling or judging is training."""
+        sampled = {phase: self.clock.seconds[phase] for phase in SAMPLED}
+        self.clock.seconds.clear()
+        return {**sampled, "train": self.watch.seconds[-1] - sum(sampled.values())}
+
+
+def make_side(name: str, options: argparse.Namespace, greedy: bool, folder: Path) -> WholeSide:
+    settings = settings_of(options, options.kl, options.dtype, grpo={"top_k": 1} if greedy else {})
+    task, watch = coin_task(), Watch()
+    network = load_policy(folder / "model", SEED).to(options.device)
+    arguments: dict[str, Any] = {
+        "task": task,
+        "failures": make_failures(options.groups, options.prompt, shape_of(options).vocabulary, SEED),
+        "model": network,
+        "processing_class": PreTrainedTokenizerFast.from_pretrained(folder / "model"),
+        "args": config_of(name, settings, folder),
+        "callbacks": [watch],
+    }
+    if name == STOCK:
+        trainer: Any = TwoStepTrainer(verify=lambda row, answer: task.verify(row, answer).reward or 0.0, **arguments)
+        side = WholeSide(trainer, watch, trainer.clock)
+    else:
+        clock, turns = Clock(), []
+        generator = TransformersGenerator(network, arguments["processing_class"], Model("random"))
+        judge = Judge(task, 1.0)
+        generator.generate_ids = clocked(generator.generate_ids, clock, ("reflect", "retry"))
+        judge.judge = clocked(judge.judge, clock, ("judge",))
+        trainer = ReflectionTrainer(
+            rollout=Rollout(task, generator, judge, settings),
+            settings=settings,
+            on_turns=lambda _step, batch, *_: turns.__setitem__(slice(None), batch),
+            **arguments,
+        )
+        side = WholeSide(trainer, watch, clock, turns)
+    trainer.remove_callback(PrinterCallback)
+    return side
+
+
+def clocked(function: Any, clock: Clock, phases: Sequence[str]) -> Any:
+    """The function, its calls in turn counted to the phases."""
+    upcoming = cycle(phases)
+
+    def measured(*arguments: Any, **keywords: Any) -> Any:
+        with clock.measure(next(upcoming)):
+            return function(*arguments, **keywords)
+
+    return measured
+
+
+def greedy_texts_agree(options: argparse.Namespace, folder: Path) -> bool:
+    """Whether both sides write the same, decoding greedily; every text as long as it is to be."""
+    written = []
+    for name in SIDES:
+        side = make_side(name, options, True, folder)
+        side.step()
+        written.append(side.texts())
+    lengths = {len(text.split()) for texts in written[0].values() for pair in texts for text in pair}
+    return written[0] == written[1] and lengths == {options.reflection - 1}
+
+
+def timed(options: argparse.Namespace, folder: Path) -> dict[str, list[dict[str, float]]]:
+    """Side → phase → seconds, for each step; the sides take turns, after one step each that is not counted."""
+    sides = {name: make_side(name, options, False, folder) for name in SIDES}
+    steps: dict[str, list[dict[str, float]]] = {name: [] for name in SIDES}
+    for _ in range(options.repeats + 1):
+        for name, side in sides.items():
+            side.step()
+            steps[name].append(side.phases())
+    return {name: measured[1:] for name, measured in steps.items()}
+
+
+def figures_of(steps: Mapping[str, Sequence[Mapping[str, float]]], goal: float) -> list[Figure]:
+    whole = {name: [sum(step.values()) for step in measured] for name, measured in steps.items()}
+    ratios = [stock / ours for stock, ours in zip(whole[STOCK], whole[OURS], strict=True)]
+    figures = [median_of("a whole step, ours against stock", ratios, "×", goal=goal)]
+    for name in SIDES:
+        figures.append(median_of(f"a whole step, {name}", whole[name], "s"))
+        figures += [
+            median_of(f"{phase}, {name}", [step[phase] for step in steps[name]], "s") for phase in steps[name][0]
+        ]
+    for phase in ("reflect", "retry", "train"):
+        stock, ours = (median(step[phase] for step in steps[name]) for name in SIDES)
+        figures.append(Figure(f"{phase}, ours against stock", stock / ours, "×", len(steps[STOCK])))
+    return figures
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = options_of(__doc__, groups=2, goal=3.0)
+    parser.add_argument("--kl", type=float, default=0.001)
+    options = parser.parse_args(arguments)
+    prepare()
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        save_model(shape_of(options), folder / "model", SEED, ends_after=options.reflection)
+        same = greedy_texts_agree(options, folder)
+        figures = figures_of(timed(options, folder), options.goal)
+    figures.append(Figure("greedy reflections and retries are the same", float(same), "", goal=1.0))
+    return 0 if record("whole_step", figures, options.folder, about=about(options)) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -7,7 +7,7 @@ measured as nothing is `other`, so that the kinds and `other` add up to the wall
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -15,8 +15,6 @@ from typing import Any, TypeVar, cast
 from rrr_core.episode import Generation
 from rrr_core.errors import DataError, RrrError
 from rrr_core.files import read_json, write_json
-from rrr_core.generation.base import Sampling
-from rrr_core.hookspecs import Message
 from rrr_core.runs import PROFILE, holds_nothing
 from rrr_core.spent import KINDS, OTHER, Machine, Spent, summed
 
@@ -131,7 +129,10 @@ def measured(engine: Engine, profile: Profile) -> Engine:
 
 
 class _MeasuredEngine:
-    """An engine in all but `generate`, `generate_ids` and `follow`, which are measured."""
+    """An engine in all but `generate`, `generate_ids` and `follow`, which are measured.
+
+    Where the engine has `hits` (`rrr_core.generation.base.Hits`), these tell of the prompts' tokens.
+    """
 
     def __init__(self, engine: Any, profile: Profile) -> None:
         self._engine, self._profile = engine, profile
@@ -139,44 +140,32 @@ class _MeasuredEngine:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._engine, name)
 
-    def generate(
-        self,
-        conversations: Sequence[Sequence[Message]],
-        sampling: Sampling,
-        on_done: Callable[[int], None] | None = None,
-    ) -> list[Generation]:
-        before = self._hits()
-        with self._profile.during("generate"):
-            made: list[Generation] = self._engine.generate(conversations, sampling, on_done)
+    def generate(self, *arguments: Any, **keywords: Any) -> list[Generation]:
+        with self._profile.during("generate"), self._counting_prompts():
+            made: list[Generation] = self._engine.generate(*arguments, **keywords)
         written = [len(generation.token_ids) for generation in made]
-        self._count(before, None, sum(written) if all(written) else None)
+        self._profile.count(written=sum(written) if all(written) else None)
         return made
 
-    def generate_ids(
-        self,
-        prompts: Sequence[Sequence[int]],
-        sampling: Sampling,
-        on_done: Callable[[int], None] | None = None,
-    ) -> list[list[int]]:
-        before = self._hits()
-        with self._profile.during("generate"):
-            made: list[list[int]] = self._engine.generate_ids(prompts, sampling, on_done)
-        self._count(before, sum(map(len, prompts)), sum(map(len, made)))
+    def generate_ids(self, *arguments: Any, **keywords: Any) -> list[list[int]]:
+        with self._profile.during("generate"), self._counting_prompts():
+            made: list[list[int]] = self._engine.generate_ids(*arguments, **keywords)
+        self._profile.count(written=sum(map(len, made)))
         return made
 
     def follow(self, network: Any) -> None:
         with self._profile.during("sync"):
             self._engine.follow(network)
 
-    def _hits(self) -> tuple[int, int] | None:
-        hits: tuple[int, int] | None = getattr(self._engine, "cache_hits", None)
-        return hits
-
-    def _count(self, before: tuple[int, int] | None, prompt: int | None, written: int | None) -> None:
-        after, cached = self._hits(), None
-        if before is not None and after is not None:
-            cached, prompt = after[0] - before[0], after[1] - before[1]
-        self._profile.count(prompt=prompt, cached=cached, written=written)
+    @contextmanager
+    def _counting_prompts(self) -> Iterator[None]:
+        before = getattr(self._engine, "hits", None)
+        yield
+        if before is not None:
+            after = self._engine.hits
+            self._profile.count(
+                prompt=after.prompt_tokens - before.prompt_tokens, cached=after.cached_tokens - before.cached_tokens
+            )
 
 
 def machine_of(network: Any) -> Machine | None:

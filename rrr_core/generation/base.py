@@ -26,6 +26,26 @@ class Sampling:
     """Same requests, same order, same seed and same machine give the same texts."""
 
 
+@dataclass(frozen=True, slots=True)
+class Hits:
+    """How much of the prompts an engine did not have to read: it was in its prefix cache."""
+
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+
+    @property
+    def rate(self) -> float:
+        """Share of the prompts' tokens that came from the cache; 0 before there is a prompt.
+
+        >>> Hits(prompt_tokens=200, cached_tokens=150).rate
+        0.75
+        """
+        return self.cached_tokens / self.prompt_tokens if self.prompt_tokens else 0.0
+
+    def __add__(self, other: Hits) -> Hits:
+        return Hits(self.prompt_tokens + other.prompt_tokens, self.cached_tokens + other.cached_tokens)
+
+
 class Generator(Protocol):
     """An inference engine: conversations in, texts out."""
 

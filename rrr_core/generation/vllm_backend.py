@@ -12,14 +12,13 @@ import dataclasses
 import math
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
 import torch
 
 from rrr_core.errors import ModelError
-from rrr_core.generation.base import Sampling, request_seed
+from rrr_core.generation.base import Hits, Sampling, request_seed
 from rrr_core.generation.encoded import EncodedGenerator
 from rrr_core.generation.model_files import ModelFiles, files_of, read_files
 from rrr_core.generation.settings import ModelSettings
@@ -31,26 +30,6 @@ from rrr_core.generation.vllm_weights import file_weights, take_weights
 
 WAVE = 1024
 """Prompts given to the engine at a time, so that progress is told; as many as vLLM writes at once on a large GPU."""
-
-
-@dataclass(frozen=True, slots=True)
-class Hits:
-    """How much of the prompts an engine did not have to read: it was in its prefix cache."""
-
-    prompt_tokens: int = 0
-    cached_tokens: int = 0
-
-    @property
-    def rate(self) -> float:
-        """Share of the prompts' tokens that came from the cache; 0 before there is a prompt.
-
-        >>> Hits(prompt_tokens=200, cached_tokens=150).rate
-        0.75
-        """
-        return self.cached_tokens / self.prompt_tokens if self.prompt_tokens else 0.0
-
-    def __add__(self, other: Hits) -> Hits:
-        return Hits(self.prompt_tokens + other.prompt_tokens, self.cached_tokens + other.cached_tokens)
 
 
 class VllmGenerator(EncodedGenerator):

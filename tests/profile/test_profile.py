@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from rrr_core.errors import DataError, RrrError
 from rrr_core.flops import peak_flops, training_flops, utilisation
-from rrr_core.generation.base import Sampling
+from rrr_core.generation.base import Hits, Sampling
 from rrr_core.profile import Profile, measured, profiled, read_profile
 from rrr_core.runs import PROFILE, holds_nothing, read_json
 from rrr_core.spent import KINDS, OTHER, Machine, Spent
@@ -108,14 +108,13 @@ def test_a_seconds_worth_of_work_that_goes_on_is_told_already(profile: Profile, 
 class IdEngine(ScriptedGenerator):
     """Writes two ids a prompt; tells that all of a prompt but its last id came from its cache."""
 
-    cache_hits = (7, 9)
+    hits = Hits(9, 7)
     network = None
 
     def generate_ids(
-        self, prompts: Sequence[Sequence[int]], sampling: Sampling, on_done: Callable[[int], None] | None = None
+        self, prompts: Sequence[Sequence[int]], sampling: Sampling, places: Sequence[int] | None = None
     ) -> list[list[int]]:
-        cached, total = self.cache_hits
-        self.cache_hits = (cached + sum(len(ids) - 1 for ids in prompts), total + sum(map(len, prompts)))
+        self.hits += Hits(sum(map(len, prompts)), sum(len(ids) - 1 for ids in prompts))
         return [[1, 2] for _ in prompts]
 
     def follow(self, network: Any) -> None:
@@ -124,7 +123,7 @@ class IdEngine(ScriptedGenerator):
 
 def test_an_engines_ids_are_counted_and_so_are_those_it_had_in_its_cache(profile: Profile) -> None:
     engine = measured(IdEngine(), profile)
-    assert engine.generate_ids([[1, 2, 3], [4, 5]], Sampling()) == [[1, 2], [1, 2]]
+    assert engine.generate_ids([[1, 2, 3], [4, 5]], Sampling(), places=[3, 4]) == [[1, 2], [1, 2]]
     spent = profile.spent()
     assert spent.tokens == {"prompt": 5, "cached": 3, "written": 4}
     assert spent.cache_hit_rate() == 3 / 5

@@ -1,0 +1,108 @@
+"""`rrr demo` of this working tree beside that of an earlier revision: seconds of both, and what was gained in each.
+
+    python benchmarks/demo_time.py [--revision f2bbcd7] [--task countdown] [--repeats 1] [-- OPTIONS OF rrr demo]
+
+Both run on this machine, one after the other, each in a new folder, with core and plugins of their own revision. The
+gain is the second try's, of the trained model less the untrained one, on the rows that the demo evaluates. A run is
+a sample of one seed: two gains count as the same where their intervals meet.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import os
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from recording import ROOT, Figure, folder_option, median_of, record
+
+from rrr_core.files import read_json
+
+BEFORE, NOW = "before", "now"
+MODES = ("greedy", "sampled")
+
+
+@dataclass(frozen=True)
+class Demo:
+    """One run of `rrr demo`."""
+
+    seconds: float
+    gains: Mapping[str, Figure]
+    """Mode → the gain in percentage points, with its interval."""
+
+
+def check_out(revision: str, folder: Path) -> None:
+    """Lay out a revision's files in `folder`; the repository and its working tree are not touched."""
+    packed = subprocess.run(["git", "archive", revision], cwd=ROOT, capture_output=True, check=True).stdout
+    with tarfile.open(fileobj=io.BytesIO(packed)) as files:
+        files.extractall(folder, filter="data")
+
+
+def run_demo(tree: Path, task: str, options: Sequence[str], folder: Path) -> Demo:
+    """Run the demo of the sources in `tree`."""
+    sources = [tree, *sorted(tree.glob("plugins/*/src"))]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, sources))}
+    command = [sys.executable, "-c", "from rrr_core.cli import main; main()", "demo", task, "--folder", str(folder)]
+    began = time.perf_counter()
+    subprocess.run([*command, *options], env=environment, cwd=folder.parent, stdout=sys.stderr, check=True)
+    return Demo(time.perf_counter() - began, gains_of(read_json(folder / "eval" / "comparison.json")))
+
+
+def gains_of(comparison: Mapping[str, Any]) -> dict[str, Figure]:
+    """Mode → the second try's gain that `comparison.json` tells of."""
+    gains = {}
+    for pair in comparison["pairs"]:
+        if pair["figure"] == "second_try" and pair["difference"] is not None:
+            value, low, high = (100 * pair["difference"][key] for key in ("value", "low", "high"))
+            gains[pair["mode"]] = Figure(pair["mode"], value, "points", pair["difference"]["total"], low, high)
+    return gains
+
+
+def meet(one: Figure, other: Figure) -> bool:
+    """Whether the intervals have a point in common."""
+    return max(one.low, other.low) <= min(one.high, other.high)
+
+
+def figures_of(runs: Mapping[str, Sequence[Demo]]) -> list[Figure]:
+    figures = [median_of(f"rrr demo, {name}", [demo.seconds for demo in demos], "s") for name, demos in runs.items()]
+    shares = [now.seconds / before.seconds for before, now in zip(runs[BEFORE], runs[NOW], strict=True)]
+    figures.append(median_of("rrr demo, now of before", shares, "×", goal=0.5, at_most=True))
+    # Every repeat has the same seed, so its gains are those of the first.
+    before, now = runs[BEFORE][0].gains, runs[NOW][0].gains
+    for mode in (mode for mode in MODES if mode in before and mode in now):
+        for name, gain in ((BEFORE, before[mode]), (NOW, now[mode])):
+            label = f"gain of the second try, {mode}, {name}"
+            figures.append(Figure(label, gain.value, gain.unit, gain.n, gain.low, gain.high))
+        figures.append(Figure(f"the same gain, {mode}", float(meet(before[mode], now[mode])), "", goal=1.0))
+    return figures
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--revision", default="f2bbcd7", help="what to compare with  [default: %(default)s]")
+    parser.add_argument("--task", default="countdown")
+    parser.add_argument("--repeats", type=int, default=1)
+    parser.add_argument("options", nargs="*", help="options of `rrr demo`, for both, after --")
+    folder_option(parser)
+    chosen = parser.parse_args(arguments)
+    runs: dict[str, list[Demo]] = {BEFORE: [], NOW: []}
+    with tempfile.TemporaryDirectory() as scratch:
+        old = Path(scratch) / "before"
+        check_out(chosen.revision, old)
+        for repeat in range(chosen.repeats):
+            for name, tree in ((BEFORE, old), (NOW, ROOT)):
+                runs[name].append(run_demo(tree, chosen.task, chosen.options, Path(scratch) / f"{name}-{repeat}"))
+    about = {"revision": chosen.revision, "task": chosen.task, "options": chosen.options}
+    return 0 if record("demo_time", figures_of(runs), chosen.folder, about=about) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -14,10 +14,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from transformers.cache_utils import DynamicCache, DynamicLayer, DynamicSlidingWindowLayer
 
 from rrr_core.errors import ModelError
 from rrr_core.generation.base import Sampling
+from rrr_core.generation.cache import is_plain, is_served
+from rrr_core.generation.memory import Memory
+from rrr_core.generation.reading import forward, read
 
 DROP_SHARE = 0.25
 """Share of a batch's rows that have to have ended before it is cut down: cutting copies the whole cache once."""
@@ -31,9 +33,7 @@ def can_decode(network: Any) -> bool:
     wanted = {"input_ids", "attention_mask", "position_ids", "past_key_values", "use_cache", "logits_to_keep"}
     if not wanted <= set(inspect.signature(base.forward).parameters):
         return False
-    return all(
-        type(layer) in (DynamicLayer, DynamicSlidingWindowLayer) for layer in DynamicCache(config=base.config).layers
-    )
+    return is_served(base.config)
 
 
 def uniforms(seed: int, row: int, count: int) -> torch.Tensor:
@@ -76,35 +76,20 @@ def decode(
     end_ids: Sequence[int],
     pad_id: int,
     on_done: Callable[[int], None],
+    memory: Memory | None = None,
 ) -> list[list[int]]:
     """The sampled ids of each prompt, in order, the end id included where one was sampled.
 
-    `limits` are the most tokens of each row, `draws` (B, max(limits)) its uniform numbers. To be called under
-    `torch.no_grad()`, on a network in evaluation mode. Raises ModelError where the network's output is not finite.
+    `limits` are the most tokens of each row, `draws` (B, max(limits)) its uniform numbers. What `memory` has of a
+    prompt is not read again, and what is read and written here is kept in it. To be called under `torch.no_grad()`, on
+    a network in evaluation mode. Raises ModelError where the network's output is not finite.
     """
     device = network.device
-    distinct = {tuple(prompt): index for index, prompt in enumerate(dict.fromkeys(map(tuple, prompts)))}
-    width = max(map(len, distinct))
-    ids = torch.tensor([[pad_id] * (width - len(prompt)) + [*prompt] for prompt in distinct], device=device)
-    mask = torch.tensor([[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in distinct], device=device)
-    cache = DynamicCache(config=network.config)
-
-    def step(ids: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:  # (B, T), (B, T) -> (B, V)
-        output = network(
-            input_ids=ids,
-            attention_mask=mask,
-            position_ids=positions,
-            past_key_values=cache,
-            use_cache=True,
-            logits_to_keep=1,
-        )
-        return output.logits[:, -1].float()
-
-    logits = step(ids, (mask.cumsum(-1) - 1).clamp(min=0))
-    index = torch.tensor([distinct[tuple(prompt)] for prompt in prompts], device=device)
-    if len(distinct) < len(prompts):
-        cache.batch_select_indices(index)
-    logits, mask = logits[index], mask[index]
+    if memory is not None and not is_plain(network.config):
+        memory = None
+    reading = read(network, prompts, pad_id, memory)
+    cache, logits, mask = reading.cache, reading.logits, reading.mask
+    width = mask.shape[1]
     positions = mask.sum(-1, keepdim=True)  # (B, 1), of the token that comes next
     rows = torch.arange(len(prompts), device=device)  # of the rows still in the batch
     limit, drawn = torch.tensor(limits, device=device), draws.to(device)
@@ -113,6 +98,15 @@ def decode(
     lengths = limit.clone()
     done = torch.zeros(len(prompts), dtype=torch.bool, device=device)
     told = 0
+
+    def remember(places: torch.Tensor) -> None:
+        """Keep what the cache has of the rows at these places of the batch, all of them ended."""
+        if memory is not None:
+            leaving = rows[places]
+            written = zip(leaving.tolist(), sampled[leaving].tolist(), lengths[leaving].tolist(), strict=True)
+            ids = [(*prompts[row], *row_ids[:length]) for row, row_ids, length in written]
+            memory.keep(cache, places, [width - len(prompts[row]) for row in leaving.tolist()], ids)
+
     for time in range(max(limits)):
         if not bool(logits.amax(-1).isfinite().all()):
             raise ModelError(
@@ -129,12 +123,14 @@ def decode(
             on_done(finished - told)
             told = finished
         if left == 0:
+            remember(torch.arange(len(rows), device=device))
             break
         if left <= len(done) * (1 - DROP_SHARE):
+            remember(done.nonzero()[:, 0])
             keep = (~done).nonzero()[:, 0]
             cache.batch_select_indices(keep)
             chosen, mask, positions, rows, done = chosen[keep], mask[keep], positions[keep], rows[keep], done[keep]
         mask = torch.cat([mask, mask.new_ones(len(mask), 1)], dim=1)
-        logits = step(chosen[:, None], positions)
+        logits = forward(network, cache, chosen[:, None], mask, positions)
         positions = positions + 1
     return [row[:length] for row, length in zip(sampled.tolist(), lengths.tolist(), strict=True)]

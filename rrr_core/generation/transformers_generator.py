@@ -17,10 +17,15 @@ from rrr_core.errors import ModelError
 from rrr_core.generation.base import Sampling
 from rrr_core.generation.continuation import encode_prompt, turn_end_id
 from rrr_core.generation.decoding import can_decode, decode, uniforms
+from rrr_core.generation.memory import Memory
 from rrr_core.hookspecs import Message, Model
 
 CPU_BATCH_TOKENS, BATCH_TOKENS = 32768, 65536
 """Default tokens of a batch: a CPU's caches do not hold a larger one, and an accelerator is idle with a smaller one."""
+
+REMEMBERED_BYTES, REMEMBERED_SHARE = 1 << 30, 0.1
+"""What `remembering` may keep: on a CPU so many bytes, on an accelerator this share of its memory. The rest is for the
+model, the batch that is being written, and a trainer's optimiser."""
 
 
 class TransformersGenerator:
@@ -42,6 +47,7 @@ class TransformersGenerator:
     ) -> None:
         self.network, self.tokenizer, self.model, self.batch_tokens = network, tokenizer, info, batch_tokens
         self.source = source or {}
+        self.memory: Memory | None = None
         self.end_ids = end_ids_of(network, tokenizer)
         self.pad_id: int = self.end_ids[0] if tokenizer.pad_token_id is None else tokenizer.pad_token_id
         self.context: int | None = getattr(network.config.get_text_config(), "max_position_embeddings", None)
@@ -88,12 +94,24 @@ class TransformersGenerator:
 
     @contextmanager
     def remembering(self) -> Iterator[None]:
-        """See `rrr_core.generation.base.remembering`."""
-        yield
+        """Inside, what is read and written is kept, at most `REMEMBERED_SHARE` of the memory; see `base.remembering`.
+
+        Within another such stretch it adds nothing. Models with a sliding window keep nothing.
+        """
+        if self.memory is not None:
+            yield
+            return
+        self.memory = Memory(remembered_bytes(self.network.device))
+        try:
+            yield
+        finally:
+            self.memory = None
 
     def follow(self, network: Any) -> None:
         """From now on texts come from this network's weights, read anew in each call."""
         self.network = network
+        if self.memory is not None:
+            self.memory.clear()
 
     def is_ended(self, ids: Sequence[int]) -> bool:
         """Whether sampled ids end with an end token; False where the token limit cut them off."""
@@ -144,16 +162,34 @@ class TransformersGenerator:
         fast: bool,
     ) -> list[list[int]]:
         batch_prompts, batch_limits = [prompts[index] for index in batch], [limits[index] for index in batch]
-        try:
+        if sampling.temperature == 0:
+            draws = torch.zeros(len(batch), max(batch_limits), dtype=torch.float64)
+        else:
+            draws = torch.stack([uniforms(sampling.seed, places[index], max(batch_limits)) for index in batch])
+        told = 0
+
+        def tell(count: int) -> None:
+            nonlocal told
+            told += count
+            on_done(count)
+
+        def sample(memory: Memory | None, on_done: Callable[[int], None]) -> list[list[int]]:
             if not fast:
                 return self._sample_slowly(batch_prompts, batch_limits, places[batch[0]], sampling, on_done)
-            if sampling.temperature == 0:
-                draws = torch.zeros(len(batch), max(batch_limits), dtype=torch.float64)
-            else:
-                draws = torch.stack([uniforms(sampling.seed, places[index], max(batch_limits)) for index in batch])
-            return decode(
-                self.network, batch_prompts, batch_limits, draws, sampling, self.end_ids, self.pad_id, on_done
-            )
+            ends, pad = self.end_ids, self.pad_id
+            return decode(self.network, batch_prompts, batch_limits, draws, sampling, ends, pad, on_done, memory)
+
+        try:
+            if self.memory is None or not self.memory.size:
+                return sample(self.memory, on_done)
+            try:
+                return sample(self.memory, tell)
+            except torch.OutOfMemoryError:
+                self.memory.clear()
+            # What is remembered took the room. Outside of `except`, so that no frame holds on to the batch's cache.
+            written = sample(None, _ignore)
+            on_done(len(batch) - told)
+            return written
         except torch.OutOfMemoryError as error:
             raise ModelError(
                 f"The device's memory does not hold a batch of {len(batch)} texts: lower --batch-tokens"
@@ -251,6 +287,13 @@ def cut(ids: Sequence[int], end_ids: Sequence[int]) -> list[int]:
         if token in end_ids:
             return list(ids[: place + 1])
     return list(ids)
+
+
+def remembered_bytes(device: torch.device) -> int:
+    """The most bytes of keys and values to keep on a device."""
+    if device.type != "cuda":
+        return REMEMBERED_BYTES
+    return int(REMEMBERED_SHARE * torch.cuda.get_device_properties(device).total_memory)
 
 
 @contextmanager

@@ -1,0 +1,88 @@
+"""A key-value cache that grows in place.
+
+The library's own joins the whole cache anew at every token, which for a small model costs as much as the model does.
+Layers with a sliding window hold little and stay the library's.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from transformers.cache_utils import DynamicCache, DynamicLayer, DynamicSlidingWindowLayer
+
+SPARE_COLUMNS = 16
+"""Fewest columns to allocate beyond those in use, or else a quarter of these: a copy comes once in so many tokens."""
+
+
+class GrowingLayer(DynamicLayer):  # type: ignore[misc]  # transformers is not typed
+    """One layer's keys and values, each (B, heads, T, D): the first T columns of a buffer that has spare ones."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_initialized = False
+        self.key_buffer: torch.Tensor | None = None
+        self.value_buffer: torch.Tensor | None = None
+
+    def update(
+        self, key_states: torch.Tensor, value_states: torch.Tensor, *args: Any, **kwargs: Any
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Append columns; the keys and values of all columns, as views of the buffers."""
+        start: int = self.get_seq_length()
+        self.is_initialized = True
+        self.keys, self.key_buffer = _appended(self.key_buffer, start, key_states)
+        self.values, self.value_buffer = _appended(self.value_buffer, start, value_states)
+        return self.keys, self.values
+
+    def batch_select_indices(self, indices: torch.Tensor) -> None:
+        """Keep these rows, in this order; a row may come several times."""
+        if self.get_seq_length() > 0:
+            self.keys, self.key_buffer = _selected(self.keys, indices)
+            self.values, self.value_buffer = _selected(self.values, indices)
+
+    def fill(self, keys: torch.Tensor, values: torch.Tensor, length: int) -> None:
+        """Take these buffers, of which the first `length` columns are written, as the layer's own."""
+        self.is_initialized = True
+        self.key_buffer, self.value_buffer = keys, values
+        self.keys, self.values = keys[:, :, :length], values[:, :, :length]
+
+
+def growing_cache(config: Any) -> DynamicCache:
+    """An empty cache for a model of this configuration."""
+    cache = DynamicCache(config=config)
+    cache.layers = [GrowingLayer() if type(layer) is DynamicLayer else layer for layer in cache.layers]
+    return cache
+
+
+def is_plain(config: Any) -> bool:
+    """Whether each layer of such a model keeps the keys and values of every token."""
+    return all(type(layer) is DynamicLayer for layer in DynamicCache(config=config).layers)
+
+
+def is_served(config: Any) -> bool:
+    """Whether each layer's cache is one of keys and values, in a sliding window or not."""
+    return all(type(layer) in (DynamicLayer, DynamicSlidingWindowLayer) for layer in DynamicCache(config=config).layers)
+
+
+def buffer_for(states: torch.Tensor, rows: int, columns: int) -> torch.Tensor:
+    """Room for so many rows and columns of such states, and for more columns; nothing is written yet."""
+    return states.new_empty(rows, states.shape[1], columns + max(SPARE_COLUMNS, columns // 4), states.shape[-1])
+
+
+def _appended(buffer: torch.Tensor | None, start: int, new: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """The first `start` columns of `buffer` and the `new` ones, and the buffer that they are in."""
+    length = start + new.shape[-2]
+    if buffer is None or length > buffer.shape[-2]:
+        larger = buffer_for(new, len(new), length)
+        if buffer is not None:
+            larger[:, :, :start] = buffer[:, :, :start]
+        buffer = larger
+    buffer[:, :, start:length] = new
+    return buffer[:, :, :length], buffer
+
+
+def _selected(states: torch.Tensor, indices: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    buffer = buffer_for(states, len(indices), states.shape[-2])
+    view = buffer[:, :, : states.shape[-2]]
+    torch.index_select(states, 0, indices, out=view)
+    return view, buffer

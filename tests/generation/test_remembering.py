@@ -1,0 +1,262 @@
+"""Caches kept while the weights do not change: less is read, and no text is another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch")
+pytestmark = pytest.mark.train
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rrr_core.errors import ModelError
+from rrr_core.generation.base import Sampling, remembering
+from rrr_core.generation.memory import Memory, common_length
+from rrr_core.generation.transformers_generator import TransformersGenerator
+from rrr_core.hookspecs import Model
+from tests.fakes import ScriptedGenerator
+from tests.generation.test_decoding import ARCHITECTURES, model_of
+
+SAMPLED = Sampling(temperature=1, max_tokens=24, seed=11)
+GREEDY = Sampling(temperature=0, max_tokens=24)
+PLAIN = ["llama", "qwen2", "qwen3", "phi3", "gpt2, learned positions", "gpt-neox"]
+WINDOWED = ["mistral, sliding window", "gemma2, alternating windows"]
+
+
+@contextmanager
+def counted(network: Any) -> Iterator[list[int]]:
+    """The tokens, padding included, of each pass that reads prompts."""
+    read: list[int] = []
+
+    def count(module: Any, positional: Any, named: dict[str, Any]) -> None:
+        if named["input_ids"].shape[1] > 1:
+            read.append(named["input_ids"].numel())
+
+    hook = network.register_forward_pre_hook(count, with_kwargs=True)
+    try:
+        yield read
+    finally:
+        hook.remove()
+
+
+def stages(generator: Any, prompts: list[list[int]], sampling: Sampling) -> list[list[list[int]]]:
+    """Attempts, reflections on them, retries after these, a control, and the attempts drawn again."""
+    attempts = generator.generate_ids(prompts, sampling)
+    requests = [[*prompt, *ids, 90, 91, 92] for prompt, ids in zip(prompts, attempts, strict=True)]
+    reflections = generator.generate_ids(requests, replace(sampling, seed=1))
+    retries = [[*request, *ids, 93, 94] for request, ids in zip(requests, reflections, strict=True)]
+    others = [
+        [*request, *ids, 93, 94] for request, ids in zip(requests, reflections[1:] + reflections[:1], strict=True)
+    ]
+    return [
+        attempts,
+        reflections,
+        generator.generate_ids(retries, replace(sampling, seed=2)),
+        generator.generate_ids(others, replace(sampling, seed=3)),
+        generator.generate_ids([prompt for prompt in prompts for _ in range(3)], replace(sampling, seed=4)),
+    ]
+
+
+@pytest.mark.parametrize("name", [*PLAIN, *WINDOWED])
+@pytest.mark.parametrize("sampling", [SAMPLED, GREEDY], ids=["sampled", "greedy"])
+def test_every_stages_texts_are_the_same_with_and_without(
+    name: str, sampling: Sampling, tokenizer: Any, prompts: list[list[int]]
+) -> None:
+    generator = TransformersGenerator(model_of(ARCHITECTURES[name], tokenizer), tokenizer, Model("tiny"))
+    plain = stages(generator, prompts, sampling)
+    with remembering(generator):
+        assert stages(generator, prompts, sampling) == plain
+
+
+@pytest.mark.parametrize("batch_tokens", [1, 400, 2000])
+def test_the_size_of_batches_changes_nothing(generator: Any, prompts: list[list[int]], batch_tokens: int) -> None:
+    plain = stages(generator, prompts, SAMPLED)
+    generator.batch_tokens = batch_tokens
+    with generator.remembering():
+        assert stages(generator, prompts, SAMPLED) == plain
+
+
+def test_only_what_is_new_is_read(generator: Any) -> None:
+    prompts = [[30 + row, *range(40, 90)] for row in range(8)]
+    attempts = generator.generate_ids(prompts, SAMPLED)
+    longer = [[*prompt, *ids, 90, 91, 92] for prompt, ids in zip(prompts, attempts, strict=True)]
+    with generator.remembering():
+        generator.generate_ids(prompts, SAMPLED)
+        with counted(generator.network) as read:
+            generator.generate_ids(longer, SAMPLED)
+    # The last sampled token was never read where its row was the last to end.
+    assert sum(read) <= 8 * 4
+
+
+def test_a_prompt_that_was_read_before_is_read_from_its_last_token(generator: Any) -> None:
+    prompts = [[30 + row, *range(40, 90)] for row in range(8)]
+    with generator.remembering():
+        first = generator.generate_ids(prompts, SAMPLED)
+        with counted(generator.network) as read:
+            assert generator.generate_ids(prompts, SAMPLED) == first
+    assert read == []
+
+
+def test_a_prompt_that_begins_like_another_takes_over_the_part_that_is_alike(generator: Any) -> None:
+    known, asked = list(range(30, 80)), [*range(30, 70), *range(130, 140)]
+    plain = generator.generate_ids([asked], SAMPLED)
+    with generator.remembering():
+        generator.generate_ids([known], SAMPLED)
+        with counted(generator.network) as read:
+            assert generator.generate_ids([asked], SAMPLED) == plain
+    assert read == [10]
+
+
+def test_prompts_of_which_little_is_known_are_read_apart_from_the_others(generator: Any) -> None:
+    known = [[30 + row, *range(40, 120)] for row in range(6)]
+    mixed = [*known, [*range(140, 240)], [50, 51]]
+    plain = generator.generate_ids(mixed, SAMPLED)
+    with generator.remembering():
+        generator.generate_ids(known, SAMPLED)
+        with counted(generator.network) as read:
+            assert generator.generate_ids(mixed, SAMPLED) == plain
+    assert sum(read) <= 7 * 2 + 100
+
+
+def test_nothing_is_kept_outside(generator: Any) -> None:
+    prompts = [[30, *range(40, 90)]]
+    with generator.remembering():
+        generator.generate_ids(prompts, SAMPLED)
+        assert generator.memory.size > 0
+    assert generator.memory is None
+    with counted(generator.network) as read:
+        generator.generate_ids(prompts, SAMPLED)
+        generator.generate_ids(prompts, SAMPLED)
+    assert read == [51, 51]
+
+
+def test_everything_is_forgotten_after_a_fault(generator: Any) -> None:
+    with torch.no_grad():
+        generator.network.model.norm.weight.fill_(torch.nan)
+    with pytest.raises(ModelError, match="not finite"), generator.remembering():
+        generator.generate_ids([[30, 31, 32]], SAMPLED)
+    assert generator.memory is None
+
+
+def test_a_change_of_the_weights_shows_in_the_next_stretch(generator: Any, prompts: list[list[int]]) -> None:
+    with generator.remembering():
+        before = generator.generate_ids(prompts, GREEDY)
+    with torch.no_grad():
+        generator.network.model.layers[0].self_attn.k_proj.weight.mul_(-1)
+    after = generator.generate_ids(prompts, GREEDY)
+    with generator.remembering():
+        assert generator.generate_ids(prompts, GREEDY) == after != before
+
+
+def test_other_weights_to_follow_make_it_forget(generator: Any, tokenizer: Any, prompts: list[list[int]]) -> None:
+    other = model_of(ARCHITECTURES["qwen2"], tokenizer)
+    expected = TransformersGenerator(other, tokenizer, Model("tiny")).generate_ids(prompts, GREEDY)
+    with generator.remembering():
+        generator.generate_ids(prompts, GREEDY)
+        generator.follow(other)
+        ended_otherwise = generator.end_ids
+        generator.end_ids = TransformersGenerator(other, tokenizer, Model("tiny")).end_ids
+        assert generator.generate_ids(prompts, GREEDY) == expected
+        generator.end_ids = ended_otherwise
+
+
+def test_a_stretch_within_a_stretch_ends_with_the_outer_one(generator: Any) -> None:
+    with generator.remembering():
+        with generator.remembering():
+            generator.generate_ids([[30, *range(40, 90)]], SAMPLED)
+        assert generator.memory.size > 0
+
+
+def test_memory_stays_within_its_bytes_and_the_oldest_go_first(generator: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    limit = 100_000
+    monkeypatch.setattr("rrr_core.generation.transformers_generator.REMEMBERED_BYTES", limit)
+    prompts = [[30 + row, *range(40, 90)] for row in range(12)]
+    generator.batch_tokens = 2 * 75
+    plain = generator.generate_ids(prompts, SAMPLED)
+    with generator.remembering():
+        assert generator.generate_ids(prompts, SAMPLED) == plain
+        held = {
+            states.untyped_storage().data_ptr(): states.untyped_storage().nbytes()
+            for block in generator.memory._blocks
+            for layer in block.layers
+            for states in layer
+        }
+        assert 0.5 * limit < sum(held.values()) <= generator.memory.size <= limit
+        assert generator.memory.longest((*prompts[-1], 3)).length >= 51
+        # The oldest is gone: only the prompts' first tokens could be alike, and they are not.
+        assert generator.memory.longest((*prompts[0], 3)) is None
+
+
+def test_windowed_models_keep_nothing(tokenizer: Any, prompts: list[list[int]]) -> None:
+    generator = TransformersGenerator(model_of(ARCHITECTURES[WINDOWED[0]], tokenizer), tokenizer, Model("tiny"))
+    with generator.remembering():
+        generator.generate_ids(prompts, SAMPLED)
+        assert generator.memory.size == 0
+
+
+def test_where_memory_runs_out_it_forgets_and_goes_on(generator: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    prompts = [[30 + row, *range(40, 90)] for row in range(8)]
+    plain, forward, calls, told = generator.generate_ids(prompts, SAMPLED), generator.network.forward, [], []
+
+    def full_at_the_third(**arguments: Any) -> Any:
+        calls.append(1)
+        if len(calls) == 3:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return forward(**arguments)
+
+    with generator.remembering():
+        generator.generate_ids(prompts, SAMPLED)
+        monkeypatch.setattr(generator.network, "forward", full_at_the_third)
+        monkeypatch.setattr("rrr_core.generation.transformers_generator.can_decode", lambda network: True)
+        assert generator.generate_ids(prompts, SAMPLED, told.append) == plain
+        assert sum(told) == len(prompts)
+
+
+def test_where_memory_runs_out_for_good_it_is_one_error(generator: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(**arguments: Any) -> Any:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    with generator.remembering():
+        generator.generate_ids([[30, 31, 32]], SAMPLED)
+        monkeypatch.setattr(generator.network, "forward", full)
+        monkeypatch.setattr("rrr_core.generation.transformers_generator.can_decode", lambda network: True)
+        with pytest.raises(ModelError, match="batch of 1 texts: lower --batch-tokens"):
+            generator.generate_ids([[30, 31, 33]], SAMPLED)
+
+
+def test_an_engine_that_keeps_nothing_may_be_asked_to() -> None:
+    with remembering(ScriptedGenerator(lambda conversation, chance: "")):
+        pass
+
+
+@given(
+    kept=st.lists(st.lists(st.integers(0, 2), min_size=1, max_size=6).map(tuple), max_size=12),
+    prompt=st.lists(st.integers(0, 2), min_size=1, max_size=6).map(tuple),
+)
+def test_the_row_with_the_most_in_common_is_found(kept: list[tuple[int, ...]], prompt: tuple[int, ...]) -> None:
+    memory = Memory(1 << 20)
+    for ids in kept:
+        memory.keep(_cache(len(ids)), torch.tensor([0]), [0], [ids])
+    best = max((min(common_length(ids, prompt), len(prompt) - 1) for ids in kept), default=0)
+    found = memory.longest(prompt)
+    assert (found.length if found else 0) == best
+
+
+def _cache(columns: int) -> Any:
+    from rrr_core.generation.cache import GrowingLayer
+
+    class OneLayer:
+        def __init__(self) -> None:
+            self.layers = [GrowingLayer()]
+            self.layers[0].update(torch.zeros(1, 1, columns, 2), torch.zeros(1, 1, columns, 2))
+
+        def get_seq_length(self) -> int:
+            return columns
+
+    return OneLayer()

@@ -1,0 +1,69 @@
+"""The weights that go into vLLM: names and numbers as in the model's files, whatever is put on the network."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch")
+peft = pytest.importorskip("peft")
+
+from rrr_core.errors import ModelError
+from rrr_core.generation.vllm_weights import file_weights
+from tests.generation.tiny import make_network, make_tokenizer
+
+pytestmark = pytest.mark.train
+
+
+def adapted(network: Any, **changes: Any) -> Any:
+    config = peft.LoraConfig(
+        r=4, target_modules="all-linear", init_lora_weights=False, task_type="CAUSAL_LM", **changes
+    )
+    return peft.get_peft_model(network, config)
+
+
+def test_names_are_those_of_the_models_files(tmp_path: Any) -> None:
+    from safetensors import safe_open
+
+    network = make_network(make_tokenizer())
+    network.save_pretrained(tmp_path)
+    with safe_open(tmp_path / "model.safetensors", "pt") as file:
+        assert {name for name, _ in file_weights(network)} == set(file.keys())
+
+
+def test_tied_weights_go_once() -> None:
+    network = make_network(make_tokenizer(), tie_word_embeddings=True)
+    names = [name for name, _ in file_weights(network)]
+    assert "model.embed_tokens.weight" in names
+    assert "lm_head.weight" not in names
+
+
+def test_an_adapter_is_in_the_weights_as_peft_merges_it() -> None:
+    network = adapted(make_network(make_tokenizer()))
+    weights = dict(file_weights(network))
+    merged = dict(network.merge_and_unload().named_parameters())
+    assert weights.keys() == merged.keys()
+    for name, weight in weights.items():
+        torch.testing.assert_close(weight, merged[name].data, rtol=0, atol=1e-6)
+
+
+def test_the_networks_own_weights_are_not_touched() -> None:
+    network = adapted(make_network(make_tokenizer()))
+    before = {name: parameter.clone() for name, parameter in network.named_parameters()}
+    list(file_weights(network))
+    for name, parameter in network.named_parameters():
+        assert torch.equal(parameter, before[name])
+
+
+def test_an_adapter_of_another_kind_is_refused() -> None:
+    network = adapted(make_network(make_tokenizer()), use_dora=True)
+    with pytest.raises(ModelError, match="is not LoRA"):
+        list(file_weights(network))
+
+
+def test_weights_spread_over_processes_are_refused() -> None:
+    network = make_network(make_tokenizer())
+    network.model.norm.weight.data = torch.empty(0)
+    with pytest.raises(ModelError, match=r"model\.norm\.weight is spread over processes"):
+        list(file_weights(network))

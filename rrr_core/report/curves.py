@@ -63,6 +63,13 @@ _KNOWN = (
     Panel("Loss", "", "", "loss"),
     Panel("Gradient norm", "", "", "grad_norm"),
     Panel("Learning rate", "", "", "learning_rate"),
+    Panel("Seconds a step", "", "", "step_seconds"),
+    Panel("Seconds a step: generating", "", "", "generate_seconds"),
+    Panel("Seconds a step: judging", "", "", "judge_seconds"),
+    Panel("Seconds a step: forward, backward, optimiser", "", "", "train_seconds"),
+    Panel("Seconds a step: weight sync", "", "", "sync_seconds"),
+    Panel("Tokens written a second", "", "", "written_tokens_per_second"),
+    Panel("Tokens trained a second", "", "", "trained_tokens_per_second"),
 )
 """By the names that training writes to its metrics."""
 

@@ -11,8 +11,10 @@ from typing import Any
 from transformers import PreTrainedTokenizerBase, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from rrr_core.episode import Episode
+from rrr_core.profile import Profile
 from rrr_core.progress import Advance
 from rrr_core.runs import write_lines
+from rrr_core.training.profiling import Laps
 from rrr_core.training.rollout import Turn
 
 RENAMED = {
@@ -49,17 +51,25 @@ class Recorder(TrainerCallback):  # type: ignore[misc]
     """Writes `metrics.jsonl` and `episodes.jsonl` in the training folder, and moves the progress bar."""
 
     def __init__(
-        self, folder: Path, tokenizer: PreTrainedTokenizerBase, kept: int, advance: Advance, writes: bool = True
+        self,
+        folder: Path,
+        tokenizer: PreTrainedTokenizerBase,
+        kept: int,
+        advance: Advance,
+        writes: bool = True,
+        profile: Profile | None = None,
     ) -> None:
         self.metrics = Journal(folder / "metrics.jsonl")
         self.episodes = Journal(folder / "episodes.jsonl")
         self.tokenizer, self.kept, self.advance = tokenizer, kept, advance
+        self.laps = Laps(profile or Profile())
         self.note = ""
         self.writes = writes
         """False in all but one process of a distributed run."""
 
     def cut_back(self, step: int) -> None:
         """Drop what an earlier call wrote after `step`, where this one resumes."""
+        self.laps.step = step
         if not self.writes:
             return
         self.metrics.cut_back(step)
@@ -75,7 +85,7 @@ class Recorder(TrainerCallback):  # type: ignore[misc]
     ) -> None:
         if not logs or "reward" not in logs or not self.writes:
             return
-        self.metrics.write([{"step": state.global_step, **metrics_of(logs)}])
+        self.metrics.write([{"step": state.global_step, **metrics_of(logs), **self.laps.metrics(state.global_step)}])
         if logs.get("retry_success_rate") is not None:
             self.note = f"retry success {logs['retry_success_rate']:.0%}"
 

@@ -1,0 +1,122 @@
+"""What a trainer tells a profile of its steps, checkpoints and tokens, and what its metrics take from the profile."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from rrr_core.profile import Profile, machine_of
+
+SECONDS = {
+    "generate_seconds": ("generate",),
+    "judge_seconds": ("judge",),
+    "train_seconds": ("forward_backward", "optimiser"),
+    "sync_seconds": ("sync",),
+}
+"""Metric → kinds of work."""
+RATES = {
+    "written_tokens_per_second": (("written",), "generate"),
+    "trained_tokens_per_second": (("trained", "scored"), "forward_backward"),
+}
+"""Metric → kinds of tokens, and the work that makes them."""
+
+
+class MeasureSteps(TrainerCallback):  # type: ignore[misc]
+    """Tells the profile what the trainer is at; what a step does besides forward and backward tells it by itself.
+
+    The clipping of the gradient counts as backward, the log line before a checkpoint as saving. After each checkpoint
+    the profile is written into `folder`, or nowhere.
+    """
+
+    def __init__(self, profile: Profile, folder: Path | None) -> None:
+        self.profile, self.folder = profile, folder
+
+    def on_step_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        self.profile.enter("forward_backward")
+
+    def on_pre_optimizer_step(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        wait_for_device()
+        self.profile.leave("forward_backward")
+        self.profile.enter("optimiser")
+
+    def on_optimizer_step(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        wait_for_device()
+        self.profile.leave("optimiser")
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        if control.should_save:
+            self.profile.enter("save")
+
+    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        self.profile.leave("save")
+        if self.folder is not None:
+            self.profile.write(self.folder)
+
+
+class Laps:
+    """What a profile counted from one line of metrics to the next, as a mean over the steps between."""
+
+    def __init__(self, profile: Profile) -> None:
+        self.profile = profile
+        self.before, self.step = profile.spent(), 0
+
+    def metrics(self, step: int) -> dict[str, float]:
+        """Seconds a step of each kind of work, and tokens a second, since the last line.
+
+        What made no tokens has no tokens a second.
+        """
+        before, now = self.before, self.profile.spent()
+        steps = max(1, step - self.step)
+        self.before, self.step = now, step
+
+        def seconds(*kinds: str) -> float:
+            return sum(now.seconds.get(kind, 0.0) - before.seconds.get(kind, 0.0) for kind in kinds)
+
+        def tokens(*kinds: str) -> int:
+            return sum(now.tokens.get(kind, 0) - before.tokens.get(kind, 0) for kind in kinds)
+
+        found = {name: round(seconds(*kinds) / steps, 4) for name, kinds in SECONDS.items()}
+        for name, (counted, taken) in RATES.items():
+            if tokens(*counted) and seconds(taken) > 0:
+                found[name] = round(tokens(*counted) / seconds(taken), 1)
+        return found
+
+
+@contextmanager
+def scoring(profile: Profile) -> Iterator[None]:
+    """A forward pass outside a step's own: its device is waited for, so that its time is not taken for another's."""
+    outside = profile.kind != "forward_backward"
+    with profile.during("forward_backward"):
+        yield
+        if outside:
+            wait_for_device()
+
+
+def count_tokens(profile: Profile, *networks: Any) -> None:
+    """Have the profile count the tokens, padding included, that the networks compute while they train or score.
+
+    They are counted where all passes begin, at the embedding: a network may be wrapped, and called by a part of it.
+    """
+
+    def count(_module: Any, arguments: tuple[Any, ...]) -> None:
+        if profile.kind == "forward_backward":
+            profile.count(**{"trained" if torch.is_grad_enabled() else "scored": arguments[0].numel()})
+
+    for network in networks:
+        network.get_input_embeddings().register_forward_pre_hook(count)
+    profile.machine = machine_of(networks[0])
+
+
+def wait_for_device() -> None:
+    """Wait until an accelerator has done what it was given. At the ends of a step's parts that is nearly free."""
+    if torch.accelerator.is_available():
+        torch.accelerator.synchronize()

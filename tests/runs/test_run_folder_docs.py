@@ -44,5 +44,16 @@ def test_each_key_of_the_summary_is_explained() -> None:
     assert documented_keys("mine/summary.json") == fields
 
 
+def test_each_key_of_a_profile_and_each_kind_of_work_is_explained(tmp_path: Path) -> None:
+    profile = read_json(mined(tmp_path) / "profile.json")
+    assert documented_keys("profile.json") == [*profile, *profile["seconds"]]
+
+
+def test_each_kind_of_tokens_is_explained(tmp_path: Path) -> None:
+    (row,) = re.findall(r"^\| `tokens` \| by kind: (.*) \|$", PAGE, re.MULTILINE)
+    told = [name for name in re.findall(r"`(\w+)`", row) if name != "null"]
+    assert told == list(read_json(mined(tmp_path) / "profile.json")["tokens"])
+
+
 def test_each_key_of_a_manifest_is_explained(tmp_path: Path) -> None:
     assert documented_keys("manifest.json") == list(read_json(mined(tmp_path) / "manifest.json"))

@@ -10,6 +10,7 @@ a sample of one seed: two gains count as the same where their intervals meet.
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import io
 import os
 import subprocess
@@ -62,7 +63,7 @@ def gains_of(comparison: Mapping[str, Any]) -> dict[str, Figure]:
     for pair in comparison["pairs"]:
         if pair["figure"] == "second_try" and pair["difference"] is not None:
             value, low, high = (100 * pair["difference"][key] for key in ("value", "low", "high"))
-            gains[pair["mode"]] = Figure(pair["mode"], value, "points", pair["difference"]["total"], low, high)
+            gains[pair["mode"]] = Figure(pair["mode"], value, "points", low=low, high=high)
     return gains
 
 
@@ -80,7 +81,7 @@ def figures_of(runs: Mapping[str, Sequence[Demo]]) -> list[Figure]:
     for mode in (mode for mode in MODES if mode in before and mode in now):
         for name, gain in ((BEFORE, before[mode]), (NOW, now[mode])):
             label = f"gain of the second try, {mode}, {name}"
-            figures.append(Figure(label, gain.value, gain.unit, gain.n, gain.low, gain.high))
+            figures.append(dataclasses.replace(gain, label=label))
         figures.append(Figure(f"the same gain, {mode}", float(meet(before[mode], now[mode])), "", goal=1.0))
     return figures
 

@@ -77,9 +77,11 @@ class Figure:
         }
 
     def __str__(self) -> str:
-        text = f"{self.label}: {short(self.value)} {self.unit}"
+        text = f"{self.label}: {short(self.value)} {self.unit}".rstrip()
         if self.low is not None and self.high is not None:
-            text += f" [{short(self.low)}, {short(self.high)}], {self.n} times"
+            text += f" [{short(self.low)}, {short(self.high)}]"
+        if self.n > 1:
+            text += f", {self.n} times"
         if self.goal is not None:
             text += f"; goal {'≤' if self.at_most else '≥'} {short(self.goal)}: {'met' if self.met else 'missed'}"
         return text

@@ -10,7 +10,7 @@ from rrr_core.conversation import reflection_conversation, retry_conversation, r
 from rrr_core.episode import Episode, Generation
 from rrr_core.evaluation.borrowing import borrowed
 from rrr_core.evaluation.settings import GREEDY, EvalSettings
-from rrr_core.generation.base import Generator, Sampling
+from rrr_core.generation.base import Generator, Sampling, remembering
 from rrr_core.hookspecs import Message, Row
 from rrr_core.progress import Advance
 from rrr_core.tasks import Task
@@ -48,6 +48,12 @@ class ShardEvaluation:
 
     def episodes(self, rows: Sequence[tuple[int, Row]]) -> list[Episode]:
         """The rows' episodes, in order. Raises what task, generator and judge raise."""
+        # Each stage's prompts go on from an earlier stage's. No longer than the shard, so that no shard's arithmetic
+        # depends, in the last bit, on whether the one before it was done in this process.
+        with remembering(self.generator):
+            return self._episodes(rows)
+
+    def _episodes(self, rows: Sequence[tuple[int, Row]]) -> list[Episode]:
         prompts = [self.task.prompt(row, self.generator.model) for _, row in rows]
         attempts = self._draw("first_try", prompts)
         verdicts = self.judge.judge([(row, attempt.text) for (_, row), attempt in zip(rows, attempts, strict=True)])

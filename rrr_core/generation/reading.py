@@ -14,13 +14,16 @@ from typing import Any
 import torch
 from torch.nn.functional import pad
 
-from rrr_core.generation.cache import buffer_for, growing_cache
-from rrr_core.generation.memory import Block, Found, Ids, Memory
+from rrr_core.generation.cache import buffer_for, growing_cache, is_plain
+from rrr_core.generation.memory import Block, Found, Ids, Memory, common_length
 
 LEFT_APART = 32
 """Tokens left to read by which prompts may differ and are still read together, or else a factor of two.
 
 A pass over a batch has a cost of its own, of the order of reading some tens of tokens a row."""
+
+WORTH_A_PASS = 512
+"""Tokens to save for which a pass over one row alone is worth it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,8 @@ def read(network: Any, prompts: Sequence[Sequence[int]], pad_id: int, memory: Me
     rows = [tuple(prompt) for prompt in prompts]
     distinct = list(dict.fromkeys(rows))
     known = {prompt: memory.longest(prompt) if memory else None for prompt in distinct}
+    if not any(known.values()) and is_plain(network.config):
+        known = _read_beginning(network, distinct, pad_id)
     groups = list(_groups(distinct, known))
     readings = [_read_group(network, group, known, pad_id) for group in groups]
     order = [prompt for group in groups for prompt in group]
@@ -64,6 +69,17 @@ def forward(
     )
     logits: torch.Tensor = output.logits[:, -1].float()
     return logits
+
+
+def _read_beginning(network: Any, distinct: Sequence[Ids], pad_id: int) -> dict[Ids, Found | None]:
+    """What all prompts begin with, such as a system message, read once where that saves enough; else nothing."""
+    length = min(common_length(min(distinct), max(distinct)), min(map(len, distinct)) - 1)
+    if length * (len(distinct) - 1) < WORTH_A_PASS:
+        return dict.fromkeys(distinct)
+    beginning = distinct[0][:length]
+    cache = _read_group(network, [beginning], {beginning: None}, pad_id).cache
+    block = Block(tuple((layer.keys, layer.values) for layer in cache.layers), size=0)
+    return dict.fromkeys(distinct, Found(block, 0, 0, length))
 
 
 def _groups(distinct: Sequence[Ids], known: dict[Ids, Found | None]) -> Iterator[list[Ids]]:

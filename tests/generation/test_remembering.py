@@ -124,6 +124,14 @@ def test_prompts_of_which_little_is_known_are_read_apart_from_the_others(generat
     assert sum(read) <= 7 * 2 + 100
 
 
+def test_what_all_prompts_begin_with_is_read_once(generator: Any) -> None:
+    prompts = [[*range(40, 140), 150 + row, 30, 31] for row in range(16)]
+    plain = [generator.generate_ids([prompt], GREEDY)[0] for prompt in prompts]
+    with counted(generator.network) as read:
+        assert generator.generate_ids(prompts, GREEDY) == plain
+    assert read == [100, 16 * 3]
+
+
 def test_nothing_is_kept_outside(generator: Any) -> None:
     prompts = [[30, *range(40, 90)]]
     with generator.remembering():

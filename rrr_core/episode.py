@@ -41,7 +41,8 @@ class Failure:
 
     def to_json(self) -> dict[str, Any]:
         """The failure as JSON's values; row and messages are not copied, which mining could not afford."""
-        return {**{name: getattr(self, name) for name in self.__slots__}, "verdict": asdict(self.verdict)}
+        values = {name: getattr(self, name) for name in self.__slots__}
+        return {**values, "verdict": {name: getattr(self.verdict, name) for name in self.verdict.__slots__}}
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> Failure:

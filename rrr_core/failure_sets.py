@@ -1,12 +1,13 @@
 """Failure sets on disk: the shards that mining writes, and the failures that training reads.
 
-A shard is `shard-NNNNN.jsonl`, one line a row: `{"row_index", "tries", "passes", "abstentions", "tokens", "withheld",
-"failures"}`, where `withheld` holds the abstained verdicts and `failures` the failing attempts.
+A shard is `shard-NNNNN.jsonl`, one line a row: `{"row_index", "tries", "passes", "abstentions", "tokens", "sampled",
+"sampled_tokens", "withheld", "failures"}`, where `withheld` holds the abstained verdicts and `failures` the failing
+attempts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,20 +31,27 @@ def read_failures(path: Path) -> list[Failure]:
     A line of such a file is a mined row or a failure by itself. Raises DataError naming file and line, and RrrError
     where mining of the folder is not finished.
     """
-    path = Path(path)
+    files = _files(Path(path))
     failures: list[Failure] = []
-    seen: dict[str, str] = {}
-    for file in _files(path):
+    seen: set[str] = set()
+    for place, failure in _placed(files):
+        if failure.failure_id in seen:
+            first = next(earlier for earlier, other in _placed(files) if other.failure_id == failure.failure_id)
+            raise DataError(f"{place}: failure_id {failure.failure_id!r} is taken by {first}.")
+        seen.add(failure.failure_id)
+        failures.append(failure)
+    return failures
+
+
+def _placed(files: Sequence[Path]) -> Iterator[tuple[str, Failure]]:
+    """The failures in files, lazily, each with its file and line."""
+    for file in files:
         for number, record in read_numbered_lines(file):
             place = f"{file}:{number}"
-            for each in _mined_row(record, place)["failures"] if "failures" in record else [record]:
-                failure = _failure(each, place)
-                if failure.failure_id in seen:
-                    first = seen[failure.failure_id]
-                    raise DataError(f"{place}: failure_id {failure.failure_id!r} is taken by {first}.")
-                seen[failure.failure_id] = place
-                failures.append(failure)
-    return failures
+            if "failures" in record:
+                yield from ((place, Failure.from_json(each)) for each in _mined_row(record, place)["failures"])
+            else:
+                yield place, _failure(record, place)
 
 
 def read_shard(path: Path) -> Iterator[dict[str, Any]]:
@@ -80,6 +88,9 @@ def _mined_row(record: Mapping[str, Any], place: str) -> dict[str, Any]:
     for key in ("row_index", "tries", "passes", "abstentions"):
         if not _is_count(record.get(key)):
             raise DataError(f"{place}: {key!r} must be a whole number, found {_shown(record, key)}.")
+    for key in ("tokens", "sampled", "sampled_tokens"):
+        if record.get(key) is not None and not _is_count(record[key]):
+            raise DataError(f"{place}: {key!r} must be a whole number or null, found {_shown(record, key)}.")
     for key in ("failures", "withheld"):
         if not isinstance(record.get(key), list):
             raise DataError(f"{place}: {key!r} must be a list, found {_shown(record, key)}.")

@@ -33,7 +33,8 @@ def write_lines(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
 
     Text is escaped to ASCII, so that a hostile line separator or a lone surrogate can neither split nor spoil a line.
     """
-    _write(path, (json.dumps(record, allow_nan=False).encode() + b"\n" for record in records))
+    encode = json.JSONEncoder(allow_nan=False).encode
+    _write(path, (encode(record).encode() + b"\n" for record in records))
 
 
 def read_json(path: Path) -> Any:

@@ -162,7 +162,7 @@ class _Miner:
         else:
             rows = [MinedRow(index, row) for index, row in chunk]
         open_rows = [row for row in rows if row.is_open(self.settings)]
-        teller = Teller(self.advance, self.tally, open_rows)
+        teller = Teller(self.advance, self.tally)
         mine_rows(self.task, self.generator, self.judge, self.settings, shard, open_rows, depth, teller)
         records = [row.to_json() for row in rows]
         write_lines(path, records)

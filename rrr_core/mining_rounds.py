@@ -154,26 +154,26 @@ def mine_rows(
             if row.is_open(settings):
                 row.count(prompts[row.row_index], generation, verdict, tokens)
         still_open = [row for row in open_rows if row.is_open(settings)]
-        teller.tell_round(rows, closed=len(open_rows) - len(still_open))
+        teller.tell_round(open_rows, tries_so_far, closed=len(open_rows) - len(still_open))
         open_rows, tries_so_far = still_open, tries_so_far + tries
 
 
 class Teller:
     """Tells the bar of closed rows and sampled answers; its note counts the unfinished shard's rows too."""
 
-    def __init__(self, advance: Advance, tally: Tally, rows: Sequence[MinedRow]) -> None:
-        self.advance, self.tally, self.note = advance, tally, tally.note()
-        self._new = not any(row.tries for row in rows)
-        self._before = sum(len(row.failures) for row in rows)
+    def __init__(self, advance: Advance, tally: Tally) -> None:
+        self.advance, self.note = advance, tally.note()
+        self._live = Tally(
+            failures=tally.failures, first_tries=tally.first_tries, first_try_passes=tally.first_try_passes
+        )
 
-    def tell_round(self, rows: Sequence[MinedRow], closed: int) -> None:
-        """Tell what came of a round, `rows` being all that the shard began with."""
-        live = Tally(failures=self.tally.failures + sum(len(row.failures) for row in rows) - self._before)
-        live.first_tries, live.first_try_passes = self.tally.first_tries, self.tally.first_try_passes
-        if self._new:
-            for row in rows:
-                live.count_first(row.failures[0].try_index if row.failures else None, row.tries, len(row.withheld))
-        self.note = live.note()
+    def tell_round(self, tried: Sequence[MinedRow], tries_so_far: int, closed: int) -> None:
+        """Tell what came of a round for the rows that were tried in it."""
+        for row in tried:
+            self._live.failures += sum(failure.try_index >= tries_so_far for failure in row.failures)
+            if tries_so_far == 0:
+                self._live.count_first(row.failures[0].try_index if row.failures else None, 1, len(row.withheld))
+        self.note = self._live.note()
         self.advance(closed, self.note)
 
     def counter(self, tries_so_far: int, wanted: int) -> Callable[[int], None]:

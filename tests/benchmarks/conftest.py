@@ -24,5 +24,8 @@ def benchmarks_can_be_imported(monkeypatch):
             "whole_step",
             "made_up",
             "demo_time",
+            "scaling",
+            "mining_tokens",
+            "simulated",
         }:
             del sys.modules[name]

@@ -87,6 +87,10 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
             "'withheld' must be a list, found nothing",
         ),
         ({"failures": 3, "row_index": 0, "tries": 1, "passes": 1, "abstentions": 0}, "'failures' must be a list"),
+        (
+            {"failures": [], "row_index": 0, "tries": 1, "passes": 1, "abstentions": 0, "sampled": "1"},
+            "'sampled' must be a whole number or null, found '1'",
+        ),
         ({"failures": [], "row_index": 0, "tries": "1"}, "'tries' must be a whole number, found '1'"),
     ],
 )

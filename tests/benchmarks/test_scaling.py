@@ -1,0 +1,71 @@
+"""The scaling benchmark measures what it says, and tells growth from none."""
+
+import json
+
+import pytest
+
+
+def test_mining_resuming_and_reading_are_measured_in_processes_of_their_own(tmp_path):
+    from scaling import measured
+
+    mined = measured("mining", 300, tmp_path)
+    assert mined["samples"] > 900
+    assert mined["seconds"] > 0
+    assert mined["peak"] > 5
+    assert measured("mining", 300, tmp_path)["samples"] == mined["samples"]
+    assert measured("reading", 300, tmp_path)["failures"] == 300
+
+
+def test_a_measurement_that_fails_says_why(tmp_path):
+    from scaling import measured
+
+    with pytest.raises(RuntimeError, match="no failure set"):
+        measured("reading", 1, tmp_path)
+
+
+def test_growth_is_told_from_none():
+    from scaling import change, growth
+
+    linear, square = {10: 2.0, 100: 20.0}, {10: 2.0, 100: 200.0}
+    assert change(linear, per_unit=True) == pytest.approx(1)
+    assert change(square, per_unit=True) == pytest.approx(10)
+    assert change(linear) == pytest.approx(10)
+    assert growth("time", square).points == [(10, 1.0), (100, 100.0)]
+
+
+@pytest.mark.parametrize(("power", "met"), [(1.0, True), (1.5, False)])
+def test_the_mining_part_writes_its_figures_and_a_plot_and_holds_the_growth_against_a_goal(
+    tmp_path, monkeypatch, power, met
+):
+    import scaling
+
+    def fake(what, size, folder):
+        return {"seconds": 1e-5 * size**power, "peak": 20.0, "samples": 5.0 * size, "failures": 1.0 * size}
+
+    monkeypatch.setattr(scaling, "measured", fake)
+    assert scaling.mining_part([10, 1000], tmp_path) == met
+    figures = {row["label"]: row for row in json.loads((tmp_path / "scaling_mining.json").read_text())["rows"]}
+    assert figures["mining: time a row, 1,000 rows over 10"]["value"] == pytest.approx(100 ** (power - 1))
+    assert (tmp_path / "scaling_mining.svg").read_text().startswith("<svg")
+
+
+def test_a_step_is_measured_by_the_reflection(tmp_path, monkeypatch):
+    import scaling
+
+    monkeypatch.setattr(scaling, "measured", lambda what, size, folder: {"seconds": 1 + size, "peak": 10.0 + size})
+    assert scaling.step_part([2, 64], tmp_path)
+    figures = {row["label"]: row["value"] for row in json.loads((tmp_path / "scaling_step.json").read_text())["rows"]}
+    assert figures["a reflection, G 2"] == pytest.approx(750)
+    assert figures["a step: time a reflection, G 64 over 2"] == pytest.approx(65 / 128 / (3 / 4))
+
+
+@pytest.mark.train
+def test_a_real_step_is_timed_and_its_memory_told(tmp_path, monkeypatch):
+    pytest.importorskip("trl", reason="needs rrr-core[train]")
+    import scaling
+    import training_step
+
+    monkeypatch.setitem(training_step.SHAPES, "0.5B", training_step.SHAPES["tiny"])
+    found = scaling.measure_step(2, tmp_path)
+    assert found["seconds"] > 0
+    assert found["peak"] >= 0

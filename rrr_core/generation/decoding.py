@@ -76,18 +76,21 @@ def decode(
     end_ids: Sequence[int],
     pad_id: int,
     on_done: Callable[[int], None],
-    memory: Memory | None = None,
+    memory: Memory | None,
+    on_read: Callable[[int], None],
 ) -> list[list[int]]:
     """The sampled ids of each prompt, in order, the end id included where one was sampled.
 
     `limits` are the most tokens of each row, `draws` (B, max(limits)) its uniform numbers. What `memory` has of a
-    prompt is not read again, and what is read and written here is kept in it. To be called under `torch.no_grad()`, on
-    a network in evaluation mode. Raises ModelError where the network's output is not finite.
+    prompt is not read again, and what is read and written here is kept in it; `on_read` is told how many tokens of the
+    prompts were read. To be called under `torch.no_grad()`, on a network in evaluation mode. Raises ModelError where
+    the network's output is not finite.
     """
     device = network.device
     if memory is not None and not is_plain(network.config):
         memory = None
     reading = read(network, prompts, pad_id, memory)
+    on_read(reading.tokens)
     cache, logits, mask = reading.cache, reading.logits, reading.mask
     width = mask.shape[1]
     positions = mask.sum(-1, keepdim=True)  # (B, 1), of the token that comes next

@@ -8,7 +8,7 @@ So prompts of which about as much is left to read are read together.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -33,6 +33,8 @@ class Reading:
     cache: Any
     logits: torch.Tensor  # (B, V)
     mask: torch.Tensor  # (B, W), 1 where a column is the row's own
+    tokens: int
+    """Tokens that were read for them, padding left out."""
 
 
 def read(network: Any, prompts: Sequence[Sequence[int]], pad_id: int, memory: Memory | None) -> Reading:
@@ -40,19 +42,22 @@ def read(network: Any, prompts: Sequence[Sequence[int]], pad_id: int, memory: Me
     rows = [tuple(prompt) for prompt in prompts]
     distinct = list(dict.fromkeys(rows))
     known = {prompt: memory.longest(prompt) if memory else None for prompt in distinct}
+    tokens = 0
     if not any(known.values()) and is_plain(network.config):
         known = _read_beginning(network, distinct, pad_id)
+        tokens = max((found.length for found in known.values() if found), default=0)
     groups = list(_groups(distinct, known))
     readings = [_read_group(network, group, known, pad_id) for group in groups]
+    tokens += sum(reading.tokens for reading in readings)
     order = [prompt for group in groups for prompt in group]
     if len(groups) == 1 and order == rows:
-        return readings[0]
+        return replace(readings[0], tokens=tokens)
     places = {prompt: place for place, prompt in enumerate(order)}
     index = torch.tensor([places[prompt] for prompt in rows], device=network.device)
     if len(groups) == 1:
         readings[0].cache.batch_select_indices(index)
-        return Reading(readings[0].cache, readings[0].logits[index], readings[0].mask[index])
-    return _joined(network, readings, index)
+        return Reading(readings[0].cache, readings[0].logits[index], readings[0].mask[index], tokens)
+    return _joined(network, readings, index, tokens)
 
 
 def forward(
@@ -115,7 +120,8 @@ def _read_group(network: Any, prompts: Sequence[Ids], known: dict[Ids, Found | N
     if left < width:
         like = next(found.block for prompt in prompts if (found := known[prompt]))
         _recall(cache, [(width - len(prompt), known[prompt]) for prompt in prompts], width - left, like)
-    return Reading(cache, forward(network, cache, ids[:, -left:], mask, positions[:, -left:]), mask)
+    logits = forward(network, cache, ids[:, -left:], mask, positions[:, -left:])
+    return Reading(cache, logits, mask, sum(min(left, len(prompt)) for prompt in prompts))
 
 
 def _recall(cache: Any, rows: Sequence[tuple[int, Found | None]], columns: int, like: Block) -> None:
@@ -133,8 +139,8 @@ def _recall(cache: Any, rows: Sequence[tuple[int, Found | None]], columns: int, 
         layer.fill(buffers[0], buffers[1], columns)
 
 
-def _joined(network: Any, readings: Sequence[Reading], index: torch.Tensor) -> Reading:
-    """Groups of rows as one batch, and of that the rows of `index`."""
+def _joined(network: Any, readings: Sequence[Reading], index: torch.Tensor, tokens: int) -> Reading:
+    """Groups of rows as one batch, and of that the rows of `index`, for which `tokens` tokens were read."""
     width = max(reading.mask.shape[1] for reading in readings)
     cache = growing_cache(network.config)
     for depth, layer in enumerate(cache.layers):
@@ -146,7 +152,8 @@ def _joined(network: Any, readings: Sequence[Reading], index: torch.Tensor) -> R
         )
     cache.batch_select_indices(index)
     mask = torch.cat([pad(reading.mask, (width - reading.mask.shape[1], 0)) for reading in readings])
-    return Reading(cache, torch.cat([reading.logits for reading in readings])[index], mask[index])
+    logits = torch.cat([reading.logits for reading in readings])[index]
+    return Reading(cache, logits, mask[index], tokens)
 
 
 def _widened(states: torch.Tensor, width: int) -> torch.Tensor:

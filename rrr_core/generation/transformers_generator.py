@@ -14,7 +14,7 @@ from transformers import GenerationConfig
 
 from rrr_core.episode import Generation
 from rrr_core.errors import ModelError
-from rrr_core.generation.base import Sampling
+from rrr_core.generation.base import Hits, Sampling
 from rrr_core.generation.continuation import encode_prompt, turn_end_id
 from rrr_core.generation.decoding import can_decode, decode, uniforms
 from rrr_core.generation.memory import Memory
@@ -48,6 +48,8 @@ class TransformersGenerator:
         self.network, self.tokenizer, self.model, self.batch_tokens = network, tokenizer, info, batch_tokens
         self.source = source or {}
         self.memory: Memory | None = None
+        self.hits = Hits()
+        """Of all prompts so far. A prompt that stands in a batch more than once is read once."""
         self.end_ids = end_ids_of(network, tokenizer)
         self.pad_id: int = self.end_ids[0] if tokenizer.pad_token_id is None else tokenizer.pad_token_id
         self.context: int | None = getattr(network.config.get_text_config(), "max_position_embeddings", None)
@@ -173,11 +175,18 @@ class TransformersGenerator:
             told += count
             on_done(count)
 
+        def count_read(count: int) -> None:
+            given = sum(map(len, batch_prompts))
+            self.hits += Hits(given, given - count)
+
         def sample(memory: Memory | None, on_done: Callable[[int], None]) -> list[list[int]]:
             if not fast:
+                count_read(sum(map(len, batch_prompts)))
                 return self._sample_slowly(batch_prompts, batch_limits, places[batch[0]], sampling, on_done)
             ends, pad = self.end_ids, self.pad_id
-            return decode(self.network, batch_prompts, batch_limits, draws, sampling, ends, pad, on_done, memory)
+            return decode(
+                self.network, batch_prompts, batch_limits, draws, sampling, ends, pad, on_done, memory, count_read
+            )
 
         try:
             if self.memory is None or not self.memory.size:

@@ -1,4 +1,4 @@
-"""A generation batch dealt out to its forward passes: groups side by side, and only those with a signal."""
+"""A generation batch dealt out to its forward passes: groups side by side, and those without a signal not computed."""
 
 from __future__ import annotations
 
@@ -7,17 +7,9 @@ from typing import Any
 
 import torch
 
-FILLER = "filler"
-"""The key of a micro-batch that nothing was left for. It is computed, since every process has to call its model equally
-often, and its loss is zero."""
-SHARE = "share"
-"""The key under which a micro-batch has its rows over those of a full one: what a loss that is a mean over rows is
-multiplied by, so that rows left out count as rows with a loss of zero."""
-
-SUMS_TOKENS = frozenset({"dapo", "cispo", "vespo"})
-"""Losses that are sums over tokens, divided by a number of the whole generation batch: rows left out change nothing."""
-AVERAGES_ROWS = frozenset({"grpo", "dr_grpo", "sapo", "luspo"})
-"""Losses that are means over the rows of a micro-batch."""
+MAY_LEAVE_OUT = frozenset({"dapo", "cispo", "vespo", "grpo", "dr_grpo", "sapo", "luspo"})
+"""Losses of TRL in which a row whose loss is zero changes no other row's: all but bnpo, which divides by the tokens of
+the micro-batch it happens to be in."""
 
 
 def has_signal(rewards: Sequence[float | None], group_size: int) -> list[bool]:
@@ -31,22 +23,25 @@ def has_signal(rewards: Sequence[float | None], group_size: int) -> list[bool]:
 
 
 def deal(
-    batch: Mapping[str, Any], kept: Sequence[bool], *, count: int, size: int, group_size: int, seed: int
+    batch: Mapping[str, Any], kept: Sequence[bool], *, count: int, group_size: int, seed: int
 ) -> list[dict[str, Any]]:
-    """`count` micro-batches of `size` rows at most, filled one after another with the kept rows of `batch`.
+    """`count` micro-batches of equally many rows, the kept rows of `batch` in the first ones.
 
     `batch` maps names to tensors whose first dimension is the rows, and to tensors without dimensions, which every
-    micro-batch gets. Groups come in an order drawn by `seed`, since one generation may serve several optimiser steps;
-    the rows of a group stay side by side, so that they share their prompt.
+    micro-batch gets. A row that is not kept stays, since processes of one run gather rows from each other and so must
+    have equally many, but its completion is masked out: it is not computed, and its loss is zero.
+    Groups come in an order drawn by `seed`, since one generation may serve several optimiser steps; the rows of a group
+    stay side by side, so that they share their prompt.
     """
     rows = len(kept)
     groups = [range(start, min(start + group_size, rows)) for start in range(0, rows, group_size)]
-    order: list[int] = torch.randperm(len(groups), generator=torch.Generator().manual_seed(seed)).tolist()
-    left = [row for group in order for row in groups[group] if kept[row]]
-    return [
-        _rows_of(batch, part, rows) | {SHARE: len(part) / size} if part else _filler(batch, rows)
-        for part in (left[start : start + size] for start in range(0, count * size, size))
-    ]
+    drawn: list[int] = torch.randperm(len(groups), generator=torch.Generator().manual_seed(seed)).tolist()
+    shuffled = [row for group in drawn for row in groups[group]]
+    order = sorted(shuffled, key=lambda row: not kept[row])
+    mask = batch["completion_mask"]
+    masked = {**batch, "completion_mask": mask * torch.tensor(kept, device=mask.device, dtype=mask.dtype)[:, None]}
+    size = rows // count
+    return [_rows_of(masked, order[start : start + size], rows) for start in range(0, rows, size)]
 
 
 def _rows_of(batch: Mapping[str, Any], indices: Sequence[int], rows: int) -> dict[str, Any]:
@@ -56,15 +51,3 @@ def _rows_of(batch: Mapping[str, Any], indices: Sequence[int], rows: int) -> dic
         return value
 
     return {name: select(value) for name, value in batch.items()}
-
-
-def _filler(batch: Mapping[str, Any], rows: int) -> dict[str, Any]:
-    """The smallest batch that a model can be called with: the end of a prompt and one token after it."""
-    first = _rows_of(batch, [0], rows)
-    return {
-        "prompt_ids": first["prompt_ids"][:, -2:],
-        "prompt_mask": first["prompt_mask"][:, -2:],
-        "completion_ids": first["completion_ids"][:, :1],
-        "completion_mask": torch.ones_like(first["completion_mask"][:, :1]),
-        FILLER: True,
-    }

@@ -66,6 +66,11 @@ def without_retry(reflection: str, ended: bool) -> Verdict | None:
     return None
 
 
+def reward_of(turn: Turn, credit: str) -> float | None:
+    """1 where the retry passed, 0 where it failed; None where the verifier abstained, or nothing can be trained."""
+    return None if credit == "retry" and turn.retry is None else turn.verdict.reward
+
+
 def derived_seed(*parts: object) -> int:
     """A seed for one draw: a pure function of what the draw is, so that a resumed run draws the same.
 

@@ -1,35 +1,86 @@
-"""The order in which failures are trained on: a pure function of seed and epoch, so that resuming repeats it."""
+"""The order in which failures are trained on: a pure function of seed and step, so that resuming repeats it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch.utils.data import Sampler
 
 
+@dataclass(frozen=True, slots=True)
+class FailureOrder:
+    """Which failures, by their index, make which generation batch.
+
+    An epoch is one permutation of all failures, cut into generation batches of `groups` failures; what does not fill a
+    batch is left out of that epoch. Batches are numbered from 0 on through all epochs. A generation batch serves
+    `repeats` forward passes, and an optimiser step takes `accumulation` of them, fewer at the end of an epoch.
+    """
+
+    failures: int
+    groups: int
+    seed: int
+    repeats: int = 1
+    accumulation: int = 1
+
+    def __post_init__(self) -> None:
+        if self.failures < self.groups:
+            raise ValueError(f"a batch of {self.groups} groups needs at least as many failures, not {self.failures}")
+
+    @property
+    def batches(self) -> int:
+        """Generation batches in an epoch."""
+        return self.failures // self.groups
+
+    def batch(self, number: int) -> list[int]:
+        """The failures of a generation batch."""
+        epoch, place = divmod(number, self.batches)
+        return permutation(self.failures, self.seed, epoch)[place * self.groups : (place + 1) * self.groups]
+
+    def beyond(self, number: int) -> list[int]:
+        """The epoch's other failures: those after that batch, and then those from the epoch's beginning up to it."""
+        epoch, place = divmod(number, self.batches)
+        order = permutation(self.failures, self.seed, epoch)
+        return order[(place + 1) * self.groups :] + order[: place * self.groups]
+
+    def number(self, step: int, forward_pass: int) -> int:
+        """The generation batch that a forward pass of an optimiser step is on, both counted from 0."""
+        steps = -(-self.batches * self.repeats // self.accumulation)
+        epoch, step = divmod(step, steps)
+        return epoch * self.batches + (step * self.accumulation + forward_pass) // self.repeats
+
+    def numbers(self, steps: Iterable[int]) -> list[int]:
+        """The generation batches that these optimiser steps are on, in order."""
+        found = {}
+        for step in steps:
+            first = self.number(step, 0)
+            last = min(self.number(step, self.accumulation - 1), (first // self.batches + 1) * self.batches - 1)
+            found.update(dict.fromkeys(range(first, last + 1)))
+        return list(found)
+
+
+@lru_cache(maxsize=2)
+def permutation(failures: int, seed: int, epoch: int) -> list[int]:
+    """An epoch's order of the numbers below `failures`. Not to be changed by who gets it."""
+    random = torch.Generator().manual_seed(seed * 1_000_003 + epoch)
+    order: list[int] = torch.randperm(failures, generator=random).tolist()
+    return order
+
+
 class FailureSampler(Sampler[int]):  # type: ignore[misc]
     """Indices of failures, laid out as TRL's trainer wants them.
 
-    An epoch is one permutation of all failures, cut into generation batches of `groups` failures; what does not fill a
-    batch is left out of that epoch. Each failure is repeated `group_size` times side by side, and each generation batch
-    `repeats` times, since TRL reads it once for every forward pass that shares it.
+    Each failure of a batch is repeated `group_size` times side by side, and each generation batch as often as forward
+    passes share it, since TRL reads it once for every one of them.
 
-    >>> sampler = FailureSampler(failures=2, groups=1, group_size=2, repeats=1, seed=0)
-    >>> sorted(sampler)
+    >>> sorted(FailureSampler(FailureOrder(failures=2, groups=1, seed=0), group_size=2))
     [0, 0, 1, 1]
     """
 
-    def __init__(self, *, failures: int, groups: int, group_size: int, repeats: int, seed: int) -> None:
-        if failures < groups:
-            raise ValueError(f"a batch of {groups} groups needs at least as many failures, not {failures}")
-        self.failures, self.groups, self.group_size, self.repeats, self.seed = (
-            failures,
-            groups,
-            group_size,
-            repeats,
-            seed,
-        )
+    def __init__(self, order: FailureOrder, group_size: int) -> None:
+        self.order, self.group_size = order, group_size
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
@@ -37,13 +88,12 @@ class FailureSampler(Sampler[int]):  # type: ignore[misc]
         self.epoch = epoch
 
     def __iter__(self) -> Iterator[int]:
-        random = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
-        order: list[int] = torch.randperm(self.failures, generator=random).tolist()
-        for start in range(0, self.failures - self.groups + 1, self.groups):
-            batch = order[start : start + self.groups]
-            for _ in range(self.repeats):
+        first = self.epoch * self.order.batches
+        for number in range(first, first + self.order.batches):
+            batch = self.order.batch(number)
+            for _ in range(self.order.repeats):
                 for index in batch:
                     yield from [index] * self.group_size
 
     def __len__(self) -> int:
-        return self.failures // self.groups * self.groups * self.group_size * self.repeats
+        return self.order.batches * self.order.groups * self.group_size * self.order.repeats

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate.utils import gather_object
 from datasets import Dataset
 from torch.utils.data import Sampler
 from trl import GRPOTrainer
 
 from rrr_core.episode import Failure
 from rrr_core.tasks import Task
+from rrr_core.training.batches import Batch, play_batch
 from rrr_core.training.credit import completion_of
 from rrr_core.training.engine import correct_for, drawn_logprobs
-from rrr_core.training.micro_batches import AVERAGES_ROWS, FILLER, SHARE, SUMS_TOKENS, deal, has_signal
-from rrr_core.training.rollout import Rollout, Turn, derived_seed
-from rrr_core.training.sampler import FailureSampler
+from rrr_core.training.freshness import Freshness
+from rrr_core.training.measures import measures_of
+from rrr_core.training.micro_batches import MAY_LEAVE_OUT, deal, has_signal
+from rrr_core.training.rollout import Rollout, Turn, derived_seed, reward_of
+from rrr_core.training.sampler import FailureOrder, FailureSampler
 from rrr_core.training.settings import TrainSettings
 from rrr_core.training.shared_prompt import Packing, can_share, inputs_of
 
@@ -51,7 +56,10 @@ class ReflectionTrainer(GRPOTrainer):  # type: ignore[misc]
             settings,
             on_turns,
         )
-        self._batch: list[Failure] = []
+        self._indices: list[int] = []
+        """The failures that the sampler drew, by their index, each as often as its group is large."""
+        self._played: Batch | None = None
+        """The generation batch in use."""
         self._rewards: list[float | None] = []
         self._signal: list[bool] = []
         """Of each row of the generation batch, whether it is computed: rows without a signal may be left out."""
@@ -66,6 +74,23 @@ class ReflectionTrainer(GRPOTrainer):  # type: ignore[misc]
             **arguments,
         )
         correct_for(self, rollout.generator)
+        self.order = FailureOrder(
+            failures=len(failures),
+            groups=self.args.generation_batch_size // self.num_generations,
+            seed=self.args.seed,
+            repeats=self.num_iterations * self.args.steps_per_generation,
+            accumulation=self.args.gradient_accumulation_steps,
+        )
+        self.freshness = Freshness(
+            failures,
+            self.order,
+            rollout,
+            settings,
+            Path(self.args.output_dir),
+            process=self.accelerator.process_index,
+            processes=self.accelerator.num_processes,
+            gather=gather_object,
+        )
         self.shares_prompts = settings.shared_prompt and self._can_share(say)
         self._leaves_out = settings.alike != "keep" and self._may_leave_out()
 
@@ -89,23 +114,17 @@ class ReflectionTrainer(GRPOTrainer):  # type: ignore[misc]
         )
         return (
             whole_groups
-            and self.loss_type in SUMS_TOKENS | AVERAGES_ROWS
+            and self.loss_type in MAY_LEAVE_OUT
             and not self._entropy_bonus_enabled
             and self.top_entropy_quantile == 1.0
             and not self.aux_loss_enabled
         )
 
     def _get_train_sampler(self, dataset: Dataset | None = None) -> Sampler[int]:
-        return FailureSampler(
-            failures=len(self.failures),
-            groups=self.args.generation_batch_size // self.num_generations,
-            group_size=self.num_generations,
-            repeats=self.num_iterations * self.args.steps_per_generation,
-            seed=self.args.seed,
-        )
+        return FailureSampler(self.order, self.num_generations)
 
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
-        self._batch = [self.failures[example["failure"]] for example in inputs]
+        self._indices = [example["failure"] for example in inputs]
         self._signal = [True] * len(inputs)
         output: dict[str, Any] = super()._generate_and_score_completions(inputs)
         turns = [example["turn"] for example in inputs]
@@ -115,8 +134,12 @@ class ReflectionTrainer(GRPOTrainer):  # type: ignore[misc]
     def play_batch(self, prompts: Sequence[Any], trainer: GRPOTrainer) -> dict[str, Any]:
         """TRL's `rollout_func`: the ids of prompts and completions, which of them are trained, and the turns."""
         self.rollout.generator.follow(self.accelerator.unwrap_model(self.model))
-        seed = (*self._moment(), self.accelerator.process_index)
-        turns = self.rollout.play(self._batch, seed)
+        _, step, forward_pass = self._moment()
+        process = self.accelerator.process_index
+        self._played = play_batch(
+            self.rollout, self.freshness, self.settings, self._indices, step, forward_pass, process
+        )
+        turns = self._played.turns
         completions = [
             completion_of(self.settings.credit, turn.reflection_ids, turn.between_ids, turn.retry_ids) for turn in turns
         ]
@@ -133,17 +156,15 @@ class ReflectionTrainer(GRPOTrainer):  # type: ignore[misc]
 
     def _rewards_of(self, turns: Sequence[Turn]) -> list[float | None]:
         """1 where the retry passed, 0 where it failed; None where the verifier abstained, or nothing can be trained."""
-        trains_nothing = [self.settings.credit == "retry" and turn.retry is None for turn in turns]
-        rewards = [
-            None if nothing else turn.verdict.reward for turn, nothing in zip(turns, trains_nothing, strict=True)
-        ]
+        rewards = [reward_of(turn, self.settings.credit) for turn in turns]
         if self.settings.credit == "placebo":
             random.Random(derived_seed(*self._moment(), "placebo")).shuffle(rewards)
         return rewards
 
     def retry_passes(self, turn: list[Turn], log_metric: Callable[[str, float], None], **_: Any) -> list[float | None]:
         """TRL's reward function: what `play_batch` decided."""
-        for name, value in self._measure(turn).items():
+        assert self._played is not None
+        for name, value in measures_of(self._played, self.task, self.accelerator.num_processes).items():
             log_metric(name, value)
         signal = has_signal(self._rewards, self.num_generations)
         log_metric("groups_without_spread", signal.count(False) / len(signal))
@@ -159,20 +180,19 @@ class ReflectionTrainer(GRPOTrainer):  # type: ignore[misc]
                 self._generate_and_score_completions(generation_batch),
                 self._signal,
                 count=shared_by,
-                size=self.args.per_device_train_batch_size,
                 group_size=self.num_generations,
                 seed=derived_seed(*self._moment(), "deal"),
             )
         return self._dealt[self._step % shared_by]
 
     def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> torch.Tensor:
-        if FILLER in inputs:
-            ids = torch.cat([inputs["prompt_ids"], inputs["completion_ids"]], dim=1)
-            mask = torch.cat([inputs["prompt_mask"], inputs["completion_mask"]], dim=1)
-            logps: torch.Tensor = self._get_per_token_logps_and_entropies(model, ids, mask, 1)[0]
-            return logps.sum() * 0
+        metrics = self._metrics["train"]
+        lengths = {name: len(values) for name, values in metrics.items()}
         loss: torch.Tensor = super()._compute_loss(model, inputs)
-        return loss * inputs[SHARE] if self.loss_type in AVERAGES_ROWS else loss
+        if not inputs["completion_mask"].any():  # what is measured of no token is no measurement
+            for name, values in metrics.items():
+                del values[lengths.get(name, 0) :]
+        return loss
 
     def _get_per_token_logps_and_entropies(
         self,
@@ -185,40 +205,62 @@ class ReflectionTrainer(GRPOTrainer):  # type: ignore[misc]
         **keywords: Any,
     ) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]:
         """Log-probabilities and entropies (B, logits_to_keep) of the completions; zero in padding and left-out rows."""
-        if self._may_skip(input_ids):
-            # Before any gradient TRL wants the whole generation batch, of the reference model say.
-            kept = torch.tensor(self._signal, device=input_ids.device)
-            if not kept.any():
-                return torch.zeros_like(input_ids[:, -logits_to_keep:], dtype=torch.float32), None, None
-            logps, entropies, auxiliary = self._get_per_token_logps_and_entropies(
-                model, input_ids[kept], attention_mask[kept], logits_to_keep, batch_size, compute_entropy, **keywords
+        kept = self._computed(attention_mask[:, -logits_to_keep:])
+        if not kept.any():
+            # All processes have to call their model equally often, so the smallest row there is goes through it.
+            start, end = max(input_ids.shape[1] - logits_to_keep - 2, 0), input_ids.shape[1] - logits_to_keep + 1
+            cut = slice(0, 1), slice(start, end)
+            nothing = self._log_probabilities(model, input_ids[cut], attention_mask[cut], 1, None, False, keywords)[0]
+            zeros = nothing.sum() * 0 + nothing.new_zeros(len(input_ids), logits_to_keep)
+            return zeros, zeros.detach() if compute_entropy else None, None
+        if kept.all():
+            return self._log_probabilities(
+                model, input_ids, attention_mask, logits_to_keep, batch_size, compute_entropy, keywords
             )
-            return _spread(logps, kept), _spread(entropies, kept), auxiliary
+        logps, entropies, auxiliary = self._log_probabilities(
+            model, input_ids[kept], attention_mask[kept], logits_to_keep, batch_size, compute_entropy, keywords
+        )
+        return _spread(logps, kept), None if entropies is None else _spread(entropies, kept), auxiliary
+
+    def _computed(self, completion_mask: torch.Tensor) -> torch.Tensor:
+        """Which rows (B,) are computed: those with a completion that is not masked out.
+
+        Before TRL has any rewards it wants the whole generation batch measured, by the reference model say; the rows
+        without a signal are known by then, and left out there too.
+        """
+        kept = completion_mask.any(1)
+        if not torch.is_grad_enabled() and not self.use_vllm and len(kept) == len(self._signal):
+            kept &= torch.tensor(self._signal, device=kept.device)
+        return kept
+
+    def _log_probabilities(
+        self,
+        model: Any,
+        input_ids: torch.Tensor,
+        attention_mask: torch.Tensor,
+        width: int,
+        batch_size: int | None,
+        compute_entropy: bool,
+        keywords: Mapping[str, Any],
+    ) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]:
         if not self.shares_prompts:
             padded: tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None] = (
                 super()._get_per_token_logps_and_entropies(
-                    model, input_ids, attention_mask, logits_to_keep, batch_size, compute_entropy, **keywords
+                    model, input_ids, attention_mask, width, batch_size, compute_entropy, **keywords
                 )
             )
             return padded
         size = batch_size or len(input_ids)
         packings = [
-            Packing(input_ids[start : start + size], attention_mask[start : start + size], logits_to_keep)
+            Packing(input_ids[start : start + size], attention_mask[start : start + size], width)
             for start in range(0, len(input_ids), size)
         ]
         outputs = [self._packed_pass(model, packing) for packing in packings]
-        return (
-            torch.cat([packing.padded(output.log_probs) for packing, output in zip(packings, outputs, strict=True)]),
-            torch.cat([packing.padded(output.entropy) for packing, output in zip(packings, outputs, strict=True)])
-            if compute_entropy
-            else None,
-            None,
-        )
-
-    def _may_skip(self, input_ids: torch.Tensor) -> bool:
-        """Whether these rows are the generation batch, some of it left out, in a pass that only measures."""
-        whole = not torch.is_grad_enabled() and len(input_ids) == len(self._signal)
-        return whole and not self.use_vllm and not all(self._signal)
+        pairs = list(zip(packings, outputs, strict=True))
+        logps = torch.cat([packing.padded(output.log_probs) for packing, output in pairs])
+        if not compute_entropy:
+            return logps, None, None
+        return logps, torch.cat([packing.padded(output.entropy) for packing, output in pairs]), None
 
     def _packed_pass(self, model: Any, packing: Packing) -> Any:
         with self.accelerator.autocast():
@@ -228,38 +270,12 @@ class ReflectionTrainer(GRPOTrainer):  # type: ignore[misc]
         """What sampling seeds are made of: seed, optimiser step and forward pass within it, the same after a resume."""
         return self.settings.seed, self.state.global_step, self._step % self.args.gradient_accumulation_steps
 
-    def _measure(self, turns: Sequence[Turn]) -> dict[str, float]:
-        """What is logged of a batch besides TRL's own metrics."""
-        judged = [turn for turn in turns if not turn.verdict.is_abstained]
-        share = len(judged) or 1
-        return {
-            "retry_success_rate": sum(turn.verdict.is_passed for turn in judged) / share,
-            "abstentions": len(turns) - len(judged),
-            "reflection_tokens": sum(len(turn.reflection_ids) for turn in turns) / len(turns),
-            "reflections_empty": sum(not turn.reflection.strip() for turn in turns) / len(turns),
-            "reflections_cut_off": sum(not turn.reflection_ended for turn in turns) / len(turns),
-            "reflections_with_gold_answer": self._leaks(turns, lambda turn: self.task.gold_answer(turn.failure.row)),
-            "reflections_with_retry_answer": self._leaks(turns, lambda turn: turn.retry),
-        }
-
-    def _leaks(self, turns: Sequence[Turn], text_of: Callable[[Turn], str | None]) -> float:
-        """Share of reflections that contain what would be judged of a text, white space aside."""
-        found = 0
-        for turn in turns:
-            text = text_of(turn)
-            answer = None if text is None else self.task.final_answer(turn.failure.row, text)
-            squeezed = "".join((answer or "").split())
-            found += bool(squeezed) and squeezed in "".join(turn.reflection.split())
-        return found / len(turns)
-
     def create_model_card(self, *arguments: Any, **keywords: Any) -> None:
         """No card: the run folder's manifest says what made the model."""
 
 
-def _spread(values: torch.Tensor | None, kept: torch.Tensor) -> torch.Tensor | None:
+def _spread(values: torch.Tensor, kept: torch.Tensor) -> torch.Tensor:
     """Values (K, T) of the kept rows among all rows (B, T), the others zero; `kept` is (B,) with K true."""
-    if values is None:
-        return None
     spread = values.new_zeros(len(kept), values.shape[1])
     spread[kept] = values
     return spread

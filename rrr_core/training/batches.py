@@ -1,0 +1,112 @@
+"""A generation batch: its failures chosen, its turns played, and its groups without a signal replaced by others.
+
+The last is after DAPO's dynamic sampling (arXiv 2503.14476, section 3.2), with a limit on the rounds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from rrr_core.episode import Failure
+from rrr_core.training.freshness import Freshness
+from rrr_core.training.micro_batches import has_signal
+from rrr_core.training.rollout import Rollout, Turn, reward_of
+from rrr_core.training.settings import TrainSettings
+
+Group = list[Turn]
+
+
+@dataclass(frozen=True, slots=True)
+class Refilled:
+    """The groups of a batch after refilling."""
+
+    groups: list[Group]
+    replaced: int
+    """Groups that are not those the batch began with."""
+    tokens: int
+    """Sampled in the groups that were played here, whether they stayed or were replaced in their turn."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """The turns of one process's generation batch, groups side by side."""
+
+    turns: list[Turn]
+    tokens: int
+    """All that were sampled for it, in attempts and replaced groups too."""
+    stale: float | None
+    """Share of the failures tried again that passed; None where none was tried."""
+    refilled: float | None
+    """Share of the groups that were replaced; None where groups stay as they are."""
+
+
+def refill(
+    groups: Sequence[Group],
+    is_alike: Callable[[Group], bool],
+    further: Callable[[int, int], Sequence[Failure]],
+    play: Callable[[Sequence[Failure], int], Sequence[Group]],
+    rounds: int,
+) -> Refilled:
+    """Replace each group that `is_alike` by a group on a further failure, again and again, in `rounds` rounds at most.
+
+    `further(n, round)` gives n failures, or fewer where there are no more; `play(failures, round)` gives the group on
+    each of them. A group that is alike when rounds or failures have run out stays.
+    """
+    standing, replaced, tokens = list(groups), set[int](), 0
+    for number in range(1, rounds + 1):
+        places = [place for place, group in enumerate(standing) if is_alike(group)]
+        failures = further(len(places), number) if places else []
+        for place, group in zip(places, play(failures, number) if failures else [], strict=False):
+            standing[place] = group
+            replaced.add(place)
+            tokens += sum(turn.sampled_tokens for turn in group)
+        if not failures:
+            break
+    return Refilled(standing, len(replaced), tokens)
+
+
+def play_batch(
+    rollout: Rollout,
+    freshness: Freshness,
+    settings: TrainSettings,
+    indices: Sequence[int],
+    step: int,
+    forward_pass: int,
+    process: int,
+) -> Batch:
+    """The turns on the failures of these indices, each repeated within its group, at a forward pass of a step.
+
+    A pure function of the policy's weights, the settings' seed and what else is given.
+    """
+    size, seed = settings.group_size, (settings.seed, step, forward_pass, process)
+
+    def groups(failures: Sequence[Failure], *moment: object) -> list[Group]:
+        turns = rollout.play(failures, (*seed, *moment))
+        return [turns[start : start + size] for start in range(0, len(turns), size)]
+
+    chosen = freshness.choose(indices, step, forward_pass)
+    played = groups(chosen.failures)
+    tokens = chosen.tokens + sum(turn.sampled_tokens for group in played for turn in group)
+    if settings.alike != "refill":
+        return Batch([turn for group in played for turn in group], tokens, chosen.stale, None)
+
+    def further(count: int, number: int) -> Sequence[Failure]:
+        nonlocal tokens
+        more = freshness.further(count, step, forward_pass, number)
+        tokens += more.tokens
+        return more.failures
+
+    refilled = refill(
+        played,
+        lambda group: not any(has_signal([reward_of(turn, settings.credit) for turn in group], size)),
+        further,
+        lambda failures, number: groups([one for one in failures for _ in range(size)], "refill", number),
+        settings.refill_rounds,
+    )
+    return Batch(
+        [turn for group in refilled.groups for turn in group],
+        tokens + refilled.tokens,
+        chosen.stale,
+        refilled.replaced / len(refilled.groups),
+    )

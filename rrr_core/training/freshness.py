@@ -1,0 +1,229 @@
+"""What the groups of a step reflect on: the mined attempts, or newer ones by the policy of the moment.
+
+A failure was mined once, and the policy moves on. `--refresh-every K` tries the failures of K steps again before the
+first of them, `--live` those of each generation batch. A failure that fails anew takes the new attempt's place. One
+that passes is stale, and the next failures in order are tried for its place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from rrr_core.episode import Failure
+from rrr_core.errors import DataError
+from rrr_core.files import read_numbered_lines, write_lines
+from rrr_core.training.rollout import Attempt, Rollout
+from rrr_core.training.sampler import FailureOrder
+from rrr_core.training.settings import TrainSettings
+
+ROUNDS = 4
+"""Rounds of attempts for a place: the failure's own, and at most three others' where it is stale."""
+
+Try = Callable[[Sequence[Failure], int], Sequence[Attempt]]
+"""One attempt at each failure, in the round of that number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Renewal:
+    """What a failure became when it was tried again."""
+
+    failure_id: str
+    outcome: str
+    """`failed`; `passed`, so that it is stale; or `abstained`, so that nothing is known."""
+    failure: Failure
+    """What is reflected on in its place: itself or another, with its new attempt; the mined one where none failed."""
+    tokens: int
+    """Sampled for its place, all rounds together."""
+
+    def to_json(self) -> dict[str, Any]:
+        return {**asdict(self), "failure": self.failure.to_json()}
+
+    @classmethod
+    def from_json(cls, record: dict[str, Any]) -> Renewal:
+        return cls(**{**record, "failure": Failure.from_json(record["failure"])})
+
+
+def renew(wanted: Sequence[Failure], others: Iterator[Failure], attempt: Try) -> list[Renewal]:
+    """Each wanted failure tried again; for one that passes, failures are taken from `others` until one fails.
+
+    In `ROUNDS` rounds at most. Where no other is found to fail, the mined attempt stands in, so that steps stay full.
+    """
+    renewals: list[Renewal] = []
+    places, tried = list(range(len(wanted))), list(wanted)
+    for number in range(ROUNDS):
+        if not tried:
+            break
+        made = attempt(tried, number)
+        if not renewals:
+            renewals = [
+                Renewal(failure.failure_id, each.verdict.outcome, failure, 0)
+                for failure, each in zip(wanted, made, strict=True)
+            ]
+        for place, failure, each in zip(places, tried, made, strict=True):
+            fresh = replace(failure, attempt=each.text, verdict=each.verdict) if each.verdict.is_failed else None
+            before = renewals[place]
+            renewals[place] = replace(before, failure=fresh or before.failure, tokens=before.tokens + each.tokens)
+        stale = [
+            place
+            for place, each in zip(places, made, strict=True)
+            if each.verdict.is_passed or (each.verdict.is_abstained and number > 0)
+        ]
+        tried = list(islice(others, len(stale)))
+        places = stale[: len(tried)]
+    return renewals
+
+
+def stale_share(renewals: Iterable[Renewal]) -> float | None:
+    """Share of the judged failures that the policy now passes; None where none was judged."""
+    judged = [renewal.outcome == "passed" for renewal in renewals if renewal.outcome != "abstained"]
+    return sum(judged) / len(judged) if judged else None
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """What a generation batch reflects on."""
+
+    failures: list[Failure]
+    """One for each index that was asked for."""
+    stale: float | None = None
+    """Share of stale failures; None where nothing was tried again at this moment."""
+    tokens: int = 0
+    """Sampled in trying again."""
+
+
+class Freshness:
+    """Chooses what the groups of one process reflect on, a pure function of weights, seed and step."""
+
+    def __init__(
+        self,
+        failures: Sequence[Failure],
+        order: FailureOrder,
+        rollout: Rollout,
+        settings: TrainSettings,
+        folder: Path,
+        *,
+        process: int = 0,
+        processes: int = 1,
+        gather: Callable[[list[Any]], list[Any]] = list,
+    ) -> None:
+        """`gather` gives all processes' lists as one, in every process; the first process writes into `folder`."""
+        self.failures, self.order, self.rollout, self.settings, self.folder = failures, order, rollout, settings, folder
+        self.process, self.processes, self.gather = process, processes, gather
+        self._refreshed: dict[str, Renewal] = {}
+        self._refreshed_at: int | None = None
+        self._others: Iterator[Failure] = iter(())
+
+    def choose(self, indices: Sequence[int], step: int, forward_pass: int) -> Chosen:
+        """What to reflect on, for a generation batch of failures by their index, repeated within their groups.
+
+        Raises DataError where the attempts that an earlier call found are gone or spoilt.
+        """
+        every, found = self.settings.refresh_every, Chosen([])
+        if every and step // every * every != self._refreshed_at:
+            found = self._refresh(step // every * every, step)
+        mined = {index: self._standing(self.failures[index]) for index in indices}
+        own = {failure.failure_id: failure for failure in mined.values()}
+        number = self.order.number(step, forward_pass)
+        self._others = self._further(number, self._ids(self.order.batch(number)) | set(own))
+        if self.settings.live:
+            renewed = {each.failure_id: each for each in self._tried_now(list(own.values()), step, forward_pass, 0)}
+            chosen = [renewed[mined[index].failure_id].failure for index in indices]
+            return Chosen(chosen, stale_share(renewed.values()), sum(each.tokens for each in renewed.values()))
+        return replace(found, failures=[mined[index] for index in indices])
+
+    def further(self, count: int, step: int, forward_pass: int, number: int) -> Chosen:
+        """Up to `count` failures beyond those of the generation batch chosen last, none of them given out before."""
+        wanted = list(islice(self._others, count))
+        if not self.settings.live:
+            return Chosen(wanted)
+        renewed = self._tried_now(wanted, step, forward_pass, number)
+        return Chosen([each.failure for each in renewed], tokens=sum(each.tokens for each in renewed))
+
+    def _tried_now(self, wanted: list[Failure], step: int, forward_pass: int, number: int) -> list[Renewal]:
+        seed = (self.settings.seed, step, forward_pass, self.process, "live", number)
+        return renew(wanted, self._others, lambda tried, again: self.rollout.attempt(tried, (*seed, again)))
+
+    def _standing(self, failure: Failure) -> Failure:
+        renewal = self._refreshed.get(failure.failure_id)
+        return failure if renewal is None else renewal.failure
+
+    def _ids(self, indices: Iterable[int]) -> set[str]:
+        return {self.failures[index].failure_id for index in indices}
+
+    def _further(self, number: int, taken: set[str]) -> Iterator[Failure]:
+        """The failures beyond a generation batch, but for those taken; of several processes each gets its share."""
+        for index in self.order.beyond(number)[self.process :: self.processes]:
+            failure = self._standing(self.failures[index])
+            if failure.failure_id not in taken:
+                taken.add(failure.failure_id)
+                yield failure
+
+    def _refresh(self, start: int, step: int) -> Chosen:
+        """Have the attempts for the steps from `start` on: read where they were found before, else found now."""
+        path = refreshed_path(self.folder, start)
+        if path.exists():
+            renewals = read_renewals(path, self.process, self.processes)
+        elif start == step:
+            renewals = self._refreshed_now(start, path)
+        else:
+            raise DataError(f"{path} is missing, without which the run cannot go on as it began: use another folder.")
+        self._refreshed, self._refreshed_at = {each.failure_id: each for each in renewals}, start
+        if start != step:
+            return Chosen([])
+        return Chosen([], stale_share(renewals), sum(each.tokens for each in renewals))
+
+    def _refreshed_now(self, start: int, path: Path) -> list[Renewal]:
+        numbers = self.order.numbers(range(start, min(start + self.settings.refresh_every, self.settings.steps)))
+        share = self.order.groups // self.processes
+        mine = slice(self.process * share, (self.process + 1) * share)
+        # A failure that several steps are on is tried once.
+        wanted = {
+            self.failures[index].failure_id: self.failures[index]
+            for number in numbers
+            for index in self.order.batch(number)[mine]
+        }
+        taken = {failure_id for number in numbers for failure_id in self._ids(self.order.batch(number))}
+        self._refreshed = {}
+        renewals = renew(
+            list(wanted.values()),
+            self._further(numbers[-1], taken),
+            lambda tried, again: self.rollout.attempt(
+                tried, (self.settings.seed, start, self.process, "refresh", again)
+            ),
+        )
+        records = self.gather([{"process": self.process, **each.to_json()} for each in renewals])
+        if self.process == 0:
+            write_lines(path, records)
+        return renewals
+
+
+def refreshed_path(folder: Path, step: int) -> Path:
+    """Where a train folder keeps the attempts that were found before the step after `step`."""
+    return folder / f"refreshed-{step:05d}.jsonl"
+
+
+def read_renewals(path: Path, process: int, processes: int) -> list[Renewal]:
+    """One process's part of a file of refreshed attempts. Raises DataError naming file and line."""
+    renewals, seen = [], set()
+    for line, record in read_numbered_lines(path):
+        try:
+            seen.add(writer := record.pop("process"))
+            renewal = Renewal.from_json(record)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise DataError(f"{path}:{line}: not a record that rrr wrote: {error}.") from error
+        if writer == process:
+            renewals.append(renewal)
+    if seen != set(range(processes)):
+        raise DataError(f"{path} is of a run on {len(seen)} processes, not {processes}: resume it on as many.")
+    return renewals
+
+
+def forget_refreshes(folder: Path, after: int) -> None:
+    """Remove what was found with the weights of steps that a run, resumed after `after` steps, takes again."""
+    for path in folder.glob("refreshed-*.jsonl"):
+        if int(path.stem.partition("-")[2]) > after:
+            path.unlink()

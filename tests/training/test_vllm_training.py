@@ -12,6 +12,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
 from rrr_core.errors import RrrError
 from rrr_core.generation import ModelSettings
 from rrr_core.generation.vllm_backend import VllmGenerator
@@ -39,8 +41,8 @@ def vllm(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str
     return str(request.param)
 
 
-@pytest.fixture(scope="session", params=["tied", "untied"])
-def model_with_wide_heads(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture(scope="session")
+def model_with_wide_heads(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """As `tiny_model`, with heads of 32 dimensions, the least that vLLM has CPU kernels for."""
     folder = tmp_path_factory.mktemp("wide") / "model"
     tokenizer = make_tokenizer(["Toss 1. Wrong. Reflect. heads tails"] * 4, 512 + 256)
@@ -48,9 +50,6 @@ def model_with_wide_heads(request: pytest.FixtureRequest, tmp_path_factory: pyte
     with torch.no_grad():  # one dimension that all tokens share, and by which the end token is the likeliest
         model.get_input_embeddings().weight[:, 0] = 0.1
         model.get_input_embeddings().weight[tokenizer.eos_token_id, 0] += 1.0
-    if request.param == "untied":
-        model.config.tie_word_embeddings = False
-        model.lm_head.weight = torch.nn.Parameter(model.lm_head.weight.detach().clone())
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
@@ -59,6 +58,18 @@ def model_with_wide_heads(request: pytest.FixtureRequest, tmp_path_factory: pyte
 @pytest.fixture
 def model_settings(model_with_wide_heads: Path) -> ModelSettings:
     return ModelSettings(model=str(model_with_wide_heads), backend="vllm")
+
+
+@pytest.fixture
+def untied_settings(model_with_wide_heads: Path, tmp_path: Path) -> ModelSettings:
+    """The same model with a head of its own."""
+    folder = tmp_path / "untied"
+    model = AutoModelForCausalLM.from_pretrained(model_with_wide_heads)
+    model.config.tie_word_embeddings = False
+    model.lm_head.weight = torch.nn.Parameter(model.lm_head.weight.detach().clone())
+    model.save_pretrained(folder)
+    AutoTokenizer.from_pretrained(model_with_wide_heads).save_pretrained(folder)
+    return ModelSettings(model=str(folder), backend="vllm")
 
 
 @pytest.fixture
@@ -101,7 +112,15 @@ def test_after_every_update_engine_and_trainer_give_the_same_log_probabilities(
     assert max(gaps) <= AGREEMENT
 
 
-@pytest.mark.parametrize("credit", ["reflection", "retry", "all"])
+def test_a_head_of_its_own_is_followed_as_well(
+    vllm: str, gaps: list[float], failures: Any, untied_settings: Any, settings: Any, tmp_path: Path
+) -> None:
+    settings = dataclasses.replace(settings, steps=2, learning_rate=1e-2, warmup_ratio=0)
+    train(CoinTask(), failures, untied_settings, tmp_path / "t", settings)
+    assert max(gaps) <= AGREEMENT
+
+
+@pytest.mark.parametrize("credit", ["retry", "all"])
 def test_every_trained_token_has_the_log_probability_it_was_drawn_with(
     vllm: str, gaps: list[float], failures: Any, model_settings: Any, settings: Any, credit: str, tmp_path: Path
 ) -> None:

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from rrr_core.episode import Failure, Generation, Messages
-from rrr_core.generation.base import Generator, Sampling
+from rrr_core.generation.base import Generator, Sampling, remembering
 from rrr_core.hookspecs import Row
 from rrr_core.mining_tally import Tally
 from rrr_core.progress import Advance
@@ -136,26 +136,29 @@ def mine_rows(
     """Try the rows of a shard, all open and tried equally often, until each is closed or tried `depth` times."""
     prompts = {row.row_index: task.prompt(row.row, generator.model) for row in rows}
     open_rows, tries_so_far = rows, rows[0].tries if rows else 0
-    while open_rows and tries_so_far < depth:
-        tries = tries_in_round(len(open_rows), tries_so_far, depth)
-        # A row's tries stand side by side, so that an engine can share their prompt.
-        drawn = [row for row in open_rows for _ in range(tries)]
-        sampling = Sampling(
-            temperature=settings.temperature,
-            max_tokens=settings.max_tokens,
-            top_p=settings.top_p,
-            seed=sampling_seed(settings.seed, shard, tries_so_far),
-        )
-        on_done = teller.counter(tries_so_far, len(drawn))
-        generations = generator.generate([prompts[row.row_index] for row in drawn], sampling, on_done)
-        verdicts = judge.judge([(row.row, made.text) for row, made in zip(drawn, generations, strict=True)])
-        for row, generation, verdict in zip(drawn, generations, verdicts, strict=True):
-            tokens = row.draw(generation)
-            if row.is_open(settings):
-                row.count(prompts[row.row_index], generation, verdict, tokens)
-        still_open = [row for row in open_rows if row.is_open(settings)]
-        teller.tell_round(open_rows, tries_so_far, closed=len(open_rows) - len(still_open))
-        open_rows, tries_so_far = still_open, tries_so_far + tries
+    # Further tries have a prompt that was read. No longer than the shard, so that no shard's arithmetic depends, in the
+    # last bit, on whether the one before it was done in this process.
+    with remembering(generator):
+        while open_rows and tries_so_far < depth:
+            tries = tries_in_round(len(open_rows), tries_so_far, depth)
+            # A row's tries stand side by side, so that an engine can share their prompt.
+            drawn = [row for row in open_rows for _ in range(tries)]
+            sampling = Sampling(
+                temperature=settings.temperature,
+                max_tokens=settings.max_tokens,
+                top_p=settings.top_p,
+                seed=sampling_seed(settings.seed, shard, tries_so_far),
+            )
+            on_done = teller.counter(tries_so_far, len(drawn))
+            generations = generator.generate([prompts[row.row_index] for row in drawn], sampling, on_done)
+            verdicts = judge.judge([(row.row, made.text) for row, made in zip(drawn, generations, strict=True)])
+            for row, generation, verdict in zip(drawn, generations, verdicts, strict=True):
+                tokens = row.draw(generation)
+                if row.is_open(settings):
+                    row.count(prompts[row.row_index], generation, verdict, tokens)
+            still_open = [row for row in open_rows if row.is_open(settings)]
+            teller.tell_round(open_rows, tries_so_far, closed=len(open_rows) - len(still_open))
+            open_rows, tries_so_far = still_open, tries_so_far + tries
 
 
 class Teller:

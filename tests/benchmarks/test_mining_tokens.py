@@ -40,11 +40,12 @@ def test_the_simulated_model_is_right_as_often_as_it_should_be_and_uneven_rows_h
 
     from rrr_core.generation.base import Sampling
 
-    rows = list(simulated_task().load_dataset("train", {"rows": "3000"}))
+    task = simulated_task()
+    rows = list(task.load_dataset("train", {"rows": "3000"}))
     for accuracy in (equally_hard(0.8), unevenly_hard(0.8, 2.0, seed=3)):
         model = SimulatedModel(accuracy)
-        made = model.generate([simulated_task().prompt(row, model.model) for row in rows], Sampling(seed=2))
-        right = sum(simulated_task().verify(row, each.text).is_passed for row, each in zip(rows, made, strict=True))
+        made = model.generate([task.prompt(row, model.model) for row in rows], Sampling(seed=2))
+        right = sum(task.verify(row, each.text).is_passed for row, each in zip(rows, made, strict=True))
         assert right / len(rows) == pytest.approx(0.8, abs=0.03)
         assert model.tokens == sum(len(each.token_ids) for each in made)
     assert {unevenly_hard(0.8, 2.0, seed=3)(number) > 0.98 for number in range(100)} == {True, False}

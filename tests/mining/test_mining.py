@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -313,3 +314,21 @@ def test_a_failure_keeps_the_tools_that_its_prompt_began_with(tmp_path: Path, mo
     (failure,) = read_failures(tmp_path)
     assert failure.prompt == (tools, asked)
     assert generator.calls[0][0] == [(tools, asked)]
+
+
+def test_a_shard_is_the_stretch_over_which_an_engine_remembers_what_it_read(tmp_path: Path) -> None:
+    class Remembering(ScriptedGenerator):
+        told: list[str] = []
+
+        @contextmanager
+        def remembering(self):
+            self.told.append("begin")
+            yield
+            self.told.append("end")
+
+        def generate(self, *arguments):
+            self.told.append("round")
+            return super().generate(*arguments)
+
+    mine(numbers_task(2), Remembering(numbered({})), tmp_path, MineSettings(rows=2, tries=2, shard_rows=1), {})
+    assert Remembering.told == ["begin", "round", "round", "end"] * 2

@@ -128,6 +128,10 @@ def grpo_config(settings: TrainSettings, folder: Path, dtype: str, revision: str
     Raises RrrError where batch, micro-batch, group and number of processes do not divide one another.
     """
     user = parse_fields(settings.grpo)
+    if settings.live and settings.refresh_every:
+        raise RrrError(
+            "--live tries failures again at every step, and --refresh-every at every so many: give one of them."
+        )
     together = settings.micro_batch_size * processes
     if settings.batch_size % together:
         raise RrrError(
@@ -137,6 +141,12 @@ def grpo_config(settings: TrainSettings, folder: Path, dtype: str, revision: str
     if settings.batch_size % settings.group_size:
         raise RrrError(
             f"batch size {settings.batch_size} is not a multiple of group size {settings.group_size}: change one."
+        )
+    at_once = settings.micro_batch_size * (user.get("steps_per_generation") or settings.batch_size // together)
+    if (settings.live or settings.refresh_every or settings.alike == "refill") and at_once % settings.group_size:
+        raise RrrError(
+            f"each process generates {at_once} reflections at once, not whole groups of {settings.group_size}, which"
+            " --live, --refresh-every and --alike refill need: change --batch-size, --micro-batch-size or --group-size."
         )
     if settings.scheduler not in [kind.value for kind in SchedulerType]:
         known = [kind.value for kind in SchedulerType]
@@ -182,5 +192,10 @@ def grpo_config(settings: TrainSettings, folder: Path, dtype: str, revision: str
         raise RrrError(
             f"one generation lasts {lasts} steps, so a run can resume exactly only at multiples of that:"
             f" set --save-every to one, not to {settings.save_every}."
+        )
+    if settings.refresh_every % lasts:
+        raise RrrError(
+            f"one generation lasts {lasts} steps, so failures can be refreshed only at multiples of that:"
+            f" set --refresh-every to one, not to {settings.refresh_every}."
         )
     return config

@@ -17,7 +17,7 @@ from rrr_core.generation import ModelSettings
 from rrr_core.generation.transformers_backend import load_transformers
 from rrr_core.training import run as training_run
 from rrr_core.training.run import train
-from rrr_core.training.sampler import FailureSampler
+from rrr_core.training.sampler import FailureOrder, FailureSampler
 from rrr_core.training.trainer import ReflectionTrainer
 from tests.training.conftest import CoinTask
 
@@ -168,7 +168,7 @@ def test_fewer_failures_than_groups_are_trained_on_more_than_once_a_step(
 
 def test_each_epoch_is_another_permutation_and_the_same_one_each_time() -> None:
     def epoch(number: int) -> list[int]:
-        sampler = FailureSampler(failures=10, groups=5, group_size=2, repeats=3, seed=1)
+        sampler = FailureSampler(FailureOrder(failures=10, groups=5, seed=1, repeats=3), group_size=2)
         sampler.set_epoch(number)
         return list(sampler)
 

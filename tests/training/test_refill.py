@@ -1,0 +1,174 @@
+"""Steps without empty groups: those whose rewards are all alike are replaced by groups on further failures."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+pytest.importorskip("torch")
+
+from rrr_core.episode import Failure
+from rrr_core.training import run as training_run
+from rrr_core.training.batches import Group, refill
+from rrr_core.training.rollout import Rollout, Turn
+from rrr_core.training.run import train
+from rrr_core.training.trainer import ReflectionTrainer
+from rrr_core.verdicts import failed, passed
+from tests.training.conftest import CoinTask
+from tests.training.test_trainer import lines
+
+pytestmark = pytest.mark.train
+
+
+def group(failure: Failure, *passing: bool) -> Group:
+    """A group of as many turns; each has sampled three tokens."""
+    verdicts = [passed() if each else failed("tails") for each in passing]
+    return [Turn(failure, [1], [2, 3], "why", True, [4], [5], "heads", verdict) for verdict in verdicts]
+
+
+def is_alike(turns: Group) -> bool:
+    return len({turn.verdict.reward for turn in turns}) < 2
+
+
+class Play:
+    """Plays groups of two, whose turns differ on the failures of the rows given."""
+
+    def __init__(self, failures: Sequence[Failure], *spread: int) -> None:
+        self.left, self.spread, self.rounds = list(failures), spread, list[int]()
+
+    def further(self, count: int, number: int) -> list[Failure]:
+        given, self.left = self.left[:count], self.left[count:]
+        return given
+
+    def play(self, failures: Sequence[Failure], number: int) -> list[Group]:
+        self.rounds.append(number)
+        return [group(failure, True, failure.row_index not in self.spread) for failure in failures]
+
+
+def rows(groups: Sequence[Group]) -> list[int]:
+    return [turns[0].failure.row_index for turns in groups]
+
+
+class TestRefilling:
+    def test_replaces_the_groups_without_a_spread_and_no_others(self, failures: Any) -> None:
+        play = Play(failures[3:], 3, 4)
+        begun = [group(failures[0], True, True), group(failures[1], True, False), group(failures[2], False, False)]
+        refilled = refill(begun, is_alike, play.further, play.play, 3)
+        assert rows(refilled.groups) == [3, 1, 4]
+        assert (refilled.replaced, refilled.tokens, play.rounds) == (2, 12, [1])
+
+    def test_goes_on_until_every_group_has_a_spread(self, failures: Any) -> None:
+        play = Play(failures[1:], 3)
+        refilled = refill([group(failures[0], True, True)], is_alike, play.further, play.play, 5)
+        assert rows(refilled.groups) == [3]
+        assert (refilled.replaced, refilled.tokens, play.rounds) == (1, 18, [1, 2, 3])
+
+    def test_ends_after_its_rounds_with_what_is_there(self, failures: Any) -> None:
+        play = Play(failures[1:])
+        refilled = refill([group(failures[0], True, True)], is_alike, play.further, play.play, 2)
+        assert rows(refilled.groups) == [2]
+        assert play.rounds == [1, 2]
+
+    def test_ends_where_there_are_no_more_failures(self, failures: Any) -> None:
+        play = Play(failures[2:3])
+        begun = [group(failures[0], True, True), group(failures[1], True, True)]
+        refilled = refill(begun, is_alike, play.further, play.play, 9)
+        assert rows(refilled.groups) == [2, 1]
+        assert (refilled.replaced, play.rounds) == (1, [1])
+
+    def test_of_a_full_step_does_nothing(self, failures: Any) -> None:
+        play = Play(failures)
+        begun = [group(failures[0], True, False)]
+        assert refill(begun, is_alike, play.further, play.play, 3).groups == begun
+        assert play.rounds == []
+
+
+@pytest.fixture
+def steps(monkeypatch: pytest.MonkeyPatch) -> list[list[Turn]]:
+    """The turns of each step trained in the test."""
+    kept: list[list[Turn]] = []
+
+    class Kept(ReflectionTrainer):
+        def play_batch(self, prompts: Any, trainer: Any) -> dict[str, Any]:
+            output = super().play_batch(prompts, trainer)
+            kept.append(output["turn"])
+            return output
+
+    monkeypatch.setattr(training_run, "ReflectionTrainer", Kept)
+    return kept
+
+
+def groups_of(turns: Sequence[Turn], size: int) -> list[list[Turn]]:
+    return [list(turns[start : start + size]) for start in range(0, len(turns), size)]
+
+
+def test_every_step_is_full_after_refilling(
+    steps: Any, failures: Any, model_settings: Any, settings: Any, tmp_path: Any
+) -> None:
+    many = dataclasses.replace(settings, alike="refill", refill_rounds=50, batch_size=8)
+    train(CoinTask(), failures, model_settings, tmp_path / "t", many)
+    metrics = lines(tmp_path / "t" / "metrics.jsonl")
+    assert len(steps) == many.steps
+    for turns in steps:
+        groups = groups_of(turns, many.group_size)
+        assert not any(is_alike(each) for each in groups)
+        assert len({each[0].failure.failure_id for each in groups}) == len(groups)
+        assert all(len({turn.failure.failure_id for turn in each}) == 1 for each in groups)
+    assert [record["groups_without_spread"] for record in metrics] == [0] * many.steps
+    assert sum(record["groups_refilled"] for record in metrics) > 0
+
+
+def test_only_groups_without_a_spread_are_replaced_and_all_that_was_sampled_is_counted(
+    monkeypatch: pytest.MonkeyPatch, failures: Any, model_settings: Any, settings: Any, tmp_path: Any
+) -> None:
+    played: list[list[Turn]] = []
+
+    class Kept(Rollout):
+        def play(self, *arguments: Any) -> list[Turn]:
+            played.append(super().play(*arguments))
+            return played[-1]
+
+    monkeypatch.setattr(training_run, "Rollout", Kept)
+    one = dataclasses.replace(settings, steps=1, save_every=1)
+    train(CoinTask(), failures, model_settings, tmp_path / "left", one)
+    (left,) = played
+    played.clear()
+    train(
+        CoinTask(), failures, model_settings, tmp_path / "full", dataclasses.replace(one, alike="refill", seed=one.seed)
+    )
+    assert played[0] == left, "the step begins as ever"
+    alike = sum(is_alike(each) for each in groups_of(left, 4))
+    assert alike > 0
+    assert len(played[1]) == alike * 4
+    (record,) = lines(tmp_path / "full" / "metrics.jsonl")
+    assert record["groups_refilled"] == alike / 4
+    assert record["sampled_tokens"] == sum(turn.sampled_tokens for turns in played for turn in turns)
+    begun = {turn.failure.failure_id for turn in left}
+    assert begun.isdisjoint(turn.failure.failure_id for turns in played[1:] for turn in turns)
+
+
+def test_without_refilling_a_step_is_the_rollout_on_the_samplers_failures_and_nothing_else(
+    monkeypatch: pytest.MonkeyPatch, failures: Any, model_settings: Any, settings: Any, tmp_path: Any
+) -> None:
+    """Its seeds are those that runs have always had: seed, step, forward pass, process."""
+    calls: list[Any] = []
+
+    class Kept(Rollout):
+        def play(self, chosen: Any, seed: Any) -> list[Turn]:
+            calls.append((list(chosen), seed))
+            return super().play(chosen, seed)
+
+        def attempt(self, *arguments: Any) -> Any:
+            raise AssertionError("nothing is tried again")
+
+    monkeypatch.setattr(training_run, "Rollout", Kept)
+    train(CoinTask(), failures, model_settings, tmp_path / "t", settings)
+    assert [seed for _, seed in calls] == [(0, step, 0, 0) for step in range(settings.steps)]
+    for chosen, _ in calls:
+        assert len(chosen) == settings.batch_size
+        assert all(failure in failures for failure in chosen)
+    epoch = [failure.failure_id for chosen, _ in calls[:3] for failure in chosen[::4]]
+    assert sorted(epoch) == sorted(failure.failure_id for failure in failures)

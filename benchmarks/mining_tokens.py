@@ -34,7 +34,7 @@ from rrr_core.verification import Judge
 FIXED = 64
 """Samples a row in the paper (arXiv 2505.24726)."""
 CONCENTRATION = 2.0
-"""Of the uneven rows' Beta distribution: at 80% a third are right in more than 98 of 100 tries."""
+"""Of the uneven rows' Beta distribution: at 80% a quarter are right in more than 98 of 100 tries."""
 GOAL = 0.1
 ROWS = 450_000
 """Rows that there are, as in Countdown: more than are needed."""

@@ -108,8 +108,8 @@ class Spent:
         seconds = {kind: self.seconds.get(kind, 0.0) for kind in KINDS if kind != OTHER}
         return {
             "calls": self.calls,
-            "wall_seconds": round(self.wall_seconds, 3),
-            "seconds": {kind: round(value, 3) for kind, value in {**seconds, OTHER: self.other_seconds}.items()},
+            "wall_seconds": round(self.wall_seconds, 6),
+            "seconds": {kind: round(value, 6) for kind, value in {**seconds, OTHER: self.other_seconds}.items()},
             "tokens": {kind: self.tokens.get(kind) for kind in TOKENS},
             "verdicts": self.verdicts,
             "cache_hit_rate": _rounded(self.cache_hit_rate()),

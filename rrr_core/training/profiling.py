@@ -101,7 +101,7 @@ def scoring(profile: Profile) -> Iterator[None]:
             wait_for_device()
 
 
-def count_tokens(profile: Profile, *networks: Any) -> None:
+def count_tokens(profile: Profile, policy: Any, reference: Any = None) -> None:
     """Have the profile count the tokens, padding included, that the networks compute while they train or score.
 
     They are counted where all passes begin, at the embedding: a network may be wrapped, and called by a part of it.
@@ -111,9 +111,10 @@ def count_tokens(profile: Profile, *networks: Any) -> None:
         if profile.kind == "forward_backward":
             profile.count(**{"trained" if torch.is_grad_enabled() else "scored": arguments[0].numel()})
 
-    for network in networks:
-        network.get_input_embeddings().register_forward_pre_hook(count)
-    profile.machine = machine_of(networks[0])
+    for network in (policy, reference):
+        if network is not None:
+            network.get_input_embeddings().register_forward_pre_hook(count)
+    profile.machine = machine_of(policy)
 
 
 def wait_for_device() -> None:

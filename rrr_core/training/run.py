@@ -26,6 +26,7 @@ from rrr_core.errors import DataError, ModelError, RrrError
 from rrr_core.files import explained, one_line
 from rrr_core.generation import ModelSettings
 from rrr_core.generation.transformers_backend import load_from
+from rrr_core.profile import measured, profiled
 from rrr_core.progress import Progress
 from rrr_core.runs import about_this_run, open_stage, read_json, stage_lock, write_json
 from rrr_core.tasks import Task
@@ -71,12 +72,16 @@ def train(
     """
     if not failures:
         raise DataError("the failure set is empty: there is nothing to reflect on. Mine more rows or a harder split.")
-    progress = progress or Progress()
-    with Judge(task, settings.max_abstain, settings=verify) as judge:
-        if not _writes():
+    if not _writes():
+        with Judge(task, settings.max_abstain, settings=verify) as judge:
             return _train(task, failures, model_settings, folder, settings, judge, Progress())
-        with stage_lock(folder, progress):
-            return _train(task, failures, model_settings, folder, settings, judge, progress)
+    progress = progress or Progress()
+    with (
+        stage_lock(folder, progress),
+        profiled(folder) as profile,
+        Judge(task, settings.max_abstain, settings=verify, profile=profile) as judge,
+    ):
+        return _train(task, failures, model_settings, folder, settings, judge, progress)
 
 
 def _train(
@@ -128,8 +133,9 @@ def _train(
             args=arguments,
             processing_class=generator.tokenizer,
             peft_config=_lora(settings),
-            callbacks=[SealCheckpoints(), recorder],
+            callbacks=[SealCheckpoints(), MeasureSteps(profile, folder if _writes() else None), recorder],
         )
+        count_tokens(profile, trainer.model, trainer.ref_model)
         trainer.remove_callback(PrinterCallback)
         with disk_faults(folder):
             trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
@@ -141,7 +147,7 @@ def _train(
         model=str(folder / "model"),
         abstentions=judge.abstained,
     )
-    with disk_faults(folder):
+    with profile.during("save"), disk_faults(folder):
         save_whole(trainer, generator.tokenizer, folder / "model")
     if _writes():
         write_json(summary_file, dataclasses.asdict(summary))

@@ -21,6 +21,7 @@ from rrr_core.training.engine import correct_for, drawn_logprobs
 from rrr_core.training.freshness import Freshness
 from rrr_core.training.measures import measures_of
 from rrr_core.training.micro_batches import MAY_LEAVE_OUT, deal, has_signal
+from rrr_core.training.profiling import scoring
 from rrr_core.training.rollout import Rollout, Turn, derived_seed, reward_of
 from rrr_core.training.sampler import FailureOrder, FailureSampler
 from rrr_core.training.settings import TrainSettings
@@ -56,6 +57,7 @@ class ReflectionTrainer(GRPOTrainer):  # type: ignore[misc]
             settings,
             on_turns,
         )
+        self.profile = rollout.judge.profile
         self._indices: list[int] = []
         """The failures that the sampler drew, by their index, each as often as its group is large."""
         self._played: Batch | None = None
@@ -176,13 +178,14 @@ class ReflectionTrainer(GRPOTrainer):  # type: ignore[misc]
             return super()._prepare_inputs(generation_batch)
         shared_by = self.args.steps_per_generation
         if self._step % (shared_by * self.num_iterations) == 0 or not self._dealt:
-            self._dealt = deal(
-                self._generate_and_score_completions(generation_batch),
-                self._signal,
-                count=shared_by,
-                group_size=self.num_generations,
-                seed=derived_seed(*self._moment(), "deal"),
-            )
+            with self.profile.during("other"):  # but for what in it is measured by itself
+                self._dealt = deal(
+                    self._generate_and_score_completions(generation_batch),
+                    self._signal,
+                    count=shared_by,
+                    group_size=self.num_generations,
+                    seed=derived_seed(*self._moment(), "deal"),
+                )
         return self._dealt[self._step % shared_by]
 
     def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> torch.Tensor:
@@ -243,19 +246,20 @@ class ReflectionTrainer(GRPOTrainer):  # type: ignore[misc]
         compute_entropy: bool,
         keywords: Mapping[str, Any],
     ) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]:
-        if not self.shares_prompts:
-            padded: tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None] = (
-                super()._get_per_token_logps_and_entropies(
-                    model, input_ids, attention_mask, width, batch_size, compute_entropy, **keywords
+        with scoring(self.profile):
+            if not self.shares_prompts:
+                padded: tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None] = (
+                    super()._get_per_token_logps_and_entropies(
+                        model, input_ids, attention_mask, width, batch_size, compute_entropy, **keywords
+                    )
                 )
-            )
-            return padded
-        size = batch_size or len(input_ids)
-        packings = [
-            Packing(input_ids[start : start + size], attention_mask[start : start + size], width)
-            for start in range(0, len(input_ids), size)
-        ]
-        outputs = [self._packed_pass(model, packing) for packing in packings]
+                return padded
+            size = batch_size or len(input_ids)
+            packings = [
+                Packing(input_ids[start : start + size], attention_mask[start : start + size], width)
+                for start in range(0, len(input_ids), size)
+            ]
+            outputs = [self._packed_pass(model, packing) for packing in packings]
         pairs = list(zip(packings, outputs, strict=True))
         logps = torch.cat([packing.padded(output.log_probs) for packing, output in pairs])
         if not compute_entropy:

@@ -32,7 +32,9 @@ from rrr_core.runs import about_this_run, open_stage, read_json, stage_lock, wri
 from rrr_core.tasks import Task
 from rrr_core.training.checkpoints import SealCheckpoints, newest_checkpoint
 from rrr_core.training.engine import engine_identity, open_engine
+from rrr_core.training.freshness import forget_refreshes
 from rrr_core.training.options import grpo_config
+from rrr_core.training.profiling import MeasureSteps, count_tokens
 from rrr_core.training.records import Recorder
 from rrr_core.training.rollout import Rollout
 from rrr_core.training.settings import MAY_CHANGE, TrainSettings
@@ -120,11 +122,14 @@ def _train(
     checkpoint = newest_checkpoint(folder)
     done = int(checkpoint.name.partition("-")[2]) if checkpoint else 0
     with progress.track(f"Training {task.name}", total=settings.steps, done=done) as advance:
-        recorder = Recorder(folder, generator.tokenizer, settings.episodes_per_step, advance, writes=_writes())
+        profile = judge.profile
+        recorder = Recorder(folder, generator.tokenizer, settings.episodes_per_step, advance, _writes(), profile)
         recorder.cut_back(done)
+        if _writes():
+            forget_refreshes(folder, after=done)
         trainer = ReflectionTrainer(
             task=task,
-            rollout=Rollout(task, open_engine(generator, model_settings), judge, settings),
+            rollout=Rollout(task, measured(open_engine(generator, model_settings), profile), judge, settings),
             failures=enough(failures, settings.batch_size // settings.group_size),
             settings=settings,
             on_turns=recorder.keep,

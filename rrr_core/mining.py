@@ -7,7 +7,7 @@ tries a row), and stops after the shard that completes the number: a row that th
 to look for a failure than a row not tried yet.
 
 A shard is written whole after each such sweep. Its records are all that the next sweep needs, and its sampling seeds
-depend on nothing but the run's seed, the shard and the tries so far: so a killed run, called again, redoes what was not
+depend on nothing but the run's seed, the shard and the round: so a killed run, called again, redoes what was not
 written only and gives the same failure set.
 """
 

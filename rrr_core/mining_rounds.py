@@ -108,9 +108,9 @@ def _is_open(tries: int, failures: Sequence[object], withheld: Sequence[object],
     return len(failures) < settings.failures_per_row and tries < settings.tries and not withheld
 
 
-def sampling_seed(seed: int, shard: int, tries_so_far: int) -> int:
+def sampling_seed(seed: int, shard: int, round_index: int) -> int:
     """The seed of one round: 31 bits, so that every engine takes it, and a function of its arguments alone."""
-    return int.from_bytes(hashlib.sha256(f"mine {seed} {shard} {tries_so_far}".encode()).digest()[:4], "big") >> 1
+    return int.from_bytes(hashlib.sha256(f"mine {seed} {shard} {round_index}".encode()).digest()[:4], "big") >> 1
 
 
 def tries_in_round(open_rows: int, tries_so_far: int, most: int) -> int:
@@ -136,6 +136,7 @@ def mine_rows(
     """Try the rows of a shard, all open and tried equally often, until each is closed or tried `depth` times."""
     prompts = {row.row_index: task.prompt(row.row, generator.model) for row in rows}
     open_rows, tries_so_far = rows, rows[0].tries if rows else 0
+    round_index = tries_so_far  # A sweep has fewer rounds than tries, so no two rounds of a shard have one index.
     # Further tries have a prompt that was read. No longer than the shard, so that no shard's arithmetic depends, in the
     # last bit, on whether the one before it was done in this process.
     with remembering(generator):
@@ -147,7 +148,7 @@ def mine_rows(
                 temperature=settings.temperature,
                 max_tokens=settings.max_tokens,
                 top_p=settings.top_p,
-                seed=sampling_seed(settings.seed, shard, tries_so_far),
+                seed=sampling_seed(settings.seed, shard, round_index),
             )
             on_done = teller.counter(tries_so_far, len(drawn))
             generations = generator.generate([prompts[row.row_index] for row in drawn], sampling, on_done)
@@ -158,7 +159,7 @@ def mine_rows(
                     row.count(prompts[row.row_index], generation, verdict, tokens)
             still_open = [row for row in open_rows if row.is_open(settings)]
             teller.tell_round(open_rows, tries_so_far, closed=len(open_rows) - len(still_open))
-            open_rows, tries_so_far = still_open, tries_so_far + tries
+            open_rows, tries_so_far, round_index = still_open, tries_so_far + tries, round_index + 1
 
 
 class Teller:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import random
 from collections.abc import Sequence
@@ -138,11 +139,11 @@ def test_tokens_are_unknown_where_the_engine_does_not_tell(tmp_path: Path) -> No
     assert summary.tokens is summary.sampled_tokens is None
 
 
-def test_each_round_of_each_shard_has_its_own_seed_made_of_seed_shard_and_tries_so_far(tmp_path: Path) -> None:
+def test_each_round_of_each_shard_has_its_own_seed_made_of_seed_shard_and_round(tmp_path: Path) -> None:
     generator = ScriptedGenerator(numbered({}))
     mine(numbers_task(4), generator, tmp_path, MineSettings(rows=4, tries=8, shard_rows=2, seed=5), {})
     seeds = [sampling.seed for _, sampling in generator.calls]
-    assert seeds == [sampling_seed(5, shard, tries_so_far) for shard in range(2) for tries_so_far in (0, 1, 2, 4)]
+    assert seeds == [sampling_seed(5, shard, round_index) for shard in range(2) for round_index in range(4)]
     assert len(set(seeds)) == 8
 
 
@@ -332,3 +333,15 @@ def test_a_shard_is_the_stretch_over_which_an_engine_remembers_what_it_read(tmp_
 
     mine(numbers_task(2), Remembering(numbered({})), tmp_path, MineSettings(rows=2, tries=2, shard_rows=1), {})
     assert Remembering.told == ["begin", "round", "round", "end"] * 2
+
+
+def test_the_failure_set_is_that_of_earlier_versions(tmp_path: Path) -> None:
+    """Made when rounds copied every record; the rounds here grow, and so some tries are thrown away."""
+
+    def seldom_wrong(conversation: Sequence[Message], chance: random.Random) -> str:
+        return "right" if chance.random() < 0.9 else f"wrong {chance.randrange(20)}"
+
+    settings = MineSettings(rows=60, tries=40, shard_rows=25, seed=3, failures_per_row=2)
+    mine(numbers_task(60), ScriptedGenerator(seldom_wrong), tmp_path, settings, {})
+    made = [json.dumps(counted(record)) for record in records_of(tmp_path).values()]
+    assert hashlib.sha256("".join(made).encode()).hexdigest()[:16] == "19bb024bb70a04b1"

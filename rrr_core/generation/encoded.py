@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 from rrr_core.episode import Generation
 from rrr_core.errors import ModelError
 from rrr_core.generation.base import Sampling
-from rrr_core.generation.continuation import encode_prompt
+from rrr_core.generation.continuation import encode_prompts
 from rrr_core.hookspecs import Message, Model
 
 
@@ -23,6 +23,7 @@ class EncodedGenerator:
         self.end_ids = tuple(end_ids)
         self.context = context
         """Most tokens of a prompt and its text together."""
+        self._encoded: dict[Hashable, list[int]] = {}
 
     def generate_ids(
         self,
@@ -41,14 +42,21 @@ class EncodedGenerator:
         on_done: Callable[[int], None] | None = None,
     ) -> list[Generation]:
         """One text for each conversation, in order; see Generator."""
-        # The tries of a row share their conversation, and rendering its tools takes a while.
-        once = {id(conversation): conversation for conversation in conversations}
-        ids = {key: encode_prompt(self.tokenizer, conversation) for key, conversation in once.items()}
-        prompts = [ids[id(conversation)] for conversation in conversations]
+        prompts = self.encode(conversations)
         return [
             Generation(self.text_of(written), tuple(written), "stop" if self.is_ended(written) else "length")
             for written in self.generate_ids(prompts, sampling, on_done)
         ]
+
+    def encode(self, conversations: Sequence[Sequence[Message]]) -> list[list[int]]:
+        """Their prompts' ids. Equal conversations, and those of the last call, are rendered and encoded once."""
+        template = self.tokenizer.chat_template
+        keys = [(template, *(tuple(message.items()) for message in each)) for each in conversations]
+        fresh = {key: each for key, each in zip(keys, conversations, strict=True) if key not in self._encoded}
+        encoded = encode_prompts(self.tokenizer, list(fresh.values()))
+        known: dict[Hashable, list[int]] = {**self._encoded, **dict(zip(fresh, encoded, strict=True))}
+        self._encoded = {key: known[key] for key in keys}
+        return [known[key] for key in keys]
 
     def is_ended(self, ids: Sequence[int]) -> bool:
         """Whether sampled ids end with an end token; False where the token limit cut them off."""

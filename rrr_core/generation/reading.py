@@ -126,16 +126,29 @@ def _read_group(network: Any, prompts: Sequence[Ids], known: dict[Ids, Found | N
 
 def _recall(cache: Any, rows: Sequence[tuple[int, Found | None]], columns: int, like: Block) -> None:
     """Fill the cache's first `columns` columns: row r's own begin at `rows[r][0]`, and are in what was found for it."""
-    # What stands before a row's own columns is masked: it only has to be numbers.
-    empty = max(columns if found is None else start for start, found in rows)
+    # Rows of a block that move by as many columns are copied at once. What stands before a row's own columns is
+    # masked: it only has to be numbers.
+    moves: dict[tuple[Block, int], list[tuple[int, int]]] = {}
+    empty = 0
+    for row, (start, found) in enumerate(rows):
+        if found is None or start >= columns:
+            empty = columns
+        else:
+            moves.setdefault((found.block, found.start - start), []).append((row, found.row))
+    device = like.layers[0][0].device
+    copies = []
+    for (block, shift), pairs in moves.items():
+        first = max(0, -shift)
+        empty = max(empty, first)
+        into, source = torch.tensor(pairs, device=device).unbind(1)
+        copies.append((block, slice(first, columns), slice(first + shift, columns + shift), into, source))
     for depth, layer in enumerate(cache.layers):
         buffers = [buffer_for(states, len(rows), columns) for states in like.layers[depth]]
         for kind, buffer in enumerate(buffers):
             buffer[:, :, :empty] = 0
-            for row, (start, found) in enumerate(rows):
-                if found is not None and start < columns:
-                    source = found.block.layers[depth][kind][found.row]
-                    buffer[row, :, start:columns] = source[:, found.start : found.start + columns - start]
+            for block, target, origin, into, source in copies:
+                known = block.layers[depth][kind][:, :, origin].index_select(0, source)
+                buffer[:, :, target].index_copy_(0, into, known)
         layer.fill(buffers[0], buffers[1], columns)
 
 

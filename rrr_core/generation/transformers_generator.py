@@ -12,13 +12,13 @@ from typing import Any
 import torch
 from transformers import GenerationConfig
 
-from rrr_core.episode import Generation
 from rrr_core.errors import ModelError
 from rrr_core.generation.base import Hits, Sampling
-from rrr_core.generation.continuation import encode_prompt, turn_end_id
+from rrr_core.generation.continuation import turn_end_id
 from rrr_core.generation.decoding import can_decode, decode, uniforms
+from rrr_core.generation.encoded import EncodedGenerator
 from rrr_core.generation.memory import Memory
-from rrr_core.hookspecs import Message, Model
+from rrr_core.hookspecs import Model
 
 CPU_BATCH_TOKENS, BATCH_TOKENS = 32768, 65536
 """Default tokens of a batch: a CPU's caches do not hold a larger one, and an accelerator is idle with a smaller one."""
@@ -28,7 +28,7 @@ REMEMBERED_BYTES, REMEMBERED_SHARE = 1 << 30, 0.1
 model, the batch that is being written, and a trainer's optimiser."""
 
 
-class TransformersGenerator:
+class TransformersGenerator(EncodedGenerator):
     """A network and its tokenizer as a Generator. It reads the network's weights anew in each call.
 
     So it may be given the policy that a trainer is changing: modes, gradients and the global random state are left as
@@ -45,30 +45,14 @@ class TransformersGenerator:
         batch_tokens: int | None = None,
         source: dict[str, object] | None = None,
     ) -> None:
-        self.network, self.tokenizer, self.model, self.batch_tokens = network, tokenizer, info, batch_tokens
+        context = getattr(network.config.get_text_config(), "max_position_embeddings", None)
+        super().__init__(tokenizer, info, end_ids_of(network, tokenizer), context)
+        self.network, self.batch_tokens = network, batch_tokens
         self.source = source or {}
         self.memory: Memory | None = None
         self.hits = Hits()
         """Of all prompts so far. A prompt that stands in a batch more than once is read once."""
-        self.end_ids = end_ids_of(network, tokenizer)
         self.pad_id: int = self.end_ids[0] if tokenizer.pad_token_id is None else tokenizer.pad_token_id
-        self.context: int | None = getattr(network.config.get_text_config(), "max_position_embeddings", None)
-
-    def generate(
-        self,
-        conversations: Sequence[Sequence[Message]],
-        sampling: Sampling,
-        on_done: Callable[[int], None] | None = None,
-    ) -> list[Generation]:
-        """One text for each conversation, in order; see Generator."""
-        # The tries of a row share their conversation, and rendering its tools takes a while.
-        once = {id(conversation): conversation for conversation in conversations}
-        ids = {key: encode_prompt(self.tokenizer, conversation) for key, conversation in once.items()}
-        prompts = [ids[id(conversation)] for conversation in conversations]
-        return [
-            Generation(self.text_of(written), tuple(written), "stop" if self.is_ended(written) else "length")
-            for written in self.generate_ids(prompts, sampling, on_done)
-        ]
 
     def generate_ids(
         self,
@@ -84,7 +68,7 @@ class TransformersGenerator:
         Raises ModelError where a prompt fills the model's context, memory runs out, or the output is not finite.
         """
         places = range(len(prompts)) if places is None else places
-        limits = [self._limit(prompt, sampling) for prompt in prompts]
+        limits = [self.limit_of(prompt, sampling) for prompt in prompts]
         results: list[list[int]] = [[] for _ in prompts]
         fast = can_decode(self.network)
         with torch.no_grad(), evaluating(self.network):
@@ -115,14 +99,6 @@ class TransformersGenerator:
         if self.memory is not None:
             self.memory.clear()
 
-    def is_ended(self, ids: Sequence[int]) -> bool:
-        """Whether sampled ids end with an end token; False where the token limit cut them off."""
-        return bool(ids) and ids[-1] in self.end_ids
-
-    def text_of(self, ids: Sequence[int]) -> str:
-        """Sampled ids as text, without special tokens: to be read and judged, never to be encoded again."""
-        return str(self.tokenizer.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False))
-
     def describe(self) -> dict[str, object]:
         """What a manifest records: name, family, where the weights are from, tokenizer, dtype, device, versions."""
         return {
@@ -140,18 +116,6 @@ class TransformersGenerator:
 
     def _batch_tokens(self) -> int:
         return self.batch_tokens or (CPU_BATCH_TOKENS if self.network.device.type == "cpu" else BATCH_TOKENS)
-
-    def _limit(self, prompt: Sequence[int], sampling: Sampling) -> int:
-        """Most tokens to sample after `prompt`: no more than the model's context leaves."""
-        if self.context is None:
-            return sampling.max_tokens
-        left = self.context - len(prompt)
-        if left < 1:
-            raise ModelError(
-                f"A prompt of {len(prompt)} tokens fills the context of {self.context} of {self.model.name!r}:"
-                " shorten the rows or the attempts (--max-tokens), or use another model."
-            )
-        return min(left, sampling.max_tokens)
 
     def _sample(
         self,

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from rrr_core.errors import ModelError
 from rrr_core.generation.base import Sampling
-from rrr_core.generation.continuation import encode_prompt
+from rrr_core.generation.continuation import encode_prompt, render
 from rrr_core.generation.transformers_generator import TransformersGenerator, batches_of, cut
 from rrr_core.hookspecs import Model
 from tests.generation.tiny import make_network
@@ -74,16 +74,28 @@ def test_a_conversation_asked_for_several_times_is_encoded_once(
 ) -> None:
     asked: list[Any] = []
 
-    def counted(tokenizer: Any, conversation: Any) -> list[int]:
+    def counted(tokenizer: Any, conversation: Any) -> str:
         asked.append(conversation)
-        return encode_prompt(tokenizer, conversation)
+        return render(tokenizer, conversation)
 
-    monkeypatch.setattr("rrr_core.generation.transformers_generator.encode_prompt", counted)
-    one, other = user("Use 3 4"), user("Use 5 6")
-    made = generator.generate([one, one, other, one], SAMPLED)
-    assert asked == [one, other]
+    one, other, third = user("Use 3 4"), user("Use 5 6"), user("Use 7 8")
     ids = [encode_prompt(generator.tokenizer, conversation) for conversation in (one, one, other, one)]
+    monkeypatch.setattr("rrr_core.generation.continuation.render", counted)
+    made = generator.generate([one, one, other, user("Use 3 4")], SAMPLED)
+    assert asked == [one, other]
     assert [list(each.token_ids) for each in made] == generator.generate_ids(ids, SAMPLED)
+    generator.generate([other, third], SAMPLED)
+    assert asked == [one, other, third]
+
+
+def test_another_chat_template_shows_at_the_next_call(generator: Any) -> None:
+    before = generator.encode([user("Use 3 4")])
+    own = generator.tokenizer.chat_template
+    try:
+        generator.tokenizer.chat_template = own.replace("assistant", "user")
+        assert generator.encode([user("Use 3 4")]) != before
+    finally:
+        generator.tokenizer.chat_template = own
 
 
 def test_an_end_token_ends_a_text_and_stays_in_its_ids(generator: Any, prompts: list[list[int]]) -> None:

@@ -23,10 +23,12 @@ from trl import SFTConfig, SFTTrainer
 
 from rrr_core.generation.transformers_backend import load_transformers
 from rrr_core.hookspecs import Message
+from rrr_core.profile import Profile, profiled
 from rrr_core.progress import Advance, Progress
 from rrr_core.runs import about_this_run, open_stage, stage_lock
 from rrr_core.tasks import Task
 from rrr_core.training.checkpoints import SealCheckpoints, newest_checkpoint
+from rrr_core.training.profiling import MeasureSteps, count_tokens
 from rrr_core.training.run import disk_faults, prepare, save_whole
 from rrr_core.training.tiny import make_model, make_tokenizer
 from rrr_core.training.warmup_settings import WarmupSettings
@@ -64,13 +66,13 @@ def warm_up(
     task has no such conversations, and ModelError for a model that cannot be loaded.
     """
     progress = progress or Progress()
-    with stage_lock(folder, progress):
+    with stage_lock(folder, progress), profiled(folder) as profile:
         identity = {"task": task.provenance(), "model": model_name, "settings": dataclasses.asdict(settings)}
         open_stage(folder, "warmup", identity=identity, about=about_this_run())
         finished = folder / "model"
         if not finished.exists():
             conversations = task.warmup("train", settings.conversations, settings.seed)
-            _warm_up(conversations, finished, settings, model_name, progress)
+            _warm_up(conversations, finished, settings, model_name, progress, profile)
         return finished
 
 
@@ -80,6 +82,7 @@ def _warm_up(
     settings: WarmupSettings,
     model_name: str | None,
     progress: Progress,
+    profile: Profile,
 ) -> None:
     prepare()
     stream = iter(conversations)
@@ -123,12 +126,14 @@ def _warm_up(
             ),
             train_dataset=data,
             processing_class=tokenizer,
-            callbacks=[SealCheckpoints(), ShowSteps(advance)],
+            callbacks=[SealCheckpoints(), MeasureSteps(profile, folder), ShowSteps(advance)],
         )
+        count_tokens(profile, trainer.model)
         trainer.remove_callback(PrinterCallback)
         with disk_faults(folder):
             trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-            save_whole(trainer, tokenizer, finished)
+            with profile.during("save"):
+                save_whole(trainer, tokenizer, finished)
 
 
 def _start(

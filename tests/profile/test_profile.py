@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from rrr_core.errors import DataError, RrrError
 from rrr_core.flops import peak_flops, training_flops, utilisation
 from rrr_core.generation.base import Hits, Sampling
-from rrr_core.profile import Profile, measured, profiled, read_profile
+from rrr_core.profile import Profile, machine_of, measured, profiled, read_profile
 from rrr_core.runs import PROFILE, holds_nothing, read_json
 from rrr_core.spent import KINDS, OTHER, Machine, Spent
 from tests.fakes import ScriptedGenerator
@@ -254,6 +254,19 @@ def test_weights_that_stay_as_they_are_cost_no_gradient_of_their_own() -> None:
     assert training_flops(100, 100, trained=1, scored=0) == 600
     assert training_flops(100, 0, trained=1, scored=0) == 400
     assert training_flops(100, 100, trained=0, scored=1) == 200
+
+
+@pytest.mark.train
+def test_a_networks_size_is_counted_and_its_device_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch = pytest.importorskip("torch", reason="a network is torch's")
+    network = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.Linear(4, 2, bias=False))
+    network[1].requires_grad_(False)
+    network.device = torch.device("cpu")
+    assert machine_of(network) == Machine(parameters=24, trainable=16, device="cpu")
+    network.device = torch.device("cuda", 0)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: f"NVIDIA H200 number {device.index}")
+    assert machine_of(network) == Machine(24, 16, "NVIDIA H200 number 0")
+    assert machine_of(None) is None
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ torch = pytest.importorskip("torch")
 from rrr_core.errors import ModelError, RrrError
 from rrr_core.generation.base import Sampling
 from rrr_core.generation.transformers_backend import load_transformers
+from rrr_core.profile import read_profile
 from rrr_core.training.tiny import FAMILY, make_tokenizer
 from rrr_core.training.warmup import warm_up
 from rrr_core.training.warmup_settings import WarmupSettings
@@ -49,6 +50,14 @@ class Parrot(CoinTask):
 @pytest.fixture(scope="module")
 def warm(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return warm_up(Parrot(), tmp_path_factory.mktemp("warm"), SMALL)
+
+
+def test_a_warm_ups_time_and_tokens_are_in_its_profile(warm: Path) -> None:
+    spent = read_profile(warm.parent)
+    assert spent is not None
+    assert set(spent.seconds) == {"generate", "judge", "forward_backward", "optimiser", "sync", "save"}
+    assert spent.seconds["forward_backward"] > spent.seconds["generate"] == 0
+    assert spent.tokens["trained"] > 2 * SMALL.conversations
 
 
 def test_a_model_from_scratch_learns_what_the_conversations_teach(warm: Path) -> None:

@@ -50,7 +50,7 @@ function timeSpent(run) {
     h(
       "ul",
       { class: "legend" },
-      WORK.filter(([kind]) => seconds[kind] > 0).map(([, text, className]) => h("li", { class: className }, h("i", { "aria-hidden": "true" }), text)),
+      WORK.filter(([kind]) => seconds[kind] >= wall / 1000).map(([, text, className]) => h("li", { class: className }, h("i", { "aria-hidden": "true" }), text)),
     ),
     stages.map(([stage, profile]) => {
       const shares = sharesOf(profile.seconds, profile.wall_seconds);

@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import version
 from typing import Any
@@ -25,7 +26,7 @@ from rrr_core.generation.settings import ModelSettings
 from rrr_core.generation.text import one_line
 from rrr_core.generation.transformers_backend import is_adapter, load_from
 from rrr_core.generation.transformers_generator import TransformersGenerator, tokenizer_digest
-from rrr_core.generation.vllm_engine import engine_arguments, machine_bytes, start_engine, vllm_version
+from rrr_core.generation.vllm_engine import engine_arguments, machine_bytes, release, start_engine, vllm_version
 from rrr_core.generation.vllm_weights import file_weights, take_weights
 
 WAVE = 1024
@@ -47,6 +48,7 @@ class VllmGenerator(EncodedGenerator):
         self.dtype = str(config.dtype).removeprefix("torch.")
         self.hits = Hits()
         """Of all prompts so far."""
+        weakref.finalize(self, release, [engine])
         self._logprobs: dict[tuple[tuple[int, ...], tuple[int, ...]], list[float]] = {}
 
     def generate_ids(

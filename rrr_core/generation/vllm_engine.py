@@ -5,6 +5,7 @@ vLLM is asked for ids alone: it loads no tokenizer, and no sampling default of a
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import os
 import random
@@ -115,11 +116,31 @@ def start_engine(name: str, arguments: dict[str, Any]) -> Any:
         raise ModelError(f"vLLM {vllm_version()} is installed, but cannot be imported: {one_line(error)}") from error
     if not torch.cuda.is_available():
         keep_plain_products()
+    free_dropped()
     with untouched_random_states():
         try:
             return vllm.LLM(model=name, **arguments)
         except Exception as error:  # nearly every kind: ValueError, RuntimeError, pydantic's, CUDA's…
             raise ModelError(f"vLLM {vllm_version()} refuses the model {name!r}: {_advice(error)}") from error
+
+
+def release(holder: list[Any]) -> None:
+    """Shut the engine in `holder` down, drop it, and give its memory back."""
+    engine = holder.pop()
+    engine.llm_engine.engine_core.shutdown()
+    del engine
+    free_dropped()
+
+
+def free_dropped() -> None:
+    """Give back the memory of engines that nobody holds any more.
+
+    vLLM tells the garbage collector to leave all that is there when an engine has started alone, the engine itself
+    included.
+    """
+    gc.unfreeze()
+    for _ in ("generators", "their engines"):
+        gc.collect()
 
 
 def _advice(error: Exception) -> str:

@@ -57,7 +57,7 @@ class Played:
     keeps_cache: bool = False
     context: int | None = None
     forgets: str | None = None
-    engines: list[Any] = field(default_factory=list)
+    shut_down: list[str] = field(default_factory=list)
     arguments: list[dict[str, Any]] = field(default_factory=list)
     parameters: list[SamplingParams] = field(default_factory=list)
     prompts: list[list[int]] = field(default_factory=list)
@@ -76,11 +76,11 @@ def make_llm(played: Played) -> type:
             network = AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32).eval()
             context = played.context or network.config.max_position_embeddings
             config = SimpleNamespace(max_model_len=context, dtype=torch.float32)
-            self.llm_engine = SimpleNamespace(model_config=config)
+            core = SimpleNamespace(shutdown=lambda: played.shut_down.append(model))
+            self.llm_engine = SimpleNamespace(model_config=config, engine_core=core)
             self.model = Model(network, played.forgets)
             self.block = arguments["block_size"]
             self.cache: set[tuple[int, ...]] = set()
-            played.engines.append(self)
 
         def generate(self, prompts: Any, parameters: Any, use_tqdm: bool) -> list[Any]:
             assert not use_tqdm

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import random
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -141,6 +142,15 @@ def test_starting_an_engine_leaves_the_random_states_as_they_were(played: Played
     make_generator(settings)
     assert torch.equal(torch.rand(3), expected[0])
     assert random.random() == expected[1]
+
+
+def test_a_generator_that_nobody_holds_gives_its_memory_back(played: Played, settings: ModelSettings) -> None:
+    generator = make_generator(settings)
+    assert isinstance(generator, VllmGenerator)
+    engine = weakref.ref(generator.engine)
+    del generator
+    assert played.shut_down == [settings.model]
+    assert engine() is None
 
 
 def test_greedy_ids_are_the_transformers_engines(

@@ -37,9 +37,10 @@ class MiningSummary:
 
     def describe(self) -> str:
         """One line for a person."""
-        rate = self.first_try_pass_rate
+        rate, thrown_away = self.first_try_pass_rate, (self.sampled or 0) - self.tries
         parts = [
             f"{self.failures} failures in {self.rows} rows, {self.tries} tries",
+            f"{thrown_away} more thrown away" if thrown_away > 0 else "",
             "" if rate is None else f"first try right in {rate:.1%}",
             f"{self.abstained_rows} rows set aside because their verifier abstained" if self.abstained_rows else "",
         ]

@@ -119,6 +119,7 @@ def test_tries_drawn_beyond_the_failing_one_are_thrown_away_and_their_cost_is_to
     summary = mine(numbers_task(1), ScriptedGenerator(script), tmp_path, settings, {})
     assert [failure.attempt for failure in read_failures(tmp_path)] == ["wrong"]
     assert (summary.tries, summary.abstentions, summary.sampled) == (5, 0, 8)
+    assert "5 tries, 3 more thrown away, first try" in summary.describe()
     assert summary.tokens == 4 * len("right") + len("wrong")
     assert summary.sampled_tokens == summary.tokens + len("wrong 2") + len("crash") + len("right")
     assert read_json(tmp_path / "summary.json")["sampled_tokens"] == summary.sampled_tokens

@@ -73,6 +73,13 @@ def test_all_rows_get_one_try_before_any_gets_a_second(tmp_path: Path) -> None:
     assert len(asked) > 40
 
 
+def test_no_two_rounds_of_all_sweeps_draw_by_one_seed(tmp_path: Path) -> None:
+    generator = ScriptedGenerator(rarely_wrong)
+    mine(numbers_task(40), generator, tmp_path, replace(SETTINGS, failures_wanted=40), {})
+    seeds = [sampling.seed for _, sampling in generator.calls]
+    assert len(set(seeds)) == len(seeds) > 40
+
+
 def test_no_row_is_tried_deeper_than_the_number_needs(tmp_path: Path) -> None:
     summary = mine(numbers_task(40), ScriptedGenerator(rarely_wrong), tmp_path, SETTINGS, {})
     assert SETTINGS.failures_wanted <= summary.failures < SETTINGS.failures_wanted + SETTINGS.shard_rows

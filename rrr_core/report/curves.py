@@ -42,6 +42,15 @@ _KNOWN = (
         "share",
         "groups_without_spread",
     ),
+    Panel(
+        "Groups replaced", "Share of groups that --alike refill put others in the place of.", "share", "groups_refilled"
+    ),
+    Panel(
+        "Stale failures",
+        "Share of failures tried again that the model no longer fails.",
+        "share",
+        "stale_failures",
+    ),
     Panel("Divergence (KL)", "From the model that training started from.", "", "kl"),
     Panel(
         "Leak: the gold answer",
@@ -57,6 +66,8 @@ _KNOWN = (
     ),
     Panel("Abstentions", "Verdicts withheld in a batch; they earn nothing.", "", "abstentions"),
     Panel("Reflections cut off", "Share that ran into the token limit.", "share", "reflections_cut_off"),
+    Panel("Reflections left empty", "Share without any text; they get no retry.", "share", "reflections_empty"),
+    Panel("Sampled tokens", "All that a step's attempts, reflections and retries cost.", "tokens", "sampled_tokens"),
     Panel("Trained tokens", "", "", "trained_tokens"),
     Panel("Reward", "", "", "reward"),
     Panel("Entropy", "", "", "entropy"),

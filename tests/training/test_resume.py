@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import json
 import os
 import signal
 import subprocess
@@ -65,16 +66,21 @@ def test_an_interrupted_and_resumed_run_ends_bit_equal_to_an_uninterrupted_one(
         assert (tmp_path / "cut" / name).read_text() == (tmp_path / "whole" / name).read_text()
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"refresh_every": 3, "max_attempt_tokens": 6, "alike": "refill"}],
+    ids=["mined attempts", "refreshed attempts"],
+)
 def test_a_run_killed_at_any_moment_ends_bit_equal_to_an_uninterrupted_one(
-    tiny_model: Path, tmp_path: Path, failures: Any, model_settings: Any, settings: Any
+    changes: dict[str, Any], tiny_model: Path, tmp_path: Path, failures: Any, model_settings: Any, settings: Any
 ) -> None:
-    settings = dataclasses.replace(settings, steps=6, save_every=1)
+    settings = dataclasses.replace(settings, steps=6, save_every=1, **changes)
     train(CoinTask(), failures, model_settings, tmp_path / "whole", settings)
     script = tmp_path / "job.py"
     script.write_text(
         textwrap.dedent(
             """
-            import sys
+            import json, sys
             from pathlib import Path
             from rrr_core.episode import Failure
             from rrr_core.generation import ModelSettings
@@ -89,7 +95,7 @@ def test_a_run_killed_at_any_moment_ends_bit_equal_to_an_uninterrupted_one(
             ]
             settings = TrainSettings(steps=6, group_size=4, batch_size=16, micro_batch_size=8, learning_rate=1e-3,
                                      kl=0.01, temperature=1.0, max_reflection_tokens=6, max_retry_tokens=5,
-                                     save_every=1, max_abstain=1.0)
+                                     save_every=1, max_abstain=1.0, **json.loads(sys.argv[3]))
             train(CoinTask(), failures, ModelSettings(model=sys.argv[1]), Path(sys.argv[2]), settings)
             """
         )
@@ -98,7 +104,9 @@ def test_a_run_killed_at_any_moment_ends_bit_equal_to_an_uninterrupted_one(
     environment = {**os.environ, "PYTHONPATH": str(root), "OMP_WAIT_POLICY": "passive"}
     folder = tmp_path / "killed"
     for checkpoints in (1, 3):
-        job = subprocess.Popen([sys.executable, script, tiny_model, folder], env=environment, cwd=root)
+        job = subprocess.Popen(
+            [sys.executable, script, tiny_model, folder, json.dumps(changes)], env=environment, cwd=root
+        )
         deadline = time.monotonic() + 120
         while not (folder / f"checkpoint-{checkpoints}").exists() and job.poll() is None:
             assert time.monotonic() < deadline

@@ -10,6 +10,7 @@ def test_mining_resuming_and_reading_are_measured_in_processes_of_their_own(tmp_
 
     mined = measured("mining", 300, tmp_path)
     assert mined["samples"] > 900
+    assert 0 < mined["cpu"] < 60
     assert mined["seconds"] > 0
     assert mined["peak"] > 5
     assert measured("mining", 300, tmp_path)["samples"] == mined["samples"]
@@ -21,6 +22,18 @@ def test_a_measurement_that_fails_says_why(tmp_path):
 
     with pytest.raises(RuntimeError, match="no failure set"):
         measured("reading", 1, tmp_path)
+
+
+def test_the_clock_counts_what_is_within_it_and_takes_off_what_another_counted():
+    from scaling import Clock
+
+    inner = Clock()
+    with Clock() as outer:
+        for _ in range(2):
+            with inner:
+                sum(range(100_000))
+    assert 0 < inner.cpu < outer.cpu
+    assert outer.less(inner)["seconds"] == pytest.approx(outer.wall - inner.wall)
 
 
 def test_growth_is_told_from_none():
@@ -40,12 +53,12 @@ def test_the_mining_part_writes_its_figures_and_a_plot_and_holds_the_growth_agai
     import scaling
 
     def fake(what, size, folder):
-        return {"seconds": 1e-5 * size**power, "peak": 20.0, "samples": 5.0 * size, "failures": 1.0 * size}
+        return {"seconds": 1.0, "cpu": 1e-5 * size**power, "peak": 20.0, "samples": 5.0 * size, "failures": 1.0 * size}
 
     monkeypatch.setattr(scaling, "measured", fake)
     assert scaling.mining_part([10, 1000], tmp_path) == met
     figures = {row["label"]: row for row in json.loads((tmp_path / "scaling_mining.json").read_text())["rows"]}
-    assert figures["mining: time a row, 1,000 rows over 10"]["value"] == pytest.approx(100 ** (power - 1))
+    assert figures["mining: CPU time a row, 1,000 rows over 10"]["value"] == pytest.approx(100 ** (power - 1))
     assert (tmp_path / "scaling_mining.svg").read_text().startswith("<svg")
 
 

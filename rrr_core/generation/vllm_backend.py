@@ -9,17 +9,16 @@ holds nearly all of a retry's prompt.
 from __future__ import annotations
 
 import dataclasses
-import math
 import os
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from rrr_core.errors import ModelError
-from rrr_core.generation.base import Hits, Sampling, request_seed
+from rrr_core.generation.base import Hits, IdGenerator, Sampling, request_seed
 from rrr_core.generation.encoded import EncodedGenerator
 from rrr_core.generation.model_files import ModelFiles, files_of, read_files
 from rrr_core.generation.settings import ModelSettings
@@ -27,7 +26,11 @@ from rrr_core.generation.text import one_line
 from rrr_core.generation.transformers_backend import is_adapter, load_from
 from rrr_core.generation.transformers_generator import TransformersGenerator, tokenizer_digest
 from rrr_core.generation.vllm_engine import engine_arguments, machine_bytes, release, start_engine, vllm_version
+from rrr_core.generation.vllm_logprobs import DrawnLogprobs
 from rrr_core.generation.vllm_weights import file_weights, take_weights
+
+if TYPE_CHECKING:
+    from rrr_core.generation.vllm_server import VllmServerGenerator
 
 WAVE = 1024
 """Prompts given to the engine at a time, so that progress is told; as many as vLLM writes at once on a large GPU."""
@@ -44,12 +47,11 @@ class VllmGenerator(EncodedGenerator):
     def __init__(self, engine: Any, files: ModelFiles, *, keeps_logprobs: bool = False) -> None:
         config = engine.llm_engine.model_config
         super().__init__(files.tokenizer, files.model, files.end_ids, int(config.max_model_len))
-        self.engine, self.files, self.keeps_logprobs = engine, files, keeps_logprobs
+        self.engine, self.files, self.drawn = engine, files, DrawnLogprobs(keeps_logprobs)
         self.dtype = str(config.dtype).removeprefix("torch.")
         self.hits = Hits()
         """Of all prompts so far."""
         weakref.finalize(self, release, [engine])
-        self._logprobs: dict[tuple[tuple[int, ...], tuple[int, ...]], list[float]] = {}
 
     def generate_ids(
         self,
@@ -76,7 +78,7 @@ class VllmGenerator(EncodedGenerator):
     def follow(self, network: Any) -> None:
         """From now on texts come from this network's weights, as they are at this moment; the prefix cache is empty."""
         self.engine.apply_model(lambda model: take_weights(model, file_weights(network)))
-        self._logprobs.clear()
+        self.drawn.forget()
         if not self.engine.reset_prefix_cache():
             raise ModelError("vLLM did not empty its prefix cache, which holds what the old weights have read.")
 
@@ -85,7 +87,7 @@ class VllmGenerator(EncodedGenerator):
 
         Of texts written since the weights were last changed, by an engine that keeps log-probabilities.
         """
-        return self._logprobs[tuple(prompt), tuple(written)]
+        return self.drawn.of(prompt, written)
 
     def describe(self) -> dict[str, object]:
         """What a manifest records: name, family, where the weights are from, tokenizer, dtype, device, versions."""
@@ -113,7 +115,7 @@ class VllmGenerator(EncodedGenerator):
             seed=request_seed(sampling.seed, place),
             stop_token_ids=list(self.end_ids),
             detokenize=False,
-            logprobs=0 if self.keeps_logprobs else None,
+            logprobs=0 if self.drawn.are_kept else None,
         )
 
     def _write(self, prompts: Sequence[Sequence[int]], parameters: list[Any]) -> list[Any]:
@@ -128,42 +130,53 @@ class VllmGenerator(EncodedGenerator):
         """The ids in one output of the engine; what else it tells is counted and kept."""
         written = [int(token) for token in output.outputs[0].token_ids]
         self.hits += Hits(len(prompt), output.num_cached_tokens or 0)
-        if self.keeps_logprobs:
-            logprobs = [
-                float(position[token].logprob)
-                for token, position in zip(written, output.outputs[0].logprobs, strict=True)
-            ]
-            if not all(map(math.isfinite, logprobs)):
-                raise ModelError(
-                    "The model's output is not finite: its weights have diverged or overflow; try --dtype float32."
-                )
-            self._logprobs[tuple(prompt), tuple(written)] = logprobs
+        told = output.outputs[0].logprobs if self.drawn.are_kept else []
+        self.drawn.keep(
+            prompt, written, [position[token].logprob for token, position in zip(written, told, strict=False)]
+        )
         return written
 
 
-def load_vllm(settings: ModelSettings) -> VllmGenerator:
-    """The model that the settings name, with its adapter if it has one, in an engine in this process.
+def load_vllm(settings: ModelSettings) -> IdGenerator:
+    """The model that the settings name: with its adapter, if it has one, in an engine in this process; or at a server.
 
     Raises ModelError, in one line, where the model cannot be had, or vLLM is not installed or refuses it.
     """
     refuse_options(settings)
+    if settings.base_url:
+        return _connect(settings, read_files(settings), keeps_logprobs=False)
     if settings.adapter is None and not is_adapter(settings.named):
         files = read_files(settings)
         return VllmGenerator(_start(files, settings, beside_training=False), files)
     adapted = load_from(dataclasses.replace(settings, device="cpu"))
-    generator = VllmGenerator(_start(files := files_of(adapted, settings), settings, beside_training=False), files)
+    files = files_of(adapted, settings)
+    generator = VllmGenerator(_start(files, settings, beside_training=False), files)
     generator.follow(adapted.network)
     return generator
 
 
-def colocate(policy: TransformersGenerator, settings: ModelSettings) -> VllmGenerator:
-    """An engine beside the policy that is being trained from the model that the settings name.
+def open_beside(policy: TransformersGenerator, settings: ModelSettings) -> IdGenerator:
+    """An engine for the policy that is being trained from the model that the settings name: here, or at a server.
 
     It starts with the weights of the model's files; `follow` gives it the policy's. Raises ModelError as `load_vllm`.
     """
     refuse_options(settings)
     files = files_of(policy, settings)
+    if settings.base_url:
+        return _connect(settings, files, keeps_logprobs=True)
     return VllmGenerator(_start(files, settings, beside_training=True), files, keeps_logprobs=True)
+
+
+def _connect(settings: ModelSettings, files: ModelFiles, keeps_logprobs: bool) -> VllmServerGenerator:
+    if settings.adapter is not None:
+        raise ModelError("An adapter cannot be put on a server's model: serve the merged model, and leave it out.")
+    try:
+        from rrr_core.generation.vllm_server import connect
+    except ModuleNotFoundError as error:
+        raise ModelError(
+            f"To ask a server for texts, rrr needs the package {error.name!r}: pip install 'rrr-core[server]'."
+        ) from error
+    return connect(settings, files, keeps_logprobs=keeps_logprobs)
 
 
 def refuse_options(settings: ModelSettings) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 from trl import GRPOTrainer
 
 from rrr_core.generation import ModelSettings, chosen_backend
+from rrr_core.generation.addresses import shown
 from rrr_core.generation.base import IdGenerator
 from rrr_core.generation.transformers_generator import TransformersGenerator
 from rrr_core.generation.vllm_engine import vllm_version
@@ -24,14 +25,19 @@ def open_engine(policy: TransformersGenerator, settings: ModelSettings) -> IdGen
     """What is to write the texts of the policy's rollouts. Raises ModelError where vLLM is asked for and cannot."""
     if chosen_backend(settings) != "vllm":
         return policy
-    from rrr_core.generation.vllm_backend import colocate
+    from rrr_core.generation.vllm_backend import open_beside
 
-    return colocate(policy, settings)
+    return open_beside(policy, settings)
 
 
 def engine_identity(settings: ModelSettings) -> dict[str, object]:
     """What a training manifest records of the engine: nothing where the policy writes its own texts."""
-    return {"engine": {"backend": "vllm", "vllm": vllm_version()}} if chosen_backend(settings) == "vllm" else {}
+    if chosen_backend(settings) != "vllm":
+        return {}
+    where: dict[str, object] = (
+        {"vllm": vllm_version()} if settings.base_url is None else {"base_url": shown(settings.base_url)}
+    )
+    return {"engine": {"backend": "vllm", **where}}
 
 
 class _Followed:

@@ -16,7 +16,7 @@ from rrr_core.errors import ModelError
 from rrr_core.generation import ModelSettings, Sampling, chosen_backend, make_generator
 from rrr_core.generation.base import Hits, request_seed
 from rrr_core.generation.transformers_backend import load_from
-from rrr_core.generation.vllm_backend import VllmGenerator, colocate
+from rrr_core.generation.vllm_backend import VllmGenerator, open_beside
 from rrr_core.generation.vllm_engine import engine_arguments
 from tests.generation import fake_vllm
 from tests.generation.fake_vllm import Played
@@ -257,7 +257,7 @@ def test_conversations_are_posed_as_the_transformers_engine_poses_them(
 
 def test_following_a_network_gives_its_texts(played: Played, settings: ModelSettings, prompts: list[list[int]]) -> None:
     policy = load_from(settings)
-    engine = colocate(policy, settings)
+    engine = open_beside(policy, settings)
     before = engine.generate_ids(prompts, GREEDY)
     changed(policy.network)
     assert engine.generate_ids(prompts, GREEDY) == before
@@ -268,7 +268,7 @@ def test_following_a_network_gives_its_texts(played: Played, settings: ModelSett
 
 def test_following_empties_the_prefix_cache(played: Played, settings: ModelSettings) -> None:
     policy = load_from(settings)
-    engine = colocate(policy, settings)
+    engine = open_beside(policy, settings)
     engine.generate_ids([[20] * 70], GREEDY)
     engine.follow(policy.network)
     engine.generate_ids([[20] * 70], GREEDY)
@@ -279,21 +279,21 @@ def test_a_prefix_cache_that_is_not_emptied_is_an_error(played: Played, settings
     played.keeps_cache = True
     policy = load_from(settings)
     with pytest.raises(ModelError, match="prefix cache"):
-        colocate(policy, settings).follow(policy.network)
+        open_beside(policy, settings).follow(policy.network)
 
 
 def test_a_weight_that_vllm_leaves_as_it_was_is_an_error(played: Played, settings: ModelSettings) -> None:
     played.forgets = "model.norm.weight"
     policy = load_from(settings)
     with pytest.raises(ModelError, match=r"kept 1 of its old weights, such as model\.norm\.weight"):
-        colocate(policy, settings).follow(policy.network)
+        open_beside(policy, settings).follow(policy.network)
 
 
 def test_log_probabilities_are_those_of_the_network_that_is_followed(
     played: Played, settings: ModelSettings, prompts: list[list[int]]
 ) -> None:
     policy = load_from(settings)
-    engine = colocate(policy, settings)
+    engine = open_beside(policy, settings)
     engine.follow(changed(policy.network))
     for prompt, written in zip(
         prompts, engine.generate_ids(prompts, Sampling(temperature=0.8, max_tokens=6)), strict=True
@@ -306,7 +306,7 @@ def test_log_probabilities_are_those_of_the_network_that_is_followed(
 
 def test_log_probabilities_are_forgotten_when_the_weights_change(played: Played, settings: ModelSettings) -> None:
     policy = load_from(settings)
-    engine = colocate(policy, settings)
+    engine = open_beside(policy, settings)
     written = engine.generate_ids([[20, 21]], GREEDY)[0]
     assert engine.logprobs_of([20, 21], written)
     engine.follow(policy.network)
@@ -316,7 +316,7 @@ def test_log_probabilities_are_forgotten_when_the_weights_change(played: Played,
 
 def test_weights_that_have_diverged_are_an_error(played: Played, settings: ModelSettings) -> None:
     policy = load_from(settings)
-    engine = colocate(policy, settings)
+    engine = open_beside(policy, settings)
     network = policy.network
     with torch.no_grad():
         network.lm_head.weight[0] = torch.nan

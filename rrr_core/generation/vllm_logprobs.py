@@ -1,0 +1,36 @@
+"""The log-probabilities that an engine's texts were drawn with, kept while its weights are the same."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from rrr_core.errors import ModelError
+
+
+class DrawnLogprobs:
+    """Log-probabilities after temperature, top-k and top-p, one for each id of a text, by prompt and text."""
+
+    def __init__(self, are_kept: bool) -> None:
+        self.are_kept = are_kept
+        self._of: dict[tuple[tuple[int, ...], tuple[int, ...]], list[float]] = {}
+
+    def keep(self, prompt: Sequence[int], written: Sequence[int], logprobs: Sequence[float | None]) -> None:
+        """Keep a text's, if any are kept. Raises ModelError where they are not finite, or not one for each id."""
+        if not self.are_kept:
+            return
+        if len(logprobs) != len(written):
+            raise ModelError(f"vLLM told {len(logprobs)} log-probabilities of {len(written)} sampled ids.")
+        finite = [logprob for logprob in logprobs if logprob is not None and math.isfinite(logprob)]
+        if len(finite) < len(written):
+            raise ModelError(
+                "The model's output is not finite: its weights have diverged or overflow; try --dtype float32."
+            )
+        self._of[tuple(prompt), tuple(written)] = finite
+
+    def of(self, prompt: Sequence[int], written: Sequence[int]) -> list[float]:
+        """Those of a text written since the weights were last changed. Raises KeyError for any other."""
+        return self._of[tuple(prompt), tuple(written)]
+
+    def forget(self) -> None:
+        self._of.clear()

@@ -1,0 +1,30 @@
+"""What `vllm serve` is given to take new weights: `--worker-extension-cls rrr_core.generation.vllm_worker.WeightFile`.
+
+Importing this module, which vLLM's worker does before it loads a model, keeps a CPU's weights exchangeable.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from safetensors import safe_open
+
+from rrr_core.generation.vllm_engine import keep_plain_products
+from rrr_core.generation.vllm_weights import take_weights
+
+if not torch.cuda.is_available():
+    keep_plain_products()
+
+
+class WeightFile:
+    """Methods that vLLM's worker has besides its own, and that `/collective_rpc` calls in each worker."""
+
+    model_runner: Any
+    """The worker's."""
+
+    def take_weight_file(self, path: str) -> str:
+        """Load a safetensors file, with the names of the model's own files, into the model."""
+        with safe_open(path, "pt") as file:
+            take_weights(self.model_runner.model, ((name, file.get_tensor(name)) for name in file.keys()))  # noqa: SIM118
+        return "taken"

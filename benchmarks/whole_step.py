@@ -69,8 +69,10 @@ class WholeSide(Side):
         return {**sampled, "train": self.watch.seconds[-1] - sum(sampled.values())}
 
 
-def make_side(name: str, options: argparse.Namespace, greedy: bool, folder: Path) -> WholeSide:
-    settings = settings_of(options, options.kl, options.dtype, grpo={"top_k": 1} if greedy else {})
+def make_side(name: str, options: argparse.Namespace, folder: Path, greedy: bool = False) -> WholeSide:
+    # Half precision breaks ties by rounding, so greedy texts are compared in float32.
+    dtype = "float32" if greedy else options.dtype
+    settings = settings_of(options, options.kl, dtype, grpo={"top_k": 1} if greedy else {})
     task, watch = coin_task(), Watch()
     network = load_policy(folder / "model", SEED).to(options.device)
     arguments: dict[str, Any] = {
@@ -116,7 +118,7 @@ def greedy_texts_agree(options: argparse.Namespace, folder: Path) -> bool:
     """Whether both sides write the same, decoding greedily; every text as long as it is to be."""
     written = []
     for name in SIDES:
-        side = make_side(name, options, True, folder)
+        side = make_side(name, options, folder, greedy=True)
         side.step()
         written.append(side.texts())
     lengths = {len(text.split()) for texts in written[0].values() for pair in texts for text in pair}
@@ -125,7 +127,7 @@ def greedy_texts_agree(options: argparse.Namespace, folder: Path) -> bool:
 
 def timed(options: argparse.Namespace, folder: Path) -> dict[str, list[dict[str, float]]]:
     """Side → phase → seconds, for each step; the sides take turns, after one step each that is not counted."""
-    sides = {name: make_side(name, options, False, folder) for name in SIDES}
+    sides = {name: make_side(name, options, folder) for name in SIDES}
     steps: dict[str, list[dict[str, float]]] = {name: [] for name in SIDES}
     for _ in range(options.repeats + 1):
         for name, side in sides.items():

@@ -84,8 +84,8 @@ def mine(
         with progress.track(f"Mining {task.name}", settings.rows) as advance:
             miner = _Miner(task, measured(generator, profile), judge, settings, folder, advance)
             for depth in depths(settings):
-                if miner.has_enough:
-                    break
+                if miner.is_done(depth):
+                    continue
                 rows = enumerate(islice(iter(task.load_dataset("train", data_options)), settings.rows))
                 miner.sweep(rows, depth)
         judge.finish()
@@ -128,17 +128,20 @@ class _Miner:
         """Whether as many failures as were wanted are there."""
         return 0 < self.settings.failures_wanted <= self.tally.failures
 
+    def is_done(self, depth: int) -> bool:
+        """Whether a sweep to this depth would find nothing to do; not before the first, which reads what lies there."""
+        return bool(self._depths) and (self.has_enough or min(self._depths) >= depth)
+
     def sweep(self, rows: Iterable[tuple[int, Row]], depth: int) -> None:
         """Mine all shards to a depth, unless there are failures enough; the first sweep reads what lies there."""
         for shard, chunk in enumerate(_chunks(rows, self.settings.shard_rows)):
-            path = shard_path(self.folder, shard)
-            if shard == len(self._depths):
-                if path.exists():
-                    self._recall(path, chunk)
-                elif self.has_enough:
-                    break
-                else:
-                    self._depths.append(0)
+            path, is_new = shard_path(self.folder, shard), shard == len(self._depths)
+            if is_new and path.exists():
+                self._recall(path, chunk)
+            elif self.has_enough:
+                break
+            elif is_new:
+                self._depths.append(0)
             if self._depths[shard] < depth and not self.has_enough:
                 self._deepen(shard, path, chunk, depth)
         if shard_path(self.folder, len(self._depths)).exists():

@@ -155,3 +155,16 @@ def test_the_bar_counts_a_row_once_and_its_note_every_failure(tmp_path: Path) ->
     assert summary.failures >= 38
     assert progress.done == progress.total == 40
     assert progress.notes[-1].startswith(f"{summary.failures} failures")
+
+
+def test_rows_are_read_once_more_only_for_a_sweep_that_has_something_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task, loaded = numbers_task(8), []
+    load = task.load_dataset
+    monkeypatch.setattr(task, "load_dataset", lambda *given: loaded.append(1) or load(*given))
+    settings = replace(SETTINGS, rows=8)
+    for expected in (len(depths(settings)), 1):
+        loaded.clear()
+        mine(task, ScriptedGenerator(lambda *_: "right"), tmp_path, settings, {})
+        assert len(loaded) == expected

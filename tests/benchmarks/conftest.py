@@ -16,6 +16,7 @@ def benchmarks_can_be_imported(monkeypatch):
             "oracles",
             "fuzz",
             "fuzz_targets",
+            "generation",
             "verifiers",
             "peers",
             "recording",

@@ -8,7 +8,7 @@
         Figure("peak memory", 0.38, "×", goal=0.5, at_most=True),            # met where it is at most 0.5
         median_of("a step", [1.1, 1.0, 1.3], "s"),                           # n and an interval, of repeated timings
     ]
-    record("training_step", figures, options.folder)                         # plots those that have a goal as bars
+    record("training_step", figures, options.folder)                         # plots those with a goal and a unit
     scaling = [Line("mining", [(1000, 0.2), (450_000, 88)])]
     record("scaling", figures, options.folder, plot=lines("Bookkeeping", scaling, "rows", "seconds"))
 
@@ -139,11 +139,13 @@ def record(
 ) -> bool:
     """Print the figures and write them with a plot; gives whether every goal was met.
 
-    Without `plot`, an SVG text, those that have a goal are drawn as bars.
+    Without `plot`, an SVG text, those that have a goal and a unit are drawn as bars.
     """
     make_folder(folder)
     write_json(folder / f"{name}.json", {"name": name, **circumstances(), "about": dict(about or {}), **table(figures)})
-    drawn = plot or bars(name.replace("_", " "), [one for one in figures if one.goal is not None] or figures)
+    drawn = plot or bars(
+        name.replace("_", " "), [one for one in figures if one.unit and one.goal is not None] or figures
+    )
     write_text(folder / f"{name}.svg", drawn)
     for figure in figures:
         print(figure)
@@ -218,9 +220,11 @@ def commit() -> str | None:
 
 def bars(title: str, figures: Sequence[Figure]) -> str:
     """Horizontal bars as an SVG, each with its value, its interval and a mark at its goal; one axis for all."""
-    width, left, row, top = 720, 280, 34, 44
+    row, top = 34, 44
+    left = 24 + 7 * max(len(one.label) for one in figures)
+    width = left + 520
     most = max([one.value for one in figures] + [one.goal or 0 for one in figures] + [one.high or 0 for one in figures])
-    scale = (width - left - 130) / (most or 1)
+    scale = 360 / (most or 1)
     body = [_text(12, 24, title, size=16)]
     for index, one in enumerate(figures):
         y = top + row * index
@@ -248,7 +252,7 @@ def lines(title: str, drawn: Sequence[Line], x: str, y: str) -> str:
     points = [point for line in drawn for point in line.points]
     if any(value <= 0 for point in points for value in point):
         raise ValueError("a logarithmic axis has no place for 0 and below")
-    width, height, left, right, top, bottom = 720, 420, 70, 190, 44, 56
+    width, height, left, right, top, bottom = 720, 440, 70, 190, 64, 56
     decades = [[math.log10(point[axis]) for point in points] for axis in (0, 1)]
     lows = [math.floor(min(axis)) for axis in decades]
     highs = [max(math.ceil(max(axis)), low + 1) for axis, low in zip(decades, lows, strict=True)]

@@ -53,10 +53,11 @@ def test_a_missed_goal_is_told_to_the_caller(tmp_path):
     assert not record("step", [Figure("ours", 3.0, "×", goal=4)], tmp_path)
 
 
-def test_bars_are_as_long_as_their_figures_and_only_those_with_a_goal_are_drawn(tmp_path):
+def test_bars_are_as_long_as_their_figures_and_only_those_with_a_goal_and_a_unit_are_drawn(tmp_path):
     from recording import Figure, record
 
     figures = [Figure("a", 8.0, "×", goal=4), Figure("b", 2.0, "×", goal=4), Figure("seconds", 99.0, "s")]
+    figures.append(Figure("both are equal", 1.0, "", goal=1.0))
     record("step", figures, tmp_path)
     drawn = ElementTree.parse(tmp_path / "step.svg").getroot()
     lengths = [float(rect.get("width")) for rect in drawn.findall(f"{SVG}rect")[1:]]

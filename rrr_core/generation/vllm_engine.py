@@ -98,6 +98,8 @@ def engine_arguments(
         "enforce_eager": True,
         "kv_cache_memory_bytes": max(CPU_LEAST_BYTES, int(CPU_SHARE * machine_bytes)),
         "block_size": CPU_BLOCK_TOKENS,
+        # Of a prompt that is read in parts vLLM takes the part's draw back, which a seeded CPU generator cannot do.
+        "enable_chunked_prefill": False,
     }
 
 

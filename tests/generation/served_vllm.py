@@ -1,0 +1,113 @@
+"""A real HTTP server on this machine that plays `vllm serve`, a fake engine behind it (see `fake_vllm`)."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from rrr_core.generation.vllm_worker import WeightFile
+from tests.generation.fake_vllm import Played, SamplingParams, make_llm
+
+TRAINABLE = {
+    "model_config": {"logprobs_mode": "processed_logprobs"},
+    "parallel_config": {"worker_extension_cls": "rrr_core.generation.vllm_worker.WeightFile"},
+}
+
+
+class Stage(ThreadingHTTPServer):
+    """Serves the model in `folder` under that name; keeps what was asked of its completions."""
+
+    daemon_threads = True
+
+    def __init__(self, folder: Path, config: dict[str, Any] | None, tells_hits: bool) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.name, self.config, self.tells_hits = str(folder), config, tells_hits
+        self.llm = make_llm(Played())(str(folder), seed=0, block_size=32)
+        self.worker = WeightFile()
+        self.worker.model_runner = SimpleNamespace(model=self.llm.model)
+        self.lock = threading.Lock()
+        self.requests: list[dict[str, Any]] = []
+        self.empties_cache = True
+
+    @property
+    def base_url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}/v1"
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: Stage
+
+    def do_GET(self) -> None:
+        stage = self.server
+        if self.path == "/v1/models":
+            self.send({"data": [{"id": stage.name, "max_model_len": 512}]})
+        elif self.path.startswith("/server_info") and stage.config is not None:
+            self.send({"vllm_config": stage.config})
+        else:
+            self.send({"detail": "Not Found"}, 404)
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        stage = self.server
+        with stage.lock:
+            if self.path == "/v1/completions":
+                self.send(self.complete(body))
+            elif self.path == "/collective_rpc":
+                self.send({"results": [getattr(stage.worker, body["method"])(*body["args"])]})
+            elif self.path == "/reset_prefix_cache":
+                if stage.empties_cache:
+                    stage.llm.reset_prefix_cache()
+                self.send({"success": stage.empties_cache})
+            else:
+                self.send({"detail": "Not Found"}, 404)
+
+    def complete(self, body: dict[str, Any]) -> dict[str, Any]:
+        stage = self.server
+        stage.requests.append(body)
+        fields = ("temperature", "top_p", "top_k", "max_tokens", "seed", "stop_token_ids")
+        asked = SamplingParams(**{name: body[name] for name in fields}, detokenize=False, logprobs=body.get("logprobs"))
+        written = stage.llm.write(body["prompt"], asked)
+        output = written.outputs[0]
+        told = [
+            position[token].logprob for token, position in zip(output.token_ids, output.logprobs or [], strict=False)
+        ]
+        choice = {
+            "index": 0,
+            "text": "",
+            "finish_reason": "stop",
+            "token_ids": list(output.token_ids) if body.get("return_token_ids") else None,
+            "logprobs": {"token_logprobs": told} if told else None,
+        }
+        details = {"cached_tokens": written.num_cached_tokens} if stage.tells_hits else None
+        return {"id": "1", "choices": [choice], "usage": {"prompt_tokens_details": details}}
+
+    def send(self, body: object, status: int = 200) -> None:
+        content = json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, format: str, *arguments: Any) -> None:
+        pass
+
+
+@contextmanager
+def serving(folder: Path, config: dict[str, Any] | None = TRAINABLE, tells_hits: bool = True) -> Iterator[Stage]:
+    stage = Stage(folder, config, tells_hits)
+    thread = threading.Thread(target=stage.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+    thread.start()
+    try:
+        yield stage
+    finally:
+        stage.shutdown()
+        stage.server_close()
+        thread.join()

@@ -85,7 +85,7 @@ def packages() -> Iterator[Finding]:
     costs = {
         "train": "no generation with transformers and no training",
         "server": "no model behind an OpenAI-compatible server (--base-url)",
-        "vllm": "no vLLM on this machine to serve a model with (--base-url)",
+        "vllm": "no generation with vLLM (--backend vllm), and none to serve a model with",
     }
     for extra, requirements in _extras().items():
         found = [_installed(requirement) for requirement in requirements]

@@ -41,7 +41,9 @@ class ModelSettings:
         minimum=0.01,
         maximum=1,
     )
-    base_url: str | None = option(None, "Address of an OpenAI-compatible server, such as http://127.0.0.1:8000/v1.")
+    base_url: str | None = option(
+        None, "Address of an OpenAI-compatible server, such as http://127.0.0.1:8000/v1; with vllm, of a `vllm serve`."
+    )
     api_key_env: str = option("OPENAI_API_KEY", "Environment variable that holds the server's key.")
     concurrency: int = option(16, "Requests in flight at a time.", minimum=1)
     timeout: float = option(300.0, "Seconds to wait for one answer of a server.", minimum=0.001)

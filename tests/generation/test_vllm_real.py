@@ -98,6 +98,19 @@ def test_what_was_sampled_on_a_prompt_is_in_the_cache_for_what_extends_it(settin
     assert engine.hits.cached_tokens == read // 32 * 32
 
 
+def test_prompts_too_long_to_be_read_at_once_are_sampled_by_their_seeds(tmp_path: Path) -> None:
+    """Read in parts, a prompt would need a seeded draw taken back, which a CPU's generators cannot do."""
+    tokenizer = make_tokenizer()
+    sizes = {"hidden_size": 64, "num_attention_heads": 2, "num_key_value_heads": 1, "max_position_embeddings": 8192}
+    make_network(tokenizer, **sizes).save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    engine = vllm_of(ModelSettings(model=str(tmp_path), backend="vllm"))
+    assert engine.context == 8192
+    prompts = [[20 + (place * (number + 3)) % 200 for place in range(6000)] for number in range(4)]
+    first = engine.generate_ids(prompts, SAMPLED)
+    assert engine.generate_ids(prompts, SAMPLED) == first
+
+
 def test_the_context_is_what_the_memory_holds(engine: VllmGenerator) -> None:
     assert engine.context == 512
 

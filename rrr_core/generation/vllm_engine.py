@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gc
 import importlib.util
+import logging
 import os
 import random
 from collections.abc import Iterator
@@ -110,6 +111,8 @@ def start_engine(name: str, arguments: dict[str, Any]) -> Any:
     """
     if not is_installed():
         raise ModelError("The vllm backend needs the package 'vllm': pip install 'rrr-core[vllm]'.")
+    if "VLLM_LOGGING_LEVEL" not in os.environ:  # TRL may have imported vLLM before
+        logging.getLogger("vllm").setLevel(logging.ERROR)
     for variable, value in ENVIRONMENT.items():
         os.environ.setdefault(variable, value)
     try:

@@ -26,13 +26,16 @@ pytestmark = [pytest.mark.train, pytest.mark.vllm]
 GREEDY = Sampling(temperature=0, max_tokens=24)
 SAMPLED = Sampling(temperature=0.9, max_tokens=24, seed=5)
 
+SIZES = {"hidden_size": 64, "num_attention_heads": 2, "num_key_value_heads": 1}
+"""Heads of 32 dimensions, the least that vLLM has CPU kernels for."""
+
 
 @pytest.fixture(scope="module")
 def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Heads of 32 dimensions, the least that vLLM has CPU kernels for; the end token is a likely one."""
+    """It stops at thirty ids besides its end token."""
     folder = tmp_path_factory.mktemp("models") / "tiny"
     tokenizer = make_tokenizer()
-    network = make_network(tokenizer, hidden_size=64, num_attention_heads=2, num_key_value_heads=1)
+    network = make_network(tokenizer, **SIZES, max_position_embeddings=4096)
     network.generation_config.eos_token_id = [tokenizer.eos_token_id, *range(100, 130)]
     network.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
@@ -101,8 +104,7 @@ def test_what_was_sampled_on_a_prompt_is_in_the_cache_for_what_extends_it(settin
 def test_prompts_too_long_to_be_read_at_once_are_sampled_by_their_seeds(tmp_path: Path) -> None:
     """Read in parts, a prompt would need a seeded draw taken back, which a CPU's generators cannot do."""
     tokenizer = make_tokenizer()
-    sizes = {"hidden_size": 64, "num_attention_heads": 2, "num_key_value_heads": 1, "max_position_embeddings": 8192}
-    make_network(tokenizer, **sizes).save_pretrained(tmp_path)
+    make_network(tokenizer, **SIZES, max_position_embeddings=8192).save_pretrained(tmp_path)
     tokenizer.save_pretrained(tmp_path)
     engine = vllm_of(ModelSettings(model=str(tmp_path), backend="vllm"))
     assert engine.context == 8192
@@ -112,7 +114,7 @@ def test_prompts_too_long_to_be_read_at_once_are_sampled_by_their_seeds(tmp_path
 
 
 def test_the_context_is_what_the_memory_holds(engine: VllmGenerator) -> None:
-    assert engine.context == 512
+    assert engine.context == 4096
 
 
 @pytest.mark.parametrize("architecture", ["llama", "tied llama", "qwen2", "qwen3"])

@@ -17,12 +17,16 @@ import torch
 
 from rrr_core.errors import ModelError
 from rrr_core.generation.base import Sampling
-from rrr_core.generation.cache import is_plain, is_served
+from rrr_core.generation.cache import drop_rows, is_plain, is_served
 from rrr_core.generation.memory import Memory
 from rrr_core.generation.reading import forward, read
 
 DROP_SHARE = 0.25
 """Share of a batch's rows that have to have ended before it is cut down: cutting copies the whole cache once."""
+
+CPU_LOGITS = 1 << 19
+"""Logits that a CPU draws from at once: a vocabulary of 150,000 for 32 rows takes it a fifth of the time so, since
+tensors of that size stay in its caches and need no new pages."""
 
 
 def can_decode(network: Any) -> bool:
@@ -61,7 +65,13 @@ def choose(logits: torch.Tensor, sampling: Sampling, drawn: torch.Tensor) -> tor
     """One id for each row of logits (B, V), by inverting the distribution at `drawn` (B,); the likeliest if greedy."""
     if sampling.temperature == 0:
         return logits.argmax(-1)
-    cumulative = filtered(logits, sampling).softmax(-1).double().cumsum(-1)
+    rows = max(1, CPU_LOGITS // logits.shape[-1]) if logits.device.type == "cpu" else len(logits)
+    parts = zip(logits.split(rows), drawn.split(rows), strict=True)
+    return torch.cat([_invert(filtered(part, sampling).softmax(-1), numbers) for part, numbers in parts])
+
+
+def _invert(probabilities: torch.Tensor, drawn: torch.Tensor) -> torch.Tensor:
+    cumulative = probabilities.double().cumsum(-1)
     # Below the total even after rounding, so that the first id whose cumulative exceeds it has a chance above nothing.
     point = (drawn[:, None] * cumulative[:, -1:]).clamp(max=cumulative[:, -1:] * (1 - 1e-12))
     return torch.searchsorted(cumulative, point, right=True)[:, 0]
@@ -130,8 +140,7 @@ def decode(
             break
         if left <= len(done) * (1 - DROP_SHARE):
             remember(done.nonzero()[:, 0])
-            keep = (~done).nonzero()[:, 0]
-            cache.batch_select_indices(keep)
+            keep = drop_rows(cache, done)
             chosen, mask, positions, rows, done = chosen[keep], mask[keep], positions[keep], rows[keep], done[keep]
         mask = torch.cat([mask, mask.new_ones(len(mask), 1)], dim=1)
         logits = forward(network, cache, chosen[:, None], mask, positions)

@@ -110,6 +110,15 @@ def test_draws_follow_the_distribution() -> None:
     assert shares[3] == 0
 
 
+@pytest.mark.parametrize("sampling", [Sampling(temperature=0.9), Sampling(temperature=0.9, top_p=0.8, top_k=40)])
+def test_drawing_a_few_rows_at_a_time_changes_no_draw(sampling: Sampling, monkeypatch: pytest.MonkeyPatch) -> None:
+    logits = torch.randn(50, 300, generator=torch.Generator().manual_seed(0)) * 3
+    drawn = uniforms(seed=1, row=0, count=50)
+    at_once = choose(logits, sampling, drawn)
+    monkeypatch.setattr("rrr_core.generation.decoding.CPU_LOGITS", 1000)
+    assert torch.equal(choose(logits, sampling, drawn), at_once)
+
+
 @pytest.mark.parametrize("drawn", [0.0, 1 - 2**-53])
 def test_a_draw_at_either_end_never_takes_a_token_without_a_chance(drawn: float) -> None:
     logits = torch.tensor([[-torch.inf, 0.0, 1.0, -torch.inf]]).expand(64, -1)

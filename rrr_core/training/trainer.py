@@ -58,8 +58,8 @@ class ReflectionTrainer(GRPOTrainer):  # type: ignore[misc]
             on_turns,
         )
         self.profile = rollout.judge.profile
-        self._indices: list[int] = []
-        """The failures that the sampler drew, by their index, each as often as its group is large."""
+        self._inputs: list[dict[str, Any]] = []
+        """The failures that the sampler drew, each as often as its group is large: their indices and prompts."""
         self._played: Batch | None = None
         """The generation batch in use."""
         self._rewards: list[float | None] = []
@@ -126,7 +126,7 @@ class ReflectionTrainer(GRPOTrainer):  # type: ignore[misc]
         return FailureSampler(self.order, self.num_generations)
 
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
-        self._indices = [example["failure"] for example in inputs]
+        self._inputs = inputs
         self._signal = [True] * len(inputs)
         output: dict[str, Any] = super()._generate_and_score_completions(inputs)
         turns = [example["turn"] for example in inputs]
@@ -138,10 +138,13 @@ class ReflectionTrainer(GRPOTrainer):  # type: ignore[misc]
         self.rollout.generator.follow(self.accelerator.unwrap_model(self.model))
         _, step, forward_pass = self._moment()
         process = self.accelerator.process_index
-        self._played = play_batch(
-            self.rollout, self.freshness, self.settings, self._indices, step, forward_pass, process
-        )
+        indices = [example["failure"] for example in self._inputs]
+        self._played = play_batch(self.rollout, self.freshness, self.settings, indices, step, forward_pass, process)
         turns = self._played.turns
+        if self.log_completions:
+            for example, turn in zip(self._inputs, turns, strict=True):
+                # In place, since TRL holds on to the lists: its table is to show what was really reflected on.
+                example["prompt"][:] = self.rollout.conversation(turn.failure)
         completions = [
             completion_of(self.settings.credit, turn.reflection_ids, turn.between_ids, turn.retry_ids) for turn in turns
         ]

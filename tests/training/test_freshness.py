@@ -13,6 +13,7 @@ pytest.importorskip("torch")
 
 from rrr_core.episode import Failure
 from rrr_core.errors import DataError, RrrError
+from rrr_core.training import run as training_run
 from rrr_core.training.freshness import (
     ROUNDS,
     Freshness,
@@ -27,6 +28,7 @@ from rrr_core.training.rollout import Attempt
 from rrr_core.training.run import train
 from rrr_core.training.sampler import FailureOrder
 from rrr_core.training.settings import TrainSettings
+from rrr_core.training.trainer import ReflectionTrainer
 from rrr_core.verdicts import Verdict, abstained, failed, passed
 from tests.training.conftest import CoinTask
 from tests.training.test_resume import StopAfter, weights
@@ -295,6 +297,28 @@ def test_the_share_of_stale_failures_is_logged_where_they_are_tried_again(
             record["outcome"] == "passed" for record in records if int(record["failure_id"].partition("-")[0]) % 2
         )
         assert metrics[step]["sampled_tokens"] > sum(record["tokens"] for record in records) > 0
+
+
+def test_trls_table_of_completions_shows_the_attempts_that_were_reflected_on(
+    monkeypatch: pytest.MonkeyPatch, failures: Any, model_settings: Any, settings: Any, tmp_path: Path
+) -> None:
+    shown: list[tuple[list[Any], list[Any]]] = []
+
+    class Kept(ReflectionTrainer):
+        def _generate_and_score_completions(self, inputs: Any) -> Any:
+            output = super()._generate_and_score_completions(inputs)
+            shown.append((list(self._logs["prompt"]), [example["turn"] for example in inputs]))
+            return output
+
+        def log(self, logs: Any, start_time: float | None = None) -> None:
+            self.log_completions = False  # or it would be printed
+
+    monkeypatch.setattr(training_run, "ReflectionTrainer", Kept)
+    logging = dataclasses.replace(settings, steps=1, save_every=1, live=True, grpo={"log_completions": "true"})
+    train(CoinTask(), failures, model_settings, tmp_path / "t", logging)
+    ((prompts, turns),) = shown
+    assert [prompt[1]["content"] for prompt in prompts] == [turn.failure.attempt for turn in turns]
+    assert {prompt[1]["content"] for prompt in prompts}.isdisjoint(failure.attempt for failure in failures)
 
 
 @pytest.mark.parametrize("changes", [{"refresh_every": 2}, {"refresh_every": 3}, {"live": True}], ids=str)

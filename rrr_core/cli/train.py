@@ -40,7 +40,8 @@ def command(
     opened = pipeline.open_task(task)
     target = run_folder(folder, task)
     chosen = pipeline.choose_model(model, opened)
-    pipeline.refuse_server(chosen)
+    if chosen.backend != "vllm":  # which its server takes weights from; in a whole run it would keep them
+        pipeline.refuse_server(chosen)
     found = failure_sets.read_failures(failures or target / "mine")
 
     from rrr_core.training.run import train as train_on

@@ -35,6 +35,8 @@ COMMAND = (
     " --logprobs-mode processed_logprobs --enable-prompt-tokens-details"
 )
 """What starts a server that can be trained with."""
+EXTENSION = "vllm_worker.WeightFile"
+"""The end of the name of what takes weights in the server."""
 MEMORY_FOLDER = Path("/dev/shm")  # noqa: S108
 """Where Linux keeps files in memory: the best place for weights on their way."""
 
@@ -56,6 +58,8 @@ class VllmServerGenerator(EncodedGenerator):
         self.drawn = DrawnLogprobs(keeps_logprobs)
         if keeps_logprobs:
             self._check_trainable()
+        else:
+            self._check_untrained()
 
     def generate_ids(
         self,
@@ -177,12 +181,25 @@ class VllmServerGenerator(EncodedGenerator):
     def _check_trainable(self) -> None:
         """Raise ModelError for a server that cannot take weights, or tells other log-probabilities than it draws by."""
         config = self._call("/server_info?config_format=json").get("vllm_config", {})
-        mode = config.get("model_config", {}).get("logprobs_mode")
-        extension = config.get("parallel_config", {}).get("worker_extension_cls", "")
-        if mode != "processed_logprobs" or "WeightFile" not in str(extension):
+        mode, extension = config.get("model_config", {}).get("logprobs_mode"), _extension(config)
+        if mode != "processed_logprobs" or not extension.endswith(EXTENSION):
             raise ModelError(
                 f"The server {shown(self.connection.base_url)} cannot be trained with (its --logprobs-mode is {mode},"
                 f" its --worker-extension-cls {extension or 'not set'}): start it with `{COMMAND}`."
+            )
+
+    def _check_untrained(self) -> None:
+        """Raise ModelError for a server that still has the weights of a training run."""
+        try:
+            config = self._call("/server_info?config_format=json").get("vllm_config", {})
+        except ModelError:  # not a server that tells
+            return
+        if not _extension(config).endswith(EXTENSION):
+            return
+        if set(self._call("/collective_rpc", {"method": "count_weight_files"})["results"]) != {"0"}:
+            raise ModelError(
+                f"The server {shown(self.connection.base_url)} has the weights of a training run, not those of"
+                f" {self.connection.model!r}: start it again."
             )
 
     def _call(self, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -215,6 +232,10 @@ def connect(settings: ModelSettings, files: ModelFiles, *, keeps_logprobs: bool)
         concurrency=settings.concurrency,
     )
     return VllmServerGenerator(connection, files, keeps_logprobs=keeps_logprobs)
+
+
+def _extension(config: dict[str, Any]) -> str:
+    return str(config.get("parallel_config", {}).get("worker_extension_cls") or "")
 
 
 def _is_first() -> bool:

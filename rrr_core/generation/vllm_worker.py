@@ -22,9 +22,15 @@ class WeightFile:
 
     model_runner: Any
     """The worker's."""
+    weight_files_taken = 0
 
     def take_weight_file(self, path: str) -> str:
         """Load a safetensors file, with the names of the model's own files, into the model."""
+        self.weight_files_taken += 1
         with safe_open(path, "pt") as file:
             take_weights(self.model_runner.model, ((name, file.get_tensor(name)) for name in file.keys()))  # noqa: SIM118
         return "taken"
+
+    def count_weight_files(self) -> str:
+        """How many have been taken: `0` means that the weights are the model's own."""
+        return str(self.weight_files_taken)

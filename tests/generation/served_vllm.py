@@ -60,7 +60,7 @@ class Handler(BaseHTTPRequestHandler):
             if self.path == "/v1/completions":
                 self.send(self.complete(body))
             elif self.path == "/collective_rpc":
-                self.send({"results": [getattr(stage.worker, body["method"])(*body["args"])]})
+                self.send({"results": [getattr(stage.worker, body["method"])(*body.get("args", []))]})
             elif self.path == "/reset_prefix_cache":
                 if stage.empties_cache:
                     stage.llm.reset_prefix_cache()

@@ -136,25 +136,6 @@ def gap(engine: Any, network: Any, prompts: list[list[int]]) -> float:
     return max(gaps)
 
 
-def test_after_each_update_the_server_gives_the_networks_log_probabilities(
-    settings: ModelSettings, local: ModelSettings, prompts: list[list[int]]
-) -> None:
-    policy = load_from(local)
-    engine = open_beside(policy, settings)
-    engine.follow(policy.network)
-    optimiser = torch.optim.AdamW(policy.network.parameters(), lr=1e-2)
-    for _ in range(2):
-        stale = gap(engine, policy.network, prompts[:10])
-        batch = torch.tensor([prompts[-1]])
-        policy.network(batch, labels=batch).loss.backward()
-        optimiser.step()
-        optimiser.zero_grad()
-        assert stale <= 1e-4 < gap(engine, policy.network, prompts[:10])
-        engine.follow(policy.network)
-    assert gap(engine, policy.network, prompts[:10]) <= 1e-4
-    engine.follow(load_from(local).network)
-
-
 def test_greedy_ids_are_the_transformers_engines(
     settings: ModelSettings, local: ModelSettings, prompts: list[list[int]]
 ) -> None:
@@ -179,6 +160,24 @@ def test_hits_are_counted_where_the_server_tells_them(settings: ModelSettings) -
     assert engine.hits == Hits(prompt_tokens=202, cached_tokens=96)
 
 
+def test_after_each_update_the_server_gives_the_networks_log_probabilities(
+    settings: ModelSettings, local: ModelSettings, prompts: list[list[int]]
+) -> None:
+    policy = load_from(local)
+    engine = open_beside(policy, settings)
+    engine.follow(policy.network)
+    optimiser = torch.optim.AdamW(policy.network.parameters(), lr=1e-2)
+    for _ in range(2):
+        stale = gap(engine, policy.network, prompts[:10])
+        batch = torch.tensor([prompts[-1]])
+        policy.network(batch, labels=batch).loss.backward()
+        optimiser.step()
+        optimiser.zero_grad()
+        assert stale <= 1e-4 < gap(engine, policy.network, prompts[:10])
+        engine.follow(policy.network)
+    assert gap(engine, policy.network, prompts[:10]) <= 1e-4
+
+
 def test_a_server_that_tells_no_hits_has_none_counted(model_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fake_vllm.install(monkeypatch)
     with served_vllm.serving(model_folder, tells_hits=False) as stage:
@@ -194,6 +193,15 @@ def test_a_request_says_all_that_the_models_own_configuration_could_bring_in(sta
     assert asked["seed"] == request_seed(7, 0)
     assert (asked["top_k"], asked["top_p"], asked["min_p"], asked["repetition_penalty"]) == (5, 0.9, 0, 1)
     assert (asked["presence_penalty"], asked["frequency_penalty"]) == (0, 0)
+
+
+def test_a_server_that_was_trained_with_is_not_taken_for_the_model_it_is_named_after(
+    stage: Stage, local: ModelSettings
+) -> None:
+    policy = load_from(local)
+    open_beside(policy, of_stage(stage)).follow(policy.network)
+    with pytest.raises(ModelError, match="has the weights of a training run"):
+        make_generator(of_stage(stage))
 
 
 def test_a_name_that_the_server_does_not_serve_is_answered_with_those_it_does(

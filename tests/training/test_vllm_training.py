@@ -23,7 +23,7 @@ from rrr_core.training.run import train
 from rrr_core.training.tiny import make_model, make_tokenizer
 from rrr_core.training.trainer import ReflectionTrainer
 from rrr_core.training.warmup_settings import WarmupSettings
-from tests.generation import fake_vllm
+from tests.generation import fake_vllm, served_vllm
 from tests.training.conftest import CoinTask
 
 pytestmark = pytest.mark.train
@@ -127,6 +127,26 @@ def test_every_trained_token_has_the_log_probability_it_was_drawn_with(
     settings = dataclasses.replace(settings, steps=2, credit=credit, learning_rate=1e-2)
     train(CoinTask(), failures, model_settings, tmp_path / "t", settings)
     assert max(gaps) <= AGREEMENT
+
+
+def test_a_server_is_followed_as_well(
+    gaps: list[float],
+    failures: Any,
+    model_with_wide_heads: Path,
+    settings: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """By a played server; `tests/generation/test_vllm_server.py` holds the real one to it."""
+    pytest.importorskip("openai", reason="the openai package is not installed")
+    fake_vllm.install(monkeypatch)
+    with served_vllm.serving(model_with_wide_heads) as stage:
+        model_settings = ModelSettings(model=stage.name, backend="vllm", base_url=stage.base_url)
+        settings = dataclasses.replace(settings, steps=2, learning_rate=1e-2, warmup_ratio=0)
+        train(CoinTask(), failures, model_settings, tmp_path / "t", settings)
+        assert stage.llm.model.loads == 2
+    assert max(gaps) <= AGREEMENT
+    assert stage.base_url in (tmp_path / "t" / "manifest.json").read_text()
 
 
 def test_an_engine_left_behind_would_be_seen(

@@ -40,6 +40,18 @@ class GrowingLayer(DynamicLayer):  # type: ignore[misc]  # transformers is not t
             self.keys, self.key_buffer = _selected(self.keys, indices)
             self.values, self.value_buffer = _selected(self.values, indices)
 
+    def close_up(self, holes: torch.Tensor, movers: torch.Tensor, rows: int) -> None:
+        """Keep the first `rows` rows, the rows `movers` from behind them having moved into the places `holes`.
+
+        In place: what it costs goes with the rows that move, not with those that stay.
+        """
+        if self.key_buffer is None or self.value_buffer is None:
+            return
+        length = self.get_seq_length()
+        for buffer in (self.key_buffer, self.value_buffer):
+            buffer[holes, :, :length] = buffer[movers, :, :length]
+        self.fill(self.key_buffer[:rows], self.value_buffer[:rows], length)
+
     def fill(self, keys: torch.Tensor, values: torch.Tensor, length: int) -> None:
         """Take these buffers, of which the first `length` columns are written, as the layer's own."""
         self.is_initialized = True
@@ -52,6 +64,20 @@ def growing_cache(config: Any) -> DynamicCache:
     cache = DynamicCache(config=config)
     cache.layers = [GrowingLayer() if type(layer) is DynamicLayer else layer for layer in cache.layers]
     return cache
+
+
+def drop_rows(cache: DynamicCache, done: torch.Tensor) -> torch.Tensor:
+    """Take the rows (B,) that are done out of the cache; which row now stands in each place that is left."""
+    rows = int((~done).sum())
+    holes, movers = done[:rows].nonzero()[:, 0], (~done[rows:]).nonzero()[:, 0] + rows
+    order = torch.arange(rows, device=done.device)
+    order[holes] = movers
+    for layer in cache.layers:
+        if isinstance(layer, GrowingLayer):
+            layer.close_up(holes, movers, rows)
+        else:
+            layer.batch_select_indices(order)
+    return order
 
 
 def is_plain(config: Any) -> bool:

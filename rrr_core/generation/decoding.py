@@ -104,7 +104,7 @@ def decode(
     cache, logits, mask = reading.cache, reading.logits, reading.mask
     width = mask.shape[1]
     positions = mask.sum(-1, keepdim=True)  # (B, 1), of the token that comes next
-    rows = torch.arange(len(prompts), device=device)  # of the rows still in the batch
+    rows = torch.tensor(reading.rows, device=device)  # the prompts of the rows still in the batch
     limit, drawn = torch.tensor(limits, device=device), draws.to(device)
     ends = torch.tensor(sorted(end_ids), device=device)
     sampled = torch.full((len(prompts), max(limits)), pad_id, device=device)

@@ -13,7 +13,7 @@ import torch
 Ids = tuple[int, ...]
 
 WORTH_KEEPING = 0.6
-"""Share of a batch's buffers that has to be in use for them to be kept as they are; else the part in use is copied."""
+"""Share of a cache's storage that has to be in use for it to be kept as it is; else the part in use is copied."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -92,17 +92,18 @@ class Memory:
 
 def _block(cache: Any, rows: torch.Tensor, first: int) -> tuple[Block, int]:
     """The rows' block, and which of the cache's columns is its first one: `first`, or 0 where nothing is copied."""
-    buffers = [buffer for layer in cache.layers for buffer in (layer.key_buffer, layer.value_buffer)]
-    size = sum(buffer.numel() * buffer.element_size() for buffer in buffers)
-    batch, _, columns, _ = buffers[0].shape
-    wanted = cache.get_seq_length() - first
-    if len(rows) == batch and wanted >= WORTH_KEEPING * columns:
-        return Block(tuple((layer.keys, layer.values) for layer in cache.layers), size), 0
+    all_states = [states for layer in cache.layers for states in (layer.keys, layer.values)]
+    # Of the whole storage, which may have had more rows and have columns to spare.
+    held = sum(states.untyped_storage().nbytes() for states in all_states)
+    batch, _, columns, _ = all_states[0].shape
+    used = sum(states.numel() * states.element_size() for states in all_states) * (columns - first) // columns
+    if len(rows) == batch and used >= WORTH_KEEPING * held:
+        return Block(tuple((layer.keys, layer.values) for layer in cache.layers), held), 0
     layers = tuple(
         (layer.keys[:, :, first:].index_select(0, rows), layer.values[:, :, first:].index_select(0, rows))
         for layer in cache.layers
     )
-    return Block(layers, size * len(rows) * wanted // (batch * columns)), first
+    return Block(layers, used * len(rows) // batch), first
 
 
 def common_length(one: Sequence[int], other: Sequence[int]) -> int:

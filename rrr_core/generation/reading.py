@@ -2,25 +2,32 @@
 
 Rows are padded on the left, so that every prompt ends in the last column. To read the last Q columns of a batch, each
 row needs its keys and values up to there: a row of which more is known reads some of it again, which changes nothing.
-So prompts of which about as much is left to read are read together.
+So prompts of which about as much is left to read are read together, on a CPU few at a time, and each group is read into
+its place in the batch's cache.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch.nn.functional import pad
 
 from rrr_core.generation.cache import buffer_for, growing_cache, is_plain
 from rrr_core.generation.memory import Block, Found, Ids, Memory, common_length
+
+Buffers = tuple[torch.Tensor, torch.Tensor]
+"""A layer's keys and values, with columns to spare."""
 
 LEFT_APART = 32
 """Tokens left to read by which prompts may differ and are still read together, or else a factor of two.
 
 A pass over a batch has a cost of its own, of the order of reading some tens of tokens a row."""
+
+CPU_TOKENS = 2048
+"""Tokens that a CPU reads at once. Its caches do not hold the activations of more: a core takes 1.22 times as long for
+17,000 tokens of a model of four million weights as for 2,000 at a time."""
 
 WORTH_A_PASS = 512
 """Tokens to save for which a pass over one row alone is worth it."""
@@ -30,6 +37,8 @@ WORTH_A_PASS = 512
 class Reading:
     """Rows that are read: their cache, the logits after each, and the mask of their columns."""
 
+    rows: list[int]
+    """Which of the prompts each row of the cache is of."""
     cache: Any
     logits: torch.Tensor  # (B, V)
     mask: torch.Tensor  # (B, W), 1 where a column is the row's own
@@ -39,25 +48,27 @@ class Reading:
 
 def read(network: Any, prompts: Sequence[Sequence[int]], pad_id: int, memory: Memory | None) -> Reading:
     """Read the prompts, padded on the left to the longest; equal ones are read once."""
-    rows = [tuple(prompt) for prompt in prompts]
-    distinct = list(dict.fromkeys(rows))
-    known = {prompt: memory.longest(prompt) if memory else None for prompt in distinct}
+    indices: dict[Ids, list[int]] = {}
+    for index, prompt in enumerate(prompts):
+        indices.setdefault(tuple(prompt), []).append(index)
+    plain = is_plain(network.config)
+    known = {prompt: memory.longest(prompt) if memory else None for prompt in indices}
     tokens = 0
-    if not any(known.values()) and is_plain(network.config):
-        known = _read_beginning(network, distinct, pad_id)
+    if plain and not any(known.values()):
+        known = _read_beginning(network, list(indices), pad_id)
         tokens = max((found.length for found in known.values() if found), default=0)
-    groups = list(_groups(distinct, known))
-    readings = [_read_group(network, group, known, pad_id) for group in groups]
-    tokens += sum(reading.tokens for reading in readings)
+    at_once = CPU_TOKENS if network.device.type == "cpu" else None
+    groups = list(_groups(known, at_once)) if plain else [list(indices)]
     order = [prompt for group in groups for prompt in group]
-    if len(groups) == 1 and order == rows:
-        return replace(readings[0], tokens=tokens)
-    places = {prompt: place for place, prompt in enumerate(order)}
-    index = torch.tensor([places[prompt] for prompt in rows], device=network.device)
-    if len(groups) == 1:
-        readings[0].cache.batch_select_indices(index)
-        return Reading(readings[0].cache, readings[0].logits[index], readings[0].mask[index], tokens)
-    return _joined(network, readings, index, tokens)
+    cache, logits, read_tokens = _read_groups(network, groups, known, pad_id)
+    _, mask = _padded(order, pad_id, network.device)
+    if len(order) < len(prompts):
+        places = [place for place, prompt in enumerate(order) for _ in indices[prompt]]
+        index = torch.tensor(places, device=network.device)
+        cache.batch_select_indices(index)
+        logits, mask = logits[index], mask[index]
+    rows = [index for prompt in order for index in indices[prompt]]
+    return Reading(rows, cache, logits, mask, tokens + read_tokens)
 
 
 def forward(
@@ -82,21 +93,21 @@ def _read_beginning(network: Any, distinct: Sequence[Ids], pad_id: int) -> dict[
     if length * (len(distinct) - 1) < WORTH_A_PASS:
         return dict.fromkeys(distinct)
     beginning = distinct[0][:length]
-    cache = _read_group(network, [beginning], {beginning: None}, pad_id).cache
+    cache, _, _ = _read_group(network, [beginning], {beginning: None}, pad_id, None)
     block = Block(tuple((layer.keys, layer.values) for layer in cache.layers), size=0)
     return dict.fromkeys(distinct, Found(block, 0, 0, length))
 
 
-def _groups(distinct: Sequence[Ids], known: dict[Ids, Found | None]) -> Iterator[list[Ids]]:
-    """The prompts in groups that are read together. Where nothing is known they are one group."""
-    if not any(known.values()):
-        yield [*distinct]
-        return
+def _groups(known: dict[Ids, Found | None], at_once: int | None) -> Iterator[list[Ids]]:
+    """The prompts in groups that are read together, each of at most `at_once` tokens or one prompt."""
     group: list[Ids] = []
     least = 0
-    for prompt in sorted(distinct, key=lambda prompt: _left(prompt, known[prompt])):
+    for prompt in sorted(known, key=lambda prompt: _left(prompt, known[prompt])):
         left = _left(prompt, known[prompt])
-        if group and left > max(least + LEFT_APART, 2 * least):
+        too_many = at_once is not None and (len(group) + 1) * left > at_once
+        # Where nothing is known of any prompt, reading them together is reading one batch.
+        too_far = left > max(least + LEFT_APART, 2 * least) and any(known.values())
+        if group and (too_many or too_far):
             yield group
             group = []
         if not group:
@@ -109,23 +120,73 @@ def _left(prompt: Ids, found: Found | None) -> int:
     return len(prompt) - (found.length if found else 0)
 
 
-def _read_group(network: Any, prompts: Sequence[Ids], known: dict[Ids, Found | None], pad_id: int) -> Reading:
-    device = network.device
-    width = max(map(len, prompts))
+def _read_groups(
+    network: Any, groups: Sequence[Sequence[Ids]], known: dict[Ids, Found | None], pad_id: int
+) -> tuple[Any, torch.Tensor, int]:
+    """Their prompts' cache and logits, in order, and the tokens that were read."""
+    if len(groups) == 1:
+        return _read_group(network, groups[0], known, pad_id, None)
+    rows, width = sum(map(len, groups)), max(len(prompt) for group in groups for prompt in group)
+    room: list[Buffers] | None = None
+    logits, tokens, start = [], 0, 0
+    for group in groups:
+        stop, own = start + len(group), max(map(len, group))
+        if room is None:
+            # The first group's shows what a cache of this model looks like.
+            cache, after, count = _read_group(network, group, known, pad_id, None)
+            room = [(buffer_for(one.keys, rows, width), buffer_for(one.values, rows, width)) for one in cache.layers]
+            for (keys, values), layer in zip(room, cache.layers, strict=True):
+                keys[start:stop, :, width - own : width] = layer.keys
+                values[start:stop, :, width - own : width] = layer.values
+        else:
+            places = (slice(start, stop), slice(None), slice(width - own, None))
+            parts = [(keys[places], values[places]) for keys, values in room]
+            _, after, count = _read_group(network, group, known, pad_id, parts)
+        for buffers in room:
+            for buffer in buffers:
+                buffer[start:stop, :, : width - own] = 0
+        logits.append(after)
+        tokens, start = tokens + count, stop
+    cache = growing_cache(network.config)
+    for layer, buffers in zip(cache.layers, room or (), strict=True):
+        layer.fill(*buffers, width)
+    return cache, torch.cat(logits), tokens
+
+
+def _read_group(
+    network: Any,
+    prompts: Sequence[Ids],
+    known: dict[Ids, Found | None],
+    pad_id: int,
+    buffers: Sequence[Buffers] | None,
+) -> tuple[Any, torch.Tensor, int]:
+    """Their cache and logits, and the tokens that were read; the cache is in `buffers` where these are given."""
+    ids, mask = _padded(prompts, pad_id, network.device)
+    width = ids.shape[1]
     left = max(_left(prompt, known[prompt]) for prompt in prompts)
-    ids = torch.tensor([[pad_id] * (width - len(prompt)) + [*prompt] for prompt in prompts], device=device)
-    mask = torch.tensor([[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts], device=device)
     positions = (mask.cumsum(-1) - 1).clamp(min=0)
     cache = growing_cache(network.config)
+    if buffers is None and left < width:
+        like = next(found.block for prompt in prompts if (found := known[prompt])).layers
+        buffers = [(buffer_for(k, len(prompts), width), buffer_for(v, len(prompts), width)) for k, v in like]
+    for layer, (keys, values) in zip(cache.layers, buffers or (), strict=buffers is not None):
+        layer.fill(keys, values, width - left)
     if left < width:
-        like = next(found.block for prompt in prompts if (found := known[prompt]))
-        _recall(cache, [(width - len(prompt), known[prompt]) for prompt in prompts], width - left, like)
+        _recall(cache, [(width - len(prompt), known[prompt]) for prompt in prompts], width - left)
     logits = forward(network, cache, ids[:, -left:], mask, positions[:, -left:])
-    return Reading(cache, logits, mask, sum(min(left, len(prompt)) for prompt in prompts))
+    return cache, logits, sum(min(left, len(prompt)) for prompt in prompts)
 
 
-def _recall(cache: Any, rows: Sequence[tuple[int, Found | None]], columns: int, like: Block) -> None:
-    """Fill the cache's first `columns` columns: row r's own begin at `rows[r][0]`, and are in what was found for it."""
+def _padded(prompts: Sequence[Ids], pad_id: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+    """Ids (B, W), padded on the left, and their mask."""
+    width = max(map(len, prompts))
+    ids = torch.tensor([[pad_id] * (width - len(prompt)) + [*prompt] for prompt in prompts], device=device)
+    mask = torch.tensor([[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts], device=device)
+    return ids, mask
+
+
+def _recall(cache: Any, rows: Sequence[tuple[int, Found | None]], columns: int) -> None:
+    """Write the cache's `columns` columns: row r's own begin at `rows[r][0]`, and are in what was found for it."""
     # Rows of a block that move by as many columns are copied at once. What stands before a row's own columns is
     # masked: it only has to be numbers.
     moves: dict[tuple[Block, int], list[tuple[int, int]]] = {}
@@ -135,40 +196,15 @@ def _recall(cache: Any, rows: Sequence[tuple[int, Found | None]], columns: int, 
             empty = columns
         else:
             moves.setdefault((found.block, found.start - start), []).append((row, found.row))
-    device = like.layers[0][0].device
     copies = []
     for (block, shift), pairs in moves.items():
         first = max(0, -shift)
         empty = max(empty, first)
-        into, source = torch.tensor(pairs, device=device).unbind(1)
+        into, source = torch.tensor(pairs, device=cache.layers[0].keys.device).unbind(1)
         copies.append((block, slice(first, columns), slice(first + shift, columns + shift), into, source))
     for depth, layer in enumerate(cache.layers):
-        buffers = [buffer_for(states, len(rows), columns) for states in like.layers[depth]]
-        for kind, buffer in enumerate(buffers):
-            buffer[:, :, :empty] = 0
+        for kind, states in enumerate((layer.keys, layer.values)):
+            states[:, :, :empty] = 0
             for block, target, origin, into, source in copies:
                 known = block.layers[depth][kind][:, :, origin].index_select(0, source)
-                buffer[:, :, target].index_copy_(0, into, known)
-        layer.fill(buffers[0], buffers[1], columns)
-
-
-def _joined(network: Any, readings: Sequence[Reading], index: torch.Tensor, tokens: int) -> Reading:
-    """Groups of rows as one batch, and of that the rows of `index`, for which `tokens` tokens were read."""
-    width = max(reading.mask.shape[1] for reading in readings)
-    cache = growing_cache(network.config)
-    for depth, layer in enumerate(cache.layers):
-        parts = [reading.cache.layers[depth] for reading in readings]
-        layer.fill(
-            torch.cat([_widened(part.keys, width) for part in parts]),
-            torch.cat([_widened(part.values, width) for part in parts]),
-            width,
-        )
-    cache.batch_select_indices(index)
-    mask = torch.cat([pad(reading.mask, (width - reading.mask.shape[1], 0)) for reading in readings])
-    logits = torch.cat([reading.logits for reading in readings])[index]
-    return Reading(cache, logits, mask[index], tokens)
-
-
-def _widened(states: torch.Tensor, width: int) -> torch.Tensor:
-    """Keys or values (R, heads, T, D) with zeros before their columns, up to `width`."""
-    return pad(states, (0, 0, width - states.shape[2], 0))
+                states[:, :, target].index_copy_(0, into, known)

@@ -70,8 +70,9 @@ class ReflectionTrainer(GRPOTrainer):  # type: ignore[misc]
         super().__init__(
             reward_funcs=[self.retry_passes],
             rollout_func=self.play_batch,
-            train_dataset=Dataset.from_list(
-                [{"prompt": rollout.conversation(failure), "failure": i} for i, failure in enumerate(failures)]
+            # Conversations are rendered when they are played: a failure set may hold more of them than memory does.
+            train_dataset=Dataset.from_dict(
+                {"prompt": [[{"role": "user", "content": ""}]] * len(failures), "failure": range(len(failures))}
             ),
             **arguments,
         )

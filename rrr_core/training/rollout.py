@@ -105,10 +105,13 @@ class Rollout:
             texts = [self.generator.text_of(ids) for ids in reflections]
             early = [without_retry(text, done) for text, done in zip(texts, ended, strict=True)]
             going_on = [place for place, verdict in enumerate(early) if verdict is None]
-            between = [
-                continuation_ids(tokenizer, conversations[names[place]], again[names[place]], reflections[place], True)
-                for place in going_on
-            ]
+            # It depends on a reflection only by its end token, so a group has one retry prompt, or very few.
+            ends = {(names[place], reflections[place][-1]) for place in going_on}
+            continued = {
+                (name, end): continuation_ids(tokenizer, conversations[name], again[name], [end], True)
+                for name, end in ends
+            }
+            between = [list(continued[names[place], reflections[place][-1]]) for place in going_on]
             contexts = [
                 [*prompts[place], *reflections[place], *more] for place, more in zip(going_on, between, strict=True)
             ]

@@ -110,13 +110,13 @@ class Packing:
         outputs.append(
             compute(
                 self._rows(query, self.completion_places),
-                torch.cat([prompt_key[self.owners], own_key], dim=2),
-                torch.cat([prompt_value[self.owners], own_value], dim=2),
+                torch.cat([prompt_key.index_select(0, self.owners), own_key], dim=2),
+                torch.cat([prompt_value.index_select(0, self.owners), own_value], dim=2),
                 True,
             )
         )
         flat = torch.cat([output.flatten(0, 1) for output in outputs])  # (padded tokens, H, d)
-        return (flat if self._unpacking is None else flat[self._unpacking])[None], None
+        return (flat if self._unpacking is None else flat.index_select(0, self._unpacking))[None], None
 
     def _rows(self, states: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
         """States (1, H, N, d) as rows (rows, H, width, d); what stands in the padding is of no account."""

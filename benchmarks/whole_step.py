@@ -6,8 +6,8 @@ Stock is `TwoStepTrainer` of stock.py: TRL's own generation of the reflections, 
 with the same call, their verdicts as rewards, and TRL's masked GRPO step. Both sides get the same weights, failures,
 task and settings, and take turns. The model is Qwen2-shaped with random weights, made so that every text that it writes
 has exactly the length asked for: both sides sample as many tokens and train as many, whatever their random streams
-give. Verdicts are coins, so that nearly every group has a signal: what we save by leaving out groups without one is not
-in the figure.
+give. The learning rate is zero, so that the weights stay so, and groups without a signal are computed on both sides:
+what we save by leaving them out is not in the figure.
 
 Two samplers with different random streams cannot write the same texts. So equality is checked in greedy decoding: the
 command fails unless both sides write the same reflections and retries. That the training of one batch is equal is what
@@ -72,7 +72,15 @@ class WholeSide(Side):
 def make_side(name: str, options: argparse.Namespace, folder: Path, greedy: bool = False) -> WholeSide:
     # Half precision breaks ties by rounding, so greedy texts are compared in float32.
     dtype = "float32" if greedy else options.dtype
-    settings = settings_of(options, options.kl, dtype, grpo={"top_k": 1} if greedy else {})
+    settings = settings_of(
+        options,
+        options.kl,
+        dtype,
+        grpo={"top_k": 1} if greedy else {},
+        # The weights that end the texts must not drift, and every group is to be computed on both sides.
+        learning_rate=0.0,
+        alike="keep",
+    )
     task, watch = coin_task(), Watch()
     network = load_policy(folder / "model", SEED).to(options.device)
     arguments: dict[str, Any] = {

@@ -21,11 +21,12 @@ from rrr_core.training.engine import correct_for, drawn_logprobs
 from rrr_core.training.freshness import Freshness
 from rrr_core.training.measures import measures_of
 from rrr_core.training.micro_batches import MAY_LEAVE_OUT, deal, has_signal
+from rrr_core.training.packing import Packing, inputs_of
 from rrr_core.training.profiling import scoring
 from rrr_core.training.rollout import Rollout, Turn, derived_seed, reward_of
 from rrr_core.training.sampler import FailureOrder, FailureSampler
 from rrr_core.training.settings import TrainSettings
-from rrr_core.training.shared_prompt import Packing, can_share, inputs_of
+from rrr_core.training.shared_prompt import can_share
 
 OnTurns = Callable[[int, Sequence[Turn], Sequence[float | None], Sequence[float]], None]
 """Gets (step, turns, rewards, advantages) once a step's turns are judged."""

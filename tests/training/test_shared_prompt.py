@@ -36,8 +36,9 @@ from trl.trainer.utils import add_fused_lm_head
 
 from rrr_core.progress import Progress
 from rrr_core.training import run as training_run
+from rrr_core.training.packing import Packing, inputs_of
 from rrr_core.training.run import train
-from rrr_core.training.shared_prompt import Packing, can_share, inputs_of
+from rrr_core.training.shared_prompt import can_share
 from tests.training.conftest import CoinTask
 
 pytestmark = pytest.mark.train

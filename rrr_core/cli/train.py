@@ -44,7 +44,9 @@ def command(
         pipeline.refuse_server(chosen)
     found = failure_sets.read_failures(failures or target / "mine")
 
+    from rrr_core.training.run import leave_processes
     from rrr_core.training.run import train as train_on
 
     summary = train_on(opened, found, chosen, target / "train", train, make_progress(), verify)
+    leave_processes()
     click.echo(f"{summary.model}: trained for {summary.steps} steps on {summary.failures} failures")

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from datasets import disable_progress_bars
 from peft import LoraConfig
 from safetensors import SafetensorError
@@ -220,6 +221,13 @@ def save_whole(trainer: Trainer, tokenizer: PreTrainedTokenizerBase, model: Path
     if _writes():
         tokenizer.save_pretrained(str(part))
         part.rename(model)
+
+
+def leave_processes() -> None:
+    """Leave the processes that `accelerate launch` joined, all together: one that is left behind may abort at its end."""
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.barrier()
+        torch.distributed.destroy_process_group()
 
 
 def _writes() -> bool:

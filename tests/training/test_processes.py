@@ -21,7 +21,7 @@ from pathlib import Path
 from rrr_core.failure_sets import read_failures
 from rrr_core.generation import ModelSettings
 from rrr_core.progress import Progress
-from rrr_core.training.run import train
+from rrr_core.training.run import leave_processes, train
 from rrr_core.training.settings import TrainSettings
 from tests.training.conftest import CoinTask
 
@@ -35,6 +35,7 @@ failures = read_failures(folder / "failures.jsonl")
 for name, shares in (("shared", True), ("padded", False)):
     one = dataclasses.replace(settings, shared_prompt=shares)
     train(CoinTask(), failures, ModelSettings(model=model), folder / name, one, Progress())
+leave_processes()
 """
 
 

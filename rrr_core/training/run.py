@@ -224,7 +224,7 @@ def save_whole(trainer: Trainer, tokenizer: PreTrainedTokenizerBase, model: Path
 
 
 def leave_processes() -> None:
-    """Leave the processes that `accelerate launch` joined, all together: one that is left behind may abort at its end."""
+    """Leave the processes that `accelerate launch` joined, all together: one left behind may abort at its end."""
     if torch.distributed.is_available() and torch.distributed.is_initialized():
         torch.distributed.barrier()
         torch.distributed.destroy_process_group()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+import hashlib
+import json
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
 from rrr_core.episode import Generation
@@ -58,6 +60,17 @@ class EncodedGenerator:
         self._encoded = {key: known[key] for key in keys}
         return [known[key] for key in keys]
 
+    def described(self, backend: str, source: Mapping[str, object]) -> dict[str, object]:
+        """What a manifest records of any such engine: backend, name, family, where the weights are from, tokenizer."""
+        return {
+            "backend": backend,
+            "name": self.model.name,
+            "family": self.model.family,
+            **source,
+            "tokenizer": type(self.tokenizer).__name__,
+            "tokenizer_sha256": tokenizer_digest(self.tokenizer),
+        }
+
     def is_ended(self, ids: Sequence[int]) -> bool:
         """Whether sampled ids end with an end token; False where the token limit cut them off."""
         return bool(ids) and ids[-1] in self.end_ids
@@ -77,3 +90,12 @@ class EncodedGenerator:
                 " shorten the rows or the attempts (--max-tokens), or use another model."
             )
         return min(left, sampling.max_tokens)
+
+
+def tokenizer_digest(tokenizer: Any) -> str:
+    """Short SHA-256 of all that decides how a tokenizer encodes a conversation: its model and its chat template."""
+    state = json.loads(tokenizer.backend_tokenizer.to_str())
+    for changing in ("padding", "truncation"):
+        state.pop(changing, None)
+    content = json.dumps([state, tokenizer.chat_template], sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()[:16]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -103,12 +102,7 @@ class TransformersGenerator(EncodedGenerator):
     def describe(self) -> dict[str, object]:
         """What a manifest records: name, family, where the weights are from, tokenizer, dtype, device, versions."""
         return {
-            "backend": "transformers",
-            "name": self.model.name,
-            "family": self.model.family,
-            **self.source,
-            "tokenizer": type(self.tokenizer).__name__,
-            "tokenizer_sha256": tokenizer_digest(self.tokenizer),
+            **self.described("transformers", self.source),
             "dtype": str(self.network.dtype).removeprefix("torch."),
             "device": self.network.device.type,
             "transformers": version("transformers"),
@@ -221,15 +215,6 @@ def end_ids_of(network: Any, tokenizer: Any) -> tuple[int, ...]:
     if not found:
         raise ModelError("The model has no end-of-text token: set eos_token in its tokenizer.")
     return found
-
-
-def tokenizer_digest(tokenizer: Any) -> str:
-    """Short SHA-256 of all that decides how a tokenizer encodes a conversation: its model and its chat template."""
-    state = json.loads(tokenizer.backend_tokenizer.to_str())
-    for changing in ("padding", "truncation"):
-        state.pop(changing, None)
-    content = json.dumps([state, tokenizer.chat_template], sort_keys=True)
-    return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
 def batches_of(prompts: Sequence[Sequence[int]], limits: Sequence[int], batch_tokens: int) -> Iterator[list[int]]:

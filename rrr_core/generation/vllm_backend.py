@@ -24,7 +24,7 @@ from rrr_core.generation.model_files import ModelFiles, files_of, read_files
 from rrr_core.generation.settings import ModelSettings
 from rrr_core.generation.text import one_line
 from rrr_core.generation.transformers_backend import is_adapter, load_from
-from rrr_core.generation.transformers_generator import TransformersGenerator, tokenizer_digest
+from rrr_core.generation.transformers_generator import TransformersGenerator
 from rrr_core.generation.vllm_engine import engine_arguments, machine_bytes, release, start_engine, vllm_version
 from rrr_core.generation.vllm_logprobs import DrawnLogprobs
 from rrr_core.generation.vllm_weights import file_weights, take_weights
@@ -92,12 +92,7 @@ class VllmGenerator(EncodedGenerator):
     def describe(self) -> dict[str, object]:
         """What a manifest records: name, family, where the weights are from, tokenizer, dtype, device, versions."""
         return {
-            "backend": "vllm",
-            "name": self.model.name,
-            "family": self.model.family,
-            **self.files.source,
-            "tokenizer": type(self.tokenizer).__name__,
-            "tokenizer_sha256": tokenizer_digest(self.tokenizer),
+            **self.described("vllm", self.files.source),
             "dtype": self.dtype,
             "device": "cuda" if torch.cuda.is_available() else "cpu",
             "vllm": vllm_version(),

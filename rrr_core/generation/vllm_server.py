@@ -26,7 +26,6 @@ from rrr_core.generation.encoded import EncodedGenerator
 from rrr_core.generation.model_files import ModelFiles
 from rrr_core.generation.settings import ModelSettings
 from rrr_core.generation.text import one_line
-from rrr_core.generation.transformers_generator import tokenizer_digest
 from rrr_core.generation.vllm_logprobs import DrawnLogprobs
 from rrr_core.generation.vllm_weights import file_weights
 
@@ -102,12 +101,7 @@ class VllmServerGenerator(EncodedGenerator):
     def describe(self) -> dict[str, object]:
         """What a manifest records: name, family, where the weights are from, tokenizer, the server's address."""
         return {
-            "backend": "vllm",
-            "name": self.model.name,
-            "family": self.model.family,
-            **self.files.source,
-            "tokenizer": type(self.tokenizer).__name__,
-            "tokenizer_sha256": tokenizer_digest(self.tokenizer),
+            **self.described("vllm", self.files.source),
             "base_url": shown(self.connection.base_url),
         }
 

@@ -75,18 +75,25 @@ def test_mine_writes_into_the_tasks_run_folder(rrr: Any, monkeypatch: pytest.Mon
     assert outcome == (0, "runs/countdown/mine: 7 failures\n")
 
 
-def test_train_starts_from_the_run_folders_failures(rrr: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_train_starts_from_the_run_folders_failures_and_leaves_its_processes_after_it(
+    rrr: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = []
+
     def train(task: Any, failures: Any, model: Any, folder: Path, settings: Any, progress: Any, verify: Any) -> Any:
         assert (failures, model.model, folder) == ("those of r/mine", "x", Path("r/train"))
         assert settings.grpo == {"beta2": "0.9"}
+        calls.append("train")
         return SimpleNamespace(model="r/train/model", steps=settings.steps, failures=5)
 
     room = ModuleType("rrr_core.training.run")
     room.train = train  # type: ignore[attr-defined]
+    room.leave_processes = lambda: calls.append("leave")  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "rrr_core.training.run", room)
     monkeypatch.setattr("rrr_core.failure_sets.read_failures", lambda folder: f"those of {folder}")
     outcome = rrr("train", "countdown", "--model", "x", "--folder", "r", "--steps", "2", "--grpo", "beta2=0.9")
     assert outcome == (0, "r/train/model: trained for 2 steps on 5 failures\n")
+    assert calls == ["train", "leave"]
 
 
 def test_train_without_a_failure_set_says_so_before_torch_is_loaded(rrr: Any) -> None:

@@ -90,9 +90,13 @@ def refuse_server(settings: ModelSettings) -> None:
 def open_generator(settings: ModelSettings, progress: Progress) -> Generator:
     """The engine that the settings name. Says so first, since torch and a large model take their time."""
     from rrr_core.generation import make_generator
+    from rrr_core.generation.base import notice_of
 
     progress.say(f"Loading {settings.model}")
-    return make_generator(settings)
+    generator = make_generator(settings)
+    if notice := notice_of(generator):
+        progress.say(notice)
+    return generator
 
 
 def run(settings: RunSettings, folder: Path, progress: Progress | None = None) -> RunResult:

@@ -116,3 +116,8 @@ def remembering(generator: Generator) -> AbstractContextManager[None]:
     """
     method = getattr(generator, "remembering", None)
     return nullcontext() if method is None else method()
+
+
+def notice_of(generator: Generator) -> str | None:
+    """What a person should know of how the engine works on this model; most have nothing to tell."""
+    return getattr(generator, "notice", None)

@@ -6,6 +6,8 @@ Layers with a sliding window hold little and stay the library's.
 
 from __future__ import annotations
 
+import inspect
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -13,6 +15,10 @@ from transformers.cache_utils import DynamicCache, DynamicLayer, DynamicSlidingW
 
 SPARE_COLUMNS = 16
 """Fewest columns to allocate beyond those in use, or else a quarter of these: a copy comes once in so many tokens."""
+
+
+CACHE_ARGUMENTS = ("cache", "past_key_values")
+"""What a model's `forward` calls its cache: since transformers 5.24, and before or in code of a model's own."""
 
 
 class GrowingLayer(DynamicLayer):  # type: ignore[misc]  # transformers is not typed
@@ -78,6 +84,27 @@ def drop_rows(cache: DynamicCache, done: torch.Tensor) -> torch.Tensor:
         else:
             layer.batch_select_indices(order)
     return order
+
+
+def without_adapters(network: Any) -> Any:
+    """The network itself, or the one that LoRA adapters are wrapped around."""
+    return network.get_base_model() if hasattr(network, "get_base_model") else network
+
+
+def arguments_of(network: Any) -> frozenset[str]:
+    """The names of the arguments that a network is called with."""
+    architecture: Any = type(without_adapters(network))
+    return _arguments_of(architecture)
+
+
+def cache_argument(network: Any) -> str | None:
+    """The name by which a network takes its cache; None where it takes none."""
+    return next((name for name in CACHE_ARGUMENTS if name in arguments_of(network)), None)
+
+
+@lru_cache(maxsize=8)
+def _arguments_of(architecture: Any) -> frozenset[str]:
+    return frozenset(inspect.signature(architecture.forward).parameters)
 
 
 def is_plain(config: Any) -> bool:

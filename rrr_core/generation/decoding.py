@@ -9,7 +9,6 @@ batch, and nothing is done between steps that is not needed. `tests/generation/t
 from __future__ import annotations
 
 import hashlib
-import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -17,7 +16,14 @@ import torch
 
 from rrr_core.errors import ModelError
 from rrr_core.generation.base import Sampling
-from rrr_core.generation.cache import drop_rows, is_plain, is_served
+from rrr_core.generation.cache import (
+    arguments_of,
+    cache_argument,
+    drop_rows,
+    is_plain,
+    is_served,
+    without_adapters,
+)
 from rrr_core.generation.memory import Memory
 from rrr_core.generation.reading import forward, read
 
@@ -31,11 +37,11 @@ tensors of that size stay in its caches and need no new pages."""
 
 def can_decode(network: Any) -> bool:
     """Whether the loop serves this architecture: a decoder with position ids and a plain key-value cache."""
-    base = network.get_base_model() if hasattr(network, "get_base_model") else network
+    base = without_adapters(network)
     if base.config.is_encoder_decoder or base._is_stateful or not base._supports_default_dynamic_cache():
         return False
-    wanted = {"input_ids", "attention_mask", "position_ids", "past_key_values", "use_cache", "logits_to_keep"}
-    if not wanted <= set(inspect.signature(base.forward).parameters):
+    wanted = {"input_ids", "attention_mask", "position_ids", "use_cache", "logits_to_keep"}
+    if not wanted <= arguments_of(network) or cache_argument(network) is None:
         return False
     return is_served(base.config)
 

@@ -15,6 +15,8 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.masking_utils import sdpa_mask
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
+from rrr_core.generation.cache import without_adapters
+
 NAME = "rrr_one_query"
 KNOWN = frozenset({"dropout", "scaling", "sliding_window", "is_causal", "position_ids", "use_cache"})
 """Arguments that change nothing where one query attends to all that its mask lets it, dropout apart."""
@@ -50,7 +52,7 @@ def attend(
 @contextmanager
 def one_query_attention(network: Any) -> Iterator[None]:
     """The network with this attention in place of `sdpa`, where it runs on a CPU; afterwards it is as it was."""
-    base = network.get_base_model() if hasattr(network, "get_base_model") else network
+    base = without_adapters(network)
     if base.device.type != "cpu" or base.config._attn_implementation != "sdpa":
         yield
         return

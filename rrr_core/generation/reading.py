@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from rrr_core.generation.cache import buffer_for, growing_cache, is_plain
+from rrr_core.generation.cache import buffer_for, cache_argument, growing_cache, is_plain
 from rrr_core.generation.memory import Block, Found, Ids, Memory, common_length
 
 Buffers = tuple[torch.Tensor, torch.Tensor]
@@ -75,13 +75,10 @@ def forward(
     network: Any, cache: Any, ids: torch.Tensor, mask: torch.Tensor, positions: torch.Tensor
 ) -> torch.Tensor:  # (B, Q), (B, T), (B, Q) -> (B, V)
     """The logits after the last of the ids, which are appended to the cache."""
+    name = cache_argument(network)
+    assert name is not None
     output = network(
-        input_ids=ids,
-        attention_mask=mask,
-        position_ids=positions,
-        past_key_values=cache,
-        use_cache=True,
-        logits_to_keep=1,
+        input_ids=ids, attention_mask=mask, position_ids=positions, use_cache=True, logits_to_keep=1, **{name: cache}
     )
     logits: torch.Tensor = output.logits[:, -1].float()
     return logits

@@ -13,6 +13,7 @@ from transformers import GenerationConfig
 
 from rrr_core.errors import ModelError
 from rrr_core.generation.base import Hits, Sampling
+from rrr_core.generation.cache import without_adapters
 from rrr_core.generation.continuation import turn_end_id
 from rrr_core.generation.decoding import can_decode, decode, uniforms
 from rrr_core.generation.encoded import EncodedGenerator
@@ -98,6 +99,14 @@ class TransformersGenerator(EncodedGenerator):
         self.network = network
         if self.memory is not None:
             self.memory.clear()
+
+    @property
+    def notice(self) -> str | None:
+        """That a model of this kind is slow here, where it is."""
+        if can_decode(self.network):
+            return None
+        kind = type(without_adapters(self.network)).__name__
+        return f"Texts are written by the slower `generate` of transformers: rrr's own decoding does not serve {kind}."
 
     def describe(self) -> dict[str, object]:
         """What a manifest records: name, family, where the weights are from, tokenizer, dtype, device, versions."""
@@ -185,7 +194,7 @@ class TransformersGenerator(EncodedGenerator):
             pad_token_id=self.pad_id,
             **({} if greedy else drawing),
         )
-        base = self.network.get_base_model() if hasattr(self.network, "get_base_model") else self.network
+        base = without_adapters(self.network)
         devices = [device] if device.type == "cuda" else []
         # `generate` fills what a given configuration leaves open from the model's own, a repetition penalty say.
         own_config, base.generation_config = base.generation_config, GenerationConfig()

@@ -26,6 +26,7 @@ from rrr_core.episode import Failure
 from rrr_core.errors import DataError, ModelError, RrrError
 from rrr_core.files import explained, one_line
 from rrr_core.generation import ModelSettings
+from rrr_core.generation.base import notice_of
 from rrr_core.generation.transformers_backend import load_from
 from rrr_core.profile import measured, profiled
 from rrr_core.progress import Progress
@@ -128,9 +129,12 @@ def _train(
         recorder.cut_back(done)
         if _writes():
             forget_refreshes(folder, after=done)
+        engine = open_engine(generator, model_settings)
+        if notice := notice_of(engine):
+            progress.say(notice)
         trainer = ReflectionTrainer(
             task=task,
-            rollout=Rollout(task, measured(open_engine(generator, model_settings), profile), judge, settings),
+            rollout=Rollout(task, measured(engine, profile), judge, settings),
             failures=enough(failures, settings.batch_size // settings.group_size),
             settings=settings,
             on_turns=recorder.keep,

@@ -9,6 +9,7 @@ import torch
 from transformers import AttentionInterface
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
+from rrr_core.generation.cache import without_adapters
 from rrr_core.training.packing import Packing, inputs_of
 
 
@@ -18,7 +19,7 @@ def can_share(network: Any) -> str | None:
     A model is believed only after a trial: on two short prompts with three completions, each of its layers must have
     attended through the packing, and the log-probabilities must be those of the unpacked pass.
     """
-    network = network.get_base_model() if hasattr(network, "get_base_model") else network
+    network = without_adapters(network)
     config = network.config.get_text_config()
     implementation = str(config._attn_implementation)
     backbone = network.base_model

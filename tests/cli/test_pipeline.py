@@ -8,7 +8,7 @@ import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -299,3 +299,11 @@ def test_whole_weights_are_a_model_of_their_own(settings: RunSettings, tmp_path:
     (tmp_path / "model").mkdir()
     model = trained_model(dataclasses.replace(settings.model, revision="abc"), tmp_path)
     assert (model.model, model.revision, model.adapter) == (str(tmp_path / "model"), None, None)
+
+
+def test_what_a_person_should_know_of_an_engine_is_said_when_it_is_opened(monkeypatch: pytest.MonkeyPatch) -> None:
+    progress = Lines()
+    for engine in (SimpleNamespace(notice="slow here"), SimpleNamespace(notice=None), SimpleNamespace()):
+        monkeypatch.setattr("rrr_core.generation.make_generator", lambda settings, engine=engine: engine)
+        assert pipeline.open_generator(ModelSettings(model="m"), progress) is engine
+    assert progress.said == ["Loading m", "slow here", "Loading m", "Loading m"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from transformers.generation.logits_process import TopKLogitsWarper, TopPLogitsW
 
 from rrr_core.errors import ModelError
 from rrr_core.generation.base import Sampling
+from rrr_core.generation.cache import CACHE_ARGUMENTS, cache_argument
 from rrr_core.generation.decoding import can_decode, choose, filtered, uniforms
 from rrr_core.generation.transformers_generator import TransformersGenerator, cut
 from rrr_core.hookspecs import Model
@@ -53,6 +55,20 @@ def model_of(architecture: tuple[str, dict[str, Any]], tokenizer: Any) -> Any:
     return network
 
 
+def renamed(kind: Any, name: str) -> type:
+    """The same architecture, whose cache has this name."""
+    before = inspect.signature(kind.forward).parameters
+    own = next(each for each in CACHE_ARGUMENTS if each in before)
+
+    def forward(self: Any, **given: Any) -> Any:
+        return kind.forward(self, **{own if each == name else each: value for each, value in given.items()})
+
+    names = [name if each == own else each for each in before if each != "kwargs"]
+    parameters = [inspect.Parameter(each, inspect.Parameter.POSITIONAL_OR_KEYWORD) for each in names]
+    forward.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    return type("Renamed", (kind,), {"forward": forward})
+
+
 def alone(network: Any, prompt: list[int], count: int) -> list[int]:
     """What the library writes greedily on one prompt, without batch or padding."""
     ids = torch.tensor([prompt])
@@ -67,9 +83,22 @@ def test_the_loop_writes_greedily_what_generate_writes(name: str, tokenizer: Any
     network = model_of(ARCHITECTURES[name], tokenizer)
     assert can_decode(network)
     generator = TransformersGenerator(network, tokenizer, Model("tiny"))
+    assert generator.notice is None
     written = generator.generate_ids(prompts, Sampling(temperature=0, max_tokens=24))
     assert written == [alone(network, prompt, 24) for prompt in prompts]
     assert len({len(ids) for ids in written}) > 1
+
+
+@pytest.mark.parametrize("name", CACHE_ARGUMENTS)
+def test_a_model_may_call_its_cache_by_either_name(name: str, tokenizer: Any, prompts: list[list[int]]) -> None:
+    network = model_of(ARCHITECTURES["llama"], tokenizer)
+    generator = TransformersGenerator(network, tokenizer, Model("tiny"))
+    sampling = Sampling(temperature=0, max_tokens=12)
+    written = generator.generate_ids(prompts, sampling)
+    network.__class__ = renamed(type(network), name)
+    assert cache_argument(network) == name
+    assert can_decode(network)
+    assert generator.generate_ids(prompts, sampling) == written
 
 
 @pytest.mark.parametrize("name", OTHERS)
@@ -78,6 +107,7 @@ def test_an_architecture_the_loop_does_not_serve_goes_by_generate(name: str, tok
     network.generation_config.repetition_penalty = 3.0
     assert not can_decode(network)
     generator = TransformersGenerator(network, tokenizer, Model("tiny"))
+    assert type(network).__name__ in str(generator.notice)
     prompts = [[30, 31, 32, 33], [40, 41, 42, 43], [50, 51, 52, 53]]
     written = generator.generate_ids(prompts, Sampling(temperature=0, max_tokens=12))
     assert network.generation_config.repetition_penalty == 3.0

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import click
 
 from rrr_core import __version__
+from rrr_core.cli import heap
 from rrr_core.cli.lazy import LazyCommand, LazyGroup
 from rrr_core.cli.text import one_line
 from rrr_core.errors import RrrError, nearest
@@ -46,7 +47,7 @@ COMMANDS = {
 }
 
 RESUMED = frozenset({"demo", "run", "mine", "train", "eval", "warmup"})
-"""The commands that go on from what an earlier call finished."""
+"""The commands that run a network, and go on from what an earlier call finished."""
 
 
 @click.group(
@@ -112,4 +113,6 @@ def main() -> None:
     """The entry point `rrr`."""
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
+    if RESUMED.intersection(sys.argv[1:2]):
+        heap.keep_freed_memory()
     sys.exit(run_command(sys.argv[1:]))

@@ -42,10 +42,10 @@ def attend(
     rows, heads, _, width = query.shape
     groups = key.shape[1]
     # The query heads of one key head side by side, so that keys are not copied for each of them.
-    scores = query.reshape(rows, groups, heads // groups, width) @ key.transpose(2, 3)
-    scores = scores * (width**-0.5 if scaling is None else scaling)  # (B, K, H / K, T)
+    scaled = (query * (width**-0.5 if scaling is None else scaling)).reshape(rows, groups, heads // groups, width)
+    scores = scaled @ key.transpose(2, 3)  # (B, K, H / K, T)
     if attention_mask is not None:
-        scores = scores.masked_fill(~attention_mask, -torch.inf)
+        scores.masked_fill_(~attention_mask, -torch.inf)
     return (scores.softmax(-1) @ value).reshape(rows, 1, heads, value.shape[3]), None
 
 

@@ -61,7 +61,7 @@ def read(network: Any, prompts: Sequence[Sequence[int]], pad_id: int, memory: Me
     groups = list(_groups(known, at_once)) if plain else [list(indices)]
     order = [prompt for group in groups for prompt in group]
     cache, logits, read_tokens = _read_groups(network, groups, known, pad_id)
-    _, mask = _padded(order, pad_id, network.device)
+    mask = _mask_of(order, network.device)
     if len(order) < len(prompts):
         places = [place for place, prompt in enumerate(order) for _ in indices[prompt]]
         index = torch.tensor(places, device=network.device)
@@ -158,8 +158,8 @@ def _read_group(
     buffers: Sequence[Buffers] | None,
 ) -> tuple[Any, torch.Tensor, int]:
     """Their cache and logits, and the tokens that were read; the cache is in `buffers` where these are given."""
-    ids, mask = _padded(prompts, pad_id, network.device)
-    width = ids.shape[1]
+    mask = _mask_of(prompts, network.device)
+    width = mask.shape[1]
     left = max(_left(prompt, known[prompt]) for prompt in prompts)
     positions = (mask.cumsum(-1) - 1).clamp(min=0)
     cache = growing_cache(network.config)
@@ -170,16 +170,26 @@ def _read_group(
         layer.fill(keys, values, width - left)
     if left < width:
         _recall(cache, [(width - len(prompt), known[prompt]) for prompt in prompts], width - left)
-    logits = forward(network, cache, ids[:, -left:], mask, positions[:, -left:])
+    ids = _last_ids(prompts, left, pad_id, network.device)
+    logits = forward(network, cache, ids, mask, positions[:, -left:])
     return cache, logits, sum(min(left, len(prompt)) for prompt in prompts)
 
 
-def _padded(prompts: Sequence[Ids], pad_id: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
-    """Ids (B, W), padded on the left, and their mask."""
+def _mask_of(prompts: Sequence[Ids], device: torch.device) -> torch.Tensor:
+    """The mask (B, W) of the prompts, padded on the left to the longest: 1 where a column is a prompt's own."""
+    lengths = torch.tensor([len(prompt) for prompt in prompts], device=device)
     width = max(map(len, prompts))
-    ids = torch.tensor([[pad_id] * (width - len(prompt)) + [*prompt] for prompt in prompts], device=device)
-    mask = torch.tensor([[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts], device=device)
-    return ids, mask
+    return (torch.arange(width, device=device) >= width - lengths[:, None]).long()
+
+
+def _last_ids(prompts: Sequence[Ids], columns: int, pad_id: int, device: torch.device) -> torch.Tensor:
+    """The last ids of the prompts, (B, columns), padded on the left where a prompt has fewer."""
+    ends = [prompt[-columns:] for prompt in prompts]
+    ids = torch.full((len(ends), columns), pad_id, device=device)
+    ids[:, columns - max(map(len, ends)) :][_mask_of(ends, device).bool()] = torch.tensor(
+        [token for end in ends for token in end], device=device
+    )
+    return ids
 
 
 def _recall(cache: Any, rows: Sequence[tuple[int, Found | None]], columns: int) -> None:
@@ -198,10 +208,14 @@ def _recall(cache: Any, rows: Sequence[tuple[int, Found | None]], columns: int) 
         first = max(0, -shift)
         empty = max(empty, first)
         into, source = torch.tensor(pairs, device=cache.layers[0].keys.device).unbind(1)
-        copies.append((block, slice(first, columns), slice(first + shift, columns + shift), into, source))
+        together = slice(pairs[0][0], pairs[-1][0] + 1) if pairs[-1][0] - pairs[0][0] + 1 == len(pairs) else None
+        copies.append((block, slice(first, columns), slice(first + shift, columns + shift), into, source, together))
     for depth, layer in enumerate(cache.layers):
         for kind, states in enumerate((layer.keys, layer.values)):
             states[:, :, :empty] = 0
-            for block, target, origin, into, source in copies:
-                known = block.layers[depth][kind][:, :, origin].index_select(0, source)
-                states[:, :, target].index_copy_(0, into, known)
+            for block, target, origin, into, source, together in copies:
+                known = block.layers[depth][kind][:, :, origin]
+                if together is None:
+                    states[:, :, target].index_copy_(0, into, known.index_select(0, source))
+                else:  # rows side by side are written without a copy between
+                    torch.index_select(known, 0, source, out=states[together, :, target])

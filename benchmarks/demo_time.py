@@ -5,6 +5,9 @@
 Both run on this machine, one after the other, each in a new folder, with core and plugins of their own revision. The
 gain is the second try's, of the trained model less the untrained one, on the rows that the demo evaluates. A run is
 a sample of one seed: two gains count as the same where their intervals meet.
+
+A revision from before rrr knew transformers 5.24 has to be run with an earlier one (`pip install 'transformers<5.24'`):
+with 5.24 it writes its texts by the slow `generate`, and anything looks fast beside it.
 """
 
 from __future__ import annotations
@@ -20,9 +23,11 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from packaging.version import Version
 from recording import ROOT, Figure, folder_option, median_of, record
 
 from rrr_core.files import read_json
@@ -45,6 +50,20 @@ def check_out(revision: str, folder: Path) -> None:
     packed = subprocess.run(["git", "archive", revision], cwd=ROOT, capture_output=True, check=True).stdout
     with tarfile.open(fileobj=io.BytesIO(packed)) as files:
         files.extractall(folder, filter="data")
+
+
+def why_unfair(tree: Path, transformers: str) -> str | None:
+    """Why the sources in `tree` would be slower than they are with that version of transformers; None if they are not.
+
+    >>> why_unfair(Path("anywhere"), "5.23.0")
+    """
+    cache = tree / "rrr_core" / "generation" / "cache.py"
+    if Version(transformers) < Version("5.24") or (cache.exists() and "CACHE_ARGUMENTS" in cache.read_text()):
+        return None
+    return (
+        f"With transformers {transformers} that revision falls back to a slower way of writing texts:"
+        " pip install 'transformers<5.24' in an environment for this benchmark."
+    )
 
 
 def run_demo(tree: Path, task: str, options: Sequence[str], folder: Path) -> Demo:
@@ -98,6 +117,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory() as scratch:
         old = Path(scratch) / "before"
         check_out(chosen.revision, old)
+        if reason := why_unfair(old, version("transformers")):
+            parser.error(reason)
         for repeat in range(chosen.repeats):
             for name, tree in ((BEFORE, old), (NOW, ROOT)):
                 runs[name].append(run_demo(tree, chosen.task, chosen.options, Path(scratch) / f"{name}-{repeat}"))

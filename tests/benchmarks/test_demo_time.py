@@ -42,3 +42,11 @@ def test_a_revision_is_laid_out_without_touching_the_repository(tmp_path):
     check_out("HEAD", tmp_path)
     assert (tmp_path / "rrr_core" / "hookspecs.py").exists()
     assert not (tmp_path / ".git").exists()
+
+
+def test_a_revision_that_a_newer_transformers_slows_down_is_not_compared_with(tmp_path):
+    from demo_time import ROOT, why_unfair
+
+    assert why_unfair(tmp_path, "5.23.0") is None
+    assert "transformers<5.24" in why_unfair(tmp_path, "5.24.0")
+    assert why_unfair(ROOT, "5.24.0") is None

@@ -21,6 +21,7 @@ from rrr_core.errors import DataError, ModelError, RrrError
 from rrr_core.evaluation import EvalSettings
 from rrr_core.files import read_json, write_json
 from rrr_core.generation import ModelSettings
+from rrr_core.generation.base import notice_of
 from rrr_core.mining import MineSettings
 from rrr_core.profile import read_profile
 from rrr_core.progress import Progress
@@ -90,7 +91,6 @@ def refuse_server(settings: ModelSettings) -> None:
 def open_generator(settings: ModelSettings, progress: Progress) -> Generator:
     """The engine that the settings name. Says so first, since torch and a large model take their time."""
     from rrr_core.generation import make_generator
-    from rrr_core.generation.base import notice_of
 
     progress.say(f"Loading {settings.model}")
     generator = make_generator(settings)

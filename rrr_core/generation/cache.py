@@ -16,7 +16,6 @@ from transformers.cache_utils import DynamicCache, DynamicLayer, DynamicSlidingW
 SPARE_COLUMNS = 16
 """Fewest columns to allocate beyond those in use, or else a quarter of these: a copy comes once in so many tokens."""
 
-
 CACHE_ARGUMENTS = ("cache", "past_key_values")
 """What a model's `forward` calls its cache: since transformers 5.24, and before or in code of a model's own."""
 

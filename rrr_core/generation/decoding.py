@@ -16,14 +16,7 @@ import torch
 
 from rrr_core.errors import ModelError
 from rrr_core.generation.base import Sampling
-from rrr_core.generation.cache import (
-    arguments_of,
-    cache_argument,
-    drop_rows,
-    is_plain,
-    is_served,
-    without_adapters,
-)
+from rrr_core.generation.cache import arguments_of, cache_argument, drop_rows, is_plain, is_served, without_adapters
 from rrr_core.generation.memory import Memory
 from rrr_core.generation.reading import forward, read
 

@@ -170,7 +170,9 @@ def _read_group(
         layer.fill(keys, values, width - left)
     if left < width:
         _recall(cache, [(width - len(prompt), known[prompt]) for prompt in prompts], width - left)
-    ids = _last_ids(prompts, left, pad_id, network.device)
+    own = mask[:, -left:].bool()
+    ids = torch.full_like(mask[:, -left:], pad_id)
+    ids[own] = torch.tensor([token for prompt in prompts for token in prompt[-left:]], device=network.device)
     logits = forward(network, cache, ids, mask, positions[:, -left:])
     return cache, logits, sum(min(left, len(prompt)) for prompt in prompts)
 
@@ -180,16 +182,6 @@ def _mask_of(prompts: Sequence[Ids], device: torch.device) -> torch.Tensor:
     lengths = torch.tensor([len(prompt) for prompt in prompts], device=device)
     width = max(map(len, prompts))
     return (torch.arange(width, device=device) >= width - lengths[:, None]).long()
-
-
-def _last_ids(prompts: Sequence[Ids], columns: int, pad_id: int, device: torch.device) -> torch.Tensor:
-    """The last ids of the prompts, (B, columns), padded on the left where a prompt has fewer."""
-    ends = [prompt[-columns:] for prompt in prompts]
-    ids = torch.full((len(ends), columns), pad_id, device=device)
-    ids[:, columns - max(map(len, ends)) :][_mask_of(ends, device).bool()] = torch.tensor(
-        [token for end in ends for token in end], device=device
-    )
-    return ids
 
 
 def _recall(cache: Any, rows: Sequence[tuple[int, Found | None]], columns: int) -> None:

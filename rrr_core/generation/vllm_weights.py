@@ -13,6 +13,7 @@ import torch
 from transformers.core_model_loading import revert_weight_conversion
 
 from rrr_core.errors import ModelError
+from rrr_core.generation.cache import without_adapters
 
 
 def file_weights(network: Any) -> Iterator[tuple[str, torch.Tensor]]:
@@ -22,7 +23,7 @@ def file_weights(network: Any) -> Iterator[tuple[str, torch.Tensor]]:
     rounding of a merge and its undoing piles up over the steps.
     Raises ModelError for an adapter of another kind, and for weights that are spread over processes.
     """
-    plain = network.get_base_model() if hasattr(network, "peft_config") else network
+    plain = without_adapters(network)
     weights = dict(_merged(plain))
     for name, weight in weights.items():
         if weight.numel() == 0 or hasattr(weight, "full_tensor"):

@@ -30,7 +30,7 @@ from typing import Any
 from packaging.version import Version
 from recording import ROOT, Figure, folder_option, median_of, record
 
-from rrr_core.files import read_json
+from rrr_core.runs.files import read_json
 
 BEFORE, NOW = "before", "now"
 MODES = ("greedy", "sampled")

@@ -30,16 +30,17 @@ from fault_audit import Judged
 from injected_faults import OVERLAY, Plan, fault_of, install
 
 from rrr_core.cli.progress import make_progress
-from rrr_core.configuration import TaskSettings
 from rrr_core.episode import Episode, Failure
-from rrr_core.files import read_lines
 from rrr_core.generation import ModelSettings
 from rrr_core.generation.transformers_backend import load_transformers
 from rrr_core.hookspecs import Row
-from rrr_core.mining import MineSettings, mine, read_failures
-from rrr_core.presets import presets_of
+from rrr_core.mining import MineSettings, mine
+from rrr_core.mining.failure_set import read_failures
 from rrr_core.progress import Progress
+from rrr_core.runs.files import read_lines
 from rrr_core.tasks import Task, load_task
+from rrr_core.tasks.presets import presets_of
+from rrr_core.tasks.settings import TaskSettings
 from rrr_core.training.run import train
 from rrr_core.training.settings import TrainSettings
 from rrr_core.verdicts import Verdict

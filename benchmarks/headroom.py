@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from rrr_core.conversation import reflection_conversation, retry_conversation, retry_without_reflection
+from rrr_core.evaluation.statistics import wilson
 from rrr_core.generation.base import Sampling
 from rrr_core.generation.transformers_backend import load_transformers
-from rrr_core.statistics import wilson
 from rrr_core.tasks import load_task
 
 

@@ -17,7 +17,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from rrr_core.files import write_json
+from rrr_core.runs.files import write_json
 
 MODULE = """
 from rrr_core import failed, hookimpl, passed

@@ -25,10 +25,10 @@ from typing import Any
 from recording import Figure, folder_option, record
 from simulated import Accuracy, SimulatedModel, equally_hard, simulated_task, unevenly_hard
 
-from rrr_core.failure_sets import read_failures
 from rrr_core.generation.base import Sampling
 from rrr_core.mining import MineSettings, mine
-from rrr_core.mining_rounds import sampling_seed
+from rrr_core.mining.failure_set import read_failures
+from rrr_core.seeds import mining_seed
 from rrr_core.verification import Judge
 
 FIXED = 64
@@ -86,7 +86,7 @@ def fixed(accuracy: Accuracy, wanted: int, seed: int) -> Collected:
         for number in count():
             row = {"number": number}
             prompts = [task.prompt(row, model.model)] * FIXED
-            generations = model.generate(prompts, Sampling(seed=sampling_seed(seed, number, 0)))
+            generations = model.generate(prompts, Sampling(seed=mining_seed(seed, number, 0)))
             verdicts = judge.judge([(row, made.text) for made in generations])
             failures = sum(verdict.is_failed for verdict in verdicts)
             failing += failures

@@ -23,8 +23,8 @@ from typing import Any
 from three_seeds import VANILLA, Variants, make, options_of, print_table
 
 from rrr_core.episode import Episode
-from rrr_core.files import read_json, read_lines
-from rrr_core.statistics import pooled_mean, wilson
+from rrr_core.evaluation.statistics import pooled_mean, wilson
+from rrr_core.runs.files import read_json, read_lines
 from rrr_core.tasks import Task, load_task
 from rrr_core.verification import Judge
 

@@ -35,7 +35,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from rrr_core.files import make_folder, write_json, write_text
+from rrr_core.runs.files import make_folder, write_json, write_text
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = Path("runs/benchmarks")

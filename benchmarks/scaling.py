@@ -75,7 +75,7 @@ def measure_mining(rows: int, folder: Path) -> Measured:
 
 def measure_reading(_rows: int, folder: Path) -> Measured:
     """Read the failures that were mined into `folder`, as `rrr train` does."""
-    from rrr_core.failure_sets import read_failures
+    from rrr_core.mining.failure_set import read_failures
 
     with Clock() as clock:
         failures = read_failures(folder)

@@ -19,14 +19,15 @@ from pathlib import Path
 from typing import Any
 
 from rrr_core.cli.progress import make_progress
-from rrr_core.configuration import TaskSettings
 from rrr_core.evaluation import EvalSettings, compare, evaluate
+from rrr_core.evaluation.statistics import pooled_mean
 from rrr_core.generation import ModelSettings
 from rrr_core.generation.transformers_backend import load_transformers
-from rrr_core.mining import MineSettings, mine, read_failures
-from rrr_core.presets import presets_of
-from rrr_core.statistics import pooled_mean
+from rrr_core.mining import MineSettings, mine
+from rrr_core.mining.failure_set import read_failures
 from rrr_core.tasks import Task, load_task
+from rrr_core.tasks.presets import presets_of
+from rrr_core.tasks.settings import TaskSettings
 from rrr_core.training.run import train
 from rrr_core.training.settings import CREDITS, TrainSettings
 

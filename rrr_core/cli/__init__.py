@@ -12,8 +12,8 @@ import click
 from rrr_core import __version__
 from rrr_core.cli import heap
 from rrr_core.cli.lazy import LazyCommand, LazyGroup
-from rrr_core.cli.text import one_line
 from rrr_core.errors import RrrError, nearest
+from rrr_core.text import one_line
 
 EXTRAS = {
     **dict.fromkeys(("torch", "transformers", "trl", "datasets", "peft", "accelerate", "safetensors"), "train"),

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rrr_core.cli.options import SettingsCommand, with_settings
-from rrr_core.cli.text import one_line
+from rrr_core.text import one_line
 
 if TYPE_CHECKING:
-    from rrr_core.configuration import TaskSettings
     from rrr_core.conformance import Result
+    from rrr_core.tasks.settings import TaskSettings
     from rrr_core.verification import VerifySettings
 
 
@@ -57,7 +57,7 @@ def command(
     that are not there), and 3 where rrr-core itself is at fault.
     """
     from rrr_core.conformance import CheckSettings, checks_of, exit_code, report
-    from rrr_core.files import explained
+    from rrr_core.runs.files import explained
 
     name = task.name or ""
     checks = checks_of(name, task.with_, task.data, verify, CheckSettings(rows=rows), only)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from rrr_core.cli.text import one_line
+from rrr_core.text import one_line
 
 WIDEST = 200
 """Most characters of one cell."""

@@ -16,7 +16,7 @@ def command(place: str | None) -> None:
     PAGE#HEADING may be given as it stands in a message or a TODO, such as docs/checks.md#check_splits_load. On a
     terminal the page is laid out for reading, else it is Markdown.
     """
-    from rrr_core import pages
+    from rrr_core.cli import pages
 
     if place is None:
         for name, path in pages.page_files().items():

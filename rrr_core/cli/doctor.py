@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rrr_core.cli.text import one_line
+from rrr_core.text import one_line
 
 if TYPE_CHECKING:
     from rrr_core.doctor import Finding

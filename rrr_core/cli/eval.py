@@ -12,11 +12,12 @@ import click
 from rrr_core.cli.options import SettingsCommand, with_settings
 from rrr_core.cli.shared import folder_option, run_folder
 from rrr_core.errors import RrrError
+from rrr_core.runs.layout import TRAINED, VANILLA, EvalFolder, RunFolder
 
 if TYPE_CHECKING:
-    from rrr_core.configuration import TaskSettings
     from rrr_core.evaluation import EvalSettings
     from rrr_core.generation import ModelSettings
+    from rrr_core.tasks.settings import TaskSettings
     from rrr_core.verification import VerifySettings
 
 
@@ -49,48 +50,48 @@ def command(
     from rrr_core import evaluation, pipeline
     from rrr_core.cli.progress import make_progress
     from rrr_core.cli.tables import print_comparison
-    from rrr_core.files import read_json
+    from rrr_core.runs.files import read_json
 
     opened = pipeline.open_task(task)
-    target = run_folder(folder, task)
+    target = RunFolder(run_folder(folder, task))
     progress = make_progress()
 
     def evaluate(settings: ModelSettings, label: str) -> None:
         generator = pipeline.open_generator(pipeline.choose_model(settings, opened), progress)
-        evaluation.evaluate(opened, generator, target / "eval" / label, label, eval, task.data, progress, verify)
+        evaluation.evaluate(opened, generator, target.evaluation(label).path, label, eval, task.data, progress, verify)
 
     chosen = checked_label(label) if label else label_of(model.model, target)
     # The model asked for comes last, so that differences are its figures minus the others'.
     planned: dict[str, ModelSettings] = {}
     folders: list[Path] = []
     for other in others:
-        if (Path(other) / "figures.json").exists():
+        if EvalFolder(Path(other)).figures.exists():
             folders.append(Path(other))
             continue
         name = label_of(other, target)
         if name in planned or name == chosen:
             raise RrrError(f"--compare {other}: two models would be called {name!r}: set --label.")
         planned[name] = dataclasses.replace(model, model=other)
-        folders.append(target / "eval" / name)
-    folders.append(target / "eval" / chosen)
+        folders.append(target.evaluation(name).path)
+    folders.append(target.evaluation(chosen).path)
     for name, settings in {**planned, chosen: model}.items():
         evaluate(settings, name)
     if others:
-        print_comparison(evaluation.compare(folders, target / "eval" / "comparison.json"))
+        print_comparison(evaluation.compare(folders, target.comparison))
     else:
-        print_comparison({"figures": {chosen: read_json(folders[0] / "figures.json")}})
+        print_comparison({"figures": {chosen: read_json(target.evaluation(chosen).figures)}})
 
 
-def label_of(model: str | None, folder: Path) -> str:
+def label_of(model: str | None, folder: RunFolder) -> str:
     """A model's label where the user gives none.
 
-    >>> label_of("Qwen/Qwen2-7B-Instruct", Path("runs/x")), label_of(None, Path("runs/x"))
+    >>> label_of("Qwen/Qwen2-7B-Instruct", RunFolder(Path("runs/x"))), label_of(None, RunFolder(Path("runs/x")))
     ('Qwen2-7B-Instruct', 'vanilla')
     """
     if not model:
-        return "vanilla"
-    if Path(model) == folder / "train" / "model":
-        return "trained"
+        return VANILLA
+    if Path(model) == folder.train.model:
+        return TRAINED
     return re.sub(r"[^\w.-]+", "-", Path(model).name).strip(".-") or "model"
 
 

@@ -9,11 +9,12 @@ import click
 
 from rrr_core.cli.options import SettingsCommand, with_settings
 from rrr_core.cli.shared import folder_option, run_folder
+from rrr_core.runs.layout import RunFolder
 
 if TYPE_CHECKING:
-    from rrr_core.configuration import TaskSettings
     from rrr_core.generation import ModelSettings
     from rrr_core.mining import MineSettings
+    from rrr_core.tasks.settings import TaskSettings
     from rrr_core.verification import VerifySettings
 
 
@@ -28,7 +29,7 @@ def command(
     from rrr_core.cli.progress import make_progress
 
     opened = pipeline.open_task(task)
-    target = run_folder(folder, task) / "mine"
+    target = RunFolder(run_folder(folder, task)).mine.path
     progress = make_progress()
     generator = pipeline.open_generator(pipeline.choose_model(model, opened), progress)
     summary = mining.mine(opened, generator, target, mine, task.data, progress, verify)

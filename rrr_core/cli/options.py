@@ -10,7 +10,9 @@ from typing import Any
 
 import click
 
-from rrr_core.configuration import BadValue, Setting, build, read_config, section_class, settings_of
+from rrr_core.config.files import read_config
+from rrr_core.config.sections import section_class
+from rrr_core.config.settings import BadValue, Setting, build, settings_of
 
 
 class SettingType(click.ParamType):  # type: ignore[type-arg]
@@ -127,7 +129,7 @@ def with_settings(
                 )
                 given[section] = build(settings_class, *layers)
                 if section == "task" and task_presets:
-                    from rrr_core.presets import presets_of
+                    from rrr_core.tasks.presets import presets_of
 
                     own = presets_of(given[section], task_presets)
             function(**given)

@@ -11,8 +11,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, Task, T
 from rich.progress import Progress as Bars
 from rich.text import Text
 
-from rrr_core.cli.text import one_line
 from rrr_core.progress import Advance, Progress
+from rrr_core.text import duration, one_line
 
 
 def make_progress(console: Console | None = None) -> Progress:
@@ -32,16 +32,6 @@ def rate(per_second: float) -> str:
     if per_second <= 0:
         return ""
     return f"{per_second:.1f}/s" if per_second >= 1 else f"{1 / per_second:.1f} s each"
-
-
-def duration(seconds: float) -> str:
-    """
-    >>> duration(75), duration(3700)
-    ('1:15', '1:01:40')
-    """
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 _DRAWN: list[Bars] = []

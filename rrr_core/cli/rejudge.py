@@ -12,10 +12,10 @@ import click
 from rrr_core.cli.columns import aligned
 from rrr_core.cli.judging import max_abstain_option
 from rrr_core.cli.options import SettingsCommand, with_settings
-from rrr_core.cli.text import one_line
+from rrr_core.text import one_line
 
 if TYPE_CHECKING:
-    from rrr_core.rejudging import Change, Rejudged
+    from rrr_core.judging.rejudge import Change, Rejudged
     from rrr_core.verdicts import Verdict
     from rrr_core.verification import VerifySettings
 
@@ -44,7 +44,7 @@ def command(
     code is 0 where no verdict flipped, 1 where one did, and 2 where the run could not be judged.
     """
     from rrr_core.cli.progress import make_progress
-    from rrr_core.rejudging import rejudge
+    from rrr_core.judging.rejudge import rejudge
     from rrr_core.verification import Judge
 
     result = rejudge(run, lambda task: Judge(task, max_abstain, settings=verify), make_progress(), overlays)
@@ -106,7 +106,7 @@ def change_line(change: Change) -> str:
 
 
 def _told(verdict: Verdict) -> str:
-    from rrr_core.rejudging import described
+    from rrr_core.judging.rejudge import described
 
     detail = f" ({one_line(verdict.detail, 120)})" if verdict.detail else ""
     return f"{one_line(described(verdict), 120)}{detail}"

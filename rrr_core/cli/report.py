@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from rrr_core.runs.layout import RunFolder
+
 
 @click.command("report")
 @click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="RUN...")
@@ -18,6 +20,6 @@ def command(runs: tuple[Path, ...], out: Path | None) -> None:
     """Write one self-contained page about run folders: figures, curves, transitions and episodes."""
     from rrr_core.report import write_report
 
-    page = out or (runs[0] / "report.html" if len(runs) == 1 else Path("report.html"))
+    page = out or (RunFolder(runs[0]).report if len(runs) == 1 else Path("report.html"))
     write_report(runs, page)
     click.echo(str(page))

@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
-from rrr_core.configuration import TaskSettings
 from rrr_core.tasks.requests import read_request
+from rrr_core.tasks.settings import TaskSettings
 
 
 def folder_option(written: str, default: str = "runs/TASK") -> Callable[[Callable[..., Any]], Callable[..., Any]]:

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from rrr_core.cli.text import one_line
+from rrr_core.text import one_line
 
 ROWS = {
     "first_try": "first try",

@@ -8,10 +8,10 @@ import textwrap
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from rrr_core.cli.text import one_line, plain
+from rrr_core.text import one_line, plain
 
 if TYPE_CHECKING:
-    from rrr_core.task_view import Judged, Sample, TaskView
+    from rrr_core.cli.task_view import Judged, Sample, TaskView
 
 LABEL = 16
 """Columns of the labels on the left."""

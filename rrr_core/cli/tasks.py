@@ -11,14 +11,14 @@ import click
 
 from rrr_core.cli.columns import aligned
 from rrr_core.cli.options import SettingsCommand, with_settings
-from rrr_core.cli.text import one_line
 from rrr_core.errors import RrrError
+from rrr_core.text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from rrr_core.configuration import TaskSettings
     from rrr_core.tasks import TaskDescription
+    from rrr_core.tasks.settings import TaskSettings
     from rrr_core.verification import VerifySettings
 
 HEADINGS = ("task", "distribution", "version", "state", "hooks")
@@ -59,8 +59,8 @@ def show(settings: TaskSettings, verify: VerifySettings, as_json: bool) -> None:
     """Show one task."""
     from rrr_core import pipeline
     from rrr_core.cli.task_page import page
-    from rrr_core.task_view import as_json as view_as_json
-    from rrr_core.task_view import view_task
+    from rrr_core.cli.task_view import as_json as view_as_json
+    from rrr_core.cli.task_view import view_task
 
     # What a plugin prints must not come between the lines of the page.
     with contextlib.redirect_stdout(sys.stderr):

@@ -9,10 +9,11 @@ import click
 
 from rrr_core.cli.options import SettingsCommand, with_settings
 from rrr_core.cli.shared import folder_option, run_folder
+from rrr_core.runs.layout import RunFolder
 
 if TYPE_CHECKING:
-    from rrr_core.configuration import TaskSettings
     from rrr_core.generation import ModelSettings
+    from rrr_core.tasks.settings import TaskSettings
     from rrr_core.training.settings import TrainSettings
     from rrr_core.verification import VerifySettings
 
@@ -34,19 +35,20 @@ def command(
     failures: Path | None,
 ) -> None:
     """Train a model's reflections on TASK's failure set with masked GRPO."""
-    from rrr_core import failure_sets, pipeline
+    from rrr_core import pipeline
     from rrr_core.cli.progress import make_progress
+    from rrr_core.mining.failure_set import read_failures
 
     opened = pipeline.open_task(task)
-    target = run_folder(folder, task)
+    target = RunFolder(run_folder(folder, task))
     chosen = pipeline.choose_model(model, opened)
     if chosen.backend != "vllm":  # which its server takes weights from; in a whole run it would keep them
         pipeline.refuse_server(chosen)
-    found = failure_sets.read_failures(failures or target / "mine")
+    found = read_failures(failures or target.mine.path)
 
     from rrr_core.training.run import leave_processes
     from rrr_core.training.run import train as train_on
 
-    summary = train_on(opened, found, chosen, target / "train", train, make_progress(), verify)
+    summary = train_on(opened, found, chosen, target.train.path, train, make_progress(), verify)
     leave_processes()
     click.echo(f"{summary.model}: trained for {summary.steps} steps on {summary.failures} failures")

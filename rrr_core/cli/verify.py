@@ -10,7 +10,7 @@ from rrr_core.cli.judging import max_abstain_option, task_without_data
 from rrr_core.cli.options import SettingsCommand, with_settings
 
 if TYPE_CHECKING:
-    from rrr_core.configuration import TaskSettings
+    from rrr_core.tasks.settings import TaskSettings
     from rrr_core.verification import VerifySettings
 
 
@@ -34,8 +34,8 @@ def command(task: TaskSettings, verify: VerifySettings, file: BinaryIO, max_abst
     A wrong answer is no error: the exit code is 0 unless a line cannot be read or the verifier fails too often.
     """
     from rrr_core import pipeline
-    from rrr_core.answer_files import judge_file
     from rrr_core.errors import TooManyAbstentions
+    from rrr_core.judging.answer_files import judge_file
     from rrr_core.verification import Judge
 
     opened = pipeline.open_task(task)

@@ -11,7 +11,7 @@ from rrr_core.cli.options import SettingsCommand, with_settings
 from rrr_core.cli.shared import folder_option, run_folder
 
 if TYPE_CHECKING:
-    from rrr_core.configuration import TaskSettings
+    from rrr_core.tasks.settings import TaskSettings
     from rrr_core.training.warmup_settings import WarmupSettings
 
 

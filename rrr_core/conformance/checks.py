@@ -14,8 +14,8 @@ from rrr_core.conformance.settings import CheckSettings
 from rrr_core.conformance.subject import Subject
 from rrr_core.errors import PluginError, RrrError, nearest
 from rrr_core.tasks import find_overlays, find_tasks, load_task
-from rrr_core.tasks.blame import one_line
 from rrr_core.tasks.requests import read_request
+from rrr_core.text import one_line
 from rrr_core.verification import VerifySettings
 
 Function: TypeAlias = Callable[[Subject], Seen]

@@ -16,7 +16,7 @@ from typing import IO, Any
 
 from rrr_core.conformance.probe import NEEDS, Request
 from rrr_core.conformance.results import Faulty
-from rrr_core.tasks.blame import one_line
+from rrr_core.text import one_line
 from rrr_core.verification.workers import module_path
 
 HOOK_OF = {

@@ -12,9 +12,10 @@ from typing import Any
 
 from rrr_core.errors import DataError, RrrError
 from rrr_core.evaluation.figures import FIGURES, Outcomes, crossed, difference, outcomes
-from rrr_core.evaluation.folder import FIGURES_FILE, read_episodes
+from rrr_core.evaluation.folder import read_episodes
 from rrr_core.evaluation.settings import MODES
-from rrr_core.runs import MANIFEST, read_json, write_json
+from rrr_core.runs.files import read_json, write_json
+from rrr_core.runs.layout import EvalFolder
 
 PAIRED = {
     **{figure: (figure, figure) for figure in FIGURES},
@@ -70,14 +71,13 @@ def compare(folders: Sequence[Path], out: Path) -> dict[str, Any]:
 
 
 def _read(folder: Path) -> _Evaluated:
-    if not (folder / FIGURES_FILE).exists():
+    files = EvalFolder(folder)
+    if not files.figures.exists():
         what = "holds an unfinished evaluation: run it again to resume" if folder.is_dir() else "is no folder"
-        raise RrrError(f"{folder} {what}: there is no {FIGURES_FILE} in it.")
-    figures, manifest = read_json(folder / FIGURES_FILE), read_json(folder / MANIFEST)
+        raise RrrError(f"{folder} {what}: there is no {files.figures.name} in it.")
+    figures, manifest = read_json(files.figures), read_json(files.manifest)
     if not isinstance(figures, dict) or not isinstance(figures.get("modes"), dict) or "label" not in figures:
-        raise DataError(
-            f"{folder / FIGURES_FILE}:1: not the figures of an evaluation: evaluate again in another folder."
-        )
+        raise DataError(f"{files.figures}:1: not the figures of an evaluation: evaluate again in another folder.")
     rows: dict[str, list[bytes]] = {}
     results: dict[str, list[Outcomes]] = {}
     for mode in (mode for mode in MODES if mode in figures["modes"]):

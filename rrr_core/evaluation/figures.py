@@ -9,7 +9,7 @@ from statistics import fmean
 from typing import Any
 
 from rrr_core.episode import Episode
-from rrr_core.statistics import Difference, Proportion, histogram, paired_difference, quantile, wilson
+from rrr_core.evaluation.statistics import Difference, Proportion, histogram, paired_difference, quantile, wilson
 from rrr_core.verdicts import Verdict
 
 FIGURES = ("first_try", "second_try", "no_reflection", "other_reflection", "pass_at_2")

@@ -14,15 +14,15 @@ from rrr_core.evaluation.settings import GREEDY, EvalSettings, check_settings
 from rrr_core.evaluation.shards import ShardEvaluation, stage_count
 from rrr_core.generation.base import Generator
 from rrr_core.hookspecs import Row
-from rrr_core.profile import Profile, measured, profiled
+from rrr_core.profiling.profile import Profile, measured, profiled
 from rrr_core.progress import Progress
-from rrr_core.runs import about_this_run, open_stage, read_numbered_lines, stage_lock, write_json, write_lines
+from rrr_core.runs.about import about_this_run
+from rrr_core.runs.files import read_numbered_lines, write_json, write_lines
+from rrr_core.runs.layout import EvalFolder
+from rrr_core.runs.stage import open_stage, stage_lock
 from rrr_core.tasks import Task
 from rrr_core.verdicts import Verdict
 from rrr_core.verification import Judge, VerifySettings
-
-FIGURES_FILE = "figures.json"
-"""Written last: a folder without it holds an unfinished evaluation."""
 
 
 def evaluate(
@@ -75,7 +75,7 @@ def evaluate(
             notes=_notes(settings),
             modes=mode_figures(folder, settings.modes, settings.controls),
         )
-        write_json(folder / FIGURES_FILE, made.to_json())
+        write_json(EvalFolder(folder).figures, made.to_json())
     return made
 
 
@@ -86,12 +86,8 @@ def mode_figures(folder: Path, modes: Sequence[str], controls: Sequence[str]) ->
 
 def read_episodes(folder: Path, mode: str) -> Iterator[Episode]:
     """The episodes of one mode in the order of their rows, lazily. Raises DataError naming file and line."""
-    for path in sorted(Path(folder).glob(f"{mode}-*.jsonl")):
+    for path in EvalFolder(folder).shards(mode):
         yield from _read_shard(path)
-
-
-def shard_path(folder: Path, mode: str, shard: int) -> Path:
-    return folder / f"{mode}-{shard:05}.jsonl"
 
 
 def _evaluate_shards(
@@ -105,23 +101,23 @@ def _evaluate_shards(
     progress: Progress,
     profile: Profile,
 ) -> None:
-    texts_per_row = stage_count(settings)
+    files, texts_per_row = EvalFolder(folder), stage_count(settings)
     shards = [rows[start : start + settings.shard_rows] for start in range(0, len(rows), settings.shard_rows)]
     with progress.track(f"Evaluating {label}", len(rows) * texts_per_row * len(settings.modes)) as advance:
         for mode in settings.modes:
             for shard, chunk in enumerate(shards):
-                path = shard_path(folder, mode, shard)
+                path = files.shard(mode, shard)
                 if path.exists():
                     given = list(_verdicts(_finished_episodes(path, chunk)))
                     judge.recall(len(given), [verdict for verdict in given if verdict.is_abstained])
                     advance(len(chunk) * texts_per_row)
                     continue
-                (folder / FIGURES_FILE).unlink(missing_ok=True)
+                files.figures.unlink(missing_ok=True)
                 evaluation = ShardEvaluation(task, generator, judge, settings, mode, shard, advance)
                 write_lines(path, (episode.to_json() for episode in evaluation.episodes(chunk)))
                 profile.write(folder)
-            if shard_path(folder, mode, len(shards)).exists():
-                raise _changed(shard_path(folder, mode, len(shards)))
+            if (surplus := files.shard(mode, len(shards))).exists():
+                raise _changed(surplus)
     judge.finish()
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from rrr_core.config.option import option
 from rrr_core.errors import RrrError, nearest
-from rrr_core.settings import option
 
 GREEDY, SAMPLED = "greedy", "sampled"
 MODES = (GREEDY, SAMPLED)

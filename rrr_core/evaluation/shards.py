@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,6 +12,7 @@ from rrr_core.evaluation.settings import GREEDY, EvalSettings
 from rrr_core.generation.base import Generator, Sampling, remembering
 from rrr_core.hookspecs import Message, Row
 from rrr_core.progress import Advance
+from rrr_core.seeds import evaluation_seed
 from rrr_core.tasks import Task
 from rrr_core.verdicts import Verdict
 from rrr_core.verification import Judge
@@ -23,11 +23,6 @@ ALWAYS = ("first_try", "reflection", "retry")
 def stage_count(settings: EvalSettings) -> int:
     """Texts that a failed row costs in one mode."""
     return len(ALWAYS) + len(settings.controls)
-
-
-def sampling_seed(seed: int, mode: str, shard: int, stage: str) -> int:
-    """The seed of one stage: 31 bits, so that every engine takes it, and a function of its arguments alone."""
-    return int.from_bytes(hashlib.sha256(f"eval {seed} {mode} {shard} {stage}".encode()).digest()[:4], "big") >> 1
 
 
 @dataclass
@@ -137,7 +132,7 @@ class ShardEvaluation:
             temperature=0.0 if is_greedy else self.settings.temperature,
             max_tokens=self.settings.max_tokens,
             top_p=self.settings.top_p,
-            seed=sampling_seed(self.settings.seed, self.mode, self.shard, stage),
+            seed=evaluation_seed(self.settings.seed, self.mode, self.shard, stage),
         )
         note, told = f"{self.mode}, {stage.replace('_', ' ')}", 0
 

@@ -19,11 +19,11 @@ from inspect_ai.scorer import CORRECT, INCORRECT, Metric, SampleScore, Score, Sc
 from inspect_ai.scorer import accuracy as plain_accuracy
 from inspect_ai.solver import Generate, Solver, TaskState, generate, solver
 
-from rrr_core.answer_files import verdict_record
 from rrr_core.errors import RrrError
 from rrr_core.exports.judging import AwaitedJudge, explained, shared_judge
 from rrr_core.exports.posing import ROWS, named_model, posed_rows
 from rrr_core.hookspecs import Message, Model
+from rrr_core.judging.answer_files import verdict_record
 from rrr_core.tasks import load_task
 from rrr_core.tasks.discovery import find_tasks
 from rrr_core.verdicts import Verdict

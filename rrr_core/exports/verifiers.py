@@ -13,10 +13,10 @@ import openai
 import verifiers.v1 as vf
 from pydantic import model_validator
 
-from rrr_core.answer_files import verdict_record
 from rrr_core.errors import RrrError
 from rrr_core.exports.judging import AwaitedJudge, explained, shared_judge
 from rrr_core.exports.posing import ROWS, PosedRow, named_model, posed_rows
+from rrr_core.judging.answer_files import verdict_record
 from rrr_core.tasks import load_task
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -97,15 +96,6 @@ class IdGenerator(Generator, Protocol):
 
     def follow(self, network: Any) -> None:
         """From now on texts come from this network's weights, as they are at this moment."""
-
-
-def request_seed(seed: int, place: int) -> int:
-    """The seed of one request: 31 bits, which every engine takes.
-
-    >>> request_seed(0, 1) == request_seed(0, 1) != request_seed(0, 2)
-    True
-    """
-    return int.from_bytes(hashlib.sha256(f"{seed}:{place}".encode()).digest()[:4], "big") >> 1
 
 
 def remembering(generator: Generator) -> AbstractContextManager[None]:

@@ -16,7 +16,7 @@ import openai
 
 from rrr_core.errors import ModelError
 from rrr_core.generation.addresses import is_address, shown
-from rrr_core.generation.text import one_line
+from rrr_core.text import one_line
 
 Answer = TypeVar("Answer")
 

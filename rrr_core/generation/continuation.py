@@ -18,9 +18,9 @@ from typing import Any
 
 from rrr_core.errors import DataError, ModelError
 from rrr_core.generation.native_tools import place_of_tools, put_tools
-from rrr_core.generation.text import one_line
 from rrr_core.hookspecs import Message
-from rrr_core.tools import split_tools
+from rrr_core.tasks.tools import split_tools
+from rrr_core.text import one_line
 
 
 def neutral(tokenizer: Any, text: str) -> str:

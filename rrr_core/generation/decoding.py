@@ -8,7 +8,6 @@ batch, and nothing is done between steps that is not needed. `tests/generation/t
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -19,6 +18,7 @@ from rrr_core.generation.base import Sampling
 from rrr_core.generation.cache import arguments_of, cache_argument, drop_rows, is_plain, is_served, without_adapters
 from rrr_core.generation.memory import Memory
 from rrr_core.generation.reading import forward, read
+from rrr_core.seeds import stream_seed
 
 DROP_SHARE = 0.25
 """Share of a batch's rows that have to have ended before it is cut down: cutting copies the whole cache once."""
@@ -41,8 +41,7 @@ def can_decode(network: Any) -> bool:
 
 def uniforms(seed: int, row: int, count: int) -> torch.Tensor:
     """Row `row`'s own stream of `count` numbers in [0, 1), float64, whatever its batch, device and global state."""
-    digest = hashlib.sha256(f"{seed}:{row}".encode()).digest()
-    source = torch.Generator().manual_seed(int.from_bytes(digest[:7], "big"))
+    source = torch.Generator().manual_seed(stream_seed(seed, row))
     return torch.rand(count, dtype=torch.float64, generator=source)
 
 

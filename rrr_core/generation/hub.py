@@ -15,7 +15,7 @@ from huggingface_hub.utils.tqdm import are_progress_bars_disabled, disable_progr
 from transformers.utils import logging
 
 from rrr_core.errors import ModelError
-from rrr_core.generation.text import one_line
+from rrr_core.text import one_line
 
 HUB_PATIENCE = 10.0
 """Seconds that the hub is given to answer; `from_pretrained` alone would retry for half a minute when offline."""

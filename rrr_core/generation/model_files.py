@@ -12,9 +12,9 @@ from rrr_core.generation.families import family_of
 from rrr_core.generation.hub import Source, folder_digest, locate, silenced
 from rrr_core.generation.native_tools import place_of_tools
 from rrr_core.generation.settings import ModelSettings
-from rrr_core.generation.text import one_line
 from rrr_core.generation.transformers_generator import TransformersGenerator, end_ids_of
 from rrr_core.hookspecs import Model
+from rrr_core.text import one_line
 
 
 @dataclass(frozen=True, slots=True)

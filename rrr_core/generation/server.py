@@ -12,11 +12,12 @@ import openai
 from rrr_core.episode import Generation
 from rrr_core.errors import ModelError
 from rrr_core.generation.addresses import shown
-from rrr_core.generation.base import Sampling, request_seed
+from rrr_core.generation.base import Sampling
 from rrr_core.generation.connection import Connection
 from rrr_core.generation.families import family_of
 from rrr_core.hookspecs import Message, Model
-from rrr_core.tools import TOOLS_ROLE
+from rrr_core.seeds import request_seed
+from rrr_core.tasks.tools import TOOLS_ROLE
 
 
 class ServerGenerator:

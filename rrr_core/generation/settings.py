@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from rrr_core.config.option import option
 from rrr_core.errors import ModelError
-from rrr_core.settings import option
 
 BACKENDS = ("auto", "transformers", "vllm", "server")
 DTYPES = ("auto", "float32", "bfloat16", "float16")

@@ -16,9 +16,9 @@ from rrr_core.generation.hub import Source, locate, silenced
 from rrr_core.generation.model_files import check_vocabulary, described, load_tokenizer
 from rrr_core.generation.native_tools import place_of_tools
 from rrr_core.generation.settings import DTYPES, ModelSettings
-from rrr_core.generation.text import one_line
 from rrr_core.generation.transformers_generator import TransformersGenerator
 from rrr_core.hookspecs import Model
+from rrr_core.text import one_line
 
 __all__ = ["TransformersGenerator", "load_from", "load_transformers"]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -20,6 +19,7 @@ from rrr_core.generation.encoded import EncodedGenerator
 from rrr_core.generation.memory import Memory
 from rrr_core.generation.one_query import one_query_attention
 from rrr_core.hookspecs import Model
+from rrr_core.seeds import stream_seed
 
 CPU_BATCH_TOKENS, BATCH_TOKENS = 32768, 65536
 """Default tokens of a batch: a CPU's caches do not hold a larger one, and an accelerator is idle with a smaller one."""
@@ -200,9 +200,7 @@ class TransformersGenerator(EncodedGenerator):
         own_config, base.generation_config = base.generation_config, GenerationConfig()
         try:
             with torch.random.fork_rng(devices=devices):
-                torch.manual_seed(
-                    int.from_bytes(hashlib.sha256(f"{sampling.seed}:{first}".encode()).digest()[:7], "big")
-                )
+                torch.manual_seed(stream_seed(sampling.seed, first))
                 output = self.network.generate(
                     input_ids=torch.tensor(ids, device=device),
                     attention_mask=torch.tensor(mask, device=device),

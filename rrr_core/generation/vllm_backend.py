@@ -18,16 +18,17 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from rrr_core.errors import ModelError
-from rrr_core.generation.base import Hits, IdGenerator, Sampling, request_seed
+from rrr_core.generation.base import Hits, IdGenerator, Sampling
 from rrr_core.generation.encoded import EncodedGenerator
 from rrr_core.generation.model_files import ModelFiles, files_of, read_files
 from rrr_core.generation.settings import ModelSettings
-from rrr_core.generation.text import one_line
 from rrr_core.generation.transformers_backend import is_adapter, load_from
 from rrr_core.generation.transformers_generator import TransformersGenerator
 from rrr_core.generation.vllm_engine import engine_arguments, machine_bytes, release, start_engine, vllm_version
 from rrr_core.generation.vllm_logprobs import DrawnLogprobs
 from rrr_core.generation.vllm_weights import file_weights, take_weights
+from rrr_core.seeds import request_seed
+from rrr_core.text import one_line
 
 if TYPE_CHECKING:
     from rrr_core.generation.vllm_server import VllmServerGenerator

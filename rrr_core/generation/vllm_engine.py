@@ -18,7 +18,7 @@ from typing import Any
 import torch
 
 from rrr_core.errors import ModelError
-from rrr_core.generation.text import one_line
+from rrr_core.text import one_line
 
 GPU_SHARE, GPU_SHARE_BESIDE_TRAINING = 0.9, 0.3
 """Share of a GPU's memory for weights and key-value cache: alone, and beside a trainer's weights and optimiser."""

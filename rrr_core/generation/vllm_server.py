@@ -20,14 +20,15 @@ from safetensors.torch import save_file
 
 from rrr_core.errors import ModelError
 from rrr_core.generation.addresses import shown
-from rrr_core.generation.base import Hits, Sampling, request_seed
+from rrr_core.generation.base import Hits, Sampling
 from rrr_core.generation.connection import Connection
 from rrr_core.generation.encoded import EncodedGenerator
 from rrr_core.generation.model_files import ModelFiles
 from rrr_core.generation.settings import ModelSettings
-from rrr_core.generation.text import one_line
 from rrr_core.generation.vllm_logprobs import DrawnLogprobs
 from rrr_core.generation.vllm_weights import file_weights
+from rrr_core.seeds import request_seed
+from rrr_core.text import one_line
 
 COMMAND = (
     "VLLM_SERVER_DEV_MODE=1 vllm serve MODEL --worker-extension-cls rrr_core.generation.vllm_worker.WeightFile"

@@ -13,7 +13,7 @@ import secrets
 from dataclasses import dataclass
 
 from rrr_core.episode import Generation, Messages
-from rrr_core.tasks.blame import one_line
+from rrr_core.text import one_line
 from rrr_core.verdicts import Outcome
 
 RUBRIC = """\

@@ -1,7 +1,7 @@
 """An overlay's options: the texts of `--with NAME:KEY=VALUE,…` made into a frozen dataclass of settings.
 
-The fields are written as everywhere (`rrr_core.settings.option`), so that each option has a type, a range and a help
-text, and its documentation can be held to it.
+The fields are written as everywhere (`rrr_core.config.option.option`), so that each option has a type, a range and a
+help text, and its documentation can be held to it.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
-from rrr_core.configuration import BadValue, Setting, build, settings_of
+from rrr_core.config.settings import BadValue, Setting, build, settings_of
 from rrr_core.errors import RrrError, nearest
 
 Settings = TypeVar("Settings")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rrr_core.report.data import read_runs
 from rrr_core.report.page import page_of
-from rrr_core.runs import write_text
+from rrr_core.runs.files import write_text
 
 __all__ = ["write_report"]
 

@@ -11,12 +11,13 @@ from typing import Any
 import rrr_core
 from rrr_core.episode import Episode
 from rrr_core.errors import DataError, RrrError
-from rrr_core.profile import read_profile
+from rrr_core.profiling.profile import read_profile
 from rrr_core.report.curves import Curves, curves_of
 from rrr_core.report.evidence import Evidence, evidence_of
 from rrr_core.report.mined import Mined, Tried, mined_of
 from rrr_core.report.selection import FIELDS, FairSample, Texts, pack
-from rrr_core.runs import MANIFEST, read_json, read_numbered_lines
+from rrr_core.runs.files import read_json, read_numbered_lines
+from rrr_core.runs.layout import TRAINED, VANILLA, RunFolder
 
 EPISODES_SHOWN = {"evaluation": 400, "training": 800}
 """Most episodes of one set that a page of one run embeds."""
@@ -55,7 +56,7 @@ class Run:
     mined: Mined | None
     curves: Curves | None
     profiles: dict[str, Json]
-    """Stage → its profile, as `rrr_core.spent.Spent` writes it."""
+    """Stage → its profile, as `rrr_core.profiling.spent.Spent` writes it."""
     manifests: dict[str, Json]
     """Stage → its manifest."""
     notes: list[str]
@@ -133,7 +134,7 @@ def _names(folders: Sequence[Path]) -> list[str]:
 
 def _order(label: str) -> tuple[int, str]:
     """Models in the order in which a reader wants them: before training, after it, others."""
-    return {"vanilla": 0, "trained": 1}.get(label, 2), label
+    return {VANILLA: 0, TRAINED: 1}.get(label, 2), label
 
 
 class _Reader:
@@ -142,12 +143,13 @@ class _Reader:
     def __init__(self, folder: Path, name: str) -> None:
         if not folder.is_dir():
             raise RrrError(f"report: {folder} is not a folder; give a folder that `rrr run` made")
-        if not any((folder / part).exists() for part in ("run.json", "mine", "train", "eval")):
+        files = RunFolder(folder)
+        if not files.record.exists() and not files.has_stage():
             raise RrrError(
                 f"report: {folder} holds no run (no run.json, mine/, train/ or eval/);"
                 " give a folder that `rrr run` made"
             )
-        self.folder, self.name = folder, name
+        self.folder, self.files, self.name = folder, files, name
         self.missing: list[str] = []
 
     def read(self) -> tuple[Run, list[_Sample]]:
@@ -175,43 +177,36 @@ class _Reader:
         return run, samples
 
     def _manifests(self) -> dict[str, Json]:
-        paths = {"run": self.folder / "run.json"}
-        for path in sorted(self.folder.glob("*/manifest.json")) + sorted(self.folder.glob("*/*/manifest.json")):
-            paths[path.parent.relative_to(self.folder).as_posix()] = path
-        manifests = {stage: self._object(path) for stage, path in paths.items() if path.exists()}
+        manifests = {stage: self._object(path) for stage, path in self.files.manifests().items()}
         if not manifests:
             self.missing.append("No manifest: models, versions and seeds of this run are not known.")
         return {stage: manifest for stage, manifest in manifests.items() if manifest}
 
     def _mined(self) -> Mined | None:
-        shards = sorted((self.folder / "mine").glob("shard-*.jsonl"))
+        shards = self.files.mine.shards()
         if not shards:
             self.missing.append("No failure set (mine/).")
             return None
-        summary = self._quiet(self.folder / "mine" / "summary.json")
+        summary = self._quiet(self.files.mine.summary)
         if not summary:
             self.missing.append("Mining was not finished: the failure set may still grow.")
         return mined_of(self._records(shards, Tried.of), summary.get("first_try_pass_rate"))
 
     def _curves(self) -> Curves | None:
-        path = self.folder / "train" / "metrics.jsonl"
+        path = self.files.train.metrics
         if not path.exists():
             self.missing.append("No training curves (train/metrics.jsonl).")
             return None
         return curves_of(self._records([path]))
 
     def _profiles(self) -> dict[str, Json]:
-        stages = [
-            self.folder / "mine",
-            self.folder / "train",
-            *sorted((self.folder / "eval").glob("*"), key=lambda path: _order(path.name)),
-        ]
+        stages = [self.files.mine, self.files.train, *self.files.evaluations()]
         profiles: dict[str, Json] = {}
         without = []
-        for stage in (folder for folder in stages if (folder / MANIFEST).exists()):
-            name = stage.relative_to(self.folder).as_posix()
+        for stage in (stage for stage in stages if stage.manifest.exists()):
+            name = stage.path.relative_to(self.folder).as_posix()
             try:
-                spent = read_profile(stage)
+                spent = read_profile(stage.path)
             except DataError as error:
                 self._note(str(error))
                 continue
@@ -225,38 +220,36 @@ class _Reader:
 
     def _figures(self) -> dict[str, Json]:
         figures = {}
-        for path in sorted((self.folder / "eval").glob("*/figures.json")):
-            record = self._object(path)
+        for evaluation in self.files.evaluations():
+            record = self._object(evaluation.figures) if evaluation.figures.exists() else None
             if record is not None:
-                figures[str(record.get("label") or path.parent.name)] = record
+                figures[str(record.get("label") or evaluation.path.name)] = record
         if not figures:
             self.missing.append("No finished evaluation (eval/*/figures.json).")
         return dict(sorted(figures.items(), key=lambda item: _order(item[0])))
 
     def _comparison(self, figures: Mapping[str, Json]) -> Json:
-        path = self.folder / "eval" / "comparison.json"
+        path = self.files.comparison
         comparison = self._object(path) if path.exists() else None
         if comparison is None and len(figures) > 1:
             self.missing.append("No comparison between models (eval/comparison.json): gains have no intervals.")
         return comparison or {}
 
     def _evaluated(self, figures: Mapping[str, Json]) -> Iterator[_Sample]:
-        for folder in sorted(path for path in (self.folder / "eval").glob("*") if path.is_dir()):
-            record = self._quiet(folder / "figures.json")
-            label = str(record.get("label") or folder.name)
-            by_mode: dict[str, list[Path]] = {}
-            for path in sorted(folder.glob("*-*.jsonl")):
-                by_mode.setdefault(path.stem.rsplit("-", 1)[0], []).append(path)
-            for mode, paths in sorted(by_mode.items()):
+        for evaluation in self.files.evaluations():
+            record = self._quiet(evaluation.figures)
+            label = str(record.get("label") or evaluation.path.name)
+            by_mode = evaluation.modes()
+            for mode, paths in by_mode.items():
                 yield self._sample("evaluation", label, mode, paths)
             if by_mode and label not in figures:
                 self.missing.append(f"The evaluation of “{label}” was not finished: it has episodes and no figures.")
 
     def _trained(self) -> Iterator[_Sample]:
-        path = self.folder / "train" / "episodes.jsonl"
+        path = self.files.train.episodes
         if path.exists():
             yield self._sample("training", "training", "", [path])
-        elif (self.folder / "train").exists():
+        elif self.files.train.path.exists():
             self.missing.append("No training episodes (train/episodes.jsonl).")
 
     def _sample(self, kind: str, label: str, mode: str, paths: Sequence[Path]) -> _Sample:

@@ -5,15 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from types import FrameType, FunctionType
 
-
-def one_line(text: str, limit: int = 300) -> str:
-    """`text` on one line of at most `limit` characters; control characters become spaces."""
-    # Cut first: a plugin's message may be of any size.
-    flat = text[: 4 * limit]
-    if not flat.isprintable():
-        flat = "".join(letter if letter.isprintable() else " " for letter in flat)
-    flat = " ".join(flat.split())
-    return flat if len(flat) <= limit else flat[: limit - 1] + "…"
+from rrr_core.text import one_line
 
 
 def describe_exception(error: BaseException, root: str) -> str:

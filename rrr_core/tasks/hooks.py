@@ -16,9 +16,10 @@ import pluggy
 
 from rrr_core import hookspecs
 from rrr_core.errors import PluginError, RrrError, nearest
-from rrr_core.tasks.blame import describe_exception, function_location, mend_or_tell, one_line
+from rrr_core.tasks.blame import describe_exception, function_location, mend_or_tell
 from rrr_core.tasks.discovery import TaskEntry
 from rrr_core.tasks.requests import write_request
+from rrr_core.text import one_line
 
 HOOKS: dict[str, tuple[str, ...]] = {
     name: tuple(inspect.signature(value).parameters)

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from rrr_core.hookspecs import Example, Manifest, Model
-from rrr_core.tasks.blame import one_line
-from rrr_core.tools import TOOLS_ROLE, read_tools
+from rrr_core.tasks.tools import TOOLS_ROLE, read_tools
+from rrr_core.text import one_line
 from rrr_core.verdicts import WITHHELD, Verdict
 
 _ROLES = ("system", "user", "assistant")

@@ -8,7 +8,8 @@ from typing import Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from rrr_core.runs import write_json
+from rrr_core.runs.files import write_json
+from rrr_core.runs.layout import TrainFolder
 
 SEAL = "complete.json"
 
@@ -18,15 +19,19 @@ class SealCheckpoints(TrainerCallback):  # type: ignore[misc]
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         if state.is_world_process_zero:
-            write_json(Path(args.output_dir) / f"checkpoint-{state.global_step}" / SEAL, {"step": state.global_step})
+            checkpoint = TrainFolder(Path(args.output_dir)).checkpoint(state.global_step)
+            write_json(checkpoint / SEAL, {"step": state.global_step})
 
 
-def newest_checkpoint(folder: Path) -> Path | None:
-    """The newest sealed checkpoint, or None. An unsealed one was being written when a run was killed: it is removed."""
-    sealed = []
-    for checkpoint in folder.glob("checkpoint-*"):
+def newest_checkpoint(folder: Path) -> tuple[int, Path | None]:
+    """The newest sealed checkpoint and its step; 0 and None where there is none.
+
+    An unsealed one was being written when a run was killed: it is removed.
+    """
+    newest: tuple[int, Path | None] = (0, None)
+    for step, checkpoint in TrainFolder(folder).checkpoints().items():
         if (checkpoint / SEAL).exists():
-            sealed.append(checkpoint)
+            newest = step, checkpoint
         else:
             shutil.rmtree(checkpoint)
-    return max(sealed, key=lambda path: int(path.name.partition("-")[2]), default=None)
+    return newest

@@ -15,7 +15,8 @@ from typing import Any
 
 from rrr_core.episode import Failure
 from rrr_core.errors import DataError
-from rrr_core.files import read_numbered_lines, write_lines
+from rrr_core.runs.files import read_numbered_lines, write_lines
+from rrr_core.runs.layout import TrainFolder
 from rrr_core.training.rollout import Attempt, Rollout
 from rrr_core.training.sampler import FailureOrder
 from rrr_core.training.settings import TrainSettings
@@ -164,7 +165,7 @@ class Freshness:
 
     def _refresh(self, start: int, step: int) -> Chosen:
         """Have the attempts for the steps from `start` on: read where they were found before, else found now."""
-        path = refreshed_path(self.folder, start)
+        path = TrainFolder(self.folder).refreshed(start)
         if path.exists():
             renewals = read_renewals(path, self.process, self.processes)
         elif start == step:
@@ -201,11 +202,6 @@ class Freshness:
         return renewals
 
 
-def refreshed_path(folder: Path, step: int) -> Path:
-    """Where a train folder keeps the attempts that were found before the step after `step`."""
-    return folder / f"refreshed-{step:05d}.jsonl"
-
-
 def read_renewals(path: Path, process: int, processes: int) -> list[Renewal]:
     """One process's part of a file of refreshed attempts. Raises DataError naming file and line."""
     renewals, seen = [], set()
@@ -224,6 +220,6 @@ def read_renewals(path: Path, process: int, processes: int) -> list[Renewal]:
 
 def forget_refreshes(folder: Path, after: int) -> None:
     """Remove what was found with the weights of steps that a run, resumed after `after` steps, takes again."""
-    for path in folder.glob("refreshed-*.jsonl"):
-        if int(path.stem.partition("-")[2]) > after:
+    for step, path in TrainFolder(folder).refreshes().items():
+        if step > after:
             path.unlink()

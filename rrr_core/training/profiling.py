@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from rrr_core.profile import Profile, machine_of
+from rrr_core.profiling.profile import Profile, machine_of
 
 SECONDS = {
     "generate_seconds": ("generate",),

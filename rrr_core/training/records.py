@@ -11,9 +11,10 @@ from typing import Any
 from transformers import PreTrainedTokenizerBase, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from rrr_core.episode import Episode
-from rrr_core.profile import Profile
+from rrr_core.profiling.profile import Profile
 from rrr_core.progress import Advance
-from rrr_core.runs import write_lines
+from rrr_core.runs.files import write_lines
+from rrr_core.runs.layout import TrainFolder
 from rrr_core.training.profiling import Laps
 from rrr_core.training.rollout import Turn
 
@@ -59,8 +60,8 @@ class Recorder(TrainerCallback):  # type: ignore[misc]
         writes: bool = True,
         profile: Profile | None = None,
     ) -> None:
-        self.metrics = Journal(folder / "metrics.jsonl")
-        self.episodes = Journal(folder / "episodes.jsonl")
+        self.metrics = Journal(TrainFolder(folder).metrics)
+        self.episodes = Journal(TrainFolder(folder).episodes)
         self.tokenizer, self.kept, self.advance = tokenizer, kept, advance
         self.laps = Laps(profile or Profile())
         self.note = ""

@@ -6,7 +6,6 @@ that is empty, or that the token limit cut off, gets no retry: its turn has fail
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,6 +13,7 @@ from rrr_core.conversation import reflection_conversation
 from rrr_core.episode import Failure
 from rrr_core.generation.base import IdGenerator, Sampling, remembering
 from rrr_core.generation.continuation import continuation_ids, encode_prompt
+from rrr_core.seeds import rollout_seed
 from rrr_core.tasks import Task
 from rrr_core.training.settings import TrainSettings
 from rrr_core.verdicts import Verdict, failed
@@ -69,15 +69,6 @@ def without_retry(reflection: str, ended: bool) -> Verdict | None:
 def reward_of(turn: Turn, credit: str) -> float | None:
     """1 where the retry passed, 0 where it failed; None where the verifier abstained, or nothing can be trained."""
     return None if credit == "retry" and turn.retry is None else turn.verdict.reward
-
-
-def derived_seed(*parts: object) -> int:
-    """A seed for one draw: a pure function of what the draw is, so that a resumed run draws the same.
-
-    >>> derived_seed(0, 7, "retry") == derived_seed(0, 7, "retry") != derived_seed(0, 8, "retry")
-    True
-    """
-    return int.from_bytes(hashlib.sha256(repr(parts).encode()).digest()[:7], "big")
 
 
 class Rollout:
@@ -150,6 +141,6 @@ class Rollout:
             max_tokens=max_tokens,
             top_p=float(self.settings.grpo.get("top_p", 1.0)),
             top_k=int(self.settings.grpo.get("top_k", 0)),
-            seed=derived_seed(*seed),
+            seed=rollout_seed(*seed),
         )
         return self.generator.generate_ids(prompts, sampling, places=places)

@@ -24,14 +24,17 @@ from transformers.utils import logging as transformers_logging
 
 from rrr_core.episode import Failure
 from rrr_core.errors import DataError, ModelError, RrrError
-from rrr_core.files import explained, one_line
 from rrr_core.generation import ModelSettings
 from rrr_core.generation.base import notice_of
 from rrr_core.generation.transformers_backend import load_from
-from rrr_core.profile import measured, profiled
+from rrr_core.profiling.profile import measured, profiled
 from rrr_core.progress import Progress
-from rrr_core.runs import about_this_run, open_stage, read_json, stage_lock, write_json
+from rrr_core.runs.about import about_this_run
+from rrr_core.runs.files import explained, read_json, write_json
+from rrr_core.runs.layout import TrainFolder
+from rrr_core.runs.stage import open_stage, stage_lock
 from rrr_core.tasks import Task
+from rrr_core.text import one_line
 from rrr_core.training.checkpoints import SealCheckpoints, newest_checkpoint
 from rrr_core.training.engine import engine_identity, open_engine
 from rrr_core.training.freshness import forget_refreshes
@@ -118,11 +121,11 @@ def _train(
             "failures": {"count": len(failures), "sha256": digest(failures)},
         }
         open_stage(folder, "train", identity=identity, about=about_this_run())
-    summary_file = folder / "summary.json"
+    files = TrainFolder(folder)
+    summary_file = files.summary
     if summary_file.exists():
         return TrainSummary(**read_json(summary_file))
-    checkpoint = newest_checkpoint(folder)
-    done = int(checkpoint.name.partition("-")[2]) if checkpoint else 0
+    done, checkpoint = newest_checkpoint(folder)
     with progress.track(f"Training {task.name}", total=settings.steps, done=done) as advance:
         profile = judge.profile
         recorder = Recorder(folder, generator.tokenizer, settings.episodes_per_step, advance, _writes(), profile)
@@ -154,11 +157,11 @@ def _train(
         steps=settings.steps,
         failures=len(failures),
         seconds=round(time.monotonic() - started, 1),
-        model=str(folder / "model"),
+        model=str(files.model),
         abstentions=judge.abstained,
     )
     with profile.during("save"), disk_faults(folder):
-        save_whole(trainer, generator.tokenizer, folder / "model")
+        save_whole(trainer, generator.tokenizer, files.model)
     if _writes():
         write_json(summary_file, dataclasses.asdict(summary))
     return summary

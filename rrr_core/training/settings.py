@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from rrr_core.settings import option
+from rrr_core.config.option import option
 
 MAY_CHANGE = frozenset({"max_abstain", "keep_checkpoints", "report_to"})
 """Settings that decide no result: a run may be resumed with others."""

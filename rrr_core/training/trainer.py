@@ -14,6 +14,7 @@ from torch.utils.data import Sampler
 from trl import GRPOTrainer
 
 from rrr_core.episode import Failure
+from rrr_core.seeds import rollout_seed
 from rrr_core.tasks import Task
 from rrr_core.training.batches import Batch, play_batch
 from rrr_core.training.credit import completion_of
@@ -23,7 +24,7 @@ from rrr_core.training.measures import measures_of
 from rrr_core.training.micro_batches import MAY_LEAVE_OUT, deal, has_signal
 from rrr_core.training.packing import Packing, inputs_of
 from rrr_core.training.profiling import scoring
-from rrr_core.training.rollout import Rollout, Turn, derived_seed, reward_of
+from rrr_core.training.rollout import Rollout, Turn, reward_of
 from rrr_core.training.sampler import FailureOrder, FailureSampler
 from rrr_core.training.settings import TrainSettings
 from rrr_core.training.shared_prompt import can_share
@@ -165,7 +166,7 @@ class ReflectionTrainer(GRPOTrainer):  # type: ignore[misc]
         """1 where the retry passed, 0 where it failed; None where the verifier abstained, or nothing can be trained."""
         rewards = [reward_of(turn, self.settings.credit) for turn in turns]
         if self.settings.credit == "placebo":
-            random.Random(derived_seed(*self._moment(), "placebo")).shuffle(rewards)
+            random.Random(rollout_seed(*self._moment(), "placebo")).shuffle(rewards)
         return rewards
 
     def retry_passes(self, turn: list[Turn], log_metric: Callable[[str, float], None], **_: Any) -> list[float | None]:
@@ -189,7 +190,7 @@ class ReflectionTrainer(GRPOTrainer):  # type: ignore[misc]
                     self._signal,
                     count=shared_by,
                     group_size=self.num_generations,
-                    seed=derived_seed(*self._moment(), "deal"),
+                    seed=rollout_seed(*self._moment(), "deal"),
                 )
         return self._dealt[self._step % shared_by]
 

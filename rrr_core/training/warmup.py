@@ -23,9 +23,11 @@ from trl import SFTConfig, SFTTrainer
 
 from rrr_core.generation.transformers_backend import load_transformers
 from rrr_core.hookspecs import Message
-from rrr_core.profile import Profile, profiled
+from rrr_core.profiling.profile import Profile, profiled
 from rrr_core.progress import Advance, Progress
-from rrr_core.runs import about_this_run, open_stage, stage_lock
+from rrr_core.runs.about import about_this_run
+from rrr_core.runs.layout import TrainFolder
+from rrr_core.runs.stage import open_stage, stage_lock
 from rrr_core.tasks import Task
 from rrr_core.training.checkpoints import SealCheckpoints, newest_checkpoint
 from rrr_core.training.profiling import MeasureSteps, count_tokens
@@ -69,7 +71,7 @@ def warm_up(
     with stage_lock(folder, progress), profiled(folder) as profile:
         identity = {"task": task.provenance(), "model": model_name, "settings": dataclasses.asdict(settings)}
         open_stage(folder, "warmup", identity=identity, about=about_this_run())
-        finished = folder / "model"
+        finished = TrainFolder(folder).model
         if not finished.exists():
             conversations = task.warmup("train", settings.conversations, settings.seed)
             _warm_up(conversations, finished, settings, model_name, progress, profile)
@@ -94,8 +96,7 @@ def _warm_up(
     )
     folder = finished.parent
     steps = max(1, len(data) // settings.batch_size)
-    checkpoint = newest_checkpoint(folder)
-    done = int(checkpoint.name.partition("-")[2]) if checkpoint else 0
+    done, checkpoint = newest_checkpoint(folder)
     accelerated = torch.accelerator.is_available()
     with progress.track("Warming up", total=steps, done=done) as advance:
         trainer = SFTTrainer(

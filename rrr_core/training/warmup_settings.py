@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rrr_core.settings import option
+from rrr_core.config.option import option
 
 TAGS = ("<answer>", "</answer>")
 """Strings that are one token each, as plain text, in a tokenizer made from scratch unless others are named."""

@@ -10,7 +10,7 @@ from typing import Self
 
 from rrr_core.errors import TooManyAbstentions
 from rrr_core.hookspecs import Row
-from rrr_core.profile import Profile
+from rrr_core.profiling.profile import Profile
 from rrr_core.tasks import Task
 from rrr_core.verdicts import Verdict
 from rrr_core.verification.panel import panel_verdicts

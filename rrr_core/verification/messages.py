@@ -18,7 +18,7 @@ from typing import Any
 
 from rrr_core.errors import DataError
 from rrr_core.hookspecs import Row
-from rrr_core.tasks.blame import one_line
+from rrr_core.text import one_line
 from rrr_core.verdicts import Verdict, abstained, passed
 
 READY = b'"ready"'

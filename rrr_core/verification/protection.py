@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from rrr_core.errors import RrrError
-from rrr_core.tasks.blame import one_line
+from rrr_core.text import one_line
 from rrr_core.verification import seccomp
 from rrr_core.verification.messages import ALLOWED
 from rrr_core.verification.settings import VerifySettings

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from rrr_core.errors import PluginError, RrrError
 from rrr_core.hookspecs import Row
 from rrr_core.tasks import Task
-from rrr_core.tasks.blame import one_line
+from rrr_core.text import one_line
 from rrr_core.verdicts import Verdict, abstained
 from rrr_core.verification import messages
 from rrr_core.verification.settings import VerifySettings

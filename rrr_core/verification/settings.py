@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rrr_core.settings import option
+from rrr_core.config.option import option
 
 ISOLATION = ("auto", "process", "none")
 

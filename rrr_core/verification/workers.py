@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from rrr_core.errors import PluginError, RrrError
-from rrr_core.files import one_line
 from rrr_core.tasks import TaskEntry
+from rrr_core.text import one_line
 from rrr_core.verification.settings import VerifySettings
 
 KEPT_VARIABLES = ("PATH", "LANG", "LANGUAGE", "TZ", "PYTHONHASHSEED", "PYTHONUTF8", "PYTHONDONTWRITEBYTECODE")

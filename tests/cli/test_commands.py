@@ -15,7 +15,8 @@ import pytest
 from rrr_core import cli
 from rrr_core.cli.eval import label_of
 from rrr_core.generation import ModelSettings
-from rrr_core.spent import Spent
+from rrr_core.profiling.spent import Spent
+from rrr_core.runs.layout import RunFolder
 
 FIGURE = {"value": 0.5, "low": 0.4, "high": 0.6, "passed": 1, "total": 2}
 
@@ -90,7 +91,7 @@ def test_train_starts_from_the_run_folders_failures_and_leaves_its_processes_aft
     room.train = train  # type: ignore[attr-defined]
     room.leave_processes = lambda: calls.append("leave")  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "rrr_core.training.run", room)
-    monkeypatch.setattr("rrr_core.failure_sets.read_failures", lambda folder: f"those of {folder}")
+    monkeypatch.setattr("rrr_core.mining.failure_set.read_failures", lambda folder: f"those of {folder}")
     outcome = rrr("train", "countdown", "--model", "x", "--folder", "r", "--steps", "2", "--grpo", "beta2=0.9")
     assert outcome == (0, "r/train/model: trained for 2 steps on 5 failures\n")
     assert calls == ["train", "leave"]
@@ -136,9 +137,16 @@ def test_two_models_that_would_share_a_label_are_refused_before_the_work(
 
 
 def test_a_label_is_safe_as_a_folders_name() -> None:
-    run = Path("runs/x")
+    run = RunFolder(Path("runs/x"))
     names = [None, "runs/x/train/model", "org/Model-7B", "../..", "a b/c d", "/"]
-    assert [label_of(name, run) for name in names] == ["vanilla", "trained", "Model-7B", "model", "c-d", "model"]
+    assert [label_of(name, run) for name in names] == [
+        "vanilla",
+        "trained",
+        "Model-7B",
+        "model",
+        "c-d",
+        "model",
+    ]
 
 
 def test_report_names_the_page_it_wrote(rrr: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from rrr_core import cli, pages
+from rrr_core import cli
+from rrr_core.cli import pages
 
 DOCS = Path(__file__).parents[2] / "docs"
 

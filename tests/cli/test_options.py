@@ -11,10 +11,10 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-from rrr_core import configuration
 from rrr_core.cli import options
 from rrr_core.cli.options import SettingsCommand, with_settings
-from rrr_core.settings import option
+from rrr_core.config import files
+from rrr_core.config.option import option
 
 
 @dataclass(frozen=True)
@@ -36,10 +36,9 @@ class Bread:
 def bake(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     """Runs a command over [oven] and, prefixed, [bread]; gives what it got and click's result."""
     classes = {"oven": Oven, "bread": Bread}
-    monkeypatch.setattr(configuration, "SECTIONS", classes)
-    for module in (configuration, options):
+    for module in (files, options):
         monkeypatch.setattr(module, "section_class", classes.__getitem__)
-    monkeypatch.setattr(options, "read_config", lambda path: configuration.read_config(path, list(classes)))
+    monkeypatch.setattr(options, "read_config", lambda path: files.read_config(path, list(classes)))
 
     def run(*arguments: str, file: str = "", presets: Any = None) -> tuple[dict[str, Any], Result]:
         got: dict[str, Any] = {}

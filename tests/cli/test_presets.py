@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from rrr_core.configuration import TaskSettings
 from rrr_core.errors import PluginError, RrrError
-from rrr_core.presets import COMMANDS, presets_of
 from rrr_core.tasks import find_tasks
+from rrr_core.tasks.presets import COMMANDS, presets_of
+from rrr_core.tasks.settings import TaskSettings
 
 PLUGIN = """
 from rrr_core import hookimpl, passed

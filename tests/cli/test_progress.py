@@ -8,7 +8,8 @@ import time
 import pytest
 from rich.console import Console
 
-from rrr_core.cli.progress import PlainProgress, RichProgress, duration, make_progress, no_bars, rate
+from rrr_core.cli.progress import PlainProgress, RichProgress, make_progress, no_bars, rate
+from rrr_core.text import duration
 
 
 class Clock:
@@ -30,8 +31,8 @@ def test_a_log_gets_lines_with_rate_and_time_left_but_not_one_for_each_unit() ->
         advance(40)
     assert lines == [
         "mining: 20/100",
-        "mining: 40/100, 2.0/s, 0:30 left, 3 failures",
-        "mining: 60/100, 2.0/s, 0:20 left, 3 failures",
+        "mining: 40/100, 2.0/s, 30 s left, 3 failures",
+        "mining: 60/100, 2.0/s, 20 s left, 3 failures",
         "mining: 100/100, 2.0/s, 3 failures",
     ]
 
@@ -80,4 +81,4 @@ def test_without_a_terminal_lines_are_written_and_not_wrapped() -> None:
 
 def test_rates_and_durations_are_told_in_fitting_units() -> None:
     assert [rate(12.34), rate(0.25), rate(0)] == ["12.3/s", "4.0 s each", ""]
-    assert [duration(75), duration(3700)] == ["1:15", "1:01:40"]
+    assert [duration(75), duration(3700)] == ["1 min 15 s", "1 h 2 min"]

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from rrr_core import cli
-from rrr_core.rejudging import Rejudged, StageResult
+from rrr_core.judging.rejudge import Rejudged, StageResult
 
 VERIFIER = """
     from rrr_core import failed, hookimpl, passed

@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip("openai")
 
 from rrr_core.cli import run_command
-from rrr_core.mining import read_failures
+from rrr_core.mining.failure_set import read_failures
 from tests.generation.served import Handler, completion, serving
 
 

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from rrr_core import answer_files, cli
+from rrr_core import cli
+from rrr_core.judging import answer_files
 
 COUNTDOWN = {"target": 98, "nums": [44, 19, 35]}
 PASSED = {"verdict": "passed", "category": "", "detail": ""}
@@ -183,7 +184,7 @@ def test_a_line_that_is_no_answer_is_named_after_the_verdicts_before_it(
 
 
 def test_lines_longer_than_one_read_are_put_together(verify: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rrr_core.answer_files.CHUNK", 7)
+    monkeypatch.setattr("rrr_core.judging.answer_files.CHUNK", 7)
     code, verdicts, _ = verify(line("yes") * 3 + line("no"))
     assert code == 0
     assert [each["verdict"] for each in verdicts] == ["passed"] * 3 + ["failed"]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from rrr_core import pages
+from rrr_core.cli import pages
 from rrr_core.conformance import CHECKS, CheckSettings, Result, checks_of
 from rrr_core.conformance.checks import chosen, wants
 from rrr_core.conformance.data_checks import HASHED_SPLITS

@@ -15,8 +15,8 @@ from rrr_core.conformance import checks_of
 from rrr_core.errors import DataError, RrrError
 from rrr_core.tasks import load_task
 from rrr_core.tasks.hooks import HOOKS, REQUIRED
+from rrr_core.tasks.tools import split_tools
 from rrr_core.tasks.values import checked_verdict
-from rrr_core.tools import split_tools
 from rrr_core.verification import Judge, VerifySettings
 from tests.docs.fake_pip import install
 

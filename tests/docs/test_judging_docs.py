@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from rrr_core import cli
-from rrr_core.answer_files import KEYS, verdict_line
 from rrr_core.cli.rejudge import HEADINGS
+from rrr_core.judging.answer_files import KEYS, verdict_line
 from rrr_core.verdicts import passed
 
 PAGE = (Path(__file__).parents[2] / "docs" / "judging.md").read_text(encoding="utf-8")

@@ -11,7 +11,7 @@ from planted_world import PlantedModel, PlantedTask, run
 
 from rrr_core.errors import DataError, RrrError
 from rrr_core.evaluation import compare, control_table, read_episodes, table
-from rrr_core.statistics import paired_difference
+from rrr_core.evaluation.statistics import paired_difference
 
 VANILLA = PlantedModel(first=0.1, own=0.2, other=0.2, none=0.15, name="vanilla-model")
 TRAINED = PlantedModel(first=0.5, own=0.7, other=0.3, none=0.3, name="trained-model")

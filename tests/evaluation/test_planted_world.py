@@ -8,7 +8,7 @@ import pytest
 from planted_world import PlantedModel, run
 
 from rrr_core.evaluation import ModeFigures
-from rrr_core.statistics import Difference, Proportion
+from rrr_core.evaluation.statistics import Difference, Proportion
 
 BOTH = pytest.mark.parametrize("mode", ["greedy", "sampled"])
 

@@ -10,7 +10,7 @@ import pytest
 from rrr_core.errors import ModelError
 from rrr_core.generation import ModelSettings, make_generator
 from rrr_core.generation.families import family_of
-from rrr_core.generation.text import one_line
+from rrr_core.text import one_line
 
 
 def test_the_settings_import_no_engine() -> None:

@@ -14,10 +14,11 @@ torch = pytest.importorskip("torch")
 
 from rrr_core.errors import ModelError
 from rrr_core.generation import ModelSettings, Sampling, chosen_backend, make_generator
-from rrr_core.generation.base import Hits, request_seed
+from rrr_core.generation.base import Hits
 from rrr_core.generation.transformers_backend import load_from
 from rrr_core.generation.vllm_backend import VllmGenerator, open_beside
 from rrr_core.generation.vllm_engine import engine_arguments
+from rrr_core.seeds import request_seed
 from tests.generation import fake_vllm
 from tests.generation.fake_vllm import Played
 

@@ -20,10 +20,11 @@ pytest.importorskip("openai", reason="the openai package is not installed")
 
 from rrr_core.errors import ModelError
 from rrr_core.generation import ModelSettings, Sampling, make_generator
-from rrr_core.generation.base import Hits, request_seed
+from rrr_core.generation.base import Hits
 from rrr_core.generation.transformers_backend import load_from
 from rrr_core.generation.vllm_backend import open_beside
 from rrr_core.generation.vllm_server import VllmServerGenerator
+from rrr_core.seeds import request_seed
 from tests.generation import fake_vllm, served_vllm
 from tests.generation.served_vllm import TRAINABLE, Stage
 from tests.generation.tiny import make_network, make_tokenizer

@@ -88,7 +88,8 @@ def test_a_module_says_its_purpose_and_is_not_long(path: Path) -> None:
 
 def test_the_readmes_commands_and_settings_exist() -> None:
     from rrr_core.cli import COMMANDS
-    from rrr_core.configuration import section_class, settings_of
+    from rrr_core.config.sections import section_class
+    from rrr_core.config.settings import settings_of
 
     for command in re.findall(r"^rrr (\w+)", README, re.MULTILINE):
         assert command in COMMANDS

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from rrr_core.errors import DataError, RrrError
-from rrr_core.mining import MineSettings, mine, no_failures, read_failures
-from rrr_core.runs import read_lines, write_lines
+from rrr_core.mining import MineSettings, mine
+from rrr_core.mining.failure_set import no_failures, read_failures
+from rrr_core.runs.files import read_lines, write_lines
 from tests.fakes import ScriptedGenerator, numbers_task
 
 

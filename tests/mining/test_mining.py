@@ -13,12 +13,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rrr_core import mining_rounds
 from rrr_core.errors import DataError, RrrError, TooManyAbstentions
 from rrr_core.hookspecs import Message
-from rrr_core.mining import MineSettings, mine, read_failures
-from rrr_core.mining_rounds import sampling_seed, tries_in_round
-from rrr_core.runs import read_json, read_lines, write_lines
+from rrr_core.mining import MineSettings, mine, rounds
+from rrr_core.mining.failure_set import read_failures
+from rrr_core.mining.rounds import tries_in_round
+from rrr_core.runs.files import read_json, read_lines, write_lines
+from rrr_core.seeds import mining_seed
 from tests.fakes import KeptProgress, Script, ScriptedGenerator, names, numbers_task
 
 SMALL = MineSettings(rows=20, tries=8, shard_rows=6, seed=3)
@@ -144,17 +145,17 @@ def test_each_round_of_each_shard_has_its_own_seed_made_of_seed_shard_and_round(
     generator = ScriptedGenerator(numbered({}))
     mine(numbers_task(4), generator, tmp_path, MineSettings(rows=4, tries=8, shard_rows=2, seed=5), {})
     seeds = [sampling.seed for _, sampling in generator.calls]
-    assert seeds == [sampling_seed(5, shard, round_index) for shard in range(2) for round_index in range(4)]
+    assert seeds == [mining_seed(5, shard, round_index) for shard in range(2) for round_index in range(4)]
     assert len(set(seeds)) == 8
 
 
 @given(st.integers(), st.integers(0), st.integers(0))
 def test_a_seed_is_one_that_every_engine_takes(seed: int, shard: int, round_index: int) -> None:
-    assert 0 <= sampling_seed(seed, shard, round_index) < 2**31
+    assert 0 <= mining_seed(seed, shard, round_index) < 2**31
 
 
 def test_seeds_do_not_change_between_versions() -> None:
-    assert sampling_seed(0, 0, 0) == 1274094810
+    assert mining_seed(0, 0, 0) == 1274094810
 
 
 def test_the_sampling_is_the_settings(tmp_path: Path) -> None:
@@ -192,7 +193,7 @@ def test_a_round_never_asks_for_more_tries_than_are_left_nor_for_none(
 ) -> None:
     tries = tries_in_round(open_rows, tries_so_far, tries_so_far + left)
     assert 1 <= tries <= left
-    assert tries == 1 or tries * open_rows <= mining_rounds.FULL_BATCH
+    assert tries == 1 or tries * open_rows <= rounds.FULL_BATCH
     assert tries <= max(1, tries_so_far)
 
 
@@ -205,7 +206,7 @@ def test_growing_rounds_count_as_single_tries_do(
     answers = {n: [chance.choice(["right", "right", "wrong a", "wrong b"]) for _ in range(40)] for n in range(9)}
     settings = MineSettings(rows=9, tries=40, failures_per_row=failures_per_row)
     mine(numbers_task(9), ScriptedGenerator(numbered(answers)), tmp_path / "growing", settings, {})
-    monkeypatch.setattr(mining_rounds, "FULL_BATCH", 1)
+    monkeypatch.setattr(rounds, "FULL_BATCH", 1)
     mine(numbers_task(9), ScriptedGenerator(numbered(answers)), tmp_path / "single", settings, {})
     growing, single = records_of(tmp_path / "growing"), records_of(tmp_path / "single")
     assert [counted(growing[n]) for n in range(9)] == [counted(single[n]) for n in range(9)]

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from rrr_core import files
 from rrr_core.errors import DataError, RrrError
 from rrr_core.mining import MineSettings, mine
-from rrr_core.runs import read_json
+from rrr_core.runs import files
+from rrr_core.runs.files import read_json
 from tests.fakes import KeptProgress, ScriptedGenerator, names, numbers_task
 
 ROOT = Path(__file__).parents[2]

@@ -11,8 +11,10 @@ import pytest
 
 from rrr_core.errors import DataError
 from rrr_core.hookspecs import Message
-from rrr_core.mining import MineSettings, depths, mine, read_failures
-from rrr_core.runs import read_json, read_lines
+from rrr_core.mining import MineSettings, mine
+from rrr_core.mining.failure_set import read_failures
+from rrr_core.mining.folder import depths
+from rrr_core.runs.files import read_json, read_lines
 from tests.fakes import KeptProgress, ScriptedGenerator, numbers_task
 
 SETTINGS = MineSettings(rows=40, tries=16, shard_rows=4, seed=7, failures_wanted=12)

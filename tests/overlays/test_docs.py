@@ -6,7 +6,7 @@ from importlib.metadata import entry_points
 
 import pytest
 
-from rrr_core.configuration import settings_of
+from rrr_core.config.settings import settings_of
 from rrr_core.overlays.agreement import AgreementOptions
 from rrr_core.overlays.model_judge import ModelJudgeOptions
 from rrr_core.overlays.noisy import NoisyOptions, with_noise

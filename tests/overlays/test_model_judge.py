@@ -10,7 +10,8 @@ pytest.importorskip("openai", reason="needs rrr-core[server]")
 
 from rrr_core.cli import run_command
 from rrr_core.errors import DataError, ModelError, RrrError
-from rrr_core.mining import MineSettings, mine, read_failures
+from rrr_core.mining import MineSettings, mine
+from rrr_core.mining.failure_set import read_failures
 from rrr_core.overlays import model_judge
 from rrr_core.overlays.model_judge import CATEGORY
 from rrr_core.tasks import load_task

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import pytest
 
+from rrr_core.config.option import option
 from rrr_core.errors import RrrError
 from rrr_core.overlays.options import read_options
-from rrr_core.settings import option
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from typing import Any
 from rrr_core.episode import Episode, Failure
 from rrr_core.evaluation.comparison import compare
 from rrr_core.evaluation.figures import Figures, figures
-from rrr_core.runs import write_json, write_lines
-from rrr_core.spent import Machine, Spent
+from rrr_core.profiling.spent import Machine, Spent
+from rrr_core.runs.files import write_json, write_lines
 from rrr_core.verdicts import Verdict, abstained, failed, passed
 
 KINDS = ("invalid equation", "wrong numbers", "missed target")

@@ -14,9 +14,9 @@ import pytest
 from headless import Chromium
 from made_run import make_run
 
+from rrr_core.profiling.spent import KINDS
 from rrr_core.report import write_report
-from rrr_core.runs import read_lines, write_json, write_lines
-from rrr_core.spent import KINDS
+from rrr_core.runs.files import read_lines, write_json, write_lines
 
 pytestmark = pytest.mark.browser
 

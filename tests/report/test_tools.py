@@ -10,7 +10,7 @@ from headless import Chromium
 from made_run import make_run
 
 from rrr_core.report import write_report
-from rrr_core.runs import read_lines, write_lines
+from rrr_core.runs.files import read_lines, write_lines
 
 pytestmark = pytest.mark.browser
 

@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rrr_core import files
 from rrr_core.errors import DataError, RrrError
-from rrr_core.runs import read_json, read_lines, read_numbered_lines, write_json, write_lines, write_text
+from rrr_core.runs import files
+from rrr_core.runs.files import read_json, read_lines, read_numbered_lines, write_json, write_lines, write_text
 from tests.fakes import names
 
 any_text = st.text(st.characters())
@@ -137,7 +137,7 @@ def test_a_real_limit_on_file_size_ends_in_one_line_and_no_file(tmp_path: Path) 
         import resource, signal
         from pathlib import Path
         from rrr_core.errors import RrrError
-        from rrr_core.runs import write_lines
+        from rrr_core.runs.files import write_lines
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
         try:

@@ -7,8 +7,9 @@ import json
 import re
 from pathlib import Path
 
-from rrr_core.mining import MineSettings, MiningSummary, mine, read_failures
-from rrr_core.runs import read_json, read_lines
+from rrr_core.mining import MineSettings, MiningSummary, mine
+from rrr_core.mining.failure_set import read_failures
+from rrr_core.runs.files import read_json, read_lines
 from tests.fakes import ScriptedGenerator, numbers_task
 
 PAGE = (Path(__file__).parents[2] / "docs" / "run-folders.md").read_text(encoding="utf-8")

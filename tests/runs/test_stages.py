@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from rrr_core import runs
 from rrr_core.errors import DataError, RrrError
-from rrr_core.runs import about_this_run, open_stage, read_json, stage_lock, write_json
+from rrr_core.runs import about
+from rrr_core.runs.about import about_this_run
+from rrr_core.runs.files import read_json, write_json
+from rrr_core.runs.stage import open_stage, stage_lock
 from tests.fakes import KeptProgress, names
 
 IDENTITY = {"task": {"task": "countdown", "version": "1.0"}, "settings": {"seed": 1, "temperature": 0.9}}
@@ -105,7 +107,7 @@ def test_what_a_killed_writer_left_is_cleared_by_the_next_holder_only(tmp_path: 
 HOLDER = """
     import sys, time
     from pathlib import Path
-    from rrr_core.runs import stage_lock
+    from rrr_core.runs.stage import stage_lock
     with stage_lock(Path(sys.argv[1])):
         print("held", flush=True)
         time.sleep(60)
@@ -144,7 +146,9 @@ def test_a_system_without_file_locks_is_told_of(tmp_path: Path, monkeypatch: pyt
 
 
 def test_about_names_versions_and_git_state_without_importing_what_it_names() -> None:
-    script = "import sys; from rrr_core.runs import about_this_run; about_this_run(); print('torch' in sys.modules)"
+    script = (
+        "import sys; from rrr_core.runs.about import about_this_run; about_this_run(); print('torch' in sys.modules)"
+    )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
     about = about_this_run()
@@ -172,7 +176,7 @@ def test_about_tells_of_a_changed_working_tree(tmp_path: Path, monkeypatch: pyte
 
 
 def test_about_keeps_neither_the_programs_folder_nor_a_password(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runs.sys, "argv", ["/home/ada/bin/rrr", "mine", "--base-url", "https://ada:secret@host/v1"])
+    monkeypatch.setattr(about.sys, "argv", ["/home/ada/bin/rrr", "mine", "--base-url", "https://ada:secret@host/v1"])
     assert about_this_run()["arguments"] == ["rrr", "mine", "--base-url", "https://***@host/v1"]
 
 

@@ -15,7 +15,7 @@ import pytest
 from packaging.requirements import Requirement
 
 import rrr_core
-from rrr_core import pages
+from rrr_core.cli import pages
 from rrr_core.scaffolding.template import TEMPLATE, versions
 
 pytest.importorskip("copier", reason="copier is in the dependency group `test`")

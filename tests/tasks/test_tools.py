@@ -11,7 +11,7 @@ from rrr_core.conversation import reflection_conversation, retry_conversation
 from rrr_core.episode import Episode, Failure
 from rrr_core.errors import PluginError
 from rrr_core.tasks import load_task
-from rrr_core.tools import read_tools, split_tools
+from rrr_core.tasks.tools import read_tools, split_tools
 from rrr_core.verdicts import failed
 
 TAKES, TAKES_NONE = Model("tiny", takes_tools=True), Model("tiny")

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.train
 SCRIPT = """
 import dataclasses, sys
 from pathlib import Path
-from rrr_core.failure_sets import read_failures
+from rrr_core.mining.failure_set import read_failures
 from rrr_core.generation import ModelSettings
 from rrr_core.progress import Progress
 from rrr_core.training.run import leave_processes, train
@@ -43,7 +43,7 @@ leave_processes()
 def test_two_processes_move_the_weights_alike_with_and_without_shared_prompts(
     tmp_path: Path, tiny_model: Path, failures: list[object]
 ) -> None:
-    from rrr_core.runs import write_lines
+    from rrr_core.runs.files import write_lines
 
     write_lines(tmp_path / "failures.jsonl", (failure.to_json() for failure in failures))  # type: ignore[attr-defined]
     (tmp_path / "script.py").write_text(SCRIPT)

@@ -11,8 +11,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from rrr_core.profile import Profile, read_profile
-from rrr_core.spent import Spent
+from rrr_core.profiling.profile import Profile, read_profile
+from rrr_core.profiling.spent import Spent
 from rrr_core.training import profiling
 from rrr_core.training import run as run_module
 from rrr_core.training.profiling import Laps

@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("torch")
 
 from rrr_core.generation.transformers_backend import load_from
-from rrr_core.kept_answers import Stage, kept_answers
+from rrr_core.judging.kept_answers import Stage, kept_answers
 from rrr_core.training import rollout as rollout_module
 from rrr_core.training.credit import completion_of
 from rrr_core.training.records import episode_of

@@ -14,7 +14,7 @@ torch = pytest.importorskip("torch")
 from rrr_core.errors import ModelError, RrrError
 from rrr_core.generation.base import Sampling
 from rrr_core.generation.transformers_backend import load_transformers
-from rrr_core.profile import read_profile
+from rrr_core.profiling.profile import read_profile
 from rrr_core.training.tiny import FAMILY, make_tokenizer
 from rrr_core.training.warmup import warm_up
 from rrr_core.training.warmup_settings import WarmupSettings

@@ -9,8 +9,8 @@ import pytest
 
 from rrr_core.errors import TooManyAbstentions
 from rrr_core.evaluation import EvalSettings, evaluate, read_episodes
-from rrr_core.failure_sets import read_failures
 from rrr_core.mining import MineSettings, mine
+from rrr_core.mining.failure_set import read_failures
 from rrr_core.verification import VerifySettings
 from tests.fakes import ScriptedGenerator
 from tests.verification.conftest import needs_fork

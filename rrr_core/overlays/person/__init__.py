@@ -10,10 +10,10 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from rrr_core.config.option import option
 from rrr_core.errors import RrrError
 from rrr_core.hookspecs import Manifest, Row, hookimpl
 from rrr_core.overlays.options import read_options
-from rrr_core.settings import option
 from rrr_core.verdicts import Verdict
 
 NAME = "person-judge"

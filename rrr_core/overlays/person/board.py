@@ -18,12 +18,12 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qs
 
-from rrr_core.cli.text import one_line
 from rrr_core.errors import RrrError
 from rrr_core.overlays.person.question import question_of
 from rrr_core.overlays.person.record import verdict_of
 from rrr_core.overlays.person.sitting import Sitting
 from rrr_core.overlays.person.words import row_text
+from rrr_core.text import one_line
 from rrr_core.verdicts import Verdict
 
 Then = Callable[[], None]

@@ -20,10 +20,10 @@ from pathlib import Path
 from typing import Any, Self
 
 from rrr_core.errors import DataError, RrrError
-from rrr_core.files import explained, make_folder
 from rrr_core.hookspecs import Row
 from rrr_core.overlays.pairs import pair_key
 from rrr_core.overlays.person import UNNAMED
+from rrr_core.runs.files import explained, make_folder
 from rrr_core.verdicts import Verdict, failed, passed, withheld
 
 KIND, VERSION = "rrr person verdicts", 1

@@ -12,12 +12,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Self
 
-from rrr_core.cli.text import one_line, plain
 from rrr_core.errors import RrrError
 from rrr_core.overlays.person.question import question_of
 from rrr_core.overlays.person.record import verdict_of
 from rrr_core.overlays.person.sitting import Sitting
 from rrr_core.overlays.person.words import row_text, summary
+from rrr_core.text import one_line, plain
 
 DEVICE = "/dev/tty"
 KEYS = "p passes   f fails   ? cannot tell   a all of it   r the row   u undo   q stop for now"

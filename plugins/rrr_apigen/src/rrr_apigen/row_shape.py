@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from rrr_core import row_json
-from rrr_core.row_files import Record, RowError, RowShape, excerpt, names
+from rrr_core.row_files import Record, RowError, RowShape, excerpt, names, row_json
 
 WANTED = ("query", "tools", "answers")
 MOST_LEVELS = 32

@@ -1,0 +1,1 @@
+"""Settings: options written once as dataclass fields, and read from the command line and from files."""

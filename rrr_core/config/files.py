@@ -1,0 +1,45 @@
+"""Settings from a TOML file."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rrr_core.config.sections import SECTIONS, section_class
+from rrr_core.config.settings import BadValue, settings_of
+from rrr_core.errors import RrrError, nearest
+
+
+def read_config(path: Path, sections: Sequence[str] = tuple(SECTIONS)) -> dict[str, dict[str, Any]]:
+    """Section → field → value, of a TOML file.
+
+    Raises RrrError for a file that cannot be read, an unknown section or key (naming the nearest), and a value of
+    another type, always naming the file.
+    """
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise RrrError(f"{path}: cannot be read: {error.strerror}.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise RrrError(f"{path}: not a TOML file: {error}.") from error
+    for section, table in tables.items():
+        if section not in sections:
+            raise RrrError(f"{path}: unknown section [{section}].{nearest(section, sections)}")
+        if not isinstance(table, dict):
+            raise RrrError(f"{path}: {section} must be a section, written [{section}].")
+    return {section: _read_section(path, section, table) for section, table in tables.items()}
+
+
+def _read_section(path: Path, section: str, table: Mapping[str, Any]) -> dict[str, Any]:
+    known = {setting.key: setting for setting in settings_of(section_class(section))}
+    values = {}
+    for key, value in table.items():
+        if key not in known:
+            raise RrrError(f"{path}: [{section}] has no key {key!r}.{nearest(key, known)}")
+        try:
+            values[known[key].field] = known[key].from_toml(value)
+        except BadValue as error:
+            raise RrrError(f"{path}: [{section}] {key}: {error}") from None
+    return values

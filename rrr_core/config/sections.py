@@ -1,0 +1,25 @@
+"""The sections of a configuration file, and the settings dataclass that each of them fills."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from typing import Any
+
+SECTIONS: Mapping[str, str] = {
+    "task": "rrr_core.tasks.settings:TaskSettings",
+    "model": "rrr_core.generation:ModelSettings",
+    "mine": "rrr_core.mining:MineSettings",
+    "train": "rrr_core.training.settings:TrainSettings",
+    "eval": "rrr_core.evaluation:EvalSettings",
+    "verify": "rrr_core.verification.settings:VerifySettings",
+    "warmup": "rrr_core.training.warmup_settings:WarmupSettings",
+}
+"""Section of the TOML file → the dataclass that it fills. None of these modules imports torch."""
+
+
+def section_class(section: str) -> type[Any]:
+    """The settings dataclass that a section fills."""
+    module, _, name = SECTIONS[section].partition(":")
+    loaded: type[Any] = getattr(importlib.import_module(module), name)
+    return loaded

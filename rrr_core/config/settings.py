@@ -1,0 +1,157 @@
+"""Settings from outside: texts of the command line and values of a TOML file, made into settings dataclasses."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar
+
+from rrr_core.errors import nearest
+
+Kind = Literal["whole number", "number", "text", "switch", "list", "mapping"]
+Settings = TypeVar("Settings")
+
+
+class BadValue(ValueError):
+    """A value that a setting does not take. The text says what was expected; the caller says where it stood."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One field of a settings dataclass, as the outside sees it."""
+
+    field: str
+    """The dataclass's name for it, such as `with_`."""
+    key: str
+    """The file's name for it, such as `with`."""
+    kind: Kind
+    optional: bool
+    default: Any
+    help: str
+    minimum: float | None
+    maximum: float | None
+    choices: tuple[str, ...] | None
+
+    def from_text(self, text: str) -> Any:
+        """The value that a text of the command line stands for; of a list its one item, of a mapping its one pair.
+
+        Raises BadValue.
+        """
+        match self.kind:
+            case "whole number":
+                return self._in_range(_parse(int, text, "a whole number"))
+            case "number":
+                return self._in_range(_parse(float, text, "a number"))
+            case "mapping":
+                key, equals, value = text.partition("=")
+                if not equals or not key:
+                    raise BadValue(f"expected KEY=VALUE, not {text!r}.")
+                return key, value
+            case _:
+                return self._chosen(text)
+
+    def from_toml(self, value: Any) -> Any:
+        """The value that a TOML value stands for. Raises BadValue where its type is another one."""
+        match self.kind:
+            case "whole number" if isinstance(value, int) and not isinstance(value, bool):
+                return self._in_range(value)
+            case "number" if isinstance(value, int | float) and not isinstance(value, bool):
+                return self._in_range(float(value))
+            case "text" if isinstance(value, str):
+                return self._chosen(value)
+            case "switch" if isinstance(value, bool):
+                return value
+            case "list" if isinstance(value, list) and all(isinstance(item, str) for item in value):
+                return tuple(self._chosen(item) for item in value)
+            case "mapping" if isinstance(value, dict):
+                return {key: _as_text(item) for key, item in value.items()}
+        raise BadValue(f"expected {_IN_TOML[self.kind]}, not {_as_text(value)!r}.")
+
+    def _in_range(self, value: float) -> float:
+        if not math.isfinite(value):
+            raise BadValue(f"expected a finite number, not {value}.")
+        if self.minimum is not None and value < self.minimum:
+            raise BadValue(f"must be at least {self.minimum:g}, not {value:g}.")
+        if self.maximum is not None and value > self.maximum:
+            raise BadValue(f"must be at most {self.maximum:g}, not {value:g}.")
+        return value
+
+    def _chosen(self, value: str) -> str:
+        if self.choices is not None and value not in self.choices:
+            raise BadValue(f"must be one of {', '.join(self.choices)}, not {value!r}.{nearest(value, self.choices)}")
+        return value
+
+
+_IN_TOML: Mapping[Kind, str] = {
+    "whole number": "a whole number",
+    "number": "a number",
+    "text": "a text",
+    "switch": "true or false",
+    "list": "a list of texts",
+    "mapping": "a table",
+}
+
+
+def _parse(parse: type[Any], text: str, wanted: str) -> Any:
+    try:
+        return parse(text)
+    except ValueError:
+        raise BadValue(f"expected {wanted}, not {text!r}.") from None
+
+
+def _as_text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, default=str)
+
+
+def settings_of(settings_class: type[Any]) -> tuple[Setting, ...]:
+    """The settings of a dataclass, in order. Raises TypeError for a field of a type that no option can have."""
+    hints = typing.get_type_hints(settings_class)
+    return tuple(_setting(field, hints[field.name]) for field in dataclasses.fields(settings_class))
+
+
+def _setting(field: dataclasses.Field[Any], hint: Any) -> Setting:
+    members = (
+        typing.get_args(hint)
+        if isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union
+        else (hint,)
+    )
+    plain = [member for member in members if member is not types.NoneType]
+    default = field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
+    if len(plain) != 1 or default is dataclasses.MISSING:
+        raise TypeError(f"{field.name}: {hint} cannot be an option, or has no default")
+    return Setting(
+        field=field.name,
+        key=field.name.rstrip("_"),
+        kind=_kind(plain[0]),
+        optional=len(members) > 1,
+        default=default,
+        help=field.metadata["help"],
+        minimum=field.metadata["minimum"],
+        maximum=field.metadata["maximum"],
+        choices=field.metadata["choices"],
+    )
+
+
+def _kind(hint: Any) -> Kind:
+    plain: dict[Any, Kind] = {int: "whole number", float: "number", str: "text", bool: "switch"}
+    if hint in plain:
+        return plain[hint]
+    if typing.get_origin(hint) is tuple:
+        return "list"
+    if issubclass(typing.get_origin(hint) or object, Mapping):
+        return "mapping"
+    raise TypeError(f"{hint} cannot be an option")
+
+
+def build(settings_class: type[Settings], *layers: Mapping[str, Any]) -> Settings:
+    """The settings that the layers give, a later one over an earlier one; mappings are merged key by key."""
+    merged: dict[str, Any] = {}
+    for layer in layers:
+        for name, value in layer.items():
+            merged[name] = {**merged.get(name, {}), **value} if isinstance(value, Mapping) else value
+    return settings_class(**merged)

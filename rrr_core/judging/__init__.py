@@ -1,0 +1,1 @@
+"""Judging outside a run: kept answers judged again, and answers from files."""

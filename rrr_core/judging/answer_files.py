@@ -1,0 +1,163 @@
+"""Answers from a file or a pipe, judged as they come: the JSON lines of `rrr verify`."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NoReturn, Protocol
+
+from rrr_core.errors import DataError, nearest
+from rrr_core.hookspecs import Row
+from rrr_core.text import one_line
+from rrr_core.verdicts import Verdict
+from rrr_core.verification import Judge
+
+KEYS = ("row", "answer")
+"""What each line holds, no more and no less."""
+CHUNK = 1 << 18
+"""Most bytes that are read at once."""
+BATCHES = (16, 4096)
+"""Fewest and most answers that are judged at once."""
+PATIENCE = 0.5
+"""Seconds that the first verdict of a batch waits for its last, before smaller batches are made."""
+
+
+class Source(Protocol):
+    """A binary file; `read1` gives what is there, up to a size, instead of waiting for all of it."""
+
+    def read1(self, size: int, /) -> bytes: ...
+
+
+def judge_file(source: Source, name: str, judge: Judge, write: Callable[[str], None], limit: Judge) -> Counter[str]:
+    """Judge each line of `source` and `write` one line for it, in order; gives outcome → how many.
+
+    Lines are written batch by batch and held in memory no longer. `limit` is asked after each batch is written, so that
+    no verdict is lost where it raises TooManyAbstentions. Raises DataError naming `name` and the line for one that is
+    not `{"row": {…}, "answer": "…"}`, after the verdicts on all lines before it are written.
+    """
+    outcomes: Counter[str] = Counter()
+    for batch in _paced(read_answers(source, name)):
+        verdicts = judge.judge(batch)
+        write("".join(f"{verdict_line(verdict)}\n" for verdict in verdicts))
+        outcomes.update(verdict.outcome for verdict in verdicts)
+        limit.recall(len(verdicts), [verdict for verdict in verdicts if verdict.is_abstained])
+        if limit.judged >= limit.minimum:
+            limit.finish()
+    limit.finish()
+    return outcomes
+
+
+def _paced(
+    batches: Iterable[list[tuple[Row, str]]], clock: Callable[[], float] = time.monotonic
+) -> Iterator[list[tuple[Row, str]]]:
+    """The same answers in batches that take whoever judges them about `PATIENCE` seconds at most, by what they took.
+
+    Large ones spare a fast verifier's workers messages; with small ones a slow verifier's verdicts come one by one.
+    """
+    fewest, most = BATCHES
+    size = fewest
+    for batch in batches:
+        start = 0
+        while start < len(batch):
+            began = clock()
+            part = batch[start : start + size]
+            yield part
+            start += len(part)
+            if clock() - began > PATIENCE:
+                size = max(fewest, size // 4)
+            elif len(part) == size:
+                size = min(most, size * 2)
+
+
+def verdict_record(verdict: Verdict) -> dict[str, str]:
+    """A verdict as JSON, for whoever reads it from outside."""
+    return {"verdict": verdict.outcome, "category": verdict.category, "detail": verdict.detail}
+
+
+def verdict_line(verdict: Verdict) -> str:
+    r"""A verdict as one line of ASCII, whatever its texts hold.
+
+    >>> verdict_line(Verdict("failed", "wrong numbers", "7 × \ud800"))
+    '{"verdict": "failed", "category": "wrong numbers", "detail": "7 \\u00d7 \\ud800"}'
+    """
+    return json.dumps(verdict_record(verdict))
+
+
+def read_answers(source: Source, name: str) -> Iterator[list[tuple[Row, str]]]:
+    """The (row, answer) pairs of a source in batches: as many as have come, so that a slow writer is not waited for.
+
+    Raises DataError at the first line that is no answer, after what came before it.
+    """
+    number = 0
+    for lines in _lines(source):
+        batch: list[tuple[Row, str]] = []
+        broken = None
+        for line in lines:
+            number += 1
+            try:
+                batch.append(_answer(line, f"{name}:{number}", is_first=number == 1))
+            except DataError as error:
+                broken = error
+                break
+        if batch:
+            yield batch
+        if broken is not None:
+            raise broken
+
+
+def _lines(source: Source) -> Iterator[list[bytes]]:
+    """Whole lines without their ends, those of one read together; the last may lack its end."""
+    begun: list[bytes] = []
+    while chunk := source.read1(CHUNK):
+        whole, end, rest = chunk.rpartition(b"\n")
+        if not end:
+            begun.append(rest)
+            continue
+        yield b"".join((*begun, whole)).split(b"\n")
+        begun = [rest] if rest else []
+    if begun:
+        yield [b"".join(begun)]
+
+
+def _answer(line: bytes, place: str, *, is_first: bool) -> tuple[Row, str]:
+    try:
+        text = line.decode("utf-8-sig" if is_first else "utf-8")
+        if not text.strip():
+            raise DataError(f"{place}: the line is blank, and each must hold {_SHAPE}: remove it.")
+        record = _DECODER.decode(text)
+    except json.JSONDecodeError as error:
+        raise DataError(f"{place}: not JSON: {error.msg} at column {error.colno}.") from None
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{place}: not JSON: {one_line(error)}.") from None
+    if not isinstance(record, dict):
+        raise DataError(f"{place}: found {type(record).__name__}, and each line must hold {_SHAPE}.")
+    for key in record:
+        if key not in KEYS:
+            raise DataError(f"{place}: unknown key {ascii(key)[:80]}.{nearest(key, KEYS)} Each line is {_SHAPE}.")
+    for key, wanted, what in (("row", dict, "a JSON object"), ("answer", str, "a text")):
+        if key not in record:
+            raise DataError(f"{place}: {key!r} is missing: each line must hold {_SHAPE}.")
+        if not isinstance(record[key], wanted):
+            raise DataError(f"{place}: {key!r} must be {what}, found {type(record[key]).__name__}.")
+    return record["row"], record["answer"]
+
+
+_SHAPE = '{"row": {…}, "answer": "…"}'
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object whose keys differ: of two rows or answers in one line, none is the one that was meant."""
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        twice = next(key for key, times in Counter(key for key, _ in pairs).items() if times > 1)
+        raise ValueError(f"the key {ascii(twice)[:80]} is there twice")
+    return made
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not of JSON")
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_constant)

@@ -1,0 +1,103 @@
+"""The whole job in one run folder: mine → train → evaluate before and after → compare → report.
+
+Each stage resumes by itself; what is finished is not done again.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from rrr_core.pipeline.opening import choose_model, open_generator, open_task, refuse_server, trained_model
+from rrr_core.pipeline.record import RunRecord
+from rrr_core.pipeline.settings import RunSettings, identity_of
+from rrr_core.profiling.spent import Spent
+from rrr_core.progress import Progress
+from rrr_core.runs.files import read_json
+from rrr_core.runs.layout import TRAINED, VANILLA, RunFolder
+from rrr_core.runs.stage import stage_lock
+from rrr_core.tasks import Task
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """Where a finished run's products are."""
+
+    folder: Path
+    comparison: Mapping[str, Any]
+    """What `comparison.json` holds."""
+    report: Path
+    spent: Spent
+    """What all stages and calls have spent together."""
+
+
+def run(settings: RunSettings, folder: Path, progress: Progress | None = None) -> RunResult:
+    """Do the whole job in `folder`, or what is left of it.
+
+    Raises RrrError where the folder was begun with other settings, naming the first difference.
+    """
+    progress = progress or Progress()
+    task = open_task(settings.task)
+    settings = dataclasses.replace(settings, model=choose_model(settings.model, task))
+    refuse_server(settings.model)
+    with stage_lock(folder, progress):
+        record = RunRecord.open(folder, identity_of(settings, task), progress)
+        files = RunFolder(folder)
+        job = _Job(task, settings, files, progress)
+        record.stage("mine", files.mine.path, job.mine)
+        record.stage("train", files.train.model, job.train)
+        for label in (VANILLA, TRAINED):
+            record.stage(f"eval {label}", files.evaluation(label).figures, partial(job.evaluate, label))
+        record.stage("compare", files.comparison, job.compare)
+        # Always written anew: it is cheap, and a newer rrr may draw it better.
+        record.stage("report", files.report, job.report, again=True)
+    return RunResult(folder, read_json(files.comparison), files.report, record.spent(folder))
+
+
+@dataclass(frozen=True)
+class _Job:
+    """The stages' work. Each gives nothing: what it made is in the run folder."""
+
+    task: Task
+    settings: RunSettings
+    files: RunFolder
+    progress: Progress
+
+    def mine(self) -> None:
+        from rrr_core.mining import mine
+
+        generator = open_generator(self.settings.model, self.progress)
+        folder, data = self.files.mine.path, self.settings.task.data
+        mine(self.task, generator, folder, self.settings.mine, data, self.progress, self.settings.verify)
+
+    def train(self) -> None:
+        from rrr_core.mining.failure_set import read_failures
+        from rrr_core.training.run import train
+
+        failures = read_failures(self.files.mine.path)
+        folder, verify = self.files.train.path, self.settings.verify
+        train(self.task, failures, self.settings.model, folder, self.settings.train, self.progress, verify)
+
+    def evaluate(self, label: str) -> None:
+        from rrr_core.evaluation import evaluate
+
+        model = self.settings.model
+        generator = open_generator(
+            model if label == VANILLA else trained_model(model, self.files.train.path), self.progress
+        )
+        folder, data = self.files.evaluation(label).path, self.settings.task.data
+        evaluate(self.task, generator, folder, label, self.settings.eval, data, self.progress, self.settings.verify)
+
+    def compare(self) -> None:
+        from rrr_core.evaluation import compare
+
+        compare([self.files.evaluation(label).path for label in (VANILLA, TRAINED)], self.files.comparison)
+
+    def report(self) -> None:
+        from rrr_core.report import write_report
+
+        write_report([self.files.path], self.files.report)

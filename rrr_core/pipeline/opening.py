@@ -1,0 +1,60 @@
+"""What a command opens before it works: the task, and the engine for its model."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rrr_core.errors import ModelError, RrrError
+from rrr_core.generation import ModelSettings
+from rrr_core.generation.base import notice_of
+from rrr_core.progress import Progress
+from rrr_core.runs.layout import TrainFolder
+from rrr_core.tasks import Task, load_task
+from rrr_core.tasks.settings import TaskSettings
+
+if TYPE_CHECKING:
+    from rrr_core.generation.base import Generator
+
+
+def open_task(settings: TaskSettings) -> Task:
+    """The task that the settings name. Raises PluginError, or RrrError where they name none."""
+    if not settings.name:
+        raise RrrError("no task was named: give its name, or set name in section [task] of the file; see `rrr tasks`.")
+    return load_task(settings.name, settings.with_)
+
+
+def choose_model(settings: ModelSettings, task: Task) -> ModelSettings:
+    """The settings with the task's own model where the user names none. Raises ModelError where there is neither."""
+    if settings.model:
+        return settings
+    model = task.default_model()
+    if not model:
+        raise ModelError(f"task {task.name!r} has no model of its own: name one with --model.")
+    return dataclasses.replace(settings, model=model)
+
+
+def refuse_server(settings: ModelSettings) -> None:
+    """Raise ModelError for a model that cannot be trained, since only its server has the weights."""
+    if settings.backend == "server" or settings.base_url:
+        raise ModelError("a model behind a server cannot be trained: name its weights with --model, without --backend.")
+
+
+def open_generator(settings: ModelSettings, progress: Progress) -> Generator:
+    """The engine that the settings name. Says so first, since torch and a large model take their time."""
+    from rrr_core.generation import make_generator
+
+    progress.say(f"Loading {settings.model}")
+    generator = make_generator(settings)
+    if notice := notice_of(generator):
+        progress.say(notice)
+    return generator
+
+
+def trained_model(settings: ModelSettings, folder: Path) -> ModelSettings:
+    """The model that training left in `folder`: whole weights, or an adapter on the model it started from."""
+    model = TrainFolder(folder).model
+    if (model / "adapter_config.json").exists():
+        return dataclasses.replace(settings, adapter=str(model))
+    return dataclasses.replace(settings, model=str(model), revision=None)

@@ -1,0 +1,91 @@
+"""The record of a run: what made it, and how far each of its stages is."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from functools import reduce
+from pathlib import Path
+from typing import Any
+
+from rrr_core.errors import DataError
+from rrr_core.profiling.profile import read_profile
+from rrr_core.profiling.spent import Spent
+from rrr_core.progress import Progress
+from rrr_core.runs.about import about_this_run
+from rrr_core.runs.files import read_json, write_json
+from rrr_core.runs.layout import TRAINED, VANILLA, RunFolder
+from rrr_core.runs.stage import check_identity, holds_nothing
+
+
+class RunRecord:
+    """`run.json`: what made the folder, and each stage's state: `running`, `finished`, `interrupted` or `failed`."""
+
+    def __init__(self, path: Path, content: dict[str, Any], progress: Progress) -> None:
+        self.path = path
+        self.content = content
+        self.progress = progress
+
+    @classmethod
+    def open(cls, folder: Path, identity: Mapping[str, Any], progress: Progress) -> RunRecord:
+        """Begin or resume the run in `folder`; one that made nothing yet is begun anew.
+
+        Raises RrrError where it was begun with another identity.
+        """
+        path = RunFolder(folder).record
+        content: Any = None
+        if path.exists():
+            content = read_json(path)
+            if not isinstance(content, dict) or content.get("kind") != "run" or "identity" not in content:
+                raise DataError(f"{path}:1: not the record of a run: use another folder.")
+        if content is None or (content["identity"] != identity and holds_nothing(folder)):
+            content = {"kind": "run", "identity": identity, "about": about_this_run(), "created": _now(), "stages": {}}
+        check_identity(folder, content["identity"], identity)
+        record = cls(path, content, progress)
+        record._write()
+        return record
+
+    def stage(self, name: str, product: Path, work: Callable[[], None], again: bool = False) -> None:
+        """Do a stage's work, unless it is finished and its product is there."""
+        stages = self.content["stages"]
+        if not again and stages.get(name, {}).get("state") == "finished" and product.exists():
+            self.progress.say(f"{name}: finished earlier")
+            return
+        started = time.monotonic()
+        before = stages.get(name, {}).get("seconds", 0.0)
+        entry = stages[name] = {"state": "running", "began": _now()}
+        self._write()
+        try:
+            work()
+            entry["state"] = "finished"
+        except BaseException as error:
+            entry["state"] = "failed" if isinstance(error, Exception) else "interrupted"
+            entry["why"] = f"{type(error).__name__}: {error}"
+            raise
+        finally:
+            entry["ended"] = _now()
+            entry["seconds"] = round(before + time.monotonic() - started, 1)
+            self._write()
+
+    def spent(self, folder: Path) -> Spent:
+        """The stages' profiles added up, over the wall time of all stages; no more than that where one has no profile.
+
+        Loading a model to mine or evaluate is in the wall time and in no profile.
+        """
+        files = RunFolder(folder)
+        stages = [files.mine, files.train, files.evaluation(VANILLA), files.evaluation(TRAINED)]
+        profiles = [read_profile(stage.path) for stage in stages]
+        known = [profile for profile in profiles if profile is not None]
+        together = reduce(Spent.plus, known if len(known) == len(profiles) else [], Spent())
+        recorded = sum(entry.get("seconds", 0.0) for entry in self.content["stages"].values())
+        # A killed call has told its profiles, and not this record.
+        return dataclasses.replace(together, wall_seconds=max(recorded, together.wall_seconds))
+
+    def _write(self) -> None:
+        write_json(self.path, self.content)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

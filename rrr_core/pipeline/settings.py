@@ -1,0 +1,44 @@
+"""All that decides a run."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from rrr_core.evaluation import EvalSettings
+from rrr_core.generation import ModelSettings
+from rrr_core.mining import MineSettings
+from rrr_core.tasks import Task
+from rrr_core.tasks.settings import TaskSettings
+from rrr_core.training.settings import MAY_CHANGE as TRAIN_MAY_CHANGE
+from rrr_core.training.settings import TrainSettings
+from rrr_core.verification.settings import VerifySettings
+
+MAY_CHANGE = TRAIN_MAY_CHANGE | {"api_key_env", "concurrency", "timeout", "retries"}
+"""Settings that may differ between two calls on one folder: they decide how fast, or when to stop, not what."""
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """All that decides a run."""
+
+    task: TaskSettings
+    model: ModelSettings
+    mine: MineSettings
+    train: TrainSettings
+    eval: EvalSettings
+    verify: VerifySettings = dataclasses.field(default_factory=VerifySettings)
+    """Where verdicts are made and within what limits: no part of what identifies the run."""
+
+
+def identity_of(settings: RunSettings, task: Task) -> dict[str, Any]:
+    """What decides a run's results, as JSON."""
+    identity = dataclasses.asdict(settings)
+    del identity["verify"]
+    for section in ("model", "mine", "train", "eval"):
+        identity[section] = {name: value for name, value in identity[section].items() if name not in MAY_CHANGE}
+    identity["task"] = {**task.provenance(), "data": dict(settings.task.data)}
+    plain: dict[str, Any] = json.loads(json.dumps(identity))
+    return plain

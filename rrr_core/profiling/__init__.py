@@ -1,0 +1,1 @@
+"""Profiling: the seconds, tokens and FLOPs that each kind of work took."""

@@ -1,0 +1,185 @@
+"""The profile of a stage: the seconds and tokens of each kind of work, kept in the stage's folder.
+
+Each moment belongs to one kind: what is measured inside another measurement counts for the inner one alone. What is
+measured as nothing is `other`, so that the kinds and `other` add up to the wall time.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+from rrr_core.episode import Generation
+from rrr_core.errors import DataError, RrrError
+from rrr_core.profiling.spent import KINDS, OTHER, Machine, Spent, summed
+from rrr_core.runs.files import read_json, write_json
+from rrr_core.runs.layout import StageFolder
+from rrr_core.runs.stage import holds_nothing
+
+Engine = TypeVar("Engine")
+
+
+class Profile:
+    """Measures one call of a stage, from when it is made. Not for several threads at once.
+
+    On a GPU, work is counted where it is waited for: generation ends with ids on the CPU, and training waits at the
+    end of each kind of work (`rrr_core.training.measuring`).
+    """
+
+    def __init__(self, earlier: Spent | None = None, clock: Callable[[], float] = time.perf_counter) -> None:
+        self._earlier, self._clock = earlier or Spent(), clock
+        self._seconds: dict[str, float] = {}
+        self._tokens: dict[str, int] = {}
+        self._open: list[str] = []
+        self._began = self._since = clock()
+        self.verdicts = 0
+        self.machine: Machine | None = None
+
+    @property
+    def kind(self) -> str:
+        """The kind of work that is being measured now."""
+        return self._open[-1] if self._open else OTHER
+
+    @contextmanager
+    def during(self, kind: str) -> Iterator[None]:
+        """Count the seconds until the end for `kind`; inside another kind they are taken from that one."""
+        self.enter(kind)
+        try:
+            yield
+        finally:
+            self.leave(kind)
+
+    def enter(self, kind: str) -> None:
+        """Begin `kind`, where beginning and end are in two functions. Raises KeyError for an unknown kind."""
+        if kind not in KINDS:
+            raise KeyError(kind)
+        self._settle()
+        self._open.append(kind)
+
+    def leave(self, kind: str) -> None:
+        """End `kind`, and what was begun in it and not ended, as by an exception between the two functions."""
+        self._settle()
+        while kind in self._open and self._open.pop() != kind:
+            pass
+
+    def count(self, **tokens: int | None) -> None:
+        """Add tokens by kind; None says that the engine does not tell."""
+        self._tokens = summed(self._tokens, {kind: value for kind, value in tokens.items() if value is not None})
+
+    def spent(self) -> Spent:
+        """What this call has spent so far."""
+        self._settle()
+        worked = bool(self._seconds)
+        wall = self._clock() - self._began
+        return Spent(int(worked), wall, dict(self._seconds), dict(self._tokens), self.verdicts, self.machine)
+
+    def write(self, folder: Path) -> None:
+        """Write `profile.json`: earlier calls and this one. Nothing, where this call did no work yet."""
+        now = self.spent()
+        if now.calls:
+            write_json(StageFolder(folder).profile, self._earlier.plus(now).to_json())
+
+    def _settle(self) -> None:
+        now = self._clock()
+        if self.kind != OTHER:
+            self._seconds[self.kind] = self._seconds.get(self.kind, 0.0) + now - self._since
+        self._since = now
+
+
+@contextmanager
+def profiled(folder: Path) -> Iterator[Profile]:
+    """The profile of this call on a stage's folder, added to what earlier calls spent, and written however it ends.
+
+    A folder in which nothing was made gets none: it is as if the call had not been.
+    Raises DataError for a `profile.json` that is none.
+    """
+    profile = Profile(read_profile(folder))
+    try:
+        yield profile
+    except BaseException:
+        # A disk that refuses the profile has refused the stage's own file before, and that is the error to tell.
+        with suppress(RrrError):
+            _keep(profile, folder)
+        raise
+    _keep(profile, folder)
+
+
+def _keep(profile: Profile, folder: Path) -> None:
+    if not holds_nothing(folder):
+        profile.write(folder)
+
+
+def read_profile(folder: Path) -> Spent | None:
+    """What `profile.json` in a stage's folder holds; None where there is none. Raises DataError for a broken one."""
+    path = StageFolder(folder).profile
+    if not path.exists():
+        return None
+    try:
+        return Spent.from_json(read_json(path))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise DataError(f"{path}:1: not a profile ({error!r}): delete the file; no result depends on it.") from None
+
+
+def measured(engine: Engine, profile: Profile) -> Engine:
+    """The engine, its generating and its weight syncs measured; it gives the same texts."""
+    profile.machine = machine_of(getattr(engine, "network", None))
+    return cast("Engine", _MeasuredEngine(engine, profile))
+
+
+class _MeasuredEngine:
+    """An engine in all but `generate`, `generate_ids` and `follow`, which are measured.
+
+    Where the engine has `hits` (`rrr_core.generation.base.Hits`), these tell of the prompts' tokens.
+    """
+
+    def __init__(self, engine: Any, profile: Profile) -> None:
+        self._engine, self._profile = engine, profile
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._engine, name)
+
+    def generate(self, *arguments: Any, **keywords: Any) -> list[Generation]:
+        with self._profile.during("generate"), self._counting_prompts():
+            made: list[Generation] = self._engine.generate(*arguments, **keywords)
+        written = [len(generation.token_ids) for generation in made]
+        self._profile.count(written=sum(written) if all(written) else None)
+        return made
+
+    def generate_ids(self, *arguments: Any, **keywords: Any) -> list[list[int]]:
+        with self._profile.during("generate"), self._counting_prompts():
+            made: list[list[int]] = self._engine.generate_ids(*arguments, **keywords)
+        self._profile.count(written=sum(map(len, made)))
+        return made
+
+    def follow(self, network: Any) -> None:
+        with self._profile.during("sync"):
+            self._engine.follow(network)
+
+    @contextmanager
+    def _counting_prompts(self) -> Iterator[None]:
+        before = getattr(self._engine, "hits", None)
+        yield
+        if before is not None:
+            after = self._engine.hits
+            self._profile.count(
+                prompt=after.prompt_tokens - before.prompt_tokens, cached=after.cached_tokens - before.cached_tokens
+            )
+
+
+def machine_of(network: Any) -> Machine | None:
+    """The size of a torch network and the name of its device; None for no network."""
+    if network is None:
+        return None
+    device = network.device
+    if device.type == "cuda":
+        import torch
+
+        name = torch.cuda.get_device_name(device)
+    else:
+        name = device.type
+    parameters = list(network.parameters())
+    trainable = sum(each.numel() for each in parameters if each.requires_grad)
+    return Machine(sum(each.numel() for each in parameters), trainable, name)

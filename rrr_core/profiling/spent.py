@@ -1,0 +1,154 @@
+"""What a stage has spent: the seconds and tokens that `profile.json` keeps, and what follows from them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from rrr_core.profiling.flops import generation_flops, peak_flops, training_flops, utilisation
+from rrr_core.text import duration
+
+KINDS = {
+    "generate": "generating",
+    "judge": "judging",
+    "forward_backward": "forward and backward",
+    "optimiser": "optimiser",
+    "sync": "weight sync",
+    "save": "saving",
+    "other": "waiting and other",
+}
+"""Kind of work → how a person is told of it. `docs/run-folders.md` says what each one is."""
+OTHER = "other"
+TOKENS = ("prompt", "cached", "written", "trained", "scored")
+"""Kinds of tokens: of prompts given to an engine; of these, those it had in a cache; sampled; computed with a gradient,
+and without one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """The model and the device that a stage ran on."""
+
+    parameters: int
+    trainable: int
+    """Parameters that get a gradient; in a stage that trains nothing it plays no part."""
+    device: str
+    """A GPU's name as its driver gives it, else `cpu` or the like."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What a stage's calls have spent: the content of `profile.json`."""
+
+    calls: int = 0
+    """Calls that did any work; a call after the stage is finished is none."""
+    wall_seconds: float = 0.0
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    """Kind of work, `other` excepted → seconds."""
+    tokens: Mapping[str, int] = field(default_factory=dict)
+    """Kind of tokens → how many; a kind that no engine told of is missing."""
+    verdicts: int = 0
+    machine: Machine | None = None
+    """None where the model is not in this process, or calls ran on different ones."""
+
+    @property
+    def other_seconds(self) -> float:
+        return max(0.0, self.wall_seconds - sum(self.seconds.values()))
+
+    def plus(self, later: Spent) -> Spent:
+        """Both together."""
+        return Spent(
+            calls=self.calls + later.calls,
+            wall_seconds=self.wall_seconds + later.wall_seconds,
+            seconds=summed(self.seconds, later.seconds),
+            tokens=summed(self.tokens, later.tokens),
+            verdicts=self.verdicts + later.verdicts,
+            machine=later.machine if not self.calls or self.machine == later.machine else None,
+        )
+
+    def rates(self) -> dict[str, float | None]:
+        """Sampled tokens a second of generating, and tokens a second through the forward pass in training."""
+        return {
+            "generate": _rate(self.tokens.get("written"), self.seconds.get("generate", 0.0)),
+            "train": _rate(self._computed(), self.seconds.get("forward_backward", 0.0)),
+        }
+
+    def utilisation(self) -> dict[str, float | None]:
+        """Model FLOPs utilisation of generating and of training, 0 to 1; None where it cannot be told."""
+        if self.machine is None:
+            return {"generate": None, "train": None}
+        size, peak, tokens = self.machine.parameters, peak_flops(self.machine.device), self.tokens
+        read = tokens.get("prompt", 0) - tokens.get("cached", 0) + tokens.get("written", 0)
+        told = "prompt" in tokens and "written" in tokens
+        trained = training_flops(size, self.machine.trainable, tokens.get("trained", 0), tokens.get("scored", 0))
+        return {
+            "generate": utilisation(generation_flops(size, read), self.seconds.get("generate", 0.0), peak)
+            if told
+            else None,
+            "train": utilisation(trained, self.seconds.get("forward_backward", 0.0), peak) if trained else None,
+        }
+
+    def cache_hit_rate(self) -> float | None:
+        """Share of prompt tokens that an engine had in a cache; None where it does not tell."""
+        prompt, cached = self.tokens.get("prompt"), self.tokens.get("cached")
+        return cached / prompt if prompt and cached is not None else None
+
+    def describe(self) -> str:
+        """The wall time and its shares, the largest first; the wall time alone where nothing was measured.
+
+        >>> Spent(1, 130.0, {"generate": 80.0, "forward_backward": 45.0, "sync": 0.1}).describe()
+        '2 min 10 s: 62% generating, 35% forward and backward, 4% waiting and other'
+        """
+        seconds = {**self.seconds, OTHER: self.other_seconds}
+        shares = sorted(((seconds[kind] / (self.wall_seconds or 1), KINDS[kind]) for kind in seconds), reverse=True)
+        told = ", ".join(f"{share:.0%} {name}" for share, name in shares if share >= 0.005)
+        return f"{duration(self.wall_seconds)}: {told}" if self.seconds else duration(self.wall_seconds)
+
+    def to_json(self) -> dict[str, Any]:
+        machine = self.machine
+        seconds = {kind: self.seconds.get(kind, 0.0) for kind in KINDS if kind != OTHER}
+        return {
+            "calls": self.calls,
+            "wall_seconds": round(self.wall_seconds, 6),
+            "seconds": {kind: round(value, 6) for kind, value in {**seconds, OTHER: self.other_seconds}.items()},
+            "tokens": {kind: self.tokens.get(kind) for kind in TOKENS},
+            "verdicts": self.verdicts,
+            "cache_hit_rate": _rounded(self.cache_hit_rate()),
+            "tokens_per_second": {what: _rounded(value) for what, value in self.rates().items()},
+            "flops_utilisation": {what: _rounded(value) for what, value in self.utilisation().items()},
+            "parameters": machine and machine.parameters,
+            "trainable": machine and machine.trainable,
+            "device": machine and machine.device,
+            "peak_flops": machine and peak_flops(machine.device),
+        }
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> Spent:
+        """Raises KeyError, TypeError, ValueError or AttributeError for what is no profile."""
+        machine = None
+        if record["parameters"] is not None:
+            machine = Machine(int(record["parameters"]), int(record["trainable"]), str(record["device"]))
+        return cls(
+            calls=int(record["calls"]),
+            wall_seconds=float(record["wall_seconds"]),
+            seconds={kind: float(record["seconds"][kind]) for kind in KINDS if kind != OTHER},
+            tokens={kind: int(value) for kind in TOKENS if (value := record["tokens"][kind]) is not None},
+            verdicts=int(record["verdicts"]),
+            machine=machine,
+        )
+
+    def _computed(self) -> int | None:
+        found = [self.tokens[kind] for kind in ("trained", "scored") if kind in self.tokens]
+        return sum(found) if found else None
+
+
+def summed(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: one.get(key, 0) + other.get(key, 0) for key in [*one, *(key for key in other if key not in one)]}
+
+
+def _rate(count: int | None, seconds: float) -> float | None:
+    return count / seconds if count is not None and seconds > 0 else None
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else float(f"{value:.4g}")

@@ -1,0 +1,47 @@
+"""Every recipe for a seed, side by side. What is drawn decides its seed: never which process draws it, or beside what.
+
+Each recipe is a pure function of its arguments, so that a resumed job draws what it would have drawn. None may change:
+the same settings would then give other texts. Tests pin them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+
+def mining_seed(seed: int, shard: int, round_index: int) -> int:
+    """The seed of one round of tries over a shard's open rows; 31 bits, so that every engine takes it."""
+    return _bits(f"mine {seed} {shard} {round_index}", 31)
+
+
+def evaluation_seed(seed: int, mode: str, shard: int, stage: str) -> int:
+    """The seed of one stage of an evaluation over a shard, such as `retry`; 31 bits."""
+    return _bits(f"eval {seed} {mode} {shard} {stage}", 31)
+
+
+def rollout_seed(*parts: object) -> int:
+    """The seed of one draw in training, such as `(seed, step, forward_pass, process, "retry")`; 56 bits.
+
+    >>> rollout_seed(0, 7, "retry") == rollout_seed(0, 7, "retry") != rollout_seed(0, 8, "retry")
+    True
+    """
+    return _bits(repr(parts), 56)
+
+
+def request_seed(seed: int, place: int) -> int:
+    """The seed of one request among those of a call; 31 bits, which every engine takes.
+
+    >>> request_seed(0, 1) == request_seed(0, 1) != request_seed(0, 2)
+    True
+    """
+    return _bits(f"{seed}:{place}", 31)
+
+
+def stream_seed(seed: int, place: int) -> int:
+    """The seed of one row's own stream of random numbers in this process; 56 bits, for torch's generators."""
+    return _bits(f"{seed}:{place}", 56)
+
+
+def _bits(text: str, count: int) -> int:
+    """The first `count` bits of a text's SHA-256."""
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> (64 - count)

@@ -1,0 +1,56 @@
+"""Presets: the settings that a task itself suggests for `rrr demo` and `rrr warmup`.
+
+They stand between the defaults and the user's own, and are checked as the user's are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rrr_core.config.sections import section_class
+from rrr_core.config.settings import BadValue, settings_of
+from rrr_core.errors import PluginError, RrrError, nearest
+from rrr_core.tasks.loading import load_task
+from rrr_core.tasks.settings import TaskSettings
+from rrr_core.tasks.task import Task
+
+COMMANDS: Mapping[str, tuple[str, ...]] = {"demo": ("mine", "train", "eval"), "warmup": ("warmup",)}
+"""Command that a task may have presets for → the sections of settings that they may hold."""
+
+
+def presets_of(settings: TaskSettings, command: str) -> dict[str, dict[str, Any]]:
+    """Section → field → value that the named task suggests for a command; nothing where no task is named.
+
+    Raises PluginError where the plugin suggests what cannot be set, and RrrError where a task has no demo.
+    """
+    if not settings.name:
+        return {}
+    task = load_task(settings.name, settings.with_)
+    presets = checked_presets(task, command)
+    if command == "demo" and not presets:
+        raise RrrError(f"The task {task.name!r} has no demo: its plugin suggests no settings for one. Use `rrr run`.")
+    return presets
+
+
+def checked_presets(task: Task, command: str) -> dict[str, dict[str, Any]]:
+    """What the task suggests for a command, each value as its setting takes it. Raises PluginError."""
+    who = task.who("rrr_presets")
+    checked: dict[str, dict[str, Any]] = {}
+    for section, values in task.presets(command).items():
+        if section not in COMMANDS[command]:
+            known = COMMANDS[command]
+            raise PluginError(f"{who}: `rrr {command}` has no section {section!r}.{nearest(str(section), known)}")
+        settings = {setting.field: setting for setting in settings_of(section_class(section))}
+        if not isinstance(values, Mapping):
+            raise PluginError(f"{who}: the section {section!r} is {type(values).__name__}, not a mapping of settings.")
+        checked[section] = {}
+        for name, value in values.items():
+            if name not in settings:
+                raise PluginError(f"{who}: [{section}] has no setting {name!r}.{nearest(str(name), settings)}")
+            try:
+                given = list(value) if isinstance(value, tuple) else value
+                checked[section][name] = settings[name].from_toml(given)
+            except BadValue as error:
+                raise PluginError(f"{who}: [{section}] {name}: {error}") from None
+    return checked

@@ -1,0 +1,17 @@
+"""What can be set about a task and its rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from rrr_core.config.option import option
+
+
+@dataclass(frozen=True)
+class TaskSettings:
+    """Which task, and how its rows are loaded."""
+
+    name: str | None = option(None, "The task's name.")
+    with_: tuple[str, ...] = option((), "An overlay stacked on the task: NAME, or NAME:KEY=VALUE,… May be repeated.")
+    data: Mapping[str, str] = option({}, "An option of the task's data set. May be repeated.")

@@ -1,0 +1,59 @@
+"""Text made safe and short for people: what a model or a file wrote must drive neither a terminal nor a log."""
+
+from __future__ import annotations
+
+import unicodedata
+
+HARMFUL = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+"""Unicode categories that move the cursor, hide text, turn it round, or have nothing to show."""
+
+
+def plain(text: str) -> str:
+    """The text with every control and format character as `�`; line breaks and tabs stay.
+
+    >>> plain("a\\x1b[2Jb")
+    'a�[2Jb'
+    """
+    if text.isprintable():
+        return text
+    return "".join("�" if unicodedata.category(mark) in HARMFUL and mark not in "\n\t" else mark for mark in text)
+
+
+def cut(text: str, longest: int) -> str:
+    """At most `longest` characters of the text; `…` ends one that was cut.
+
+    >>> cut("a long text", 7)
+    'a long…'
+    """
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
+
+
+def one_line(value: object, longest: int = 1000) -> str:
+    """A text, or what a value says of itself, as one plain line of at most `longest` characters.
+
+    >>> one_line("No such\\n  file\\x1b[31m")
+    'No such file�[31m'
+    """
+    # Cut first: a plugin's message may be of any size.
+    return cut(plain(" ".join(str(value)[: 4 * longest].split())), longest)
+
+
+def shown(value: object, longest: int = 60) -> str:
+    """A foreign value quoted in ASCII, cut at `longest` characters: for errors about a file's content.
+
+    >>> shown("né\\n")
+    "'n\\\\xe9\\\\n'"
+    """
+    return cut(ascii(value), longest)
+
+
+def duration(seconds: float) -> str:
+    """
+    >>> duration(3.14), duration(34.2), duration(60), duration(130), duration(11_100)
+    ('3.1 s', '34 s', '1 min', '2 min 10 s', '3 h 5 min')
+    """
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    large, small = ("min", "s") if seconds < 3599.5 else ("h", "min")
+    sizes = divmod(round(seconds if small == "s" else seconds / 60), 60)
+    return " ".join(f"{size} {unit}" for size, unit in zip(sizes, (large, small), strict=True) if size)

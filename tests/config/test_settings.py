@@ -1,0 +1,174 @@
+"""Settings from the command line and from a TOML file have one definition, one reading and one set of refusals."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rrr_core.config import files, sections
+from rrr_core.config.files import read_config
+from rrr_core.config.option import option
+from rrr_core.config.settings import BadValue, build, settings_of
+from rrr_core.errors import RrrError
+
+
+@dataclass(frozen=True)
+class Soup:
+    """Settings of every kind."""
+
+    bowls: int = option(3, "Bowls.", minimum=1, maximum=9)
+    heat: float = option(0.5, "Heat.", minimum=0)
+    name: str | None = option(None, "Name.")
+    style: str = option("clear", "Style.", choices=("clear", "thick"))
+    hot: bool = option(True, "Hot or cold.")
+    with_: tuple[str, ...] = option(("salt",), "Spices.")
+    extra: Mapping[str, str] = option({}, "Anything else.")
+
+
+SETTINGS = {setting.key: setting for setting in settings_of(Soup)}
+
+
+@pytest.fixture
+def soup_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Writes a TOML file; its only section is [soup]."""
+    monkeypatch.setattr(files, "section_class", lambda section: Soup)
+
+    def read(text: str) -> dict[str, dict[str, Any]]:
+        path = tmp_path / "soup.toml"
+        path.write_text(text, encoding="utf-8")
+        return read_config(path, ["soup", "salad"])
+
+    return read
+
+
+def test_a_trailing_underscore_is_no_part_of_the_key() -> None:
+    assert SETTINGS["with"].field == "with_"
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "value"),
+    [
+        ("bowls", "4", 4),
+        ("heat", "1e-3", 0.001),
+        ("name", "", ""),
+        ("style", "thick", "thick"),
+        ("with", "pepper", "pepper"),
+        ("extra", "a=b=c", ("a", "b=c")),
+    ],
+)
+def test_a_text_is_read_as_the_fields_type(key: str, text: str, value: Any) -> None:
+    assert SETTINGS[key].from_text(text) == value
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "complaint"),
+    [
+        ("bowls", "four", "expected a whole number, not 'four'."),
+        ("bowls", "4.0", "expected a whole number, not '4.0'."),
+        ("bowls", "0", "must be at least 1, not 0."),
+        ("bowls", "10", "must be at most 9, not 10."),
+        ("heat", "nan", "expected a finite number, not nan."),
+        ("style", "thik", "must be one of clear, thick, not 'thik'. Did you mean 'thick'?"),
+        ("extra", "salt", "expected KEY=VALUE, not 'salt'."),
+        ("extra", "=salt", "expected KEY=VALUE, not '=salt'."),
+    ],
+)
+def test_a_text_of_another_type_is_refused_with_what_was_expected(key: str, text: str, complaint: str) -> None:
+    with pytest.raises(BadValue) as caught:
+        SETTINGS[key].from_text(text)
+    assert str(caught.value) == complaint
+
+
+@given(st.text())
+def test_any_text_is_read_or_refused(text: str) -> None:
+    for setting in SETTINGS.values():
+        try:
+            setting.from_text(text)
+        except BadValue as error:
+            assert "\n" not in str(error)
+
+
+def test_a_file_sets_fields_of_every_kind(soup_file: Any) -> None:
+    read = soup_file(
+        '[soup]\nbowls = 2\nheat = 1\nname = "x"\nhot = false\nwith = ["a", "b"]\n[soup.extra]\nk = 1\n'
+        "on = true\nl = [1]\n"
+    )
+    assert build(Soup, read["soup"]) == Soup(
+        bowls=2, heat=1.0, name="x", hot=False, with_=("a", "b"), extra={"k": "1", "on": "true", "l": "[1]"}
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("[sop]\n", "unknown section [sop]. Did you mean 'soup'?"),
+        ("soup = 1\n", "soup must be a section, written [soup]."),
+        ("[soup]\nbowl = 1\n", "[soup] has no key 'bowl'. Did you mean 'bowls'?"),
+        ("[soup]\nwith_ = ['x']\n", "[soup] has no key 'with_'. Did you mean 'with'?"),
+        ('[soup]\nbowls = "two"\n', "[soup] bowls: expected a whole number, not 'two'."),
+        ("[soup]\nbowls = true\n", "[soup] bowls: expected a whole number, not 'true'."),
+        ("[soup]\nheat = inf\n", "[soup] heat: expected a finite number, not inf."),
+        ("[soup]\nhot = 1\n", "[soup] hot: expected true or false, not '1'."),
+        ("[soup]\nwith = 'x'\n", "[soup] with: expected a list of texts, not 'x'."),
+        ("[soup]\nstyle = 'thin'\n", "[soup] style: must be one of clear, thick, not 'thin'. Did you mean 'thick'?"),
+        ("[soup]\nextra = 'x'\n", "[soup] extra: expected a table, not 'x'."),
+    ],
+)
+def test_a_file_with_a_mistake_is_refused_naming_file_section_and_key(
+    soup_file: Any, tmp_path: Path, text: str, complaint: str
+) -> None:
+    with pytest.raises(RrrError) as caught:
+        soup_file(text)
+    assert str(caught.value) == f"{tmp_path / 'soup.toml'}: {complaint}"
+
+
+def test_a_file_that_is_no_toml_is_refused_with_its_line(soup_file: Any) -> None:
+    with pytest.raises(RrrError, match=r"soup\.toml: not a TOML file: .*line 2"):
+        soup_file("[soup]\nbowls 3\n")
+
+
+def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "soup.toml"
+    path.write_bytes(b"\xff\xfe")
+    with pytest.raises(RrrError, match=r"soup\.toml: not a TOML file"):
+        read_config(path)
+
+
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RrrError, match=r"nothing\.toml: cannot be read: No such file"):
+        read_config(tmp_path / "nothing.toml")
+
+
+def test_a_later_layer_goes_over_an_earlier_one_and_mappings_are_merged() -> None:
+    layers = ({"bowls": 1, "extra": {"a": "1", "b": "1"}}, {"bowls": 2, "extra": {"b": "2"}})
+    assert build(Soup, *layers) == Soup(bowls=2, extra={"a": "1", "b": "2"})
+
+
+def test_a_field_that_no_option_can_give_is_a_mistake_of_the_programmer() -> None:
+    @dataclass(frozen=True)
+    class Odd:
+        when: bytes = option(b"", "When.")
+
+    with pytest.raises(TypeError, match="cannot be an option"):
+        settings_of(Odd)
+
+
+@pytest.mark.parametrize("section", sections.SECTIONS)
+def test_every_section_of_the_file_has_settings_with_help(section: str) -> None:
+    settings = settings_of(sections.section_class(section))
+    assert settings
+    assert all(setting.help.endswith((".", ")")) for setting in settings)
+
+
+@pytest.mark.parametrize("section", sections.SECTIONS)
+def test_every_default_is_a_value_that_its_own_setting_takes(section: str) -> None:
+    for setting in settings_of(sections.section_class(section)):
+        default = list(setting.default) if isinstance(setting.default, tuple) else setting.default
+        if default is not None:
+            assert setting.from_toml(default) == setting.default, setting.key

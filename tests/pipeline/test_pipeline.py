@@ -1,0 +1,311 @@
+"""`rrr run` does each stage once, in order, in one folder that says what made it and how far it is."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import pytest
+
+from rrr_core import pipeline
+from rrr_core.errors import ModelError, RrrError
+from rrr_core.evaluation import EvalSettings
+from rrr_core.generation import ModelSettings
+from rrr_core.mining import MineSettings
+from rrr_core.pipeline import RunSettings, run, trained_model
+from rrr_core.pipeline.settings import MAY_CHANGE
+from rrr_core.profiling.spent import Spent
+from rrr_core.progress import Progress
+from rrr_core.runs.files import write_json
+from rrr_core.runs.layout import PROFILE
+from rrr_core.tasks.settings import TaskSettings
+from rrr_core.training.settings import TrainSettings
+from rrr_core.verification import VerifySettings
+
+STAGES = ["mine", "train", "eval vanilla", "eval trained", "compare", "report"]
+
+
+class Lines(Progress):
+    """Keeps what is said."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def say(self, line: str) -> None:
+        self.said.append(line)
+
+
+class Rooms:
+    """Stands in for the rooms: each notes that it was called and leaves its product."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.calls: list[str] = []
+        self.models: list[ModelSettings] = []
+        self.breaks: dict[str, BaseException] = {}
+        self.limits: list[float] = []
+        training = ModuleType("rrr_core.training.run")
+        training.train = self.train  # type: ignore[attr-defined]
+        monkeypatch.setitem(sys.modules, "rrr_core.training.run", training)
+        monkeypatch.setattr("rrr_core.generation.make_generator", self.make_generator)
+        monkeypatch.setattr("rrr_core.mining.mine", self.mine)
+        monkeypatch.setattr("rrr_core.mining.failure_set.read_failures", lambda folder: [folder.name])
+        monkeypatch.setattr("rrr_core.evaluation.evaluate", self.evaluate)
+        monkeypatch.setattr("rrr_core.evaluation.compare", self.compare)
+        monkeypatch.setattr("rrr_core.report.write_report", self.write_report)
+
+    def called(self, name: str) -> None:
+        self.calls.append(name)
+        if name in self.breaks:
+            raise self.breaks.pop(name)
+
+    def make_generator(self, settings: ModelSettings) -> str:
+        self.models.append(settings)
+        return f"engine of {settings.model}"
+
+    def mine(
+        self, task: Any, generator: Any, folder: Path, settings: Any, data: Any, progress: Any, verify: VerifySettings
+    ) -> None:
+        self.called("mine")
+        self.limits.append(verify.seconds)
+        assert generator == "engine of some/model"
+        folder.mkdir(parents=True)
+
+    def train(
+        self, task: Any, failures: Any, model: Any, folder: Path, settings: Any, progress: Any, verify: VerifySettings
+    ) -> None:
+        self.called("train")
+        self.limits.append(verify.seconds)
+        assert failures == ["mine"]
+        (folder / "model").mkdir(parents=True)
+
+    def evaluate(
+        self,
+        task: Any,
+        generator: Any,
+        folder: Path,
+        label: str,
+        settings: Any,
+        data: Any,
+        progress: Any,
+        verify: VerifySettings,
+    ) -> None:
+        self.called(f"eval {label}")
+        self.limits.append(verify.seconds)
+        folder.mkdir(parents=True)
+        (folder / "figures.json").write_text("{}")
+
+    def compare(self, folders: Sequence[Path], out: Path) -> None:
+        self.called("compare")
+        out.write_text(json.dumps({"labels": [folder.name for folder in folders]}))
+
+    def write_report(self, runs: Sequence[Path], out: Path) -> None:
+        self.called("report")
+        out.write_text("page")
+
+
+@pytest.fixture
+def rooms(monkeypatch: pytest.MonkeyPatch) -> Rooms:
+    return Rooms(monkeypatch)
+
+
+@pytest.fixture
+def settings() -> RunSettings:
+    return RunSettings(
+        TaskSettings(name="countdown"),
+        ModelSettings(model="some/model"),
+        MineSettings(),
+        TrainSettings(),
+        EvalSettings(),
+    )
+
+
+def record(folder: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((folder / "run.json").read_text())
+    return content
+
+
+def states(folder: Path) -> dict[str, str]:
+    return {name: stage["state"] for name, stage in record(folder)["stages"].items()}
+
+
+def test_a_run_does_each_stage_once_in_order(rooms: Rooms, settings: RunSettings, tmp_path: Path) -> None:
+    result = run(settings, tmp_path / "run")
+    assert rooms.calls == STAGES
+    assert result.comparison == {"labels": ["vanilla", "trained"]}
+    assert result.report.read_text() == "page"
+    assert states(tmp_path / "run") == dict.fromkeys(STAGES, "finished")
+
+
+def test_a_run_tells_what_its_stages_spent_together(rooms: Rooms, settings: RunSettings, tmp_path: Path) -> None:
+    run(settings, tmp_path)
+    for stage, seconds in {"mine": 10.0, "train": 30.0, "eval/vanilla": 5.0, "eval/trained": 5.0}.items():
+        write_json(tmp_path / stage / PROFILE, Spent(1, 2 * seconds, {"generate": seconds}).to_json())
+    spent = run(settings, tmp_path).spent
+    assert (spent.wall_seconds, spent.seconds["generate"], spent.other_seconds) == (100, 50, 50)
+
+
+def test_loading_a_model_is_in_a_runs_time(rooms: Rooms, settings: RunSettings, tmp_path: Path) -> None:
+    run(settings, tmp_path)
+    for stage in ("mine", "train", "eval/vanilla", "eval/trained"):
+        write_json(tmp_path / stage / PROFILE, Spent(1, 1.0, {"generate": 1.0}).to_json())
+    content = record(tmp_path)
+    content["stages"]["mine"]["seconds"] = 16.0
+    write_json(tmp_path / "run.json", content)
+    assert run(settings, tmp_path).spent.describe() == "16 s: 75% waiting and other, 25% generating"
+
+
+def test_a_run_begun_before_there_were_profiles_tells_its_time_alone(
+    rooms: Rooms, settings: RunSettings, tmp_path: Path
+) -> None:
+    run(settings, tmp_path)
+    write_json(tmp_path / "train" / PROFILE, Spent(1, 1.0, {"generate": 1.0}).to_json())
+    assert ":" not in run(settings, tmp_path).spent.describe()
+
+
+def test_the_record_says_what_made_the_folder(rooms: Rooms, settings: RunSettings, tmp_path: Path) -> None:
+    run(settings, tmp_path)
+    content = record(tmp_path)
+    assert content["kind"] == "run"
+    assert content["identity"]["task"]["task"] == "countdown"
+    assert content["identity"]["model"]["model"] == "some/model"
+    assert content["identity"]["train"]["group_size"] == 8
+    assert content["about"]["versions"]["rrr-core"]
+
+
+def test_the_trained_model_is_evaluated_after_the_one_that_training_began_with(
+    rooms: Rooms, settings: RunSettings, tmp_path: Path
+) -> None:
+    run(settings, tmp_path)
+    assert [model.model for model in rooms.models] == [
+        "some/model",
+        "some/model",
+        str(tmp_path / "train" / "model"),
+    ]
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), RuntimeError("out of memory")])
+@pytest.mark.parametrize("place", range(len(STAGES)))
+def test_a_second_call_goes_on_where_the_first_one_stopped(
+    rooms: Rooms, settings: RunSettings, tmp_path: Path, place: int, error: BaseException
+) -> None:
+    rooms.breaks[STAGES[place]] = error
+    with pytest.raises(type(error)):
+        run(settings, tmp_path)
+    assert states(tmp_path)[STAGES[place]] == ("failed" if isinstance(error, Exception) else "interrupted")
+    rooms.calls.clear()
+    lines = Lines()
+    run(settings, tmp_path, lines)
+    assert rooms.calls == STAGES[place:]
+    skipped = [line for line in lines.said if line.endswith(": finished earlier")]
+    assert skipped == [f"{stage}: finished earlier" for stage in STAGES[:place]]
+
+
+def test_a_finished_run_is_only_reported_anew(rooms: Rooms, settings: RunSettings, tmp_path: Path) -> None:
+    run(settings, tmp_path)
+    rooms.calls.clear()
+    run(settings, tmp_path)
+    assert rooms.calls == ["report"]
+
+
+def test_a_stage_whose_product_is_gone_is_done_again(rooms: Rooms, settings: RunSettings, tmp_path: Path) -> None:
+    run(settings, tmp_path)
+    (tmp_path / "eval" / "comparison.json").unlink()
+    rooms.calls.clear()
+    run(settings, tmp_path)
+    assert rooms.calls == ["compare", "report"]
+
+
+def test_other_settings_for_the_same_folder_are_refused_naming_the_first_difference(
+    rooms: Rooms, settings: RunSettings, tmp_path: Path
+) -> None:
+    run(settings, tmp_path)
+    before = (tmp_path / "run.json").read_bytes()
+    other = dataclasses.replace(settings, train=TrainSettings(group_size=4, steps=7))
+    with pytest.raises(RrrError, match=r"begun with train\.steps = 1750, and this call has 7"):
+        run(other, tmp_path)
+    assert (tmp_path / "run.json").read_bytes() == before
+
+
+def test_settings_that_decide_only_how_fast_may_change(rooms: Rooms, settings: RunSettings, tmp_path: Path) -> None:
+    run(settings, tmp_path)
+    faster = dataclasses.replace(settings, model=dataclasses.replace(settings.model, concurrency=99))
+    run(faster, tmp_path)
+    patient = dataclasses.replace(faster, train=dataclasses.replace(faster.train, max_abstain=0.5))
+    run(patient, tmp_path)
+
+
+def test_limits_of_verifiers_reach_every_stage_and_may_change(
+    rooms: Rooms, settings: RunSettings, tmp_path: Path
+) -> None:
+    run(settings, tmp_path)
+    run(dataclasses.replace(settings, verify=VerifySettings(seconds=3)), tmp_path)
+    run(dataclasses.replace(settings, verify=VerifySettings(seconds=3)), tmp_path / "other")
+    assert rooms.limits == [10.0] * 4 + [3] * 4
+
+
+def test_what_may_change_are_settings_that_there_are() -> None:
+    fields = {field.name for kind in (ModelSettings, TrainSettings) for field in dataclasses.fields(kind)}
+    assert fields >= MAY_CHANGE
+
+
+def test_a_folder_that_holds_something_else_under_the_records_name_is_refused(
+    rooms: Rooms, settings: RunSettings, tmp_path: Path
+) -> None:
+    (tmp_path / "run.json").write_text('{"kind": "bicycle"}')
+    with pytest.raises(RrrError, match=re.escape(f"{tmp_path / 'run.json'}:1: not the record of a run")):
+        run(settings, tmp_path)
+    assert rooms.calls == []
+
+
+def test_without_a_model_the_tasks_own_is_taken(
+    rooms: Rooms, settings: RunSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rrr_core.tasks.Task.default_model", lambda self: "some/model")
+    run(dataclasses.replace(settings, model=ModelSettings()), tmp_path)
+    assert record(tmp_path)["identity"]["model"]["model"] == "some/model"
+
+
+def test_without_any_model_the_user_is_told_to_name_one(
+    rooms: Rooms, settings: RunSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rrr_core.tasks.Task.default_model", lambda self: None)
+    with pytest.raises(ModelError, match="'countdown' has no model of its own: name one with --model"):
+        run(dataclasses.replace(settings, model=ModelSettings()), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("change", [{"backend": "server"}, {"base_url": "http://127.0.0.1:1/v1"}])
+def test_a_model_behind_a_server_is_refused_before_anything_is_mined(
+    rooms: Rooms, settings: RunSettings, tmp_path: Path, change: Mapping[str, str]
+) -> None:
+    served = dataclasses.replace(settings, model=dataclasses.replace(settings.model, **change))
+    with pytest.raises(ModelError, match="cannot be trained"):
+        run(served, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_lora_weights_are_put_on_the_model_they_were_trained_on(settings: RunSettings, tmp_path: Path) -> None:
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "adapter_config.json").write_text("{}")
+    model = trained_model(dataclasses.replace(settings.model, revision="abc"), tmp_path)
+    assert (model.model, model.revision, model.adapter) == ("some/model", "abc", str(tmp_path / "model"))
+
+
+def test_whole_weights_are_a_model_of_their_own(settings: RunSettings, tmp_path: Path) -> None:
+    (tmp_path / "model").mkdir()
+    model = trained_model(dataclasses.replace(settings.model, revision="abc"), tmp_path)
+    assert (model.model, model.revision, model.adapter) == (str(tmp_path / "model"), None, None)
+
+
+def test_what_a_person_should_know_of_an_engine_is_said_when_it_is_opened(monkeypatch: pytest.MonkeyPatch) -> None:
+    progress = Lines()
+    for engine in (SimpleNamespace(notice="slow here"), SimpleNamespace(notice=None), SimpleNamespace()):
+        monkeypatch.setattr("rrr_core.generation.make_generator", lambda settings, engine=engine: engine)
+        assert pipeline.open_generator(ModelSettings(model="m"), progress) is engine
+    assert progress.said == ["Loading m", "slow here", "Loading m", "Loading m"]

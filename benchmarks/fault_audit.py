@@ -75,24 +75,24 @@ def wrong_failures(failures: Iterable[Failure], mined: Iterable[Judged]) -> Iter
 
 def wrong_rewards(episodes: Sequence[Episode], judged: Sequence[Judged], group_size: int) -> Iterator[str]:
     """A withheld verdict gave no reward and no advantage; the others got what follows from the rest of their group."""
-    answered = [episode for episode in episodes if episode.retry is not None]
+    answered = [(episode, one.retry) for episode in episodes for one in episode.rounds if one.retry is not None]
     if len(answered) != len(judged):
         yield f"{len(judged)} retries were judged, and {len(answered)} kept"
         return
-    for episode, item in zip(answered, judged, strict=True):
-        if (episode.retry, episode.retry_verdict) != (item.answer, item.verdict):
-            yield f"step {episode.step}: {episode.retry!r} was judged {item.verdict}, kept as {episode.retry_verdict}"
+    for (episode, retry), item in zip(answered, judged, strict=True):
+        if (retry.text, retry.verdict) != (item.answer, item.verdict):
+            yield f"step {episode.step}: {retry.text!r} was judged {item.verdict}, kept as {retry.verdict}"
     for start in range(0, len(episodes), group_size):
         group = episodes[start : start + group_size]
-        if len({(episode.row_index, episode.attempt) for episode in group}) > 1:
+        if len({(episode.row_index, episode.attempt.text) for episode in group}) > 1:
             yield f"step {group[0].step}: a group is of several failures"
-        rewards = [episode.retry_verdict.reward if episode.retry_verdict else None for episode in group]
+        rewards = [episode.last_verdict.reward for episode in group]
         for episode, reward, advantage in zip(group, rewards, advantages(rewards), strict=True):
             given = episode.advantage if episode.advantage is not None else math.nan
             if episode.reward != reward:
-                yield f"step {episode.step}: {episode.retry_verdict} got the reward {episode.reward}"
+                yield f"step {episode.step}: {episode.last_verdict} got the reward {episode.reward}"
             if not math.isclose(given, advantage, abs_tol=CLOSE) or (reward is None and given):
-                yield f"step {episode.step}: {episode.retry_verdict} got the advantage {given}, not {advantage}"
+                yield f"step {episode.step}: {episode.last_verdict} got the advantage {given}, not {advantage}"
 
 
 def advantages(rewards: Sequence[float | None]) -> list[float]:

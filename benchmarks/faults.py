@@ -37,7 +37,7 @@ from rrr_core.hookspecs import Row
 from rrr_core.mining import MineSettings, mine
 from rrr_core.mining.failure_set import read_failures
 from rrr_core.progress import Progress
-from rrr_core.runs.files import read_lines
+from rrr_core.runs.files import read_lines, read_numbered_lines
 from rrr_core.tasks import Task, load_task
 from rrr_core.tasks.presets import presets_of
 from rrr_core.tasks.settings import TaskSettings
@@ -79,8 +79,9 @@ def train_and_audit(
     with recorded_verdicts() as record:
         summary = train(task, failures, ModelSettings(model=model), folder, settings, progress, verify)
     judged = settled(task, plan, record, verify)
-    episodes = [Episode.from_json(line) for line in read_lines(folder / "episodes.jsonl")]
-    unanswered = Counter(episode.step or 0 for episode in episodes if episode.retry is None)
+    path = folder / "episodes.jsonl"
+    episodes = [Episode.from_json(line, f"{path}:{number}") for number, line in read_numbered_lines(path)]
+    unanswered = Counter(episode.step or 0 for episode in episodes if episode.rounds[-1].retry is None)
     metrics = list(read_lines(folder / "metrics.jsonl"))
     load_transformers(summary.model)  # The run has ended with a model that is whole.
     return judged, [

@@ -16,7 +16,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from rrr_core.conversation import reflection_conversation, retry_conversation, retry_without_reflection
+from rrr_core.conversation import reflection_conversation, retry_conversation, with_reflection
+from rrr_core.episode import Episode, Segment
 from rrr_core.evaluation.statistics import wilson
 from rrr_core.generation.base import Sampling
 from rrr_core.generation.transformers_backend import load_transformers
@@ -66,25 +67,25 @@ def measure(name: str, model: str | None, rows: int, temperature: float) -> dict
     attempts = [made.text for made in generator.generate(prompts, sample)]
     verdicts = [task.verify(row, attempt) for row, attempt in zip(data, attempts, strict=True)]
     failed = [
-        (row, prompt, attempt)
-        for row, prompt, attempt, verdict in zip(data, prompts, attempts, verdicts, strict=True)
+        Episode(index, row, (Segment("prompt", prompt), Segment("attempt", text=attempt, verdict=verdict)))
+        for index, (row, prompt, attempt, verdict) in enumerate(zip(data, prompts, attempts, verdicts, strict=True))
         if verdict.is_failed
     ]
-    asked = [reflection_conversation(task, *case, generator.model) for case in failed]
+    asked = [reflection_conversation(task, case, generator.model) for case in failed]
     own = [made.text for made in generator.generate(asked, sample)]
     vague = max(lessons.vague, key=lambda text: lessons.vague[text])
-    concrete = [lessons.concrete(row, attempt) for row, _, attempt in failed]
+    concrete = [lessons.concrete(case.row, case.attempt.text) for case in failed]
 
     def second_tries(reflections: list[str]) -> list[bool]:
         conversations = [
-            retry_conversation(task, *case, reflection, generator.model)
+            retry_conversation(task, with_reflection(task, case, reflection, generator.model), generator.model)
             for case, reflection in zip(failed, reflections, strict=True)
         ]
         retries = generator.generate(conversations, sample)
-        return [task.verify(case[0], made.text).is_passed for case, made in zip(failed, retries, strict=True)]
+        return [task.verify(case.row, made.text).is_passed for case, made in zip(failed, retries, strict=True)]
 
     own_right = second_tries(own)
-    plain = generator.generate([retry_without_reflection(task, *case, generator.model) for case in failed], sample)
+    plain = generator.generate([retry_conversation(task, case, generator.model) for case in failed], sample)
     right = {
         "own reflection": own_right,
         "given a vague reflection": second_tries([vague] * len(failed)),

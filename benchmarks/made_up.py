@@ -21,7 +21,7 @@ import torch
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import GenerationConfig, PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
 
-from rrr_core.episode import Failure
+from rrr_core.episode import Failure, Segment, failure_of
 from rrr_core.hookspecs import hookimpl, trusted
 from rrr_core.tasks import Task, TaskEntry
 from rrr_core.tasks.hooks import checked_plugin
@@ -186,5 +186,6 @@ def make_failures(count: int, prompt: int, vocabulary: int, seed: int) -> list[F
         material = prompt - prompt // 10 - 67 - chance.randrange(prompt // 20 + 1)
         row = {"material": words(chance, max(1, material), vocabulary), "question": words(chance, 30, vocabulary)}
         messages = ({"role": "user", "content": f"{row['material']} {row['question']}"},)
-        failures.append(Failure(f"{index}-0", index, row, messages, attempt, failed("tails"), 0))
+        answer = Segment("attempt", text=attempt, verdict=failed("tails"))
+        failures.append(failure_of(f"{index}-0", index, row, messages, answer, 0))
     return failures

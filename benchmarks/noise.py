@@ -24,7 +24,7 @@ from three_seeds import VANILLA, Variants, make, options_of, print_table
 
 from rrr_core.episode import Episode
 from rrr_core.evaluation.statistics import pooled_mean, wilson
-from rrr_core.runs.files import read_json, read_lines
+from rrr_core.runs.files import read_json, read_numbered_lines
 from rrr_core.tasks import Task, load_task
 from rrr_core.verification import Judge
 
@@ -99,11 +99,13 @@ def gain(folder: Path, mode: str, label: str) -> dict[str, Any]:
 
 def flipped(task: str, folder: Path) -> dict[str, Any]:
     """The share of the kept retries whose verdict in training is not the one that the verifier gives."""
-    episodes = [Episode.from_json(line) for line in read_lines(folder / "episodes.jsonl")]
+    path = folder / "episodes.jsonl"
+    episodes = [Episode.from_json(line, f"{path}:{number}") for number, line in read_numbered_lines(path)]
     kept = [
-        (each.row, each.retry, each.retry_verdict)
-        for each in episodes
-        if each.retry is not None and each.retry_verdict is not None and not each.retry_verdict.is_abstained
+        (episode.row, segment.text, segment.verdict)
+        for episode in episodes
+        for segment in episode.answers
+        if segment.role == "retry" and segment.verdict is not None and not segment.verdict.is_abstained
     ]
     with Judge(load_task(task)) as judge:
         own = judge.judge([(row, retry) for row, retry, _ in kept])

@@ -31,6 +31,7 @@ from recording import Figure, folder_option, median_of, record
 from transformers import AutoTokenizer
 
 from rrr_core.conversation import reflection_conversation
+from rrr_core.episode import Episode, Segment
 from rrr_core.generation import ModelSettings, Sampling
 from rrr_core.generation.base import Hits
 from rrr_core.generation.continuation import continuation_ids, encode_prompt
@@ -93,12 +94,10 @@ def of_task(name: str, files: ModelFiles, count: int) -> list[Posed]:
     """The first rows of a task's training split, with its reference answer as the failed attempt."""
     task = load_task(name)
     posed = []
-    for row in islice(task.load_dataset("train"), count):
-        prompt = task.prompt(row, files.model)
-        attempt = task.gold_answer(row) or "I do not know."
-        posed.append(
-            Posed(reflection_conversation(task, row, prompt, attempt, files.model), task.retry_prompt(row, files.model))
-        )
+    for index, row in enumerate(islice(task.load_dataset("train"), count)):
+        attempt = Segment("attempt", text=task.gold_answer(row) or "I do not know.")
+        episode = Episode(index, row, (Segment("prompt", task.prompt(row, files.model)), attempt))
+        posed.append(Posed(reflection_conversation(task, episode, files.model), task.retry_prompt(row, files.model)))
     return posed
 
 

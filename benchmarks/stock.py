@@ -107,7 +107,7 @@ class TwoStepTrainer(GRPOTrainer):
         """Failure, reflection and retry of the last batch."""
         rows = [
             {
-                "prompt": reflection_conversation(task, one.row, one.prompt, one.attempt, self.model_described),
+                "prompt": reflection_conversation(task, one.episode, self.model_described),
                 "failure": index,
             }
             for index, one in enumerate(failures)

@@ -37,11 +37,11 @@ from stock import fixed_trainer, stock_config
 from transformers import PreTrainedTokenizerFast, PrinterCallback, TrainerCallback
 from transformers.trainer_utils import SaveStrategy
 
-from rrr_core.episode import Failure
+from rrr_core.episode import Episode, Failure, Segment
 from rrr_core.generation.transformers_generator import TransformersGenerator
 from rrr_core.hookspecs import Model
 from rrr_core.training.options import grpo_config
-from rrr_core.training.rollout import Rollout, Turn
+from rrr_core.training.rollout import Rollout
 from rrr_core.training.run import prepare
 from rrr_core.training.settings import TrainSettings
 from rrr_core.training.trainer import ReflectionTrainer
@@ -82,25 +82,21 @@ class FixedRollout(Rollout):
 
     batch: Batch
 
-    def play(self, failures: Sequence[Failure], seed: tuple[object, ...]) -> list[Turn]:
-        turns, places = [], [0] * len(self.batch.prompt_ids)
+    def play(self, failures: Sequence[Failure], seed: tuple[object, ...]) -> list[Episode]:
+        episodes, places = [], [0] * len(self.batch.prompt_ids)
         for failure in failures:
             group, place = failure.row_index, places[failure.row_index]
             places[group] += 1
-            turns.append(
-                Turn(
-                    failure=failure,
-                    prompt_ids=self.batch.prompt_ids[group],
-                    reflection_ids=self.batch.reflection_ids[group][place],
-                    reflection=str(place),
-                    reflection_ended=True,
-                    between_ids=[END],
-                    retry_ids=[END],
-                    retry=str(place),
-                    verdict=passed() if self.batch.rewards[group][place] else failed("tails"),
+            verdict = passed() if self.batch.rewards[group][place] else failed("tails")
+            episodes.append(
+                failure.episode.extended(
+                    Segment("prompt", ids=tuple(self.batch.prompt_ids[group])),
+                    Segment("reflection", text=str(place), ids=tuple(self.batch.reflection_ids[group][place])),
+                    Segment("prompt", ids=(END,)),
+                    Segment("retry", text=str(place), ids=(END,), verdict=verdict),
                 )
             )
-        return turns
+        return episodes
 
 
 @dataclass
@@ -205,7 +201,7 @@ def make_side(name: str, options: argparse.Namespace, kl: float, dtype: str, fol
             rollout=rollout,
             failures=make_failures(options.groups, 100, vocabulary, SEED),
             settings=settings,
-            on_turns=lambda *_: None,
+            on_episodes=lambda *_: None,
             **arguments,
         )
     trainer.remove_callback(PrinterCallback)

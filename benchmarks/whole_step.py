@@ -32,9 +32,10 @@ from stock import Clock, TwoStepTrainer
 from training_step import OURS, SEED, STOCK, Side, Watch, about, config_of, options_of, settings_of, shape_of
 from transformers import PreTrainedTokenizerFast, PrinterCallback
 
+from rrr_core.episode import Episode
 from rrr_core.generation.transformers_generator import TransformersGenerator
 from rrr_core.hookspecs import Model
-from rrr_core.training.rollout import Rollout, Turn
+from rrr_core.training.rollout import Rollout
 from rrr_core.training.run import prepare
 from rrr_core.training.trainer import ReflectionTrainer
 from rrr_core.verification import Judge
@@ -48,7 +49,7 @@ class WholeSide(Side):
     """A side whose steps are whole."""
 
     clock: Clock
-    turns: list[Turn] = field(default_factory=list)
+    episodes: list[Episode] = field(default_factory=list)
     """Of our last batch; stock's trainer keeps its own."""
 
     def texts(self) -> dict[int, set[tuple[str, str]]]:
@@ -56,7 +57,11 @@ class WholeSide(Side):
         if isinstance(self.trainer, TwoStepTrainer):
             written = self.trainer.texts
         else:
-            written = [(turn.failure.row_index, turn.reflection, turn.retry or "") for turn in self.turns]
+            written = [
+                (episode.row_index, one.reflection.text, "" if one.retry is None else one.retry.text)
+                for episode in self.episodes
+                for one in episode.rounds
+            ]
         by_failure: dict[int, set[tuple[str, str]]] = {}
         for failure, reflection, retry in written:
             by_failure.setdefault(failure, set()).add((reflection, retry))
@@ -95,7 +100,7 @@ def make_side(name: str, options: argparse.Namespace, folder: Path, greedy: bool
         trainer: Any = TwoStepTrainer(verify=lambda row, answer: task.verify(row, answer).reward or 0.0, **arguments)
         side = WholeSide(trainer, watch, trainer.clock)
     else:
-        clock, turns = Clock(), []
+        clock, episodes = Clock(), []
         generator = TransformersGenerator(network, arguments["processing_class"], Model("random"))
         judge = Judge(task, 1.0)
         generator.generate_ids = clocked(generator.generate_ids, clock, ("reflect", "retry"))
@@ -103,10 +108,10 @@ def make_side(name: str, options: argparse.Namespace, folder: Path, greedy: bool
         trainer = ReflectionTrainer(
             rollout=Rollout(task, generator, judge, settings),
             settings=settings,
-            on_turns=lambda _step, batch, *_: turns.__setitem__(slice(None), batch),
+            on_episodes=lambda _step, batch, *_: episodes.__setitem__(slice(None), batch),
             **arguments,
         )
-        side = WholeSide(trainer, watch, clock, turns)
+        side = WholeSide(trainer, watch, clock, episodes)
     trainer.remove_callback(PrinterCallback)
     return side
 

@@ -2,38 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
-from rrr_core.hookspecs import Message, Model, Row
+from rrr_core.episode import Episode, Segment
+from rrr_core.hookspecs import Model
 from rrr_core.tasks import Task
 
 
-def reflection_conversation(
-    task: Task, row: Row, prompt: Sequence[Message], attempt: str, model: Model
-) -> list[dict[str, str]]:
-    """Prompt, failed attempt, and the request to reflect on it: what the reflection is sampled from."""
-    return _answered(prompt, attempt, task.reflection_prompt(row, attempt, model))
+def conversation(segments: Iterable[Segment]) -> list[dict[str, str]]:
+    """The chat messages of segments: what was read as it was given, what was written as the assistant's. All copied."""
+    messages: list[dict[str, str]] = []
+    for segment in segments:
+        if segment.is_read:
+            messages += [dict(message) for message in segment.messages]
+        else:
+            messages.append({"role": "assistant", "content": segment.text})
+    return messages
 
 
-def retry_conversation(
-    task: Task, row: Row, prompt: Sequence[Message], attempt: str, reflection: str, model: Model
-) -> list[dict[str, str]]:
-    """The reflection's conversation, the reflection, and the row posed again: what the retry is sampled from."""
-    reflected = reflection_conversation(task, row, prompt, attempt, model)
-    return _answered(reflected, reflection, task.retry_prompt(row, model))
+def reflection_request(task: Task, episode: Episode, model: Model) -> Segment:
+    """The prompt that asks what went wrong with the episode's last answer."""
+    return _from_user(task.reflection_prompt(episode.row, episode.segments[-1].text, model))
 
 
-def retry_without_reflection(
-    task: Task, row: Row, prompt: Sequence[Message], attempt: str, model: Model
-) -> list[dict[str, str]]:
-    """Prompt, failed attempt, and the row posed again at once: the control that tells what reflecting adds."""
-    return _answered(prompt, attempt, task.retry_prompt(row, model))
+def retry_request(task: Task, episode: Episode, model: Model) -> Segment:
+    """The prompt that puts the row to the model again."""
+    return _from_user(task.retry_prompt(episode.row, model))
 
 
-def _answered(conversation: Sequence[Message], answer: str, question: str) -> list[dict[str, str]]:
-    """`conversation`, the model's answer to it, and the user's next message; the given messages are copied."""
-    return [
-        *(dict(message) for message in conversation),
-        {"role": "assistant", "content": answer},
-        {"role": "user", "content": question},
-    ]
+def reflection_conversation(task: Task, episode: Episode, model: Model) -> list[dict[str, str]]:
+    """An episode that ends in a failed answer, and the request to reflect: what the reflection is sampled from."""
+    return conversation(episode.extended(reflection_request(task, episode, model)).segments)
+
+
+def retry_conversation(task: Task, episode: Episode, model: Model) -> list[dict[str, str]]:
+    """An episode and the row again: what a retry is sampled from.
+
+    After a reflection it is the method's retry; right after the failed answer, the control that shows what reflecting
+    adds.
+    """
+    return conversation(episode.extended(retry_request(task, episode, model)).segments)
+
+
+def with_reflection(task: Task, episode: Episode, reflection: str, model: Model) -> Episode:
+    """An episode that ends in a failed answer, with the request to reflect and a given reflection."""
+    return episode.extended(reflection_request(task, episode, model), Segment("reflection", text=reflection))
+
+
+def _from_user(text: str) -> Segment:
+    return Segment("prompt", ({"role": "user", "content": text},))

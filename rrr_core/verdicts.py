@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, get_args
+
+from rrr_core.records import TEXT, Kind, Record
 
 Outcome = Literal["passed", "failed", "abstained"]
 WITHHELD = "withheld"
@@ -41,6 +43,19 @@ class Verdict:
     def reward(self) -> float | None:
         """1.0, 0.0, or None where the verifier abstained."""
         return {"passed": 1.0, "failed": 0.0, "abstained": None}[self.outcome]
+
+    def to_json(self) -> dict[str, str]:
+        return {"outcome": self.outcome, "category": self.category, "detail": self.detail}
+
+    @classmethod
+    def from_json(cls, record: Any, place: str) -> Verdict:
+        """The verdict that `to_json` wrote. Raises DataError naming `place`."""
+        fields = Record(record, place, "a verdict")
+        fields.has_only(("outcome", "category", "detail"))
+        return cls(fields.get("outcome", _OUTCOME), fields.get("category", TEXT, ""), fields.get("detail", TEXT, ""))
+
+
+_OUTCOME = Kind("passed, failed or abstained", lambda value: isinstance(value, str) and value in get_args(Outcome))
 
 
 def passed() -> Verdict:

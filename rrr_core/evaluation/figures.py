@@ -113,7 +113,7 @@ def outcomes(episode: Episode) -> Outcomes:
     controls = {figure: _control_verdict(episode, control) for control, figure in CONTROL_FIGURES.items()}
     return Outcomes(
         first_try=first,
-        second_try=finally_right(episode.retry_verdict),
+        second_try=finally_right(episode.second_verdict),
         **{figure: finally_right(verdict) for figure, verdict in controls.items()},
     )
 
@@ -138,10 +138,10 @@ def figures(episodes: Iterable[Episode], controls: Sequence[str] | None = None) 
         transitions[_transition(result)] += 1
         _count(episode, abstentions, missing, classes)
         seen.update(episode.controls)
-        if episode.reflection is not None:
-            texts[episode.reflection] += 1
-        if episode.reflection_tokens is not None:
-            lengths.append(episode.reflection_tokens)
+        for reflection in (each.reflection for each in episode.rounds):
+            texts[reflection.text] += 1
+            if reflection.length is not None:
+                lengths.append(reflection.length)
     run = {CONTROL_FIGURES[name] for name in (seen if controls is None else controls)}
     measured = {
         name: _proportion(results, name) for name in FIGURES if name in ("first_try", "second_try") or name in run
@@ -226,10 +226,10 @@ def _count(
     if not episode.verdict.is_failed:
         return
     classes["first"][episode.verdict.category] += 1
-    if episode.retry_verdict is not None:
-        abstentions["second_try"] += episode.retry_verdict.is_abstained
-        if episode.retry_verdict.is_failed:
-            classes["second"][episode.retry_verdict.category] += 1
+    if (second := episode.second_verdict) is not None:
+        abstentions["second_try"] += second.is_abstained
+        if second.is_failed:
+            classes["second"][second.category] += 1
     for control, figure in CONTROL_FIGURES.items():
         verdict = _control_verdict(episode, control)
         missing[figure] += verdict is None

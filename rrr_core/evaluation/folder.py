@@ -132,21 +132,15 @@ def _finished_episodes(path: Path, chunk: Sequence[tuple[int, Row]]) -> list[Epi
 def _read_shard(path: Path) -> Iterator[Episode]:
     for number, record in read_numbered_lines(path):
         try:
-            episode = Episode.from_json(record)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise DataError(
-                f"{path}:{number}: not an episode ({error!r}): delete the file, and the same command makes it again."
-            ) from None
-        yield episode
+            yield Episode.from_json(record, f"{path}:{number}")
+        except DataError as error:
+            raise DataError(f"{error} Delete the file, and the same command makes it again.") from None
 
 
 def _verdicts(episodes: Sequence[Episode]) -> Iterator[Verdict]:
     for episode in episodes:
-        yield episode.verdict
-        if episode.retry_verdict is not None:
-            yield episode.retry_verdict
-        for _, verdict in episode.controls.values():
-            yield verdict
+        yield from (segment.verdict for segment in episode.segments if segment.verdict is not None)
+        yield from (verdict for _, verdict in episode.controls.values())
 
 
 def _temperatures(mode: str, settings: EvalSettings) -> dict[str, float]:

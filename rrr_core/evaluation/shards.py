@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from rrr_core.conversation import reflection_conversation, retry_conversation, retry_without_reflection
-from rrr_core.episode import Episode, Generation
+from rrr_core.conversation import conversation, reflection_request, retry_conversation, retry_request, with_reflection
+from rrr_core.episode import Episode, Generation, Segment, written
 from rrr_core.evaluation.borrowing import borrowed
 from rrr_core.evaluation.settings import GREEDY, EvalSettings
 from rrr_core.generation.base import Generator, Sampling, remembering
@@ -16,6 +16,9 @@ from rrr_core.seeds import evaluation_seed
 from rrr_core.tasks import Task
 from rrr_core.verdicts import Verdict
 from rrr_core.verification import Judge
+
+Judged = tuple[Generation, Verdict]
+"""An answer and its verdict."""
 
 ALWAYS = ("first_try", "reflection", "retry")
 
@@ -53,7 +56,7 @@ class ShardEvaluation:
         attempts = self._draw("first_try", prompts)
         verdicts = self.judge.judge([(row, attempt.text) for (_, row), attempt in zip(rows, attempts, strict=True)])
         episodes = [
-            Episode(row_index=index, row=dict(row), prompt=prompt, attempt=attempt.text, verdict=verdict)
+            Episode(index, dict(row), (Segment("prompt", prompt), written("attempt", attempt, verdict)))
             for (index, row), prompt, attempt, verdict in zip(rows, prompts, attempts, verdicts, strict=True)
         ]
         failed = [episode for episode in episodes if episode.verdict.is_failed]
@@ -63,41 +66,31 @@ class ShardEvaluation:
 
     def _second_tries(self, failed: Sequence[Episode]) -> list[Episode]:
         """The failed episodes with reflection, retry and controls; an empty or cut-off reflection counts as it is."""
-        task, model = self.task, self.generator.model
-        requests = [reflection_conversation(task, each.row, each.prompt, each.attempt, model) for each in failed]
-        reflections = self._draw("reflection", requests)
-        conversations = [
-            retry_conversation(task, each.row, each.prompt, each.attempt, reflection.text, model)
-            for each, reflection in zip(failed, reflections, strict=True)
-        ]
-        retries = self._judged("retry", failed, conversations)
+        asked = [each.extended(reflection_request(self.task, each, self.generator.model)) for each in failed]
+        reflections = self._draw("reflection", [conversation(each.segments) for each in asked])
+        reflected = [each.extended(written("reflection", made)) for each, made in zip(asked, reflections, strict=True)]
+        again = [each.extended(retry_request(self.task, each, self.generator.model)) for each in reflected]
+        retries = self._judged("retry", failed, [conversation(each.segments) for each in again])
         controls = self._controls(failed, [reflection.text for reflection in reflections])
         return [
-            each.with_(
-                reflection_prompt=request[-1]["content"],
-                reflection=reflection.text,
-                reflection_tokens=len(reflection.token_ids) or None,
-                retry_prompt=conversation[-1]["content"],
-                retry=retry,
-                retry_verdict=verdict,
-                controls={name: answers[place] for name, answers in controls.items() if place in answers},
+            replace(
+                each.extended(written("retry", retry, verdict)),
+                controls={
+                    name: (answers[place][0].text, answers[place][1])
+                    for name, answers in controls.items()
+                    if place in answers
+                },
             )
-            for place, (each, request, reflection, conversation, (retry, verdict)) in enumerate(
-                zip(failed, requests, reflections, conversations, retries, strict=True)
-            )
+            for place, (each, (retry, verdict)) in enumerate(zip(again, retries, strict=True))
         ]
 
-    def _controls(
-        self, failed: Sequence[Episode], reflections: Sequence[str]
-    ) -> dict[str, dict[int, tuple[str, Verdict]]]:
+    def _controls(self, failed: Sequence[Episode], reflections: Sequence[str]) -> dict[str, dict[int, Judged]]:
         """Control → place in `failed` → answer and verdict."""
         task, model = self.task, self.generator.model
         wanted = self.settings.controls
         conversations: dict[str, list[Sequence[Message]]] = {}
         if "no_reflection" in wanted:
-            conversations["no_reflection"] = [
-                retry_without_reflection(task, each.row, each.prompt, each.attempt, model) for each in failed
-            ]
+            conversations["no_reflection"] = [retry_conversation(task, each, model) for each in failed]
         if "other_reflection" in wanted:
             lenders = borrowed(reflections, self.settings.seed)
             if lenders is None:
@@ -105,7 +98,7 @@ class ShardEvaluation:
                 self.advance(len(failed))
             else:
                 conversations["other_reflection"] = [
-                    retry_conversation(task, each.row, each.prompt, each.attempt, reflections[lender], model)
+                    retry_conversation(task, with_reflection(task, each, reflections[lender], model), model)
                     for each, lender in zip(failed, lenders, strict=True)
                 ]
         if "independent" in wanted:
@@ -118,9 +111,9 @@ class ShardEvaluation:
 
     def _judged(
         self, stage: str, episodes: Sequence[Episode], conversations: Sequence[Sequence[Message]]
-    ) -> list[tuple[str, Verdict]]:
-        answers = [generation.text for generation in self._draw(stage, conversations)]
-        verdicts = self.judge.judge([(each.row, answer) for each, answer in zip(episodes, answers, strict=True)])
+    ) -> list[Judged]:
+        answers = self._draw(stage, conversations)
+        verdicts = self.judge.judge([(each.row, answer.text) for each, answer in zip(episodes, answers, strict=True)])
         return list(zip(answers, verdicts, strict=True))
 
     def _draw(self, stage: str, conversations: Sequence[Sequence[Message]]) -> list[Generation]:

@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn, get_args
+from typing import Any
 
+from rrr_core.episode import ANSWERS, Episode
 from rrr_core.errors import DataError, RrrError
+from rrr_core.mining.mined_row import MinedRow
 from rrr_core.runs.files import read_json, read_numbered_lines
 from rrr_core.runs.layout import RunFolder, StageFolder
-from rrr_core.text import shown
-from rrr_core.verdicts import Outcome, Verdict
+from rrr_core.verdicts import Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,69 +106,30 @@ def count_lines(file: Path) -> int:
 
 def kept_answers(stage: Stage, record: Mapping[str, Any], place: str) -> list[KeptAnswer]:
     """The answers that one record of a stage holds. Raises DataError naming `place` where it is none of that stage."""
-    match stage.part:
-        case "mine":
-            failures = _field(record, "failures", list, place)
-            if not all(isinstance(failure, dict) for failure in failures):
-                _refuse(place, "failures", failures)
-            return [_kept(stage, "attempt", place, failure, "attempt", "verdict") for failure in failures]
-        case "train":
-            # Its attempts are those of the failure set, and were judged there.
-            return [_kept(stage, "retry", place, record, "retry", "retry_verdict")] if _has_retry(record) else []
-        case _:
-            kept = [_kept(stage, "attempt", place, record, "attempt", "verdict")]
-            if _has_retry(record):
-                kept.append(_kept(stage, "retry", place, record, "retry", "retry_verdict"))
-            controls = _field(record, "controls", dict, place) if "controls" in record else {}
-            for name, control in controls.items():
-                if not isinstance(control, list) or len(control) != 2:
-                    _refuse(place, "controls", controls)
-                answered = {**record, "answer": control[0], "verdict": control[1]}
-                kept.append(_kept(stage, f"control {name}", place, answered, "answer", "verdict"))
-            return kept
+
+    def kept(episode: Episode, kind: str, answer: str, verdict: Verdict) -> KeptAnswer:
+        return KeptAnswer(stage.name, kind, place, episode.row_index, episode.row, answer, verdict)
+
+    if stage.part == "mine":
+        failures = MinedRow.from_json(record, place).failures
+        return [kept(each.episode, "attempt", each.attempt, each.verdict) for each in failures]
+    episode = Episode.from_json(record, place)
+    answers = [
+        kept(episode, segment.role, segment.text, segment.verdict)
+        for segment in episode.segments
+        # A training episode's attempt is of the failure set, and was judged there.
+        if segment.role in ANSWERS and segment.verdict is not None and (stage.part == "eval" or segment.role == "retry")
+    ]
+    controls = [
+        kept(episode, f"control {name}", answer, verdict) for name, (answer, verdict) in episode.controls.items()
+    ]
+    return answers + controls
 
 
 def withheld_without_answer(stage: Stage, record: Mapping[str, Any]) -> int:
     """Verdicts withheld in a record whose answers are not kept, as mining keeps none that is no failure."""
     withheld = record.get("withheld") if stage.part == "mine" else None
     return len(withheld) if isinstance(withheld, list) else 0
-
-
-def _kept(
-    stage: Stage, kind: str, place: str, record: Mapping[str, Any], answer_key: str, verdict_key: str
-) -> KeptAnswer:
-    return KeptAnswer(
-        stage=stage.name,
-        kind=kind,
-        place=place,
-        row_index=_field(record, "row_index", int, place),
-        row=_field(record, "row", dict, place),
-        answer=_field(record, answer_key, str, place),
-        verdict=_verdict(_field(record, verdict_key, dict, place), place),
-    )
-
-
-def _has_retry(record: Mapping[str, Any]) -> bool:
-    """Whether a retry was judged; one that was not generated, after an empty reflection, has a verdict all the same."""
-    return record.get("retry_verdict") is not None and record.get("retry", "") is not None
-
-
-def _field(record: Mapping[str, Any], key: str, wanted: type, place: str) -> Any:
-    value = record.get(key)
-    if not isinstance(value, wanted):
-        _refuse(place, key, value)
-    return value
-
-
-def _verdict(record: Mapping[str, Any], place: str) -> Verdict:
-    texts = {key: record.get(key, "") for key in ("outcome", "category", "detail")}
-    if texts["outcome"] not in get_args(Outcome) or not all(isinstance(text, str) for text in texts.values()):
-        _refuse(place, "verdict", record)
-    return Verdict(**texts)
-
-
-def _refuse(place: str, key: str, value: Any) -> NoReturn:
-    raise DataError(f"{place}: not a record that rrr wrote: {key!r} is {shown(value)}.")
 
 
 def _provenance(manifest: Path) -> Mapping[str, Any] | None:

@@ -24,7 +24,8 @@ from rrr_core.errors import DataError, RrrError
 from rrr_core.generation.base import Generator
 from rrr_core.hookspecs import Row
 from rrr_core.mining.failure_set import read_shard
-from rrr_core.mining.rounds import MinedRow, Teller, is_open, mine_rows
+from rrr_core.mining.mined_row import MinedRow
+from rrr_core.mining.rounds import OpenRow, Teller, mine_rows
 from rrr_core.mining.settings import MineSettings
 from rrr_core.mining.tally import MiningSummary, Tally
 from rrr_core.profiling.profile import measured, profiled
@@ -34,7 +35,6 @@ from rrr_core.runs.files import write_json, write_lines
 from rrr_core.runs.layout import MineFolder
 from rrr_core.runs.stage import open_stage, stage_lock
 from rrr_core.tasks import Task
-from rrr_core.verdicts import Verdict
 from rrr_core.verification import Judge, VerifySettings
 
 
@@ -132,8 +132,8 @@ class _Miner:
         records = _finished_records(path, chunk)
         for record in records:
             self.tally.add(record)
-            self.judge.recall(record["tries"], [Verdict(**each) for each in record["withheld"]])
-        still_open = [record["tries"] for record in records if is_open(record, self.settings)]
+            self.judge.recall(record.tries, record.withheld)
+        still_open = [record.tries for record in records if record.is_open(self.settings)]
         self._depths.append(still_open[0] if still_open else self.settings.tries)
         self.advance(len(chunk) - len(still_open), self.tally.note())
 
@@ -142,14 +142,14 @@ class _Miner:
         self.folder.summary.unlink(missing_ok=True)
         before = list(read_shard(path)) if self._depths[shard] else []
         if before:
-            rows = [MinedRow.from_json(record, row) for record, (_, row) in zip(before, chunk, strict=True)]
+            rows = [OpenRow.resumed(record, row) for record, (_, row) in zip(before, chunk, strict=True)]
         else:
-            rows = [MinedRow(index, row) for index, row in chunk]
+            rows = [OpenRow(index, row) for index, row in chunk]
         open_rows = [row for row in rows if row.is_open(self.settings)]
         teller = Teller(self.advance, self.tally)
         mine_rows(self.task, self.generator, self.judge, self.settings, shard, open_rows, depth, teller)
-        records = [row.to_json() for row in rows]
-        write_lines(path, records)
+        records = [row.mined() for row in rows]
+        write_lines(path, (record.to_json() for record in records))
         self.judge.profile.write(self.folder.path)
         for record in before:
             self.tally.add(record, times=-1)
@@ -178,13 +178,13 @@ def _chunks(rows: Iterable[tuple[int, Row]], size: int) -> Iterator[list[tuple[i
         yield chunk
 
 
-def _finished_records(path: Path, chunk: Sequence[tuple[int, Row]]) -> list[dict[str, Any]]:
-    """The records of a finished shard, after a check that it was mined from these rows."""
+def _finished_records(path: Path, chunk: Sequence[tuple[int, Row]]) -> list[MinedRow]:
+    """The mined rows of a finished shard, after a check that it was mined from these rows."""
     records = list(read_shard(path))
-    if [record["row_index"] for record in records] != [index for index, _ in chunk]:
+    if [record.row_index for record in records] != [index for index, _ in chunk]:
         raise _changed(path)
     for record, (_, row) in zip(records, chunk, strict=True):
-        if record["failures"] and record["failures"][0]["row"] != row:
+        if record.failures and record.failures[0].row != row:
             raise _changed(path)
     return records
 

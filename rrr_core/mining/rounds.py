@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
-from rrr_core.episode import Failure, Generation, Messages
+from rrr_core.episode import Failure, Generation, Messages, failure_of, written
 from rrr_core.generation.base import Generator, Sampling, remembering
 from rrr_core.hookspecs import Row
+from rrr_core.mining.mined_row import MinedRow, is_open
 from rrr_core.mining.settings import MineSettings
 from rrr_core.mining.tally import Tally
 from rrr_core.progress import Advance
@@ -25,8 +25,8 @@ is nearly free, and above it saves nothing. On a GPU the free part is larger."""
 
 
 @dataclass(slots=True)
-class MinedRow:
-    """A row on its way through its shard's rounds; its record is all that a later sweep needs to go on."""
+class OpenRow:
+    """A row on its way through its shard's rounds."""
 
     row_index: int
     row: Row
@@ -34,27 +34,41 @@ class MinedRow:
     passes: int = 0
     tokens: int | None = 0
     sampled: int | None = 0
-    """All tries drawn, those thrown away included; None where an older version did not count them."""
     sampled_tokens: int | None = 0
     withheld: list[Verdict] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
 
     @classmethod
-    def from_json(cls, record: Mapping[str, Any], row: Row) -> MinedRow:
+    def resumed(cls, mined: MinedRow, row: Row) -> OpenRow:
+        """The row as an earlier sweep left it."""
         return cls(
-            row_index=record["row_index"],
+            row_index=mined.row_index,
             row=row,
-            tries=record["tries"],
-            passes=record["passes"],
-            tokens=record.get("tokens"),
-            sampled=record.get("sampled"),
-            sampled_tokens=record.get("sampled_tokens"),
-            withheld=[Verdict(**each) for each in record["withheld"]],
-            failures=[Failure.from_json(each) for each in record["failures"]],
+            tries=mined.tries,
+            passes=mined.passes,
+            tokens=mined.tokens,
+            sampled=mined.sampled,
+            sampled_tokens=mined.sampled_tokens,
+            withheld=list(mined.withheld),
+            failures=list(mined.failures),
+        )
+
+    def mined(self) -> MinedRow:
+        """What came of it so far."""
+        return MinedRow(
+            row_index=self.row_index,
+            tries=self.tries,
+            passes=self.passes,
+            tokens=self.tokens,
+            sampled=self.sampled,
+            sampled_tokens=self.sampled_tokens,
+            withheld=tuple(self.withheld),
+            failures=tuple(self.failures),
         )
 
     def is_open(self, settings: MineSettings) -> bool:
-        return _is_open(self.tries, self.failures, self.withheld, settings)
+        """Whether it may still be tried."""
+        return is_open(self.tries, self.failures, self.withheld, settings)
 
     def draw(self, generation: Generation) -> int | None:
         """Note that a try was sampled, whether or not it will count. Gives its tokens, None where unknown."""
@@ -66,44 +80,14 @@ class MinedRow:
     def count(self, prompt: Messages, generation: Generation, verdict: Verdict, tokens: int | None) -> None:
         """Count one try. The same failing text again is a try, not another failure: it would teach nothing new."""
         if verdict.is_failed and all(failure.attempt != generation.text for failure in self.failures):
-            self.failures.append(
-                Failure(
-                    failure_id=f"{self.row_index}-{self.tries}",
-                    row_index=self.row_index,
-                    row=dict(self.row),
-                    prompt=prompt,
-                    attempt=generation.text,
-                    verdict=verdict,
-                    try_index=self.tries,
-                )
-            )
+            attempt = written("attempt", generation, verdict)
+            failure_id = f"{self.row_index}-{self.tries}"
+            self.failures.append(failure_of(failure_id, self.row_index, dict(self.row), prompt, attempt, self.tries))
         self.tries += 1
         self.passes += verdict.is_passed
         if verdict.is_abstained:
             self.withheld.append(verdict)
         self.tokens = _sum(self.tokens, tokens)
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "row_index": self.row_index,
-            "tries": self.tries,
-            "passes": self.passes,
-            "abstentions": len(self.withheld),
-            "tokens": self.tokens,
-            "sampled": self.sampled,
-            "sampled_tokens": self.sampled_tokens,
-            "withheld": [asdict(verdict) for verdict in self.withheld],
-            "failures": [failure.to_json() for failure in self.failures],
-        }
-
-
-def is_open(record: Mapping[str, Any], settings: MineSettings) -> bool:
-    """Whether a mined row, given as its record, may still be tried."""
-    return _is_open(record["tries"], record["failures"], record["withheld"], settings)
-
-
-def _is_open(tries: int, failures: Sequence[object], withheld: Sequence[object], settings: MineSettings) -> bool:
-    return len(failures) < settings.failures_per_row and tries < settings.tries and not withheld
 
 
 def tries_in_round(open_rows: int, tries_so_far: int, most: int) -> int:
@@ -122,7 +106,7 @@ def mine_rows(
     judge: Judge,
     settings: MineSettings,
     shard: int,
-    rows: Sequence[MinedRow],
+    rows: Sequence[OpenRow],
     depth: int,
     teller: Teller,
 ) -> None:
@@ -164,7 +148,7 @@ class Teller:
             failures=tally.failures, first_tries=tally.first_tries, first_try_passes=tally.first_try_passes
         )
 
-    def tell_round(self, tried: Sequence[MinedRow], tries_so_far: int, closed: int) -> None:
+    def tell_round(self, tried: Sequence[OpenRow], tries_so_far: int, closed: int) -> None:
         """Tell what came of a round for the rows that were tried in it."""
         for row in tried:
             self._live.failures += sum(failure.try_index >= tries_so_far for failure in row.failures)

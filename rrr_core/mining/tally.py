@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+
+from rrr_core.mining.mined_row import MinedRow
 
 
 @dataclass(frozen=True)
@@ -67,22 +67,21 @@ class Tally:
     untold: dict[str, int] = field(default_factory=lambda: {"tokens": 0, "sampled": 0, "sampled_tokens": 0})
     """Rows whose record does not tell one of the three sums above, which is then unknown."""
 
-    def add(self, record: Mapping[str, Any], times: int = 1) -> None:
+    def add(self, row: MinedRow, times: int = 1) -> None:
         """Count one row; `times=-1` takes it away again.
 
         Its first try failed where a failure has try 0, and was abstained from where it is the only one.
         """
-        failures, abstentions = record["failures"], record["abstentions"]
         self.rows += times
-        self.failures += times * len(failures)
-        self.failed_rows += times * bool(failures)
-        self.abstained_rows += times * bool(abstentions)
-        self.tries += times * record["tries"]
-        self.passes += times * record["passes"]
-        self.abstentions += times * abstentions
-        self.count_first(failures[0]["try_index"] if failures else None, record["tries"], abstentions, times)
+        self.failures += times * len(row.failures)
+        self.failed_rows += times * bool(row.failures)
+        self.abstained_rows += times * bool(row.abstentions)
+        self.tries += times * row.tries
+        self.passes += times * row.passes
+        self.abstentions += times * row.abstentions
+        self.count_first(row.failures[0].try_index if row.failures else None, row.tries, row.abstentions, times)
         for name in self.untold:
-            value = record.get(name)
+            value = getattr(row, name)
             if value is None:
                 self.untold[name] += times
             else:

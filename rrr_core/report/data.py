@@ -11,11 +11,12 @@ from typing import Any
 import rrr_core
 from rrr_core.episode import Episode
 from rrr_core.errors import DataError, RrrError
+from rrr_core.mining.mined_row import MinedRow
 from rrr_core.profiling.profile import read_profile
 from rrr_core.report.curves import Curves, curves_of
 from rrr_core.report.evidence import Evidence, evidence_of
-from rrr_core.report.mined import Mined, Tried, mined_of
-from rrr_core.report.selection import FIELDS, FairSample, Texts, pack
+from rrr_core.report.mined import Mined, mined_of
+from rrr_core.report.selection import FIELDS, SEGMENT_FIELDS, FairSample, Texts, pack
 from rrr_core.runs.files import read_json, read_numbered_lines
 from rrr_core.runs.layout import TRAINED, VANILLA, RunFolder
 
@@ -74,8 +75,9 @@ class Payload:
     runs: list[Run]
     sets: list[EpisodeSet]
     fields: tuple[str, ...]
+    segment_fields: tuple[str, ...]
     episodes: list[list[Any]]
-    """Episodes, in the places of `fields`."""
+    """Episodes in the places of `fields`, their segments in those of `segment_fields`."""
     texts: list[str]
 
 
@@ -118,6 +120,7 @@ def read_runs(folders: Sequence[Path]) -> Payload:
         runs=[run for run, _ in read],
         sets=sets,
         fields=FIELDS,
+        segment_fields=SEGMENT_FIELDS,
         episodes=episodes,
         texts=texts.values,
     )
@@ -190,7 +193,7 @@ class _Reader:
         summary = self._quiet(self.files.mine.summary)
         if not summary:
             self.missing.append("Mining was not finished: the failure set may still grow.")
-        return mined_of(self._records(shards, Tried.of), summary.get("first_try_pass_rate"))
+        return mined_of(self._records(shards, MinedRow.from_json), summary.get("first_try_pass_rate"))
 
     def _curves(self) -> Curves | None:
         path = self.files.train.metrics
@@ -258,21 +261,20 @@ class _Reader:
             sample.sample.add(episode)
         return sample
 
-    def _records(self, paths: Sequence[Path], make: Callable[[Json], Any] = lambda record: record) -> Iterator[Any]:
-        """What `make` makes of each line; a broken line ends its file, and is said to be missing."""
+    def _records(
+        self, paths: Sequence[Path], make: Callable[[Json, str], Any] = lambda record, _: record
+    ) -> Iterator[Any]:
+        """What `make` makes of each line and its place; a broken line ends its file, and is said to be missing."""
         for path in paths:
-            number, lines = 0, read_numbered_lines(path)
+            lines = read_numbered_lines(path)
             while True:
                 try:
                     number, record = next(lines)
-                    made = make(record)
+                    made = make(record, f"{path}:{number}")
                 except StopIteration:
                     break
                 except DataError as error:
                     self._note(str(error))
-                    break
-                except (TypeError, KeyError, ValueError, AttributeError) as error:
-                    self._note(f"{path}:{number}: not a record that this version can read ({error!r})")
                     break
                 yield made
 

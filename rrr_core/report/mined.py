@@ -3,24 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
-
-@dataclass(frozen=True, slots=True)
-class Tried:
-    """What is counted of one mined row."""
-
-    tries: int
-    passes: int
-    abstentions: int
-    categories: tuple[str, ...]
-
-    @classmethod
-    def of(cls, record: Mapping[str, Any]) -> Tried:
-        categories = tuple(str(failure["verdict"]["category"]) for failure in record["failures"])
-        return cls(int(record["tries"]), int(record["passes"]), int(record["abstentions"]), categories)
+from rrr_core.mining.mined_row import MinedRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,15 +26,15 @@ class Mined:
     """Rows by their share of passed tries, in ten equal bins; rows without a judged try are in none."""
 
 
-def mined_of(rows: Iterable[Tried], first_try_pass_rate: float | None = None) -> Mined:
+def mined_of(rows: Iterable[MinedRow], first_try_pass_rate: float | None = None) -> Mined:
     """The sums over mined rows. Which try came first is not in them, so that rate is passed through."""
     classes: Counter[str] = Counter()
     count = with_failures = tries = passes = abstentions = 0
     rates = [0] * 10
     for row in rows:
-        count, with_failures = count + 1, with_failures + bool(row.categories)
+        count, with_failures = count + 1, with_failures + bool(row.failures)
         tries, passes, abstentions = tries + row.tries, passes + row.passes, abstentions + row.abstentions
-        classes.update(row.categories)
+        classes.update(failure.verdict.category for failure in row.failures)
         if row.tries > row.abstentions:
             rates[min(9, 10 * row.passes // (row.tries - row.abstentions))] += 1
     return Mined(

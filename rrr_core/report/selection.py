@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from hashlib import blake2b
 from typing import Any
 
-from rrr_core.episode import Episode
+from rrr_core.episode import Episode, Segment
 from rrr_core.verdicts import Verdict
 
 LONGEST_TEXT = 20_000
@@ -17,26 +17,11 @@ LONGEST_TEXT = 20_000
 ASSURED = 25
 """Episodes of every kind of transition that come first, however rare the kind is."""
 
-FIELDS = (
-    "set",
-    "row_index",
-    "step",
-    "first",
-    "second",
-    "row",
-    "prompt",
-    "attempt",
-    "reflection_prompt",
-    "reflection",
-    "reflection_tokens",
-    "retry_prompt",
-    "retry",
-    "controls",
-    "reward",
-    "advantage",
-    "tokens",
-)
+FIELDS = ("set", "row_index", "step", "first", "second", "row", "segments", "controls", "reward", "advantage")
 """The places of a packed episode. A text is its index in `Texts`; a verdict is `[outcome, category, detail]`."""
+
+SEGMENT_FIELDS = ("role", "messages", "text", "verdict", "length", "tokens")
+"""The places of a packed segment. `tokens` are texts, of a trained one alone."""
 
 
 def transition(episode: Episode) -> str:
@@ -45,11 +30,10 @@ def transition(episode: Episode) -> str:
         return "right"
     if episode.verdict.is_abstained:
         return "abstained"
-    if episode.retry_verdict is None:
+    second = episode.second_verdict
+    if second is None:
         return "not retried"
-    return {"passed": "wrong→right", "failed": "wrong→wrong", "abstained": "wrong→abstained"}[
-        episode.retry_verdict.outcome
-    ]
+    return {"passed": "wrong→right", "failed": "wrong→wrong", "abstained": "wrong→abstained"}[second.outcome]
 
 
 class FairSample:
@@ -125,31 +109,35 @@ def pack(episodes: Iterable[Episode], set_index: int, texts: Texts, budget: int)
 
 
 def _places(episode: Episode, set_index: int, texts: Texts) -> list[Any]:
-    def text(value: str | None) -> int | None:
-        return None if value is None else texts.add(value)
-
-    def verdict(value: Verdict | None) -> list[Any] | None:
-        return None if value is None else [value.outcome, texts.add(value.category), texts.add(value.detail)]
-
     return [
         set_index,
         episode.row_index,
         episode.step,
-        verdict(episode.verdict),
-        verdict(episode.retry_verdict),
+        _verdict(episode.verdict, texts),
+        _verdict(episode.second_verdict, texts),
         texts.add(json.dumps(episode.row, ensure_ascii=False)),
-        [[texts.add(str(message["role"])), texts.add(str(message["content"]))] for message in episode.prompt],
-        texts.add(episode.attempt),
-        text(episode.reflection_prompt),
-        text(episode.reflection),
-        episode.reflection_tokens,
-        text(episode.retry_prompt),
-        text(episode.retry),
-        [[texts.add(name), texts.add(answer), verdict(judged)] for name, (answer, judged) in episode.controls.items()],
+        [_segment(segment, texts) for segment in episode.segments],
+        [
+            [texts.add(name), texts.add(answer), _verdict(judged, texts)]
+            for name, (answer, judged) in episode.controls.items()
+        ],
         _rounded(episode.reward),
         _rounded(episode.advantage),
-        None if episode.token_texts is None else [texts.add(token) for token in _cut(episode.token_texts)],
     ]
+
+
+def _segment(segment: Segment, texts: Texts) -> list[Any]:
+    messages = [[texts.add(message["role"]), texts.add(message["content"])] for message in segment.messages]
+    if segment.is_read:
+        return [segment.role, messages]
+    tokens = None
+    if segment.is_trained and segment.token_texts is not None:
+        tokens = [texts.add(token) for token in _cut(segment.token_texts)]
+    return [segment.role, messages, texts.add(segment.text), _verdict(segment.verdict, texts), segment.length, tokens]
+
+
+def _verdict(verdict: Verdict | None, texts: Texts) -> list[Any] | None:
+    return None if verdict is None else [verdict.outcome, texts.add(verdict.category), texts.add(verdict.detail)]
 
 
 def _cut(tokens: Iterable[str]) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""A generation batch: its failures chosen, its turns played, and its groups without a signal replaced by others.
+"""A generation batch: its failures chosen, its episodes played, and its groups without a signal replaced by others.
 
 The last is after DAPO's dynamic sampling (arXiv 2503.14476, section 3.2), with a limit on the rounds.
 """
@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from rrr_core.episode import Failure
+from rrr_core.episode import Episode, Failure
+from rrr_core.training.credit import credit_named, reward_of
 from rrr_core.training.freshness import Freshness
 from rrr_core.training.micro_batches import has_signal
-from rrr_core.training.rollout import Rollout, Turn, reward_of
+from rrr_core.training.rollout import Rollout
 from rrr_core.training.settings import TrainSettings
 
-Group = list[Turn]
+Group = list[Episode]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +31,9 @@ class Refilled:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """The turns of one process's generation batch, groups side by side."""
+    """The episodes of one process's generation batch, groups side by side, their segments marked as trained or not."""
 
-    turns: list[Turn]
+    episodes: list[Episode]
     tokens: int
     """All that were sampled for it, in attempts and replaced groups too."""
     stale: float | None
@@ -60,7 +61,7 @@ def refill(
         for place, group in zip(places, play(failures, number) if failures else [], strict=False):
             standing[place] = group
             replaced.add(place)
-            tokens += sum(turn.sampled_tokens for turn in group)
+            tokens += sum(episode.sampled_tokens for episode in group)
         if not failures:
             break
     return Refilled(standing, len(replaced), tokens)
@@ -75,21 +76,22 @@ def play_batch(
     forward_pass: int,
     process: int,
 ) -> Batch:
-    """The turns on the failures of these indices, each repeated within its group, at a forward pass of a step.
+    """The episodes on the failures of these indices, each repeated within its group, at a forward pass of a step.
 
     A pure function of the policy's weights, the settings' seed and what else is given.
     """
     size, seed = settings.group_size, (settings.seed, step, forward_pass, process)
+    credit = credit_named(settings.credit)
 
     def groups(failures: Sequence[Failure], *moment: object) -> list[Group]:
-        turns = rollout.play(failures, (*seed, *moment))
-        return [turns[start : start + size] for start in range(0, len(turns), size)]
+        episodes = [credit.marked(episode) for episode in rollout.play(failures, (*seed, *moment))]
+        return [episodes[start : start + size] for start in range(0, len(episodes), size)]
 
     chosen = freshness.choose(indices, step, forward_pass)
     played = groups(chosen.failures)
-    tokens = chosen.tokens + sum(turn.sampled_tokens for group in played for turn in group)
+    tokens = chosen.tokens + sum(episode.sampled_tokens for group in played for episode in group)
     if settings.alike != "refill":
-        return Batch([turn for group in played for turn in group], tokens, chosen.stale, None)
+        return Batch([episode for group in played for episode in group], tokens, chosen.stale, None)
 
     def further(count: int, number: int) -> Sequence[Failure]:
         nonlocal tokens
@@ -99,13 +101,13 @@ def play_batch(
 
     refilled = refill(
         played,
-        lambda group: not any(has_signal([reward_of(turn, settings.credit) for turn in group], size)),
+        lambda group: not any(has_signal([reward_of(episode) for episode in group], size)),
         further,
         lambda failures, number: groups([one for one in failures for _ in range(size)], "refill", number),
         settings.refill_rounds,
     )
     return Batch(
-        [turn for group in refilled.groups for turn in group],
+        [episode for group in refilled.groups for episode in group],
         tokens + refilled.tokens,
         chosen.stale,
         refilled.replaced / len(refilled.groups),

@@ -1,36 +1,100 @@
-"""Credit: which of the tokens a model wrote after its failure the reward is given to."""
+"""Credit: which segments of an episode are trained, and what rewards them. A new mode is one entry in `CREDITS`."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from rrr_core.episode import Episode, Role, Segment
+from rrr_core.errors import RrrError, nearest
+
+
+@dataclass(frozen=True, slots=True)
+class Credit:
+    """One way to give the reward of an episode to what the model wrote after its failure."""
+
+    name: str
+    trains: frozenset[Role]
+    """Roles of the segments whose tokens are trained."""
+    help: str
+    """For `--credit`, after `which tokens are trained:`."""
+    shuffles: bool = False
+    """Whether the rewards are shuffled over the batch, so that they say nothing: a control."""
+
+    def marked(self, episode: Episode) -> Episode:
+        """The episode, each of its sampled segments marked as trained or not."""
+        first = _first_sampled(episode)
+        sampled = tuple(
+            segment if segment.is_read else replace(segment, is_trained=segment.role in self.trains)
+            for segment in episode.segments[first:]
+        )
+        return replace(episode, segments=(*episode.segments[:first], *sampled))
+
+
+REFLECTION = Credit("reflection", frozenset({"reflection"}), "the reflection's")
+CREDITS: dict[str, Credit] = {
+    credit.name: credit
+    for credit in (
+        REFLECTION,
+        Credit("retry", frozenset({"retry"}), "the retry's"),
+        Credit("all", frozenset({"reflection", "retry"}), "all that the model wrote after its failure"),
+        Credit(
+            "placebo",
+            REFLECTION.trains,
+            "as a control, the reflection's with verdicts shuffled across the batch (placebo)",
+            shuffles=True,
+        ),
+    )
+}
+
+
+def credit_named(name: str) -> Credit:
+    """The credit of that name. Raises RrrError for an unknown one, suggesting the nearest."""
+    if name not in CREDITS:
+        raise RrrError(f"There is no credit {name!r}: use {', '.join(CREDITS)}.{nearest(name, CREDITS)}")
+    return CREDITS[name]
+
+
+def reward_of(episode: Episode) -> float | None:
+    """1 where the last answer passed, 0 where it failed; None where the verifier abstained, or nothing is trained."""
+    return episode.last_verdict.reward if any(segment.is_trained for segment in episode.segments) else None
 
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """What TRL calls a completion: the ids after the prompt, and which of them are trained.
-
-    `ids` and `mask` have one length; `mask` is 1 on trained tokens and 0 on those that are only read.
-    """
+    """What TRL calls a completion: the ids after the prompt, and which of them are trained; lists of one length."""
 
     ids: list[int]
     mask: list[int]
+    """1 on trained tokens, 0 on those that are only read."""
+    logprobs: list[float] | None
+    """Log-probability that each id was drawn with; 0 on those that nobody drew. None where the policy drew them."""
 
 
-def completion_of(credit: str, reflection: Sequence[int], between: Sequence[int], retry: Sequence[int]) -> Completion:
-    """The completion for one credit, from the sampled reflection ids, the retry prompt's ids and the sampled retry ids.
+def before_sampled(episode: Episode) -> Sequence[Segment]:
+    """The segments before the first sampled one: the training prompt."""
+    return episode.segments[: _first_sampled(episode)]
 
-    >>> completion_of("reflection", [5, 6, 2], [7, 8], [9, 2])
-    Completion(ids=[5, 6, 2], mask=[1, 1, 1])
-    >>> completion_of("retry", [5, 6, 2], [7, 8], [9, 2])
-    Completion(ids=[5, 6, 2, 7, 8, 9, 2], mask=[0, 0, 0, 0, 0, 1, 1])
-    >>> completion_of("all", [5, 6, 2], [7, 8], [9, 2])
-    Completion(ids=[5, 6, 2, 7, 8, 9, 2], mask=[1, 1, 1, 0, 0, 1, 1])
-    """
-    if credit in ("reflection", "placebo"):
-        return Completion([*reflection], [1] * len(reflection))
-    reflection_trained = int(credit == "all")
+
+def prompt_ids(episode: Episode) -> list[int]:
+    """The ids of the training prompt."""
+    return [token for segment in before_sampled(episode) for token in segment.ids]
+
+
+def completion_of(episode: Episode) -> Completion:
+    """From the first sampled segment to the last trained one, or to the last of all where none is trained."""
+    sampled = list(episode.segments[_first_sampled(episode) :])
+    while not sampled[-1].is_trained and any(segment.is_trained for segment in sampled):
+        sampled.pop()
+    drawn_elsewhere = any(segment.logprobs is not None for segment in sampled)
+    logprobs = [each for segment in sampled for each in segment.logprobs or [0.0] * len(segment.ids)]
     return Completion(
-        [*reflection, *between, *retry],
-        [reflection_trained] * len(reflection) + [0] * len(between) + [1] * len(retry),
+        ids=[token for segment in sampled for token in segment.ids],
+        mask=[int(segment.is_trained) for segment in sampled for _ in segment.ids],
+        logprobs=logprobs if drawn_elsewhere else None,
     )
+
+
+def _first_sampled(episode: Episode) -> int:
+    """The place of the first sampled segment: what is read before it is the first to have ids."""
+    return next(place for place, segment in enumerate(episode.segments) if segment.ids) + 1

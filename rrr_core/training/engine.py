@@ -18,7 +18,6 @@ from rrr_core.generation.addresses import shown
 from rrr_core.generation.base import IdGenerator
 from rrr_core.generation.transformers_generator import TransformersGenerator
 from rrr_core.generation.vllm_engine import vllm_version
-from rrr_core.training.rollout import Turn
 
 
 def open_engine(policy: TransformersGenerator, settings: ModelSettings) -> IdGenerator:
@@ -58,21 +57,10 @@ def correct_for(trainer: GRPOTrainer, engine: IdGenerator) -> None:
         trainer._last_loaded_step = -1
 
 
-def drawn_logprobs(engine: Any, turns: Sequence[Turn], credit: str) -> list[list[float]] | None:
-    """For each token of each turn's completion, the log-probability that it was drawn with; None if the engine cannot.
-
-    Tokens that nobody drew, those between reflection and retry, have zero: their mask is zero.
-    """
+def drawn_logprobs(
+    engine: Any, contexts: Sequence[Sequence[int]], written: Sequence[Sequence[int]]
+) -> list[tuple[float, ...] | None]:
+    """For each text's ids the log-probabilities that it drew them with; None where it is the policy itself."""
     if not hasattr(engine, "logprobs_of"):
-        return None
-    return [_of_turn(engine, turn, credit) for turn in turns]
-
-
-def _of_turn(engine: Any, turn: Turn, credit: str) -> list[float]:
-    reflection: list[float] = engine.logprobs_of(turn.prompt_ids, turn.reflection_ids)
-    if credit in ("reflection", "placebo"):
-        return reflection
-    if not turn.retry_ids:
-        return [*reflection, *[0.0] * len(turn.between_ids)]
-    before = [*turn.prompt_ids, *turn.reflection_ids, *turn.between_ids]
-    return [*reflection, *[0.0] * len(turn.between_ids), *engine.logprobs_of(before, turn.retry_ids)]
+        return [None] * len(written)
+    return [tuple(engine.logprobs_of(context, ids)) for context, ids in zip(contexts, written, strict=True)]

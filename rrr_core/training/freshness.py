@@ -8,24 +8,26 @@ that passes is stale, and the next failures in order are tried for its place.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from rrr_core.episode import Failure
+from rrr_core.episode import Failure, Segment
 from rrr_core.errors import DataError
+from rrr_core.records import COUNT, OBJECT, TEXT, Record
 from rrr_core.runs.files import read_numbered_lines, write_lines
 from rrr_core.runs.layout import TrainFolder
-from rrr_core.training.rollout import Attempt, Rollout
+from rrr_core.training.rollout import Rollout
 from rrr_core.training.sampler import FailureOrder
 from rrr_core.training.settings import TrainSettings
+from rrr_core.verdicts import Verdict
 
 ROUNDS = 4
 """Rounds of attempts for a place: the failure's own, and at most three others' where it is stale."""
 
-Try = Callable[[Sequence[Failure], int], Sequence[Attempt]]
-"""One attempt at each failure, in the round of that number."""
+Try = Callable[[Sequence[Failure], int], Sequence[Segment]]
+"""One judged attempt at each failure, in the round of that number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +43,23 @@ class Renewal:
     """Sampled for its place, all rounds together."""
 
     def to_json(self) -> dict[str, Any]:
-        return {**asdict(self), "failure": self.failure.to_json()}
+        return {
+            "failure_id": self.failure_id,
+            "outcome": self.outcome,
+            "failure": self.failure.to_json(),
+            "tokens": self.tokens,
+        }
 
     @classmethod
-    def from_json(cls, record: dict[str, Any]) -> Renewal:
-        return cls(**{**record, "failure": Failure.from_json(record["failure"])})
+    def from_json(cls, record: Any, place: str) -> Renewal:
+        """The renewal that `to_json` wrote. Raises DataError naming `place`."""
+        fields = Record(record, place, "a refreshed attempt")
+        return cls(
+            failure_id=fields.get("failure_id", TEXT),
+            outcome=fields.get("outcome", TEXT),
+            failure=Failure.from_json(fields.get("failure", OBJECT), place),
+            tokens=fields.get("tokens", COUNT),
+        )
 
 
 def renew(wanted: Sequence[Failure], others: Iterator[Failure], attempt: Try) -> list[Renewal]:
@@ -61,21 +75,27 @@ def renew(wanted: Sequence[Failure], others: Iterator[Failure], attempt: Try) ->
         made = attempt(tried, number)
         if not renewals:
             renewals = [
-                Renewal(failure.failure_id, each.verdict.outcome, failure, 0)
+                Renewal(failure.failure_id, _verdict(each).outcome, failure, 0)
                 for failure, each in zip(wanted, made, strict=True)
             ]
         for place, failure, each in zip(places, tried, made, strict=True):
-            fresh = replace(failure, attempt=each.text, verdict=each.verdict) if each.verdict.is_failed else None
+            fresh = failure.with_attempt(each) if _verdict(each).is_failed else None
             before = renewals[place]
-            renewals[place] = replace(before, failure=fresh or before.failure, tokens=before.tokens + each.tokens)
+            tokens = before.tokens + (each.length or 0)
+            renewals[place] = replace(before, failure=fresh or before.failure, tokens=tokens)
         stale = [
             place
             for place, each in zip(places, made, strict=True)
-            if each.verdict.is_passed or (each.verdict.is_abstained and number > 0)
+            if _verdict(each).is_passed or (_verdict(each).is_abstained and number > 0)
         ]
         tried = list(islice(others, len(stale)))
         places = stale[: len(tried)]
     return renewals
+
+
+def _verdict(attempt: Segment) -> Verdict:
+    assert attempt.verdict is not None
+    return attempt.verdict
 
 
 def stale_share(renewals: Iterable[Renewal]) -> float | None:
@@ -206,13 +226,11 @@ def read_renewals(path: Path, process: int, processes: int) -> list[Renewal]:
     """One process's part of a file of refreshed attempts. Raises DataError naming file and line."""
     renewals, seen = [], set()
     for line, record in read_numbered_lines(path):
-        try:
-            seen.add(writer := record.pop("process"))
-            renewal = Renewal.from_json(record)
-        except (KeyError, TypeError, AttributeError) as error:
-            raise DataError(f"{path}:{line}: not a record that rrr wrote: {error}.") from error
+        place = f"{path}:{line}"
+        writer = Record(record, place, "a refreshed attempt").get("process", COUNT)
+        seen.add(writer)
         if writer == process:
-            renewals.append(renewal)
+            renewals.append(Renewal.from_json(record, place))
     if seen != set(range(processes)):
         raise DataError(f"{path} is of a run on {len(seen)} processes, not {processes}: resume it on as many.")
     return renewals

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from rrr_core.episode import Episode, Round, Segment
+from rrr_core.hookspecs import Row
 from rrr_core.tasks import Task
 from rrr_core.training.batches import Batch
-from rrr_core.training.rollout import Turn
 
 
 def measures_of(batch: Batch, task: Task, processes: int) -> dict[str, float]:
     """Metrics by their names, of one of so many processes. Their mean over the processes is what is logged."""
-    turns = batch.turns
-    judged = [turn for turn in turns if not turn.verdict.is_abstained]
+    rounds = [(episode, each) for episode in batch.episodes for each in episode.rounds]
+    reflections = [each.reflection for _, each in rounds]
+    verdicts = [episode.last_verdict for episode in batch.episodes]
+    judged = [verdict for verdict in verdicts if not verdict.is_abstained]
     measures = {
-        "retry_success_rate": sum(turn.verdict.is_passed for turn in judged) / (len(judged) or 1),
-        "abstentions": len(turns) - len(judged),
-        "reflection_tokens": sum(len(turn.reflection_ids) for turn in turns) / len(turns),
-        "reflections_empty": sum(not turn.reflection.strip() for turn in turns) / len(turns),
-        "reflections_cut_off": sum(not turn.reflection_ended for turn in turns) / len(turns),
-        "reflections_with_gold_answer": _leaks(task, turns, lambda turn: task.gold_answer(turn.failure.row)),
-        "reflections_with_retry_answer": _leaks(task, turns, lambda turn: turn.retry),
+        "retry_success_rate": sum(verdict.is_passed for verdict in judged) / (len(judged) or 1),
+        "abstentions": len(verdicts) - len(judged),
+        "reflection_tokens": sum(len(reflection.ids) for reflection in reflections) / len(reflections),
+        "reflections_empty": sum(not reflection.text.strip() for reflection in reflections) / len(reflections),
+        "reflections_cut_off": sum(reflection.is_cut_off for reflection in reflections) / len(reflections),
+        "reflections_with_gold_answer": _leaks(task, rounds, lambda row, _: task.gold_answer(row)),
+        "reflections_with_retry_answer": _leaks(task, rounds, lambda _, retry: None if retry is None else retry.text),
         # A sum over the processes, whereas all else is a mean.
         "sampled_tokens": batch.tokens * processes,
     }
@@ -31,12 +34,14 @@ def measures_of(batch: Batch, task: Task, processes: int) -> dict[str, float]:
     return measures
 
 
-def _leaks(task: Task, turns: Sequence[Turn], text_of: Callable[[Turn], str | None]) -> float:
+def _leaks(
+    task: Task, rounds: Sequence[tuple[Episode, Round]], text_of: Callable[[Row, Segment | None], str | None]
+) -> float:
     """Share of reflections that contain what would be judged of a text, white space aside."""
     found = 0
-    for turn in turns:
-        text = text_of(turn)
-        answer = None if text is None else task.final_answer(turn.failure.row, text)
+    for episode, each in rounds:
+        text = text_of(episode.row, each.retry)
+        answer = None if text is None else task.final_answer(episode.row, text)
         squeezed = "".join((answer or "").split())
-        found += bool(squeezed) and squeezed in "".join(turn.reflection.split())
-    return found / len(turns)
+        found += bool(squeezed) and squeezed in "".join(each.reflection.text.split())
+    return found / len(rounds)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,6 @@ from rrr_core.progress import Advance
 from rrr_core.runs.files import write_lines
 from rrr_core.runs.layout import TrainFolder
 from rrr_core.training.profiling import Laps
-from rrr_core.training.rollout import Turn
 
 RENAMED = {
     "completions/mean_length": "trained_tokens",
@@ -94,37 +94,31 @@ class Recorder(TrainerCallback):  # type: ignore[misc]
         self.advance(1, self.note)
 
     def keep(
-        self, step: int, turns: Sequence[Turn], rewards: Sequence[float | None], advantages: Sequence[float]
+        self, step: int, episodes: Sequence[Episode], rewards: Sequence[float | None], advantages: Sequence[float]
     ) -> None:
-        """Keep the first `kept` turns: whole groups, since a group's turns stand side by side."""
+        """Keep the first `kept` episodes: whole groups, since a group's episodes stand side by side."""
         if not self.writes:
             return
         self.episodes.write(
-            episode_of(step, turn, reward, advantage, self.tokenizer).to_json()
-            for turn, reward, advantage in list(zip(turns, rewards, advantages, strict=True))[: self.kept]
+            as_kept(episode, step, reward, advantage, self.tokenizer).to_json()
+            for episode, reward, advantage in list(zip(episodes, rewards, advantages, strict=True))[: self.kept]
         )
 
 
-def episode_of(
-    step: int, turn: Turn, reward: float | None, advantage: float, tokenizer: PreTrainedTokenizerBase
+def as_kept(
+    episode: Episode, step: int, reward: float | None, advantage: float, tokenizer: PreTrainedTokenizerBase
 ) -> Episode:
-    """A training turn as the episode that the report shows."""
-    failure = turn.failure
-    return Episode(
-        row_index=failure.row_index,
-        row=failure.row,
-        prompt=failure.prompt,
-        attempt=failure.attempt,
-        verdict=failure.verdict,
-        reflection=turn.reflection,
-        reflection_tokens=len(turn.reflection_ids),
-        retry=turn.retry,
-        retry_verdict=turn.verdict,
-        step=step,
-        reward=reward,
-        advantage=round(advantage, 6),
-        token_texts=tuple(tokenizer.decode([token]) for token in turn.reflection_ids),
+    """A training episode as the report shows it: trained tokens as texts, and no ids."""
+    segments = tuple(
+        replace(
+            segment,
+            ids=(),
+            logprobs=None,
+            token_texts=tuple(tokenizer.decode([token]) for token in segment.ids) if segment.is_trained else None,
+        )
+        for segment in episode.segments
     )
+    return replace(episode, segments=segments, step=step, reward=reward, advantage=round(advantage, 6))
 
 
 def metrics_of(logs: dict[str, Any]) -> dict[str, float]:

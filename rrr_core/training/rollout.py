@@ -7,68 +7,34 @@ that is empty, or that the token limit cut off, gets no retry: its turn has fail
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 
-from rrr_core.conversation import reflection_conversation
-from rrr_core.episode import Failure
+from rrr_core.conversation import conversation, reflection_request, retry_request
+from rrr_core.episode import Episode, Failure, Role, Segment
 from rrr_core.generation.base import IdGenerator, Sampling, remembering
 from rrr_core.generation.continuation import continuation_ids, encode_prompt
+from rrr_core.hookspecs import Message
 from rrr_core.seeds import rollout_seed
 from rrr_core.tasks import Task
+from rrr_core.training.engine import drawn_logprobs
 from rrr_core.training.settings import TrainSettings
 from rrr_core.verdicts import Verdict, failed
 from rrr_core.verification import Judge
 
 
-@dataclass(frozen=True, slots=True)
-class Turn:
-    """One reflection on one failure, with the retry that followed it, if any. Ids hold their end tokens."""
-
-    failure: Failure
-    prompt_ids: list[int]
-    reflection_ids: list[int]
-    reflection: str
-    reflection_ended: bool
-    """False where the token limit cut it off."""
-    between_ids: list[int]
-    """The retry prompt, from the end of the reflection to where the retry starts; empty without a retry."""
-    retry_ids: list[int]
-    retry: str | None
-    """None where the reflection is empty or cut off: `retry_ids` are empty then, and the verdict is a failed one."""
-    verdict: Verdict
-
-    @property
-    def sampled_tokens(self) -> int:
-        return len(self.reflection_ids) + len(self.retry_ids)
-
-
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """A first answer to a failure's prompt by the policy of the moment."""
-
-    text: str
-    tokens: int
-    verdict: Verdict
-
-
-def without_retry(reflection: str, ended: bool) -> Verdict | None:
+def without_retry(reflection: Segment) -> Verdict | None:
     """The failed verdict of a reflection after which no retry is generated; None where there is to be one.
 
-    >>> without_retry("I forgot the 7.", ended=True) is None
+    >>> without_retry(Segment("reflection", text="I forgot the 7.")) is None
     True
-    >>> without_retry(" ", ended=True).category
+    >>> without_retry(Segment("reflection", text=" ")).category
     'no reflection'
     """
-    if not ended:
+    if reflection.is_cut_off:
         return failed("reflection cut off", "the reflection met the token limit, so no retry was generated")
-    if not reflection.strip():
+    if not reflection.text.strip():
         return failed("no reflection", "the reflection is empty, so no retry was generated")
     return None
-
-
-def reward_of(turn: Turn, credit: str) -> float | None:
-    """1 where the retry passed, 0 where it failed; None where the verifier abstained, or nothing can be trained."""
-    return None if credit == "retry" and turn.retry is None else turn.verdict.reward
 
 
 class Rollout:
@@ -77,57 +43,86 @@ class Rollout:
     def __init__(self, task: Task, generator: IdGenerator, judge: Judge, settings: TrainSettings) -> None:
         self.task, self.generator, self.judge, self.settings = task, generator, judge, settings
 
-    def conversation(self, failure: Failure) -> list[dict[str, str]]:
-        """Everything before the reflection: the training prompt."""
-        return reflection_conversation(self.task, failure.row, failure.prompt, failure.attempt, self.generator.model)
-
-    def play(self, failures: Sequence[Failure], seed: tuple[object, ...]) -> list[Turn]:
-        """One turn for each failure; a failure is repeated by the caller, once for each reflection of its group."""
-        tokenizer = self.generator.tokenizer
-        distinct = {failure.failure_id: failure for failure in failures}
-        conversations = {name: self.conversation(failure) for name, failure in distinct.items()}
-        encoded = {name: encode_prompt(tokenizer, conversation) for name, conversation in conversations.items()}
-        again = {name: self.task.retry_prompt(one.row, self.generator.model) for name, one in distinct.items()}
-        names = [failure.failure_id for failure in failures]
-        prompts = [encoded[name] for name in names]
-        with remembering(self.generator):
-            reflections = self._sample(prompts, self.settings.max_reflection_tokens, (*seed, "reflection"))
-            ended = [self.generator.is_ended(ids) for ids in reflections]
-            texts = [self.generator.text_of(ids) for ids in reflections]
-            early = [without_retry(text, done) for text, done in zip(texts, ended, strict=True)]
-            going_on = [place for place, verdict in enumerate(early) if verdict is None]
-            # It depends on a reflection only by its end token, so a group has one retry prompt, or very few.
-            ends = {(names[place], reflections[place][-1]) for place in going_on}
-            continued = {
-                (name, end): continuation_ids(tokenizer, conversations[name], again[name], [end], True)
-                for name, end in ends
-            }
-            between = [list(continued[names[place], reflections[place][-1]]) for place in going_on]
-            contexts = [
-                [*prompts[place], *reflections[place], *more] for place, more in zip(going_on, between, strict=True)
-            ]
-            # At the places of their reflections, so that a turn without a retry changes no retry of another turn.
-            retries = self._sample(contexts, self.settings.max_retry_tokens, (*seed, "retry"), going_on)
-        answers = [self.generator.text_of(ids) for ids in retries]
-        verdicts = self.judge.judge(
-            [(failures[place].row, answer) for place, answer in zip(going_on, answers, strict=True)]
-        )
-        rests: dict[int, tuple[list[int], list[int], str | None, Verdict]] = {
-            place: ([], [], None, verdict) for place, verdict in enumerate(early) if verdict is not None
+    def play(self, failures: Sequence[Failure], seed: tuple[object, ...]) -> list[Episode]:
+        """One round on each failure; a failure is repeated by the caller, once for each reflection of its group."""
+        tokenizer, model = self.generator.tokenizer, self.generator.model
+        distinct = {failure.failure_id: failure.episode for failure in failures}
+        requests = {name: reflection_request(self.task, one, model) for name, one in distinct.items()}
+        conversations = {name: conversation((*one.segments, requests[name])) for name, one in distinct.items()}
+        asked = {
+            name: one.extended(replace(requests[name], ids=tuple(encode_prompt(tokenizer, conversations[name]))))
+            for name, one in distinct.items()
         }
-        rests.update(zip(going_on, zip(between, retries, answers, verdicts, strict=True), strict=True))
+        again = {name: retry_request(self.task, one, model) for name, one in distinct.items()}
+        names = [failure.failure_id for failure in failures]
+        prompts = [asked[name].segments[-1].ids for name in names]
+        with remembering(self.generator):
+            reflections = self._written("reflection", prompts, self._max_tokens("reflection"), (*seed, "reflection"))
+            early = [without_retry(reflection) for reflection in reflections]
+            retried = [place for place, verdict in enumerate(early) if verdict is None]
+            # It depends on a reflection only by its end token, so a group has one retry prompt, or very few.
+            read = {
+                (name, end): self._continued(again[name], conversations[name], end)
+                for name, end in {(names[place], reflections[place].ids[-1]) for place in retried}
+            }
+            between = [read[names[place], reflections[place].ids[-1]] for place in retried]
+            contexts = [
+                (*prompts[place], *reflections[place].ids, *segment.ids)
+                for place, segment in zip(retried, between, strict=True)
+            ]
+            # At the places of their reflections, so that an episode without a retry changes no retry of another.
+            retries = self._written("retry", contexts, self._max_tokens("retry"), (*seed, "retry"), retried)
+        verdicts = self.judge.judge(
+            [(failures[place].row, retry.text) for place, retry in zip(retried, retries, strict=True)]
+        )
+        rounds: list[tuple[Segment, ...]] = [
+            (replace(reflection, verdict=verdict),) for reflection, verdict in zip(reflections, early, strict=True)
+        ]
+        for place, more, retry, verdict in zip(retried, between, retries, verdicts, strict=True):
+            rounds[place] = (reflections[place], more, replace(retry, verdict=verdict))
+        return [asked[name].extended(*rest) for name, rest in zip(names, rounds, strict=True)]
+
+    def attempt(self, failures: Sequence[Failure], seed: tuple[object, ...]) -> list[Segment]:
+        """One new, judged attempt at each failure's row by the policy of the moment, from the prompt that was mined."""
+        prompts = [encode_prompt(self.generator.tokenizer, failure.prompt) for failure in failures]
+        attempts = self._written("attempt", prompts, self.settings.max_attempt_tokens, (*seed, "attempt"))
+        verdicts = self.judge.judge([(one.row, made.text) for one, made in zip(failures, attempts, strict=True)])
+        # Without ids: what is trained on it begins with the whole prompt of its reflection.
         return [
-            Turn(failure, prompts[place], reflections[place], texts[place], ended[place], *rests[place])
-            for place, failure in enumerate(failures)
+            replace(made, ids=(), logprobs=None, verdict=verdict)
+            for made, verdict in zip(attempts, verdicts, strict=True)
         ]
 
-    def attempt(self, failures: Sequence[Failure], seed: tuple[object, ...]) -> list[Attempt]:
-        """One new attempt at each failure's row by the policy of the moment, from the prompt that was mined."""
-        prompts = [encode_prompt(self.generator.tokenizer, failure.prompt) for failure in failures]
-        written = self._sample(prompts, self.settings.max_attempt_tokens, (*seed, "attempt"))
-        texts = [self.generator.text_of(ids) for ids in written]
-        verdicts = self.judge.judge([(failure.row, text) for failure, text in zip(failures, texts, strict=True)])
-        return [Attempt(text, len(ids), verdict) for text, ids, verdict in zip(texts, written, verdicts, strict=True)]
+    def _continued(self, request: Segment, before: Sequence[Message], end: int) -> Segment:
+        """A request with its ids, where it follows a text that ended with the id `end`."""
+        (message,) = request.messages
+        ids = continuation_ids(self.generator.tokenizer, before, message["content"], [end], True)
+        return replace(request, ids=tuple(ids))
+
+    def _max_tokens(self, role: Role) -> int:
+        return self.settings.max_reflection_tokens if role == "reflection" else self.settings.max_retry_tokens
+
+    def _written(
+        self,
+        role: Role,
+        prompts: Sequence[Sequence[int]],
+        max_tokens: int,
+        seed: tuple[object, ...],
+        places: Sequence[int] | None = None,
+    ) -> list[Segment]:
+        """A segment of that role sampled on each prompt."""
+        written = self._sample(prompts, max_tokens, seed, places)
+        drawn = drawn_logprobs(self.generator, prompts, written)
+        return [
+            Segment(
+                role,
+                text=self.generator.text_of(ids),
+                ids=tuple(ids),
+                is_cut_off=not self.generator.is_ended(ids),
+                logprobs=logprobs,
+            )
+            for ids, logprobs in zip(written, drawn, strict=True)
+        ]
 
     def _sample(
         self,

@@ -140,7 +140,7 @@ def _train(
             rollout=Rollout(task, measured(engine, profile), judge, settings),
             failures=enough(failures, settings.batch_size // settings.group_size),
             settings=settings,
-            on_turns=recorder.keep,
+            on_episodes=recorder.keep,
             say=progress.say,
             model=generator.network,
             args=arguments,
@@ -171,7 +171,7 @@ def digest(failures: Sequence[Failure]) -> str:
     """A short SHA-256 of what the failures are, in their order."""
     content = hashlib.sha256()
     for failure in failures:
-        content.update(json.dumps(failure.to_json(), sort_keys=True).encode())
+        content.update(json.dumps(failure.to_short_json(), sort_keys=True).encode())
     return content.hexdigest()[:16]
 
 

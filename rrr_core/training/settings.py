@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from rrr_core.config.option import option
+from rrr_core.training.credit import CREDITS
 
 MAY_CHANGE = frozenset({"max_abstain", "keep_checkpoints", "report_to"})
 """Settings that decide no result: a run may be resumed with others."""
-CREDITS = ("reflection", "retry", "all", "placebo")
 ALIKE = ("leave-out", "keep", "refill")
 
 
@@ -30,9 +30,8 @@ class TrainSettings:
     max_retry_tokens: int = option(512, "Longest retry, in tokens.", minimum=1)
     credit: str = option(
         "reflection",
-        "Which tokens are trained: the reflection's; the retry's; all that the model wrote after its failure; or, as a"
-        " control, the reflection's with verdicts shuffled across the batch (placebo).",
-        choices=CREDITS,
+        f"Which tokens are trained: {'; '.join(credit.help for credit in CREDITS.values())}.",
+        choices=tuple(CREDITS),
     )
     shared_prompt: bool = option(
         True, "Compute the prompt of a group once for all its reflections, and not once for each of them."

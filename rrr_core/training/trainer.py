@@ -13,24 +13,25 @@ from datasets import Dataset
 from torch.utils.data import Sampler
 from trl import GRPOTrainer
 
-from rrr_core.episode import Failure
+from rrr_core.conversation import conversation
+from rrr_core.episode import Episode, Failure
 from rrr_core.seeds import rollout_seed
 from rrr_core.tasks import Task
 from rrr_core.training.batches import Batch, play_batch
-from rrr_core.training.credit import completion_of
-from rrr_core.training.engine import correct_for, drawn_logprobs
+from rrr_core.training.credit import before_sampled, completion_of, credit_named, prompt_ids, reward_of
+from rrr_core.training.engine import correct_for
 from rrr_core.training.freshness import Freshness
 from rrr_core.training.measures import measures_of
 from rrr_core.training.micro_batches import MAY_LEAVE_OUT, deal, has_signal
 from rrr_core.training.packing import Packing, inputs_of
 from rrr_core.training.profiling import scoring
-from rrr_core.training.rollout import Rollout, Turn, reward_of
+from rrr_core.training.rollout import Rollout
 from rrr_core.training.sampler import FailureOrder, FailureSampler
 from rrr_core.training.settings import TrainSettings
 from rrr_core.training.shared_prompt import can_share
 
-OnTurns = Callable[[int, Sequence[Turn], Sequence[float | None], Sequence[float]], None]
-"""Gets (step, turns, rewards, advantages) once a step's turns are judged."""
+OnEpisodes = Callable[[int, Sequence[Episode], Sequence[float | None], Sequence[float]], None]
+"""Gets (step, episodes, rewards, advantages) once a step's episodes are judged."""
 
 
 class ReflectionTrainer(GRPOTrainer):  # type: ignore[misc]
@@ -48,18 +49,19 @@ class ReflectionTrainer(GRPOTrainer):  # type: ignore[misc]
         rollout: Rollout,
         failures: Sequence[Failure],
         settings: TrainSettings,
-        on_turns: OnTurns,
+        on_episodes: OnEpisodes,
         say: Callable[[str], None] = print,
         **arguments: Any,
     ) -> None:
-        self.task, self.rollout, self.failures, self.settings, self.on_turns = (
+        self.task, self.rollout, self.failures, self.settings, self.on_episodes = (
             task,
             rollout,
             failures,
             settings,
-            on_turns,
+            on_episodes,
         )
         self.profile = rollout.judge.profile
+        self.credit = credit_named(settings.credit)
         self._inputs: list[dict[str, Any]] = []
         """The failures that the sampler drew, each as often as its group is large: their indices and prompts."""
         self._played: Batch | None = None
@@ -132,44 +134,43 @@ class ReflectionTrainer(GRPOTrainer):  # type: ignore[misc]
         self._inputs = inputs
         self._signal = [True] * len(inputs)
         output: dict[str, Any] = super()._generate_and_score_completions(inputs)
-        turns = [example["turn"] for example in inputs]
-        self.on_turns(self.state.global_step + 1, turns, self._rewards, output["advantages"].tolist())
+        episodes = [example["episode"] for example in inputs]
+        self.on_episodes(self.state.global_step + 1, episodes, self._rewards, output["advantages"].tolist())
         return output
 
     def play_batch(self, prompts: Sequence[Any], trainer: GRPOTrainer) -> dict[str, Any]:
-        """TRL's `rollout_func`: the ids of prompts and completions, which of them are trained, and the turns."""
+        """TRL's `rollout_func`: the ids of prompts and completions, which of them are trained, and the episodes."""
         self.rollout.generator.follow(self.accelerator.unwrap_model(self.model))
         _, step, forward_pass = self._moment()
         process = self.accelerator.process_index
         indices = [example["failure"] for example in self._inputs]
         self._played = play_batch(self.rollout, self.freshness, self.settings, indices, step, forward_pass, process)
-        turns = self._played.turns
+        episodes = self._played.episodes
         if self.log_completions:
-            for example, turn in zip(self._inputs, turns, strict=True):
+            for example, episode in zip(self._inputs, episodes, strict=True):
                 # In place, since TRL holds on to the lists: its table is to show what was really reflected on.
-                example["prompt"][:] = self.rollout.conversation(turn.failure)
-        completions = [
-            completion_of(self.settings.credit, turn.reflection_ids, turn.between_ids, turn.retry_ids) for turn in turns
-        ]
-        self._rewards = self._rewards_of(turns)
+                example["prompt"][:] = conversation(before_sampled(episode))
+        completions = [completion_of(episode) for episode in episodes]
+        self._rewards = self._rewards_of(episodes)
         if self._leaves_out:
             self._signal = has_signal(self._rewards, self.num_generations)
         return {
-            "prompt_ids": [turn.prompt_ids for turn in turns],
+            "prompt_ids": [prompt_ids(episode) for episode in episodes],
             "completion_ids": [completion.ids for completion in completions],
             "env_mask": [completion.mask for completion in completions],
-            "logprobs": drawn_logprobs(self.rollout.generator, turns, self.settings.credit),
-            "turn": turns,
+            "logprobs": None if completions[0].logprobs is None else [each.logprobs for each in completions],
+            "episode": episodes,
         }
 
-    def _rewards_of(self, turns: Sequence[Turn]) -> list[float | None]:
-        """1 where the retry passed, 0 where it failed; None where the verifier abstained, or nothing can be trained."""
-        rewards = [reward_of(turn, self.settings.credit) for turn in turns]
-        if self.settings.credit == "placebo":
+    def _rewards_of(self, episodes: Sequence[Episode]) -> list[float | None]:
+        rewards = [reward_of(episode) for episode in episodes]
+        if self.credit.shuffles:
             random.Random(rollout_seed(*self._moment(), "placebo")).shuffle(rewards)
         return rewards
 
-    def retry_passes(self, turn: list[Turn], log_metric: Callable[[str, float], None], **_: Any) -> list[float | None]:
+    def retry_passes(
+        self, episode: list[Episode], log_metric: Callable[[str, float], None], **_: Any
+    ) -> list[float | None]:
         """TRL's reward function: what `play_batch` decided."""
         assert self._played is not None
         for name, value in measures_of(self._played, self.task, self.accelerator.num_processes).items():

@@ -5,17 +5,17 @@ import json
 
 import pytest
 
+from rrr_core.verdicts import failed, passed
+from tests.episodes import make_episode
+
 pytest.importorskip("trl", reason="needs rrr-core[train]")
 pytestmark = pytest.mark.train
 
 import torch
 
-from rrr_core.episode import Failure
 from rrr_core.generation.base import Sampling
 from rrr_core.generation.transformers_generator import TransformersGenerator
 from rrr_core.hookspecs import Model
-from rrr_core.training.rollout import Turn
-from rrr_core.verdicts import failed, passed
 
 VERDICTS = [failed("tails"), failed("tails"), failed("tails"), passed()]
 TINY = ["--shape", "tiny", "--layers", "0", "--reflection", "8", "--group-size", "4", "--micro-batch-size", "4"]
@@ -88,9 +88,8 @@ def test_texts_are_compared_failure_by_failure():
     from training_step import Watch
     from whole_step import WholeSide
 
-    failure = Failure("0-0", 0, {}, (), "", passed(), 0)
-    turn = Turn(failure, [], [], "reflection", True, [], [], "retry", passed())
-    side = WholeSide(None, Watch(), Clock(), [turn])
+    episode = make_episode(failed("wrong"), passed(), reflection="reflection", retry="retry")
+    side = WholeSide(None, Watch(), Clock(), [episode])
     assert side.texts() == {0: {("reflection", "retry")}}
 
 

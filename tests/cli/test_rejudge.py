@@ -317,14 +317,17 @@ def no_manifest(run: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "told"),
     [
-        (broken_json, "shard-00000.jsonl:1: not a record that rrr wrote: 'failures' is None."),
-        (no_failures_list, "shard-00000.jsonl:1: not a record that rrr wrote: 'failures' is None."),
-        (answer_of_another_type, "greedy-00000.jsonl:1: not a record that rrr wrote: 'attempt' is 3."),
+        (broken_json, "shard-00000.jsonl:1: a mined row's 'row_index' must be a whole number, found nothing."),
+        (no_failures_list, "shard-00000.jsonl:1: a mined row's 'tries' must be a whole number, found nothing."),
+        (answer_of_another_type, "greedy-00000.jsonl:1: an episode's 'attempt' must be a text, found 3."),
         (
             verdict_of_no_outcome,
-            "greedy-00000.jsonl:1: not a record that rrr wrote: 'verdict' is {'outcome': 'perhaps'",
+            "greedy-00000.jsonl:1: a verdict's 'outcome' must be passed, failed or abstained, found 'perhaps'.",
         ),
-        (control_of_another_shape, "greedy-00000.jsonl:1: not a record that rrr wrote: 'controls' is {'x': 'no'}."),
+        (
+            control_of_another_shape,
+            "greedy-00000.jsonl:1: an episode's 'controls' must be an object of answers and their verdicts",
+        ),
         (corrupt_in_the_middle, "episodes.jsonl:1: not JSON"),
         (task_not_installed, "No task 'wnted' is installed. Did you mean 'wanted'"),
         (manifest_of_nothing, "manifest.json:1: not a manifest of rrr: it names no task."),
@@ -367,7 +370,7 @@ def test_the_counts_of_a_stage_add_up() -> None:
 def test_a_countdown_run_is_judged_by_the_installed_plugin(tmp_path: Path) -> None:
     row = {"target": 98, "nums": [44, 19, 35]}
     write(tmp_path / "mine" / "manifest.json", {"identity": {"task": {**provenance(), "task": "countdown"}}})
-    failure = {**episode("<answer>44+19+35</answer>", FAILED), "row": row}
+    failure = {"failure_id": "0-0", **episode("<answer>44+19+35</answer>", FAILED), "row": row, "try_index": 0}
     write(tmp_path / "mine" / "shard-00000.jsonl", mined(failure))
     code = "import sys; from rrr_core.cli import main; sys.argv[0] = 'rrr'; main()"
     done = subprocess.run(

@@ -5,12 +5,16 @@ from __future__ import annotations
 import pytest
 
 from rrr_core import Model
-from rrr_core.conversation import reflection_conversation, retry_conversation, retry_without_reflection
+from rrr_core.conversation import reflection_conversation, retry_conversation, retry_request, with_reflection
+from rrr_core.episode import Segment
 from rrr_core.tasks import load_task
+from rrr_core.verdicts import failed
+from tests.episodes import make_episode
 
 MODEL = Model("tiny")
 ROW = {"a": 1, "b": 1}
 PROMPT = ({"role": "system", "content": "Be brief."}, {"role": "user", "content": "What is 1 + 1?"})
+EPISODE = make_episode(failed("wrong"), row=ROW, prompt=PROMPT, attempt="3")
 OWN_WORDING = """
 @hookimpl
 def rrr_reflection_prompt(attempt): return f"Why {attempt}?"
@@ -32,12 +36,12 @@ BEFORE = [("system", "Be brief."), ("user", "What is 1 + 1?"), ("assistant", "3"
 
 
 def test_a_reflection_is_asked_for_after_the_failed_attempt(task):
-    conversation = reflection_conversation(task, ROW, PROMPT, "3", MODEL)
+    conversation = reflection_conversation(task, EPISODE, MODEL)
     assert roles_and_contents(conversation) == [*BEFORE, ("user", "Why 3?")]
 
 
 def test_a_retry_follows_the_reflection_in_the_same_conversation(task):
-    conversation = retry_conversation(task, ROW, PROMPT, "3", "I miscounted.", MODEL)
+    conversation = retry_conversation(task, with_reflection(task, EPISODE, "I miscounted.", MODEL), MODEL)
     assert roles_and_contents(conversation) == [
         *BEFORE,
         ("user", "Why 3?"),
@@ -46,18 +50,31 @@ def test_a_retry_follows_the_reflection_in_the_same_conversation(task):
     ]
 
 
-def test_the_control_poses_the_row_again_at_once(task):
-    conversation = retry_without_reflection(task, ROW, PROMPT, "3", MODEL)
+def test_the_control_asks_again_at_once(task):
+    conversation = retry_conversation(task, EPISODE, MODEL)
     assert roles_and_contents(conversation) == [*BEFORE, ("user", "What is 1 + 1?")]
 
 
 def test_the_retry_conversation_continues_the_reflection_conversation(task):
-    reflection = reflection_conversation(task, ROW, PROMPT, "3", MODEL)
-    retry = retry_conversation(task, ROW, PROMPT, "3", "I miscounted.", MODEL)
+    reflection = reflection_conversation(task, EPISODE, MODEL)
+    retry = retry_conversation(task, with_reflection(task, EPISODE, "I miscounted.", MODEL), MODEL)
     assert retry[: len(reflection)] == reflection
 
 
+def test_a_second_round_goes_on_from_the_first(task):
+    retried = with_reflection(task, EPISODE, "I miscounted.", MODEL)
+    retried = retried.extended(retry_request(task, retried, MODEL), Segment("retry", text="4", verdict=failed("x")))
+    assert roles_and_contents(reflection_conversation(task, retried, MODEL)) == [
+        *BEFORE,
+        ("user", "Why 3?"),
+        ("assistant", "I miscounted."),
+        ("user", "What is 1 + 1?"),
+        ("assistant", "4"),
+        ("user", "Why 4?"),
+    ]
+
+
 def test_the_messages_given_are_copied(task):
-    conversation = reflection_conversation(task, ROW, PROMPT, "3", MODEL)
+    conversation = reflection_conversation(task, EPISODE, MODEL)
     conversation[0]["content"] = "changed"
     assert PROMPT[0]["content"] == "Be brief."

@@ -51,7 +51,7 @@ def test_only_failed_rows_get_a_second_try(tmp_path: Path) -> None:
     assert {len(conversations) for conversations, _ in model.requests[1:]} == {len(failed)}
     assert 0 < len(failed) < 60
     for each in read_episodes(tmp_path, "greedy"):
-        assert (each.retry is not None) == each.verdict.is_failed
+        assert bool(each.rounds) == each.verdict.is_failed
         assert set(each.controls) == (
             {"no_reflection", "other_reflection", "independent"} if each.verdict.is_failed else set()
         )
@@ -190,7 +190,7 @@ def test_a_spoilt_shard_is_named_with_its_line(tmp_path: Path) -> None:
     shard = tmp_path / "greedy-00000.jsonl"
     lines = shard.read_text().splitlines()
     shard.write_text("\n".join([*lines[:4], '{"row_index": 4}', *lines[5:]]) + "\n")
-    with pytest.raises(DataError, match=r"greedy-00000\.jsonl:5: not an episode"):
+    with pytest.raises(DataError, match=r"greedy-00000\.jsonl:5: an episode's 'prompt' must be"):
         run(tmp_path, PlantedModel(), rows=10, modes=("greedy",))
 
 
@@ -256,7 +256,7 @@ def test_an_engine_that_counts_no_tokens_leaves_lengths_unknown(tmp_path: Path) 
 def test_hostile_text_survives_the_shards_unchanged(tmp_path: Path) -> None:
     hostile = '</script>\u2028\x00"\n{]'
     run(tmp_path, replace(PlantedModel(), write_reflection=lambda prompt: hostile + prompt), rows=10, modes=("greedy",))
-    written = {each.reflection for each in read_episodes(tmp_path, "greedy") if each.reflection is not None}
+    written = {one.reflection.text for each in read_episodes(tmp_path, "greedy") for one in each.rounds}
     assert written
     assert all(reflection.startswith(hostile) for reflection in written)
 

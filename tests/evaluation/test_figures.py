@@ -11,22 +11,14 @@ from rrr_core.episode import Episode
 from rrr_core.evaluation import figures
 from rrr_core.evaluation.figures import FIGURES, length_edges
 from rrr_core.verdicts import Verdict, abstained, failed, passed
+from tests.episodes import make_episode
 
 P, F, A = passed(), failed("sum"), abstained("exception", "a bug")
 
 
 def episode(first: Verdict, retry: Verdict | None = None, tokens: int | None = None, **controls: Verdict) -> Episode:
-    return Episode(
-        row_index=0,
-        row={},
-        prompt=(),
-        attempt="",
-        verdict=first,
-        reflection=None if retry is None else "because",
-        reflection_tokens=tokens,
-        retry_verdict=retry,
-        controls={name: ("", verdict) for name, verdict in controls.items()},
-    )
+    judged = {name: ("", verdict) for name, verdict in controls.items()}
+    return make_episode(first, retry, tokens=tokens, controls=judged)
 
 
 def share(proportion: Any) -> tuple[int, int]:

@@ -87,7 +87,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
             {"failures": [], "row_index": 0, "tries": 1, "passes": 1, "abstentions": 0},
             "'withheld' must be a list, found nothing",
         ),
-        ({"failures": 3, "row_index": 0, "tries": 1, "passes": 1, "abstentions": 0}, "'failures' must be a list"),
+        ({"failures": 3, "withheld": [], "row_index": 0, "tries": 1, "passes": 1}, "'failures' must be a list"),
         (
             {"failures": [], "row_index": 0, "tries": 1, "passes": 1, "abstentions": 0, "sampled": "1"},
             "'sampled' must be a whole number or null, found '1'",

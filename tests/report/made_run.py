@@ -8,12 +8,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rrr_core.episode import Episode, Failure
+from rrr_core.episode import Episode, Segment
 from rrr_core.evaluation.comparison import compare
 from rrr_core.evaluation.figures import Figures, figures
 from rrr_core.profiling.spent import Machine, Spent
 from rrr_core.runs.files import write_json, write_lines
 from rrr_core.verdicts import Verdict, abstained, failed, passed
+from tests.episodes import make_episode, make_failure
 
 KINDS = ("invalid equation", "wrong numbers", "missed target")
 ASKED = (
@@ -93,22 +94,23 @@ def _prompt(row: Mapping[str, Any]) -> tuple[dict[str, str], ...]:
 
 def _evaluated(chance: random.Random, index: int, first: float, mend: float, label: str) -> Episode:
     row = _row(index)
-    episode = Episode(index, row, _prompt(row), attempt_at(chance, row["nums"]), verdict_on(chance, first))
-    if not episode.verdict.is_failed:
-        return episode
+    attempt, first_verdict = attempt_at(chance, row["nums"]), verdict_on(chance, first)
+    facts: dict[str, Any] = {"index": index, "row": row, "prompt": _prompt(row), "attempt": attempt}
+    if not first_verdict.is_failed:
+        return make_episode(first_verdict, **facts)
     reflection = reflection_on(chance, row["nums"], 0.8 if label == "trained" else 0.3)
-    return episode.with_(
-        reflection_prompt=ASKED,
-        reflection=reflection,
-        reflection_tokens=len(reflection) // 4 + chance.randint(0, 6),
-        retry_prompt=episode.prompt[-1]["content"],
-        retry=attempt_at(chance, row["nums"]),
-        retry_verdict=verdict_on(chance, mend),
-        controls={
-            name: (attempt_at(chance, row["nums"]), verdict_on(chance, mend * 0.35))
-            for name in ("no_reflection", "other_reflection", "independent")
-        },
-    )
+    tokens = len(reflection) // 4 + chance.randint(0, 6)
+    retry, second = attempt_at(chance, row["nums"]), verdict_on(chance, mend)
+    controls = {
+        name: (attempt_at(chance, row["nums"]), verdict_on(chance, mend * 0.35))
+        for name in ("no_reflection", "other_reflection", "independent")
+    }
+    written = {"reflection": reflection, "tokens": tokens, "retry": retry, "asked": _asked(row)}
+    return make_episode(first_verdict, second, **facts, **written, controls=controls)
+
+
+def _asked(row: Mapping[str, Any]) -> tuple[Segment, Segment]:
+    return Segment("prompt", ({"role": "user", "content": ASKED},)), Segment("prompt", _prompt(row))
 
 
 def _mine(folder: Path, chance: random.Random, rows: int, seed: int) -> None:
@@ -119,13 +121,14 @@ def _mine(folder: Path, chance: random.Random, rows: int, seed: int) -> None:
         row, passes = _row(index + 100_000), chance.choices((0, 1, 2, 5, 20), (60, 20, 10, 6, 4))[0]
         verdict = failed(chance.choice(KINDS), "7 is used twice")
         attempt = attempt_at(chance, row["nums"])
-        failure = Failure(f"{index}-{passes}", index, row, _prompt(row), attempt, verdict, passes)
+        failure = make_failure(index, attempt, verdict, row=row, prompt=_prompt(row), try_index=passes)
         records.append(
             {
                 "row_index": index,
                 "tries": passes + 1,
                 "passes": passes,
                 "abstentions": 0,
+                "withheld": [],
                 "failures": [failure.to_json()],
             }
         )
@@ -175,22 +178,21 @@ def _group(chance: random.Random, step: int, index: int, way: float) -> list[dic
         reflection = reflection_on(chance, row["nums"], 0.3 + 0.5 * way)
         tokens = (*(f"{word} " for word in reflection.split(" ")), "<|end|>")
         group.append(
-            Episode(
-                index,
-                row,
-                _prompt(row),
-                attempt_at(chance, row["nums"]),
+            make_episode(
                 failed("wrong numbers", "7 is used twice"),
-                ASKED,
-                reflection,
-                len(tokens),
-                _prompt(row)[0]["content"],
-                attempt_at(chance, row["nums"]),
                 verdict,
+                index=index,
+                row=row,
+                prompt=_prompt(row),
+                attempt=attempt_at(chance, row["nums"]),
+                reflection=reflection,
+                tokens=len(tokens),
+                token_texts=tokens,
+                retry=attempt_at(chance, row["nums"]),
+                asked=_asked(row),
                 step=step,
                 reward=verdict.reward,
                 advantage=0.0 if verdict.reward is None or not spread else (verdict.reward - mean) / (spread + 1e-4),
-                token_texts=tokens,
             ).to_json()
         )
     return group

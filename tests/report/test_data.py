@@ -11,10 +11,12 @@ from made_run import make_run
 
 from rrr_core.episode import Episode
 from rrr_core.errors import RrrError
+from rrr_core.mining.mined_row import MinedRow
 from rrr_core.report.data import read_runs
-from rrr_core.report.mined import Tried, mined_of
+from rrr_core.report.mined import mined_of
 from rrr_core.report.selection import ASSURED, LONGEST_TEXT, FairSample, Texts, pack, transition
 from rrr_core.verdicts import Verdict, abstained, failed, passed
+from tests.episodes import make_episode, make_failure
 
 
 @pytest.fixture
@@ -24,7 +26,7 @@ def copy(run_folder: Path, tmp_path: Path) -> Path:
 
 def episode(index: int, second: Verdict | None = None, **more: object) -> Episode:
     first = passed() if second is None else failed("missed target")
-    return Episode(index, {}, (), f"attempt {index}", first, retry_verdict=second).with_(**more)
+    return make_episode(first, second, index=index, **{"attempt": f"attempt {index}", **more})
 
 
 def test_a_whole_run_misses_nothing(run_folder: Path) -> None:
@@ -140,7 +142,7 @@ def test_the_set_counts_all_episodes_and_not_only_those_shown(tmp_path: Path, mo
     ],
 )
 def test_every_episode_is_of_one_kind_of_transition(first: Verdict, second: Verdict | None, kind: str) -> None:
-    assert transition(Episode(0, {}, (), "", first, retry_verdict=second)) == kind
+    assert transition(make_episode(first, second)) == kind
 
 
 def test_a_rare_kind_of_transition_is_always_among_the_first() -> None:
@@ -180,9 +182,11 @@ def test_a_text_beyond_the_limit_is_cut_and_says_so() -> None:
 
 
 def test_mined_rows_add_up() -> None:
-    mined = mined_of(
-        [Tried(4, 3, 0, ("wrong numbers",)), Tried(2, 2, 0, ()), Tried(1, 0, 1, ()), Tried(1, 0, 0, ("x",))]
-    )
+    def row(tries: int, passes: int, withheld: int, *classes: str) -> MinedRow:
+        failures = tuple(make_failure(verdict=failed(category)) for category in classes)
+        return MinedRow(0, tries, passes, None, None, None, (abstained("timeout", ""),) * withheld, failures)
+
+    mined = mined_of([row(4, 3, 0, "wrong numbers"), row(2, 2, 0), row(1, 0, 1), row(1, 0, 0, "x")])
     assert (mined.rows, mined.rows_with_failures, mined.failures) == (4, 2, 2)
     assert (mined.tries, mined.passes, mined.abstentions) == (8, 5, 1)
     assert mined.pass_rates == [1, 0, 0, 0, 0, 0, 0, 1, 0, 1]

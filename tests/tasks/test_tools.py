@@ -7,12 +7,13 @@ import json
 import pytest
 
 from rrr_core import Model
-from rrr_core.conversation import reflection_conversation, retry_conversation
+from rrr_core.conversation import reflection_conversation, retry_conversation, with_reflection
 from rrr_core.episode import Episode, Failure
 from rrr_core.errors import PluginError
 from rrr_core.tasks import load_task
 from rrr_core.tasks.tools import read_tools, split_tools
 from rrr_core.verdicts import failed
+from tests.episodes import make_episode, make_failure
 
 TAKES, TAKES_NONE = Model("tiny", takes_tools=True), Model("tiny")
 TOOL = {"type": "function", "function": {"name": "add", "description": "Adds.", "parameters": {"type": "object"}}}
@@ -114,10 +115,10 @@ def test_tools_are_split_from_what_is_spoken():
 
 def test_tools_stay_first_in_every_conversation_of_an_episode(giving):
     task = giving(TOOLS, USER)
-    prompt = task.prompt({}, TAKES)
+    episode = make_episode(failed("wrong"), prompt=task.prompt({}, TAKES), attempt="3")
     for conversation in (
-        reflection_conversation(task, {}, prompt, "3", TAKES),
-        retry_conversation(task, {}, prompt, "3", "I miscounted.", TAKES),
+        reflection_conversation(task, episode, TAKES),
+        retry_conversation(task, with_reflection(task, episode, "I miscounted.", TAKES), TAKES),
     ):
         assert conversation[0] == TOOLS
         assert [message["role"] for message in conversation[1:]] == ["user", "assistant"] * (
@@ -130,7 +131,7 @@ def test_the_row_is_posed_again_without_its_tools_said_twice(giving):
 
 
 def test_failures_and_episodes_keep_tools_through_json():
-    failure = Failure("0-0", 0, {}, (TOOLS, USER), "3", failed("wrong"), 0)
-    assert Failure.from_json(json.loads(json.dumps(failure.to_json()))) == failure
-    episode = Episode(0, {}, (TOOLS, USER), "3", failed("wrong"))
-    assert Episode.from_json(json.loads(json.dumps(episode.to_json()))) == episode
+    failure = make_failure(0, "3", prompt=(TOOLS, USER))
+    assert Failure.from_json(json.loads(json.dumps(failure.to_json())), "x:1") == failure
+    episode = make_episode(failed("wrong"), prompt=(TOOLS, USER), attempt="3")
+    assert Episode.from_json(json.loads(json.dumps(episode.to_json())), "x:1") == episode

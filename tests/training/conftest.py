@@ -17,6 +17,7 @@ from rrr_core.training.settings import TrainSettings
 from rrr_core.training.tiny import make_model, make_tokenizer
 from rrr_core.training.warmup_settings import WarmupSettings
 from rrr_core.verdicts import Verdict, abstained, failed, passed
+from tests.episodes import make_failure
 
 
 class CoinTask:
@@ -84,14 +85,12 @@ def model_settings(tiny_model: Path) -> ModelSettings:
 @pytest.fixture
 def failures() -> list[Failure]:
     return [
-        Failure(
-            failure_id=f"{n}-0",
-            row_index=n,
+        make_failure(
+            n,
+            "tails" * (1 + n % 3),
+            failed("tails"),
             row={"n": n},
             prompt=({"role": "user", "content": f"Toss {n}."},),
-            attempt="tails" * (1 + n % 3),
-            verdict=failed("tails"),
-            try_index=0,
         )
         for n in itertools.islice(itertools.count(), 12)
     ]

@@ -11,7 +11,7 @@ import pytest
 
 pytest.importorskip("torch")
 
-from rrr_core.episode import Failure
+from rrr_core.episode import Failure, Segment
 from rrr_core.errors import DataError, RrrError
 from rrr_core.training import run as training_run
 from rrr_core.training.freshness import (
@@ -24,7 +24,6 @@ from rrr_core.training.freshness import (
     stale_share,
 )
 from rrr_core.training.options import grpo_config
-from rrr_core.training.rollout import Attempt
 from rrr_core.training.run import train
 from rrr_core.training.sampler import FailureOrder
 from rrr_core.training.settings import TrainSettings
@@ -47,10 +46,11 @@ class FakeRollout:
         self.tried: list[list[str]] = []
         self.seeds: list[tuple[Any, ...]] = []
 
-    def attempt(self, failures: Sequence[Failure], seed: tuple[Any, ...]) -> list[Attempt]:
+    def attempt(self, failures: Sequence[Failure], seed: tuple[Any, ...]) -> list[Segment]:
         self.tried.append([failure.failure_id for failure in failures])
         self.seeds.append(seed)
-        return [Attempt(f"new {seed}", 10, self.policy(failure, seed)) for failure in failures]
+        verdicts = [self.policy(failure, seed) for failure in failures]
+        return [Segment("attempt", text=f"new {seed}", length=10, verdict=verdict) for verdict in verdicts]
 
 
 def passes(*rows: int) -> Policy:
@@ -307,7 +307,7 @@ def test_trls_table_of_completions_shows_the_attempts_that_were_reflected_on(
     class Kept(ReflectionTrainer):
         def _generate_and_score_completions(self, inputs: Any) -> Any:
             output = super()._generate_and_score_completions(inputs)
-            shown.append((list(self._logs["prompt"]), [example["turn"] for example in inputs]))
+            shown.append((list(self._logs["prompt"]), [example["episode"] for example in inputs]))
             return output
 
         def log(self, logs: Any, start_time: float | None = None) -> None:
@@ -316,8 +316,8 @@ def test_trls_table_of_completions_shows_the_attempts_that_were_reflected_on(
     monkeypatch.setattr(training_run, "ReflectionTrainer", Kept)
     logging = dataclasses.replace(settings, steps=1, save_every=1, live=True, grpo={"log_completions": "true"})
     train(CoinTask(), failures, model_settings, tmp_path / "t", logging)
-    ((prompts, turns),) = shown
-    assert [prompt[1]["content"] for prompt in prompts] == [turn.failure.attempt for turn in turns]
+    ((prompts, episodes),) = shown
+    assert [prompt[1]["content"] for prompt in prompts] == [episode.attempt.text for episode in episodes]
     assert {prompt[1]["content"] for prompt in prompts}.isdisjoint(failure.attempt for failure in failures)
 
 

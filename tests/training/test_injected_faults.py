@@ -15,12 +15,13 @@ import pytest
 
 pytest.importorskip("torch")
 
-from rrr_core.episode import Episode, Failure
+from rrr_core.episode import Failure
 from rrr_core.tasks import load_task
 from rrr_core.training.settings import TrainSettings
 from rrr_core.verdicts import abstained, failed, passed
 from rrr_core.verification import Judge, VerifySettings
 from tests.conftest import FakeSite
+from tests.episodes import make_episode
 
 pytestmark = [
     pytest.mark.train,
@@ -155,9 +156,10 @@ class TestTheAudit:
         def wrong(rewards: list[float | None], advantages: list[float]) -> list[str]:
             verdicts = [passed(), abstained("exception", self.WHO), failed("tails")]
             judged = [audit.Judged({}, "x", None, verdict) for verdict in verdicts]
-            episode = Episode(0, {}, (), "tails", failed("tails"), retry="x", step=1)
             kept = [
-                episode.with_(retry_verdict=verdict, reward=reward, advantage=advantage)
+                make_episode(
+                    failed("tails"), verdict, attempt="tails", retry="x", step=1, reward=reward, advantage=advantage
+                )
                 for verdict, reward, advantage in zip(verdicts, rewards, advantages, strict=True)
             ]
             return list(audit.wrong_rewards(kept, judged, group_size=3))

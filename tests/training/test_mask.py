@@ -10,12 +10,16 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from rrr_core.episode import Episode, Segment
+from rrr_core.errors import RrrError
 from rrr_core.generation.transformers_backend import load_transformers
 from rrr_core.progress import Progress
 from rrr_core.training import run as training_run
-from rrr_core.training.credit import completion_of
+from rrr_core.training.credit import CREDITS, Completion, completion_of, credit_named, prompt_ids, reward_of
 from rrr_core.training.run import train
 from rrr_core.training.trainer import ReflectionTrainer
+from rrr_core.verdicts import failed, passed
+from tests.episodes import make_failure
 from tests.training.conftest import CoinTask
 
 pytestmark = pytest.mark.train
@@ -28,13 +32,13 @@ class Spy(ReflectionTrainer):
 
     def __init__(self, **arguments: Any) -> None:
         super().__init__(**arguments)
-        self.turns: list[Any] = []
+        self.episodes: list[Any] = []
         self.losses: list[tuple[dict[str, Any], Any]] = []
         Spy.seen.append(self)
 
     def play_batch(self, prompts: Any, trainer: Any) -> dict[str, Any]:
         output = super().play_batch(prompts, trainer)
-        self.turns.append(output["turn"])
+        self.episodes.append(output["episode"])
         return output
 
     def _get_per_token_logps_and_entropies(self, *arguments: Any, **keywords: Any) -> Any:
@@ -58,7 +62,7 @@ def spy(monkeypatch: pytest.MonkeyPatch) -> type[Spy]:
 
 
 def spied(spy: type[Spy], failures: Any, model_settings: Any, folder: Path, settings: Any) -> Spy:
-    """A run in which groups without a signal are computed too, so that every turn is seen."""
+    """A run in which groups without a signal are computed too, so that every episode is seen."""
     train(CoinTask(), failures, model_settings, folder, dataclasses.replace(settings, alike="keep"), Progress())
     return spy.seen[-1]
 
@@ -69,11 +73,15 @@ def trained_ids(inputs: dict[str, Any]) -> list[tuple[int, ...]]:
     return [tuple(ids[keep.bool()].tolist()) for ids, keep in zip(inputs["completion_ids"], mask, strict=True)]
 
 
+def ids_of(episode: Episode, *roles: str) -> list[int]:
+    return [token for segment in episode.segments if segment.role in roles for token in segment.ids]
+
+
 EXPECTED = {
-    "reflection": lambda turn: turn.reflection_ids,
-    "placebo": lambda turn: turn.reflection_ids,
-    "retry": lambda turn: turn.retry_ids,
-    "all": lambda turn: [*turn.reflection_ids, *turn.retry_ids],
+    "reflection": lambda episode: ids_of(episode, "reflection"),
+    "placebo": lambda episode: ids_of(episode, "reflection"),
+    "retry": lambda episode: ids_of(episode, "retry"),
+    "all": lambda episode: ids_of(episode, "reflection", "retry"),
 }
 
 
@@ -84,7 +92,7 @@ def test_trained_ids_are_the_sampled_ids_to_the_last_one(
     trainer = spied(
         spy, failures, model_settings, tmp_path / "t", dataclasses.replace(settings, credit=credit, steps=2)
     )
-    sampled = sorted(tuple(EXPECTED[credit](turn)) for turns in trainer.turns for turn in turns)
+    sampled = sorted(tuple(EXPECTED[credit](episode)) for episodes in trainer.episodes for episode in episodes)
     trained = sorted(ids for inputs, _ in trainer.losses for ids in trained_ids(inputs))
     assert trained == sampled
     assert len(sampled) == 2 * settings.batch_size
@@ -123,17 +131,17 @@ def test_the_step_is_that_of_plain_grpo_on_the_reflection_alone(
     trainer = spied(spy, failures, model_settings, tmp_path / "t", one)
     model = load_transformers(model_settings.model, dtype="float32").network
     before = {name: weight.detach().clone() for name, weight in model.named_parameters()}
-    (turns,) = trainer.turns
-    tokens = sum(len(turn.reflection_ids) for turn in turns)
+    (episodes,) = trainer.episodes
+    tokens = sum(len(episode.rounds[0].reflection.ids) for episode in episodes)
     loss = torch.zeros(())
-    for start in range(0, len(turns), one.group_size):
-        group = turns[start : start + one.group_size]
-        rewards = torch.tensor([turn.verdict.reward for turn in group])
+    for start in range(0, len(episodes), one.group_size):
+        group = episodes[start : start + one.group_size]
+        rewards = torch.tensor([episode.last_verdict.reward for episode in group])
         advantages = (rewards - rewards.mean()) / (rewards.std() + 1e-4)
-        for turn, advantage in zip(group, advantages, strict=True):
-            ids = torch.tensor([[*turn.prompt_ids, *turn.reflection_ids]])
-            logits = model(input_ids=ids).logits[0, len(turn.prompt_ids) - 1 : -1] / one.temperature
-            logps = logits.log_softmax(-1).gather(1, torch.tensor(turn.reflection_ids).unsqueeze(1)).squeeze(1)
+        for episode, advantage in zip(group, advantages, strict=True):
+            read, written = prompt_ids(episode), list(episode.rounds[0].reflection.ids)
+            logits = model(input_ids=torch.tensor([[*read, *written]])).logits[0, len(read) - 1 : -1] / one.temperature
+            logps = logits.log_softmax(-1).gather(1, torch.tensor(written).unsqueeze(1)).squeeze(1)
             difference = logps.detach() - logps  # the reference model is the starting model: the same numbers
             divergence = difference.exp() - difference - 1
             ratio = (logps - logps.detach()).exp()
@@ -155,13 +163,61 @@ def test_the_loss_reaches_the_end_token_of_a_reflection_that_ended(
         spy, failures, model_settings, tmp_path / "t", dataclasses.replace(settings, max_reflection_tokens=60)
     )
     end = trainer.processing_class.eos_token_id
-    ended = [turn for turns in trainer.turns for turn in turns if turn.reflection_ended]
+    reflections = [one.rounds[0].reflection for episodes in trainer.episodes for one in episodes]
+    ended = [reflection for reflection in reflections if not reflection.is_cut_off]
     assert ended
-    assert all(turn.reflection_ids[-1] == end and end not in turn.reflection_ids[:-1] for turn in ended)
+    assert all(reflection.ids[-1] == end and end not in reflection.ids[:-1] for reflection in ended)
 
 
 def test_masks_are_as_long_as_their_ids_whatever_the_credit() -> None:
-    for credit in EXPECTED:
-        for reflection, between, retry in (([], [1], []), ([1], [2, 3], [4]), ([1, 2], [], [3, 4, 5])):
-            completion = completion_of(credit, reflection, between, retry)
+    read = Segment("prompt", ids=(1, 2, 3))
+    failure = make_failure().episode
+    for credit in CREDITS.values():
+        for reflection, between, retry in (((), (1,), ()), ((1,), (2, 3), (4,)), ((1, 2), (), (3, 4, 5))):
+            written = Segment("reflection", ids=reflection), Segment("prompt", ids=between), Segment("retry", ids=retry)
+            completion = completion_of(credit.marked(failure.extended(read, *written)))
             assert len(completion.ids) == len(completion.mask)
+
+
+def test_a_completion_ends_with_the_last_trained_segment_and_masks_what_was_only_read() -> None:
+    segments = (
+        Segment("prompt", ids=(1, 2)),
+        Segment("reflection", ids=(5, 6), logprobs=(-0.5, -0.6)),
+        Segment("prompt", ids=(7, 8)),
+        Segment("retry", text="x", ids=(9, 2), logprobs=(-0.9, -0.2), verdict=passed()),
+    )
+    episode = make_failure().episode.extended(*segments)
+    found = {name: completion_of(credit.marked(episode)) for name, credit in CREDITS.items()}
+    short = Completion([5, 6], [1, 1], [-0.5, -0.6])
+    long = [5, 6, 7, 8, 9, 2], [-0.5, -0.6, 0.0, 0.0, -0.9, -0.2]
+    assert found == {
+        "reflection": short,
+        "placebo": short,
+        "retry": Completion(long[0], [0, 0, 0, 0, 1, 1], long[1]),
+        "all": Completion(long[0], [1, 1, 0, 0, 1, 1], long[1]),
+    }
+    assert prompt_ids(episode) == [1, 2]
+
+
+def test_rounds_beyond_the_first_are_trained_in_the_same_way() -> None:
+    segments = [
+        segment
+        for number in (10, 20)
+        for segment in (
+            Segment("prompt", ids=(number,)),
+            Segment("reflection", ids=(number + 1,)),
+            Segment("prompt", ids=(number + 2,)),
+            Segment("retry", ids=(number + 3,), verdict=failed("x") if number == 10 else passed()),
+        )
+    ]
+    episode = CREDITS["reflection"].marked(make_failure().episode.extended(*segments))
+    completion = completion_of(episode)
+    assert completion.ids == [11, 12, 13, 20, 21]
+    assert completion.mask == [1, 0, 0, 0, 1]
+    assert reward_of(episode) == 1.0
+    assert [one.verdict for one in episode.rounds] == [failed("x"), passed()]
+
+
+def test_an_unknown_credit_is_refused_with_the_nearest_name() -> None:
+    with pytest.raises(RrrError, match=r"no credit 'reflections'.*Did you mean 'reflection'"):
+        credit_named("reflections")

@@ -10,10 +10,10 @@ import pytest
 
 pytest.importorskip("torch")
 
-from rrr_core.episode import Failure
+from rrr_core.episode import Episode, Failure, Segment
 from rrr_core.training import run as training_run
 from rrr_core.training.batches import Group, refill
-from rrr_core.training.rollout import Rollout, Turn
+from rrr_core.training.rollout import Rollout
 from rrr_core.training.run import train
 from rrr_core.training.trainer import ReflectionTrainer
 from rrr_core.verdicts import failed, passed
@@ -24,17 +24,21 @@ pytestmark = pytest.mark.train
 
 
 def group(failure: Failure, *passing: bool) -> Group:
-    """A group of as many turns; each has sampled three tokens."""
+    """A group of as many episodes; each has sampled three tokens."""
     verdicts = [passed() if each else failed("tails") for each in passing]
-    return [Turn(failure, [1], [2, 3], "why", True, [4], [5], "heads", verdict) for verdict in verdicts]
+    before = Segment("prompt", ids=(1,)), Segment("reflection", text="why", ids=(2, 3)), Segment("prompt", ids=(4,))
+    return [
+        failure.episode.extended(*before, Segment("retry", text="heads", ids=(5,), verdict=verdict))
+        for verdict in verdicts
+    ]
 
 
-def is_alike(turns: Group) -> bool:
-    return len({turn.verdict.reward for turn in turns}) < 2
+def is_alike(episodes: Group) -> bool:
+    return len({episode.last_verdict.reward for episode in episodes}) < 2
 
 
 class Play:
-    """Plays groups of two, whose turns differ on the failures of the rows given."""
+    """Plays groups of two, whose rewards differ on the failures of the rows given."""
 
     def __init__(self, failures: Sequence[Failure], *spread: int) -> None:
         self.left, self.spread, self.rounds = list(failures), spread, list[int]()
@@ -49,7 +53,7 @@ class Play:
 
 
 def rows(groups: Sequence[Group]) -> list[int]:
-    return [turns[0].failure.row_index for turns in groups]
+    return [episodes[0].row_index for episodes in groups]
 
 
 class TestRefilling:
@@ -87,22 +91,22 @@ class TestRefilling:
 
 
 @pytest.fixture
-def steps(monkeypatch: pytest.MonkeyPatch) -> list[list[Turn]]:
-    """The turns of each step trained in the test."""
-    kept: list[list[Turn]] = []
+def steps(monkeypatch: pytest.MonkeyPatch) -> list[list[Episode]]:
+    """The episodes of each step trained in the test."""
+    kept: list[list[Episode]] = []
 
     class Kept(ReflectionTrainer):
         def play_batch(self, prompts: Any, trainer: Any) -> dict[str, Any]:
             output = super().play_batch(prompts, trainer)
-            kept.append(output["turn"])
+            kept.append(output["episode"])
             return output
 
     monkeypatch.setattr(training_run, "ReflectionTrainer", Kept)
     return kept
 
 
-def groups_of(turns: Sequence[Turn], size: int) -> list[list[Turn]]:
-    return [list(turns[start : start + size]) for start in range(0, len(turns), size)]
+def groups_of(episodes: Sequence[Episode], size: int) -> list[list[Episode]]:
+    return [list(episodes[start : start + size]) for start in range(0, len(episodes), size)]
 
 
 def test_every_step_is_full_after_refilling(
@@ -112,11 +116,11 @@ def test_every_step_is_full_after_refilling(
     train(CoinTask(), failures, model_settings, tmp_path / "t", many)
     metrics = lines(tmp_path / "t" / "metrics.jsonl")
     assert len(steps) == many.steps
-    for turns in steps:
-        groups = groups_of(turns, many.group_size)
+    for episodes in steps:
+        groups = groups_of(episodes, many.group_size)
         assert not any(is_alike(each) for each in groups)
         assert len({each[0].failure.failure_id for each in groups}) == len(groups)
-        assert all(len({turn.failure.failure_id for turn in each}) == 1 for each in groups)
+        assert all(len({episode.row_index for episode in each}) == 1 for each in groups)
     assert [record["groups_without_spread"] for record in metrics] == [0] * many.steps
     assert sum(record["groups_refilled"] for record in metrics) > 0
 
@@ -124,10 +128,10 @@ def test_every_step_is_full_after_refilling(
 def test_only_groups_without_a_spread_are_replaced_and_all_that_was_sampled_is_counted(
     monkeypatch: pytest.MonkeyPatch, failures: Any, model_settings: Any, settings: Any, tmp_path: Any
 ) -> None:
-    played: list[list[Turn]] = []
+    played: list[list[Episode]] = []
 
     class Kept(Rollout):
-        def play(self, *arguments: Any) -> list[Turn]:
+        def play(self, *arguments: Any) -> list[Episode]:
             played.append(super().play(*arguments))
             return played[-1]
 
@@ -145,9 +149,9 @@ def test_only_groups_without_a_spread_are_replaced_and_all_that_was_sampled_is_c
     assert len(played[1]) == alike * 4
     (record,) = lines(tmp_path / "full" / "metrics.jsonl")
     assert record["groups_refilled"] == alike / 4
-    assert record["sampled_tokens"] == sum(turn.sampled_tokens for turns in played for turn in turns)
-    begun = {turn.failure.failure_id for turn in left}
-    assert begun.isdisjoint(turn.failure.failure_id for turns in played[1:] for turn in turns)
+    assert record["sampled_tokens"] == sum(episode.sampled_tokens for episodes in played for episode in episodes)
+    begun = {episode.row_index for episode in left}
+    assert begun.isdisjoint(episode.row_index for episodes in played[1:] for episode in episodes)
 
 
 def test_without_refilling_a_step_is_the_rollout_on_the_samplers_failures_and_nothing_else(
@@ -157,7 +161,7 @@ def test_without_refilling_a_step_is_the_rollout_on_the_samplers_failures_and_no
     calls: list[Any] = []
 
     class Kept(Rollout):
-        def play(self, chosen: Any, seed: Any) -> list[Turn]:
+        def play(self, chosen: Any, seed: Any) -> list[Episode]:
             calls.append((list(chosen), seed))
             return super().play(chosen, seed)
 

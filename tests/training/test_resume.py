@@ -82,15 +82,15 @@ def test_a_run_killed_at_any_moment_ends_bit_equal_to_an_uninterrupted_one(
             """
             import json, sys
             from pathlib import Path
-            from rrr_core.episode import Failure
             from rrr_core.generation import ModelSettings
             from rrr_core.training.run import train
             from rrr_core.training.settings import TrainSettings
             from rrr_core.verdicts import failed
+            from tests.episodes import make_failure
             from tests.training.conftest import CoinTask
             failures = [
-                Failure(f"{n}-0", n, {"n": n}, ({"role": "user", "content": f"Toss {n}."},),
-                        "tails" * (1 + n % 3), failed("tails"), 0)
+                make_failure(n, "tails" * (1 + n % 3), failed("tails"), row={"n": n},
+                             prompt=({"role": "user", "content": f"Toss {n}."},))
                 for n in range(12)
             ]
             settings = TrainSettings(steps=6, group_size=4, batch_size=16, micro_batch_size=8, learning_rate=1e-3,

@@ -12,11 +12,12 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from rrr_core.episode import Episode
 from rrr_core.errors import ModelError
 from rrr_core.generation import ModelSettings
 from rrr_core.generation.transformers_backend import load_from
 from rrr_core.training import run as training_run
-from rrr_core.training.rollout import Rollout, Turn
+from rrr_core.training.rollout import Rollout
 from rrr_core.training.run import train
 from tests.generation.tool_templates import tools_message
 from tests.training.conftest import CoinTask
@@ -40,13 +41,13 @@ def test_reflection_and_retry_follow_the_tools(
     (model / "chat_template.jinja").write_text(template)
     config = json.loads((model / "config.json").read_text())
     (model / "config.json").write_text(json.dumps({**config, "max_position_embeddings": 1024}))
-    kept: list[Turn] = []
+    kept: list[Episode] = []
 
     class Kept(Rollout):
-        def play(self, *arguments: Any) -> list[Turn]:
-            turns = super().play(*arguments)
-            kept.extend(turns)
-            return turns
+        def play(self, *arguments: Any) -> list[Episode]:
+            episodes = super().play(*arguments)
+            kept.extend(episodes)
+            return episodes
 
     monkeypatch.setattr(training_run, "Rollout", Kept)
     few = dataclasses.replace(settings, steps=1, save_every=1)
@@ -54,14 +55,15 @@ def test_reflection_and_retry_follow_the_tools(
     assert train(CoinTask(), with_tools, named, tmp_path / "t", few).steps == 1
     tokenizer = load_from(named).tokenizer
     assert len(kept) == few.batch_size
-    for turn in kept:
-        prompt, between = tokenizer.decode(turn.prompt_ids), tokenizer.decode(turn.between_ids)
+    for episode in kept:
+        requests = [segment for segment in episode.segments if segment.is_read and segment.ids]
+        prompt, between = (tokenizer.decode(request.ids) for request in (requests[0], requests[-1]))
         assert prompt.count('"name": "weather"') == 1
         assert prompt.endswith("<|user|>Wrong. Reflect.<|end|><|assistant|>")
         assert "weather" not in between
-        if turn.retry is not None:
-            assert between.endswith(f"<|user|>Toss {turn.failure.row['n']}.<|end|><|assistant|>")
-    assert sum(turn.retry is not None for turn in kept) > 3
+        if episode.rounds[0].retry is not None:
+            assert between.endswith(f"<|user|>Toss {episode.row['n']}.<|end|><|assistant|>")
+    assert sum(episode.rounds[0].retry is not None for episode in kept) > 3
 
 
 def test_failures_mined_with_tools_are_refused_for_a_model_that_takes_none(

@@ -12,6 +12,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from rrr_core.episode import Episode
 from rrr_core.errors import DataError, ModelError, TooManyAbstentions
 from rrr_core.generation import ModelSettings
 from rrr_core.generation.transformers_backend import load_transformers
@@ -30,16 +31,16 @@ def lines(path: Path) -> list[dict[str, Any]]:
 
 @pytest.fixture
 def steps(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
-    """(turns, rewards, advantages) of each step trained in the test."""
+    """(episodes, rewards, advantages) of each step trained in the test."""
     kept: list[tuple[Any, ...]] = []
 
     class Kept(ReflectionTrainer):
-        def __init__(self, *, on_turns: Any, **arguments: Any) -> None:
-            def both(step: int, turns: Any, rewards: Any, advantages: Any) -> None:
-                kept.append((turns, list(rewards), list(advantages)))
-                on_turns(step, turns, rewards, advantages)
+        def __init__(self, *, on_episodes: Any, **arguments: Any) -> None:
+            def both(step: int, episodes: Any, rewards: Any, advantages: Any) -> None:
+                kept.append((episodes, list(rewards), list(advantages)))
+                on_episodes(step, episodes, rewards, advantages)
 
-            super().__init__(on_turns=both, **arguments)
+            super().__init__(on_episodes=both, **arguments)
 
     monkeypatch.setattr(training_run, "ReflectionTrainer", Kept)
     return kept
@@ -50,11 +51,11 @@ def test_a_group_is_g_reflections_on_one_failed_attempt(
 ) -> None:
     train(CoinTask(), failures, model_settings, tmp_path / "t", settings)
     assert len(steps) == settings.steps
-    for turns, _, _ in steps:
-        for start in range(0, len(turns), settings.group_size):
-            group = turns[start : start + settings.group_size]
-            assert len({turn.failure.failure_id for turn in group}) == 1
-            assert len({tuple(turn.reflection_ids) for turn in group}) > 1
+    for episodes, _, _ in steps:
+        for start in range(0, len(episodes), settings.group_size):
+            group = episodes[start : start + settings.group_size]
+            assert len({episode.row_index for episode in group}) == 1
+            assert len({episode.rounds[0].reflection.ids for episode in group}) > 1
 
 
 def test_an_abstention_is_no_reward_and_no_part_of_the_baseline(
@@ -62,18 +63,18 @@ def test_an_abstention_is_no_reward_and_no_part_of_the_baseline(
 ) -> None:
     train(CoinTask(abstain_every=3), failures, model_settings, tmp_path / "t", settings)
     withheld = 0
-    for turns, rewards, advantages in steps:
-        for start in range(0, len(turns), settings.group_size):
+    for episodes, rewards, advantages in steps:
+        for start in range(0, len(episodes), settings.group_size):
             group = slice(start, start + settings.group_size)
             judged = [reward for reward in rewards[group] if reward is not None]
             mean = sum(judged) / len(judged) if judged else 0.0
-            for turn, reward, advantage in zip(turns[group], rewards[group], advantages[group], strict=True):
-                if turn.verdict.is_abstained:
+            for episode, reward, advantage in zip(episodes[group], rewards[group], advantages[group], strict=True):
+                if episode.last_verdict.is_abstained:
                     withheld += 1
                     assert reward is None
                     assert advantage == 0.0
                 else:
-                    assert reward == turn.verdict.reward
+                    assert reward == episode.last_verdict.reward
                     assert (advantage > 0) == (reward > mean)
     assert withheld > 5
 
@@ -91,8 +92,8 @@ def test_placebo_keeps_the_rewards_and_shuffles_whose_they_are(
 ) -> None:
     train(CoinTask(), failures, model_settings, tmp_path / "t", dataclasses.replace(settings, credit="placebo"))
     moved = 0
-    for turns, rewards, _ in steps:
-        true = [turn.verdict.reward for turn in turns]
+    for episodes, rewards, _ in steps:
+        true = [episode.last_verdict.reward for episode in episodes]
         assert sorted(rewards) == sorted(true)
         moved += rewards != true
     assert moved > 0
@@ -104,16 +105,21 @@ def test_metrics_of_each_step_say_what_its_turns_say(
     train(CoinTask(abstain_every=5), failures, model_settings, tmp_path / "t", settings)
     records = lines(tmp_path / "t" / "metrics.jsonl")
     assert [record["step"] for record in records] == [1, 2, 3, 4]
-    for record, (turns, rewards, _) in zip(records, steps, strict=True):
-        judged = [turn for turn in turns if not turn.verdict.is_abstained]
-        assert record["retry_success_rate"] == pytest.approx(sum(t.verdict.is_passed for t in judged) / len(judged))
+    for record, (episodes, rewards, _) in zip(records, steps, strict=True):
+        judged = [episode.last_verdict for episode in episodes if not episode.last_verdict.is_abstained]
+        passing = sum(verdict.is_passed for verdict in judged)
+        rounds = [one for episode in episodes for one in episode.rounds]
+        reflections = [one.reflection for one in rounds]
+        count = len(episodes)
+        assert record["retry_success_rate"] == pytest.approx(passing / len(judged))
         assert record["reward"] == pytest.approx(record["retry_success_rate"])
-        assert record["abstentions"] == len(turns) - len(judged)
-        assert record["reflection_tokens"] == pytest.approx(sum(len(t.reflection_ids) for t in turns) / len(turns))
-        answers = ["".join((turn.retry or "").split()) for turn in turns]
-        contain = [bool(a) and a in "".join(t.reflection.split()) for a, t in zip(answers, turns, strict=True)]
-        assert record["reflections_with_retry_answer"] == pytest.approx(sum(contain) / len(turns))
-        assert record["reflections_empty"] == pytest.approx(sum(not t.reflection.strip() for t in turns) / len(turns))
+        assert record["abstentions"] == count - len(judged)
+        assert record["reflection_tokens"] == pytest.approx(sum(len(each.ids) for each in reflections) / count)
+        answers = ["" if one.retry is None else "".join(one.retry.text.split()) for one in rounds]
+        squeezed = ["".join(each.text.split()) for each in reflections]
+        contain = [bool(a) and a in text for a, text in zip(answers, squeezed, strict=True)]
+        assert record["reflections_with_retry_answer"] == pytest.approx(sum(contain) / count)
+        assert record["reflections_empty"] == pytest.approx(squeezed.count("") / count)
         assert record["reflections_empty"] + record["reflections_cut_off"] > 0
         groups = defaultdict(list)
         for index, reward in enumerate(rewards):
@@ -130,9 +136,15 @@ def test_kept_episodes_are_whole_groups_with_their_tokens_and_advantages(
     train(CoinTask(), failures, model_settings, tmp_path / "t", kept)
     records = lines(tmp_path / "t" / "episodes.jsonl")
     assert [record["step"] for record in records] == [1] * 4 + [2] * 4 + [3] * 4 + [4] * 4
-    for record, turn in zip(records[:4], steps[0][0], strict=False):
-        assert record["reflection"] == turn.reflection
-        assert len(record["token_texts"]) == len(turn.reflection_ids)
+    for record, episode in zip(records[:4], steps[0][0], strict=False):
+        reflection, kept = (
+            episode.rounds[0].reflection,
+            Episode.from_json(record, "episodes.jsonl:1").rounds[0].reflection,
+        )
+        assert kept.text == reflection.text
+        assert kept.is_trained
+        assert kept.ids == ()
+        assert len(kept.token_texts) == kept.length == len(reflection.ids)
         assert record["advantage"] == pytest.approx(steps[0][2][records.index(record)], abs=1e-5)
 
 
@@ -161,9 +173,9 @@ def test_fewer_failures_than_groups_are_trained_on_more_than_once_a_step(
     steps: Any, failures: Any, model_settings: Any, settings: Any, tmp_path: Path
 ) -> None:
     train(CoinTask(), failures[:3], model_settings, tmp_path / "t", dataclasses.replace(settings, steps=1))
-    ((turns, _, _),) = steps
-    assert {turn.failure.failure_id for turn in turns} <= {"0-0", "1-0", "2-0"}
-    assert len(turns) == settings.batch_size
+    ((episodes, _, _),) = steps
+    assert {episode.row_index for episode in episodes} <= {0, 1, 2}
+    assert len(episodes) == settings.batch_size
 
 
 def test_each_epoch_is_another_permutation_and_the_same_one_each_time() -> None:

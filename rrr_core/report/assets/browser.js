@@ -21,12 +21,14 @@ function textsWith(payload, query) {
 
 function mentions(episode, hits) {
   return (
-    hits.has(episode.attempt) ||
-    hits.has(episode.reflection) ||
-    hits.has(episode.retry) ||
     hits.has(episode.row) ||
-    episode.prompt.some(([, content]) => hits.has(content)) ||
-    [episode.first, episode.second].some((verdict) => verdict && (hits.has(verdict.category) || hits.has(verdict.detail))) ||
+    episode.segments.some(
+      ({ role, text, messages, verdict }, place) =>
+        hits.has(text) ||
+        // What asks for a reflection or a retry is much the same everywhere.
+        ((place === 0 || role === "observation") && messages.some(([, content]) => hits.has(content))) ||
+        (verdict && (hits.has(verdict.category) || hits.has(verdict.detail))),
+    ) ||
     episode.controls.some((control) => hits.has(control.answer))
   );
 }

@@ -4,10 +4,16 @@ const OUTCOMES = { passed: ["✓", "right"], failed: ["✕", "wrong"], abstained
 
 /** The episodes as objects; a text stays an index into `payload.texts` until it is shown. */
 function unpack(payload) {
-  const places = Object.fromEntries(payload.fields.map((name, index) => [name, index]));
+  const named = (fields, packed) => Object.fromEntries(fields.map((name, index) => [name, packed[index] ?? null]));
+  const verdict = (value) => value && { outcome: value[0], category: value[1], detail: value[2] };
   return payload.episodes.map((packed, id) => {
-    const at = (name) => packed[places[name]];
-    const verdict = (value) => value && { outcome: value[0], category: value[1], detail: value[2] };
+    const values = named(payload.fields, packed);
+    const at = (name) => values[name];
+    const segments = at("segments").map((each) => {
+      const segment = named(payload.segment_fields, each);
+      return { ...segment, verdict: verdict(segment.verdict) };
+    });
+    const written = (role) => segments.find((segment) => segment.role === role)?.text ?? null;
     return {
       id,
       set: payload.sets[at("set")],
@@ -16,17 +22,13 @@ function unpack(payload) {
       first: verdict(at("first")),
       second: verdict(at("second")),
       row: at("row"),
-      prompt: at("prompt"),
-      attempt: at("attempt"),
-      reflectionPrompt: at("reflection_prompt"),
-      reflection: at("reflection"),
-      reflectionTokens: at("reflection_tokens"),
-      retryPrompt: at("retry_prompt"),
-      retry: at("retry"),
+      segments,
+      attempt: written("attempt"),
+      reflection: written("reflection"),
+      reflectionTokens: segments.reduce((sum, { role, length }) => (role === "reflection" && length !== null ? sum + length : sum), null),
       controls: at("controls").map(([name, answer, judged]) => ({ name, answer, verdict: verdict(judged) })),
       reward: at("reward"),
       advantage: at("advantage"),
-      tokens: at("tokens"),
     };
   });
 }
@@ -79,11 +81,11 @@ function advantageLegend(limit) {
   );
 }
 
-/** The reflection's tokens, one tab stop; arrow keys walk over them, and a line tells token and value. */
-function tokenView(texts, episode, limit) {
+/** A segment's trained tokens, one tab stop; arrow keys walk over them, and a line tells token and value. */
+function tokenView(texts, segment, advantage, limit) {
   const reading = h("output", { class: "reading" }, "Point at a token, or focus the text and use ← →.");
-  const tokens = episode.tokens.map((index, place) =>
-    coloured(h("span", { class: "token", "data-place": place }, texts[index]), episode.advantage, limit),
+  const tokens = segment.tokens.map((index, place) =>
+    coloured(h("span", { class: "token", "data-place": place }, texts[index]), advantage, limit),
   );
   let current = -1;
   const read = (place) => {
@@ -91,9 +93,9 @@ function tokenView(texts, episode, limit) {
     current = place;
     const token = tokens[current];
     token.classList.add("current");
-    const text = texts[episode.tokens[current]];
+    const text = texts[segment.tokens[current]];
     const shown = plain(text.length > 60 ? `${text.slice(0, 60)}…` : text).replaceAll("\n", "⏎");
-    reading.textContent = `Token ${count(current + 1)} of ${count(tokens.length)} “${shown}” · advantage ${signed(episode.advantage, 3)}`;
+    reading.textContent = `Token ${count(current + 1)} of ${count(tokens.length)} “${shown}” · advantage ${signed(advantage, 3)}`;
     return token;
   };
   const box = h("div", { class: "words tokens", tabindex: "0", role: "group", "aria-label": "Trained tokens", dir: "auto" }, tokens);
@@ -131,6 +133,24 @@ function relatives(all, episode, open) {
   ];
 }
 
+const WRITTEN = { attempt: "Attempt", reflection: "Reflection", retry: "Retry" };
+const REQUESTS = { reflection: "Reflection asked for", retry: "Asked again" };
+
+/** One segment: the messages that were read, or the text that was written with its verdict. `next` is the one after it. */
+function segmentView(texts, segment, next, advantage, limit) {
+  if (segment.text === null) {
+    const kind = segment.role === "observation" ? "Observation" : "Prompt";
+    return segment.messages.map(([role, content]) => turn(REQUESTS[next?.role] ?? `${kind} (${plain(texts[role])})`, "given", words(texts[content])));
+  }
+  const trained = segment.tokens !== null && advantage !== null;
+  return turn(
+    trained ? `${WRITTEN[segment.role]}: the trained tokens` : WRITTEN[segment.role],
+    "written",
+    trained ? tokenView(texts, segment, advantage, limit) : words(texts[segment.text]),
+    verdictLine(texts, segment.verdict),
+  );
+}
+
 function pretty(json) {
   try {
     return JSON.stringify(JSON.parse(json), null, 1).replace(/\n\s*/g, " ");
@@ -149,7 +169,6 @@ function episodeView(payload, all, episode, limit, open) {
     episode.reward !== null && `reward ${short(episode.reward)}`,
     episode.advantage !== null && `advantage ${signed(episode.advantage, 3)}`,
   ].filter(Boolean);
-  const trained = episode.tokens !== null && episode.advantage !== null;
   return [
     h("h3", { tabindex: "-1", id: "episode-title" }, `Row ${count(episode.rowIndex)}`, " ", way(episode)),
     h("p", { class: "episode-facts" }, facts.join(" · ")),
@@ -158,17 +177,7 @@ function episodeView(payload, all, episode, limit, open) {
       "ol",
       { class: "turns" },
       turn("Row", "given", h("div", { class: "words mono" }, pretty(text(episode.row)))),
-      episode.prompt.map(([role, content]) => turn(`Prompt (${plain(text(role))})`, "given", words(text(content)))),
-      turn("Attempt", "written", words(text(episode.attempt)), verdictLine(texts, episode.first)),
-      episode.reflectionPrompt !== null && turn("Reflection asked for", "given", words(text(episode.reflectionPrompt))),
-      episode.reflection !== null &&
-        turn(
-          trained ? "Reflection: the trained tokens" : "Reflection",
-          "written",
-          trained ? tokenView(texts, episode, limit) : words(text(episode.reflection)),
-        ),
-      episode.retryPrompt !== null && turn("Posed again", "given", words(text(episode.retryPrompt))),
-      episode.retry !== null && turn("Retry", "written", words(text(episode.retry)), verdictLine(texts, episode.second)),
+      episode.segments.map((segment, place, all) => segmentView(texts, segment, all[place + 1], episode.advantage, limit)),
       episode.controls.map((control) =>
         turn(
           { no_reflection: "Control: retry without a reflection", other_reflection: "Control: retry after another row’s reflection", independent: "Control: a second, independent sample" }[text(control.name)] ?? `Control: ${plain(text(control.name))}`,

@@ -1,0 +1,28 @@
+"""Episodes: the records that flow through every stage, and their JSON."""
+
+from rrr_core.episode.failures import Failure, failure_of
+from rrr_core.episode.records import (
+    ANSWERS,
+    READ,
+    Episode,
+    Generation,
+    Messages,
+    Role,
+    Round,
+    Segment,
+    written,
+)
+
+__all__ = [
+    "ANSWERS",
+    "READ",
+    "Episode",
+    "Failure",
+    "Generation",
+    "Messages",
+    "Role",
+    "Round",
+    "Segment",
+    "failure_of",
+    "written",
+]

@@ -1,0 +1,90 @@
+"""Failures: what mining finds, and what training starts from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from rrr_core.episode.format_0_1 import upgraded_failure
+from rrr_core.episode.records import EPISODE_KEYS, Episode, Messages, Segment, read_episode
+from rrr_core.records import COUNT, TEXT, Record
+from rrr_core.verdicts import Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An episode that ends in a failed answer: what training starts from. `failure_id` is `ROW-TRY`."""
+
+    failure_id: str
+    try_index: int
+    """Which try at its row this was, from 0."""
+    episode: Episode
+
+    @property
+    def row_index(self) -> int:
+        return self.episode.row_index
+
+    @property
+    def row(self) -> Mapping[str, Any]:
+        return self.episode.row
+
+    @property
+    def prompt(self) -> Messages:
+        return self.episode.prompt
+
+    @property
+    def attempt(self) -> str:
+        """The failed answer."""
+        return self.episode.segments[-1].text
+
+    @property
+    def verdict(self) -> Verdict:
+        return self.episode.last_verdict
+
+    def with_attempt(self, attempt: Segment) -> Failure:
+        """The same failure with another failed answer at its end."""
+        return replace(self, episode=replace(self.episode, segments=(*self.episode.segments[:-1], attempt)))
+
+    def to_json(self) -> dict[str, Any]:
+        """The failure as JSON's values; row and messages are not copied, which mining could not afford."""
+        return {"failure_id": self.failure_id, "try_index": self.try_index, **self.episode.to_json()}
+
+    def to_short_json(self) -> dict[str, Any]:
+        """The failure in the form of rrr 0.1 where it has one, a prompt and an answer; what a run's identity is made of."""
+        if len(self.episode.segments) > 2:
+            return self.to_json()
+        return {
+            "failure_id": self.failure_id,
+            "row_index": self.row_index,
+            "row": self.row,
+            "prompt": self.prompt,
+            "attempt": self.attempt,
+            "verdict": self.verdict.to_json(),
+            "try_index": self.try_index,
+        }
+
+    @classmethod
+    def from_json(cls, record: Any, place: str) -> Failure:
+        """The failure that `to_json` wrote, or one in the short form. Raises DataError naming `place`."""
+        fields = Record(record, place, "a failure")
+        if "segments" not in fields:
+            fields = upgraded_failure(fields)
+        fields.has_only(("failure_id", "try_index", *EPISODE_KEYS))
+        failure = cls(fields.get("failure_id", TEXT), fields.get("try_index", COUNT), read_episode(fields))
+        if not failure.verdict.is_failed:
+            fields.refuse("segments", "an episode that ends in a failed answer")
+        return failure
+
+
+def failure_of(
+    failure_id: str,
+    row_index: int,
+    row: Mapping[str, Any],
+    prompt: Iterable[Mapping[str, str]],
+    attempt: Segment,
+    try_index: int,
+) -> Failure:
+    """A failed first answer to a row."""
+    messages = tuple(dict(message) for message in prompt)
+    return Failure(failure_id, try_index, Episode(row_index, row, (Segment("prompt", messages), attempt)))

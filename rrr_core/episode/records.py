@@ -1,0 +1,293 @@
+"""The record that flows through every stage: an episode is a row and the segments of the conversation about it.
+
+    prompt → attempt → prompt (reflect) → reflection → prompt (try again) → retry → …
+
+What the model read and what it wrote alternate, however long the episode is. The mask, the log-probabilities, kept
+answers, figures and the report are made of segments and of nothing else. docs/run-folders.md describes the JSON.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, get_args
+
+from rrr_core.episode.format_0_1 import upgraded_episode
+from rrr_core.errors import DataError
+from rrr_core.records import COUNT, COUNTS, FLAG, LIST, MESSAGES, NUMBER, NUMBERS, OBJECT, TEXT, TEXTS, Kind, Record
+from rrr_core.verdicts import Verdict
+
+Messages = tuple[dict[str, str], ...]
+Role = Literal["prompt", "observation", "attempt", "reflection", "retry"]
+ROLES: tuple[Role, ...] = get_args(Role)
+READ: frozenset[Role] = frozenset({"prompt", "observation"})
+"""Roles of what the model is given to read; it wrote the others."""
+ANSWERS: frozenset[Role] = frozenset({"attempt", "retry"})
+"""Roles of what a verifier judges."""
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """What a model wrote in answer to one request."""
+
+    text: str
+    token_ids: tuple[int, ...] = ()
+    """The sampled ids, the end token included where the model wrote one; empty where the engine does not give them."""
+    finish: str = "stop"
+    """`stop`, or `length` where the token limit cut it off."""
+
+    @property
+    def is_cut_off(self) -> bool:
+        return self.finish == "length"
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """One part of an episode: messages that the model read, or a text that it wrote.
+
+    Raises ValueError for what cannot be: an unknown role, a verdict on what was read, log-probabilities of other ids.
+    """
+
+    role: Role
+    messages: Messages = ()
+    """What was read; empty where it was not kept."""
+    text: str = ""
+    """What was written: the answer, without its thought."""
+    thought: str = ""
+    """What the model thought before its answer. No verifier sees it."""
+    ids: tuple[int, ...] = ()
+    """Of a written segment its sampled ids, end token included; of a read one, all ids since the last segment that has
+    any. So the ids of an episode's segments, one after the other, are what the network saw. Empty where not kept."""
+    length: int | None = None
+    """Tokens of a written segment, end token included; None where the engine does not count them."""
+    is_cut_off: bool = False
+    """Whether the token limit ended it."""
+    verdict: Verdict | None = None
+    """Of an answer; of a reflection, where it is empty or cut off, so that no retry follows and it has failed."""
+    logprobs: tuple[float, ...] | None = None
+    """Log-probability that each id was drawn with, where something else than the policy drew it."""
+    is_trained: bool = False
+    """Whether its tokens get the reward."""
+    token_texts: tuple[str, ...] | None = None
+    """The trained tokens as text, one by one, for the report."""
+
+    def __post_init__(self) -> None:
+        if self.role not in ROLES:
+            raise ValueError(f"a segment's role is one of {', '.join(ROLES)}, not {self.role!r}")
+        if self.is_read and (self.text or self.verdict or self.is_trained or self.logprobs is not None):
+            raise ValueError(f"a {self.role} is read: it has messages, and no text, verdict, reward or log-probability")
+        if not self.is_read and self.messages:
+            raise ValueError(f"a {self.role} is written: it has a text, and no messages")
+        if self.logprobs is not None and len(self.logprobs) != len(self.ids):
+            raise ValueError(f"{len(self.logprobs)} log-probabilities for {len(self.ids)} ids")
+        if self.ids and not self.is_read and self.length is None:
+            object.__setattr__(self, "length", len(self.ids))
+
+    @property
+    def is_read(self) -> bool:
+        """Whether the model read it; it wrote all others."""
+        return self.role in READ
+
+    def to_json(self) -> dict[str, Any]:
+        """The segment as JSON's values, without what it does not have; messages are not copied."""
+        record: dict[str, Any] = {"role": self.role}
+        if self.is_read:
+            record["messages"] = self.messages
+        else:
+            record["text"] = self.text
+        for name in ("thought", "ids", "is_cut_off", "is_trained"):
+            if value := getattr(self, name):
+                record[name] = value
+        for name in ("length", "logprobs", "token_texts"):
+            if (value := getattr(self, name)) is not None:
+                record[name] = value
+        if self.verdict is not None:
+            record["verdict"] = self.verdict.to_json()
+        return record
+
+    @classmethod
+    def from_json(cls, record: Any, place: str) -> Segment:
+        """The segment that `to_json` wrote. Raises DataError naming `place`."""
+        fields = Record(record, place, "a segment")
+        fields.has_only(SEGMENT_KEYS)
+        role = fields.get("role", _ROLE)
+        read = role in READ
+        verdict = fields.get("verdict", OBJECT, None)
+        try:
+            return cls(
+                role,
+                messages=tuple(fields.get("messages", MESSAGES)) if read or "messages" in fields else (),
+                text=fields.get("text", TEXT) if not read or "text" in fields else "",
+                thought=fields.get("thought", TEXT, ""),
+                ids=tuple(fields.get("ids", COUNTS, ())),
+                length=fields.get("length", COUNT, None),
+                is_cut_off=fields.get("is_cut_off", FLAG, False),
+                verdict=None if verdict is None else Verdict.from_json(verdict, place),
+                logprobs=_tuple(fields.get("logprobs", NUMBERS, None)),
+                is_trained=fields.get("is_trained", FLAG, False),
+                token_texts=_tuple(fields.get("token_texts", TEXTS, None)),
+            )
+        except ValueError as error:
+            raise DataError(f"{place}: {error}.") from None
+
+
+SEGMENT_KEYS = tuple(Segment.__dataclass_fields__)
+_ROLE = Kind(f"one of {', '.join(ROLES)}", lambda value: isinstance(value, str) and value in ROLES)
+
+
+def _tuple(values: list[Any] | None) -> tuple[Any, ...] | None:
+    return None if values is None else tuple(values)
+
+
+def written(role: Role, made: Generation, verdict: Verdict | None = None) -> Segment:
+    """The segment of what an engine wrote: its text and length, without the ids."""
+    length = len(made.token_ids) or None
+    return Segment(role, text=made.text, length=length, is_cut_off=made.is_cut_off, verdict=verdict)
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """One reflection, and the retry after it."""
+
+    reflection: Segment
+    retry: Segment | None
+    """None where none was generated."""
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """The retry's; where no retry followed, the reflection's own. None where nothing was judged."""
+        return self.reflection.verdict if self.retry is None else self.retry.verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Episode:
+    """One row's whole way: in mining, in a training step, or in an evaluation.
+
+    Raises ValueError where its segments are no conversation: it begins with a prompt, and what is read and what is
+    written alternate.
+    """
+
+    row_index: int
+    """The row's place in its split's fixed order."""
+    row: Mapping[str, Any]
+    segments: tuple[Segment, ...]
+    controls: Mapping[str, tuple[str, Verdict]] = field(default_factory=dict)
+    """Control's key (`rrr_core.evaluation.controls`) → its answer and verdict."""
+    step: int | None = None
+    """The training step that the episode is of."""
+    reward: float | None = None
+    advantage: float | None = None
+    """The group-relative advantage that weighed the trained tokens."""
+
+    def __post_init__(self) -> None:
+        if not self.segments or self.segments[0].role != "prompt":
+            raise ValueError("an episode begins with a prompt")
+        for place, segment in enumerate(self.segments):
+            if segment.is_read != (place % 2 == 0):
+                raise ValueError(f"segment {place}, a {segment.role}, follows a {self.segments[place - 1].role}")
+
+    @property
+    def prompt(self) -> Messages:
+        """The messages that put the row to the model."""
+        return self.segments[0].messages
+
+    @property
+    def attempt(self) -> Segment:
+        """The first answer."""
+        return self.segments[1]
+
+    @property
+    def verdict(self) -> Verdict:
+        """The first answer's."""
+        verdict = self.attempt.verdict
+        assert verdict is not None
+        return verdict
+
+    @property
+    def rounds(self) -> list[Round]:
+        """The reflections in order, each with its retry."""
+        rounds: list[Round] = []
+        for segment in self.segments:
+            if segment.role == "reflection":
+                rounds.append(Round(segment, None))
+            elif segment.role == "retry" and rounds:
+                rounds[-1] = Round(rounds[-1].reflection, segment)
+        return rounds
+
+    @property
+    def second_verdict(self) -> Verdict | None:
+        """Of the second try: the verdict of the first round. None without one."""
+        rounds = self.rounds
+        return rounds[0].verdict if rounds else None
+
+    @property
+    def last_verdict(self) -> Verdict:
+        """The verdict of whatever was judged last: what a reward is made of."""
+        return next(segment.verdict for segment in reversed(self.segments) if segment.verdict is not None)
+
+    @property
+    def answers(self) -> list[Segment]:
+        """The judged answers in order; controls are not among them."""
+        return [segment for segment in self.segments if segment.role in ANSWERS and segment.verdict is not None]
+
+    @property
+    def sampled_tokens(self) -> int:
+        """Ids that were sampled in its rounds."""
+        return sum(len(segment.ids) for segment in self.segments if segment.role in ("reflection", "retry"))
+
+    def extended(self, *segments: Segment) -> Episode:
+        """The episode with more segments at its end."""
+        return replace(self, segments=(*self.segments, *segments))
+
+    def to_json(self) -> dict[str, Any]:
+        """The episode as JSON's values; the row is not copied."""
+        record: dict[str, Any] = {
+            "row_index": self.row_index,
+            "row": self.row,
+            "segments": [segment.to_json() for segment in self.segments],
+        }
+        if self.controls:
+            record["controls"] = {name: [answer, judged.to_json()] for name, (answer, judged) in self.controls.items()}
+        for name in ("step", "reward", "advantage"):
+            if (value := getattr(self, name)) is not None:
+                record[name] = value
+        return record
+
+    @classmethod
+    def from_json(cls, record: Any, place: str) -> Episode:
+        """The episode that `to_json` wrote, or rrr 0.1 before there were segments. Raises DataError naming `place`."""
+        fields = Record(record, place, "an episode")
+        if "segments" not in fields:
+            fields = upgraded_episode(fields)
+        fields.has_only(EPISODE_KEYS)
+        return read_episode(fields)
+
+
+EPISODE_KEYS = tuple(Episode.__dataclass_fields__)
+
+
+def read_episode(fields: Record) -> Episode:
+    """The episode in a record that has segments. Raises DataError naming the record's place."""
+    segments = tuple(Segment.from_json(each, fields.place) for each in fields.get("segments", LIST))
+    controls = fields.get("controls", OBJECT, {})
+    try:
+        episode = Episode(
+            row_index=fields.get("row_index", COUNT),
+            row=fields.get("row", OBJECT),
+            segments=segments,
+            controls={name: _control(fields, value) for name, value in controls.items()},
+            step=fields.get("step", COUNT, None),
+            reward=fields.get("reward", NUMBER, None),
+            advantage=fields.get("advantage", NUMBER, None),
+        )
+    except ValueError as error:
+        raise DataError(f"{fields.place}: {error}.") from None
+    if len(segments) < 2 or segments[1].verdict is None:
+        fields.refuse("segments", "a prompt and a judged answer at least")
+    return episode
+
+
+def _control(fields: Record, value: Any) -> tuple[str, Verdict]:
+    if not isinstance(value, list) or len(value) != 2 or not isinstance(value[0], str):
+        fields.refuse("controls", "an object of answers and their verdicts")
+    return value[0], Verdict.from_json(value[1], fields.place)

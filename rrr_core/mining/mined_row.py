@@ -1,0 +1,76 @@
+"""A mined row: what came of all tries at it. One line of a shard."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rrr_core.episode import Failure
+from rrr_core.mining.settings import MineSettings
+from rrr_core.records import COUNT, LIST, Record
+from rrr_core.verdicts import Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class MinedRow:
+    """The tries at one row of the train split."""
+
+    row_index: int
+    tries: int
+    """Tries that count: up to the last wanted failure."""
+    passes: int
+    tokens: int | None
+    """Sampled in the tries that count; None where the engine does not count them."""
+    sampled: int | None
+    """All tries drawn, those thrown away included; None where an older version did not count them."""
+    sampled_tokens: int | None
+    withheld: tuple[Verdict, ...]
+    """The verdicts that the verifier withheld."""
+    failures: tuple[Failure, ...]
+
+    @property
+    def abstentions(self) -> int:
+        return len(self.withheld)
+
+    def is_open(self, settings: MineSettings) -> bool:
+        """Whether it may still be tried."""
+        return is_open(self.tries, self.failures, self.withheld, settings)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "row_index": self.row_index,
+            "tries": self.tries,
+            "passes": self.passes,
+            "abstentions": self.abstentions,
+            "tokens": self.tokens,
+            "sampled": self.sampled,
+            "sampled_tokens": self.sampled_tokens,
+            "withheld": [verdict.to_json() for verdict in self.withheld],
+            "failures": [failure.to_json() for failure in self.failures],
+        }
+
+    @classmethod
+    def from_json(cls, record: Any, place: str) -> MinedRow:
+        """The mined row that `to_json` wrote, or an older version. Raises DataError naming `place`."""
+        fields = Record(record, place, "a mined row")
+        row = cls(
+            row_index=fields.get("row_index", COUNT),
+            tries=fields.get("tries", COUNT),
+            passes=fields.get("passes", COUNT),
+            tokens=fields.get("tokens", COUNT, None),
+            sampled=fields.get("sampled", COUNT, None),
+            sampled_tokens=fields.get("sampled_tokens", COUNT, None),
+            withheld=tuple(Verdict.from_json(each, place) for each in fields.get("withheld", LIST)),
+            failures=tuple(Failure.from_json(each, place) for each in fields.get("failures", LIST)),
+        )
+        if not all(verdict.is_abstained for verdict in row.withheld):
+            fields.refuse("withheld", "a list of abstentions")
+        if fields.get("abstentions", COUNT) != row.abstentions:
+            fields.refuse("abstentions", f"{row.abstentions}, as many as are withheld")
+        return row
+
+
+def is_open(tries: int, failures: Sequence[object], withheld: Sequence[object], settings: MineSettings) -> bool:
+    """Whether a row with so many tries, failures and withheld verdicts may still be tried."""
+    return len(failures) < settings.failures_per_row and tries < settings.tries and not withheld

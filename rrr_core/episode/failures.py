@@ -51,7 +51,7 @@ class Failure:
         return {"failure_id": self.failure_id, "try_index": self.try_index, **self.episode.to_json()}
 
     def to_short_json(self) -> dict[str, Any]:
-        """The failure in the form of rrr 0.1 where it has one, a prompt and an answer; what a run's identity is made of."""
+        """The failure in the form of rrr 0.1 where it is a prompt and an answer: a run's identity is made of it."""
         if len(self.episode.segments) > 2:
             return self.to_json()
         return {

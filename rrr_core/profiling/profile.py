@@ -26,7 +26,7 @@ class Profile:
     """Measures one call of a stage, from when it is made. Not for several threads at once.
 
     On a GPU, work is counted where it is waited for: generation ends with ids on the CPU, and training waits at the
-    end of each kind of work (`rrr_core.training.measuring`).
+    end of each kind of work (`rrr_core.training.profiling`).
     """
 
     def __init__(self, earlier: Spent | None = None, clock: Callable[[], float] = time.perf_counter) -> None:

@@ -7,6 +7,7 @@ import json
 import re
 from pathlib import Path
 
+from rrr_core.episode import Episode, Segment
 from rrr_core.mining import MineSettings, MiningSummary, mine
 from rrr_core.mining.failure_set import read_failures
 from rrr_core.runs.files import read_json, read_lines
@@ -27,12 +28,23 @@ def mined(folder: Path) -> Path:
     return folder
 
 
-def test_the_example_of_a_mined_row_can_be_read(tmp_path: Path) -> None:
-    (example,) = re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL)
-    file = tmp_path / "shard.jsonl"
-    file.write_text(json.dumps(json.loads(example)))
-    (failure,) = read_failures(file)
+def test_the_examples_of_a_mined_row_and_of_a_failure_can_be_read(tmp_path: Path) -> None:
+    row, short = re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL)
+    found = []
+    for example in (row, short):
+        file = tmp_path / "shard.jsonl"
+        file.write_text(json.dumps(json.loads(example)))
+        found += read_failures(file)
+    failure, the_same = found
     assert failure.failure_id == f"{failure.row_index}-{failure.try_index}"
+    assert failure.to_short_json() == the_same.to_short_json()
+
+
+def test_each_key_of_an_episode_and_of_a_segment_is_explained() -> None:
+    fields = [field.name for record in (Episode, Segment) for field in dataclasses.fields(record)]
+    section = PAGE.split("## train/ and eval/")[1].split("\n### ")[0]
+    explained = set(re.findall(r"`(\w+)`", section))
+    assert set(fields) <= explained
 
 
 def test_each_key_of_a_mined_row_is_explained(tmp_path: Path) -> None:

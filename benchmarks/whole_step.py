@@ -84,7 +84,7 @@ def make_side(name: str, options: argparse.Namespace, folder: Path, greedy: bool
         grpo={"top_k": 1} if greedy else {},
         # The weights that end the texts must not drift, and every group is to be computed on both sides.
         learning_rate=0.0,
-        alike="keep",
+        zero_variance="keep",
     )
     task, watch = coin_task(), Watch()
     network = load_policy(folder / "model", SEED).to(options.device)

@@ -11,20 +11,23 @@ from typing import Any
 import click
 
 from rrr_core.config.files import read_config
+from rrr_core.config.renamed import former_keys, former_values
 from rrr_core.config.sections import section_class
 from rrr_core.config.settings import BadValue, Setting, build, settings_of
 
 
 class SettingType(click.ParamType):  # type: ignore[type-arg]
-    """Reads a text by the one definition of the setting."""
+    """Reads a text by the one definition of the setting. A value that is called otherwise now is read as that."""
 
-    def __init__(self, setting: Setting) -> None:
-        self.setting = setting
+    def __init__(self, section: str, setting: Setting) -> None:
+        self.setting, self.former = setting, former_values(section, setting.key)
         self.name = {"whole number": "integer", "mapping": "key=value", "list": "text"}.get(setting.kind, setting.kind)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if value in self.former:
+            _note(f"{value} is called {self.former[value]} now.")
         try:
-            return self.setting.from_text(value)
+            return self.setting.from_text(self.former.get(value, value))
         except BadValue as error:
             self.fail(str(error), param, ctx)
 
@@ -44,11 +47,33 @@ class SettingOption(click.Option):
         else:
             super().__init__(
                 [f"--{name}", parameter(section, setting)],
-                type=SettingType(setting),
+                type=SettingType(section, setting),
                 multiple=setting.kind in ("list", "mapping"),
                 default=None,
                 help=_help(setting),
             )
+
+
+class FormerOption(SettingOption):
+    """What an option used to be called. It works, says its new name, and is in no help."""
+
+    def __init__(self, section: str, setting: Setting, prefix: str, former: str) -> None:
+        super().__init__(section, replace(setting, key=former, field=former), prefix)
+        if isinstance(self.type, SettingType):
+            self.type = SettingType(section, setting)
+        self.hidden = True
+        self.new_name = option_name(setting, prefix)
+
+    def process_value(self, ctx: click.Context, value: Any) -> Any:
+        """The value, after a line that says the new name where one was given."""
+        given = super().process_value(ctx, value)
+        if given is not None:
+            _note(f"{self.opts[0]} is called --{self.new_name} now.")
+        return given
+
+
+def _note(line: str) -> None:
+    click.echo(f"rrr: note: {line}", err=True)
 
 
 def parameter(section: str, setting: Setting) -> str:
@@ -117,7 +142,7 @@ def with_settings(
     def decorate(function: Callable[..., None]) -> Callable[..., None]:
         @functools.wraps(function)
         def command(config: Path | None, **given: Any) -> None:
-            from_file = read_config(config) if config is not None else {}
+            from_file = read_config(config, say=_note) if config is not None else {}
             own: Mapping[str, Mapping[str, Any]] = {}
             for section in (*sections, *prefixed):
                 settings_class = section_class(section)
@@ -151,7 +176,11 @@ def with_settings(
                         )
                 else:
                     shown = replace(setting, default=presets.get(section, {}).get(setting.field, setting.default))
-                    parameters.append(SettingOption(section, shown, section if section in prefixed else ""))
+                    prefix = section if section in prefixed else ""
+                    parameters.append(SettingOption(section, shown, prefix))
+                    parameters += [
+                        FormerOption(section, setting, prefix, old) for old in former_keys(section, setting.key)
+                    ]
         _refuse_twins(parameters)
         # click lists a command's parameters from the last decorator up.
         command.__click_params__ = [*getattr(function, "__click_params__", []), *reversed(parameters)]  # type: ignore[attr-defined]
@@ -168,6 +197,13 @@ def _taken(section: str, settings_class: type[Any], given: dict[str, Any]) -> di
         if value is None or value == ():
             continue
         values[setting.field] = _mapping(setting, value) if setting.kind == "mapping" else value
+    for setting in settings_of(settings_class):
+        for former in former_keys(section, setting.key):
+            value = given.pop(parameter(section, replace(setting, field=former)), None)
+            if value is not None and setting.field in values:
+                raise click.UsageError(f"{setting.key} is given twice, once by its former name {former}.")
+            if value is not None:
+                values[setting.field] = value
     return values
 
 

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from rrr_core.config.renamed import with_new_names
 from rrr_core.config.sections import SECTIONS, section_class
 from rrr_core.config.settings import BadValue, settings_of
 from rrr_core.errors import RrrError, nearest
 
 
-def read_config(path: Path, sections: Sequence[str] = tuple(SECTIONS)) -> dict[str, dict[str, Any]]:
-    """Section → field → value, of a TOML file.
+def read_config(
+    path: Path, sections: Sequence[str] = tuple(SECTIONS), say: Callable[[str], None] = lambda _: None
+) -> dict[str, dict[str, Any]]:
+    """Section → field → value, of a TOML file; `say` gets a line for each key or value that has another name now.
 
     Raises RrrError for a file that cannot be read, an unknown section or key (naming the nearest), and a value of
     another type, always naming the file.
@@ -29,7 +32,10 @@ def read_config(path: Path, sections: Sequence[str] = tuple(SECTIONS)) -> dict[s
             raise RrrError(f"{path}: unknown section [{section}].{nearest(section, sections)}")
         if not isinstance(table, dict):
             raise RrrError(f"{path}: {section} must be a section, written [{section}].")
-    return {section: _read_section(path, section, table) for section, table in tables.items()}
+    return {
+        section: _read_section(path, section, with_new_names(section, table, lambda line: say(f"{path}: {line}")))
+        for section, table in tables.items()
+    }
 
 
 def _read_section(path: Path, section: str, table: Mapping[str, Any]) -> dict[str, Any]:

@@ -42,9 +42,7 @@ _KNOWN = (
         "share",
         "groups_without_spread",
     ),
-    Panel(
-        "Groups replaced", "Share of groups that --alike refill put others in the place of.", "share", "groups_refilled"
-    ),
+    Panel("Groups replaced", "Share of groups that --zero-variance resample replaced.", "share", "groups_refilled"),
     Panel(
         "Stale failures",
         "Share of failures tried again that the model no longer fails.",

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from rrr_core.config.renamed import identity_with_new_names
 from rrr_core.errors import DataError, RrrError
 from rrr_core.progress import Progress
 from rrr_core.runs.files import TEMPORARY, explained, make_folder, read_json, write_json
@@ -62,7 +63,7 @@ def holds_nothing(folder: Path) -> bool:
 
 def check_identity(folder: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     """Raise RrrError naming the first value that differs between what began `folder` and what this call would do."""
-    difference = _first_difference(before, now)
+    difference = _first_difference(identity_with_new_names(before), now)
     if difference:
         key, earlier, later = difference
         raise RrrError(

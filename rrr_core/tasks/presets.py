@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from rrr_core.config.renamed import with_new_names
 from rrr_core.config.sections import section_class
 from rrr_core.config.settings import BadValue, settings_of
 from rrr_core.errors import PluginError, RrrError, nearest
@@ -45,7 +46,7 @@ def checked_presets(task: Task, command: str) -> dict[str, dict[str, Any]]:
         if not isinstance(values, Mapping):
             raise PluginError(f"{who}: the section {section!r} is {type(values).__name__}, not a mapping of settings.")
         checked[section] = {}
-        for name, value in values.items():
+        for name, value in with_new_names(section, values).items():
             if name not in settings:
                 raise PluginError(f"{who}: [{section}] has no setting {name!r}.{nearest(str(name), settings)}")
             try:

@@ -19,8 +19,8 @@ Group = list[Episode]
 
 
 @dataclass(frozen=True, slots=True)
-class Refilled:
-    """The groups of a batch after refilling."""
+class Resampled:
+    """The groups of a batch after resampling."""
 
     groups: list[Group]
     replaced: int
@@ -38,25 +38,25 @@ class Batch:
     """All that were sampled for it, in attempts and replaced groups too."""
     stale: float | None
     """Share of the failures tried again that passed; None where none was tried."""
-    refilled: float | None
+    resampled: float | None
     """Share of the groups that were replaced; None where groups stay as they are."""
 
 
-def refill(
+def resample(
     groups: Sequence[Group],
-    is_alike: Callable[[Group], bool],
+    is_zero_variance: Callable[[Group], bool],
     further: Callable[[int, int], Sequence[Failure]],
     play: Callable[[Sequence[Failure], int], Sequence[Group]],
     rounds: int,
-) -> Refilled:
-    """Replace each group that `is_alike` by a group on a further failure, again and again, in `rounds` rounds at most.
+) -> Resampled:
+    """Replace each zero-variance group by a group on a further failure, again and again, in `rounds` rounds at most.
 
     `further(n, round)` gives n failures, or fewer where there are no more; `play(failures, round)` gives the group on
-    each of them. A group that is alike when rounds or failures have run out stays.
+    each of them. A zero-variance group stays where rounds or failures have run out.
     """
     standing, replaced, tokens = list(groups), set[int](), 0
     for number in range(1, rounds + 1):
-        places = [place for place, group in enumerate(standing) if is_alike(group)]
+        places = [place for place, group in enumerate(standing) if is_zero_variance(group)]
         failures = further(len(places), number) if places else []
         for place, group in zip(places, play(failures, number) if failures else [], strict=False):
             standing[place] = group
@@ -64,7 +64,7 @@ def refill(
             tokens += sum(episode.sampled_tokens for episode in group)
         if not failures:
             break
-    return Refilled(standing, len(replaced), tokens)
+    return Resampled(standing, len(replaced), tokens)
 
 
 def play_batch(
@@ -90,7 +90,7 @@ def play_batch(
     chosen = freshness.choose(indices, step, forward_pass)
     played = groups(chosen.failures)
     tokens = chosen.tokens + sum(episode.sampled_tokens for group in played for episode in group)
-    if settings.alike != "refill":
+    if settings.zero_variance != "resample":
         return Batch([episode for group in played for episode in group], tokens, chosen.stale, None)
 
     def further(count: int, number: int) -> Sequence[Failure]:
@@ -99,16 +99,16 @@ def play_batch(
         tokens += more.tokens
         return more.failures
 
-    refilled = refill(
+    resampled = resample(
         played,
         lambda group: not any(has_signal([reward_of(episode) for episode in group], size)),
         further,
         lambda failures, number: groups([one for one in failures for _ in range(size)], "refill", number),
-        settings.refill_rounds,
+        settings.resample_rounds,
     )
     return Batch(
-        [episode for group in refilled.groups for episode in group],
-        tokens + refilled.tokens,
+        [episode for group in resampled.groups for episode in group],
+        tokens + resampled.tokens,
         chosen.stale,
-        refilled.replaced / len(refilled.groups),
+        resampled.replaced / len(resampled.groups),
     )

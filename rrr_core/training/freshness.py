@@ -1,8 +1,8 @@
 """What the groups of a step reflect on: the mined attempts, or newer ones by the policy of the moment.
 
 A failure was mined once, and the policy moves on. `--refresh-every K` tries the failures of K steps again before the
-first of them, `--live` those of each generation batch. A failure that fails anew takes the new attempt's place. One
-that passes is stale, and the next failures in order are tried for its place.
+first of them, `--on-policy-attempts` those of each generation batch. A failure that fails again gets the new attempt.
+One that passes is stale, and the next failures in order are tried in its place.
 """
 
 from __future__ import annotations
@@ -150,7 +150,7 @@ class Freshness:
         own = {failure.failure_id: failure for failure in mined.values()}
         number = self.order.number(step, forward_pass)
         self._others = self._further(number, self._ids(self.order.batch(number)) | set(own))
-        if self.settings.live:
+        if self.settings.on_policy_attempts:
             renewed = {each.failure_id: each for each in self._tried_now(list(own.values()), step, forward_pass, 0)}
             chosen = [renewed[mined[index].failure_id].failure for index in indices]
             return Chosen(chosen, stale_share(renewed.values()), sum(each.tokens for each in renewed.values()))
@@ -159,7 +159,7 @@ class Freshness:
     def further(self, count: int, step: int, forward_pass: int, number: int) -> Chosen:
         """Up to `count` failures beyond those of the generation batch chosen last, none of them given out before."""
         wanted = list(islice(self._others, count))
-        if not self.settings.live:
+        if not self.settings.on_policy_attempts:
             return Chosen(wanted)
         renewed = self._tried_now(wanted, step, forward_pass, number)
         return Chosen([each.failure for each in renewed], tokens=sum(each.tokens for each in renewed))

@@ -29,8 +29,8 @@ def measures_of(batch: Batch, task: Task, processes: int) -> dict[str, float]:
     }
     if batch.stale is not None:
         measures["stale_failures"] = batch.stale
-    if batch.refilled is not None:
-        measures["groups_refilled"] = batch.refilled
+    if batch.resampled is not None:
+        measures["groups_refilled"] = batch.resampled
     return measures
 
 

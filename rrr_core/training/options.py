@@ -128,9 +128,9 @@ def grpo_config(settings: TrainSettings, folder: Path, dtype: str, revision: str
     Raises RrrError where batch, micro-batch, group and number of processes do not divide one another.
     """
     user = parse_fields(settings.grpo)
-    if settings.live and settings.refresh_every:
+    if settings.on_policy_attempts and settings.refresh_every:
         raise RrrError(
-            "--live tries failures again at every step, and --refresh-every at every so many: give one of them."
+            "--on-policy-attempts tries failures again at every step, and --refresh-every every so many: give one."
         )
     together = settings.micro_batch_size * processes
     if settings.batch_size % together:
@@ -143,10 +143,12 @@ def grpo_config(settings: TrainSettings, folder: Path, dtype: str, revision: str
             f"batch size {settings.batch_size} is not a multiple of group size {settings.group_size}: change one."
         )
     at_once = settings.micro_batch_size * (user.get("steps_per_generation") or settings.batch_size // together)
-    if (settings.live or settings.refresh_every or settings.alike == "refill") and at_once % settings.group_size:
+    whole_groups = settings.on_policy_attempts or settings.refresh_every or settings.zero_variance == "resample"
+    if whole_groups and at_once % settings.group_size:
         raise RrrError(
-            f"each process generates {at_once} reflections at once, not whole groups of {settings.group_size}, which"
-            " --live, --refresh-every and --alike refill need: change --batch-size, --micro-batch-size or --group-size."
+            f"A process samples {at_once} reflections at once, not whole groups of {settings.group_size}, which"
+            " --on-policy-attempts, --refresh-every and --zero-variance resample need: change --batch-size,"
+            " --micro-batch-size or --group-size."
         )
     if settings.scheduler not in [kind.value for kind in SchedulerType]:
         known = [kind.value for kind in SchedulerType]

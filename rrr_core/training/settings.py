@@ -10,7 +10,7 @@ from rrr_core.training.credit import CREDITS
 
 MAY_CHANGE = frozenset({"max_abstain", "keep_checkpoints", "report_to"})
 """Settings that decide no result: a run may be resumed with others."""
-ALIKE = ("leave-out", "keep", "refill")
+ZERO_VARIANCE = ("drop", "keep", "resample")
 
 
 @dataclass(frozen=True)
@@ -36,25 +36,27 @@ class TrainSettings:
     shared_prompt: bool = option(
         True, "Compute the prompt of a group once for all its reflections, and not once for each of them."
     )
-    alike: str = option(
-        "leave-out",
-        "What becomes of a group whose judged retries all have one reward, and so no gradient: it is left out of the"
-        " forward pass; it is kept there, where only the divergence (--kl) can move it; or it is replaced by a group on"
-        " another failure before it is left out.",
-        choices=ALIKE,
+    zero_variance: str = option(
+        "drop",
+        "What becomes of a zero-variance group, whose judged retries all have one reward and give no gradient: drop"
+        " it from the forward pass; keep it there, where only the divergence (--kl) can move it; or resample: put"
+        " a group on another failure in its place (dynamic sampling), and drop what is left.",
+        choices=ZERO_VARIANCE,
     )
-    refill_rounds: int = option(3, "Rounds of further groups that `--alike refill` tries in a step.", minimum=1)
+    resample_rounds: int = option(
+        3, "Rounds of further groups that `--zero-variance resample` samples in a step.", minimum=1
+    )
     refresh_every: int = option(
         0,
-        "Steps after which the failures of the coming ones are tried again by the policy of the moment: the new failing"
-        " attempts replace the mined ones, and rows that pass now are left aside. 0 keeps the mined attempts.",
+        "Steps between refreshes, in which the current policy tries the coming steps' failures again: new failing"
+        " attempts replace the mined ones, and rows that pass now are skipped. 0 keeps the mined attempts.",
         minimum=0,
     )
-    live: bool = option(
-        False, "Reflect on attempts of the policy of the moment, one for each group, and not on the mined ones."
+    on_policy_attempts: bool = option(
+        False, "Reflect on new attempts of the current policy, one for each group, and not on the mined ones."
     )
     max_attempt_tokens: int = option(
-        512, "Longest attempt, in tokens, that --refresh-every and --live sample.", minimum=1
+        512, "Longest attempt, in tokens, that --refresh-every and --on-policy-attempts sample.", minimum=1
     )
     lora_rank: int = option(0, "Rank of LoRA adapters; 0 trains all weights.", minimum=0)
     lora_alpha: int = option(32, "LoRA's alpha.", minimum=1)

@@ -99,7 +99,7 @@ class ReflectionTrainer(GRPOTrainer):  # type: ignore[misc]
             gather=gather_object,
         )
         self.shares_prompts = settings.shared_prompt and self._can_share(say)
-        self._leaves_out = settings.alike != "keep" and self._may_leave_out()
+        self._leaves_out = settings.zero_variance != "keep" and self._may_leave_out()
 
     def _can_share(self, say: Callable[[str], None]) -> bool:
         """Whether policy and reference model take packed passes; where they do not, `say` is told once."""

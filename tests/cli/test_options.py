@@ -38,7 +38,7 @@ def bake(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     classes = {"oven": Oven, "bread": Bread}
     for module in (files, options):
         monkeypatch.setattr(module, "section_class", classes.__getitem__)
-    monkeypatch.setattr(options, "read_config", lambda path: files.read_config(path, list(classes)))
+    monkeypatch.setattr(options, "read_config", lambda path, say: files.read_config(path, list(classes), say))
 
     def run(*arguments: str, file: str = "", presets: Any = None) -> tuple[dict[str, Any], Result]:
         got: dict[str, Any] = {}

@@ -240,7 +240,7 @@ class TestLiveAttempts:
     def test_are_found_for_each_batch_one_for_each_group_and_without_a_file(
         self, failures: Any, tmp_path: Path
     ) -> None:
-        fresh = freshness(failures, tmp_path, passes(), live=True)
+        fresh = freshness(failures, tmp_path, passes(), on_policy_attempts=True)
         batch = [index for index in fresh.order.batch(0) for _ in range(8)]
         chosen = fresh.choose(batch, 0, 0)
         assert [len(tried) for tried in fresh.rollout.tried] == [4]  # type: ignore[attr-defined]
@@ -250,7 +250,10 @@ class TestLiveAttempts:
         assert list(tmp_path.iterdir()) == []
 
     def test_skip_a_row_that_the_policy_passes_in_refilling_too(self, failures: Any, tmp_path: Path) -> None:
-        fresh = freshness(failures, tmp_path, lambda one, _: passed() if one.row_index % 2 else failed("x"), live=True)
+        def policy(one: Failure, _: Any) -> Verdict:
+            return passed() if one.row_index % 2 else failed("x")
+
+        fresh = freshness(failures, tmp_path, policy, on_policy_attempts=True)
         chosen = fresh.choose(fresh.order.batch(0), 0, 0)
         further = fresh.further(1, 0, 0, 1)
         assert chosen.stale == sum(index % 2 for index in fresh.order.batch(0)) / 4
@@ -260,7 +263,7 @@ class TestLiveAttempts:
 
     def test_are_a_pure_function_of_seed_and_step(self, failures: Any, tmp_path: Path) -> None:
         def seeds(step: int) -> list[Any]:
-            fresh = freshness(failures, tmp_path, passes(1), live=True)
+            fresh = freshness(failures, tmp_path, passes(1), on_policy_attempts=True)
             fresh.choose(fresh.order.batch(step), step, 0)
             fresh.further(2, step, 0, 1)
             return fresh.rollout.seeds  # type: ignore[attr-defined,no-any-return]
@@ -314,19 +317,21 @@ def test_trls_table_of_completions_shows_the_attempts_that_were_reflected_on(
             self.log_completions = False  # or it would be printed
 
     monkeypatch.setattr(training_run, "ReflectionTrainer", Kept)
-    logging = dataclasses.replace(settings, steps=1, save_every=1, live=True, grpo={"log_completions": "true"})
+    logging = dataclasses.replace(
+        settings, steps=1, save_every=1, on_policy_attempts=True, grpo={"log_completions": "true"}
+    )
     train(CoinTask(), failures, model_settings, tmp_path / "t", logging)
     ((prompts, episodes),) = shown
     assert [prompt[1]["content"] for prompt in prompts] == [episode.attempt.text for episode in episodes]
     assert {prompt[1]["content"] for prompt in prompts}.isdisjoint(failure.attempt for failure in failures)
 
 
-@pytest.mark.parametrize("changes", [{"refresh_every": 2}, {"refresh_every": 3}, {"live": True}], ids=str)
+@pytest.mark.parametrize("changes", [{"refresh_every": 2}, {"refresh_every": 3}, {"on_policy_attempts": True}], ids=str)
 @pytest.mark.parametrize("stop", [3, 5])
 def test_an_interrupted_run_ends_bit_equal_to_an_uninterrupted_one(
     stop: int, changes: Any, failures: Any, model_settings: Any, settings: Any, tmp_path: Path
 ) -> None:
-    settings = dataclasses.replace(settings, steps=6, max_attempt_tokens=6, alike="refill", **changes)
+    settings = dataclasses.replace(settings, steps=6, max_attempt_tokens=6, zero_variance="resample", **changes)
     train(CoinTask(), failures, model_settings, tmp_path / "whole", settings)
     with pytest.raises(KeyboardInterrupt):
         train(CoinTask(), failures, model_settings, tmp_path / "cut", settings, StopAfter(stop))
@@ -345,7 +350,7 @@ def test_an_interrupted_run_ends_bit_equal_to_an_uninterrupted_one(
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"live": True, "refresh_every": 5}, "give one of them"),
+        ({"on_policy_attempts": True, "refresh_every": 5}, "give one of them"),
         ({"refresh_every": 3, "save_every": 2, "grpo": {"num_iterations": "2"}}, "--refresh-every to one"),
     ],
 )
@@ -355,7 +360,9 @@ def test_options_that_contradict_each_other_are_one_clear_line(changes: Any, sai
     assert "\n" not in str(raised.value)
 
 
-@pytest.mark.parametrize("changes", [{"live": True}, {"refresh_every": 2}, {"alike": "refill"}], ids=str)
+@pytest.mark.parametrize(
+    "changes", [{"on_policy_attempts": True}, {"refresh_every": 2}, {"zero_variance": "resample"}], ids=str
+)
 def test_processes_that_share_a_group_are_refused(changes: Any, tmp_path: Path) -> None:
     apart = TrainSettings(batch_size=24, group_size=8, micro_batch_size=4, **changes)
     with pytest.raises(RrrError, match="whole groups of 8"):

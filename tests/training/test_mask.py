@@ -63,7 +63,7 @@ def spy(monkeypatch: pytest.MonkeyPatch) -> type[Spy]:
 
 def spied(spy: type[Spy], failures: Any, model_settings: Any, folder: Path, settings: Any) -> Spy:
     """A run in which groups without a signal are computed too, so that every episode is seen."""
-    train(CoinTask(), failures, model_settings, folder, dataclasses.replace(settings, alike="keep"), Progress())
+    train(CoinTask(), failures, model_settings, folder, dataclasses.replace(settings, zero_variance="keep"), Progress())
     return spy.seen[-1]
 
 

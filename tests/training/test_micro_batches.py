@@ -134,7 +134,9 @@ def test_leaving_out_groups_without_a_signal_changes_no_weight_where_nothing_els
         batch_size=32, grpo={"optim": "sgd", "max_grad_norm": "1e9", "loss_type": loss},
     )  # fmt: skip
     left_out = trained(tmp_path / "left out", failures, model_settings, one, RareCoinTask())
-    kept = trained(tmp_path / "kept", failures, model_settings, dataclasses.replace(one, alike="keep"), RareCoinTask())
+    kept = trained(
+        tmp_path / "kept", failures, model_settings, dataclasses.replace(one, zero_variance="keep"), RareCoinTask()
+    )
     assert 0 < left_out[1][0]["groups_without_spread"] < 1
     for name, weight in left_out[0].items():
         torch.testing.assert_close(weight, kept[0][name], rtol=1e-4, atol=1e-6)

@@ -68,7 +68,7 @@ def test_an_interrupted_and_resumed_run_ends_bit_equal_to_an_uninterrupted_one(
 
 @pytest.mark.parametrize(
     "changes",
-    [{}, {"refresh_every": 3, "max_attempt_tokens": 6, "alike": "refill"}],
+    [{}, {"refresh_every": 3, "max_attempt_tokens": 6, "zero_variance": "resample"}],
     ids=["mined attempts", "refreshed attempts"],
 )
 def test_a_run_killed_at_any_moment_ends_bit_equal_to_an_uninterrupted_one(

@@ -12,7 +12,7 @@ pytest.importorskip("torch")
 
 from rrr_core.episode import Episode, Failure, Segment
 from rrr_core.training import run as training_run
-from rrr_core.training.batches import Group, refill
+from rrr_core.training.batches import Group, resample
 from rrr_core.training.rollout import Rollout
 from rrr_core.training.run import train
 from rrr_core.training.trainer import ReflectionTrainer
@@ -33,7 +33,7 @@ def group(failure: Failure, *passing: bool) -> Group:
     ]
 
 
-def is_alike(episodes: Group) -> bool:
+def is_zero_variance(episodes: Group) -> bool:
     return len({episode.last_verdict.reward for episode in episodes}) < 2
 
 
@@ -60,33 +60,33 @@ class TestRefilling:
     def test_replaces_the_groups_without_a_spread_and_no_others(self, failures: Any) -> None:
         play = Play(failures[3:], 3, 4)
         begun = [group(failures[0], True, True), group(failures[1], True, False), group(failures[2], False, False)]
-        refilled = refill(begun, is_alike, play.further, play.play, 3)
+        refilled = resample(begun, is_zero_variance, play.further, play.play, 3)
         assert rows(refilled.groups) == [3, 1, 4]
         assert (refilled.replaced, refilled.tokens, play.rounds) == (2, 12, [1])
 
     def test_goes_on_until_every_group_has_a_spread(self, failures: Any) -> None:
         play = Play(failures[1:], 3)
-        refilled = refill([group(failures[0], True, True)], is_alike, play.further, play.play, 5)
+        refilled = resample([group(failures[0], True, True)], is_zero_variance, play.further, play.play, 5)
         assert rows(refilled.groups) == [3]
         assert (refilled.replaced, refilled.tokens, play.rounds) == (1, 18, [1, 2, 3])
 
     def test_ends_after_its_rounds_with_what_is_there(self, failures: Any) -> None:
         play = Play(failures[1:])
-        refilled = refill([group(failures[0], True, True)], is_alike, play.further, play.play, 2)
+        refilled = resample([group(failures[0], True, True)], is_zero_variance, play.further, play.play, 2)
         assert rows(refilled.groups) == [2]
         assert play.rounds == [1, 2]
 
     def test_ends_where_there_are_no_more_failures(self, failures: Any) -> None:
         play = Play(failures[2:3])
         begun = [group(failures[0], True, True), group(failures[1], True, True)]
-        refilled = refill(begun, is_alike, play.further, play.play, 9)
+        refilled = resample(begun, is_zero_variance, play.further, play.play, 9)
         assert rows(refilled.groups) == [2, 1]
         assert (refilled.replaced, play.rounds) == (1, [1])
 
     def test_of_a_full_step_does_nothing(self, failures: Any) -> None:
         play = Play(failures)
         begun = [group(failures[0], True, False)]
-        assert refill(begun, is_alike, play.further, play.play, 3).groups == begun
+        assert resample(begun, is_zero_variance, play.further, play.play, 3).groups == begun
         assert play.rounds == []
 
 
@@ -112,13 +112,13 @@ def groups_of(episodes: Sequence[Episode], size: int) -> list[list[Episode]]:
 def test_every_step_is_full_after_refilling(
     steps: Any, failures: Any, model_settings: Any, settings: Any, tmp_path: Any
 ) -> None:
-    many = dataclasses.replace(settings, alike="refill", refill_rounds=50, batch_size=8)
+    many = dataclasses.replace(settings, zero_variance="resample", resample_rounds=50, batch_size=8)
     train(CoinTask(), failures, model_settings, tmp_path / "t", many)
     metrics = lines(tmp_path / "t" / "metrics.jsonl")
     assert len(steps) == many.steps
     for episodes in steps:
         groups = groups_of(episodes, many.group_size)
-        assert not any(is_alike(each) for each in groups)
+        assert not any(is_zero_variance(each) for each in groups)
         assert len({each[0].failure.failure_id for each in groups}) == len(groups)
         assert all(len({episode.row_index for episode in each}) == 1 for each in groups)
     assert [record["groups_without_spread"] for record in metrics] == [0] * many.steps
@@ -141,10 +141,14 @@ def test_only_groups_without_a_spread_are_replaced_and_all_that_was_sampled_is_c
     (left,) = played
     played.clear()
     train(
-        CoinTask(), failures, model_settings, tmp_path / "full", dataclasses.replace(one, alike="refill", seed=one.seed)
+        CoinTask(),
+        failures,
+        model_settings,
+        tmp_path / "full",
+        dataclasses.replace(one, zero_variance="resample", seed=one.seed),
     )
     assert played[0] == left, "the step begins as ever"
-    alike = sum(is_alike(each) for each in groups_of(left, 4))
+    alike = sum(is_zero_variance(each) for each in groups_of(left, 4))
     assert alike > 0
     assert len(played[1]) == alike * 4
     (record,) = lines(tmp_path / "full" / "metrics.jsonl")

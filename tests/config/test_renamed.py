@@ -1,0 +1,76 @@
+"""Settings that used to be called otherwise."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from rrr_core.cli import app
+from rrr_core.config.files import read_config
+from rrr_core.config.renamed import SETTINGS, former_keys, former_values, with_new_names
+from rrr_core.config.sections import section_class
+from rrr_core.config.settings import settings_of
+from rrr_core.errors import RrrError
+from rrr_core.runs.files import read_json
+from rrr_core.runs.stage import open_stage
+
+OLD = {"alike": "refill", "refill_rounds": 2, "live": True, "steps": 5}
+NEW = {"zero_variance": "resample", "resample_rounds": 2, "on_policy_attempts": True, "steps": 5}
+
+
+@pytest.mark.parametrize("section", SETTINGS)
+def test_every_new_name_and_value_is_a_setting_and_no_old_one_is(section: str) -> None:
+    settings = {setting.key: setting for setting in settings_of(section_class(section))}
+    for old, renamed in SETTINGS[section].items():
+        assert old not in settings
+        assert renamed.key in settings
+        assert set(renamed.values.values()) <= set(settings[renamed.key].choices or ())
+        assert old in former_keys(section, renamed.key)
+
+
+def test_old_names_and_values_become_the_new_ones_and_say_so() -> None:
+    said: list[str] = []
+    assert with_new_names("train", OLD, said.append) == NEW
+    assert said == [
+        "[train] alike is called zero_variance now.",
+        "[train] zero_variance: 'refill' is called 'resample' now.",
+        "[train] refill_rounds is called resample_rounds now.",
+        "[train] live is called on_policy_attempts now.",
+    ]
+    assert with_new_names("train", NEW) == NEW
+    assert former_values("train", "zero_variance") == {"leave-out": "drop", "refill": "resample"}
+
+
+def test_a_file_with_old_names_is_read_and_names_the_new_ones(tmp_path: Path) -> None:
+    file = tmp_path / "run.toml"
+    file.write_text('[train]\nalike = "leave-out"\n')
+    said: list[str] = []
+    assert read_config(file, say=said.append) == {"train": {"zero_variance": "drop"}}
+    assert all(line.startswith(f"{file}: [train] ") for line in said)
+    assert len(said) == 2
+
+
+def test_old_options_work_and_say_their_new_name() -> None:
+    done = CliRunner().invoke(app, ["train", "none", "--alike", "refill", "--refill-rounds", "2", "--live"])
+    assert "note: refill is called resample now." in done.stderr
+    assert "note: --alike is called --zero-variance now." in done.stderr
+    assert "note: --live is called --on-policy-attempts now." in done.stderr
+    assert "No task 'none'" in str(done.exception)
+    assert "--alike" not in CliRunner().invoke(app, ["train", "--help"]).stdout
+
+
+def test_an_option_is_not_given_by_both_its_names() -> None:
+    done = CliRunner().invoke(app, ["train", "none", "--zero-variance", "drop", "--alike", "keep"])
+    assert done.exit_code == 2
+    assert "zero_variance is given twice, once by its former name alike" in done.output
+
+
+def test_a_stage_that_an_older_version_began_is_resumed_under_the_new_names(tmp_path: Path) -> None:
+    open_stage(tmp_path, "train", {"settings": OLD}, {})
+    (tmp_path / "metrics.jsonl").write_text("work\n")
+    open_stage(tmp_path, "train", {"settings": NEW}, {})
+    assert read_json(tmp_path / "manifest.json")["identity"] == {"settings": OLD}
+    with pytest.raises(RrrError, match='begun with settings.zero_variance = "resample", and this call has "keep"'):
+        open_stage(tmp_path, "train", {"settings": {**NEW, "zero_variance": "keep"}}, {})

@@ -1,267 +1,65 @@
-"""Rows from local files, for authors of plugins: each bad row is blamed on its file and line.
+"""Rows from files, from a hub, and the options that choose between them: for authors of plugins.
 
     SHAPE = RowShape(columns=("question", "answer"), checked=checked)
     rows = (row for _, row in read_rows(Path("trivia"), SHAPE, split))
 
 `checked` gives the row in a record, or raises RowError with what is wrong; the place is added here. A path is a file,
 or a folder that holds `train.SUFFIX` and `test.SUFFIX`. A single file has no split of its own: `bucket_of` gives one.
+`DataOptions` reads a task's `--data` options, `load_table` and `rows_of_table` a data set on a hub.
 """
 
-from __future__ import annotations
+from rrr_core.row_files.hub import load_table, rows_of_table
+from rrr_core.row_files.options import FILE, FOLDER, GENERATED, HUB, KINDS, DataOptions
+from rrr_core.row_files.reading import (
+    READERS,
+    WANTED_SUFFIXES,
+    PlacedRow,
+    Record,
+    RowError,
+    RowShape,
+    as_it_is,
+    bucket_of,
+    excerpt,
+    listed,
+    names,
+    path_in_folder,
+    read_csv,
+    read_json_array,
+    read_json_lines,
+    read_parquet,
+    read_rows,
+    require_columns,
+    row_at,
+)
+from rrr_core.row_files.row_json import decode as decode_json
 
-import csv
-import hashlib
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, TypeAlias
-
-from rrr_core.errors import DataError, nearest
-from rrr_core.row_files import row_json
-
-Record: TypeAlias = Mapping[str, Any]
-"""A row as its file holds it."""
-
-PlacedRow: TypeAlias = tuple[str, dict[str, Any]]
-"""Where a row stands, `rows.jsonl, line 7`, and the row."""
-
-_SPACE = re.compile(r"[ \t\n\r]*")
-"""The only white space that JSON knows."""
-
-
-class RowError(ValueError):
-    """A row is malformed; the message says how in one line, without a full stop and without saying where."""
-
-
-def as_it_is(record: Record) -> Record:
-    """The record, unchanged."""
-    return record
-
-
-@dataclass(frozen=True, slots=True)
-class RowShape:
-    """What the rows of a task look like in files."""
-
-    columns: tuple[str, ...]
-    """The columns that every record must have."""
-    checked: Callable[[Record], dict[str, Any]]
-    """The row in a record that has the columns. Raises RowError where it is malformed."""
-    optional: tuple[str, ...] = ()
-    """Columns that `checked` takes too, where they are there. Of Parquet files all others stay unread."""
-    from_csv: Callable[[Record], Record] = as_it_is
-    """The record in a CSV row, whose fields are all text: makes numbers and lists of them. May raise RowError."""
-    from_table: Callable[[Record], Record] = as_it_is
-    """The record in a row of Parquet or of a hub's table. May raise RowError, for values that such tables change."""
-
-
-def read_rows(path: Path, shape: RowShape, split: str = "") -> Iterator[PlacedRow]:
-    """All rows of a file, or of the file of one split in a folder, lazily and in the file's order.
-
-    Raises DataError, here if the file cannot be used at all, and while iterating at the first malformed row.
-    """
-    if path.is_dir():
-        path = path_in_folder(path, split)
-    if path.suffix not in READERS:
-        raise DataError(f"{path}: a file of rows must end in {WANTED_SUFFIXES}.{nearest(path.suffix, READERS)}")
-    try:
-        with path.open("rb"):
-            pass
-    except OSError as error:
-        siblings = [sibling.name for sibling in path.parent.iterdir()] if path.parent.is_dir() else []
-        raise DataError(f"{path}: {error.strerror}.{nearest(path.name, siblings)}") from error
-    return READERS[path.suffix](path, shape)
-
-
-def bucket_of(content: str) -> int:
-    """The bucket, 0 to 99, that a text always falls into, by its hash: for a split by content.
-
-    With the rows of the buckets under 20 for `test`, equal rows never fall on both sides, whatever their place.
-
-    >>> bucket_of("What is 2 + 3?")
-    60
-    """
-    return int.from_bytes(hashlib.sha256(content.encode(errors="surrogatepass")).digest()[:8], "big") % 100
-
-
-def row_at(where: str, record: Any, shape: RowShape, adapted: Callable[[Record], Record] = as_it_is) -> PlacedRow:
-    """The row in a record that stands at `where`. Raises DataError, with the place, for a malformed one."""
-    if not isinstance(record, dict):
-        raise DataError(f"{where}: a row must be a JSON object, but is {excerpt(record)}.")
-    require_columns(record, shape.columns, where)
-    try:
-        return where, shape.checked(adapted(record))
-    except RowError as error:
-        raise DataError(f"{where}: {error}.") from error
-
-
-def require_columns(found: Iterable[str], wanted: tuple[str, ...], where: str) -> None:
-    """Raise DataError if a wanted column is not among those found, naming both and the nearest."""
-    found = list(found)
-    for name in wanted:
-        if name not in found:
-            raise DataError(
-                f"{where}: no column {name!r}; found {names(found)}, wanted {_listed(map(repr, wanted), 'and')}."
-                f"{nearest(name, found)}"
-            )
-
-
-def path_in_folder(folder: Path, split: str) -> Path:
-    """The one file of a folder that holds a split. Raises DataError where there is none, or more than one."""
-    found = sorted(path for path in folder.iterdir() if path.stem == split and path.suffix in READERS)
-    if not found:
-        present = ", ".join(ascii(path.name) for path in sorted(folder.iterdir())[:8]) or "nothing"
-        raise DataError(
-            f"{folder}: no file for the split {split!r}: wanted {split}.* of {WANTED_SUFFIXES}, found {present}."
-        )
-    if len(found) > 1:
-        raise DataError(f"{folder}: more than one file for the split {split!r}: {', '.join(p.name for p in found)}.")
-    return found[0]
-
-
-def read_json_lines(path: Path, shape: RowShape) -> Iterator[PlacedRow]:
-    """One JSON object a line, in UTF-8; blank lines are passed over."""
-    with path.open("rb") as lines:
-        for number, line in enumerate(lines, start=1):
-            where = f"{path}, line {number}"
-            try:
-                text = line.decode("utf-8-sig" if number == 1 else "utf-8")
-                if not text.strip():
-                    continue
-                record = row_json.decode(text)
-            except UnicodeDecodeError as error:
-                raise DataError(f"{where}: not UTF-8 text.") from error
-            except ValueError as error:
-                raise DataError(f"{where}: not JSON ({error}).") from error
-            yield row_at(where, record, shape)
-
-
-def read_json_array(path: Path, shape: RowShape) -> Iterator[PlacedRow]:
-    """One JSON array of objects, in UTF-8. Places in errors are the lines where rows start.
-
-    The text is held whole, its rows are decoded one at a time.
-    """
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: not UTF-8 text.") from error
-    position = _after_space(text, 0)
-    if not text.startswith("[", position):
-        raise DataError(f"{path}: not one JSON array of rows. Name a file of one row a line .jsonl.")
-    position = _after_space(text, position + 1)
-    line, counted, is_first = 1, 0, True
-    while not text.startswith("]", position):
-        if not is_first:
-            if not text.startswith(",", position):
-                raise DataError(f"{path}, line {line}: not JSON (wanted ',' or ']' after this row).")
-            position = _after_space(text, position + 1)
-        is_first = False
-        line += text.count("\n", counted, position)
-        counted = position
-        where = f"{path}, line {line}"
-        try:
-            record, position = row_json.decode_at(text, position)
-        except ValueError as error:
-            raise DataError(f"{where}: not JSON ({error}).") from error
-        yield row_at(where, record, shape)
-        position = _after_space(text, position)
-    if _after_space(text, position + 1) < len(text):
-        raise DataError(f"{path}: more text after the array of rows.")
-
-
-def read_csv(path: Path, shape: RowShape) -> Iterator[PlacedRow]:
-    """A header, then rows with a field for each of its columns; all are text."""
-    with path.open(encoding="utf-8-sig", newline="") as text:
-        records = csv.reader(text, strict=True)
-        header: list[str] = []
-        while True:
-            where = f"{path}, line {records.line_num + 1}"
-            try:
-                fields = next(records, None)
-            except UnicodeDecodeError as error:
-                raise DataError(f"{where} or a later one: not UTF-8 text.") from error
-            except csv.Error as error:
-                raise DataError(f"{where}: not CSV ({error}).") from error
-            if fields is None:
-                break
-            if not header:
-                require_columns(fields, shape.columns, where)
-                twice = [name for name in fields if fields.count(name) > 1]
-                if twice:
-                    raise DataError(f"{where}: the column {twice[0]!r} stands twice.")
-                header = fields
-            elif len(fields) == len(header):
-                yield row_at(where, dict(zip(header, fields, strict=True)), shape, shape.from_csv)
-            elif fields:  # else a blank line
-                raise DataError(f"{where}: {len(fields)} fields, but the header has {len(header)}.")
-        if not header:
-            wanted = _listed(map(repr, shape.columns), "and")
-            raise DataError(f"{path}, line 1: no header; wanted the columns {wanted}.")
-
-
-def read_parquet(path: Path, shape: RowShape) -> Iterator[PlacedRow]:
-    """A Parquet file's rows, a batch at a time. Places in errors are row numbers, counted from 1."""
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ModuleNotFoundError as error:
-        others = _listed((suffix for suffix in READERS if suffix != path.suffix), "or")
-        raise DataError(
-            f"{path}: reading Parquet needs the package 'pyarrow': pip install pyarrow, or give a {others} file."
-        ) from error
-    number = 0
-    try:
-        with pyarrow.parquet.ParquetFile(path) as table:
-            present = table.schema_arrow.names
-            require_columns(present, shape.columns, str(path))
-            columns = [*shape.columns, *(name for name in shape.optional if name in present)]
-            for batch in table.iter_batches(columns=columns):
-                for record in batch.to_pylist():
-                    number += 1
-                    yield row_at(f"{path}, row {number}", record, shape, shape.from_table)
-    except (pyarrow.ArrowException, OSError) as error:
-        reason = next(iter(str(error).splitlines()), "")
-        raise DataError(f"{path}: cannot be read as Parquet after row {number} ({reason}).") from error
-
-
-def excerpt(value: Any) -> str:
-    """A value of any kind in at most 40 printable characters.
-
-    >>> excerpt("\\x1b[2J"), excerpt([[1]]), excerpt(10**5000)
-    ("'\\\\x1b[2J'", 'a list of 1', 'a huge number')
-    """
-    if type(value) is int and value.bit_length() > 128:
-        return "a huge number"
-    if isinstance(value, (list, dict)):
-        inner = list(value.values() if isinstance(value, dict) else value)
-        if len(inner) > 3 or any(isinstance(each, (list, dict)) for each in inner):
-            return f"{'a list' if isinstance(value, list) else 'an object'} of {len(inner)}"
-    text = ascii(value[:60] if isinstance(value, str) else value)
-    return text if len(text) <= 40 else text[:37] + "…"
-
-
-def names(keys: Iterable[Any]) -> str:
-    """Keys or columns for a person; the first dozen."""
-    return ", ".join(excerpt(key) for key in list(keys)[:12]) or "none"
-
-
-def _listed(words: Iterable[str], joint: str) -> str:
-    """`a, b and c`."""
-    *others, last = words
-    return f"{', '.join(others)} {joint} {last}" if others else last
-
-
-def _after_space(text: str, position: int) -> int:
-    """The first position from `position` on that holds no white space."""
-    match = _SPACE.match(text, position)
-    return match.end() if match else position
-
-
-READERS: dict[str, Callable[[Path, RowShape], Iterator[PlacedRow]]] = {
-    ".jsonl": read_json_lines,
-    ".json": read_json_array,
-    ".csv": read_csv,
-    ".parquet": read_parquet,
-}
-WANTED_SUFFIXES = _listed(READERS, "or")
-"""The kinds of files that are read, for messages."""
+__all__ = [
+    "FILE",
+    "FOLDER",
+    "GENERATED",
+    "HUB",
+    "KINDS",
+    "READERS",
+    "WANTED_SUFFIXES",
+    "DataOptions",
+    "PlacedRow",
+    "Record",
+    "RowError",
+    "RowShape",
+    "as_it_is",
+    "bucket_of",
+    "decode_json",
+    "excerpt",
+    "listed",
+    "load_table",
+    "names",
+    "path_in_folder",
+    "read_csv",
+    "read_json_array",
+    "read_json_lines",
+    "read_parquet",
+    "read_rows",
+    "require_columns",
+    "row_at",
+    "rows_of_table",
+]

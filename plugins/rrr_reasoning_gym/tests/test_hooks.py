@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from reasoning_gym.utils import extract_answer
-from rrr_reasoning_gym import answers, scoring, upstream
+from rrr_reasoning_gym import about, answers, scoring, upstream
 
 from rrr_core import Model
 from rrr_core.tasks import find_tasks, load_task
@@ -53,7 +53,7 @@ def test_a_manifest_tells_release_licence_and_classes():
 
 @pytest.mark.parametrize("dataset", upstream.datasets())
 def test_every_manifest_has_a_summary(dataset):
-    assert upstream.manifest(dataset).summary.strip()
+    assert about.manifest(dataset).summary.strip()
 
 
 def test_a_prompt_is_the_question_and_how_to_answer():

@@ -9,10 +9,10 @@ from typing import Any
 import click
 
 from rrr_apigen.contradictions import REASONS, contradiction
-from rrr_apigen.rows import placed_rows
+from rrr_apigen.rows import OPTIONS, placed_rows
 from rrr_apigen.types import parse
 from rrr_core.errors import RrrError
-from rrr_core.row_files import PlacedRow
+from rrr_core.row_files import DataOptions, PlacedRow
 
 UNUSABLE = 2
 """The exit code where rows cannot be read, as for every error of the command line."""
@@ -29,7 +29,7 @@ def main(source: str, is_listing: bool) -> None:
     counts: Counter[str] = Counter()
     unknown: Counter[str] = Counter()
     try:
-        for place, reason in examined(placed_rows(source), counts, unknown):
+        for place, reason in examined(placed_rows(DataOptions("apigen", {"source": source}, OPTIONS)), counts, unknown):
             if is_listing:
                 click.echo(f"{place}: {reason}")
     except RrrError as error:

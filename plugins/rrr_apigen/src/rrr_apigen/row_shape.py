@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from rrr_core.row_files import Record, RowError, RowShape, excerpt, names, row_json
+from rrr_core.row_files import Record, RowError, RowShape, decode_json, excerpt, names
 
 WANTED = ("query", "tools", "answers")
 MOST_LEVELS = 32
@@ -42,7 +42,7 @@ def decoded_list(value: Any, name: str) -> list[Any]:
     """A column's list, decoded where it is JSON in a string, as the published data set has it. Raises RowError."""
     if isinstance(value, str):
         try:
-            value = row_json.decode(value)
+            value = decode_json(value)
         except ValueError as error:
             raise RowError(f"{name!r} is not JSON ({error})") from None
     if not isinstance(value, list):

@@ -9,24 +9,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-from rrr_core.row_files import Record, RowShape, read_rows
+from rrr_core.row_files import PlacedRow, Record, RowShape
 from rrr_countdown.generated import split_of
 from rrr_countdown.row_check import WANTED, checked
 
 
-def load(path: Path, split: str) -> Iterator[dict[str, Any]]:
-    """The rows of `train` or `test` in a file, or in a folder of two files.
-
-    Raises DataError, here if the file cannot be used at all, and while iterating at the first malformed row.
-    """
-    is_folder = path.is_dir()
-    rows = (row for _, row in read_rows(path, SHAPE, split))
-    if is_folder:
-        return rows
-    return (row for row in rows if (split_of(row["nums"], row["target"]) == "test") == (split == "test"))
+def of_split(rows: Iterator[PlacedRow], split: str, *, whole: bool) -> Iterator[dict[str, Any]]:
+    """The rows of `train` or `test` among rows from files; all of them where the file is of that split alone, `whole`."""
+    for _, row in rows:
+        if whole or (split_of(row["nums"], row["target"]) == "test") == (split == "test"):
+            yield row
 
 
 def from_csv(record: Record) -> Record:

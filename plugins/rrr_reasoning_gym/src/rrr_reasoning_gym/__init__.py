@@ -10,7 +10,7 @@ from typing import Any
 
 from rrr_core.hookspecs import Example, Manifest, Row, hookimpl
 from rrr_core.verdicts import Verdict
-from rrr_reasoning_gym import answers, examples, gold, rows, scoring, upstream
+from rrr_reasoning_gym import about, answers, examples, gold, rows, scoring, upstream
 
 
 @hookimpl
@@ -45,4 +45,4 @@ def rrr_final_answer(text: str) -> str | None:
 
 @hookimpl
 def rrr_manifest(task: str) -> Manifest:
-    return upstream.manifest(upstream.dataset_of(task))
+    return about.manifest(upstream.dataset_of(task))

@@ -11,7 +11,9 @@ import typing
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rrr_core.errors import DataError, nearest
+from rrr_core.errors import DataError
+from rrr_core.row_files import GENERATED, DataOptions
+from rrr_reasoning_gym import upstream
 
 DEFAULTS = {"seed": "0", "size": "10000"}
 """Upstream's own are a random seed and 500."""
@@ -20,16 +22,10 @@ _TRUTH = {"true": True, "false": False}
 
 def configured(dataset: str, options: Mapping[str, str]) -> Any:
     """A data set with the user's options. Raises DataError where one is unknown, malformed or not allowed."""
-    from rrr_reasoning_gym import upstream
-
     data, configuration = upstream.classes(dataset)
     kinds = typing.get_type_hints(configuration)
     known = [field.name for field in dataclasses.fields(configuration)]
-    for name in options:
-        if name not in known:
-            raise DataError(
-                f"reasoning-gym.{dataset} has no data option {name!r}.{nearest(name, known)} It has {', '.join(known)}."
-            )
+    DataOptions(f"reasoning-gym.{dataset}", options, dict.fromkeys(known, (GENERATED,)))
     values = {name: _option(name, text, kinds[name]) for name, text in {**DEFAULTS, **options}.items()}
     try:
         if values["size"] < 1 or values["seed"] is None:

@@ -1,0 +1,66 @@
+"""Rows of a data set on the Hugging Face hub, through the library `datasets`, which is imported when it is needed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from rrr_core.errors import DataError
+from rrr_core.row_files.reading import PlacedRow, RowShape, require_columns, row_at
+
+
+def load_table(
+    task: str, dataset: str, revision: str | None, shape: RowShape, *, distribution: str, split: str = "train"
+) -> Any:
+    """One split of a data set as a table of `datasets`. `dataset` is a hub's name or a local folder of data files.
+
+    `distribution` is the plugin's, whose extra `hub` brings the library. Raises DataError where the library is missing,
+    and where the data set cannot be reached, is gated, or has not the columns of `shape`.
+    """
+    try:
+        import datasets
+    except ModuleNotFoundError as error:
+        raise DataError(
+            f"{task}'s source=hub needs the package {error.name!r}: pip install '{distribution}[hub]', "
+            "or use source=generated."
+        ) from error
+    try:
+        table = datasets.load_dataset(dataset, split=split, revision=revision)
+    except Exception as error:  # the hub's client raises errors of several HTTP libraries, which have no common base
+        which = f"{dataset!r}{f' at revision {revision!r}' if revision else ''}"
+        if is_denied(error):
+            raise DataError(
+                f"{task} may not load the data set {which}: it is gated. Accept its licence at "
+                f"https://huggingface.co/datasets/{dataset}, then log in with `hf auth login` or set HF_TOKEN."
+            ) from error
+        reason = next(iter(str(error).splitlines()), "")
+        raise DataError(
+            f"{task} cannot load the data set {which} ({type(error).__name__}: {reason}). Check the name and the "
+            "network, or use source=generated or a downloaded file: source=PATH."
+        ) from error
+    require_columns(table.column_names, shape.columns, dataset)
+    return table
+
+
+def rows_of_table(
+    table: Any, dataset: str, shape: RowShape, first: int = 0, count: int | None = None
+) -> Iterator[PlacedRow]:
+    """`count` rows of a table from the row `first` on; by default all. Raises DataError at a malformed one."""
+    for index in range(first, len(table) if count is None else first + count):
+        yield row_at(f"{dataset}, row {index + 1}", table[index], shape, shape.from_table)
+
+
+def is_denied(error: BaseException) -> bool:
+    """Whether the hub refused a user who is not known or has not accepted the licence.
+
+    An exception and its causes are asked what they say: the client's classes are not there without `datasets`, and it
+    wraps one in another.
+    """
+    cause: BaseException | None = error
+    while cause is not None:
+        status = getattr(getattr(cause, "response", None), "status_code", None)
+        if status in (401, 403) or "GatedRepo" in type(cause).__name__ or re.search(r"\bgated\b", str(cause)):
+            return True
+        cause = cause.__cause__ or cause.__context__
+    return False

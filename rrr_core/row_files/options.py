@@ -1,0 +1,108 @@
+"""`--data KEY=VALUE` options of a task whose rows are generated, come from a hub, or lie in files of the user's.
+
+OPTIONS = {"source": KINDS, "seed": ("generated",), "dataset": ("hub",)}
+chosen = DataOptions("trivia", options, OPTIONS)
+chosen.check_split(split, {"generated": ("train", "test", "warmup")})
+seed = chosen.whole("seed", default=0)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rrr_core.errors import DataError, nearest
+from rrr_core.row_files.reading import WANTED_SUFFIXES, PlacedRow, RowShape, listed, read_rows
+
+GENERATED, HUB, FILE, FOLDER = KINDS = ("generated", "hub", "a file", "a folder")
+"""Kinds of source that the option `source` may name."""
+
+
+@dataclass(frozen=True, slots=True)
+class DataOptions:
+    """The data options of one call. Every method raises DataError, naming task and option, for what cannot be."""
+
+    task: str
+    given: Mapping[str, str]
+    known: Mapping[str, Sequence[str]]
+    """Every option, `source` among them, and the kinds of source that it belongs to."""
+
+    def __post_init__(self) -> None:
+        for name in self.given:
+            if name not in self.known:
+                raise DataError(
+                    f"{self.task} has no data option {name!r}.{nearest(name, self.known)}"
+                    f" It has {', '.join(self.known)}."
+                )
+
+    @property
+    def source(self) -> str:
+        """What the user named as `source`; by default `generated`."""
+        return self.given.get("source", GENERATED)
+
+    @property
+    def kind(self) -> str:
+        """Which of `KINDS` the source is; what does not exist counts as a file."""
+        if self.source in (GENERATED, HUB):
+            return self.source
+        try:
+            return FOLDER if Path(self.source).is_dir() else FILE
+        except (OSError, ValueError):  # a name that no file can have, which reading it explains
+            return FILE
+
+    def check_split(self, split: str, splits: Mapping[str, Sequence[str]]) -> None:
+        """Refuse a split that the kind of source does not have, and then options that belong to another kind.
+
+        `splits` gives those of a kind; by default they are `train` and `test`.
+        """
+        known = tuple(splits.get(self.kind, ("train", "test")))
+        if split not in known:
+            raise DataError(
+                f"{self.task}'s source={self.source} has no split {split!r}.{nearest(split, known)}"
+                f" It has {', '.join(known)}."
+            )
+        for name in self.given:
+            if self.kind not in self.known[name]:
+                owners = listed(self.known[name], "or")
+                raise DataError(
+                    f"{self.task}'s data option {name!r} belongs to source={owners}, not to source={self.source}."
+                )
+
+    def whole(self, name: str, default: int, bounds: tuple[int, int] | None = None) -> int:
+        """The value of an option that is a whole number, of at most 18 digits and within `bounds`."""
+        if name not in self.given:
+            return default
+        value = self.as_whole(name, self.given[name])
+        if bounds and not bounds[0] <= value <= bounds[1]:
+            raise DataError(f"{self.task}'s data option {name}={value} must be between {bounds[0]} and {bounds[1]}.")
+        return value
+
+    def as_whole(self, name: str, text: str) -> int:
+        """The whole number that a text, or a part of an option's value, stands for."""
+        if not (text.isascii() and text.isdigit() and len(text) <= 18):
+            raise DataError(f"{self.task}'s data option {name}={text[:80]!r} must be a whole number.")
+        return int(text)
+
+    def choice(self, name: str, choices: Sequence[str]) -> str:
+        """The value of an option that is one of `choices`; by default the first."""
+        value = self.given.get(name, choices[0])
+        if value not in choices:
+            raise DataError(
+                f"{self.task}'s data option {name}={value!r} must be {listed(choices, 'or')}.{nearest(value, choices)}"
+            )
+        return value
+
+    def rows_of_path(self, shape: RowShape, split: str = "") -> Iterator[PlacedRow]:
+        """The rows of the file that `source` names, or of one split's file in the folder that it names."""
+        path = self.source
+        try:
+            if not Path(path).suffix and not Path(path).exists():
+                raise DataError(
+                    f"{self.task}'s data option source={path[:80]!r} is no file or folder that exists."
+                    f"{nearest(path, (GENERATED, HUB))} Give 'generated', 'hub', or a path to a {WANTED_SUFFIXES} file."
+                )
+            return read_rows(Path(path), shape, split)
+        except (OSError, ValueError) as error:  # a name that no file can have, or a folder that may not be listed
+            reason = error.strerror if isinstance(error, OSError) else error
+            raise DataError(f"{self.task}'s data option source={path[:80]!r} cannot be read: {reason}.") from error

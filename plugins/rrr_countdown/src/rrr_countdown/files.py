@@ -17,7 +17,7 @@ from rrr_countdown.row_check import WANTED, checked
 
 
 def of_split(rows: Iterator[PlacedRow], split: str, *, whole: bool) -> Iterator[dict[str, Any]]:
-    """The rows of `train` or `test` among rows from files; all of them where the file is of that split alone, `whole`."""
+    """The rows of `train` or `test` among rows from files; all of them where `whole`, of one split."""
     for _, row in rows:
         if whole or (split_of(row["nums"], row["target"]) == "test") == (split == "test"):
             yield row

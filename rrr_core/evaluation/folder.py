@@ -12,7 +12,7 @@ from rrr_core.errors import DataError
 from rrr_core.evaluation.figures import Figures, ModeFigures, figures
 from rrr_core.evaluation.settings import GREEDY, EvalSettings, check_settings
 from rrr_core.evaluation.shards import ShardEvaluation, stage_count
-from rrr_core.generation.base import Generator
+from rrr_core.generation.engine import Engine
 from rrr_core.hookspecs import Row
 from rrr_core.profiling.profile import Profile, measured, profiled
 from rrr_core.progress import Progress
@@ -27,7 +27,7 @@ from rrr_core.verification import Judge, VerifySettings
 
 def evaluate(
     task: Task,
-    generator: Generator,
+    generator: Engine,
     folder: Path,
     label: str,
     settings: EvalSettings,
@@ -92,7 +92,7 @@ def read_episodes(folder: Path, mode: str) -> Iterator[Episode]:
 
 def _evaluate_shards(
     task: Task,
-    generator: Generator,
+    generator: Engine,
     judge: Judge,
     folder: Path,
     label: str,

@@ -1,0 +1,155 @@
+"""What an inference engine is: a small base class whose capabilities are methods with defaults.
+
+An engine overrides what it can do. Callers ask these methods and properties alone, and probe nothing.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+from rrr_core.episode import Generation
+from rrr_core.errors import ModelError
+from rrr_core.hookspecs import Message, Model
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How to draw a text."""
+
+    temperature: float = 0.9
+    """0 is greedy."""
+    max_tokens: int = 512
+    top_p: float = 1.0
+    top_k: int = 0
+    """0 keeps all tokens."""
+    seed: int = 0
+    """Same requests, same order, same seed and same machine give the same texts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hits:
+    """How much of the prompts an engine did not have to read: it was in its prefix cache."""
+
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+
+    @property
+    def rate(self) -> float:
+        """Share of the prompts' tokens that came from the cache; 0 before there is a prompt.
+
+        >>> Hits(prompt_tokens=200, cached_tokens=150).rate
+        0.75
+        """
+        return self.cached_tokens / self.prompt_tokens if self.prompt_tokens else 0.0
+
+    def __add__(self, other: Hits) -> Hits:
+        return Hits(self.prompt_tokens + other.prompt_tokens, self.cached_tokens + other.cached_tokens)
+
+
+class Engine(ABC):
+    """An inference engine: conversations in, texts out."""
+
+    model: Model
+    """The model's name and family, for plugins."""
+
+    @abstractmethod
+    def generate(
+        self,
+        conversations: Sequence[Sequence[Message]],
+        sampling: Sampling,
+        on_done: Callable[[int], None] | None = None,
+    ) -> list[Generation]:
+        """One text for each conversation, in order; each conversation ends with a user message.
+
+        `on_done(n)` is called as texts are finished, n of them since the last call.
+        Raises ModelError where the engine cannot be reached or answers with nonsense.
+        """
+
+    @abstractmethod
+    def describe(self) -> dict[str, object]:
+        """What a manifest records of the engine, as JSON: model, revision, tokenizer, dtype, versions.
+
+        A run that is resumed by an engine that describes itself otherwise is refused.
+        """
+
+    def prefix_caching(self) -> AbstractContextManager[None]:
+        """A stretch in which the weights do not change, so that what was prefilled and decoded may be kept.
+
+        A later prompt that begins with an earlier one, and perhaps with what was sampled on it, is then not prefilled
+        again. No text depends on it. By default nothing is kept, or the engine manages its cache by itself.
+        """
+        return nullcontext()
+
+    @property
+    def prefix_cache_hits(self) -> Hits | None:
+        """How much of all prompts so far came from the prefix cache; None where the engine does not count."""
+        return None
+
+    @property
+    def notice(self) -> str | None:
+        """What a person should know of how the engine works on this model; most have nothing to say."""
+        return None
+
+    @property
+    def network(self) -> Any:
+        """The torch network in this process that writes the texts; None where there is none."""
+        return None
+
+
+class TokenEngine(Engine):
+    """An engine that gives and takes token ids, which training needs: sampled ids are never encoded again."""
+
+    tokenizer: Any
+    """Encodes the prompts; a fast tokenizer of transformers."""
+
+    @abstractmethod
+    def generate_ids(
+        self,
+        prompts: Sequence[Sequence[int]],
+        sampling: Sampling,
+        on_done: Callable[[int], None] | None = None,
+        places: Sequence[int] | None = None,
+    ) -> list[list[int]]:
+        """The sampled ids for each prompt's ids, in order; the end id included where one was sampled, never padding.
+
+        A text is drawn by `Sampling.seed` and its prompt's place: one of `places`, or else its index. So a caller that
+        leaves prompts out, and gives the others the places they would have had, gets the texts they would have got.
+        Raises ModelError where a prompt fills the model's context, or the engine fails.
+        """
+
+    @abstractmethod
+    def is_ended(self, ids: Sequence[int]) -> bool:
+        """Whether sampled ids end with an end token; False where the token limit cut them off."""
+
+    @abstractmethod
+    def text_of(self, ids: Sequence[int]) -> str:
+        """Sampled ids as text, without special tokens: to be read and judged, never to be encoded again."""
+
+    @abstractmethod
+    def sync_weights(self, network: Any) -> None:
+        """From now on texts come from this network's weights, as they are at this moment."""
+
+    @property
+    def off_policy(self) -> bool:
+        """Whether another program than the policy draws the texts, so that training must correct for it.
+
+        True unless an engine says otherwise: kernels that round otherwise are enough. Training takes an off-policy
+        engine only where it `keeps_logprobs`.
+        """
+        return True
+
+    @property
+    def keeps_logprobs(self) -> bool:
+        """Whether `logprobs_of` gives the log-probabilities of what was written since the last sync of weights."""
+        return False
+
+    def logprobs_of(self, prompt: Sequence[int], written: Sequence[int]) -> list[float]:
+        """The log-probability of each sampled id, as it was drawn: after temperature, top-k and top-p.
+
+        Raises ModelError where the engine keeps none.
+        """
+        raise ModelError(f"The engine of {self.model.name!r} keeps no log-probabilities.")

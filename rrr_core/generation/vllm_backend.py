@@ -38,7 +38,7 @@ WAVE = 1024
 
 
 class VllmEngine(EncodedEngine):
-    """A `vllm.LLM` as an TokenEngine.
+    """A `vllm.LLM` as a TokenEngine.
 
     Each text is drawn with a seed of its own, a pure function of `Sampling.seed` and the prompt's place. The same calls
     on the same machine give the same texts; how vLLM batches them changes the last bits of its logits, and with them,

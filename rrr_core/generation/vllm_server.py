@@ -42,7 +42,7 @@ MEMORY_FOLDER = Path("/dev/shm")  # noqa: S108
 
 
 class VllmServerEngine(EncodedEngine):
-    """A `vllm serve` as an TokenEngine; at most `concurrency` requests are in flight at a time.
+    """A `vllm serve` as a TokenEngine; at most `concurrency` requests are in flight at a time.
 
     `files` are the model's own, for its tokenizer. Each request has a seed of its own, as in VllmEngine. Hits are
     told where the server was started with `--enable-prompt-tokens-details`.

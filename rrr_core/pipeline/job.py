@@ -51,7 +51,7 @@ def run(settings: RunSettings, folder: Path, progress: Progress | None = None) -
     task = open_task(settings.task)
     settings = dataclasses.replace(settings, model=choose_model(settings.model, task))
     refuse_server(settings.model)
-    check_trainable(settings.model)
+    check_trainable(settings.model, adapts=settings.train.lora_rank > 0)
     with stage_lock(folder, progress):
         record = RunRecord.open(folder, identity_of(settings, task), progress)
         files = RunFolder(folder)

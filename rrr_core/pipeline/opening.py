@@ -35,9 +35,18 @@ def choose_model(settings: ModelSettings, task: Task) -> ModelSettings:
     return dataclasses.replace(settings, model=model)
 
 
-def check_trainable(settings: ModelSettings) -> None:
-    """Raise ModelError for an engine that is none to train with, or for settings that do not fit it."""
-    find_engine(chosen_backend(settings)).check_beside(settings)
+def check_trainable(settings: ModelSettings, *, adapts: bool = False) -> None:
+    """Raise ModelError for an engine that is none to train with, or for settings that do not fit it.
+
+    `adapts`: what training leaves is an adapter, which the engine is to evaluate.
+    """
+    engine = find_engine(chosen_backend(settings))
+    engine.check_beside(settings)
+    if adapts and "adapter" not in engine.spec.takes:
+        raise ModelError(
+            f"The {engine.entry.name} backend ({engine.entry.who}) takes no adapter, and LoRA leaves one: leave"
+            " --train-lora-rank out."
+        )
 
 
 def refuse_server(settings: ModelSettings) -> None:

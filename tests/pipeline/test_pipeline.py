@@ -291,6 +291,22 @@ def test_a_model_behind_a_server_is_refused_before_anything_is_mined(
     assert not (tmp_path / "run").exists()
 
 
+def test_an_engine_without_adapters_is_refused_for_lora_before_anything_is_mined(
+    rooms: Rooms, settings: RunSettings, tmp_path: Path, site: Any
+) -> None:
+    source = """
+        from rrr_core.generation import EngineSpec
+        ENGINE = EngineSpec(open="rrr_bare:open", beside="rrr_bare:open")
+    """
+    site.install("rrr-bare", modules={"rrr_bare": source}, engines={"bare": "rrr_bare:ENGINE"})
+    bare = dataclasses.replace(settings, model=dataclasses.replace(settings.model, backend="bare"))
+    lora = dataclasses.replace(bare, train=dataclasses.replace(settings.train, lora_rank=4))
+    with pytest.raises(ModelError, match="bare backend .* takes no adapter, and LoRA leaves one"):
+        run(lora, tmp_path / "lora")
+    assert not (tmp_path / "lora").exists()
+    run(bare, tmp_path / "whole")
+
+
 def test_lora_weights_are_put_on_the_model_they_were_trained_on(settings: RunSettings, tmp_path: Path) -> None:
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "adapter_config.json").write_text("{}")

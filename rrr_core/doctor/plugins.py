@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 def engines() -> Iterator[Finding]:
     """The engines that `--backend` takes. The core's are there where their extra is; of others the spec is loaded."""
-    from rrr_core.generation.finding import find_engines, load_engine
+    from rrr_core.generation.entries import find_engines
+    from rrr_core.generation.finding import load_engine
 
     needs = {} if version_of("rrr-core") is None else extras()
     for entry in find_engines():

@@ -10,7 +10,8 @@ import importlib.util
 from rrr_core.episode import Generation
 from rrr_core.generation.engine import Engine, Hits, Sampling, TokenEngine
 from rrr_core.generation.engine_spec import EngineSpec
-from rrr_core.generation.settings import AUTO, ModelSettings
+from rrr_core.generation.engines import AUTO
+from rrr_core.generation.settings import ModelSettings
 
 __all__ = ["Engine", "EngineSpec", "Generation", "Hits", "ModelSettings", "Sampling", "TokenEngine"]
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from rrr_core.generation.engine_spec import POLICY, EngineSpec
 
+AUTO = "auto"
+"""What is given for an engine's name to have one chosen."""
 _PACE = ("concurrency", "timeout", "retries", "api_key_env")
 
 

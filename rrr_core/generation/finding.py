@@ -1,28 +1,23 @@
 """Finding an engine by its name: one of the core's, or one that another distribution brings.
 
-Other distributions bring theirs by an entry point of the group `rrr.engines`, whose value is `module:NAME` of an
-EngineSpec. Only the one that is asked for is imported, and a broken one takes no other down.
+Only the one that is asked for is imported, and a broken one takes no other down.
 """
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from typing import Any
 
-from rrr_core import __version__
 from rrr_core.errors import ModelError, PluginError, RrrError, nearest
 from rrr_core.generation.engine import Engine, TokenEngine
 from rrr_core.generation.engine_spec import POLICY, EngineSpec
-from rrr_core.generation.engines import CORE_ENGINES, CoreEngine
-from rrr_core.generation.settings import AUTO, ModelSettings
+from rrr_core.generation.engines import AUTO, CORE_ENGINES, CoreEngine
+from rrr_core.generation.entries import CORE, find_engines
+from rrr_core.generation.settings import ModelSettings
 from rrr_core.tasks.blame import describe_exception, mend_or_tell
-from rrr_core.tasks.discovery import TaskEntry, find_entries
+from rrr_core.tasks.discovery import TaskEntry
 from rrr_core.tasks.loading import import_module
-
-GROUP = "rrr.engines"
-CORE, TABLE = "rrr-core", "rrr_core.generation.engines:CORE_ENGINES"
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,17 +122,6 @@ def find_engine(name: str) -> FoundEngine:
     )
 
 
-def find_engines() -> list[TaskEntry]:
-    """The core's engines, and all claims of others to a name; where two claim one, the error of each names both."""
-    ours = [TaskEntry(name, CORE, __version__, TABLE, kind="engine") for name in CORE_ENGINES]
-    theirs = find_entries(GROUP, "engine", ours)
-    taken = f"The engine {AUTO!r} is no engine's name, but the choice of one: "
-    return [
-        replace(entry, error=f"{taken}{entry.who} is to give its engine another.") if entry.name == AUTO else entry
-        for entry in theirs
-    ]
-
-
 def load_engine(entry: TaskEntry) -> FoundEngine:
     """Import what an entry points to, and check it. Raises PluginError naming distribution, version and reason."""
     if entry.error:
@@ -154,11 +138,6 @@ def load_engine(entry: TaskEntry) -> FoundEngine:
         )
     _check_spec(entry, spec)
     return FoundEngine(entry, spec)
-
-
-def other_names() -> Iterable[str]:
-    """The names that other distributions' engines have, broken ones included: their own error says more."""
-    return [entry.name for entry in find_engines() if entry.value and entry.name not in CORE_ENGINES]
 
 
 def _check_spec(entry: TaskEntry, spec: EngineSpec) -> None:

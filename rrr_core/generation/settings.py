@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from rrr_core.config.option import option
 from rrr_core.errors import ModelError
-from rrr_core.generation.engines import CORE_ENGINES
+from rrr_core.generation.engines import AUTO, CORE_ENGINES
 
-AUTO = "auto"
 DTYPES = ("auto", "float32", "bfloat16", "float16")
 
 
-def _of_other_distributions() -> Iterable[str]:
-    from rrr_core.generation.finding import other_names
+def _of_other_distributions() -> list[str]:
+    from rrr_core.generation.entries import other_names
 
     return other_names()
 

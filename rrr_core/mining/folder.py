@@ -22,13 +22,14 @@ from typing import Any
 
 from rrr_core.errors import DataError, RrrError
 from rrr_core.generation.engine import Engine
+from rrr_core.generation.measured import measured
 from rrr_core.hookspecs import Row
 from rrr_core.mining.failure_set import read_shard
 from rrr_core.mining.mined_row import MinedRow
 from rrr_core.mining.rounds import OpenRow, Teller, mine_rows
 from rrr_core.mining.settings import MineSettings
 from rrr_core.mining.tally import MiningSummary, Tally
-from rrr_core.profiling.profile import measured, profiled
+from rrr_core.profiling.profile import profiled
 from rrr_core.progress import Advance, Progress
 from rrr_core.runs.about import about_this_run
 from rrr_core.runs.files import write_json, write_lines

@@ -11,8 +11,8 @@ from dataclasses import replace
 
 from rrr_core.conversation import conversation, reflection_request, retry_request
 from rrr_core.episode import Episode, Failure, Role, Segment
-from rrr_core.generation.engine import Sampling, TokenEngine
 from rrr_core.generation.continuation import continuation_ids, encode_prompt
+from rrr_core.generation.engine import Sampling, TokenEngine
 from rrr_core.hookspecs import Message
 from rrr_core.seeds import rollout_seed
 from rrr_core.tasks import Task

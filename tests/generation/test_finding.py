@@ -16,7 +16,8 @@ from rrr_core import cli
 from rrr_core.errors import ModelError, PluginError
 from rrr_core.generation import Engine, ModelSettings, Sampling, make_engine
 from rrr_core.generation.engines import CORE_ENGINES
-from rrr_core.generation.finding import find_engine, find_engines
+from rrr_core.generation.entries import find_engines
+from rrr_core.generation.finding import find_engine
 
 PACKAGES = Path(__file__).parents[1] / "packages" / "plugins"
 ASKED = [[{"role": "user", "content": "one two three"}]]
@@ -219,7 +220,7 @@ def test_a_settings_file_takes_an_installed_engine(install: Any) -> None:
 def test_help_shows_the_cores_engines_and_asks_for_no_others(
     site: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rrr_core.generation.finding.find_engines", None)
+    monkeypatch.setattr("rrr_core.generation.entries.find_engines", None)
     assert cli.run_command(["mine", "--help"]) == 0
     assert "--backend auto|transformers|vllm|server|NAME" in capsys.readouterr().out
 

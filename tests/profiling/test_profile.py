@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from rrr_core.errors import DataError, RrrError
 from rrr_core.generation.engine import Engine, Hits, Sampling, TokenEngine
+from rrr_core.generation.measured import measured
 from rrr_core.profiling.flops import peak_flops, training_flops, utilisation
-from rrr_core.profiling.profile import Profile, machine_of, measured, profiled, read_profile
+from rrr_core.profiling.profile import Profile, machine_of, profiled, read_profile
 from rrr_core.profiling.spent import KINDS, OTHER, Machine, Spent
 from rrr_core.runs.files import read_json
 from rrr_core.runs.layout import PROFILE

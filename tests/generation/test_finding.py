@@ -18,6 +18,7 @@ from rrr_core.generation import Engine, ModelSettings, Sampling, make_engine
 from rrr_core.generation.engines import CORE_ENGINES
 from rrr_core.generation.entries import find_engines
 from rrr_core.generation.finding import find_engine
+from rrr_core.mining.failure_set import read_failures
 
 PACKAGES = Path(__file__).parents[1] / "packages" / "plugins"
 ASKED = [[{"role": "user", "content": "one two three"}]]
@@ -193,8 +194,7 @@ def test_another_distributions_engine_mines_and_evaluates(
     assert cli.run_command(["eval", *asked]) == 0, capsys.readouterr().err
     identity = json.loads((tmp_path / "run" / "mine" / "manifest.json").read_text())["identity"]
     assert identity["model"] == {"backend": "echo", "name": "any", "rrr-echo-engine": "1.0"}
-    (line, *_) = (tmp_path / "run" / "mine" / "shard-00000.jsonl").read_text().splitlines()
-    assert json.loads(line)["failures"][0]["attempt"].startswith("Using the numbers")
+    assert read_failures(tmp_path / "run" / "mine")[0].attempt.startswith("Using the numbers")
 
 
 def test_the_command_line_takes_an_installed_engine_and_suggests_the_nearest(

@@ -74,7 +74,7 @@ def corrected(engine: Any) -> bool:
 
 def test_the_policys_own_texts_need_no_correction() -> None:
     assert not corrected(Drawn(off_policy=False, keeps_logprobs=False))
-    assert drawn_logprobs(Drawn(off_policy=False, keeps_logprobs=False), [], "reflection") is None  # type: ignore[arg-type]
+    assert drawn_logprobs(Drawn(off_policy=False, keeps_logprobs=False), [[5]], [[6]]) == [None]
 
 
 def test_an_off_policy_engine_is_corrected_for_by_its_log_probabilities() -> None:

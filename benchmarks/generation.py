@@ -35,10 +35,10 @@ from made_up import SPECIAL, Shape, save_model
 from recording import Figure, folder_option, median_of, record
 from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
 
-from rrr_core.generation.base import Sampling, remembering
 from rrr_core.generation.decoding import choose, uniforms
+from rrr_core.generation.engine import Sampling
 from rrr_core.generation.transformers_backend import load_transformers
-from rrr_core.generation.transformers_generator import TransformersGenerator, cut
+from rrr_core.generation.transformers_engine import TransformersEngine, cut
 from rrr_core.hookspecs import Message
 from rrr_core.tasks import load_task
 
@@ -56,7 +56,7 @@ class Case:
     """A model and what it is asked, in each of the rounds."""
 
     name: str
-    generator: TransformersGenerator
+    generator: TransformersEngine
     conversations: Sequence[Sequence[Message]]
     rounds: int
     max_tokens: int
@@ -95,7 +95,7 @@ def qwen(rows: int, tries: int) -> Case:
 
 def ours(case: Case) -> list[list[list[int]]]:
     """The sampled ids, round by round."""
-    with remembering(case.generator):
+    with case.generator.prefix_caching():
         return [
             [list(made.token_ids) for made in case.generator.generate(case.conversations, case.sampling(index))]
             for index in range(case.rounds)

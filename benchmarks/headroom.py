@@ -19,7 +19,7 @@ from typing import Any
 from rrr_core.conversation import reflection_conversation, retry_conversation, with_reflection
 from rrr_core.episode import Episode, Segment
 from rrr_core.evaluation.statistics import wilson
-from rrr_core.generation.base import Sampling
+from rrr_core.generation.engine import Sampling
 from rrr_core.generation.transformers_backend import load_transformers
 from rrr_core.tasks import load_task
 

@@ -25,7 +25,7 @@ from typing import Any
 from recording import Figure, folder_option, record
 from simulated import Accuracy, SimulatedModel, equally_hard, simulated_task, unevenly_hard
 
-from rrr_core.generation.base import Sampling
+from rrr_core.generation.engine import Sampling
 from rrr_core.mining import MineSettings, mine
 from rrr_core.mining.failure_set import read_failures
 from rrr_core.seeds import mining_seed

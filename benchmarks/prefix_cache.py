@@ -33,11 +33,11 @@ from transformers import AutoTokenizer
 from rrr_core.conversation import reflection_conversation
 from rrr_core.episode import Episode, Segment
 from rrr_core.generation import ModelSettings, Sampling
-from rrr_core.generation.base import Hits
 from rrr_core.generation.continuation import continuation_ids, encode_prompt
+from rrr_core.generation.engine import Hits
 from rrr_core.generation.model_files import ModelFiles, read_files
-from rrr_core.generation.vllm_backend import VllmGenerator
-from rrr_core.generation.vllm_engine import engine_arguments, machine_bytes, start_engine
+from rrr_core.generation.vllm_backend import VllmEngine
+from rrr_core.generation.vllm_start import engine_arguments, machine_bytes, start_engine
 from rrr_core.hookspecs import Message
 from rrr_core.tasks import load_task
 from rrr_core.training.tiny import make_model
@@ -101,14 +101,14 @@ def of_task(name: str, files: ModelFiles, count: int) -> list[Posed]:
     return posed
 
 
-def play(engine: VllmGenerator, failures: Sequence[Posed], group: int, seed: int) -> Step:
+def play(engine: VllmEngine, failures: Sequence[Posed], group: int, seed: int) -> Step:
     """A reflection for each place of each failure's group, and a retry after it, as `Rollout.play` lays them out."""
     prompts = [encode_prompt(engine.tokenizer, one.conversation) for one in failures for _ in range(group)]
     owners = [one for one in failures for _ in range(group)]
     engine.engine.reset_prefix_cache()  # as new weights do at the start of a step
-    started, before = time.perf_counter(), engine.hits
+    started, before = time.perf_counter(), engine.prefix_cache_hits
     reflections = engine.generate_ids(prompts, Sampling(max_tokens=REFLECTION_TOKENS, seed=seed))
-    between = engine.hits
+    between = engine.prefix_cache_hits
     after = [
         continuation_ids(engine.tokenizer, one.conversation, one.again, reflection, engine.is_ended(reflection))
         for one, reflection in zip(owners, reflections, strict=True)
@@ -118,7 +118,7 @@ def play(engine: VllmGenerator, failures: Sequence[Posed], group: int, seed: int
     ]
     retries = engine.generate_ids(contexts, Sampling(max_tokens=RETRY_TOKENS, seed=seed + 1))
     seconds = time.perf_counter() - started
-    return Step(seconds, _less(between, before), _less(engine.hits, between), [*reflections, *retries])
+    return Step(seconds, _less(between, before), _less(engine.prefix_cache_hits, between), [*reflections, *retries])
 
 
 def _less(after: Hits, before: Hits) -> Hits:
@@ -159,8 +159,8 @@ def main() -> int:
             machine_bytes=machine_bytes(),
             processes=1,
         )
-        cached = VllmGenerator(start_engine(files.name, arguments), files)
-        plain = VllmGenerator(start_engine(files.name, {**arguments, "enable_prefix_caching": False}), files)
+        cached = VllmEngine(start_engine(files.name, arguments), files)
+        plain = VllmEngine(start_engine(files.name, {**arguments, "enable_prefix_caching": False}), files)
         posed = made_up(files.tokenizer, options.failures)
         tasks = {name: of_task(name, files, options.failures) for name in ("countdown", "apigen")}
         for engine in (cached, plain):  # what is done once is done before the clock runs

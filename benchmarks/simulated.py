@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 
 from rrr_core.episode import Generation
-from rrr_core.generation.base import Sampling
+from rrr_core.generation.engine import Engine, Sampling
 from rrr_core.hookspecs import Message, Model, Row, hookimpl, trusted
 from rrr_core.tasks import Task, TaskEntry
 from rrr_core.tasks.hooks import checked_plugin
@@ -51,7 +51,7 @@ def simulated_task() -> Task:
     return Task(checked_plugin(TaskEntry("simulated", "rrr-benchmarks", "1.0", __name__), sys.modules[__name__]))
 
 
-class SimulatedModel:
+class SimulatedModel(Engine):
     """An engine that draws each answer's verdict and length; it counts all that it was asked for."""
 
     model = Model("simulated")

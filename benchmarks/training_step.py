@@ -38,7 +38,7 @@ from transformers import PreTrainedTokenizerFast, PrinterCallback, TrainerCallba
 from transformers.trainer_utils import SaveStrategy
 
 from rrr_core.episode import Episode, Failure, Segment
-from rrr_core.generation.transformers_generator import TransformersGenerator
+from rrr_core.generation.transformers_engine import TransformersEngine
 from rrr_core.hookspecs import Model
 from rrr_core.training.options import grpo_config
 from rrr_core.training.rollout import Rollout
@@ -193,7 +193,7 @@ def make_side(name: str, options: argparse.Namespace, kl: float, dtype: str, fol
         trainer = fixed_trainer(batch.prompt_ids, batch.reflection_ids, batch.rewards, **arguments)
     else:
         task = coin_task()
-        generator = TransformersGenerator(arguments["model"], arguments["processing_class"], Model("random"))
+        generator = TransformersEngine(arguments["model"], arguments["processing_class"], Model("random"))
         rollout = FixedRollout(task, generator, Judge(task, 1.0), settings)
         rollout.batch = batch
         trainer = ReflectionTrainer(

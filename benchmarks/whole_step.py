@@ -33,7 +33,7 @@ from training_step import OURS, SEED, STOCK, Side, Watch, about, config_of, opti
 from transformers import PreTrainedTokenizerFast, PrinterCallback
 
 from rrr_core.episode import Episode
-from rrr_core.generation.transformers_generator import TransformersGenerator
+from rrr_core.generation.transformers_engine import TransformersEngine
 from rrr_core.hookspecs import Model
 from rrr_core.training.rollout import Rollout
 from rrr_core.training.run import prepare
@@ -101,7 +101,7 @@ def make_side(name: str, options: argparse.Namespace, folder: Path, greedy: bool
         side = WholeSide(trainer, watch, trainer.clock)
     else:
         clock, episodes = Clock(), []
-        generator = TransformersGenerator(network, arguments["processing_class"], Model("random"))
+        generator = TransformersEngine(network, arguments["processing_class"], Model("random"))
         judge = Judge(task, 1.0)
         generator.generate_ids = clocked(generator.generate_ids, clock, ("reflect", "retry"))
         judge.judge = clocked(judge.judge, clock, ("judge",))

@@ -43,6 +43,7 @@ class FakeSite:
         modules: Mapping[str, str] | None = None,
         tasks: Mapping[str, str] | None = None,
         overlays: Mapping[str, str] | None = None,
+        engines: Mapping[str, str] | None = None,
         requires: Sequence[str] = (),
         entry_points: str | None = None,
         metadata: str | None = None,
@@ -54,7 +55,7 @@ class FakeSite:
         lines += [f"Requires-Dist: {requirement}" for requirement in requires]
         (info / "METADATA").write_text("\n".join(lines) + "\n" if metadata is None else metadata)
         if entry_points is None:
-            groups = {"rrr.tasks": tasks or {}, "rrr.overlays": overlays or {}}
+            groups = {"rrr.tasks": tasks or {}, "rrr.overlays": overlays or {}, "rrr.engines": engines or {}}
             entry_points = "".join(
                 f"[{group}]\n" + "".join(f"{name} = {value}\n" for name, value in points.items()) + "\n"
                 for group, points in groups.items()

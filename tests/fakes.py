@@ -11,7 +11,7 @@ from pathlib import Path
 from types import ModuleType
 
 from rrr_core.episode import Generation
-from rrr_core.generation.base import Sampling
+from rrr_core.generation.engine import Engine, Sampling
 from rrr_core.hookspecs import Message, Model, Row, hookimpl, trusted
 from rrr_core.progress import Advance, Progress
 from rrr_core.tasks import Task, TaskEntry
@@ -28,8 +28,8 @@ def right_or_wrong(conversation: Conversation, chance: random.Random) -> str:
     return "right" if chance.random() < 0.6 else f"wrong {chance.randrange(20)}"
 
 
-class ScriptedGenerator:
-    """A `Generator` whose answers are a pure function of sampling seed, conversation and how often it was asked.
+class ScriptedGenerator(Engine):
+    """An `Engine` whose answers are a pure function of sampling seed, conversation and how often it was asked.
 
     At temperature 0 the seed and the repetition play no part. `calls` keeps what was asked for; `delay` is in seconds a
     call; a token is a byte.

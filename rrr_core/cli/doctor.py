@@ -20,6 +20,7 @@ MARKS = {"ok": "ok", "missing": "-", "broken": "BROKEN", "unknown": "?"}
 TITLES = {
     "machine": "machine",
     "packages": "packages",
+    "engines": "engines",
     "tasks": "tasks and overlays",
     "sandbox": "sandbox: what a verifier that is not trusted is kept from",
 }
@@ -29,7 +30,7 @@ TITLES = {
 @click.option("--quick", is_flag=True, help="Leave out the accelerator: torch takes seconds to load.")
 @click.option("--json", "as_json", is_flag=True, help="Write the findings as one JSON object.")
 def command(quick: bool, as_json: bool) -> None:
-    """Say what this machine has for rrr: packages, accelerator, tasks, the sandbox of verifiers, disk and locks.
+    """Say what this machine has for rrr: packages, accelerator, engines, tasks, verifiers' sandbox, disk and locks.
 
     Below what is missing stands what it costs. Only what is tried and works counts as there. The exit code is 1 where
     something that is installed is broken, such as a task that cannot be loaded, and 0 otherwise.

@@ -32,7 +32,8 @@ class SettingType(click.ParamType):  # type: ignore[type-arg]
             self.fail(str(error), param, ctx)
 
     def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
-        return "|".join(self.setting.choices) if self.setting.choices else self.name.upper()
+        further = ["NAME"] if self.setting.further else []
+        return "|".join([*self.setting.choices, *further]) if self.setting.choices else self.name.upper()
 
 
 class SettingOption(click.Option):

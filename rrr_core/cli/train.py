@@ -42,8 +42,7 @@ def command(
     opened = pipeline.open_task(task)
     target = RunFolder(run_folder(folder, task))
     chosen = pipeline.choose_model(model, opened)
-    if chosen.backend != "vllm":  # which its server takes weights from; in a whole run it would keep them
-        pipeline.refuse_server(chosen)
+    pipeline.check_trainable(chosen)
     found = read_failures(failures or target.mine.path)
 
     from rrr_core.training.run import leave_processes

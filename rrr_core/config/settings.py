@@ -7,7 +7,7 @@ import json
 import math
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
@@ -36,6 +36,8 @@ class Setting:
     minimum: float | None
     maximum: float | None
     choices: tuple[str, ...] | None
+    further: Callable[[], Iterable[str]] | None = None
+    """Gives more choices, asked only for a value that is none of `choices`."""
 
     def from_text(self, text: str) -> Any:
         """The value that a text of the command line stands for; of a list its one item, of a mapping its one pair.
@@ -82,8 +84,11 @@ class Setting:
         return value
 
     def _chosen(self, value: str) -> str:
-        if self.choices is not None and value not in self.choices:
-            raise BadValue(f"must be one of {', '.join(self.choices)}, not {value!r}.{nearest(value, self.choices)}")
+        if self.choices is None or value in self.choices:
+            return value
+        known = self.choices if self.further is None else (*self.choices, *self.further())
+        if value not in known:
+            raise BadValue(f"must be one of {', '.join(known)}, not {value!r}.{nearest(value, known)}")
         return value
 
 
@@ -134,6 +139,7 @@ def _setting(field: dataclasses.Field[Any], hint: Any) -> Setting:
         minimum=field.metadata["minimum"],
         maximum=field.metadata["maximum"],
         choices=field.metadata["choices"],
+        further=field.metadata["further"],
     )
 
 

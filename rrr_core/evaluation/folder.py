@@ -12,9 +12,10 @@ from rrr_core.errors import DataError
 from rrr_core.evaluation.figures import Figures, ModeFigures, figures
 from rrr_core.evaluation.settings import GREEDY, EvalSettings, check_settings
 from rrr_core.evaluation.shards import ShardEvaluation, stage_count
-from rrr_core.generation.base import Generator
+from rrr_core.generation.engine import Engine
+from rrr_core.generation.measured import measured
 from rrr_core.hookspecs import Row
-from rrr_core.profiling.profile import Profile, measured, profiled
+from rrr_core.profiling.profile import Profile, profiled
 from rrr_core.progress import Progress
 from rrr_core.runs.about import about_this_run
 from rrr_core.runs.files import read_numbered_lines, write_json, write_lines
@@ -27,7 +28,7 @@ from rrr_core.verification import Judge, VerifySettings
 
 def evaluate(
     task: Task,
-    generator: Generator,
+    generator: Engine,
     folder: Path,
     label: str,
     settings: EvalSettings,
@@ -92,7 +93,7 @@ def read_episodes(folder: Path, mode: str) -> Iterator[Episode]:
 
 def _evaluate_shards(
     task: Task,
-    generator: Generator,
+    generator: Engine,
     judge: Judge,
     folder: Path,
     label: str,

@@ -9,7 +9,7 @@ from rrr_core.conversation import conversation, reflection_request, retry_conver
 from rrr_core.episode import Episode, Generation, Segment, written
 from rrr_core.evaluation.borrowing import borrowed
 from rrr_core.evaluation.settings import GREEDY, EvalSettings
-from rrr_core.generation.base import Generator, Sampling, remembering
+from rrr_core.generation.engine import Engine, Sampling
 from rrr_core.hookspecs import Message, Row
 from rrr_core.progress import Advance
 from rrr_core.seeds import evaluation_seed
@@ -37,7 +37,7 @@ class ShardEvaluation:
     """
 
     task: Task
-    generator: Generator
+    generator: Engine
     judge: Judge
     settings: EvalSettings
     mode: str
@@ -48,7 +48,7 @@ class ShardEvaluation:
         """The rows' episodes, in order. Raises what task, generator and judge raise."""
         # Each stage's prompts go on from an earlier stage's. No longer than the shard, so that no shard's arithmetic
         # depends, in the last bit, on whether the one before it was done in this process.
-        with remembering(self.generator):
+        with self.generator.prefix_caching():
             return self._episodes(rows)
 
     def _episodes(self, rows: Sequence[tuple[int, Row]]) -> list[Episode]:

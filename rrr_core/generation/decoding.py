@@ -14,9 +14,9 @@ from typing import Any
 import torch
 
 from rrr_core.errors import ModelError
-from rrr_core.generation.base import Sampling
-from rrr_core.generation.cache import arguments_of, cache_argument, drop_rows, is_plain, is_served, without_adapters
-from rrr_core.generation.memory import Memory
+from rrr_core.generation.engine import Sampling
+from rrr_core.generation.kv_cache import arguments_of, cache_argument, drop_rows, is_plain, is_served, without_adapters
+from rrr_core.generation.prefix_cache import PrefixCache
 from rrr_core.generation.reading import forward, read
 from rrr_core.seeds import stream_seed
 
@@ -84,20 +84,20 @@ def decode(
     end_ids: Sequence[int],
     pad_id: int,
     on_done: Callable[[int], None],
-    memory: Memory | None,
+    known: PrefixCache | None,
     on_read: Callable[[int], None],
 ) -> list[list[int]]:
     """The sampled ids of each prompt, in order, the end id included where one was sampled.
 
-    `limits` are the most tokens of each row, `draws` (B, max(limits)) its uniform numbers. What `memory` has of a
+    `limits` are the most tokens of each row, `draws` (B, max(limits)) its uniform numbers. What `known` has of a
     prompt is not read again, and what is read and written here is kept in it; `on_read` is told how many tokens of the
     prompts were read. To be called under `torch.no_grad()`, on a network in evaluation mode. Raises ModelError where
     the network's output is not finite.
     """
     device = network.device
-    if memory is not None and not is_plain(network.config):
-        memory = None
-    reading = read(network, prompts, pad_id, memory)
+    if known is not None and not is_plain(network.config):
+        known = None
+    reading = read(network, prompts, pad_id, known)
     on_read(reading.tokens)
     cache, logits, mask = reading.cache, reading.logits, reading.mask
     width = mask.shape[1]
@@ -110,13 +110,13 @@ def decode(
     done = torch.zeros(len(prompts), dtype=torch.bool, device=device)
     told = 0
 
-    def remember(places: torch.Tensor) -> None:
+    def keep_ended(places: torch.Tensor) -> None:
         """Keep what the cache has of the rows at these places of the batch, all of them ended."""
-        if memory is not None:
+        if known is not None:
             leaving = rows[places]
             written = zip(leaving.tolist(), sampled[leaving].tolist(), lengths[leaving].tolist(), strict=True)
             ids = [(*prompts[row], *row_ids[:length]) for row, row_ids, length in written]
-            memory.keep(cache, places, [width - len(prompts[row]) for row in leaving.tolist()], ids)
+            known.keep(cache, places, [width - len(prompts[row]) for row in leaving.tolist()], ids)
 
     for time in range(max(limits)):
         if not bool(logits.amax(-1).isfinite().all()):
@@ -134,10 +134,10 @@ def decode(
             on_done(finished - told)
             told = finished
         if left == 0:
-            remember(torch.arange(len(rows), device=device))
+            keep_ended(torch.arange(len(rows), device=device))
             break
         if left <= len(done) * (1 - DROP_SHARE):
-            remember(done.nonzero()[:, 0])
+            keep_ended(done.nonzero()[:, 0])
             keep = drop_rows(cache, done)
             chosen, mask, positions, rows, done = chosen[keep], mask[keep], positions[keep], rows[keep], done[keep]
         mask = torch.cat([mask, mask.new_ones(len(mask), 1)], dim=1)

@@ -9,13 +9,13 @@ from typing import Any
 
 from rrr_core.episode import Generation
 from rrr_core.errors import ModelError
-from rrr_core.generation.base import Sampling
 from rrr_core.generation.continuation import encode_prompts
+from rrr_core.generation.engine import Sampling, TokenEngine
 from rrr_core.hookspecs import Message, Model
 
 
-class EncodedGenerator:
-    """A Generator over `generate_ids`, which an engine brings.
+class EncodedEngine(TokenEngine):
+    """A TokenEngine whose `generate` goes over `generate_ids`, which an engine brings.
 
     Prompts are encoded here, from the neutralised text (see `continuation`), so that all engines pose the same ids.
     """
@@ -27,23 +27,13 @@ class EncodedGenerator:
         """Most tokens of a prompt and its text together."""
         self._encoded: dict[Hashable, list[int]] = {}
 
-    def generate_ids(
-        self,
-        prompts: Sequence[Sequence[int]],
-        sampling: Sampling,
-        on_done: Callable[[int], None] | None = None,
-        places: Sequence[int] | None = None,
-    ) -> list[list[int]]:
-        """See IdGenerator."""
-        raise NotImplementedError
-
     def generate(
         self,
         conversations: Sequence[Sequence[Message]],
         sampling: Sampling,
         on_done: Callable[[int], None] | None = None,
     ) -> list[Generation]:
-        """One text for each conversation, in order; see Generator."""
+        """One text for each conversation, in order; see Engine."""
         prompts = self.encode(conversations)
         return [
             Generation(self.text_of(written), tuple(written), "stop" if self.is_ended(written) else "length")

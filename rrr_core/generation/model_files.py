@@ -12,7 +12,7 @@ from rrr_core.generation.families import family_of
 from rrr_core.generation.hub import Source, folder_digest, locate, silenced
 from rrr_core.generation.native_tools import place_of_tools
 from rrr_core.generation.settings import ModelSettings
-from rrr_core.generation.transformers_generator import TransformersGenerator, end_ids_of
+from rrr_core.generation.transformers_engine import TransformersEngine, end_ids_of
 from rrr_core.hookspecs import Model
 from rrr_core.text import one_line
 
@@ -56,7 +56,7 @@ def read_files(settings: ModelSettings) -> ModelFiles:
     return ModelFiles(source.name, source.commit, tokenizer, info, end_ids, described(source))
 
 
-def files_of(generator: TransformersGenerator, settings: ModelSettings) -> ModelFiles:
+def files_of(generator: TransformersEngine, settings: ModelSettings) -> ModelFiles:
     """The files that a loaded model, or the model under its adapter, came from."""
     base, commit = generator.source.get("base", settings.named), generator.source.get("revision")
     return ModelFiles(

@@ -15,7 +15,7 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.masking_utils import sdpa_mask
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
-from rrr_core.generation.cache import without_adapters
+from rrr_core.generation.kv_cache import without_adapters
 
 NAME = "rrr_one_query"
 KNOWN = frozenset({"dropout", "scaling", "sliding_window", "is_causal", "position_ids", "use_cache"})

@@ -1,4 +1,4 @@
-"""Reading prompts into a cache: each distinct one once, and of each only what is not remembered.
+"""Reading prompts into a cache: each distinct one once, and of each only what the prefix cache does not hold.
 
 Rows are padded on the left, so that every prompt ends in the last column. To read the last Q columns of a batch, each
 row needs its keys and values up to there: a row of which more is known reads some of it again, which changes nothing.
@@ -14,8 +14,8 @@ from typing import Any
 
 import torch
 
-from rrr_core.generation.cache import buffer_for, cache_argument, growing_cache, is_plain
-from rrr_core.generation.memory import Block, Found, Ids, Memory, common_length
+from rrr_core.generation.kv_cache import buffer_for, cache_argument, growing_cache, is_plain
+from rrr_core.generation.prefix_cache import Block, Found, Ids, PrefixCache, common_length
 
 Buffers = tuple[torch.Tensor, torch.Tensor]
 """A layer's keys and values, with columns to spare."""
@@ -46,13 +46,13 @@ class Reading:
     """Tokens that were read for them, padding left out."""
 
 
-def read(network: Any, prompts: Sequence[Sequence[int]], pad_id: int, memory: Memory | None) -> Reading:
+def read(network: Any, prompts: Sequence[Sequence[int]], pad_id: int, prefix_cache: PrefixCache | None) -> Reading:
     """Read the prompts, padded on the left to the longest; equal ones are read once."""
     indices: dict[Ids, list[int]] = {}
     for index, prompt in enumerate(prompts):
         indices.setdefault(tuple(prompt), []).append(index)
     plain = is_plain(network.config)
-    known = {prompt: memory.longest(prompt) if memory else None for prompt in indices}
+    known = {prompt: prefix_cache.longest(prompt) if prefix_cache else None for prompt in indices}
     tokens = 0
     if plain and not any(known.values()):
         known = _read_beginning(network, list(indices), pad_id)

@@ -12,16 +12,17 @@ import openai
 from rrr_core.episode import Generation
 from rrr_core.errors import ModelError
 from rrr_core.generation.addresses import shown
-from rrr_core.generation.base import Sampling
 from rrr_core.generation.connection import Connection
+from rrr_core.generation.engine import Engine, Sampling
 from rrr_core.generation.families import family_of
+from rrr_core.generation.settings import ModelSettings
 from rrr_core.hookspecs import Message, Model
 from rrr_core.seeds import request_seed
 from rrr_core.tasks.tools import TOOLS_ROLE
 
 
-class ServerGenerator:
-    """A server's model as a Generator; at most `concurrency` requests are in flight at a time.
+class ServerEngine(Engine):
+    """A server's model as an Engine; at most `concurrency` requests are in flight at a time.
 
     Each request carries its own seed, a pure function of `Sampling.seed` and the request's place; whether the same seed
     gives the same text is up to the server. `top_k` is sent where it is set: vLLM and others take it, OpenAI does not.
@@ -50,7 +51,7 @@ class ServerGenerator:
         sampling: Sampling,
         on_done: Callable[[int], None] | None = None,
     ) -> list[Generation]:
-        """One text for each conversation, in order; see Generator. The first request that fails ends them all."""
+        """One text for each conversation, in order; see Engine. The first request that fails ends them all."""
         if not conversations:
             return []
         if any(conversation[0]["role"] == TOOLS_ROLE for conversation in conversations):
@@ -105,3 +106,16 @@ class ServerGenerator:
         if not isinstance(content, str):
             raise ModelError(f"{who} answered without a text (finish reason {safe(finish, 40)}).")
         return Generation(content, finish="length" if finish == "length" else "stop")
+
+
+def open_server(settings: ModelSettings) -> ServerEngine:
+    """The server's model that the settings name. Raises ModelError for an address that is none."""
+    return ServerEngine(
+        base_url=settings.base_url or "",
+        model=settings.named,
+        api_key_env=settings.api_key_env,
+        timeout=settings.timeout,
+        retries=settings.retries,
+        concurrency=settings.concurrency,
+        family=settings.family,
+    )

@@ -6,9 +6,15 @@ from dataclasses import dataclass
 
 from rrr_core.config.option import option
 from rrr_core.errors import ModelError
+from rrr_core.generation.engines import AUTO, CORE_ENGINES
 
-BACKENDS = ("auto", "transformers", "vllm", "server")
 DTYPES = ("auto", "float32", "bfloat16", "float16")
+
+
+def _of_other_distributions() -> list[str]:
+    from rrr_core.generation.entries import other_names
+
+    return other_names()
 
 
 @dataclass(frozen=True)
@@ -19,10 +25,11 @@ class ModelSettings:
     revision: str | None = option(None, "Branch, tag or commit of a hub model.")
     adapter: str | None = option(None, "A peft adapter to put on the model: a hub name or a folder.")
     backend: str = option(
-        "auto",
+        AUTO,
         "The inference engine; auto is server where a base URL is given, vllm where vLLM and a CUDA GPU are there, else"
-        " transformers.",
-        choices=BACKENDS,
+        " transformers. Other packages can bring more: `rrr doctor` lists them.",
+        choices=(AUTO, *CORE_ENGINES),
+        further=_of_other_distributions,
     )
     family: str | None = option(
         None, "The model family prompts are worded for, such as qwen; by default told from the model."

@@ -16,14 +16,14 @@ from rrr_core.generation.hub import Source, locate, silenced
 from rrr_core.generation.model_files import check_vocabulary, described, load_tokenizer
 from rrr_core.generation.native_tools import place_of_tools
 from rrr_core.generation.settings import DTYPES, ModelSettings
-from rrr_core.generation.transformers_generator import TransformersGenerator
+from rrr_core.generation.transformers_engine import TransformersEngine
 from rrr_core.hookspecs import Model
 from rrr_core.text import one_line
 
-__all__ = ["TransformersGenerator", "load_from", "load_transformers"]
+__all__ = ["TransformersEngine", "load_from", "load_transformers"]
 
 
-def load_from(settings: ModelSettings, dtype: str | None = None) -> TransformersGenerator:
+def load_from(settings: ModelSettings, dtype: str | None = None) -> TransformersEngine:
     """The model that the settings name, ready to generate; `dtype` goes over theirs. Raises as `load_transformers`."""
     return load_transformers(
         settings.named,
@@ -45,7 +45,7 @@ def load_transformers(
     *,
     family: str | None = None,
     batch_tokens: int | None = None,
-) -> TransformersGenerator:
+) -> TransformersEngine:
     """The model of that name, from a folder or the hub, ready to generate.
 
     No code of the model's repository is run, and only safetensors are read. A folder that holds a peft adapter is
@@ -76,7 +76,7 @@ def load_transformers(
     except RuntimeError as error:  # too little memory among others
         raise ModelError(f"The model {name!r} cannot be put on {place}: {one_line(error)}") from error
     info = Model(name, found, takes_tools=place_of_tools(tokenizer) is not None)
-    return TransformersGenerator(network, tokenizer, info, batch_tokens=batch_tokens, source=source)
+    return TransformersEngine(network, tokenizer, info, batch_tokens=batch_tokens, source=source)
 
 
 def _load(source: Source, name: str, dtype: str) -> tuple[Any, Any]:

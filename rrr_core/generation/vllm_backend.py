@@ -1,7 +1,7 @@
 """The vLLM engine: a model in this process, its prompts' common beginnings read once.
 
-The engine is started from the model's files, and follows a network that is being trained: `follow` puts the network's
-weights into it. Prompts that begin alike are posed side by side, and what one has read of them the others take from
+The engine is started from the model's files, and takes the weights of a network that is being trained: `sync_weights`
+puts them into it. Prompts that begin alike are posed side by side, and what one has read of them the others take from
 vLLM's prefix cache. A task's attempt, reflection and retry extend each other exactly (see `continuation`), so the cache
 holds nearly all of a retry's prompt.
 """
@@ -18,27 +18,27 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from rrr_core.errors import ModelError
-from rrr_core.generation.base import Hits, IdGenerator, Sampling
-from rrr_core.generation.encoded import EncodedGenerator
+from rrr_core.generation.encoded import EncodedEngine
+from rrr_core.generation.engine import Hits, Sampling, TokenEngine
 from rrr_core.generation.model_files import ModelFiles, files_of, read_files
 from rrr_core.generation.settings import ModelSettings
 from rrr_core.generation.transformers_backend import is_adapter, load_from
-from rrr_core.generation.transformers_generator import TransformersGenerator
-from rrr_core.generation.vllm_engine import engine_arguments, machine_bytes, release, start_engine, vllm_version
+from rrr_core.generation.transformers_engine import TransformersEngine
 from rrr_core.generation.vllm_logprobs import DrawnLogprobs
+from rrr_core.generation.vllm_start import engine_arguments, machine_bytes, release, start_engine, vllm_version
 from rrr_core.generation.vllm_weights import file_weights, take_weights
 from rrr_core.seeds import request_seed
 from rrr_core.text import one_line
 
 if TYPE_CHECKING:
-    from rrr_core.generation.vllm_server import VllmServerGenerator
+    from rrr_core.generation.vllm_server import VllmServerEngine
 
 WAVE = 1024
 """Prompts given to the engine at a time, so that progress is told; as many as vLLM writes at once on a large GPU."""
 
 
-class VllmGenerator(EncodedGenerator):
-    """A `vllm.LLM` as an IdGenerator.
+class VllmEngine(EncodedEngine):
+    """A `vllm.LLM` as a TokenEngine.
 
     Each text is drawn with a seed of its own, a pure function of `Sampling.seed` and the prompt's place. The same calls
     on the same machine give the same texts; how vLLM batches them changes the last bits of its logits, and with them,
@@ -50,8 +50,7 @@ class VllmGenerator(EncodedGenerator):
         super().__init__(files.tokenizer, files.model, files.end_ids, int(config.max_model_len))
         self.engine, self.files, self.drawn = engine, files, DrawnLogprobs(keeps_logprobs)
         self.dtype = str(config.dtype).removeprefix("torch.")
-        self.hits = Hits()
-        """Of all prompts so far."""
+        self._hits = Hits()
         weakref.finalize(self, release, [engine])
 
     def generate_ids(
@@ -61,7 +60,7 @@ class VllmGenerator(EncodedGenerator):
         on_done: Callable[[int], None] | None = None,
         places: Sequence[int] | None = None,
     ) -> list[list[int]]:
-        """See IdGenerator. Raises ModelError where a prompt fills the context, or vLLM fails."""
+        """See TokenEngine. Raises ModelError where a prompt fills the context, or vLLM fails."""
         places = range(len(prompts)) if places is None else places
         limits = [self.limit_of(prompt, sampling) for prompt in prompts]
         results: list[list[int]] = [[] for _ in prompts]
@@ -76,12 +75,22 @@ class VllmGenerator(EncodedGenerator):
                 on_done(len(wave))
         return results
 
-    def follow(self, network: Any) -> None:
+    def sync_weights(self, network: Any) -> None:
         """From now on texts come from this network's weights, as they are at this moment; the prefix cache is empty."""
         self.engine.apply_model(lambda model: take_weights(model, file_weights(network)))
         self.drawn.forget()
         if not self.engine.reset_prefix_cache():
             raise ModelError("vLLM did not empty its prefix cache, which holds what the old weights have read.")
+
+    @property
+    def prefix_cache_hits(self) -> Hits:
+        """Of all prompts so far."""
+        return self._hits
+
+    @property
+    def keeps_logprobs(self) -> bool:
+        """Whether it was opened beside a policy."""
+        return self.drawn.are_kept
 
     def logprobs_of(self, prompt: Sequence[int], written: Sequence[int]) -> list[float]:
         """The log-probability of each id of a text, as it was drawn, after temperature, top-k and top-p.
@@ -125,7 +134,7 @@ class VllmGenerator(EncodedGenerator):
     def _keep(self, prompt: Sequence[int], output: Any) -> list[int]:
         """The ids in one output of the engine; what else it tells is counted and kept."""
         written = [int(token) for token in output.outputs[0].token_ids]
-        self.hits += Hits(len(prompt), output.num_cached_tokens or 0)
+        self._hits += Hits(len(prompt), output.num_cached_tokens or 0)
         told = output.outputs[0].logprobs if self.drawn.are_kept else []
         self.drawn.keep(
             prompt, written, [position[token].logprob for token, position in zip(written, told, strict=False)]
@@ -133,37 +142,36 @@ class VllmGenerator(EncodedGenerator):
         return written
 
 
-def load_vllm(settings: ModelSettings) -> IdGenerator:
+def load_vllm(settings: ModelSettings) -> TokenEngine:
     """The model that the settings name: with its adapter, if it has one, in an engine in this process; or at a server.
 
     Raises ModelError, in one line, where the model cannot be had, or vLLM is not installed or refuses it.
     """
-    refuse_options(settings)
     if settings.base_url:
         return _connect(settings, read_files(settings), keeps_logprobs=False)
     if settings.adapter is None and not is_adapter(settings.named):
         files = read_files(settings)
-        return VllmGenerator(_start(files, settings, beside_training=False), files)
+        return VllmEngine(_start(files, settings, beside_training=False), files)
     adapted = load_from(dataclasses.replace(settings, device="cpu"))
     files = files_of(adapted, settings)
-    generator = VllmGenerator(_start(files, settings, beside_training=False), files)
-    generator.follow(adapted.network)
+    generator = VllmEngine(_start(files, settings, beside_training=False), files)
+    generator.sync_weights(adapted.network)
     return generator
 
 
-def open_beside(policy: TransformersGenerator, settings: ModelSettings) -> IdGenerator:
+def open_beside(policy: TransformersEngine, settings: ModelSettings) -> TokenEngine:
     """An engine for the policy that is being trained from the model that the settings name: here, or at a server.
 
-    It starts with the weights of the model's files; `follow` gives it the policy's. Raises ModelError as `load_vllm`.
+    It starts with the weights of the model's files; `sync_weights` gives it the policy's.
+    Raises ModelError as `load_vllm`.
     """
-    refuse_options(settings)
     files = files_of(policy, settings)
     if settings.base_url:
         return _connect(settings, files, keeps_logprobs=True)
-    return VllmGenerator(_start(files, settings, beside_training=True), files, keeps_logprobs=True)
+    return VllmEngine(_start(files, settings, beside_training=True), files, keeps_logprobs=True)
 
 
-def _connect(settings: ModelSettings, files: ModelFiles, keeps_logprobs: bool) -> VllmServerGenerator:
+def _connect(settings: ModelSettings, files: ModelFiles, keeps_logprobs: bool) -> VllmServerEngine:
     if settings.adapter is not None:
         raise ModelError("An adapter cannot be put on a server's model: serve the merged model, and leave it out.")
     try:
@@ -173,13 +181,6 @@ def _connect(settings: ModelSettings, files: ModelFiles, keeps_logprobs: bool) -
             f"To ask a server for texts, rrr needs the package {error.name!r}: pip install 'rrr-core[server]'."
         ) from error
     return connect(settings, files, keeps_logprobs=keeps_logprobs)
-
-
-def refuse_options(settings: ModelSettings) -> None:
-    """Raise ModelError for an option of another engine."""
-    for name in ("device", "batch_tokens"):
-        if getattr(settings, name) is not None:
-            raise ModelError(f"{name} is for the transformers backend, and vLLM minds it itself: leave it out.")
 
 
 def _start(files: ModelFiles, settings: ModelSettings, beside_training: bool) -> Any:

@@ -20,9 +20,9 @@ from safetensors.torch import save_file
 
 from rrr_core.errors import ModelError
 from rrr_core.generation.addresses import shown
-from rrr_core.generation.base import Hits, Sampling
 from rrr_core.generation.connection import Connection
-from rrr_core.generation.encoded import EncodedGenerator
+from rrr_core.generation.encoded import EncodedEngine
+from rrr_core.generation.engine import Hits, Sampling
 from rrr_core.generation.model_files import ModelFiles
 from rrr_core.generation.settings import ModelSettings
 from rrr_core.generation.vllm_logprobs import DrawnLogprobs
@@ -41,10 +41,10 @@ MEMORY_FOLDER = Path("/dev/shm")  # noqa: S108
 """Where Linux keeps files in memory: the best place for weights on their way."""
 
 
-class VllmServerGenerator(EncodedGenerator):
-    """A `vllm serve` as an IdGenerator; at most `concurrency` requests are in flight at a time.
+class VllmServerEngine(EncodedEngine):
+    """A `vllm serve` as a TokenEngine; at most `concurrency` requests are in flight at a time.
 
-    `files` are the model's own, for its tokenizer. Each request has a seed of its own, as in VllmGenerator. Hits are
+    `files` are the model's own, for its tokenizer. Each request has a seed of its own, as in VllmEngine. Hits are
     told where the server was started with `--enable-prompt-tokens-details`.
     Raises ModelError where the server cannot be reached, or serves no such model.
     """
@@ -53,8 +53,7 @@ class VllmServerGenerator(EncodedGenerator):
         self.connection, self.files = connection, files
         self.root = connection.base_url.rstrip("/").removesuffix("/v1")
         super().__init__(files.tokenizer, files.model, files.end_ids, self._context())
-        self.hits = Hits()
-        """Of all prompts whose hits the server told."""
+        self._hits = Hits()
         self.drawn = DrawnLogprobs(keeps_logprobs)
         if keeps_logprobs:
             self._check_trainable()
@@ -68,7 +67,7 @@ class VllmServerGenerator(EncodedGenerator):
         on_done: Callable[[int], None] | None = None,
         places: Sequence[int] | None = None,
     ) -> list[list[int]]:
-        """See IdGenerator. Raises ModelError where a prompt fills the context, or the server fails."""
+        """See TokenEngine. Raises ModelError where a prompt fills the context, or the server fails."""
         if not prompts:
             return []
         drawn_by = range(len(prompts)) if places is None else places
@@ -84,7 +83,7 @@ class VllmServerGenerator(EncodedGenerator):
         by_index = dict(zip(order, answers, strict=True))
         return [by_index[index] for index in range(len(prompts))]
 
-    def follow(self, network: Any) -> None:
+    def sync_weights(self, network: Any) -> None:
         """From now on texts come from this network's weights, as they are at this moment; the prefix cache is empty.
 
         Of several processes that train together, the first gives the weights, while no other asks for texts.
@@ -95,8 +94,18 @@ class VllmServerGenerator(EncodedGenerator):
         _wait_for_all()
         self.drawn.forget()
 
+    @property
+    def prefix_cache_hits(self) -> Hits:
+        """Of all prompts whose hits the server told."""
+        return self._hits
+
+    @property
+    def keeps_logprobs(self) -> bool:
+        """Whether it was opened beside a policy."""
+        return self.drawn.are_kept
+
     def logprobs_of(self, prompt: Sequence[int], written: Sequence[int]) -> list[float]:
-        """The log-probability of each id of a text, as it was drawn; see VllmGenerator."""
+        """The log-probability of each id of a text, as it was drawn; see VllmEngine."""
         return self.drawn.of(prompt, written)
 
     def describe(self) -> dict[str, object]:
@@ -147,7 +156,7 @@ class VllmServerGenerator(EncodedGenerator):
                 f" {self.connection.safe(text, 120)!r}. Use --backend server for other servers."
             ) from error
         if (cached := details.get("cached_tokens")) is not None:
-            self.hits += Hits(len(prompt), int(cached))
+            self._hits += Hits(len(prompt), int(cached))
         self.drawn.keep(prompt, written, logprobs)
         return written
 
@@ -216,7 +225,7 @@ class VllmServerGenerator(EncodedGenerator):
             raise ModelError(f"{who} cannot be asked for {path} ({one_line(error, 120)}): is it running?") from error
 
 
-def connect(settings: ModelSettings, files: ModelFiles, *, keeps_logprobs: bool) -> VllmServerGenerator:
+def connect(settings: ModelSettings, files: ModelFiles, *, keeps_logprobs: bool) -> VllmServerEngine:
     """The engine behind the settings' base URL, of the model with these files. Raises ModelError as the class does."""
     connection = Connection(
         base_url=settings.base_url or "",
@@ -226,7 +235,7 @@ def connect(settings: ModelSettings, files: ModelFiles, *, keeps_logprobs: bool)
         retries=settings.retries,
         concurrency=settings.concurrency,
     )
-    return VllmServerGenerator(connection, files, keeps_logprobs=keeps_logprobs)
+    return VllmServerEngine(connection, files, keeps_logprobs=keeps_logprobs)
 
 
 def _extension(config: dict[str, Any]) -> str:

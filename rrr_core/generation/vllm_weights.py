@@ -13,7 +13,7 @@ import torch
 from transformers.core_model_loading import revert_weight_conversion
 
 from rrr_core.errors import ModelError
-from rrr_core.generation.cache import without_adapters
+from rrr_core.generation.kv_cache import without_adapters
 
 
 def file_weights(network: Any) -> Iterator[tuple[str, torch.Tensor]]:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from safetensors import safe_open
 
-from rrr_core.generation.vllm_engine import is_installed, keep_plain_products
+from rrr_core.generation.vllm_start import is_installed, keep_plain_products
 from rrr_core.generation.vllm_weights import take_weights
 
 if is_installed() and not torch.cuda.is_available():

@@ -21,14 +21,15 @@ from pathlib import Path
 from typing import Any
 
 from rrr_core.errors import DataError, RrrError
-from rrr_core.generation.base import Generator
+from rrr_core.generation.engine import Engine
+from rrr_core.generation.measured import measured
 from rrr_core.hookspecs import Row
 from rrr_core.mining.failure_set import read_shard
 from rrr_core.mining.mined_row import MinedRow
 from rrr_core.mining.rounds import OpenRow, Teller, mine_rows
 from rrr_core.mining.settings import MineSettings
 from rrr_core.mining.tally import MiningSummary, Tally
-from rrr_core.profiling.profile import measured, profiled
+from rrr_core.profiling.profile import profiled
 from rrr_core.progress import Advance, Progress
 from rrr_core.runs.about import about_this_run
 from rrr_core.runs.files import write_json, write_lines
@@ -40,7 +41,7 @@ from rrr_core.verification import Judge, VerifySettings
 
 def mine(
     task: Task,
-    generator: Generator,
+    generator: Engine,
     folder: Path,
     settings: MineSettings,
     data_options: Mapping[str, str],
@@ -96,7 +97,7 @@ class _Miner:
     """Mines shards into a folder, and knows what lies there."""
 
     def __init__(
-        self, task: Task, generator: Generator, judge: Judge, settings: MineSettings, folder: Path, advance: Advance
+        self, task: Task, generator: Engine, judge: Judge, settings: MineSettings, folder: Path, advance: Advance
     ) -> None:
         self.task, self.generator, self.judge, self.settings = task, generator, judge, settings
         self.folder, self.advance = MineFolder(folder), advance
@@ -158,9 +159,7 @@ class _Miner:
         self._depths[shard] = depth if any(row.is_open(self.settings) for row in rows) else self.settings.tries
 
 
-def _identity(
-    task: Task, generator: Generator, settings: MineSettings, data_options: Mapping[str, str]
-) -> dict[str, Any]:
+def _identity(task: Task, generator: Engine, settings: MineSettings, data_options: Mapping[str, str]) -> dict[str, Any]:
     """All that decides the failure set. The limit on abstentions does not: it may be raised to go on."""
     decisive = {name: value for name, value in asdict(settings).items() if name != "max_abstain"}
     return {

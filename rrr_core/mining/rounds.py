@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from rrr_core.episode import Failure, Generation, Messages, failure_of, written
-from rrr_core.generation.base import Generator, Sampling, remembering
+from rrr_core.generation.engine import Engine, Sampling
 from rrr_core.hookspecs import Row
 from rrr_core.mining.mined_row import MinedRow, is_open
 from rrr_core.mining.settings import MineSettings
@@ -102,7 +102,7 @@ def tries_in_round(open_rows: int, tries_so_far: int, most: int) -> int:
 
 def mine_rows(
     task: Task,
-    generator: Generator,
+    generator: Engine,
     judge: Judge,
     settings: MineSettings,
     shard: int,
@@ -116,7 +116,7 @@ def mine_rows(
     round_index = tries_so_far  # A sweep has fewer rounds than tries, so no two rounds of a shard have one index.
     # Further tries have a prompt that was read. No longer than the shard, so that no shard's arithmetic depends, in the
     # last bit, on whether the one before it was done in this process.
-    with remembering(generator):
+    with generator.prefix_caching():
         while open_rows and tries_so_far < depth:
             tries = tries_in_round(len(open_rows), tries_so_far, depth)
             # A row's tries stand side by side, so that an engine can share their prompt.

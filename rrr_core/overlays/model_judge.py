@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from rrr_core.config.option import option
 from rrr_core.episode import Generation
 from rrr_core.errors import DataError, ModelError, RrrError
-from rrr_core.generation import ModelSettings, Sampling, make_generator
+from rrr_core.generation import ModelSettings, Sampling, make_engine
 from rrr_core.hookspecs import Manifest, Model, Row, hookimpl
 from rrr_core.overlays.agreement import decided
 from rrr_core.overlays.judge_prompt import RUBRIC, Reading, Request, make_request, read_reply
@@ -27,7 +27,7 @@ from rrr_core.tasks import Task, load_task
 from rrr_core.verdicts import Verdict, failed, passed, withheld
 
 if TYPE_CHECKING:
-    from rrr_core.generation import Generator as Engine
+    from rrr_core.generation import Engine
 
 NAME = "model-judge"
 CATEGORY = "judged wrong"
@@ -128,7 +128,7 @@ class ModelJudge:
 
     def _replies(self, requests: Sequence[Request]) -> list[Generation]:
         if self._engine is None:
-            self._engine = make_generator(engine_settings(self.options))
+            self._engine = make_engine(engine_settings(self.options))
         conversations = [[{"role": "user", "content": request.text}] for request in requests]
         try:
             return self._engine.generate(conversations, self.options.sampling)

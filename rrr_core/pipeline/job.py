@@ -12,7 +12,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from rrr_core.pipeline.opening import choose_model, open_generator, open_task, refuse_server, trained_model
+from rrr_core.pipeline.opening import (
+    check_trainable,
+    choose_model,
+    open_engine,
+    open_task,
+    refuse_server,
+    trained_model,
+)
 from rrr_core.pipeline.record import RunRecord
 from rrr_core.pipeline.settings import RunSettings, identity_of
 from rrr_core.profiling.spent import Spent
@@ -44,6 +51,7 @@ def run(settings: RunSettings, folder: Path, progress: Progress | None = None) -
     task = open_task(settings.task)
     settings = dataclasses.replace(settings, model=choose_model(settings.model, task))
     refuse_server(settings.model)
+    check_trainable(settings.model, adapts=settings.train.lora_rank > 0)
     with stage_lock(folder, progress):
         record = RunRecord.open(folder, identity_of(settings, task), progress)
         files = RunFolder(folder)
@@ -70,7 +78,7 @@ class _Job:
     def mine(self) -> None:
         from rrr_core.mining import mine
 
-        generator = open_generator(self.settings.model, self.progress)
+        generator = open_engine(self.settings.model, self.progress)
         folder, data = self.files.mine.path, self.settings.task.data
         mine(self.task, generator, folder, self.settings.mine, data, self.progress, self.settings.verify)
 
@@ -86,7 +94,7 @@ class _Job:
         from rrr_core.evaluation import evaluate
 
         model = self.settings.model
-        generator = open_generator(
+        generator = open_engine(
             model if label == VANILLA else trained_model(model, self.files.train.path), self.progress
         )
         folder, data = self.files.evaluation(label).path, self.settings.task.data

@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rrr_core.errors import ModelError, RrrError
-from rrr_core.generation import ModelSettings
-from rrr_core.generation.base import notice_of
+from rrr_core.generation import ModelSettings, chosen_backend
+from rrr_core.generation.finding import find_engine
 from rrr_core.progress import Progress
 from rrr_core.runs.layout import TrainFolder
 from rrr_core.tasks import Task, load_task
 from rrr_core.tasks.settings import TaskSettings
 
 if TYPE_CHECKING:
-    from rrr_core.generation.base import Generator
+    from rrr_core.generation.engine import Engine
 
 
 def open_task(settings: TaskSettings) -> Task:
@@ -35,21 +35,35 @@ def choose_model(settings: ModelSettings, task: Task) -> ModelSettings:
     return dataclasses.replace(settings, model=model)
 
 
+def check_trainable(settings: ModelSettings, *, adapts: bool = False) -> None:
+    """Raise ModelError for an engine that is none to train with, or for settings that do not fit it.
+
+    `adapts`: what training leaves is an adapter, which the engine is to evaluate.
+    """
+    engine = find_engine(chosen_backend(settings))
+    engine.check_beside(settings)
+    if adapts and "adapter" not in engine.spec.takes:
+        raise ModelError(
+            f"The {engine.entry.name} backend ({engine.entry.who}) takes no adapter, and LoRA leaves one: leave"
+            " --train-lora-rank out."
+        )
+
+
 def refuse_server(settings: ModelSettings) -> None:
-    """Raise ModelError for a model that cannot be trained, since only its server has the weights."""
-    if settings.backend == "server" or settings.base_url:
+    """Raise ModelError for a model behind a server: it would keep the trained weights, and a run compares both."""
+    if settings.base_url:
         raise ModelError("a model behind a server cannot be trained: name its weights with --model, without --backend.")
 
 
-def open_generator(settings: ModelSettings, progress: Progress) -> Generator:
+def open_engine(settings: ModelSettings, progress: Progress) -> Engine:
     """The engine that the settings name. Says so first, since torch and a large model take their time."""
-    from rrr_core.generation import make_generator
+    from rrr_core.generation import make_engine
 
     progress.say(f"Loading {settings.model}")
-    generator = make_generator(settings)
-    if notice := notice_of(generator):
-        progress.say(notice)
-    return generator
+    engine = make_engine(settings)
+    if engine.notice:
+        progress.say(engine.notice)
+    return engine
 
 
 def trained_model(settings: ModelSettings, folder: Path) -> ModelSettings:

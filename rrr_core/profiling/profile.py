@@ -10,16 +10,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any
 
-from rrr_core.episode import Generation
 from rrr_core.errors import DataError, RrrError
 from rrr_core.profiling.spent import KINDS, OTHER, Machine, Spent, summed
 from rrr_core.runs.files import read_json, write_json
 from rrr_core.runs.layout import StageFolder
 from rrr_core.runs.stage import holds_nothing
-
-Engine = TypeVar("Engine")
 
 
 class Profile:
@@ -121,52 +118,6 @@ def read_profile(folder: Path) -> Spent | None:
         return Spent.from_json(read_json(path))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise DataError(f"{path}:1: not a profile ({error!r}): delete the file; no result depends on it.") from None
-
-
-def measured(engine: Engine, profile: Profile) -> Engine:
-    """The engine, its generating and its weight syncs measured; it gives the same texts."""
-    profile.machine = machine_of(getattr(engine, "network", None))
-    return cast("Engine", _MeasuredEngine(engine, profile))
-
-
-class _MeasuredEngine:
-    """An engine in all but `generate`, `generate_ids` and `follow`, which are measured.
-
-    Where the engine has `hits` (`rrr_core.generation.base.Hits`), these tell of the prompts' tokens.
-    """
-
-    def __init__(self, engine: Any, profile: Profile) -> None:
-        self._engine, self._profile = engine, profile
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._engine, name)
-
-    def generate(self, *arguments: Any, **keywords: Any) -> list[Generation]:
-        with self._profile.during("generate"), self._counting_prompts():
-            made: list[Generation] = self._engine.generate(*arguments, **keywords)
-        written = [len(generation.token_ids) for generation in made]
-        self._profile.count(written=sum(written) if all(written) else None)
-        return made
-
-    def generate_ids(self, *arguments: Any, **keywords: Any) -> list[list[int]]:
-        with self._profile.during("generate"), self._counting_prompts():
-            made: list[list[int]] = self._engine.generate_ids(*arguments, **keywords)
-        self._profile.count(written=sum(map(len, made)))
-        return made
-
-    def follow(self, network: Any) -> None:
-        with self._profile.during("sync"):
-            self._engine.follow(network)
-
-    @contextmanager
-    def _counting_prompts(self) -> Iterator[None]:
-        before = getattr(self._engine, "hits", None)
-        yield
-        if before is not None:
-            after = self._engine.hits
-            self._profile.count(
-                prompt=after.prompt_tokens - before.prompt_tokens, cached=after.cached_tokens - before.cached_tokens
-            )
 
 
 def machine_of(network: Any) -> Machine | None:

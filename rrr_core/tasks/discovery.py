@@ -1,10 +1,10 @@
-"""Which tasks and overlays are installed, read from the distributions' metadata alone: nothing is imported."""
+"""Which tasks, overlays and engines are installed, read from the distributions' metadata: nothing is imported."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -20,18 +20,18 @@ _CORE = "rrr-core"
 
 @dataclass(frozen=True, slots=True)
 class TaskEntry:
-    """A distribution's claim to a task's name, or to an overlay's."""
+    """A distribution's claim to a task's name, or to an overlay's or an engine's."""
 
     name: str
     """The entry point's name; `?` where a distribution's entry points cannot be read, as with the two fields below."""
     distribution: str
     version: str
     value: str
-    """The module that holds the hooks."""
+    """The module that holds the hooks; of an engine `module:NAME`."""
     error: str | None = None
     """Why it cannot be used, in one line: claimed twice, made for another core, or metadata that are broken."""
     kind: str = "task"
-    """`task` or `overlay`."""
+    """`task`, `overlay` or `engine`."""
     options: tuple[tuple[str, str], ...] = ()
     """What an overlay was asked for with, as pairs of key and value."""
 
@@ -43,17 +43,18 @@ class TaskEntry:
 
 def find_tasks() -> list[TaskEntry]:
     """All claims to a task, by name. Where two claim one name, both are there and the error of each names both."""
-    return _find(TASKS, "task")
+    return find_entries(TASKS, "task")
 
 
 def find_overlays() -> list[TaskEntry]:
     """All claims to an overlay's name, like `find_tasks`."""
-    return _find(OVERLAYS, "overlay")
+    return find_entries(OVERLAYS, "overlay")
 
 
-def _find(group: str, kind: str) -> list[TaskEntry]:
-    entries = [entry for offer in _offering(group) for entry in _claims(offer, group, kind)]
-    entries.sort(key=lambda entry: (entry.name, entry.distribution, entry.value))
+def find_entries(group: str, kind: str, given: Sequence[TaskEntry] = ()) -> list[TaskEntry]:
+    """All claims to a name in a group of entry points, `given` ones first, the others by name."""
+    found = [entry for offer in _offering(group) for entry in _claims(offer, group, kind)]
+    entries = [*given, *sorted(found, key=lambda entry: (entry.name, entry.distribution, entry.value))]
     claims = Counter(entry.name for entry in entries if entry.value)
     return [
         replace(entry, error=_clash(entry, entries)) if entry.value and claims[entry.name] > 1 else entry

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from types import ModuleType
 
 from rrr_core.errors import PluginError, nearest
 from rrr_core.tasks.advice import OURS, import_advice, install_advice
@@ -69,22 +70,26 @@ def load_plugin(entry: TaskEntry) -> Plugin:
 
     An overlay is not configured yet, so that one can be described without the options that it needs.
     """
-    if not all(part.isidentifier() for part in entry.value.split(".")):
+    return checked_plugin(entry, import_module(entry, entry.value))
+
+
+def import_module(entry: TaskEntry, name: str) -> ModuleType:
+    """A module of the entry's distribution. Raises PluginError naming distribution, version and reason."""
+    if not all(part.isidentifier() for part in name.split(".")):
         raise PluginError(
             f"{entry.who}: its entry point's value {entry.value!r} is not a module's name: "
             f"give it one in its pyproject.toml, or tell its authors."
         )
     try:
-        module = importlib.import_module(entry.value)
+        return importlib.import_module(name)
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # Even SystemExit: a broken plugin is an error of its own and ends nothing else.
-        root = entry.value.partition(".")[0]
+        root = name.partition(".")[0]
         raise PluginError(
-            f"{entry.who}: its module {entry.value} cannot be imported: {describe_exception(error, root)}. "
-            f"{import_advice(entry, error)}"
+            f"{entry.who}: its module {name} cannot be imported: {describe_exception(error, root)}. "
+            f"{import_advice(replace(entry, value=name), error)}"
         ) from error
-    return checked_plugin(entry, module)
 
 
 def _picked(name: str, entries: Iterable[TaskEntry], kind: str) -> TaskEntry:

@@ -1,4 +1,4 @@
-"""The engine that writes the rollouts' texts: the policy itself, or vLLM following it.
+"""The engine that writes the rollouts' texts: the policy itself, or one beside it that takes its weights.
 
 Another program's distribution is not quite the policy's: its kernels round otherwise, and on a GPU it computes in
 bfloat16. TRL corrects for that: each token's loss is weighted by the ratio of the policy's probability to the one that
@@ -9,58 +9,82 @@ the token was drawn with, which the engine tells (truncated importance sampling)
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from trl import GRPOTrainer
 
+from rrr_core.errors import ModelError
 from rrr_core.generation import ModelSettings, chosen_backend
 from rrr_core.generation.addresses import shown
-from rrr_core.generation.base import IdGenerator
-from rrr_core.generation.transformers_generator import TransformersGenerator
-from rrr_core.generation.vllm_engine import vllm_version
+from rrr_core.generation.engine import TokenEngine
+from rrr_core.generation.engines import CORE_ENGINES
+from rrr_core.generation.finding import find_engine
+from rrr_core.generation.transformers_engine import TransformersEngine
+from rrr_core.generation.vllm_start import vllm_version
 
 
-def open_engine(policy: TransformersGenerator, settings: ModelSettings) -> IdGenerator:
-    """What is to write the texts of the policy's rollouts. Raises ModelError where vLLM is asked for and cannot."""
-    if chosen_backend(settings) != "vllm":
-        return policy
-    from rrr_core.generation.vllm_backend import open_beside
+def open_engine(policy: TransformersEngine, settings: ModelSettings) -> TokenEngine:
+    """What is to write the texts of the policy's rollouts.
 
-    return open_beside(policy, settings)
+    Raises ModelError for an engine that cannot be had, or that training cannot take, and PluginError for one at fault.
+    """
+    found = find_engine(chosen_backend(settings))
+    engine = found.open_beside(policy, settings)
+    check_correctable(engine, f"The {found.entry.name} backend ({found.entry.who})")
+    return engine
 
 
 def engine_identity(settings: ModelSettings) -> dict[str, object]:
-    """What a training manifest records of the engine: nothing where the policy writes its own texts."""
-    if chosen_backend(settings) != "vllm":
+    """What a training manifest records of the engine: nothing where the policy writes its own texts.
+
+    Raises ModelError for an engine that is none to train with, or settings that do not fit it.
+    """
+    found = find_engine(chosen_backend(settings))
+    found.check_beside(settings)
+    if found.is_policy:
         return {}
-    where: dict[str, object] = (
-        {"vllm": vllm_version()} if settings.base_url is None else {"base_url": shown(settings.base_url)}
-    )
-    return {"engine": {"backend": "vllm", **where}}
+    what: dict[str, object] = {"backend": found.entry.name}
+    if settings.base_url is not None:
+        what["base_url"] = shown(settings.base_url)
+    if found.entry.name not in CORE_ENGINES:
+        what[found.entry.distribution] = found.entry.version
+    elif settings.base_url is None:
+        what["vllm"] = vllm_version()
+    return {"engine": what}
 
 
-class _Followed:
-    """What TRL takes for its own vLLM: it need not sync the weights, since `follow` has."""
+def check_correctable(engine: TokenEngine, who: str) -> None:
+    """Raise ModelError for an off-policy engine without log-probabilities: nothing could correct for it."""
+    if engine.off_policy and not engine.keeps_logprobs:
+        raise ModelError(
+            f"{who} cannot be trained with: it is off-policy and keeps no log-probabilities, without which training"
+            " cannot correct for its distribution. Use --backend transformers, or have it keep them."
+        )
+
+
+class _Synced:
+    """What TRL takes for its own vLLM: it need not sync the weights, since the engine has them."""
 
     def sync_weights(self) -> None:
         pass
 
 
-def correct_for(trainer: GRPOTrainer, engine: IdGenerator) -> None:
-    """Have TRL correct for the engine's distribution, where the engine tells it: it is what TRL does with its own vLLM.
+def correct_for(trainer: GRPOTrainer, engine: TokenEngine) -> None:
+    """Have TRL correct for an off-policy engine's distribution: it is what TRL does with its own vLLM.
 
-    To be called on a trainer that was made without vLLM, so that TRL has started none.
+    To be called on a trainer that was made without vLLM, so that TRL has started none. Raises ModelError for an
+    off-policy engine without log-probabilities, with which there is no correction.
     """
-    if hasattr(engine, "logprobs_of"):
+    check_correctable(engine, f"The engine of {engine.model.name!r}")
+    if engine.off_policy:
         trainer.use_vllm = True
-        trainer.vllm_generation = _Followed()
+        trainer.vllm_generation = _Synced()
         trainer._last_loaded_step = -1
 
 
 def drawn_logprobs(
-    engine: Any, contexts: Sequence[Sequence[int]], written: Sequence[Sequence[int]]
+    engine: TokenEngine, contexts: Sequence[Sequence[int]], written: Sequence[Sequence[int]]
 ) -> list[tuple[float, ...] | None]:
     """For each text's ids the log-probabilities that it drew them with; None where it is the policy itself."""
-    if not hasattr(engine, "logprobs_of"):
+    if not engine.off_policy:
         return [None] * len(written)
     return [tuple(engine.logprobs_of(context, ids)) for context, ids in zip(contexts, written, strict=True)]

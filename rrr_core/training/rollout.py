@@ -11,8 +11,8 @@ from dataclasses import replace
 
 from rrr_core.conversation import conversation, reflection_request, retry_request
 from rrr_core.episode import Episode, Failure, Role, Segment
-from rrr_core.generation.base import IdGenerator, Sampling, remembering
 from rrr_core.generation.continuation import continuation_ids, encode_prompt
+from rrr_core.generation.engine import Sampling, TokenEngine
 from rrr_core.hookspecs import Message
 from rrr_core.seeds import rollout_seed
 from rrr_core.tasks import Task
@@ -40,7 +40,7 @@ def without_retry(reflection: Segment) -> Verdict | None:
 class Rollout:
     """Reflects, retries and judges. `task`'s prompts and verdicts, the policy's texts."""
 
-    def __init__(self, task: Task, generator: IdGenerator, judge: Judge, settings: TrainSettings) -> None:
+    def __init__(self, task: Task, generator: TokenEngine, judge: Judge, settings: TrainSettings) -> None:
         self.task, self.generator, self.judge, self.settings = task, generator, judge, settings
 
     def play(self, failures: Sequence[Failure], seed: tuple[object, ...]) -> list[Episode]:
@@ -56,7 +56,7 @@ class Rollout:
         again = {name: retry_request(self.task, one, model) for name, one in distinct.items()}
         names = [failure.failure_id for failure in failures]
         prompts = [asked[name].segments[-1].ids for name in names]
-        with remembering(self.generator):
+        with self.generator.prefix_caching():
             reflections = self._written("reflection", prompts, self._max_tokens("reflection"), (*seed, "reflection"))
             early = [without_retry(reflection) for reflection in reflections]
             retried = [place for place, verdict in enumerate(early) if verdict is None]

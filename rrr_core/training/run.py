@@ -25,9 +25,9 @@ from transformers.utils import logging as transformers_logging
 from rrr_core.episode import Failure
 from rrr_core.errors import DataError, ModelError, RrrError
 from rrr_core.generation import ModelSettings
-from rrr_core.generation.base import notice_of
+from rrr_core.generation.measured import measured
 from rrr_core.generation.transformers_backend import load_from
-from rrr_core.profiling.profile import measured, profiled
+from rrr_core.profiling.profile import profiled
 from rrr_core.progress import Progress
 from rrr_core.runs.about import about_this_run
 from rrr_core.runs.files import explained, read_json, write_json
@@ -133,8 +133,8 @@ def _train(
         if _writes():
             forget_refreshes(folder, after=done)
         engine = open_engine(generator, model_settings)
-        if notice := notice_of(engine):
-            progress.say(notice)
+        if engine.notice:
+            progress.say(engine.notice)
         trainer = ReflectionTrainer(
             task=task,
             rollout=Rollout(task, measured(engine, profile), judge, settings),

@@ -9,7 +9,7 @@ import torch
 from transformers import AttentionInterface
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
-from rrr_core.generation.cache import without_adapters
+from rrr_core.generation.kv_cache import without_adapters
 from rrr_core.training.packing import Packing, inputs_of
 
 

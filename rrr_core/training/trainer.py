@@ -140,7 +140,7 @@ class ReflectionTrainer(GRPOTrainer):  # type: ignore[misc]
 
     def play_batch(self, prompts: Sequence[Any], trainer: GRPOTrainer) -> dict[str, Any]:
         """TRL's `rollout_func`: the ids of prompts and completions, which of them are trained, and the episodes."""
-        self.rollout.generator.follow(self.accelerator.unwrap_model(self.model))
+        self.rollout.generator.sync_weights(self.accelerator.unwrap_model(self.model))
         _, step, forward_pass = self._moment()
         process = self.accelerator.process_index
         indices = [example["failure"] for example in self._inputs]

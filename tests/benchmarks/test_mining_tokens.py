@@ -38,7 +38,7 @@ def test_counted_by_failing_samples_the_fixed_way_wastes_nothing_either():
 def test_the_simulated_model_is_right_as_often_as_it_should_be_and_uneven_rows_have_the_same_mean():
     from simulated import SimulatedModel, equally_hard, simulated_task, unevenly_hard
 
-    from rrr_core.generation.base import Sampling
+    from rrr_core.generation.engine import Sampling
 
     task = simulated_task()
     rows = list(task.load_dataset("train", {"rows": "3000"}))

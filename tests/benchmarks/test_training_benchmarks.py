@@ -13,8 +13,8 @@ pytestmark = pytest.mark.train
 
 import torch
 
-from rrr_core.generation.base import Sampling
-from rrr_core.generation.transformers_generator import TransformersGenerator
+from rrr_core.generation.engine import Sampling
+from rrr_core.generation.transformers_engine import TransformersEngine
 from rrr_core.hookspecs import Model
 
 VERDICTS = [failed("tails"), failed("tails"), failed("tails"), passed()]
@@ -101,7 +101,7 @@ def test_a_made_up_model_writes_texts_of_one_length(tmp_path, length):
     save_model(SHAPES["tiny"], tmp_path, 0, ends_after=length)
     network = Qwen2ForCausalLM.from_pretrained(tmp_path)
     tokenizer = PreTrainedTokenizerFast.from_pretrained(tmp_path)
-    generator = TransformersGenerator(network, tokenizer, Model("random"))
+    generator = TransformersEngine(network, tokenizer, Model("random"))
     asked = [[{"role": "user", "content": f"w{word} w{3 * word}"}] for word in range(10, 40)]
     written = generator.generate(asked, Sampling(temperature=1.0, max_tokens=40, seed=1))
     assert {len(one.token_ids) for one in written} == {length}

@@ -81,7 +81,7 @@ def test_tasks_lists_countdown_with_its_distribution_and_hooks() -> None:
             ["run", "countdown", "--model", "m", "--backend", "vllm", "--base-url", "http://127.0.0.1:9/v1"],
             "a model behind a server cannot be trained",
         ),
-        (["run", "countdown", "--model", "m", "--backend", "server"], "a model behind a server cannot be trained"),
+        (["run", "countdown", "--model", "m", "--backend", "server"], "of the server backend cannot be trained"),
         (["run", "countdown", "--config", "none.toml"], "none.toml: cannot be read: No such file"),
         (["report"], "report: Missing argument 'RUN...'"),
         (["report", "nowhere"], "nowhere"),

@@ -17,6 +17,7 @@ from rrr_core.cli.eval import label_of
 from rrr_core.generation import ModelSettings
 from rrr_core.profiling.spent import Spent
 from rrr_core.runs.layout import RunFolder
+from tests.fakes import ScriptedGenerator
 
 FIGURE = {"value": 0.5, "low": 0.4, "high": 0.6, "passed": 1, "total": 2}
 
@@ -40,7 +41,7 @@ def evaluated(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Path]]:
     calls: list[tuple[str, Path]] = []
 
     def evaluate(task: Any, generator: Any, folder: Path, label: str, settings: Any, *_: Any) -> None:
-        calls.append((generator, folder))
+        calls.append((generator.model.name, folder))
         assert folder.name == label
         folder.mkdir(parents=True)
         figures = {"label": label, "rows": settings.rows, "modes": {"greedy": {"first_try": FIGURE}}}
@@ -50,18 +51,18 @@ def evaluated(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Path]]:
         figures = {folder.name: json.loads((folder / "figures.json").read_text()) for folder in folders}
         return {"labels": list(figures), "figures": figures, "pairs": []}
 
-    def make_generator(settings: ModelSettings) -> str:
-        return f"{settings.model} by {settings.backend}"
+    def make_engine(settings: ModelSettings) -> ScriptedGenerator:
+        return ScriptedGenerator(name=f"{settings.model} by {settings.backend}")
 
     monkeypatch.setattr("rrr_core.evaluation.evaluate", evaluate)
     monkeypatch.setattr("rrr_core.evaluation.compare", compare)
-    monkeypatch.setattr("rrr_core.generation.make_generator", make_generator)
+    monkeypatch.setattr("rrr_core.generation.make_engine", make_engine)
     return calls
 
 
 def test_mine_writes_into_the_tasks_run_folder(rrr: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     def mine(task: Any, generator: Any, folder: Path, settings: Any, data: Any, progress: Any, verify: Any) -> Any:
-        assert (task.name, generator, folder, settings.tries, data) == (
+        assert (task.name, generator.model.name, folder, settings.tries, data) == (
             "countdown",
             "x",
             Path("runs/countdown/mine"),
@@ -71,7 +72,7 @@ def test_mine_writes_into_the_tasks_run_folder(rrr: Any, monkeypatch: pytest.Mon
         return SimpleNamespace(describe=lambda: "7 failures")
 
     monkeypatch.setattr("rrr_core.mining.mine", mine)
-    monkeypatch.setattr("rrr_core.generation.make_generator", lambda settings: settings.model)
+    monkeypatch.setattr("rrr_core.generation.make_engine", lambda settings: ScriptedGenerator(name=settings.model))
     outcome = rrr("mine", "countdown", "--model", "x", "--tries", "3", "--data", "numbers=3")
     assert outcome == (0, "runs/countdown/mine: 7 failures\n")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -15,9 +16,14 @@ from typing import Any, NamedTuple
 import pytest
 
 import rrr_core
-from rrr_core import cli, doctor
+from rrr_core import cli
 from rrr_core.cli.doctor import TITLES, lines_of
-from rrr_core.doctor import Finding, device_finding
+from rrr_core.doctor import GROUPS, Finding
+from rrr_core.doctor.accelerator import accelerator, device_finding
+from rrr_core.doctor.machine import machine
+from rrr_core.doctor.packages import packages
+from rrr_core.doctor.plugins import engines, tasks
+from rrr_core.doctor.sandbox import sandbox
 from rrr_core.tasks import TaskDescription, TaskEntry
 
 CORE = {"rrr-core": rrr_core.__version__}
@@ -68,7 +74,7 @@ def versions(monkeypatch: pytest.MonkeyPatch) -> Any:
                 raise metadata.PackageNotFoundError(name)
             return installed[name]
 
-        monkeypatch.setattr(doctor.metadata, "version", version)
+        monkeypatch.setattr(metadata, "version", version)
 
     return install
 
@@ -84,8 +90,8 @@ def torch_says(monkeypatch: pytest.MonkeyPatch, versions: Any) -> Any:
                 raise outcome
             return SimpleNamespace(stdout=outcome, stderr=stderr)
 
-        monkeypatch.setattr(doctor.subprocess, "run", run)
-        (finding,) = doctor.accelerator()
+        monkeypatch.setattr(subprocess, "run", run)
+        (finding,) = accelerator()
         return finding
 
     return say
@@ -136,7 +142,7 @@ def test_json_holds_every_finding_and_names_what_is_broken(
 
 
 def test_every_group_has_a_title() -> None:
-    assert tuple(TITLES) == doctor.GROUPS
+    assert tuple(TITLES) == GROUPS
 
 
 def test_a_lack_has_its_cost_below_it_and_nothing_drives_the_terminal() -> None:
@@ -156,7 +162,7 @@ def test_a_lack_has_its_cost_below_it_and_nothing_drives_the_terminal() -> None:
 
 def test_a_bare_core_says_where_a_task_is_to_be_had(installed: Any) -> None:
     installed({WORDS: "ok"})
-    findings = by_name(doctor.tasks())
+    findings = by_name(tasks())
     assert findings["tasks"].state == "missing"
     assert "pip install rrr-countdown" in findings["tasks"].cost
     assert findings["--with words"].state == "ok"
@@ -164,14 +170,14 @@ def test_a_bare_core_says_where_a_task_is_to_be_had(installed: Any) -> None:
 
 def test_a_task_whose_verifier_runs_in_the_sandbox_says_so(installed: Any) -> None:
     installed({SUMS: "ok"}, trusted=True)
-    assert by_name(doctor.tasks())["sums"].detail == "rrr-sums 1.2"
+    assert by_name(tasks())["sums"].detail == "rrr-sums 1.2"
     installed({SUMS: "ok"}, trusted=False)
-    assert by_name(doctor.tasks())["sums"].detail.endswith("it runs in the sandbox")
+    assert by_name(tasks())["sums"].detail.endswith("it runs in the sandbox")
 
 
 def test_a_protection_that_is_not_in_force_is_said_to_be_missing_with_its_cost(protected: Any) -> None:
     protected(Protection("no network", True, "connect was refused"), Protection("no writing", False, "no Landlock"))
-    findings = by_name(doctor.sandbox())
+    findings = by_name(sandbox())
     assert (findings["no network"].state, findings["no network"].cost) == ("ok", "")
     assert (findings["no writing"].state, findings["no writing"].detail) == ("missing", "no Landlock")
     assert findings["no writing"].cost
@@ -179,7 +185,7 @@ def test_a_protection_that_is_not_in_force_is_said_to_be_missing_with_its_cost(p
 
 def test_an_extra_is_there_when_all_its_packages_fit(versions: Any) -> None:
     versions(openai="3.0", **CORE)
-    assert by_name(doctor.packages())["[server]"] == Finding("packages", "[server]", "ok", "openai 3.0")
+    assert by_name(packages())["[server]"] == Finding("packages", "[server]", "ok", "openai 3.0")
 
 
 @pytest.mark.parametrize(("version", "told"), [(None, "openai is not installed"), ("1.9", "openai 1.9 is not <4,>=2")])
@@ -187,30 +193,50 @@ def test_an_extra_that_lacks_a_package_says_which_and_how_to_get_it(
     versions: Any, version: str | None, told: str
 ) -> None:
     versions(**CORE, **({"openai": version} if version else {}))
-    server = by_name(doctor.packages())["[server]"]
+    server = by_name(packages())["[server]"]
     assert (server.state, server.detail) == ("missing", told)
     assert server.cost.endswith("pip install 'rrr-core[server]'")
 
 
+def test_an_engine_of_the_core_is_there_when_its_extra_is(versions: Any) -> None:
+    versions(openai="3.0", **CORE)
+    found = by_name(engines())
+    assert found["--backend server"] == Finding("engines", "--backend server", "ok", "rrr-core[server]")
+    lacking = found["--backend transformers"]
+    assert (lacking.state, lacking.detail) == ("missing", "needs rrr-core[train]")
+    assert lacking.cost == "no generation with transformers and no training"
+
+
+def test_another_distributions_engine_is_told_with_its_version_and_a_broken_one_with_its_reason(site: Any) -> None:
+    spec = "from rrr_core.generation import EngineSpec\nENGINE = EngineSpec(open='rrr_echo:open_it')\n"
+    site.install("rrr-echo", "2.0", modules={"rrr_echo": spec}, engines={"echo": "rrr_echo:ENGINE"})
+    site.install("rrr-mute", "1.1", modules={"rrr_mute": "1 / 0"}, engines={"mute": "rrr_mute:ENGINE"})
+    found = by_name(engines())
+    assert found["--backend echo"] == Finding("engines", "--backend echo", "ok", "rrr-echo 2.0")
+    assert found["--backend mute"].state == "broken"
+    assert "rrr-mute 1.1: its module rrr_mute cannot be imported: ZeroDivisionError" in found["--backend mute"].detail
+    assert found["--backend mute"].cost == "--backend mute cannot be used; other engines can"
+
+
 def test_a_core_that_is_not_installed_says_that_its_extras_cannot_be_told(versions: Any) -> None:
     versions()
-    findings = by_name(doctor.packages())
+    findings = by_name(packages())
     assert list(findings) == ["rrr-core", "extras"]
     assert findings["extras"].state == "unknown"
 
 
 def test_without_torch_it_says_how_to_get_it_and_asks_nobody(versions: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     versions()
-    monkeypatch.setattr(doctor.subprocess, "run", None)
-    (finding,) = doctor.accelerator()
+    monkeypatch.setattr(subprocess, "run", None)
+    (finding,) = accelerator()
     assert finding.state == "unknown"
     assert "pip install 'rrr-core[train]'" in finding.cost
 
 
 def test_quickly_asked_it_does_not_load_torch(versions: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     versions(torch="2.13.0")
-    monkeypatch.setattr(doctor.subprocess, "run", None)
-    (finding,) = doctor.accelerator(quick=True)
+    monkeypatch.setattr(subprocess, "run", None)
+    (finding,) = accelerator(quick=True)
     assert finding.state == "unknown"
 
 
@@ -244,14 +270,14 @@ def test_a_torch_that_takes_too_long_is_not_waited_for(torch_says: Any) -> None:
 
 
 def test_little_space_on_the_disk_is_told_with_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(doctor.shutil, "disk_usage", lambda folder: SimpleNamespace(free=1e9))
-    disk = by_name(doctor.machine(tmp_path))["disk"]
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=1e9))
+    disk = by_name(machine(tmp_path))["disk"]
     assert (disk.state, disk.detail) == ("missing", "1.0 GB free here")
     assert "--folder" in disk.cost
 
 
 def test_locks_are_tried_and_nothing_is_left_behind(tmp_path: Path) -> None:
-    assert by_name(doctor.machine(tmp_path))["file locks"].state == "ok"
+    assert by_name(machine(tmp_path))["file locks"].state == "ok"
     assert list(tmp_path.iterdir()) == []
 
 
@@ -264,7 +290,7 @@ def test_a_system_without_locks_says_what_that_costs(monkeypatch: pytest.MonkeyP
         return real(name, *arguments)
 
     monkeypatch.setattr(builtins, "__import__", without_fcntl)
-    locks = by_name(doctor.machine(tmp_path))["file locks"]
+    locks = by_name(machine(tmp_path))["file locks"]
     assert locks.state == "missing"
     assert "see to it yourself" in locks.cost
 
@@ -274,7 +300,7 @@ def test_a_folder_that_cannot_be_written_is_told(monkeypatch: pytest.MonkeyPatch
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
-    files = by_name(doctor.machine(tmp_path))["files"]
+    files = by_name(machine(tmp_path))["files"]
     assert (files.state, files.detail) == ("missing", "this folder cannot be written: Permission denied")
 
 
@@ -287,12 +313,14 @@ def test_it_runs_on_this_machine_and_loads_nothing_heavy(tmp_path: Path) -> None
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, cwd=tmp_path)
     told = json.loads(done.stdout)
     assert done.returncode == bool(told["broken"]), done.stderr
-    assert {finding["group"] for finding in told["findings"]} == set(doctor.GROUPS)
-    assert {"Python", "rrr-core", "[train]", "countdown"} <= {finding["name"] for finding in told["findings"]}
+    assert {finding["group"] for finding in told["findings"]} == set(GROUPS)
+    assert {"Python", "rrr-core", "[train]", "--backend server", "countdown"} <= {
+        finding["name"] for finding in told["findings"]
+    }
 
 
 @pytest.mark.train
 def test_torch_tells_its_device_on_this_machine() -> None:
     pytest.importorskip("torch")
-    (finding,) = doctor.accelerator()
+    (finding,) = accelerator()
     assert finding.state in ("ok", "missing")

@@ -16,7 +16,7 @@ from typing import Any
 
 from rrr_core.episode import Generation
 from rrr_core.evaluation import EvalSettings, Figures, evaluate
-from rrr_core.generation.base import Sampling
+from rrr_core.generation.engine import Engine, Sampling
 from rrr_core.hookspecs import Model
 from rrr_core.verdicts import Verdict, abstained, failed, passed
 
@@ -60,7 +60,7 @@ class PlantedTask:
 
 
 @dataclass
-class PlantedModel:
+class PlantedModel(Engine):
     """Right with a given chance at each kind of try; its reflections name their row."""
 
     first: float = 0.3

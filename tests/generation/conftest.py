@@ -26,10 +26,10 @@ def network(tokenizer: Any) -> Any:
 
 @pytest.fixture
 def generator(network: Any, tokenizer: Any) -> Any:
-    from rrr_core.generation.transformers_generator import TransformersGenerator
+    from rrr_core.generation.transformers_engine import TransformersEngine
     from rrr_core.hookspecs import Model
 
-    return TransformersGenerator(network, tokenizer, Model("tiny"))
+    return TransformersEngine(network, tokenizer, Model("tiny"))
 
 
 @pytest.fixture

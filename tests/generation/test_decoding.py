@@ -14,10 +14,10 @@ import transformers
 from transformers.generation.logits_process import TopKLogitsWarper, TopPLogitsWarper
 
 from rrr_core.errors import ModelError
-from rrr_core.generation.base import Sampling
-from rrr_core.generation.cache import CACHE_ARGUMENTS, cache_argument
 from rrr_core.generation.decoding import can_decode, choose, filtered, uniforms
-from rrr_core.generation.transformers_generator import TransformersGenerator, cut
+from rrr_core.generation.engine import Sampling
+from rrr_core.generation.kv_cache import CACHE_ARGUMENTS, cache_argument
+from rrr_core.generation.transformers_engine import TransformersEngine, cut
 from rrr_core.hookspecs import Model
 
 SMALL = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "initializer_range": 0.3}
@@ -82,7 +82,7 @@ def alone(network: Any, prompt: list[int], count: int) -> list[int]:
 def test_the_loop_writes_greedily_what_generate_writes(name: str, tokenizer: Any, prompts: list[list[int]]) -> None:
     network = model_of(ARCHITECTURES[name], tokenizer)
     assert can_decode(network)
-    generator = TransformersGenerator(network, tokenizer, Model("tiny"))
+    generator = TransformersEngine(network, tokenizer, Model("tiny"))
     assert generator.notice is None
     written = generator.generate_ids(prompts, Sampling(temperature=0, max_tokens=24))
     assert written == [alone(network, prompt, 24) for prompt in prompts]
@@ -92,7 +92,7 @@ def test_the_loop_writes_greedily_what_generate_writes(name: str, tokenizer: Any
 @pytest.mark.parametrize("name", CACHE_ARGUMENTS)
 def test_a_model_may_call_its_cache_by_either_name(name: str, tokenizer: Any, prompts: list[list[int]]) -> None:
     network = model_of(ARCHITECTURES["llama"], tokenizer)
-    generator = TransformersGenerator(network, tokenizer, Model("tiny"))
+    generator = TransformersEngine(network, tokenizer, Model("tiny"))
     sampling = Sampling(temperature=0, max_tokens=12)
     written = generator.generate_ids(prompts, sampling)
     network.__class__ = renamed(type(network), name)
@@ -106,7 +106,7 @@ def test_an_architecture_the_loop_does_not_serve_goes_by_generate(name: str, tok
     network = model_of(OTHERS[name], tokenizer)
     network.generation_config.repetition_penalty = 3.0
     assert not can_decode(network)
-    generator = TransformersGenerator(network, tokenizer, Model("tiny"))
+    generator = TransformersEngine(network, tokenizer, Model("tiny"))
     assert type(network).__name__ in str(generator.notice)
     prompts = [[30, 31, 32, 33], [40, 41, 42, 43], [50, 51, 52, 53]]
     written = generator.generate_ids(prompts, Sampling(temperature=0, max_tokens=12))

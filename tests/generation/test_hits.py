@@ -11,7 +11,7 @@ import pytest
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.train
 
-from rrr_core.generation.base import Hits, Sampling
+from rrr_core.generation.engine import Hits, Sampling
 
 SAMPLING = Sampling(temperature=1, max_tokens=8, seed=11)
 
@@ -35,12 +35,12 @@ def own_tokens(network: Any) -> Iterator[list[int]]:
 
 def test_a_prompt_alone_is_read_as_a_whole(generator: Any) -> None:
     generator.generate_ids([[30, 31, 32]], SAMPLING)
-    assert generator.hits == Hits(prompt_tokens=3, cached_tokens=0)
+    assert generator.prefix_cache_hits == Hits(prompt_tokens=3, cached_tokens=0)
 
 
 def test_a_prompt_that_is_given_more_than_once_is_read_once(generator: Any) -> None:
     generator.generate_ids([[30, 31, 32]] * 4, SAMPLING)
-    assert generator.hits == Hits(prompt_tokens=12, cached_tokens=9)
+    assert generator.prefix_cache_hits == Hits(prompt_tokens=12, cached_tokens=9)
 
 
 @pytest.mark.parametrize("batch_tokens", [None, 200])
@@ -49,16 +49,16 @@ def test_what_is_not_read_came_from_the_cache(generator: Any, beginning: int, ba
     generator.batch_tokens = batch_tokens
     prompts = [[*range(40, 40 + beginning), 150 + row, *range(30, 31 + row)] for row in range(12)]
     given = 0
-    with generator.remembering(), own_tokens(generator.network) as read:
+    with generator.prefix_caching(), own_tokens(generator.network) as read:
         for _ in range(3):
             given += sum(map(len, prompts))
             texts = generator.generate_ids(prompts, SAMPLING)
             prompts = [[*prompt, *ids, 90, 91, 92] for prompt, ids in zip(prompts, texts, strict=True)]
-    assert generator.hits == Hits(given, given - sum(read))
-    assert generator.hits.rate > 0.4
+    assert generator.prefix_cache_hits == Hits(given, given - sum(read))
+    assert generator.prefix_cache_hits.rate > 0.4
 
 
 def test_texts_by_the_models_own_generate_have_no_cache(generator: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rrr_core.generation.transformers_generator.can_decode", lambda network: False)
+    monkeypatch.setattr("rrr_core.generation.transformers_engine.can_decode", lambda network: False)
     generator.generate_ids([[30, 31, 32]] * 2, SAMPLING)
-    assert generator.hits == Hits(prompt_tokens=6, cached_tokens=0)
+    assert generator.prefix_cache_hits == Hits(prompt_tokens=6, cached_tokens=0)

@@ -16,8 +16,8 @@ pytestmark = pytest.mark.train
 from safetensors.torch import load_file, save_file
 
 from rrr_core.errors import ModelError
-from rrr_core.generation import ModelSettings, hub, make_generator
-from rrr_core.generation.base import Sampling
+from rrr_core.generation import ModelSettings, hub, make_engine
+from rrr_core.generation.engine import Sampling
 from rrr_core.generation.transformers_backend import load_transformers
 from tests.generation.tiny import make_tokenizer
 
@@ -42,7 +42,7 @@ def refused(name: object, **arguments: Any) -> str:
 
 
 def test_a_folder_loads_and_writes(model_folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    generator = make_generator(ModelSettings(model=str(model_folder), device="cpu"))
+    generator = make_engine(ModelSettings(model=str(model_folder), device="cpu"))
     assert len(generator.generate(QUESTION, GREEDY)) == 1
     assert generator.model.name == str(model_folder)
     assert capfd.readouterr() == ("", "")

@@ -13,8 +13,8 @@ pytest.importorskip("torch")
 pytestmark = pytest.mark.train
 
 from rrr_core.errors import DataError, ModelError
-from rrr_core.generation.base import Sampling
 from rrr_core.generation.continuation import continuation_ids, encode_prompt, render
+from rrr_core.generation.engine import Sampling
 from rrr_core.generation.native_tools import place_of_tools
 from rrr_core.generation.transformers_backend import load_transformers
 from tests.generation.tiny import CHATML, SPECIAL, TEMPLATES, make_tokenizer

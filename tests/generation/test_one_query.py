@@ -9,7 +9,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from rrr_core.generation import one_query
-from rrr_core.generation.base import Sampling
+from rrr_core.generation.engine import Sampling
 from tests.generation.tiny import make_network
 
 pytestmark = pytest.mark.train

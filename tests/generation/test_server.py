@@ -15,9 +15,9 @@ pytest.importorskip("openai")
 
 from rrr_core.episode import Generation
 from rrr_core.errors import ModelError
-from rrr_core.generation import ModelSettings, make_generator
-from rrr_core.generation.base import Sampling
-from rrr_core.generation.server import ServerGenerator, shown
+from rrr_core.generation import ModelSettings, make_engine
+from rrr_core.generation.engine import Sampling
+from rrr_core.generation.server import ServerEngine, shown
 from tests.generation.served import Handler, Stage, completion, echo, first, serving
 
 SECRET = "sk-very-secret-4711"
@@ -35,11 +35,11 @@ def questions(count: int) -> list[list[dict[str, str]]]:
     return [[{"role": "user", "content": f"question {number}"}] for number in range(count)]
 
 
-def engine(stage: Stage, **changes: Any) -> ServerGenerator:
-    return ServerGenerator(**{"base_url": stage.base_url, "model": "m", "timeout": 20, "retries": 2, **changes})
+def engine(stage: Stage, **changes: Any) -> ServerEngine:
+    return ServerEngine(**{"base_url": stage.base_url, "model": "m", "timeout": 20, "retries": 2, **changes})
 
 
-def fault_of(generator: ServerGenerator, count: int = 1) -> str:
+def fault_of(generator: ServerEngine, count: int = 1) -> str:
     with pytest.raises(ModelError) as caught:
         generator.generate(questions(count), SAMPLING)
     (line,) = str(caught.value).splitlines()
@@ -163,7 +163,7 @@ def test_a_server_that_is_too_slow_is_told_with_the_option() -> None:
 def test_no_server_is_told() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    line = fault_of(ServerGenerator(f"http://127.0.0.1:{port}/v1", "m", retries=1))
+    line = fault_of(ServerEngine(f"http://127.0.0.1:{port}/v1", "m", retries=1))
     assert "cannot be reached, tried 2 times" in line
     assert "is it running?" in line
 
@@ -262,26 +262,26 @@ def test_a_server_without_keys_needs_none() -> None:
 
 
 def test_no_requests_ask_nothing() -> None:
-    assert ServerGenerator("http://127.0.0.1:9/v1", "m").generate([], SAMPLING) == []
+    assert ServerEngine("http://127.0.0.1:9/v1", "m").generate([], SAMPLING) == []
 
 
 def test_the_settings_lead_to_the_server() -> None:
     with serving(echo) as stage:
-        generator = make_generator(ModelSettings(model="Qwen2-72B-Instruct", base_url=stage.base_url))
+        generator = make_engine(ModelSettings(model="Qwen2-72B-Instruct", base_url=stage.base_url))
         assert generator.generate(questions(1), SAMPLING)[0].text == "you said question 0"
     assert generator.model.family == "qwen"
     assert generator.describe()["base_url"] == stage.base_url
 
 
 def test_an_address_is_shown_without_its_credentials() -> None:
-    generator = ServerGenerator("https://me:secret@host:8000/v1?token=x", "m")
+    generator = ServerEngine("https://me:secret@host:8000/v1?token=x", "m")
     assert generator.describe()["base_url"] == shown(generator.base_url) == "https://host:8000/v1"
 
 
 @pytest.mark.parametrize("address", ["", "host:8000", "ftp://host/v1", "http://", "http://[::1/v1", "http://h:nine/v1"])
 def test_what_is_no_address_is_refused(address: str) -> None:
     with pytest.raises(ModelError, match="is no server's address"):
-        ServerGenerator(address, "m")
+        ServerEngine(address, "m")
 
 
 def test_a_prompt_with_tools_is_refused_before_anything_is_asked() -> None:

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from rrr_core.errors import ModelError
-from rrr_core.generation import ModelSettings, make_generator
+from rrr_core.generation import ModelSettings, make_engine
 from rrr_core.generation.families import family_of
 from rrr_core.text import one_line
 
@@ -25,32 +25,34 @@ def test_the_settings_import_no_engine() -> None:
         (ModelSettings(), "give --model"),
         (ModelSettings(model="m", backend="server"), "give --base-url"),
         (ModelSettings(model="m", backend="transformers", base_url="http://h/v1"), "--backend server"),
-        (ModelSettings(model="m", base_url="http://h/v1", adapter="a"), "adapter cannot be set for a server's model"),
+        (
+            ModelSettings(model="m", base_url="http://h/v1", adapter="a"),
+            "adapter cannot be set for the server .*--backend vllm",
+        ),
         (ModelSettings(model="m", base_url="http://h/v1", revision="r"), "revision cannot be set"),
     ],
 )
 def test_settings_that_do_not_fit_together_are_refused(settings: ModelSettings, message: str) -> None:
     with pytest.raises(ModelError, match=message):
-        make_generator(settings)
+        make_engine(settings)
 
 
 @pytest.mark.parametrize(
-    ("module", "extra", "purpose"),
-    [("openai", "server", "To ask a server for texts"), ("torch", "train", "To run a model on this machine")],
+    ("module", "extra", "engine"), [("openai", "server", "server"), ("torch", "train", "transformers")]
 )
-def test_an_engine_that_is_not_installed_names_what_it_is_for_and_its_extra(
-    module: str, extra: str, purpose: str
+def test_an_engine_that_is_not_installed_names_what_it_needs_and_its_extra(
+    module: str, extra: str, engine: str
 ) -> None:
     address = "http://127.0.0.1:9/v1" if extra == "server" else None
     code = (
         f"import sys; sys.modules[{module!r}] = None\n"
-        "from rrr_core.generation import ModelSettings, make_generator\n"
+        "from rrr_core.generation import ModelSettings, make_engine\n"
         "from rrr_core.errors import ModelError\n"
-        f"try: make_generator(ModelSettings(model='m', base_url={address!r}))\n"
+        f"try: make_engine(ModelSettings(model='m', base_url={address!r}))\n"
         "except ModelError as error: print(error)"
     )
     line = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert line == f"{purpose}, rrr needs the package '{module}': pip install 'rrr-core[{extra}]'.\n"
+    assert line == f"The {engine} backend needs the package '{module}': pip install 'rrr-core[{extra}]'.\n"
 
 
 @pytest.mark.parametrize(
@@ -77,4 +79,4 @@ def test_a_family_is_declared_or_told_by_name_or_type(
 
 
 def test_foreign_text_becomes_one_short_printable_line() -> None:
-    assert one_line("a\r\n\tb\x1b[31m\u202ec" + "x" * 500, limit=20) == "a b[31mcxxxxxxxxxxx…"
+    assert one_line("a\r\n\tb\x1b[31m\u202ec" + "x" * 500, 20) == "a b�[31m�cxxxxxxxxx…"

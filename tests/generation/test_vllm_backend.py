@@ -13,11 +13,11 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from rrr_core.errors import ModelError
-from rrr_core.generation import ModelSettings, Sampling, chosen_backend, make_generator
-from rrr_core.generation.base import Hits
+from rrr_core.generation import ModelSettings, Sampling, chosen_backend, make_engine
+from rrr_core.generation.engine import Hits
 from rrr_core.generation.transformers_backend import load_from
-from rrr_core.generation.vllm_backend import VllmGenerator, open_beside
-from rrr_core.generation.vllm_engine import engine_arguments
+from rrr_core.generation.vllm_backend import VllmEngine, open_beside
+from rrr_core.generation.vllm_start import engine_arguments
 from rrr_core.seeds import request_seed
 from tests.generation import fake_vllm
 from tests.generation.fake_vllm import Played
@@ -38,9 +38,9 @@ def settings(model_folder: Path) -> ModelSettings:
 
 
 @pytest.fixture
-def generator(played: Played, settings: ModelSettings) -> VllmGenerator:
-    made = make_generator(settings)
-    assert isinstance(made, VllmGenerator)
+def generator(played: Played, settings: ModelSettings) -> VllmEngine:
+    made = make_engine(settings)
+    assert isinstance(made, VllmEngine)
     return made
 
 
@@ -77,29 +77,29 @@ def test_auto_is_a_server_where_its_address_is_given(played: Played, monkeypatch
 def test_without_vllm_the_message_says_how_to_install_it(
     settings: ModelSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rrr_core.generation.vllm_engine.is_installed", lambda: False)
+    monkeypatch.setattr("rrr_core.generation.vllm_start.is_installed", lambda: False)
     with pytest.raises(ModelError, match=r"pip install 'rrr-core\[vllm\]'"):
-        make_generator(settings)
+        make_engine(settings)
 
 
 def test_a_model_that_vllm_refuses_is_one_line_that_names_both(played: Played, settings: ModelSettings) -> None:
     played.refuses = ValueError("Model architectures ['FooForCausalLM']\nare not supported for now.")
     with pytest.raises(ModelError, match=r"^vLLM .* refuses the model .*FooForCausalLM.*--backend transformers\.$"):
-        make_generator(settings)
+        make_engine(settings)
 
 
 def test_too_little_memory_is_answered_with_the_option_for_it(played: Played, settings: ModelSettings) -> None:
     played.refuses = ValueError("No available memory for the cache blocks.")
     with pytest.raises(ModelError, match="--gpu-share"):
-        make_generator(settings)
+        make_engine(settings)
 
 
 @pytest.mark.parametrize("option", [{"device": "cpu"}, {"batch_tokens": 4096}])
 def test_options_of_the_transformers_backend_are_refused(
     played: Played, settings: ModelSettings, option: dict[str, Any]
 ) -> None:
-    with pytest.raises(ModelError, match=f"{next(iter(option))} is for the transformers backend"):
-        make_generator(dataclasses.replace(settings, **option))
+    with pytest.raises(ModelError, match=f"{next(iter(option))} cannot be set .*or use --backend transformers"):
+        make_engine(dataclasses.replace(settings, **option))
 
 
 def test_on_a_cpu_weights_are_float32_and_the_cache_is_a_share_of_the_memory() -> None:
@@ -140,14 +140,14 @@ def test_starting_an_engine_leaves_the_random_states_as_they_were(played: Played
     expected = torch.rand(3), random.random()
     torch.manual_seed(5)
     random.seed(5)
-    make_generator(settings)
+    make_engine(settings)
     assert torch.equal(torch.rand(3), expected[0])
     assert random.random() == expected[1]
 
 
 def test_a_generator_that_nobody_holds_gives_its_memory_back(played: Played, settings: ModelSettings) -> None:
-    generator = make_generator(settings)
-    assert isinstance(generator, VllmGenerator)
+    generator = make_engine(settings)
+    assert isinstance(generator, VllmEngine)
     engine = weakref.ref(generator.engine)
     del generator
     assert played.shut_down == [settings.model]
@@ -155,13 +155,13 @@ def test_a_generator_that_nobody_holds_gives_its_memory_back(played: Played, set
 
 
 def test_greedy_ids_are_the_transformers_engines(
-    generator: VllmGenerator, settings: ModelSettings, prompts: list[list[int]]
+    generator: VllmEngine, settings: ModelSettings, prompts: list[list[int]]
 ) -> None:
     assert generator.generate_ids(prompts, GREEDY) == load_from(settings).generate_ids(prompts, GREEDY)
 
 
 def test_vllm_is_asked_for_ids_with_our_end_ids_and_nothing_of_the_models_own(
-    generator: VllmGenerator, played: Played, prompts: list[list[int]]
+    generator: VllmEngine, played: Played, prompts: list[list[int]]
 ) -> None:
     generator.generate_ids(prompts, Sampling(temperature=0.7, top_p=0.9, top_k=5, max_tokens=3, seed=11))
     asked = played.parameters[0]
@@ -173,7 +173,7 @@ def test_vllm_is_asked_for_ids_with_our_end_ids_and_nothing_of_the_models_own(
 
 
 def test_a_texts_seed_is_a_function_of_sampling_seed_and_place(
-    generator: VllmGenerator, played: Played, prompts: list[list[int]]
+    generator: VllmEngine, played: Played, prompts: list[list[int]]
 ) -> None:
     generator.generate_ids(prompts, Sampling(seed=11, max_tokens=1))
     found = {tuple(prompt): set() for prompt in prompts}
@@ -184,7 +184,7 @@ def test_a_texts_seed_is_a_function_of_sampling_seed_and_place(
 
 
 def test_leaving_prompts_out_changes_no_other_text_where_places_are_given(
-    generator: VllmGenerator, prompts: list[list[int]]
+    generator: VllmEngine, prompts: list[list[int]]
 ) -> None:
     sampling = Sampling(seed=4, max_tokens=6)
     whole = generator.generate_ids(prompts, sampling)
@@ -194,12 +194,12 @@ def test_leaving_prompts_out_changes_no_other_text_where_places_are_given(
     ]
 
 
-def test_prompts_that_begin_alike_are_posed_side_by_side(generator: VllmGenerator, played: Played) -> None:
+def test_prompts_that_begin_alike_are_posed_side_by_side(generator: VllmEngine, played: Played) -> None:
     generator.generate_ids([[9, 1], [8, 1], [9, 2], [8, 2]], GREEDY)
     assert played.prompts == [[8, 1], [8, 2], [9, 1], [9, 2]]
 
 
-def test_the_end_id_is_part_of_a_text(generator: VllmGenerator, prompts: list[list[int]]) -> None:
+def test_the_end_id_is_part_of_a_text(generator: VllmEngine, prompts: list[list[int]]) -> None:
     generator.end_ids = (*generator.end_ids, *range(100, 250))
     written = generator.generate_ids(prompts, Sampling(max_tokens=40, temperature=1.0))
     ended = [ids for ids in written if generator.is_ended(ids)]
@@ -207,17 +207,17 @@ def test_the_end_id_is_part_of_a_text(generator: VllmGenerator, prompts: list[li
     assert all(not generator.is_ended(ids[:-1]) for ids in ended)
 
 
-def test_hits_are_counted_over_all_prompts(generator: VllmGenerator) -> None:
+def test_hits_are_counted_over_all_prompts(generator: VllmEngine) -> None:
     long = [20 + place % 200 for place in range(100)]
     generator.generate_ids([long], GREEDY)
-    assert generator.hits == Hits(prompt_tokens=100, cached_tokens=0)
+    assert generator.prefix_cache_hits == Hits(prompt_tokens=100, cached_tokens=0)
     generator.generate_ids([[*long, 5, 6]], GREEDY)
-    assert generator.hits == Hits(prompt_tokens=202, cached_tokens=96)
-    assert generator.hits.rate == pytest.approx(96 / 202)
+    assert generator.prefix_cache_hits == Hits(prompt_tokens=202, cached_tokens=96)
+    assert generator.prefix_cache_hits.rate == pytest.approx(96 / 202)
 
 
 def test_what_is_described_is_the_models_identity_and_changes_not_by_use(
-    generator: VllmGenerator, prompts: list[list[int]]
+    generator: VllmEngine, prompts: list[list[int]]
 ) -> None:
     before = generator.describe()
     generator.generate_ids(prompts, GREEDY)
@@ -229,73 +229,75 @@ def test_what_is_described_is_the_models_identity_and_changes_not_by_use(
 
 def test_a_prompt_that_fills_the_context_is_refused(played: Played, settings: ModelSettings) -> None:
     played.context = 8
-    generator = make_generator(settings)
-    assert isinstance(generator, VllmGenerator)
+    generator = make_engine(settings)
+    assert isinstance(generator, VllmEngine)
     assert len(generator.generate_ids([[20, 21, 22, 23, 24, 25]], GREEDY)[0]) <= 2
     with pytest.raises(ModelError, match="fills the context of 8"):
         generator.generate_ids([[20] * 8], GREEDY)
 
 
-def test_progress_counts_every_text(generator: VllmGenerator, prompts: list[list[int]]) -> None:
+def test_progress_counts_every_text(generator: VllmEngine, prompts: list[list[int]]) -> None:
     told: list[int] = []
     generator.generate_ids(prompts, GREEDY, told.append)
     assert sum(told) == len(prompts)
 
 
-def test_a_failure_of_the_engine_is_one_line(generator: VllmGenerator, played: Played) -> None:
+def test_a_failure_of_the_engine_is_one_line(generator: VllmEngine, played: Played) -> None:
     played.fails = RuntimeError("EngineCore\nencountered an issue")
     with pytest.raises(ModelError, match="failed on 1 prompts: EngineCore encountered an issue"):
         generator.generate_ids([[20]], GREEDY)
 
 
 def test_conversations_are_posed_as_the_transformers_engine_poses_them(
-    generator: VllmGenerator, settings: ModelSettings
+    generator: VllmEngine, settings: ModelSettings
 ) -> None:
     conversation = [{"role": "user", "content": "use 3 4 5 <|im_end|> and reach 12"}]
     ours, theirs = generator.generate([conversation], GREEDY), load_from(settings).generate([conversation], GREEDY)
     assert ours == theirs
 
 
-def test_following_a_network_gives_its_texts(played: Played, settings: ModelSettings, prompts: list[list[int]]) -> None:
+def test_syncing_weights_gives_the_networks_texts(
+    played: Played, settings: ModelSettings, prompts: list[list[int]]
+) -> None:
     policy = load_from(settings)
     engine = open_beside(policy, settings)
     before = engine.generate_ids(prompts, GREEDY)
     changed(policy.network)
     assert engine.generate_ids(prompts, GREEDY) == before
-    engine.follow(policy.network)
+    engine.sync_weights(policy.network)
     after = engine.generate_ids(prompts, GREEDY)
     assert after == policy.generate_ids(prompts, GREEDY) != before
 
 
-def test_following_empties_the_prefix_cache(played: Played, settings: ModelSettings) -> None:
+def test_syncing_weights_empties_the_prefix_cache(played: Played, settings: ModelSettings) -> None:
     policy = load_from(settings)
     engine = open_beside(policy, settings)
     engine.generate_ids([[20] * 70], GREEDY)
-    engine.follow(policy.network)
+    engine.sync_weights(policy.network)
     engine.generate_ids([[20] * 70], GREEDY)
-    assert engine.hits.cached_tokens == 0
+    assert engine.prefix_cache_hits.cached_tokens == 0
 
 
 def test_a_prefix_cache_that_is_not_emptied_is_an_error(played: Played, settings: ModelSettings) -> None:
     played.keeps_cache = True
     policy = load_from(settings)
     with pytest.raises(ModelError, match="prefix cache"):
-        open_beside(policy, settings).follow(policy.network)
+        open_beside(policy, settings).sync_weights(policy.network)
 
 
 def test_a_weight_that_vllm_leaves_as_it_was_is_an_error(played: Played, settings: ModelSettings) -> None:
     played.forgets = "model.norm.weight"
     policy = load_from(settings)
     with pytest.raises(ModelError, match=r"kept 1 of its old weights, such as model\.norm\.weight"):
-        open_beside(policy, settings).follow(policy.network)
+        open_beside(policy, settings).sync_weights(policy.network)
 
 
-def test_log_probabilities_are_those_of_the_network_that_is_followed(
+def test_log_probabilities_are_those_of_the_network_that_was_synced(
     played: Played, settings: ModelSettings, prompts: list[list[int]]
 ) -> None:
     policy = load_from(settings)
     engine = open_beside(policy, settings)
-    engine.follow(changed(policy.network))
+    engine.sync_weights(changed(policy.network))
     for prompt, written in zip(
         prompts, engine.generate_ids(prompts, Sampling(temperature=0.8, max_tokens=6)), strict=True
     ):
@@ -310,7 +312,7 @@ def test_log_probabilities_are_forgotten_when_the_weights_change(played: Played,
     engine = open_beside(policy, settings)
     written = engine.generate_ids([[20, 21]], GREEDY)[0]
     assert engine.logprobs_of([20, 21], written)
-    engine.follow(policy.network)
+    engine.sync_weights(policy.network)
     with pytest.raises(KeyError):
         engine.logprobs_of([20, 21], written)
 
@@ -321,7 +323,7 @@ def test_weights_that_have_diverged_are_an_error(played: Played, settings: Model
     network = policy.network
     with torch.no_grad():
         network.lm_head.weight[0] = torch.nan
-    engine.follow(network)
+    engine.sync_weights(network)
     with pytest.raises(ModelError, match="not finite"):
         engine.generate_ids([[20, 21]], GREEDY)
 
@@ -337,7 +339,7 @@ def test_an_adapter_is_merged_on_the_way_into_the_engine(
     adapted.save_pretrained(tmp_path / "adapter")
     settings = dataclasses.replace(settings, adapter=str(tmp_path / "adapter"))
     expected = load_from(settings).generate_ids(prompts, GREEDY)
-    engine = make_generator(settings)
-    assert isinstance(engine, VllmGenerator)
+    engine = make_engine(settings)
+    assert isinstance(engine, VllmEngine)
     assert engine.generate_ids(prompts, GREEDY) == expected
     assert engine.describe()["adapter"]

@@ -13,11 +13,11 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("vllm", reason="vLLM is not installed")
 
 from rrr_core import cli
-from rrr_core.generation import ModelSettings, Sampling, make_generator
-from rrr_core.generation.base import Hits
+from rrr_core.generation import ModelSettings, Sampling, make_engine
+from rrr_core.generation.engine import Hits
 from rrr_core.generation.transformers_backend import load_from
-from rrr_core.generation.transformers_generator import TransformersGenerator
-from rrr_core.generation.vllm_backend import VllmGenerator, open_beside
+from rrr_core.generation.transformers_engine import TransformersEngine
+from rrr_core.generation.vllm_backend import VllmEngine, open_beside
 from rrr_core.hookspecs import Model
 from tests.generation.tiny import make_network, make_tokenizer
 
@@ -48,18 +48,18 @@ def settings(model_folder: Path) -> ModelSettings:
 
 
 @pytest.fixture(scope="module")
-def engine(settings: ModelSettings) -> VllmGenerator:
+def engine(settings: ModelSettings) -> VllmEngine:
     return vllm_of(settings)
 
 
-def vllm_of(settings: ModelSettings) -> VllmGenerator:
-    made = make_generator(settings)
-    assert isinstance(made, VllmGenerator)
+def vllm_of(settings: ModelSettings) -> VllmEngine:
+    made = make_engine(settings)
+    assert isinstance(made, VllmEngine)
     return made
 
 
 def test_greedy_ids_are_the_transformers_engines(
-    engine: VllmGenerator, settings: ModelSettings, prompts: list[list[int]]
+    engine: VllmEngine, settings: ModelSettings, prompts: list[list[int]]
 ) -> None:
     expected = load_from(settings).generate_ids(prompts, GREEDY)
     assert engine.generate_ids(prompts, GREEDY) == expected
@@ -68,15 +68,13 @@ def test_greedy_ids_are_the_transformers_engines(
     assert max(lengths) == 24
 
 
-def test_sampled_ids_are_repeated_by_the_same_seed(engine: VllmGenerator, prompts: list[list[int]]) -> None:
+def test_sampled_ids_are_repeated_by_the_same_seed(engine: VllmEngine, prompts: list[list[int]]) -> None:
     first = engine.generate_ids(prompts, SAMPLED)
     assert engine.generate_ids(prompts, SAMPLED) == first
     assert engine.generate_ids(prompts, dataclasses.replace(SAMPLED, seed=6)) != first
 
 
-def test_a_text_depends_on_its_place_and_not_on_what_is_beside_it(
-    engine: VllmGenerator, prompts: list[list[int]]
-) -> None:
+def test_a_text_depends_on_its_place_and_not_on_what_is_beside_it(engine: VllmEngine, prompts: list[list[int]]) -> None:
     whole = engine.generate_ids(prompts, SAMPLED)
     places = [2, 11, 30]
     assert engine.generate_ids([prompts[place] for place in places], SAMPLED, places=places) == [
@@ -84,7 +82,7 @@ def test_a_text_depends_on_its_place_and_not_on_what_is_beside_it(
     ]
 
 
-def test_texts_end_with_an_end_id_or_at_the_limit(engine: VllmGenerator, prompts: list[list[int]]) -> None:
+def test_texts_end_with_an_end_id_or_at_the_limit(engine: VllmEngine, prompts: list[list[int]]) -> None:
     for ids in engine.generate_ids(prompts, SAMPLED):
         assert engine.is_ended(ids) or len(ids) == SAMPLED.max_tokens
         assert not any(engine.is_ended([token]) for token in ids[:-1])
@@ -94,11 +92,11 @@ def test_what_was_sampled_on_a_prompt_is_in_the_cache_for_what_extends_it(settin
     engine = vllm_of(settings)
     prompt = [20 + place % 70 for place in range(200)]
     reflection = engine.generate_ids([prompt], dataclasses.replace(GREEDY, max_tokens=60))[0]
-    before = engine.hits
+    before = engine.prefix_cache_hits
     engine.generate_ids([[*prompt, *reflection, 30, 31, 32]], GREEDY)
     assert before == Hits(200, 0)
     read = 200 + len(reflection) - 1  # the last token was sampled, and nothing after it
-    assert engine.hits.cached_tokens == read // 32 * 32
+    assert engine.prefix_cache_hits.cached_tokens == read // 32 * 32
 
 
 def test_prompts_too_long_to_be_read_at_once_are_sampled_by_their_seeds(tmp_path: Path) -> None:
@@ -113,7 +111,7 @@ def test_prompts_too_long_to_be_read_at_once_are_sampled_by_their_seeds(tmp_path
     assert engine.generate_ids(prompts, SAMPLED) == first
 
 
-def test_the_context_is_what_the_memory_holds(engine: VllmGenerator) -> None:
+def test_the_context_is_what_the_memory_holds(engine: VllmEngine) -> None:
     assert engine.context == 4096
 
 
@@ -124,7 +122,7 @@ def test_after_each_update_the_engine_gives_the_networks_log_probabilities(
     tokenizer = make_tokenizer()
     network = _of(architecture, len(tokenizer))
     network.save_pretrained(tmp_path)
-    policy = TransformersGenerator(network.eval(), tokenizer, Model(architecture))
+    policy = TransformersEngine(network.eval(), tokenizer, Model(architecture))
     engine = open_beside(policy, ModelSettings(model=str(tmp_path)))
     optimiser = torch.optim.AdamW(policy.network.parameters(), lr=1e-2)
     for _ in range(2):
@@ -134,7 +132,7 @@ def test_after_each_update_the_engine_gives_the_networks_log_probabilities(
         optimiser.step()
         optimiser.zero_grad()
         assert stale <= 1e-4 < _gap(engine, policy.network, prompts)
-        engine.follow(policy.network)
+        engine.sync_weights(policy.network)
     assert _gap(engine, policy.network, prompts) <= 1e-4
 
 
@@ -161,7 +159,7 @@ def _of(architecture: str, vocabulary: int) -> Any:
     )
 
 
-def _gap(engine: VllmGenerator, network: Any, prompts: list[list[int]]) -> float:
+def _gap(engine: VllmEngine, network: Any, prompts: list[list[int]]) -> float:
     """The largest difference of a drawn token's log-probability in the engine and in the network."""
     gaps = [0.0]
     for prompt, written in zip(prompts, engine.generate_ids(prompts, SAMPLED), strict=True):

@@ -19,11 +19,11 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("openai", reason="the openai package is not installed")
 
 from rrr_core.errors import ModelError
-from rrr_core.generation import ModelSettings, Sampling, make_generator
-from rrr_core.generation.base import Hits
+from rrr_core.generation import ModelSettings, Sampling, make_engine
+from rrr_core.generation.engine import Hits
 from rrr_core.generation.transformers_backend import load_from
 from rrr_core.generation.vllm_backend import open_beside
-from rrr_core.generation.vllm_server import VllmServerGenerator
+from rrr_core.generation.vllm_server import VllmServerEngine
 from rrr_core.seeds import request_seed
 from tests.generation import fake_vllm, served_vllm
 from tests.generation.served_vllm import TRAINABLE, Stage
@@ -120,9 +120,9 @@ def of_stage(stage: Stage) -> ModelSettings:
     return ModelSettings(model=stage.name, backend="vllm", base_url=stage.base_url)
 
 
-def server_of(settings: ModelSettings) -> VllmServerGenerator:
-    made = make_generator(settings)
-    assert isinstance(made, VllmServerGenerator)
+def server_of(settings: ModelSettings) -> VllmServerEngine:
+    made = make_engine(settings)
+    assert isinstance(made, VllmServerEngine)
     return made
 
 
@@ -158,7 +158,7 @@ def test_hits_are_counted_where_the_server_tells_them(settings: ModelSettings) -
     long = [20 + 3 * place % 71 for place in range(100)]
     engine.generate_ids([long], GREEDY)
     engine.generate_ids([[*long, 5, 6]], GREEDY)
-    assert engine.hits == Hits(prompt_tokens=202, cached_tokens=96)
+    assert engine.prefix_cache_hits == Hits(prompt_tokens=202, cached_tokens=96)
 
 
 def test_after_each_update_the_server_gives_the_networks_log_probabilities(
@@ -166,7 +166,7 @@ def test_after_each_update_the_server_gives_the_networks_log_probabilities(
 ) -> None:
     policy = load_from(local)
     engine = open_beside(policy, settings)
-    engine.follow(policy.network)
+    engine.sync_weights(policy.network)
     optimiser = torch.optim.AdamW(policy.network.parameters(), lr=1e-2)
     for _ in range(2):
         stale = gap(engine, policy.network, prompts[:10])
@@ -175,7 +175,7 @@ def test_after_each_update_the_server_gives_the_networks_log_probabilities(
         optimiser.step()
         optimiser.zero_grad()
         assert stale <= 1e-4 < gap(engine, policy.network, prompts[:10])
-        engine.follow(policy.network)
+        engine.sync_weights(policy.network)
     assert gap(engine, policy.network, prompts[:10]) <= 1e-4
 
 
@@ -184,7 +184,7 @@ def test_a_server_that_tells_no_hits_has_none_counted(model_folder: Path, monkey
     with served_vllm.serving(model_folder, tells_hits=False) as stage:
         engine = server_of(of_stage(stage))
         engine.generate_ids([[20, 21]], GREEDY)
-    assert engine.hits == Hits()
+    assert engine.prefix_cache_hits == Hits()
 
 
 def test_a_request_says_all_that_the_models_own_configuration_could_bring_in(stage: Stage) -> None:
@@ -200,9 +200,9 @@ def test_a_server_that_was_trained_with_is_not_taken_for_the_model_it_is_named_a
     stage: Stage, local: ModelSettings
 ) -> None:
     policy = load_from(local)
-    open_beside(policy, of_stage(stage)).follow(policy.network)
+    open_beside(policy, of_stage(stage)).sync_weights(policy.network)
     with pytest.raises(ModelError, match="has the weights of a training run"):
-        make_generator(of_stage(stage))
+        make_engine(of_stage(stage))
 
 
 def test_a_name_that_the_server_does_not_serve_is_answered_with_those_it_does(
@@ -211,13 +211,13 @@ def test_a_name_that_the_server_does_not_serve_is_answered_with_those_it_does(
     (tmp_path / "other").symlink_to(model_folder)
     settings = ModelSettings(model=str(tmp_path / "other"), backend="vllm", base_url=stage.base_url)
     with pytest.raises(ModelError, match=rf"serves no model .*other'?, but {stage.name}"):
-        make_generator(settings)
+        make_engine(settings)
 
 
 def test_a_server_that_is_not_there_is_one_line(model_folder: Path) -> None:
     settings = ModelSettings(model=str(model_folder), backend="vllm", base_url="http://127.0.0.1:9/v1")
     with pytest.raises(ModelError, match="is it running"):
-        make_generator(settings)
+        make_engine(settings)
 
 
 @pytest.mark.parametrize(
@@ -237,14 +237,14 @@ def test_a_server_that_cannot_be_trained_with_is_answered_with_the_command_that_
         policy = load_from(local)
         with pytest.raises(ModelError, match="VLLM_SERVER_DEV_MODE=1 vllm serve MODEL --worker-extension-cls"):
             open_beside(policy, of_stage(stage))
-        assert make_generator(of_stage(stage))
+        assert make_engine(of_stage(stage))
 
 
 def test_a_cache_that_is_not_emptied_is_an_error(stage: Stage, local: ModelSettings) -> None:
     stage.empties_cache = False
     policy = load_from(local)
     with pytest.raises(ModelError, match="prefix cache"):
-        open_beside(policy, of_stage(stage)).follow(policy.network)
+        open_beside(policy, of_stage(stage)).sync_weights(policy.network)
 
 
 def test_no_file_of_weights_is_left_behind(
@@ -252,7 +252,7 @@ def test_no_file_of_weights_is_left_behind(
 ) -> None:
     monkeypatch.setattr("rrr_core.generation.vllm_server.MEMORY_FOLDER", tmp_path)
     policy = load_from(local)
-    open_beside(policy, of_stage(stage)).follow(policy.network)
+    open_beside(policy, of_stage(stage)).sync_weights(policy.network)
     assert stage.llm.model.loads == 1
     assert list(tmp_path.iterdir()) == []
 
@@ -260,7 +260,7 @@ def test_no_file_of_weights_is_left_behind(
 def test_an_adapter_is_refused(stage: Stage, tmp_path: Path) -> None:
     settings = ModelSettings(model=stage.name, adapter=str(tmp_path), backend="vllm", base_url=stage.base_url)
     with pytest.raises(ModelError, match="serve the merged model"):
-        make_generator(settings)
+        make_engine(settings)
 
 
 def test_what_is_described_has_the_servers_address_without_credentials(stage: Stage) -> None:

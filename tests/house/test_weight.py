@@ -19,6 +19,9 @@ HEAVY = {"torch", "transformers", "trl", "datasets", "vllm", "peft", "accelerate
 EXPORTS = ("rrr_core.exports.verifiers", "rrr_core.exports.inspect_ai")
 """Modules that are for another package's users alone."""
 
+LIGHT_ENGINES = ("engine", "engine_spec", "engines", "entries", "finding", "settings", "measured")
+"""Modules of the generation room that are read before an engine is chosen."""
+
 
 def closure(distribution: str) -> set[str]:
     """Every distribution that installing this one without extras brings, itself included."""
@@ -58,7 +61,10 @@ def test_only_training_and_the_engines_import_torch() -> None:
         if not module.name.startswith(("rrr_core.training.", "rrr_core.generation.", *EXPORTS))
     ]
     assert "rrr_core.pipeline" in light
-    light += ["rrr_core.generation.base", "rrr_core.training.settings", "rrr_core.training.warmup_settings"]
+    light += [
+        f"rrr_core.generation.{name}" for name in ("engine", "engine_spec", "engines", "entries", "finding", "settings")
+    ]
+    light += ["rrr_core.training.settings", "rrr_core.training.warmup_settings"]
     code = (
         f"import importlib, sys\nfor name in {light!r}:\n    importlib.import_module(name)\n"
         f"loaded = sorted({HEAVY!r} & set(sys.modules))\nassert not loaded, loaded\n"

@@ -320,12 +320,12 @@ def test_a_failure_keeps_the_tools_that_its_prompt_began_with(tmp_path: Path, mo
     assert generator.calls[0][0] == [(tools, asked)]
 
 
-def test_a_shard_is_the_stretch_over_which_an_engine_remembers_what_it_read(tmp_path: Path) -> None:
-    class Remembering(ScriptedGenerator):
+def test_a_shard_is_the_stretch_over_which_an_engine_keeps_its_prefix_cache(tmp_path: Path) -> None:
+    class Caching(ScriptedGenerator):
         told: list[str] = []
 
         @contextmanager
-        def remembering(self):
+        def prefix_caching(self):
             self.told.append("begin")
             yield
             self.told.append("end")
@@ -334,8 +334,8 @@ def test_a_shard_is_the_stretch_over_which_an_engine_remembers_what_it_read(tmp_
             self.told.append("round")
             return super().generate(*arguments)
 
-    mine(numbers_task(2), Remembering(numbered({})), tmp_path, MineSettings(rows=2, tries=2, shard_rows=1), {})
-    assert Remembering.told == ["begin", "round", "round", "end"] * 2
+    mine(numbers_task(2), Caching(numbered({})), tmp_path, MineSettings(rows=2, tries=2, shard_rows=1), {})
+    assert Caching.told == ["begin", "round", "round", "end"] * 2
 
 
 def test_the_failure_set_is_that_of_earlier_versions(tmp_path: Path) -> None:

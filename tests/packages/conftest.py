@@ -15,7 +15,9 @@ ROOT = Path(__file__).parents[2]
 OURS = {path.name.replace("_", "-"): path for path in sorted((ROOT / "plugins").iterdir())}
 """Distribution → folder, of the project's own plugins."""
 BROKEN = {path.name.replace("_", "-"): path for path in sorted(Path(__file__).with_name("plugins").iterdir())}
-"""The same of the plugins made for these tests: a sound one, and those that are broken, each in its own way."""
+"""The same of the plugins made for these tests: sound ones, and those that are broken, each in its own way."""
+ENGINES = ("rrr-echo-engine", "rrr-echo-twin", "rrr-mute-engine", "rrr-odd-engine")
+"""Those of them that bring an engine; the others bring a task."""
 
 CLEAN = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "COV", "PIP_TARGET"))}
 

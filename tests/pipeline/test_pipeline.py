@@ -8,7 +8,7 @@ import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -27,6 +27,7 @@ from rrr_core.runs.layout import PROFILE
 from rrr_core.tasks.settings import TaskSettings
 from rrr_core.training.settings import TrainSettings
 from rrr_core.verification import VerifySettings
+from tests.fakes import ScriptedGenerator
 
 STAGES = ["mine", "train", "eval vanilla", "eval trained", "compare", "report"]
 
@@ -52,7 +53,7 @@ class Rooms:
         training = ModuleType("rrr_core.training.run")
         training.train = self.train  # type: ignore[attr-defined]
         monkeypatch.setitem(sys.modules, "rrr_core.training.run", training)
-        monkeypatch.setattr("rrr_core.generation.make_generator", self.make_generator)
+        monkeypatch.setattr("rrr_core.generation.make_engine", self.make_engine)
         monkeypatch.setattr("rrr_core.mining.mine", self.mine)
         monkeypatch.setattr("rrr_core.mining.failure_set.read_failures", lambda folder: [folder.name])
         monkeypatch.setattr("rrr_core.evaluation.evaluate", self.evaluate)
@@ -64,16 +65,16 @@ class Rooms:
         if name in self.breaks:
             raise self.breaks.pop(name)
 
-    def make_generator(self, settings: ModelSettings) -> str:
+    def make_engine(self, settings: ModelSettings) -> ScriptedGenerator:
         self.models.append(settings)
-        return f"engine of {settings.model}"
+        return ScriptedGenerator(name=f"engine of {settings.model}")
 
     def mine(
         self, task: Any, generator: Any, folder: Path, settings: Any, data: Any, progress: Any, verify: VerifySettings
     ) -> None:
         self.called("mine")
         self.limits.append(verify.seconds)
-        assert generator == "engine of some/model"
+        assert generator.model.name == "engine of some/model"
         folder.mkdir(parents=True)
 
     def train(
@@ -290,6 +291,22 @@ def test_a_model_behind_a_server_is_refused_before_anything_is_mined(
     assert not (tmp_path / "run").exists()
 
 
+def test_an_engine_without_adapters_is_refused_for_lora_before_anything_is_mined(
+    rooms: Rooms, settings: RunSettings, tmp_path: Path, site: Any
+) -> None:
+    source = """
+        from rrr_core.generation import EngineSpec
+        ENGINE = EngineSpec(open="rrr_bare:open", beside="rrr_bare:open")
+    """
+    site.install("rrr-bare", modules={"rrr_bare": source}, engines={"bare": "rrr_bare:ENGINE"})
+    bare = dataclasses.replace(settings, model=dataclasses.replace(settings.model, backend="bare"))
+    lora = dataclasses.replace(bare, train=dataclasses.replace(settings.train, lora_rank=4))
+    with pytest.raises(ModelError, match="bare backend .* takes no adapter, and LoRA leaves one"):
+        run(lora, tmp_path / "lora")
+    assert not (tmp_path / "lora").exists()
+    run(bare, tmp_path / "whole")
+
+
 def test_lora_weights_are_put_on_the_model_they_were_trained_on(settings: RunSettings, tmp_path: Path) -> None:
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "adapter_config.json").write_text("{}")
@@ -305,7 +322,11 @@ def test_whole_weights_are_a_model_of_their_own(settings: RunSettings, tmp_path:
 
 def test_what_a_person_should_know_of_an_engine_is_said_when_it_is_opened(monkeypatch: pytest.MonkeyPatch) -> None:
     progress = Lines()
-    for engine in (SimpleNamespace(notice="slow here"), SimpleNamespace(notice=None), SimpleNamespace()):
-        monkeypatch.setattr("rrr_core.generation.make_generator", lambda settings, engine=engine: engine)
-        assert pipeline.open_generator(ModelSettings(model="m"), progress) is engine
-    assert progress.said == ["Loading m", "slow here", "Loading m", "Loading m"]
+
+    class Slow(ScriptedGenerator):
+        notice = "slow here"
+
+    for engine in (Slow(), ScriptedGenerator()):
+        monkeypatch.setattr("rrr_core.generation.make_engine", lambda settings, engine=engine: engine)
+        assert pipeline.open_engine(ModelSettings(model="m"), progress) is engine
+    assert progress.said == ["Loading m", "slow here", "Loading m"]

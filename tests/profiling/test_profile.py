@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rrr_core.errors import DataError, RrrError
-from rrr_core.generation.base import Hits, Sampling
+from rrr_core.generation.engine import Engine, Hits, Sampling, TokenEngine
+from rrr_core.generation.measured import measured
 from rrr_core.profiling.flops import peak_flops, training_flops, utilisation
-from rrr_core.profiling.profile import Profile, machine_of, measured, profiled, read_profile
+from rrr_core.profiling.profile import Profile, machine_of, profiled, read_profile
 from rrr_core.profiling.spent import KINDS, OTHER, Machine, Spent
 from rrr_core.runs.files import read_json
 from rrr_core.runs.layout import PROFILE
@@ -107,20 +108,37 @@ def test_a_seconds_worth_of_work_that_goes_on_is_told_already(profile: Profile, 
         assert profile.spent().seconds == {"generate": 3}
 
 
-class IdEngine(ScriptedGenerator):
+class IdEngine(ScriptedGenerator, TokenEngine):
     """Writes two ids a prompt; tells that all of a prompt but its last id came from its cache."""
 
-    hits = Hits(9, 7)
+    prefix_cache_hits = Hits(9, 7)
     network = None
+    tokenizer = None
+    off_policy = False
+    keeps_logprobs = True
+    notice = "a made-up engine"
 
     def generate_ids(
-        self, prompts: Sequence[Sequence[int]], sampling: Sampling, places: Sequence[int] | None = None
+        self,
+        prompts: Sequence[Sequence[int]],
+        sampling: Sampling,
+        on_done: Callable[[int], None] | None = None,
+        places: Sequence[int] | None = None,
     ) -> list[list[int]]:
-        self.hits += Hits(sum(map(len, prompts)), sum(len(ids) - 1 for ids in prompts))
+        self.prefix_cache_hits += Hits(sum(map(len, prompts)), sum(len(ids) - 1 for ids in prompts))
         return [[1, 2] for _ in prompts]
 
-    def follow(self, network: Any) -> None:
+    def sync_weights(self, network: Any) -> None:
         self.network = network
+
+    def is_ended(self, ids: Sequence[int]) -> bool:
+        return ids[-1] == 2
+
+    def text_of(self, ids: Sequence[int]) -> str:
+        return " ".join(map(str, ids))
+
+    def logprobs_of(self, prompt: Sequence[int], written: Sequence[int]) -> list[float]:
+        return [-0.5] * len(written)
 
 
 def test_an_engines_ids_are_counted_and_so_are_those_it_had_in_its_cache(profile: Profile) -> None:
@@ -133,7 +151,7 @@ def test_an_engines_ids_are_counted_and_so_are_those_it_had_in_its_cache(profile
 
 def test_a_weight_sync_is_measured_and_reaches_the_engine(profile: Profile) -> None:
     engine = IdEngine()
-    measured(engine, profile).follow("the policy")
+    measured(engine, profile).sync_weights("the policy")
     assert engine.network == "the policy"
     assert list(profile.spent().seconds) == ["sync"]
 
@@ -157,6 +175,27 @@ def test_a_measured_engine_gives_the_same_texts_and_is_itself_in_all_else(profil
     assert engine.generate(asked, Sampling(seed=3), done.append) == plain.generate(asked, Sampling(seed=3))
     assert done == [1] * 9
     assert (engine.model, engine.describe()) == (plain.model, plain.describe())
+
+
+@pytest.mark.parametrize("base", [Engine, TokenEngine])
+def test_a_measured_engine_leaves_no_capability_to_the_default(profile: Profile, base: type[Engine]) -> None:
+    kind = type(measured(IdEngine() if base is TokenEngine else ScriptedGenerator(), profile))
+    capabilities = {name for name in dir(base) if not name.startswith("_")}
+    assert {"prefix_caching", "notice", "network"} <= capabilities
+    assert [name for name in capabilities if getattr(kind, name) is getattr(base, name)] == []
+
+
+def test_a_measured_engine_of_ids_answers_as_the_engine_does(profile: Profile) -> None:
+    plain = IdEngine()
+    engine = measured(plain, profile)
+    assert (engine.off_policy, engine.keeps_logprobs, engine.notice) == (False, True, "a made-up engine")
+    assert (engine.is_ended([1, 2]), engine.text_of([1, 2]), engine.logprobs_of([], [1, 2])) == (
+        True,
+        "1 2",
+        [-0.5] * 2,
+    )
+    engine.sync_weights("the policy")
+    assert engine.network == "the policy"
 
 
 def spent_in(folder: Path, clock: Clock, seconds: float) -> Spent:

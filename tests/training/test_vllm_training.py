@@ -16,9 +16,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from rrr_core.errors import RrrError
 from rrr_core.generation import ModelSettings
-from rrr_core.generation.vllm_backend import VllmGenerator
+from rrr_core.generation.vllm_backend import VllmEngine
 from rrr_core.training import run as training_run
-from rrr_core.training.engine import drawn_logprobs
 from rrr_core.training.run import train
 from rrr_core.training.tiny import make_model, make_tokenizer
 from rrr_core.training.trainer import ReflectionTrainer
@@ -112,7 +111,7 @@ def test_after_every_update_engine_and_trainer_give_the_same_log_probabilities(
     assert max(gaps) <= AGREEMENT
 
 
-def test_a_head_of_its_own_is_followed_as_well(
+def test_a_head_of_its_own_is_synced_as_well(
     vllm: str, gaps: list[float], failures: Any, untied_settings: Any, settings: Any, tmp_path: Path
 ) -> None:
     settings = dataclasses.replace(settings, steps=2, learning_rate=1e-2, warmup_ratio=0)
@@ -129,7 +128,7 @@ def test_every_trained_token_has_the_log_probability_it_was_drawn_with(
     assert max(gaps) <= AGREEMENT
 
 
-def test_a_server_is_followed_as_well(
+def test_a_servers_weights_are_synced_as_well(
     gaps: list[float],
     failures: Any,
     model_with_wide_heads: Path,
@@ -158,7 +157,7 @@ def test_an_engine_left_behind_would_be_seen(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(VllmGenerator, "follow", lambda self, network: None)
+    monkeypatch.setattr(VllmEngine, "sync_weights", lambda self, network: None)
     train(
         CoinTask(),
         failures,
@@ -212,10 +211,6 @@ def test_the_manifest_names_the_engine(
 ) -> None:
     train(CoinTask(), failures, model_settings, tmp_path / "t", dataclasses.replace(settings, steps=1))
     assert '"backend": "vllm"' in (tmp_path / "t" / "manifest.json").read_text()
-
-
-def test_an_engine_that_tells_no_log_probabilities_gives_none() -> None:
-    assert drawn_logprobs(object(), [], "reflection") is None
 
 
 def test_trls_own_vllm_cannot_be_asked_for(failures: Any, model_settings: Any, settings: Any, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from rrr_core.errors import ModelError, RrrError
-from rrr_core.generation.base import Sampling
+from rrr_core.generation.engine import Sampling
 from rrr_core.generation.transformers_backend import load_transformers
 from rrr_core.profiling.profile import read_profile
 from rrr_core.training.tiny import FAMILY, make_tokenizer

@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rrr_core.errors import ModelError
-from rrr_core.generation.base import Sampling
 from rrr_core.generation.continuation import encode_prompt, render
-from rrr_core.generation.transformers_generator import TransformersGenerator, batches_of, cut
+from rrr_core.generation.engine import Sampling
+from rrr_core.generation.transformers_engine import TransformersEngine, batches_of, cut
 from rrr_core.hookspecs import Model
 from tests.generation.tiny import make_network
 
@@ -169,7 +169,7 @@ def test_texts_are_told_as_they_are_done(generator: Any, prompts: list[list[int]
 
 
 def test_a_text_stops_where_the_context_is_full(tokenizer: Any) -> None:
-    generator = TransformersGenerator(make_network(tokenizer, max_position_embeddings=16), tokenizer, Model("tiny"))
+    generator = TransformersEngine(make_network(tokenizer, max_position_embeddings=16), tokenizer, Model("tiny"))
     written = generator.generate_ids([[30] * 10, [30] * 4], Sampling(temperature=0, max_tokens=50))
     assert [len(ids) for ids in written] == [6, 12]
     with pytest.raises(ModelError, match="16 tokens fills the context of 16"):
@@ -191,7 +191,7 @@ def test_memory_that_runs_out_names_the_option(generator: Any, monkeypatch: pyte
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     monkeypatch.setattr(generator.network, "forward", full)
-    monkeypatch.setattr("rrr_core.generation.transformers_generator.can_decode", lambda network: True)
+    monkeypatch.setattr("rrr_core.generation.transformers_engine.can_decode", lambda network: True)
     with pytest.raises(ModelError, match=r"batch of 1 texts: lower --batch-tokens \(now 32768\)"):
         generator.generate_ids([[30, 31]], GREEDY)
 

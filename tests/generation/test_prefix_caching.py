@@ -16,9 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rrr_core.errors import ModelError
-from rrr_core.generation.base import Sampling, remembering
-from rrr_core.generation.memory import Memory, common_length
-from rrr_core.generation.transformers_generator import TransformersGenerator
+from rrr_core.generation.engine import Sampling
+from rrr_core.generation.prefix_cache import PrefixCache, common_length
+from rrr_core.generation.transformers_engine import TransformersEngine
 from rrr_core.hookspecs import Model
 from tests.fakes import ScriptedGenerator
 from tests.generation.test_decoding import ARCHITECTURES, model_of
@@ -68,9 +68,9 @@ def stages(generator: Any, prompts: list[list[int]], sampling: Sampling) -> list
 def test_every_stages_texts_are_the_same_with_and_without(
     name: str, sampling: Sampling, tokenizer: Any, prompts: list[list[int]]
 ) -> None:
-    generator = TransformersGenerator(model_of(ARCHITECTURES[name], tokenizer), tokenizer, Model("tiny"))
+    generator = TransformersEngine(model_of(ARCHITECTURES[name], tokenizer), tokenizer, Model("tiny"))
     plain = stages(generator, prompts, sampling)
-    with remembering(generator):
+    with generator.prefix_caching():
         assert stages(generator, prompts, sampling) == plain
 
 
@@ -78,7 +78,7 @@ def test_every_stages_texts_are_the_same_with_and_without(
 def test_the_size_of_batches_changes_nothing(generator: Any, prompts: list[list[int]], batch_tokens: int) -> None:
     plain = stages(generator, prompts, SAMPLED)
     generator.batch_tokens = batch_tokens
-    with generator.remembering():
+    with generator.prefix_caching():
         assert stages(generator, prompts, SAMPLED) == plain
 
 
@@ -86,7 +86,7 @@ def test_only_what_is_new_is_read(generator: Any) -> None:
     prompts = [[30 + row, *range(40, 90)] for row in range(8)]
     attempts = generator.generate_ids(prompts, SAMPLED)
     longer = [[*prompt, *ids, 90, 91, 92] for prompt, ids in zip(prompts, attempts, strict=True)]
-    with generator.remembering():
+    with generator.prefix_caching():
         generator.generate_ids(prompts, SAMPLED)
         with counted(generator.network) as read:
             generator.generate_ids(longer, SAMPLED)
@@ -96,7 +96,7 @@ def test_only_what_is_new_is_read(generator: Any) -> None:
 
 def test_a_prompt_that_was_read_before_is_read_from_its_last_token(generator: Any) -> None:
     prompts = [[30 + row, *range(40, 90)] for row in range(8)]
-    with generator.remembering():
+    with generator.prefix_caching():
         first = generator.generate_ids(prompts, SAMPLED)
         with counted(generator.network) as read:
             assert generator.generate_ids(prompts, SAMPLED) == first
@@ -106,7 +106,7 @@ def test_a_prompt_that_was_read_before_is_read_from_its_last_token(generator: An
 def test_a_prompt_that_begins_like_another_takes_over_the_part_that_is_alike(generator: Any) -> None:
     known, asked = list(range(30, 80)), [*range(30, 70), *range(130, 140)]
     plain = generator.generate_ids([asked], SAMPLED)
-    with generator.remembering():
+    with generator.prefix_caching():
         generator.generate_ids([known], SAMPLED)
         with counted(generator.network) as read:
             assert generator.generate_ids([asked], SAMPLED) == plain
@@ -117,7 +117,7 @@ def test_prompts_of_which_little_is_known_are_read_apart_from_the_others(generat
     known = [[30 + row, *range(40, 120)] for row in range(6)]
     mixed = [*known, [*range(140, 240)], [50, 51]]
     plain = generator.generate_ids(mixed, SAMPLED)
-    with generator.remembering():
+    with generator.prefix_caching():
         generator.generate_ids(known, SAMPLED)
         with counted(generator.network) as read:
             assert generator.generate_ids(mixed, SAMPLED) == plain
@@ -134,10 +134,10 @@ def test_what_all_prompts_begin_with_is_read_once(generator: Any) -> None:
 
 def test_nothing_is_kept_outside(generator: Any) -> None:
     prompts = [[30, *range(40, 90)]]
-    with generator.remembering():
+    with generator.prefix_caching():
         generator.generate_ids(prompts, SAMPLED)
-        assert generator.memory.size > 0
-    assert generator.memory is None
+        assert generator.prefix_cache.size > 0
+    assert generator.prefix_cache is None
     with counted(generator.network) as read:
         generator.generate_ids(prompts, SAMPLED)
         generator.generate_ids(prompts, SAMPLED)
@@ -147,65 +147,65 @@ def test_nothing_is_kept_outside(generator: Any) -> None:
 def test_everything_is_forgotten_after_a_fault(generator: Any) -> None:
     with torch.no_grad():
         generator.network.model.norm.weight.fill_(torch.nan)
-    with pytest.raises(ModelError, match="not finite"), generator.remembering():
+    with pytest.raises(ModelError, match="not finite"), generator.prefix_caching():
         generator.generate_ids([[30, 31, 32]], SAMPLED)
-    assert generator.memory is None
+    assert generator.prefix_cache is None
 
 
 def test_a_change_of_the_weights_shows_in_the_next_stretch(generator: Any, prompts: list[list[int]]) -> None:
-    with generator.remembering():
+    with generator.prefix_caching():
         before = generator.generate_ids(prompts, GREEDY)
     with torch.no_grad():
         generator.network.model.layers[0].self_attn.k_proj.weight.mul_(-1)
     after = generator.generate_ids(prompts, GREEDY)
-    with generator.remembering():
+    with generator.prefix_caching():
         assert generator.generate_ids(prompts, GREEDY) == after != before
 
 
-def test_other_weights_to_follow_make_it_forget(generator: Any, tokenizer: Any, prompts: list[list[int]]) -> None:
+def test_synced_weights_empty_it(generator: Any, tokenizer: Any, prompts: list[list[int]]) -> None:
     other = model_of(ARCHITECTURES["qwen2"], tokenizer)
-    expected = TransformersGenerator(other, tokenizer, Model("tiny")).generate_ids(prompts, GREEDY)
-    with generator.remembering():
+    expected = TransformersEngine(other, tokenizer, Model("tiny")).generate_ids(prompts, GREEDY)
+    with generator.prefix_caching():
         generator.generate_ids(prompts, GREEDY)
-        generator.follow(other)
+        generator.sync_weights(other)
         ended_otherwise = generator.end_ids
-        generator.end_ids = TransformersGenerator(other, tokenizer, Model("tiny")).end_ids
+        generator.end_ids = TransformersEngine(other, tokenizer, Model("tiny")).end_ids
         assert generator.generate_ids(prompts, GREEDY) == expected
         generator.end_ids = ended_otherwise
 
 
 def test_a_stretch_within_a_stretch_ends_with_the_outer_one(generator: Any) -> None:
-    with generator.remembering():
-        with generator.remembering():
+    with generator.prefix_caching():
+        with generator.prefix_caching():
             generator.generate_ids([[30, *range(40, 90)]], SAMPLED)
-        assert generator.memory.size > 0
+        assert generator.prefix_cache.size > 0
 
 
-def test_memory_stays_within_its_bytes_and_the_oldest_go_first(generator: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_stays_within_its_bytes_and_the_oldest_go_first(generator: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     limit = 100_000
-    monkeypatch.setattr("rrr_core.generation.transformers_generator.REMEMBERED_BYTES", limit)
+    monkeypatch.setattr("rrr_core.generation.transformers_engine.PREFIX_CACHE_BYTES", limit)
     prompts = [[30 + row, *range(40, 90)] for row in range(12)]
     generator.batch_tokens = 2 * 75
     plain = generator.generate_ids(prompts, SAMPLED)
-    with generator.remembering():
+    with generator.prefix_caching():
         assert generator.generate_ids(prompts, SAMPLED) == plain
         held = {
             states.untyped_storage().data_ptr(): states.untyped_storage().nbytes()
-            for block in generator.memory._blocks
+            for block in generator.prefix_cache._blocks
             for layer in block.layers
             for states in layer
         }
-        assert 0.5 * limit < sum(held.values()) <= generator.memory.size <= limit
-        assert generator.memory.longest((*prompts[-1], 3)).length >= 51
+        assert 0.5 * limit < sum(held.values()) <= generator.prefix_cache.size <= limit
+        assert generator.prefix_cache.longest((*prompts[-1], 3)).length >= 51
         # The oldest is gone: only the prompts' first tokens could be alike, and they are not.
-        assert generator.memory.longest((*prompts[0], 3)) is None
+        assert generator.prefix_cache.longest((*prompts[0], 3)) is None
 
 
 def test_windowed_models_keep_nothing(tokenizer: Any, prompts: list[list[int]]) -> None:
-    generator = TransformersGenerator(model_of(ARCHITECTURES[WINDOWED[0]], tokenizer), tokenizer, Model("tiny"))
-    with generator.remembering():
+    generator = TransformersEngine(model_of(ARCHITECTURES[WINDOWED[0]], tokenizer), tokenizer, Model("tiny"))
+    with generator.prefix_caching():
         generator.generate_ids(prompts, SAMPLED)
-        assert generator.memory.size == 0
+        assert generator.prefix_cache.size == 0
 
 
 def test_where_memory_runs_out_it_forgets_and_goes_on(generator: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -218,10 +218,10 @@ def test_where_memory_runs_out_it_forgets_and_goes_on(generator: Any, monkeypatc
             raise torch.OutOfMemoryError("CUDA out of memory")
         return forward(**arguments)
 
-    with generator.remembering():
+    with generator.prefix_caching():
         generator.generate_ids(prompts, SAMPLED)
         monkeypatch.setattr(generator.network, "forward", full_at_the_third)
-        monkeypatch.setattr("rrr_core.generation.transformers_generator.can_decode", lambda network: True)
+        monkeypatch.setattr("rrr_core.generation.transformers_engine.can_decode", lambda network: True)
         assert generator.generate_ids(prompts, SAMPLED, told.append) == plain
         assert sum(told) == len(prompts)
 
@@ -230,16 +230,16 @@ def test_where_memory_runs_out_for_good_it_is_one_error(generator: Any, monkeypa
     def full(**arguments: Any) -> Any:
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    with generator.remembering():
+    with generator.prefix_caching():
         generator.generate_ids([[30, 31, 32]], SAMPLED)
         monkeypatch.setattr(generator.network, "forward", full)
-        monkeypatch.setattr("rrr_core.generation.transformers_generator.can_decode", lambda network: True)
+        monkeypatch.setattr("rrr_core.generation.transformers_engine.can_decode", lambda network: True)
         with pytest.raises(ModelError, match="batch of 1 texts: lower --batch-tokens"):
             generator.generate_ids([[30, 31, 33]], SAMPLED)
 
 
 def test_an_engine_that_keeps_nothing_may_be_asked_to() -> None:
-    with remembering(ScriptedGenerator(lambda conversation, chance: "")):
+    with ScriptedGenerator(lambda conversation, chance: "").prefix_caching():
         pass
 
 
@@ -248,7 +248,7 @@ def test_an_engine_that_keeps_nothing_may_be_asked_to() -> None:
     prompt=st.lists(st.integers(0, 2), min_size=1, max_size=6).map(tuple),
 )
 def test_the_row_with_the_most_in_common_is_found(kept: list[tuple[int, ...]], prompt: tuple[int, ...]) -> None:
-    memory = Memory(1 << 20)
+    memory = PrefixCache(1 << 20)
     for ids in kept:
         memory.keep(_cache(len(ids)), torch.tensor([0]), [0], [ids])
     best = max((min(common_length(ids, prompt), len(prompt) - 1) for ids in kept), default=0)
@@ -257,7 +257,7 @@ def test_the_row_with_the_most_in_common_is_found(kept: list[tuple[int, ...]], p
 
 
 def _cache(columns: int) -> Any:
-    from rrr_core.generation.cache import GrowingLayer
+    from rrr_core.generation.kv_cache import GrowingLayer
 
     class OneLayer:
         def __init__(self) -> None:

@@ -11,26 +11,26 @@ import torch
 from transformers import GenerationConfig
 
 from rrr_core.errors import ModelError
-from rrr_core.generation.base import Hits, Sampling
-from rrr_core.generation.cache import without_adapters
 from rrr_core.generation.continuation import turn_end_id
 from rrr_core.generation.decoding import can_decode, decode, uniforms
-from rrr_core.generation.encoded import EncodedGenerator
-from rrr_core.generation.memory import Memory
+from rrr_core.generation.encoded import EncodedEngine
+from rrr_core.generation.engine import Hits, Sampling
+from rrr_core.generation.kv_cache import without_adapters
 from rrr_core.generation.one_query import one_query_attention
+from rrr_core.generation.prefix_cache import PrefixCache
 from rrr_core.hookspecs import Model
 from rrr_core.seeds import stream_seed
 
 CPU_BATCH_TOKENS, BATCH_TOKENS = 32768, 65536
 """Default tokens of a batch: a CPU's caches do not hold a larger one, and an accelerator is idle with a smaller one."""
 
-REMEMBERED_BYTES, REMEMBERED_SHARE = 1 << 30, 0.1
-"""What `remembering` may keep: on a CPU so many bytes, on an accelerator this share of its memory. The rest is for the
-model, the batch that is being written, and a trainer's optimiser."""
+PREFIX_CACHE_BYTES, PREFIX_CACHE_SHARE = 1 << 30, 0.1
+"""What the prefix cache may hold: on a CPU so many bytes, on an accelerator this share of its memory. The rest is for
+the model, the batch that is being written, and a trainer's optimiser."""
 
 
-class TransformersGenerator(EncodedGenerator):
-    """A network and its tokenizer as a Generator. It reads the network's weights anew in each call.
+class TransformersEngine(EncodedEngine):
+    """A network and its tokenizer as a TokenEngine. It reads the network's weights anew in each call.
 
     So it may be given the policy that a trainer is changing: modes, gradients and the global random state are left as
     they were found. Each row draws from its own stream of random numbers, a pure function of `Sampling.seed` and the
@@ -48,11 +48,10 @@ class TransformersGenerator(EncodedGenerator):
     ) -> None:
         context = getattr(network.config.get_text_config(), "max_position_embeddings", None)
         super().__init__(tokenizer, info, end_ids_of(network, tokenizer), context)
-        self.network, self.batch_tokens = network, batch_tokens
+        self._network, self.batch_tokens = network, batch_tokens
         self.source = source or {}
-        self.memory: Memory | None = None
-        self.hits = Hits()
-        """Of all prompts so far. A prompt that stands in a batch more than once is read once."""
+        self.prefix_cache: PrefixCache | None = None
+        self._hits = Hits()
         self.pad_id: int = self.end_ids[0] if tokenizer.pad_token_id is None else tokenizer.pad_token_id
 
     def generate_ids(
@@ -80,25 +79,40 @@ class TransformersGenerator(EncodedGenerator):
         return results
 
     @contextmanager
-    def remembering(self) -> Iterator[None]:
-        """Inside, what is read and written is kept, at most `REMEMBERED_SHARE` of the memory; see `base.remembering`.
+    def prefix_caching(self) -> Iterator[None]:
+        """Inside, what is read and written is kept, at most `PREFIX_CACHE_SHARE` of the memory; see `Engine`.
 
         Within another such stretch it adds nothing. Models with a sliding window keep nothing.
         """
-        if self.memory is not None:
+        if self.prefix_cache is not None:
             yield
             return
-        self.memory = Memory(remembered_bytes(self.network.device))
+        self.prefix_cache = PrefixCache(prefix_cache_bytes(self.network.device))
         try:
             yield
         finally:
-            self.memory = None
+            self.prefix_cache = None
 
-    def follow(self, network: Any) -> None:
+    def sync_weights(self, network: Any) -> None:
         """From now on texts come from this network's weights, read anew in each call."""
-        self.network = network
-        if self.memory is not None:
-            self.memory.clear()
+        self._network = network
+        if self.prefix_cache is not None:
+            self.prefix_cache.clear()
+
+    @property
+    def network(self) -> Any:
+        """The network that writes the texts."""
+        return self._network
+
+    @property
+    def off_policy(self) -> bool:
+        """False: the network that is trained writes the texts itself."""
+        return False
+
+    @property
+    def prefix_cache_hits(self) -> Hits:
+        """Of all prompts so far. A prompt that stands in a batch more than once is read once."""
+        return self._hits
 
     @property
     def notice(self) -> str | None:
@@ -145,25 +159,25 @@ class TransformersGenerator(EncodedGenerator):
 
         def count_read(count: int) -> None:
             given = sum(map(len, batch_prompts))
-            self.hits += Hits(given, given - count)
+            self._hits += Hits(given, given - count)
 
-        def sample(memory: Memory | None, on_done: Callable[[int], None]) -> list[list[int]]:
+        def sample(known: PrefixCache | None, on_done: Callable[[int], None]) -> list[list[int]]:
             if not fast:
                 count_read(sum(map(len, batch_prompts)))
                 return self._sample_slowly(batch_prompts, batch_limits, places[batch[0]], sampling, on_done)
             ends, pad = self.end_ids, self.pad_id
             return decode(
-                self.network, batch_prompts, batch_limits, draws, sampling, ends, pad, on_done, memory, count_read
+                self.network, batch_prompts, batch_limits, draws, sampling, ends, pad, on_done, known, count_read
             )
 
         try:
-            if self.memory is None or not self.memory.size:
-                return sample(self.memory, on_done)
+            if self.prefix_cache is None or not self.prefix_cache.size:
+                return sample(self.prefix_cache, on_done)
             try:
-                return sample(self.memory, tell)
+                return sample(self.prefix_cache, tell)
             except torch.OutOfMemoryError:
-                self.memory.clear()
-            # What is remembered took the room. Outside of `except`, so that no frame holds on to the batch's cache.
+                self.prefix_cache.clear()
+            # What is cached took the room. Outside of `except`, so that no frame holds on to the batch's cache.
             written = sample(None, _ignore)
             on_done(len(batch) - told)
             return written
@@ -255,11 +269,11 @@ def cut(ids: Sequence[int], end_ids: Sequence[int]) -> list[int]:
     return list(ids)
 
 
-def remembered_bytes(device: torch.device) -> int:
+def prefix_cache_bytes(device: torch.device) -> int:
     """The most bytes of keys and values to keep on a device."""
     if device.type != "cuda":
-        return REMEMBERED_BYTES
-    return int(REMEMBERED_SHARE * torch.cuda.get_device_properties(device).total_memory)
+        return PREFIX_CACHE_BYTES
+    return int(PREFIX_CACHE_SHARE * torch.cuda.get_device_properties(device).total_memory)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""What an engine has read and written, kept for prompts that begin alike, while the weights do not change."""
+"""A prefix cache: what an engine has read and written, kept for prompts that begin alike while the weights stay."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Found:
     length: int
 
 
-class Memory:
+class PrefixCache:
     """Rows' ids with their keys and values, at most `limit` bytes of these; the oldest go first."""
 
     def __init__(self, limit: int) -> None:

@@ -11,8 +11,8 @@ pytestmark = pytest.mark.train
 
 from transformers.cache_utils import DynamicCache, DynamicSlidingWindowLayer
 
-from rrr_core.generation.base import Sampling
-from rrr_core.generation.cache import GrowingLayer, growing_cache, is_plain
+from rrr_core.generation.engine import Sampling
+from rrr_core.generation.kv_cache import GrowingLayer, growing_cache, is_plain
 from tests.generation.test_decoding import ARCHITECTURES, model_of
 
 SAMPLED = Sampling(temperature=1, max_tokens=60, seed=3)
@@ -62,10 +62,10 @@ def test_layers_with_a_sliding_window_stay_the_librarys(tokenizer: Any) -> None:
 def test_texts_are_those_that_the_librarys_cache_gives(
     name: str, sampling: Sampling, tokenizer: Any, prompts: list[list[int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from rrr_core.generation.transformers_generator import TransformersGenerator
+    from rrr_core.generation.transformers_engine import TransformersEngine
     from rrr_core.hookspecs import Model
 
-    generator = TransformersGenerator(model_of(ARCHITECTURES[name], tokenizer), tokenizer, Model("tiny"))
+    generator = TransformersEngine(model_of(ARCHITECTURES[name], tokenizer), tokenizer, Model("tiny"))
     written = generator.generate_ids(prompts, sampling)
     monkeypatch.setattr("rrr_core.generation.reading.growing_cache", lambda config: DynamicCache(config=config))
     assert generator.generate_ids(prompts, sampling) == written

@@ -1,13 +1,18 @@
-"""The one protocol that every inference engine fits into."""
+"""What an inference engine is: a small base class whose capabilities are methods with defaults.
+
+An engine overrides what it can do. Callers ask these methods and properties alone, and probe nothing.
+"""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from rrr_core.episode import Generation
+from rrr_core.errors import ModelError
 from rrr_core.hookspecs import Message, Model
 
 
@@ -45,13 +50,13 @@ class Hits:
         return Hits(self.prompt_tokens + other.prompt_tokens, self.cached_tokens + other.cached_tokens)
 
 
-class Generator(Protocol):
+class Engine(ABC):
     """An inference engine: conversations in, texts out."""
 
-    @property
-    def model(self) -> Model:
-        """The model's name and family, for plugins."""
+    model: Model
+    """The model's name and family, for plugins."""
 
+    @abstractmethod
     def generate(
         self,
         conversations: Sequence[Sequence[Message]],
@@ -64,16 +69,44 @@ class Generator(Protocol):
         Raises ModelError where the engine cannot be reached or answers with nonsense.
         """
 
+    @abstractmethod
     def describe(self) -> dict[str, object]:
-        """What a manifest records of the engine: model, revision, tokenizer, dtype, versions."""
+        """What a manifest records of the engine, as JSON: model, revision, tokenizer, dtype, versions.
+
+        A run that is resumed by an engine that describes itself otherwise is refused.
+        """
+
+    def prefix_caching(self) -> AbstractContextManager[None]:
+        """A stretch in which the weights do not change, so that what was prefilled and decoded may be kept.
+
+        A later prompt that begins with an earlier one, and perhaps with what was sampled on it, is then not prefilled
+        again. No text depends on it. By default nothing is kept, or the engine manages its cache by itself.
+        """
+        return nullcontext()
+
+    @property
+    def prefix_cache_hits(self) -> Hits | None:
+        """How much of all prompts so far came from the prefix cache; None where the engine does not count."""
+        return None
+
+    @property
+    def notice(self) -> str | None:
+        """What a person should know of how the engine works on this model; most have nothing to say."""
+        return None
+
+    @property
+    def network(self) -> Any:
+        """The torch network in this process that writes the texts; None where there is none."""
+        return None
 
 
-class IdGenerator(Generator, Protocol):
+class TokenEngine(Engine):
     """An engine that gives and takes token ids, which training needs: sampled ids are never encoded again."""
 
     tokenizer: Any
     """Encodes the prompts; a fast tokenizer of transformers."""
 
+    @abstractmethod
     def generate_ids(
         self,
         prompts: Sequence[Sequence[int]],
@@ -88,26 +121,35 @@ class IdGenerator(Generator, Protocol):
         Raises ModelError where a prompt fills the model's context, or the engine fails.
         """
 
+    @abstractmethod
     def is_ended(self, ids: Sequence[int]) -> bool:
         """Whether sampled ids end with an end token; False where the token limit cut them off."""
 
+    @abstractmethod
     def text_of(self, ids: Sequence[int]) -> str:
         """Sampled ids as text, without special tokens: to be read and judged, never to be encoded again."""
 
-    def follow(self, network: Any) -> None:
+    @abstractmethod
+    def sync_weights(self, network: Any) -> None:
         """From now on texts come from this network's weights, as they are at this moment."""
 
+    @property
+    def off_policy(self) -> bool:
+        """Whether another program than the policy draws the texts, so that training must correct for it.
 
-def remembering(generator: Generator) -> AbstractContextManager[None]:
-    """A stretch in which the weights do not change, so that the engine may keep what it has read and written.
+        True unless an engine says otherwise: kernels that round otherwise are enough. Training takes an off-policy
+        engine only where it `keeps_logprobs`.
+        """
+        return True
 
-    A later prompt that begins with an earlier one, and perhaps with what was sampled on it, is then not read again.
-    No text depends on it. Engines that keep nothing, or mind it themselves, have no method `remembering`.
-    """
-    method = getattr(generator, "remembering", None)
-    return nullcontext() if method is None else method()
+    @property
+    def keeps_logprobs(self) -> bool:
+        """Whether `logprobs_of` gives the log-probabilities of what was written since the last sync of weights."""
+        return False
 
+    def logprobs_of(self, prompt: Sequence[int], written: Sequence[int]) -> list[float]:
+        """The log-probability of each sampled id, as it was drawn: after temperature, top-k and top-p.
 
-def notice_of(generator: Generator) -> str | None:
-    """What a person should know of how the engine works on this model; most have nothing to tell."""
-    return getattr(generator, "notice", None)
+        Raises ModelError where the engine keeps none.
+        """
+        raise ModelError(f"The engine of {self.model.name!r} keeps no log-probabilities.")

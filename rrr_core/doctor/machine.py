@@ -1,0 +1,67 @@
+"""What the machine itself offers: Python, processor, memory, disk and locks."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from rrr_core.doctor.finding import Finding
+
+LITTLE_SPACE = 5e9
+"""Bytes of free disk below which a model of a billion weights, with its optimiser's state, leaves no checkpoint."""
+
+
+def machine(folder: Path) -> Iterator[Finding]:
+    """Python, processor and memory, and what the disk under `folder` offers."""
+    python = f"{platform.python_implementation()} {platform.python_version()} on {platform.system()} "
+    yield Finding("machine", "Python", "ok", f"{python}{platform.release()} {platform.machine()}")
+    yield Finding("machine", "processor", "ok", _processor())
+    yield _space(folder)
+    yield from _files(folder)
+
+
+def _processor() -> str:
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    memory = ""
+    if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
+        memory = f", {os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE') / 1e9:.1f} GB of memory"
+    return f"{cores} core{'s' if cores > 1 else ''}{memory}"
+
+
+def _space(folder: Path) -> Finding:
+    free = shutil.disk_usage(folder).free
+    detail = f"{free / 1e9:.1f} GB free here"
+    if free >= LITTLE_SPACE:
+        return Finding("machine", "disk", "ok", detail)
+    cost = "checkpoints of larger models will not fit: make room, or keep runs elsewhere with --folder"
+    return Finding("machine", "disk", "missing", detail, cost)
+
+
+def _files(folder: Path) -> Iterator[Finding]:
+    """Whether a run can be written in `folder`, and held by one process at a time."""
+    try:
+        file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - what follows must not be taken for its error
+    except OSError as error:
+        cost = "runs cannot be kept here: go elsewhere, or name a --folder"
+        yield Finding("machine", "files", "missing", f"this folder cannot be written: {error.strerror}", cost)
+        return
+    with file:
+        cost = "two processes on one run folder would not notice each other: see to it yourself"
+        if _locks(file.fileno()):
+            yield Finding("machine", "file locks", "ok", "a run folder has one writer at a time")
+        else:
+            yield Finding("machine", "file locks", "missing", "no locks on this file system", cost)
+
+
+def _locks(descriptor: int) -> bool:
+    try:
+        import fcntl
+
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (ImportError, OSError):
+        return False
+    return True

@@ -1,0 +1,71 @@
+"""Which of rrr-core's extras are installed, and what each that is not would bring."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib import metadata
+from typing import TYPE_CHECKING
+
+import rrr_core
+from rrr_core.doctor.finding import Finding
+from rrr_core.generation.engines import CORE_ENGINES
+
+if TYPE_CHECKING:
+    from packaging.requirements import Requirement
+
+
+def packages() -> Iterator[Finding]:
+    """rrr-core, and each of its extras with the packages that it needs."""
+    yield Finding("packages", "rrr-core", "ok", rrr_core.__version__)
+    if version_of("rrr-core") is None:
+        cost = "which extras are there cannot be told: pip install rrr-core"
+        yield Finding("packages", "extras", "unknown", "rrr-core runs from its source and is not installed", cost)
+        return
+    costs = {engine.extra: engine.without for engine in CORE_ENGINES.values()}
+    for extra, requirements in extras().items():
+        found = [installed(requirement) for requirement in requirements]
+        if not found:
+            yield Finding("packages", f"[{extra}]", "missing", "not offered on this system", costs.get(extra, ""))
+            continue
+        lacking = [text for text, fits in found if not fits]
+        if lacking:
+            cost = f"{costs.get(extra, f'without {extra}')}: pip install 'rrr-core[{extra}]'"
+            yield Finding("packages", f"[{extra}]", "missing", ", ".join(lacking), cost)
+        else:
+            yield Finding("packages", f"[{extra}]", "ok", ", ".join(text for text, _ in found))
+
+
+def extras() -> dict[str, list[Requirement]]:
+    """Extra → the packages that it adds on this machine, those of an extra within it included."""
+    from packaging.requirements import Requirement
+
+    about = metadata.metadata("rrr-core")
+    stated = [Requirement(text) for text in metadata.requires("rrr-core") or []]
+    bare = [requirement for requirement in stated if requirement.marker is None or _applies(requirement, "")]
+    extras: dict[str, list[Requirement]] = {}
+    for extra in about.get_all("Provides-Extra") or []:
+        added = [requirement for requirement in stated if requirement not in bare and _applies(requirement, extra)]
+        extras[extra] = [requirement for requirement in added if requirement.name != "rrr-core"]
+    return extras
+
+
+def _applies(requirement: Requirement, extra: str) -> bool:
+    return requirement.marker is None or requirement.marker.evaluate({"extra": extra})
+
+
+def installed(requirement: Requirement) -> tuple[str, bool]:
+    """A package as it is told (`trl 1.16.0`, or why it does not do), and whether it does."""
+    version = version_of(requirement.name)
+    if version is None:
+        return f"{requirement.name} is not installed", False
+    if not requirement.specifier.contains(version, prereleases=True):
+        return f"{requirement.name} {version} is not {requirement.specifier}", False
+    return f"{requirement.name} {version}", True
+
+
+def version_of(distribution: str) -> str | None:
+    """The installed version of a distribution; None where it is not installed."""
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return None

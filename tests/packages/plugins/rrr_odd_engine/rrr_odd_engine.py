@@ -1,0 +1,3 @@
+"""An engine whose entry point leads to a dictionary."""
+
+ENGINE = {"open": "rrr_odd_engine:open"}

@@ -56,8 +56,13 @@ def test_a_side_that_trains_something_else_is_found_out(tmp_path, monkeypatch):
 
     class OtherRewards(training_step.FixedRollout):
         def play(self, failures, seed):
-            turns = super().play(failures, seed)
-            return [dataclasses.replace(turn, verdict=other) for turn, other in zip(turns, VERDICTS, strict=True)]
+            episodes = super().play(failures, seed)
+            return [
+                dataclasses.replace(
+                    one, segments=(*one.segments[:-1], dataclasses.replace(one.segments[-1], verdict=other))
+                )
+                for one, other in zip(episodes, VERDICTS, strict=True)
+            ]
 
     monkeypatch.setattr(training_step, "FixedRollout", OtherRewards)
     apart, _ = training_step.compared(options, 0.0, "float32", 0, tmp_path)

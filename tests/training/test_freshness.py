@@ -13,13 +13,13 @@ pytest.importorskip("torch")
 
 from rrr_core.episode import Failure, Segment
 from rrr_core.errors import DataError, RrrError
+from rrr_core.runs.layout import TrainFolder
 from rrr_core.training import run as training_run
 from rrr_core.training.freshness import (
     ROUNDS,
     Freshness,
     forget_refreshes,
     read_renewals,
-    refreshed_path,
     renew,
     stale_share,
 )
@@ -193,14 +193,14 @@ class TestRefreshedAttempts:
 
     @pytest.mark.parametrize("line", ["{}", '{"process": 0}', '{"process": 0, "failure": 1}'])
     def test_that_are_spoilt_are_one_clear_error(self, line: str, tmp_path: Path) -> None:
-        path = refreshed_path(tmp_path, 0)
+        path = TrainFolder(tmp_path).refreshed(0)
         path.write_text(line + "\n")
         with pytest.raises(DataError, match=r"refreshed-00000\.jsonl:1: not a record that rrr wrote"):
             read_renewals(path, 0, 1)
 
     def test_of_steps_taken_again_are_forgotten(self, tmp_path: Path) -> None:
         for step in (0, 4, 8):
-            refreshed_path(tmp_path, step).touch()
+            TrainFolder(tmp_path).refreshed(step).touch()
         forget_refreshes(tmp_path, after=4)
         assert sorted(path.name for path in tmp_path.iterdir()) == ["refreshed-00000.jsonl", "refreshed-00004.jsonl"]
 
@@ -228,7 +228,7 @@ class TestRefreshedAttempts:
         ids = [failure.failure_id for each in chosen for failure in each.failures]
         assert len(set(ids)) == 4
         assert [each.stale for each in chosen] == [0.5, 0.5]
-        path = refreshed_path(tmp_path, 0)
+        path = TrainFolder(tmp_path).refreshed(0)
         assert {each.failure_id for process in (0, 1) for each in read_renewals(path, process, 2)} == {
             failures[index].failure_id for index in order.batch(0)
         }
@@ -293,7 +293,7 @@ def test_the_share_of_stale_failures_is_logged_where_they_are_tried_again(
     metrics = lines(tmp_path / "t" / "metrics.jsonl")
     assert [record["step"] for record in metrics if "stale_failures" in record] == [1, 3]
     for step in (0, 2):
-        records = lines(refreshed_path(tmp_path / "t", step))
+        records = lines(TrainFolder(tmp_path / "t").refreshed(step))
         share = sum(record["outcome"] == "passed" for record in records) / len(records)
         assert metrics[step]["stale_failures"] == pytest.approx(share)
         assert all(

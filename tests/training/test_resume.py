@@ -59,7 +59,7 @@ def test_an_interrupted_and_resumed_run_ends_bit_equal_to_an_uninterrupted_one(
     train(CoinTask(), failures, model_settings, tmp_path / "whole", settings)
     with pytest.raises(KeyboardInterrupt):
         train(CoinTask(), failures, model_settings, tmp_path / "cut", settings, StopAfter(stop))
-    assert newest_checkpoint(tmp_path / "cut") is not None
+    assert newest_checkpoint(tmp_path / "cut")[1] is not None
     train(CoinTask(), failures, model_settings, tmp_path / "cut", settings)
     assert weights(tmp_path / "cut") == weights(tmp_path / "whole")
     for name in ("episodes.jsonl",):
@@ -124,7 +124,7 @@ def test_a_checkpoint_without_its_seal_is_not_trusted(tmp_path: Path) -> None:
         (tmp_path / f"checkpoint-{step}").mkdir()
         if sealed:
             (tmp_path / f"checkpoint-{step}" / SEAL).write_text("{}")
-    assert newest_checkpoint(tmp_path) == tmp_path / "checkpoint-1"
+    assert newest_checkpoint(tmp_path) == (1, tmp_path / "checkpoint-1")
     assert not (tmp_path / "checkpoint-2").exists()
 
 

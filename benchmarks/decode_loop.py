@@ -42,8 +42,8 @@ from rrr_core.generation.transformers_backend import load_transformers
 from rrr_core.generation.transformers_generator import TransformersGenerator
 
 OURS, GENERATE = "ours", "generate"
-JOINED, TORCHS, FORGETFUL = "ours, cache joined anew", "ours, torch's attention", "ours, nothing remembered"
-SIDES = (OURS, GENERATE, JOINED, TORCHS, FORGETFUL)
+JOINED, FORGETFUL = "ours, cache joined anew", "ours, nothing remembered"
+SIDES = (OURS, GENERATE, JOINED, FORGETFUL)
 WORKS = ("countdown", "evaluation", "groups", "alone")
 GROUP, PROMPT, ASKED_AGAIN, ROWS, BATCHES = 8, (300, 600), 30, 512, (32, 128, 512)
 SEED, ALL_IN_ONE = 0, 1 << 20
@@ -66,8 +66,6 @@ def side(name: str) -> Iterator[None]:
     with ExitStack() as off:
         if name == GENERATE:
             off.enter_context(patch.object(transformers_generator, "can_decode", lambda _: False))
-        if name in (GENERATE, TORCHS):
-            off.enter_context(patch.object(transformers_generator, "one_query_attention", nullcontext))
         if name in (GENERATE, FORGETFUL):
             off.enter_context(patch.object(TransformersGenerator, "remembering", lambda _: nullcontext()))
         if name == JOINED:

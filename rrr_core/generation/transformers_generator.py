@@ -18,7 +18,6 @@ from rrr_core.generation.continuation import turn_end_id
 from rrr_core.generation.decoding import can_decode, decode, uniforms
 from rrr_core.generation.encoded import EncodedGenerator
 from rrr_core.generation.memory import Memory
-from rrr_core.generation.one_query import one_query_attention
 from rrr_core.hookspecs import Model
 
 CPU_BATCH_TOKENS, BATCH_TOKENS = 32768, 65536
@@ -72,7 +71,7 @@ class TransformersGenerator(EncodedGenerator):
         limits = [self.limit_of(prompt, sampling) for prompt in prompts]
         results: list[list[int]] = [[] for _ in prompts]
         fast = can_decode(self.network)
-        with torch.no_grad(), evaluating(self.network), one_query_attention(self.network):
+        with torch.no_grad(), evaluating(self.network):
             for batch in batches_of(prompts, limits, self._batch_tokens()):
                 written = self._sample(prompts, limits, batch, places, sampling, on_done or _ignore, fast)
                 for index, ids in zip(batch, written, strict=True):

@@ -56,9 +56,10 @@ class Shape:
 SHAPES = {
     "0.5B": Shape(896, 4864, 24, 14, 2, 151_936),
     "1.5B": Shape(1536, 8960, 28, 12, 2, 151_936),
+    "SmolLM2-135M": Shape(576, 1536, 30, 9, 3, 49_152),
     "tiny": Shape(64, 128, 2, 4, 2, 512),
 }
-"""Qwen2.5-0.5B, Qwen2.5-1.5B (their config.json on the hub), and one for tests."""
+"""Qwen2.5-0.5B, Qwen2.5-1.5B, SmolLM2-135M (their config.json on the hub), and one for tests."""
 
 
 def make_tokenizer(vocabulary: int) -> PreTrainedTokenizerFast:

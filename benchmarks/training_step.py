@@ -301,7 +301,7 @@ def resident(name: str) -> float:
 def options_of(description: str | None, groups: int, goal: float) -> argparse.ArgumentParser:
     """The options that this benchmark and whole_step.py share."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--shape", choices=sorted(SHAPES), default="0.5B", help="Qwen2.5 of that size")
+    parser.add_argument("--shape", choices=sorted(SHAPES), default="0.5B", help="a model of that shape")
     parser.add_argument("--layers", type=int, default=2, help="layers kept, and vocabulary in proportion; 0 for all")
     parser.add_argument("--prompt", type=int, default=800, help="tokens before the reflection")
     parser.add_argument("--reflection", type=int, default=80, help="tokens of a reflection, and of a retry")

@@ -1,8 +1,8 @@
 """The decoding loop: left-padded batch in, sampled ids out.
 
-It draws from exactly the distribution asked for, whatever a hub model's `generation_config` says. Three things make it
-quicker than `generate`: a prompt that occurs several times is read once, rows that have ended are dropped from the
-batch, and nothing is done between steps that is not needed. `tests/generation/test_decoding.py` holds it to
+It draws from exactly the distribution asked for, whatever a hub model's `generation_config` says. What makes it quicker
+than `generate`: what was read is not read again, be it a prompt that occurs several times or one that goes on from an
+earlier text, and rows that have ended are dropped from the batch. `tests/generation/test_decoding.py` holds it to
 `generate`'s own greedy output.
 """
 

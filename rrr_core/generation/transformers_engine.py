@@ -16,7 +16,6 @@ from rrr_core.generation.decoding import can_decode, decode, uniforms
 from rrr_core.generation.encoded import EncodedEngine
 from rrr_core.generation.engine import Hits, Sampling
 from rrr_core.generation.kv_cache import without_adapters
-from rrr_core.generation.one_query import one_query_attention
 from rrr_core.generation.prefix_cache import PrefixCache
 from rrr_core.hookspecs import Model
 from rrr_core.seeds import stream_seed
@@ -71,7 +70,7 @@ class TransformersEngine(EncodedEngine):
         limits = [self.limit_of(prompt, sampling) for prompt in prompts]
         results: list[list[int]] = [[] for _ in prompts]
         fast = can_decode(self.network)
-        with torch.no_grad(), evaluating(self.network), one_query_attention(self.network):
+        with torch.no_grad(), evaluating(self.network):
             for batch in batches_of(prompts, limits, self._batch_tokens()):
                 written = self._sample(prompts, limits, batch, places, sampling, on_done or _ignore, fast)
                 for index, ids in zip(batch, written, strict=True):

@@ -1,0 +1,179 @@
+"""Our own decoding against transformers' `generate`, and what each part of it is worth.
+
+    OMP_NUM_THREADS=1 python benchmarks/decode_loop.py [--works countdown evaluation …] [--sides …] [--batch 16] …
+
+All sides are the same engine, with parts of it switched off: `generate` is the way it takes for a model that its own
+loop does not serve, which is what would be left without it. Counted is processor time; the sides take turns.
+
+- `countdown`: the embedded model, first tries of 512 rows in calls of 32, 128 and 512, greedy and sampled.
+- `evaluation`: the whole of `rrr eval countdown`.
+- `groups`: a model of the shape of SmolLM2-135M, random weights. `--batch` prompts of 300 to 600 tokens, eight of each,
+  a text of `--tokens` on each; then `retries`, whose prompts are those, their texts and thirty tokens more.
+- `alone`: the same model on prompts that are all different and read once, sampled: the loop without what it shares.
+
+Greedy texts that are compared have to be equal, but for one in a hundred.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import random
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import torch
+from generation import countdown
+from made_up import SHAPES, SPECIAL, save_model
+from recording import Figure, folder_option, median_of, record
+
+from rrr_core.cli import run_command
+from rrr_core.cli.heap import keep_freed_memory
+from rrr_core.generation import kv_cache, transformers_engine
+from rrr_core.generation.continuation import encode_prompt
+from rrr_core.generation.engine import Sampling
+from rrr_core.generation.transformers_backend import load_transformers
+from rrr_core.generation.transformers_engine import TransformersEngine
+
+OURS, GENERATE = "ours", "generate"
+JOINED, FORGETFUL = "ours, cache joined anew", "ours, nothing remembered"
+SIDES = (OURS, GENERATE, JOINED, FORGETFUL)
+WORKS = ("countdown", "evaluation", "groups", "alone")
+GROUP, PROMPT, ASKED_AGAIN, ROWS, BATCHES = 8, (300, 600), 30, 512, (32, 128, 512)
+SEED, ALL_IN_ONE = 0, 1 << 20
+Timed = Iterator[tuple[str, float, list[list[int]]]]
+"""What was done, its processor time, and the texts, where other sides have to write the same."""
+in_place = kv_cache._appended
+
+
+def joined(buffer: torch.Tensor | None, start: int, new: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """A cache's columns as transformers' own appends a token to them; what is read goes to its place as before."""
+    if new.shape[-2] > 1:
+        return in_place(buffer, start, new)
+    both = new if buffer is None else torch.cat([buffer[:, :, :start], new], dim=-2)
+    return both, both
+
+
+@contextmanager
+def side(name: str) -> Iterator[None]:
+    """The engine with what this side goes without switched off."""
+    with ExitStack() as off:
+        if name == GENERATE:
+            off.enter_context(patch.object(transformers_engine, "can_decode", lambda _: False))
+        if name in (GENERATE, FORGETFUL):
+            off.enter_context(patch.object(TransformersEngine, "prefix_caching", lambda _: nullcontext()))
+        if name == JOINED:
+            off.enter_context(patch.object(kv_cache, "_appended", joined))
+        yield
+
+
+def written(generator: Any, calls: Sequence[Any], temperature: float, tokens: int) -> tuple[float, list[list[int]]]:
+    """Processor time and texts of these calls, one after the other."""
+    sampling, began = Sampling(temperature=temperature, max_tokens=tokens, seed=SEED), time.process_time()
+    texts = [ids for prompts in calls for ids in generator.generate_ids(prompts, sampling)]
+    return time.process_time() - began, texts
+
+
+def first_tries(generator: TransformersEngine, prompts: Sequence[list[int]]) -> Timed:
+    for batch in BATCHES:
+        calls = [prompts[start : start + batch] for start in range(0, len(prompts), batch)]
+        yield f"countdown, {batch} rows, greedy", *written(generator, calls, 0, 64)
+        yield f"countdown, {batch} rows, sampled", written(generator, calls, 1, 64)[0], []
+
+
+def evaluation(rows: int) -> Timed:
+    began = time.process_time()
+    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
+        if run_command(["eval", "countdown", "--rows", str(rows), "--folder", folder]):
+            raise SystemExit("the evaluation failed")
+    yield "evaluation", time.process_time() - began, []
+
+
+def groups(generator: TransformersEngine, batch: int, tokens: int, vocabulary: range) -> Timed:
+    chance = random.Random(SEED)
+    asked = [prompt for prompt in made_up(chance, batch // GROUP, vocabulary) for _ in range(GROUP)]
+    with generator.prefix_caching():
+        seconds, texts = written(generator, [asked], 0, tokens)
+        yield f"groups, {batch} texts", seconds, texts
+        # Greedy texts of a group are equal; what is asked after them is not.
+        after = [
+            [*prompt, *text, *chance.choices(vocabulary, k=ASKED_AGAIN)]
+            for prompt, text in zip(asked, texts, strict=True)
+        ]
+        yield f"retries, {batch} texts", *written(generator, [after], 0, tokens)
+
+
+def alone(generator: TransformersEngine, batch: int, tokens: int, vocabulary: range) -> Timed:
+    prompts = made_up(random.Random(SEED), batch, vocabulary)
+    yield f"alone, {batch} texts", written(generator, [prompts], 1, tokens)[0], []
+
+
+def made_up(chance: random.Random, count: int, vocabulary: range) -> list[list[int]]:
+    return [chance.choices(vocabulary, k=chance.randint(*PROMPT)) for _ in range(count)]
+
+
+def works_of(options: argparse.Namespace) -> Iterator[Callable[[], Timed]]:
+    if "countdown" in options.works:
+        case = countdown(ROWS, tries=1)
+        case.generator.batch_tokens = ALL_IN_ONE
+        prompts = [encode_prompt(case.generator.tokenizer, asked) for asked in case.conversations]
+        yield lambda: first_tries(case.generator, prompts)
+    if "evaluation" in options.works:
+        yield lambda: evaluation(options.rows)
+    if chosen := [work for work in (groups, alone) if work.__name__ in options.works]:
+        with tempfile.TemporaryDirectory() as folder:
+            save_model(SHAPES[options.shape], Path(folder), SEED)
+            model = load_transformers(folder, dtype=options.dtype)
+        size = SHAPES[options.shape].vocabulary
+        model.end_ids, model.batch_tokens = (size,), ALL_IN_ONE  # No text ends before its limit.
+        for work in chosen:
+            yield lambda work=work: work(model, options.batch, options.tokens, range(len(SPECIAL), size))  # type: ignore[misc]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--works", nargs="+", choices=WORKS, default=WORKS)
+    parser.add_argument("--sides", nargs="+", choices=SIDES, default=[GENERATE], help="what to hold ours against")
+    parser.add_argument("--repeats", type=int, default=3, help="measurements of each side  [default: %(default)s]")
+    parser.add_argument("--rows", type=int, default=500, help="rows evaluated  [default: %(default)s]")
+    parser.add_argument("--shape", choices=sorted(SHAPES), default="SmolLM2-135M")
+    parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
+    parser.add_argument("--batch", type=int, default=16, help="texts of a call  [default: %(default)s]")
+    parser.add_argument("--tokens", type=int, default=64, help="tokens of a text  [default: %(default)s]")
+    folder_option(parser)
+    options = parser.parse_args(arguments)
+    sides = list(dict.fromkeys([OURS, *options.sides]))
+    keep_freed_memory()  # as the commands do
+    figures, pairs = [], []
+    for work in works_of(options):
+        seconds: dict[str, dict[str, list[float]]] = {}
+        for repeat in range(options.repeats):
+            made: dict[str, list[list[int]]] = {}
+            for name in sides[:: -1 if repeat % 2 else 1]:
+                with side(name):
+                    for what, took, texts in work():
+                        seconds.setdefault(what, {}).setdefault(name, []).append(took)
+                        made.setdefault(name, []).extend(texts)
+            pairs += [pair for name in sides[1:] for pair in zip(made[OURS], made[name], strict=True)]
+        for what, runs in seconds.items():
+            found = [median_of(f"{what}: {name}", runs[name], "s") for name in sides]
+            for name in sides[1:]:
+                ratios = [other / mine for mine, other in zip(runs[OURS], runs[name], strict=True)]
+                found.append(median_of(f"{what}: {name} over ours", ratios, "×"))
+            print(*found, sep="\n", flush=True)
+            figures += found
+    if pairs:
+        same = sum(one == other for one, other in pairs) / len(pairs)
+        figures.append(Figure("greedy texts that are equal", same, "", goal=0.99))
+    about = {key: value for key, value in vars(options).items() if key != "folder"}
+    return 0 if record("decode_loop", figures, options.folder, about=about) else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
@@ -79,6 +80,12 @@ class FakeSite:
         """Lay out the distribution `rrr-OVERLAY` 2.0 with the one module `rrr_OVERLAY` that offers the overlay."""
         module = f"rrr_{overlay}"
         self.install(f"rrr-{overlay}", "2.0", modules={module: source}, overlays={overlay: module})
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _children_are_not_measured() -> None:
+    """What runs tests is measured, pytest-xdist's workers too; the many processes of the tests would only be slower."""
+    os.environ.pop("COVERAGE_PROCESS_CONFIG", None)
 
 
 @pytest.fixture

@@ -48,6 +48,16 @@ def test_tox_runs_the_train_environment_last_with_every_test_that_others_skip(to
     assert set(found[1].split()) == {"tests", *(path.relative_to(ROOT).as_posix() for path in skipping)}
 
 
+def test_pip_alone_fills_the_environments_with_torch_since_uv_would_not_find_one_for_cpus(
+    tox: configparser.ConfigParser,
+) -> None:
+    heavy = [name for name, section in tox.items() if "train" in section.get("extras", "").split()]
+    assert heavy == ["testenv:train", "testenv:vllm"]
+    (train, vllm) = (tox[name]["install_command"] for name in heavy)
+    assert train.startswith("python -I -m pip install ")
+    assert vllm == "{[testenv:train]install_command}"
+
+
 def test_tox_tests_each_plugin_alone_on_every_supported_python(tox: configparser.ConfigParser) -> None:
     plugins = ",".join(
         re.findall(r"rrr_(\w+)", tox["testenv:py31{1,2,3}-{countdown,apigen,reasoning_gym}"]["change_dir"])

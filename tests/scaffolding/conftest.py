@@ -63,7 +63,7 @@ def package(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     return made
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def git_at() -> Callable[[Path, Sequence[str]], str]:
     """Runs git in a folder as somebody who has a name."""
 

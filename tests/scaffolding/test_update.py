@@ -32,16 +32,21 @@ def template(tmp_path) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def written(tmp_path_factory, git_at) -> Path:
+    """A plugin of the template's first version, committed. Rendered once, since that takes most of a test's time."""
+    home = tmp_path_factory.mktemp("written")
+    shutil.copytree(TEMPLATE / "v1", home / "first" / "v1")
+    write_plugin(Answers("words", "Ask.", "Ada"), home / "plugin", home / "first")
+    git_at(home / "plugin", ["init", "--quiet"])
+    commit(git_at, home / "plugin")
+    return home / "plugin"
+
+
 @pytest.fixture
-def plugin(tmp_path, template, git_at) -> Path:
-    """A plugin of the first version, committed."""
-    folder = tmp_path / "plugin"
-    first = tmp_path / "first"
-    shutil.copytree(template / "v1", first / "v1")
-    write_plugin(Answers("words", "Ask.", "Ada"), folder, first)
-    git_at(folder, ["init", "--quiet"])
-    commit(git_at, folder)
-    return folder
+def plugin(tmp_path, written) -> Path:
+    """A copy of that plugin."""
+    return shutil.copytree(written, tmp_path / "plugin")
 
 
 def replace_in(path: Path, before: str, after: str) -> None:

@@ -50,7 +50,7 @@ def test_tox_runs_the_train_environment_last_with_every_test_that_others_skip(to
 
 def test_tox_tests_each_plugin_alone_on_every_supported_python(tox: configparser.ConfigParser) -> None:
     plugins = ",".join(
-        re.findall(r"rrr_(\w+)", tox["testenv:py31{1,2,3}-{countdown,apigen,reasoning_gym}"]["change_dir"])
+        re.findall(r"rrr_(\w+)", tox["testenv:py31{1,2,3}-{countdown,apigen,reasoning_gym,person_judge}"]["change_dir"])
     )
     assert f"py31{{1,2,3}}-{{{plugins}}}" in tox["tox"]["env_list"].split()
     assert {f"plugins/rrr_{name}/tests" for name in plugins.split(",")} == set(PLUGIN_TESTS)

@@ -27,3 +27,40 @@ class Progress:
 
     def say(self, line: str) -> None:
         """One line for the person, above the bar."""
+
+
+class Drawing(Protocol):
+    """What draws on the terminal by itself, again and again."""
+
+    def start(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+
+_DRAWN: list[Drawing] = []
+"""What is on the terminal now."""
+
+
+@contextmanager
+def drawn(drawing: Drawing) -> Iterator[None]:
+    """Draw on the terminal, save where somebody has paused it."""
+    drawing.start()
+    _DRAWN.append(drawing)
+    try:
+        yield
+    finally:
+        _DRAWN.remove(drawing)
+        drawing.stop()
+
+
+@contextmanager
+def pause_progress() -> Iterator[None]:
+    """Keep progress bars off the terminal while a person is asked something there."""
+    paused = list(_DRAWN)
+    for drawing in paused:
+        drawing.stop()
+    try:
+        yield
+    finally:
+        for drawing in paused:
+            drawing.start()

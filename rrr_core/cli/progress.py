@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, Task, T
 from rich.progress import Progress as Bars
 from rich.text import Text
 
-from rrr_core.progress import Advance, Progress
+from rrr_core.progress import Advance, Progress, drawn
 from rrr_core.text import duration, one_line
 
 
@@ -34,23 +34,6 @@ def rate(per_second: float) -> str:
     return f"{per_second:.1f}/s" if per_second >= 1 else f"{1 / per_second:.1f} s each"
 
 
-_DRAWN: list[Bars] = []
-"""The bars that are on the terminal now."""
-
-
-@contextmanager
-def no_bars() -> Iterator[None]:
-    """Take the bars off the terminal while a person is asked something there."""
-    paused = list(_DRAWN)
-    for bars in paused:
-        bars.stop()
-    try:
-        yield
-    finally:
-        for bars in paused:
-            bars.start()
-
-
 class RateColumn(ProgressColumn):
     """Units a second."""
 
@@ -67,27 +50,31 @@ class RichProgress(Progress):
 
     @contextmanager
     def track(self, title: str, total: int, done: int = 0) -> Iterator[Advance]:
-        outermost = self._bars is None
-        if self._bars is None:
-            self._bars = self._make_bars()
-            self._bars.start()
-            _DRAWN.append(self._bars)
-        bars = self._bars
-        bar = bars.add_task(one_line(title), total=total, completed=done, note="")
+        with self._shown() as bars:
+            bar = bars.add_task(one_line(title), total=total, completed=done, note="")
 
-        def advance(count: int, note: str = "") -> None:
-            bars.update(bar, advance=count)
-            if note:
-                bars.update(bar, note=one_line(note))
+            def advance(count: int, note: str = "") -> None:
+                bars.update(bar, advance=count)
+                if note:
+                    bars.update(bar, note=one_line(note))
 
+            try:
+                yield advance
+            finally:
+                bars.stop_task(bar)
+
+    @contextmanager
+    def _shown(self) -> Iterator[Bars]:
+        """The bars, which the outermost `track` puts on the terminal and takes down."""
+        if self._bars is not None:
+            yield self._bars
+            return
+        self._bars = self._make_bars()
         try:
-            yield advance
+            with drawn(self._bars):
+                yield self._bars
         finally:
-            bars.stop_task(bar)
-            if outermost:
-                _DRAWN.remove(bars)
-                bars.stop()
-                self._bars = None
+            self._bars = None
 
     def say(self, line: str) -> None:
         self.console.print(one_line(line), markup=False, highlight=False)

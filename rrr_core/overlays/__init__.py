@@ -1,4 +1,23 @@
-"""Overlays of the core itself: judges beyond gold match, stacked on any task with `--with NAME:KEY=VALUE,…`.
+"""Overlays: what their authors import beside `rrr_core` and `rrr_core.errors`, and those that come with the core.
 
-Each module here is an overlay as a package of its own could offer it (`docs/overlays.md`); the core treats them alike.
+`noisy`, `agreement` and `model-judge` are modules of this folder, each as a package of its own could offer it
+(`docs/overlays.md`); `plugins/rrr_person_judge` is such a package. The core treats them alike.
 """
+
+from rrr_core.config.option import option
+from rrr_core.overlays.options import read_options
+from rrr_core.overlays.pairs import pair_key
+from rrr_core.overlays.showing import page_parts, prompt_of
+from rrr_core.progress import pause_progress
+from rrr_core.text import one_line, plain
+
+__all__ = [
+    "one_line",
+    "option",
+    "page_parts",
+    "pair_key",
+    "pause_progress",
+    "plain",
+    "prompt_of",
+    "read_options",
+]

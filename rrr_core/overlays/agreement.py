@@ -10,9 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from rrr_core.config.option import option
 from rrr_core.hookspecs import hookimpl
-from rrr_core.overlays.options import read_options
+from rrr_core.overlays import option, read_options
 from rrr_core.verdicts import Outcome, Verdict, failed, passed, withheld
 from rrr_core.verification.panel import VERIFIER
 

@@ -14,15 +14,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from rrr_core.config.option import option
 from rrr_core.episode import Generation
 from rrr_core.errors import DataError, ModelError, RrrError
 from rrr_core.generation import ModelSettings, Sampling, make_engine
 from rrr_core.hookspecs import Manifest, Model, Row, hookimpl
+from rrr_core.overlays import option, pair_key, read_options
 from rrr_core.overlays.agreement import decided
 from rrr_core.overlays.judge_prompt import RUBRIC, Reading, Request, make_request, read_reply
-from rrr_core.overlays.options import read_options
-from rrr_core.overlays.pairs import pair_key
 from rrr_core.tasks import Task, load_task
 from rrr_core.verdicts import Verdict, failed, passed, withheld
 

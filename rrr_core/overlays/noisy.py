@@ -12,9 +12,8 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from rrr_core.config.option import option
 from rrr_core.hookspecs import Manifest, Row, hookimpl, trusted
-from rrr_core.overlays.options import read_options
+from rrr_core.overlays import option, read_options
 from rrr_core.verdicts import Verdict, failed
 
 CATEGORY = "noise"

@@ -1,4 +1,4 @@
-"""What judges know an answer by that they have judged."""
+"""What a judge knows an answer by that it has judged."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from rrr_core.hookspecs import Row
 
 
 def pair_key(task: str, row: Row, answer: str) -> str:
-    """A hash of task, row and answer, in hexadecimal. The order of a row's keys makes no difference."""
+    """A hash of task, row and answer, in hexadecimal: the same in every release, so that a file may hold it.
+
+    The order of a row's keys makes no difference.
+    """
     text = json.dumps([task, row, answer], sort_keys=True, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Collection
 from pathlib import Path
 
 from rrr_core.tasks.blame import mend_or_tell
-from rrr_core.tasks.discovery import TASKS, TaskEntry
+from rrr_core.tasks.discovery import OVERLAYS, TASKS, TaskEntry
 
 OURS = {"apigen": "rrr-apigen", "countdown": "rrr-countdown"}
 """The tasks of the project's own distributions. Of other names none is guessed: anyone may publish `rrr-NAME`."""
+OUR_OVERLAYS = {"person-judge": "rrr-person-judge"}
+"""The overlays of those distributions. The core's own are always installed."""
 SOURCES = ("pyproject.toml", "*/pyproject.toml", "plugins/*/pyproject.toml")
-"""Where the source of a task may lie that is not installed: here, beside others, and in a clone of the project."""
+"""Where the source of what is not installed may lie: here, beside others, and in a clone of the project."""
 
 
 def import_advice(entry: TaskEntry, error: BaseException) -> str:
@@ -34,24 +37,39 @@ def import_advice(entry: TaskEntry, error: BaseException) -> str:
 
 def install_advice(task: str) -> str:
     """A sentence on how to install a task that is not: from its source where that lies in the current folder."""
-    folder = source_of(task, Path())
-    if folder is not None:
-        path = folder.as_posix()
-        return f"Its source is here: `pip install -e {shlex.quote(path if path == '.' else f'./{path}')}` installs it."
     adds = f"`pip install {OURS[task]}` adds it" if task in OURS else "`pip install DISTRIBUTION` adds one"
-    return f"`rrr tasks` lists what is installed; {adds}."
+    return source_advice(task, TASKS) or f"`rrr tasks` lists what is installed; {adds}."
 
 
-def source_of(task: str, folder: Path) -> Path | None:
-    """The first folder, this one or one of `SOURCES`, whose pyproject.toml offers the task; None where none does."""
+def overlay_advice(overlay: str, installed: Collection[str]) -> str:
+    """The same for an overlay."""
+    if overlay in OUR_OVERLAYS:
+        ours = OUR_OVERLAYS[overlay]
+        return f"It comes with {ours}. {source_advice(overlay, OVERLAYS) or f'`pip install {ours}` adds it.'}"
+    return source_advice(overlay, OVERLAYS) or (
+        f"Installed: {', '.join(sorted(installed))}; `pip install DISTRIBUTION` adds the one that offers it."
+    )
+
+
+def source_advice(name: str, group: str) -> str:
+    """How to install what the current folder, or one of `SOURCES` in it, offers under a name; else nothing."""
+    folder = source_of(name, group, Path())
+    if folder is None:
+        return ""
+    path = folder.as_posix()
+    return f"Its source is here: `pip install -e {shlex.quote(path if path == '.' else f'./{path}')}` installs it."
+
+
+def source_of(name: str, group: str, folder: Path) -> Path | None:
+    """The first folder, this one or one of `SOURCES`, whose pyproject.toml offers the name; None where none does."""
     import tomllib
 
     for pattern in SOURCES:
         for path in sorted(folder.glob(pattern)):
             try:
-                offered = tomllib.loads(path.read_text(encoding="utf-8"))["project"]["entry-points"][TASKS]
-            except (OSError, ValueError, KeyError, TypeError):  # It is not ours to mend, and offers nothing.
+                offered = tomllib.loads(path.read_text(encoding="utf-8"))["project"]["entry-points"][group]
+            except (OSError, ValueError, KeyError, TypeError):  # Another's file, which offers nothing.
                 continue
-            if isinstance(offered, dict) and task in offered:
+            if isinstance(offered, dict) and name in offered:
                 return path.parent
     return None

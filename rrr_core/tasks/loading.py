@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from types import ModuleType
 
 from rrr_core.errors import PluginError, nearest
-from rrr_core.tasks.advice import OURS, import_advice, install_advice
+from rrr_core.tasks.advice import OUR_OVERLAYS, OURS, import_advice, install_advice, overlay_advice
 from rrr_core.tasks.blame import describe_exception
 from rrr_core.tasks.discovery import TaskEntry, find_overlays, find_tasks
 from rrr_core.tasks.hooks import Plugin, checked_plugin, configured_plugin
@@ -104,9 +104,7 @@ def _picked(name: str, entries: Iterable[TaskEntry], kind: str) -> TaskEntry:
         suggestion = nearest(name, (known | set(OURS)) - {name})
         hint = install_advice(name)
     else:
-        suggestion = nearest(name, known)
-        hint = (
-            f"Installed: {', '.join(sorted(known)) or 'none'}; `pip install DISTRIBUTION` adds the one that offers it."
-        )
+        suggestion = "" if name in OUR_OVERLAYS else nearest(name, known | set(OUR_OVERLAYS))
+        hint = overlay_advice(name, known)
     unreadable = "".join(f" {entry.error}" for entry in entries if not entry.value)
     raise PluginError(f"No {kind} {name!r} is installed.{suggestion} {hint}{unreadable}")

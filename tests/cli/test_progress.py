@@ -8,7 +8,8 @@ import time
 import pytest
 from rich.console import Console
 
-from rrr_core.cli.progress import PlainProgress, RichProgress, make_progress, no_bars, rate
+from rrr_core.cli.progress import PlainProgress, RichProgress, make_progress, rate
+from rrr_core.progress import pause_progress
 from rrr_core.text import duration
 
 
@@ -64,7 +65,7 @@ def test_bars_are_off_the_terminal_while_a_person_is_asked_and_then_on_it_again(
     out = io.StringIO()
     progress = RichProgress(Console(file=out, force_terminal=True))
     with progress.track("mining", total=2) as advance:
-        with no_bars():
+        with pause_progress():
             before = out.getvalue()
             advance(1)
             time.sleep(0.3)  # A bar is drawn ten times a second.

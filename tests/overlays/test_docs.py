@@ -6,13 +6,14 @@ from importlib.metadata import entry_points
 
 import pytest
 
+from rrr_core import overlays
 from rrr_core.config.settings import settings_of
 from rrr_core.overlays.agreement import AgreementOptions
 from rrr_core.overlays.model_judge import ModelJudgeOptions
 from rrr_core.overlays.noisy import NoisyOptions, with_noise
-from rrr_core.overlays.person import PersonOptions
 from rrr_core.tasks import load_task
 from rrr_core.verdicts import failed, passed
+from rrr_core.verification import Judge
 from tests.docs.pages import ROOT, blocks
 
 PAGE = ROOT / "docs" / "overlays.md"
@@ -21,7 +22,6 @@ OPTIONS = {
     "noisy": NoisyOptions,
     "agreement": AgreementOptions,
     "model-judge": ModelJudgeOptions,
-    "person-judge": PersonOptions,
 }
 
 
@@ -72,3 +72,24 @@ def test_the_overlay_of_the_page_fails_long_answers_and_keeps_the_verifier_trust
     assert task.trusted
     assert task.verify({}, "word " * 20) == passed()
     assert task.verify({}, "word " * 21) == failed("too long", "more than 20 words")
+
+
+def test_the_judge_of_the_page_asks_once_for_each_answer_and_shows_nothing_hostile(site, monkeypatch):
+    (judge,) = (block.text for block in blocks(PAGE) if block.section == "What an overlay builds on")
+    site.install("rrr-keys", modules={"rrr_keys": judge}, overlays={"keys": "rrr_keys"})
+    site.install_task("plus")
+    asked = []
+    monkeypatch.setattr("builtins.input", lambda text: asked.append(text) or ("rude" if "[2J" in text else ""))
+    row = {"a": 1, "b": 2}
+    with Judge(load_task("plus", ["keys"])) as judged:
+        verdicts = judged.judge([(row, "three"), (row, "no\x1b[2J"), (row, "three")])
+    assert verdicts == [passed(), failed("rude"), passed()]
+    assert asked == [
+        f"What is 1 + 2?\n\n{answer}\n\nWhat is wrong? Enter: nothing > " for answer in ("three", "no\ufffd[2J")
+    ]
+
+
+def test_the_page_lists_what_an_overlay_builds_on_and_no_more():
+    rows = re.findall(r"^\| (`\w+\([^|]*) \|", SECTIONS["What an overlay builds on"], re.MULTILINE)
+    named = [name for row in rows for name in re.findall(r"`(\w+)\(", row)]
+    assert sorted(named) == overlays.__all__

@@ -44,12 +44,7 @@ def test_a_wheel_has_every_file_of_its_packages_and_no_other(wheels: dict[str, P
 def test_the_cores_wheel_has_its_types_template_and_pages(wheels: dict[str, Path]) -> None:
     names = set(contents(wheels["rrr-core"]))
     assert "rrr_core/py.typed" in names
-    for folder in (
-        "rrr_core/template/",
-        "rrr_core/docs/",
-        "rrr_core/report/assets/",
-        "rrr_core/overlays/person/assets/",
-    ):
+    for folder in ("rrr_core/template/", "rrr_core/docs/", "rrr_core/report/assets/"):
         assert any(name.startswith(folder) for name in names), folder
 
 

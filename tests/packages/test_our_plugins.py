@@ -8,16 +8,19 @@ from pathlib import Path
 
 import pytest
 
+from rrr_core.overlays import pair_key
 from tests.packages.conftest import OURS, Environment
 
 pytestmark = pytest.mark.packages
 
 TASKS = {"rrr-countdown": "countdown", "rrr-apigen": "apigen", "rrr-reasoning-gym": "reasoning-gym.chain_sum"}
 """Distribution → one task of it."""
+OVERLAYS = {"rrr-person-judge": "person-judge"}
+"""Distribution → its overlay."""
 
 
 def test_each_of_our_plugins_is_tried_here() -> None:
-    assert set(TASKS) == set(OURS)
+    assert {*TASKS, *OVERLAYS} == set(OURS)
 
 
 def test_the_core_alone_works_and_says_where_a_task_is_to_be_had(environment: Callable[..., Environment]) -> None:
@@ -43,11 +46,42 @@ def test_a_plugin_is_installed_checked_used_and_removed_without_a_trace(
     lines = "".join(json.dumps({"row": sample["row"], "answer": each}) + "\n" for each in (gold["answer"], ""))
     judged = env.rrr("verify", task, "-", text=lines)
     assert [json.loads(line)["verdict"] for line in judged.stdout.splitlines()] == ["passed", "failed"], judged.stderr
-    env.uninstall(distribution)
-    assert task not in env.listed()
-    stem = distribution.replace("-", "_")
-    assert [path.name for path in env.site.iterdir() if path.name.startswith(stem)] == []
+    remove(env, distribution, task)
     gone = env.rrr("verify", task, "-", text=lines)
     assert gone.returncode == 2
     assert gone.stderr.startswith(f"rrr: No task '{task}' is installed.")
     assert gone.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(("distribution", "overlay"), OVERLAYS.items(), ids=str)
+def test_an_overlay_is_installed_used_and_removed_without_a_trace(
+    environment: Callable[..., Environment], distribution: str, overlay: str
+) -> None:
+    env = environment("rrr-sound", distribution)
+    assert env.listed()[overlay].split()[1:4] == [distribution, "0.1.0", "ok"]
+    row, answer = {"number": 4}, "five"
+    verify = ("verify", "sound", "-", "--with", overlay)
+    line = json.dumps({"row": row, "answer": answer}) + "\n"
+    # Of an answer that is judged already nobody is asked, so that no terminal is needed.
+    kept = [
+        {"file": "rrr person verdicts", "version": 1, "task": "sound"},
+        {"item": pair_key("sound", row, answer), "outcome": "failed", "category": "a word"},
+    ]
+    (env.folder / "person-verdicts.jsonl").write_text("".join(json.dumps(each) + "\n" for each in kept))
+    judged = env.rrr(*verify, text=line)
+    assert json.loads(judged.stdout) == {"verdict": "failed", "category": "a word", "detail": ""}, judged.stderr
+    remove(env, distribution, overlay)
+    gone = env.rrr(*verify, text=line)
+    assert (gone.returncode, gone.stdout) == (2, "")
+    assert gone.stderr == (
+        f"rrr: No overlay '{overlay}' is installed. It comes with {distribution}. "
+        f"`pip install {distribution}` adds it.\n"
+    )
+
+
+def remove(env: Environment, distribution: str, name: str) -> None:
+    """Uninstall a plugin, of which nothing is left."""
+    env.uninstall(distribution)
+    assert name not in env.listed()
+    stem = distribution.replace("-", "_")
+    assert [path.name for path in env.site.iterdir() if path.name.startswith(stem)] == []

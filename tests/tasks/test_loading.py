@@ -330,6 +330,41 @@ def test_an_unknown_overlay_is_answered_with_the_nearest_name(site):
     assert "Did you mean 'polite'" in error_of("sums", "polit")
 
 
+def test_an_unknown_overlay_is_answered_with_those_that_are_installed(site):
+    site.install_task("sums")
+    message = error_of("sums", "paypal")
+    assert "Installed: agreement, model-judge, noisy" in message
+    assert "`pip install DISTRIBUTION` adds the one that offers it." in message
+
+
+@pytest.fixture
+def without_ours(site, tmp_path, monkeypatch):
+    """The core's own overlays alone are installed, and the source of no other is in the current folder."""
+    site.install_task("sums")
+    others = [entry for entry in find_overlays() if entry.name != "person-judge"]
+    monkeypatch.setattr("rrr_core.tasks.loading.find_overlays", lambda: others)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_for_an_overlay_of_our_own_that_is_missing_its_distribution_is_named(without_ours):
+    assert error_of("sums", "person-judge:page=auto") == (
+        "No overlay 'person-judge' is installed. It comes with rrr-person-judge. "
+        "`pip install rrr-person-judge` adds it."
+    )
+    assert "Did you mean 'person-judge'" in error_of("sums", "person-jugde")
+
+
+def test_an_overlay_whose_source_lies_here_is_answered_with_the_command_that_installs_it(without_ours):
+    source = without_ours / "plugins" / "rrr_person_judge" / "pyproject.toml"
+    source.parent.mkdir(parents=True)
+    source.write_text('[project.entry-points."rrr.overlays"]\nperson-judge = "rrr_person_judge"\n')
+    assert error_of("sums", "person-judge") == (
+        "No overlay 'person-judge' is installed. It comes with rrr-person-judge. "
+        "Its source is here: `pip install -e ./plugins/rrr_person_judge` installs it."
+    )
+
+
 def test_an_overlay_asked_for_twice_is_refused(site):
     site.install_task("sums")
     assert "twice" in error_of("sums", "polite", "polite")

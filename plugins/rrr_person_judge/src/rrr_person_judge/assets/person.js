@@ -298,7 +298,7 @@ const drawWaiting = () => drawQuiet("waiting", "Waiting for answers", ["The job 
 function drawEnded() {
   state = { ...state, sitting: null, outcomes: [] };
   drawHead();
-  drawQuiet("ended", "The job has ended", ["Or it was stopped. Every verdict that you gave is kept, and the same command goes on from there. You may close this page."]);
+  drawQuiet("ended", "The job has ended", ["Or it was stopped. Every verdict that you gave is kept, and the same command resumes. You may close this page."]);
 }
 
 function drawNotice(text) {

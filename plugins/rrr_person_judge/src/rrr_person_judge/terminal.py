@@ -13,11 +13,10 @@ from dataclasses import dataclass
 from typing import Self
 
 from rrr_core.errors import RrrError
-from rrr_core.overlays.person.question import question_of
-from rrr_core.overlays.person.record import verdict_of
-from rrr_core.overlays.person.sitting import Sitting
-from rrr_core.overlays.person.words import row_text, summary
-from rrr_core.text import one_line, plain
+from rrr_core.overlays import one_line, pause_progress, plain
+from rrr_person_judge.record import verdict_of
+from rrr_person_judge.sitting import Sitting
+from rrr_person_judge.words import question_of, row_text, summary
 
 DEVICE = "/dev/tty"
 KEYS = "p passes   f fails   ? cannot tell   a all of it   r the row   u undo   q stop for now"
@@ -32,9 +31,7 @@ class TerminalFace:
 
     def ask(self, sitting: Sitting) -> None:
         """Show the open items one by one, and hand over when the person says so."""
-        from rrr_core.cli.progress import no_bars
-
-        with no_bars(), Terminal.opened() as terminal:
+        with pause_progress(), Terminal.opened() as terminal:
             try:
                 _Asking(self.task, sitting, terminal).run()
             except KeyboardInterrupt:
@@ -237,7 +234,7 @@ class Terminal:
         except OSError:
             read = b""
         if not read:
-            raise RrrError("person-judge: the terminal was closed: the same command goes on from what is judged.")
+            raise RrrError("person-judge: the terminal was closed: the same command resumes.")
         return read
 
     def _write(self, text: str) -> None:

@@ -6,73 +6,18 @@ import json
 import signal
 import socket
 import threading
-from collections.abc import Iterator
-from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cases import HOSTILE, Job, give, outcomes, paged, pairs_of, verify_command, write_answers
+from rrr_person_judge import PersonOptions
+from rrr_person_judge.desk import Desk
+from rrr_person_judge.page import PageFace
+from rrr_person_judge.sitting import Stopped
 
+from rrr_core import Verdict
 from rrr_core.errors import RrrError
-from rrr_core.overlays.person import PersonOptions
-from rrr_core.overlays.person.desk import Desk
-from rrr_core.overlays.person.page import PageFace
-from rrr_core.overlays.person.sitting import Stopped
-from rrr_core.verdicts import Verdict
-from tests.conftest import FakeSite
-from tests.overlays.person_case import HOSTILE, Client, outcomes, paged, pairs_of, verify_command, write_answers
-
-
-class Job:
-    """A desk that judges in a thread, as a job would in the process's own, and a client of its page."""
-
-    def __init__(self, folder: Path) -> None:
-        self.desk = Desk(PersonOptions(file=str(folder / "verdicts.jsonl"), page="auto"), "sums")
-        self.face = PageFace("sums")
-        self.desk._face = self.face
-        self.client = Client(self.face.address)
-        self._thread: threading.Thread | None = None
-        self._has_ended = False
-
-    def judge(self, *answers: str) -> Future[list[Verdict]]:
-        """What becomes of a batch, as soon as it is before the person."""
-        future: Future[list[Verdict]] = Future()
-
-        def work() -> None:
-            try:
-                future.set_result(self.desk.judge(pairs_of(answers)))
-            except RrrError as error:
-                future.set_exception(error)
-
-        self._thread = threading.Thread(target=work)
-        self._thread.start()
-        self.client.waited_for()
-        return future
-
-    def close(self) -> None:
-        """Stop what is still asked for, and end as a process does."""
-        if self._has_ended:
-            return
-        self._has_ended = True
-        state = self.client.ask("state")
-        if state["sitting"] is not None:
-            self.client.post("stop", sitting=state["sitting"])
-        if self._thread is not None:
-            self._thread.join()
-        self.desk.close()
-
-
-@pytest.fixture
-def job(site: FakeSite, tmp_path: Path) -> Iterator[Job]:
-    site.install_task("sums")
-    made = Job(tmp_path)
-    yield made
-    made.close()
-
-
-def give(client: Client, index: int, outcome: str, category: str = "") -> Any:
-    sitting = client.ask("state")["sitting"]
-    return client.post("verdict", sitting=sitting, index=index, outcome=outcome, category=category)
 
 
 def test_a_batch_is_judged_and_handed_over(job: Job) -> None:
@@ -295,15 +240,22 @@ def test_a_port_that_is_taken_is_told(job: Job, tmp_path: Path) -> None:
     desk.close()
 
 
+def test_a_port_is_had_again_at_once(sums: Path, tmp_path: Path) -> None:
+    first = Job(tmp_path)
+    assert first.client.ask("state")["sitting"] is None
+    port = first.client.host.split(":")[1]
+    first.close()
+    PageFace("sums", int(port)).close()
+
+
 @pytest.fixture
-def folder(site: FakeSite, tmp_path: Path) -> Path:
-    site.install_task("sums")
+def folder(sums: Path, tmp_path: Path) -> Path:
     write_answers(tmp_path / "answers.jsonl", ["one", "two", "three"])
     return tmp_path
 
 
-def test_rrr_verify_judges_on_a_page(folder: Path, site: FakeSite) -> None:
-    with paged(verify_command(site.folder, "answers.jsonl", "page=auto"), folder) as (process, client):
+def test_rrr_verify_judges_on_a_page(folder: Path, sums: Path) -> None:
+    with paged(verify_command(sums, "answers.jsonl", "page=auto"), folder) as (process, client):
         client.waited_for()
         for index in range(3):
             state = give(client, index, "passed")
@@ -313,8 +265,8 @@ def test_rrr_verify_judges_on_a_page(folder: Path, site: FakeSite) -> None:
     assert errors == "3 passed, 0 failed, 0 abstained\n"
 
 
-def test_what_was_judged_before_kill_9_is_there_in_the_next_call(folder: Path, site: FakeSite) -> None:
-    command = verify_command(site.folder, "answers.jsonl", "page=auto")
+def test_what_was_judged_before_kill_9_is_there_in_the_next_call(folder: Path, sums: Path) -> None:
+    command = verify_command(sums, "answers.jsonl", "page=auto")
     with paged(command, folder) as (process, client):
         client.waited_for()
         give(client, 1, "failed", "rude")
@@ -324,8 +276,8 @@ def test_what_was_judged_before_kill_9_is_there_in_the_next_call(folder: Path, s
         assert client.waited_for()["outcomes"] == ["", "failed", ""]
 
 
-def test_control_c_ends_job_and_page_and_says_how_to_go_on(folder: Path, site: FakeSite) -> None:
-    with paged(verify_command(site.folder, "answers.jsonl", "page=auto"), folder) as (process, client):
+def test_control_c_ends_job_and_page_and_says_how_to_go_on(folder: Path, sums: Path) -> None:
+    with paged(verify_command(sums, "answers.jsonl", "page=auto"), folder) as (process, client):
         client.waited_for()
         give(client, 0, "passed")
         process.send_signal(signal.SIGINT)

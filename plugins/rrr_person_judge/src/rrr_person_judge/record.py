@@ -14,23 +14,23 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
+from rrr_core import Row, Verdict, failed, passed, withheld
 from rrr_core.errors import DataError, RrrError
-from rrr_core.hookspecs import Row
-from rrr_core.overlays.pairs import pair_key
-from rrr_core.overlays.person import UNNAMED
-from rrr_core.runs.files import explained, make_folder
-from rrr_core.verdicts import Verdict, failed, passed, withheld
+from rrr_core.overlays import pair_key
+from rrr_person_judge import UNNAMED
 
 KIND, VERSION = "rrr person verdicts", 1
 UNDONE = "undone"
 """The outcome of a line that takes a verdict back."""
 OUTCOMES = ("passed", "failed", "abstained", UNDONE)
-_MEND = "mend it, or name another file (--with person-judge:file=PATH)"
+_FIX = "fix it, or name another file (--with person-judge:file=PATH)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +62,8 @@ class VerdictFile:
         """Item's key → verdict, the last given the last."""
         self.categories: Counter[str] = Counter()
         """The error classes that were given, those taken back included, and how often."""
-        make_folder(self.path.parent)
-        with explained(self.path):
+        with self._explained():
+            self.path.parent.mkdir(parents=True, exist_ok=True)
             self._descriptor = os.open(
                 self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0), 0o644
             )
@@ -115,7 +115,7 @@ class VerdictFile:
 
     def _write(self, line: bytes) -> None:
         rest, size = memoryview(line), os.fstat(self._descriptor).st_size
-        with explained(self.path):
+        with self._explained():
             try:
                 while rest:
                     rest = rest[os.write(self._descriptor, rest) :]
@@ -165,8 +165,19 @@ class VerdictFile:
         elif not content.endswith(b"\n"):
             self._write(b"\n")
 
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Turn the operating system's refusal into one line for the person."""
+        try:
+            yield
+        except OSError as error:
+            raise RrrError(
+                f"{self.path} cannot be written: {error.strerror or error}. All that was judged before is kept, "
+                "and the same command resumes."
+            ) from error
+
     def _truncate(self, size: int) -> None:
-        with explained(self.path):
+        with self._explained():
             os.ftruncate(self._descriptor, size)
 
     def _parsed(self, line: bytes, number: int) -> dict[str, Any]:
@@ -176,25 +187,23 @@ class VerdictFile:
             record = None
         if not isinstance(record, dict):
             wrong = "not a file of person-judge's verdicts" if number == 1 else "not a line of person-judge"
-            raise DataError(f"{self.path}:{number}: {wrong}: {_MEND}.")
+            raise DataError(f"{self.path}:{number}: {wrong}: {_FIX}.")
         return record
 
     def _check_head(self, record: dict[str, Any]) -> None:
         if record.get("file") != KIND or not isinstance(record.get("task"), str):
-            raise DataError(f"{self.path}:1: not a file of person-judge's verdicts: {_MEND}.")
+            raise DataError(f"{self.path}:1: not a file of person-judge's verdicts: {_FIX}.")
         if record.get("version") != VERSION:
-            raise DataError(f"{self.path}:1: of another version of person-judge than this one's {VERSION}: {_MEND}.")
+            raise DataError(f"{self.path}:1: of another version of person-judge than this one's {VERSION}: {_FIX}.")
         if record["task"] != self.task:
-            raise DataError(
-                f"{self.path}:1: holds verdicts of the task {record['task']!r}, not {self.task!r}: {_MEND}."
-            )
+            raise DataError(f"{self.path}:1: holds verdicts of the task {record['task']!r}, not {self.task!r}: {_FIX}.")
 
     def _check(self, record: dict[str, Any], number: int) -> None:
         for key in ("item", "outcome", "category"):
             if not isinstance(record.get(key), str):
-                raise DataError(f"{self.path}:{number}: {key!r} is missing or no text: {_MEND}.")
+                raise DataError(f"{self.path}:{number}: {key!r} is missing or no text: {_FIX}.")
         if record["outcome"] not in OUTCOMES:
-            raise DataError(f"{self.path}:{number}: 'outcome' is none of {', '.join(OUTCOMES)}: {_MEND}.")
+            raise DataError(f"{self.path}:{number}: 'outcome' is none of {', '.join(OUTCOMES)}: {_FIX}.")
 
 
 def _is_json(line: bytes) -> bool:

@@ -18,13 +18,12 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qs
 
+from rrr_core import Verdict
 from rrr_core.errors import RrrError
-from rrr_core.overlays.person.question import question_of
-from rrr_core.overlays.person.record import verdict_of
-from rrr_core.overlays.person.sitting import Sitting
-from rrr_core.overlays.person.words import row_text
-from rrr_core.text import one_line
-from rrr_core.verdicts import Verdict
+from rrr_core.overlays import one_line
+from rrr_person_judge.record import verdict_of
+from rrr_person_judge.sitting import Sitting
+from rrr_person_judge.words import question_of, row_text
 
 Then = Callable[[], None]
 """What is to be done once the page has been answered: ending a sitting may end the process, and its server with it."""
@@ -120,8 +119,6 @@ class Board:
             "task": self.task,
             "sitting": self._number,
             "outcomes": [verdict.outcome if verdict else "" for verdict in verdicts],
-            "last": sitting.last_given(),
-            "file": str(sitting.file.path),
             "categories": [name for name, _ in sitting.file.categories.most_common(20)],
         }
 

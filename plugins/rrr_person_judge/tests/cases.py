@@ -1,4 +1,4 @@
-"""What the tests of person-judge share: answers to the task `sums`, `rrr verify` in a process, and a terminal."""
+"""What several tests use: answers to the task `sums`, `rrr verify` in a process, a terminal, and a job on a page."""
 
 from __future__ import annotations
 
@@ -11,13 +11,22 @@ import struct
 import subprocess
 import sys
 import termios
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager
 from email.message import Message
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
+
+from rrr_person_judge import PersonOptions
+from rrr_person_judge.desk import Desk
+from rrr_person_judge.page import PageFace
+
+from rrr_core import Verdict
+from rrr_core.errors import RrrError
 
 # A shell's background job is born deaf to Ctrl-C.
 HEARING = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
@@ -159,3 +168,47 @@ def paged(command: Sequence[str], folder: Path) -> Iterator[tuple[subprocess.Pop
     finally:
         process.kill()
         process.communicate()
+
+
+class Job:
+    """A desk that judges in a thread, as a job would in the process's own, and a client of its page."""
+
+    def __init__(self, folder: Path) -> None:
+        self.desk = Desk(PersonOptions(file=str(folder / "verdicts.jsonl"), page="auto"), "sums")
+        self.face = PageFace("sums")
+        self.desk._face = self.face
+        self.client = Client(self.face.address)
+        self._thread: threading.Thread | None = None
+        self._has_ended = False
+
+    def judge(self, *answers: str) -> Future[list[Verdict]]:
+        """What becomes of a batch, as soon as it is before the person."""
+        future: Future[list[Verdict]] = Future()
+
+        def work() -> None:
+            try:
+                future.set_result(self.desk.judge(pairs_of(answers)))
+            except RrrError as error:
+                future.set_exception(error)
+
+        self._thread = threading.Thread(target=work)
+        self._thread.start()
+        self.client.waited_for()
+        return future
+
+    def close(self) -> None:
+        """Stop what is still asked for, and end as a process does."""
+        if self._has_ended:
+            return
+        self._has_ended = True
+        state = self.client.ask("state")
+        if state["sitting"] is not None:
+            self.client.post("stop", sitting=state["sitting"])
+        if self._thread is not None:
+            self._thread.join()
+        self.desk.close()
+
+
+def give(client: Client, index: int, outcome: str, category: str = "") -> Any:
+    sitting = client.ask("state")["sitting"]
+    return client.post("verdict", sitting=sitting, index=index, outcome=outcome, category=category)

@@ -5,24 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from cases import pairs_of
+from rrr_person_judge import PersonOptions
+from rrr_person_judge.desk import desk_of
+from rrr_person_judge.record import item_of, verdict_of
 
+from rrr_core import Verdict
 from rrr_core.errors import RrrError
-from rrr_core.overlays.person import PersonOptions
-from rrr_core.overlays.person.desk import desk_of
-from rrr_core.overlays.person.record import item_of, verdict_of
 from rrr_core.tasks import load_task
-from rrr_core.verdicts import Verdict
 from rrr_core.verification import Judge
-from tests.conftest import SUMS, FakeSite
-from tests.overlays.person_case import pairs_of
-
-MANIFEST = """
-    from rrr_core import Manifest
-
-    @hookimpl
-    def rrr_manifest():
-        return Manifest("adds", categories=("wrong sum",))
-"""
 
 
 @pytest.mark.parametrize(
@@ -39,24 +30,21 @@ MANIFEST = """
         ("file=", "option file: a name is expected"),
     ],
 )
-def test_a_wrong_option_is_told_before_anything_starts(site: FakeSite, options: str, complaint: str) -> None:
-    site.install_task("sums")
+def test_a_wrong_option_is_told_before_anything_starts(sums: Path, options: str, complaint: str) -> None:
     with pytest.raises(RrrError) as caught:
         load_task("sums", [f"person-judge:{options}"])
     assert "The overlay 'person-judge'" in str(caught.value)
     assert complaint in str(caught.value)
 
 
-def test_loading_opens_neither_file_nor_page(site: FakeSite, tmp_path: Path) -> None:
-    site.install_task("sums")
+def test_loading_opens_neither_file_nor_page(sums: Path, tmp_path: Path) -> None:
     task = load_task("sums", [f"person-judge:page=auto,file={tmp_path / 'kept.jsonl'}"])
     assert task.judges == (f"person-judge:page=auto,file={tmp_path / 'kept.jsonl'}",)
     assert not (tmp_path / "kept.jsonl").exists()
 
 
-def test_a_task_that_is_loaded_again_asks_at_the_same_desk(site: FakeSite, tmp_path: Path) -> None:
+def test_a_task_that_is_loaded_again_asks_at_the_same_desk(sums: Path, tmp_path: Path) -> None:
     """As `rrr rejudge` loads it for each stage: a second lock on the file would be refused."""
-    site.install_task("sums")
     path = str(tmp_path / "kept.jsonl")
     desk = desk_of(PersonOptions(file=path), "sums")
     try:
@@ -70,8 +58,7 @@ def test_a_task_that_is_loaded_again_asks_at_the_same_desk(site: FakeSite, tmp_p
         desk_of.cache_clear()
 
 
-def test_the_manifest_says_that_verdicts_are_a_persons(site: FakeSite) -> None:
-    site.install_task("sums", SUMS + MANIFEST)
+def test_the_manifest_says_that_verdicts_are_a_persons(sums: Path) -> None:
     manifest = load_task("sums", ["person-judge"]).manifest()
     assert manifest is not None
     assert not manifest.deterministic

@@ -17,14 +17,14 @@ from functools import partial
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.resources import files
+from socketserver import TCPServer
 from typing import Any
 
-import click
-
 from rrr_core.errors import RrrError
-from rrr_core.overlays.person import NAME
-from rrr_core.overlays.person.board import Board, Refused, Then, nothing, read_request
-from rrr_core.overlays.person.sitting import Sitting
+from rrr_core.overlays import page_parts
+from rrr_person_judge import NAME
+from rrr_person_judge.board import Board, Refused, Then, nothing, read_request
+from rrr_person_judge.sitting import Sitting
 
 HOST = "127.0.0.1"
 MOST_BYTES = 1 << 16
@@ -46,11 +46,10 @@ HEADERS = {
 
 
 def assets() -> dict[str, tuple[str, bytes]]:
-    """Path on the server → content type and content. Style and hostile texts are the report's, with its code."""
-    report, ours = files("rrr_core.report") / "assets", files("rrr_core.overlays.person") / "assets"
-    parts = (report / "text.js", report / "dom.js", ours / "person.js")
-    script = "\n".join(part.read_text("utf-8") for part in parts)
-    style = (report / "page.css").read_text("utf-8") + (ours / "person.css").read_text("utf-8")
+    """Path on the server → content type and content. The script begins with the core's, which tames hostile text."""
+    ours, (script, style) = files("rrr_person_judge") / "assets", page_parts()
+    script += "\n" + (ours / "person.js").read_text("utf-8")
+    style += (ours / "person.css").read_text("utf-8")
     return {
         "": ("text/html", (ours / "person.html").read_bytes()),
         "person.js": ("text/javascript", f'"use strict";\n(() => {{\n{script}\n}})();\n'.encode()),
@@ -74,9 +73,9 @@ class PageFace:
         self.address = self._server.address
         self._thread = threading.Thread(target=partial(self._server.serve_forever, 0.1), name=NAME, daemon=True)
         self._thread.start()
-        click.echo(f"{NAME}: judge at {self.address}", err=True)
+        _say(f"judge at {self.address}")
         if opens and not webbrowser.open(self.address):
-            click.echo(f"{NAME}: no browser could be opened: open the address yourself.", err=True)
+            _say("no browser could be opened: open the address yourself.")
 
     def ask(self, sitting: Sitting) -> None:
         """Put a sitting on the page, and wait for the person to hand it over."""
@@ -84,7 +83,7 @@ class PageFace:
         try:
             sitting.wait()
         except KeyboardInterrupt:
-            click.echo(f"\n{NAME}: {sitting.stopped()}", err=True)
+            _say(str(sitting.stopped()), before="\n")
             raise
         finally:
             self.board.clear()
@@ -93,6 +92,12 @@ class PageFace:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
+
+
+def _say(line: str, before: str = "") -> None:
+    """Tell the person a line, on standard error."""
+    sys.stderr.write(f"{before}{NAME}: {line}\n")
+    sys.stderr.flush()
 
 
 class PageServer(ThreadingHTTPServer):
@@ -112,8 +117,8 @@ class PageServer(ThreadingHTTPServer):
 
     def server_bind(self) -> None:
         """Bind without asking who this machine is by name, which may take a name server's time-out."""
-        self.socket.bind(self.server_address)
-        self.server_name, self.server_port = self.socket.getsockname()[:2]
+        TCPServer.server_bind(self)
+        self.server_name, self.server_port = HOST, self.server_address[1]
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A browser that goes away in the middle is no error; all else keeps its traceback."""

@@ -11,11 +11,10 @@ from functools import cache
 from pathlib import Path
 from typing import Protocol
 
-from rrr_core.hookspecs import Row
-from rrr_core.overlays.person import PersonOptions
-from rrr_core.overlays.person.record import VerdictFile, item_of
-from rrr_core.overlays.person.sitting import Sitting
-from rrr_core.verdicts import Verdict
+from rrr_core import Row, Verdict
+from rrr_person_judge import PersonOptions
+from rrr_person_judge.record import VerdictFile, item_of
+from rrr_person_judge.sitting import Sitting
 
 
 class Face(Protocol):
@@ -56,11 +55,11 @@ class Desk:
         if self._face is None:
             port = self._settings.port
             if port is None:
-                from rrr_core.overlays.person.terminal import TerminalFace
+                from rrr_person_judge.terminal import TerminalFace
 
                 self._face = TerminalFace(self.task)
             else:
-                from rrr_core.overlays.person.page import PageFace
+                from rrr_person_judge.page import PageFace
 
                 self._face = PageFace(self.task, port, opens=self._settings.open)
         return self._face

@@ -13,26 +13,23 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-from rrr_core.overlays.person.terminal import bounded
-from tests.conftest import FakeSite
-from tests.overlays.person_case import HOSTILE, IN_TERMINAL, Terminal, outcomes, terminal, verify_command, write_answers
+from cases import HOSTILE, IN_TERMINAL, Terminal, outcomes, terminal, verify_command, write_answers
+from rrr_person_judge.terminal import bounded
 
 READY = "q stop for now > "
 ALL = ["one", "two", "three"]
 
 
 @pytest.fixture
-def folder(site: FakeSite, tmp_path: Path) -> Path:
+def folder(sums: Path, tmp_path: Path) -> Path:
     """A folder with three answers to the installed task `sums`."""
-    site.install_task("sums")
     write_answers(tmp_path / "answers.jsonl", ALL)
     return tmp_path
 
 
 @pytest.fixture
-def asked(folder: Path, site: FakeSite) -> Iterator[Terminal]:
-    with terminal(verify_command(site.folder, "answers.jsonl", "name=kim", "--max-abstain", "1"), folder) as shown:
+def asked(folder: Path, sums: Path) -> Iterator[Terminal]:
+    with terminal(verify_command(sums, "answers.jsonl", "name=kim", "--max-abstain", "1"), folder) as shown:
         yield shown
 
 
@@ -45,7 +42,7 @@ def test_one_key_is_a_verdict_and_standard_output_is_verdicts_alone(asked: Termi
     asked.press("too short\n")
     asked.wait_for(READY)
     asked.press("?")
-    assert "All 3 answers are judged: 1 passed, 1 failed, 1 not told." in asked.wait_for(READY)
+    assert "All 3 answers are judged: 1 passed, 1 failed, 1 withheld." in asked.wait_for(READY)
     asked.press("\n")
     output, errors, code = asked.end()
     assert [json.loads(line) for line in output.splitlines()] == [
@@ -117,7 +114,7 @@ def test_an_arrow_key_is_no_verdict(asked: Terminal) -> None:
     assert "0 of the 3 answers" in asked.end()[1]
 
 
-def test_stopping_says_how_to_go_on_and_the_same_command_does(asked: Terminal, folder: Path, site: FakeSite) -> None:
+def test_stopping_says_how_to_go_on_and_the_same_command_does(asked: Terminal, folder: Path, sums: Path) -> None:
     asked.wait_for(READY)
     asked.press("p")
     asked.wait_for(READY)
@@ -126,11 +123,11 @@ def test_stopping_says_how_to_go_on_and_the_same_command_does(asked: Terminal, f
         b"",
         (
             "rrr: stopped: 1 of the 3 answers asked for now are judged, and every verdict is in person-verdicts.jsonl: "
-            "the same command goes on from there.\n"
+            "the same command resumes.\n"
         ),
         2,
     )
-    with terminal(verify_command(site.folder, "answers.jsonl", "name=kim"), folder) as again:
+    with terminal(verify_command(sums, "answers.jsonl", "name=kim"), folder) as again:
         assert "2 of 3" in again.wait_for(READY)
         for _ in range(2):
             again.press("p")
@@ -149,14 +146,14 @@ def test_control_c_keeps_what_was_judged_and_says_so(asked: Terminal) -> None:
     assert (output, errors.strip(), code) == (b"", "rrr: interrupted.", 130)
 
 
-def test_what_was_judged_before_kill_9_is_not_asked_again(asked: Terminal, folder: Path, site: FakeSite) -> None:
+def test_what_was_judged_before_kill_9_is_not_asked_again(asked: Terminal, folder: Path, sums: Path) -> None:
     for key in "pp":
         asked.wait_for(READY)
         asked.press(key)
     asked.wait_for("3 of 3")
     asked.process.send_signal(signal.SIGKILL)
     asked.process.wait()
-    with terminal(verify_command(site.folder, "answers.jsonl"), folder) as again:
+    with terminal(verify_command(sums, "answers.jsonl"), folder) as again:
         assert "3 of 3" in again.wait_for(READY)
         again.press("p")
         again.wait_for(READY)
@@ -164,7 +161,7 @@ def test_what_was_judged_before_kill_9_is_not_asked_again(asked: Terminal, folde
         assert outcomes(again.end()[0]) == ["passed"] * 3
 
 
-def test_where_all_is_judged_nobody_is_asked(asked: Terminal, folder: Path, site: FakeSite) -> None:
+def test_where_all_is_judged_nobody_is_asked(asked: Terminal, folder: Path, sums: Path) -> None:
     for _ in ALL:
         asked.wait_for(READY)
         asked.press("p")
@@ -172,7 +169,7 @@ def test_where_all_is_judged_nobody_is_asked(asked: Terminal, folder: Path, site
     asked.press("\n")
     asked.end()
     done = subprocess.run(
-        verify_command(site.folder, "answers.jsonl"),
+        verify_command(sums, "answers.jsonl"),
         cwd=folder,
         capture_output=True,
         start_new_session=True,
@@ -181,9 +178,9 @@ def test_where_all_is_judged_nobody_is_asked(asked: Terminal, folder: Path, site
     assert (outcomes(done.stdout), done.returncode) == (["passed"] * 3, 0)
 
 
-def test_without_a_terminal_one_line_says_what_to_do(folder: Path, site: FakeSite) -> None:
+def test_without_a_terminal_one_line_says_what_to_do(folder: Path, sums: Path) -> None:
     done = subprocess.run(
-        verify_command(site.folder, "answers.jsonl"),
+        verify_command(sums, "answers.jsonl"),
         cwd=folder,
         capture_output=True,
         text=True,
@@ -196,17 +193,17 @@ def test_without_a_terminal_one_line_says_what_to_do(folder: Path, site: FakeSit
     )
 
 
-def test_two_processes_may_not_judge_into_one_file(asked: Terminal, folder: Path, site: FakeSite) -> None:
+def test_two_processes_may_not_judge_into_one_file(asked: Terminal, folder: Path, sums: Path) -> None:
     asked.wait_for(READY)
-    with terminal(verify_command(site.folder, "answers.jsonl"), folder) as second:
+    with terminal(verify_command(sums, "answers.jsonl"), folder) as second:
         output, errors, code = second.end()
     assert (output, code) == (b"", 2)
     assert errors.startswith("rrr: person-verdicts.jsonl: another process keeps its verdicts there: end it")
 
 
-def test_answers_may_come_from_standard_input(folder: Path, site: FakeSite) -> None:
+def test_answers_may_come_from_standard_input(folder: Path, sums: Path) -> None:
     content = (folder / "answers.jsonl").read_bytes()
-    with terminal(verify_command(site.folder, "-"), folder, stdin=content) as shown:
+    with terminal(verify_command(sums, "-"), folder, stdin=content) as shown:
         for _ in ALL:
             shown.wait_for(READY)
             shown.press("p")
@@ -215,9 +212,9 @@ def test_answers_may_come_from_standard_input(folder: Path, site: FakeSite) -> N
         assert outcomes(shown.end()[0]) == ["passed"] * 3
 
 
-def test_no_control_character_of_an_answer_reaches_the_terminal(folder: Path, site: FakeSite) -> None:
+def test_no_control_character_of_an_answer_reaches_the_terminal(folder: Path, sums: Path) -> None:
     write_answers(folder / "hostile.jsonl", [HOSTILE])
-    with terminal(verify_command(site.folder, "hostile.jsonl"), folder) as shown:
+    with terminal(verify_command(sums, "hostile.jsonl"), folder) as shown:
         text = shown.wait_for(READY)
         shown.press("a")
         text += shown.wait_for(READY)
@@ -226,10 +223,10 @@ def test_no_control_character_of_an_answer_reaches_the_terminal(folder: Path, si
 
 
 def test_of_a_long_answer_beginning_and_end_fit_the_screen_and_all_of_it_is_a_key_away(
-    folder: Path, site: FakeSite
+    folder: Path, sums: Path
 ) -> None:
     write_answers(folder / "long.jsonl", ["begin\n" + "word " * 10_000 + "\nthe end"])
-    with terminal(verify_command(site.folder, "long.jsonl"), folder) as shown:
+    with terminal(verify_command(sums, "long.jsonl"), folder) as shown:
         text = shown.wait_for(READY)
         assert "begin" in text
         assert "the end" in text
@@ -248,12 +245,12 @@ def test_a_text_is_bounded_by_the_lines_it_takes_on_the_screen() -> None:
             assert all(len(row) <= columns for row in rows)
 
 
-def test_the_terminal_is_left_as_it_was(folder: Path, site: FakeSite) -> None:
+def test_the_terminal_is_left_as_it_was(folder: Path, sums: Path) -> None:
     master, slave = pty.openpty()
     try:
         before = termios.tcgetattr(slave)
         process = subprocess.Popen(
-            [sys.executable, "-c", IN_TERMINAL, os.ttyname(slave), *verify_command(site.folder, "answers.jsonl")],
+            [sys.executable, "-c", IN_TERMINAL, os.ttyname(slave), *verify_command(sums, "answers.jsonl")],
             cwd=folder,
             start_new_session=True,
             stdin=subprocess.DEVNULL,

@@ -8,9 +8,9 @@ import os
 from pathlib import Path
 
 import pytest
+from rrr_person_judge.record import VerdictFile, item_of, verdict_of
 
 from rrr_core.errors import DataError, RrrError
-from rrr_core.overlays.person.record import VerdictFile, item_of, verdict_of
 
 ITEMS = [item_of("sums", {"a": number, "b": 1}, f"answer {number}") for number in range(3)]
 PASSED, FAILED, WITHHELD = verdict_of("passed"), verdict_of("failed", "rude"), verdict_of("abstained")
@@ -64,7 +64,7 @@ def test_a_verdict_that_was_taken_back_stays_away(path: Path) -> None:
         assert list(file.verdicts) == [ITEMS[0].key, ITEMS[2].key]
 
 
-def test_a_last_line_torn_anywhere_is_mended_and_costs_itself_alone(path: Path) -> None:
+def test_a_last_line_torn_anywhere_is_removed_and_costs_itself_alone(path: Path) -> None:
     whole = written(path)
     before = whole[: whole[:-1].rindex(b"\n") + 1]
     for size in range(len(before), len(whole) - 1):
@@ -74,7 +74,7 @@ def test_a_last_line_torn_anywhere_is_mended_and_costs_itself_alone(path: Path) 
         assert path.read_bytes() == before
 
 
-def test_a_file_torn_in_its_first_line_begins_anew(path: Path) -> None:
+def test_a_file_torn_in_its_first_line_starts_again(path: Path) -> None:
     first = written(path).splitlines(keepends=True)[0]
     for size in range(len(first)):
         path.write_bytes(first[:size])
@@ -149,7 +149,10 @@ def test_a_full_disk_is_told_in_one_line_and_leaves_no_half_a_verdict(
 
     with VerdictFile(path, "sums") as file:
         monkeypatch.setattr(os, "write", full)
-        with pytest.raises(RrrError, match="the disk is full"):
+        with pytest.raises(
+            RrrError,
+            match=r"cannot be written: No space left on device\. .* the same command resumes\.",
+        ):
             file.keep(ITEMS[0], FAILED)
         monkeypatch.undo()
         assert file.verdicts[ITEMS[0].key] == PASSED

@@ -9,9 +9,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 
+from rrr_core import Verdict
 from rrr_core.errors import RrrError
-from rrr_core.overlays.person.record import Item, VerdictFile
-from rrr_core.verdicts import Verdict
+from rrr_person_judge.record import Item, VerdictFile
 
 
 class Stopped(RrrError):
@@ -72,7 +72,7 @@ class Sitting:
         """The one line that ends the job."""
         return Stopped(
             f"stopped: {self.judged:,} of the {len(self.items):,} answers asked for now are judged, and every verdict "
-            f"is in {self.file.path}: the same command goes on from there."
+            f"is in {self.file.path}: the same command resumes."
         )
 
     def end(self, error: BaseException | None = None) -> None:

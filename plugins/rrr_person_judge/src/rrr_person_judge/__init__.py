@@ -10,11 +10,9 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from rrr_core.config.option import option
+from rrr_core import Manifest, Row, Verdict, hookimpl
 from rrr_core.errors import RrrError
-from rrr_core.hookspecs import Manifest, Row, hookimpl
-from rrr_core.overlays.options import read_options
-from rrr_core.verdicts import Verdict
+from rrr_core.overlays import option, read_options
 
 NAME = "person-judge"
 """The overlay's name."""
@@ -26,7 +24,7 @@ UNNAMED = "judged wrong"
 class PersonOptions:
     """What `--with person-judge:KEY=VALUE,…` sets."""
 
-    file: str = option("person-verdicts.jsonl", "File that keeps the verdicts; a later call goes on from it.")
+    file: str = option("person-verdicts.jsonl", "File that keeps the verdicts; a later call resumes from it.")
     page: str | None = option(None, "Port of a page to judge on, or `auto` for a free one; by default the terminal.")
     open: bool = option(False, "Whether the page is opened in the browser; its address is printed anyway.")
     name: str | None = option(None, "Who judges; it is kept beside each verdict.")
@@ -61,7 +59,7 @@ def rrr_configure(options: Mapping[str, str]) -> list[Callable[..., Any]]:
 
     @hookimpl
     def rrr_judge(task: str, pairs: Sequence[tuple[Row, str]]) -> list[Verdict]:
-        from rrr_core.overlays.person.desk import desk_of
+        from rrr_person_judge.desk import desk_of
 
         return desk_of(settings, task).judge(pairs)
 

@@ -44,14 +44,17 @@ def hostile_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for record in records:
             text = HOSTILE[record["row_index"] % len(HOSTILE)]
             record["row"] = {text: text}
-            record["prompt"] = [{"role": text, "content": text}]
-            record["attempt"] = record["reflection_prompt"] = record["reflection"] = text
-            record["retry_prompt"] = record["retry"] = text
-            record["verdict"] = {"outcome": "failed", "category": text[:200], "detail": text}
-            record["retry_verdict"] = record["verdict"]
-            record["controls"] = {text[:50]: [text, record["verdict"]]}
-            if record["token_texts"] is not None:
-                record["token_texts"] = list(HOSTILE)
+            verdict = {"outcome": "failed", "category": text[:200], "detail": text}
+            for segment in record["segments"]:
+                if "messages" in segment:
+                    segment["messages"] = [{"role": text, "content": text}]
+                else:
+                    segment["text"] = text
+                if "verdict" in segment:
+                    segment["verdict"] = verdict
+                if "token_texts" in segment:
+                    segment["token_texts"] = list(HOSTILE)
+            record["controls"] = {"independent": [text, verdict]}
         write_lines(path, records)
     figures = json.loads((folder / "eval" / "trained" / "figures.json").read_text())
     figures["modes"]["sampled"]["error_classes"]["first"] = {text[:200]: 9 for text in HOSTILE}

@@ -191,6 +191,35 @@ def test_no_width_scrolls_sideways_even_with_hostile_words(
         assert chromium.evaluate("document.documentElement.scrollWidth") <= width
 
 
+def test_controls_are_called_by_their_names(chromium: Chromium, page: Path) -> None:
+    chromium.open(page.as_uri())
+    rows = chromium.evaluate(
+        "[...document.querySelectorAll('#controls-section tbody th')].map(each => each.textContent)"
+    )
+    assert rows == [
+        "First try",
+        "Second try, after its own reflection",
+        "Second try, no reflection",
+        "Second try, another row’s reflection",
+        "Two samples, either right (pass@2)",
+        "Second try, failed rows alone",
+        "over no reflection",
+        "over another row’s reflection",
+        "over pass@2",
+    ]
+    assert "a retry after another row’s reflection; " in chromium.evaluate(
+        "document.querySelector('#controls-section .lead').textContent"
+    )
+    set_filter(chromium, "Second try", "passed")
+    assert chromium.evaluate(
+        "[...document.querySelectorAll('#episode .control h4')].map(each => each.textContent)"
+    ) == [
+        "Control: a retry without a reflection",
+        "Control: a retry after another row’s reflection",
+        "Control: a second, independent sample",
+    ]
+
+
 def test_the_top_of_the_page_tells_the_gain_and_the_checks(chromium: Chromium, page: Path) -> None:
     chromium.open(page.as_uri())
     assert "points, 95% interval" in chromium.evaluate("document.querySelector('h1').textContent")

@@ -23,6 +23,7 @@ from typing import Any
 from three_seeds import VANILLA, Variants, make, options_of, print_table
 
 from rrr_core.episode import Episode
+from rrr_core.evaluation.controls import CONTROLS
 from rrr_core.evaluation.statistics import pooled_mean, wilson
 from rrr_core.runs.files import read_json, read_numbered_lines
 from rrr_core.tasks import Task, load_task
@@ -34,7 +35,6 @@ DIRECTIONS = {
     "false_fail": "false_fail={0},false_pass=0",
 }
 """Which verdicts are flipped → the options of `noisy`."""
-CONTROLS = ("no_reflection", "other_reflection", "pass_at_2")
 
 
 def variants_of(options: argparse.Namespace) -> Variants:
@@ -79,8 +79,8 @@ def table(options: argparse.Namespace) -> list[dict[str, Any]]:
                     "second_try": in_per_cent([each["modes"][mode]["second_try"] for each in figures]),
                     "gain": in_per_cent([gain(folder, mode, label) for folder in folders]),
                     **{
-                        f"over_{control}": in_per_cent(
-                            [each["modes"][mode]["gains"][f"reflection_vs_{control}"] for each in figures]
+                        f"over_{control.figure}": in_per_cent(
+                            [each["modes"][mode]["gains"][control.gain] for each in figures]
                         )
                         for control in CONTROLS
                     },
@@ -128,5 +128,5 @@ if __name__ == "__main__":
     make(chosen, variants_of(chosen))
     result = table(chosen)
     (chosen.folder / "noise.json").write_text(json.dumps(result, indent=1))
-    columns = ["flipped", "second_try", "gain", *(f"over_{control}" for control in CONTROLS)]
+    columns = ["flipped", "second_try", "gain", *(f"over_{control.figure}" for control in CONTROLS)]
     print_table(result, "probability", columns)

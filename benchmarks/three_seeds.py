@@ -20,6 +20,8 @@ from typing import Any
 
 from rrr_core.cli.progress import make_progress
 from rrr_core.evaluation import EvalSettings, compare, evaluate
+from rrr_core.evaluation.controls import CONTROLS
+from rrr_core.evaluation.figures import WAYS
 from rrr_core.evaluation.statistics import pooled_mean
 from rrr_core.generation import ModelSettings
 from rrr_core.generation.transformers_backend import load_transformers
@@ -86,9 +88,6 @@ def rows_of(options: argparse.Namespace) -> int:
     return int(json.loads(path.read_text())["rows"])
 
 
-FIGURES = ("first_try", "second_try", "no_reflection", "other_reflection", "pass_at_2")
-
-
 def table(options: argparse.Namespace) -> list[dict[str, Any]]:
     """One line for each mode and model: the mean over seeds of each figure, and of the gain over the untrained model.
 
@@ -99,13 +98,13 @@ def table(options: argparse.Namespace) -> list[dict[str, Any]]:
         base = list(values(options, mode, VANILLA, "second_try"))
         for label in (VANILLA, *options.credits):
             line: dict[str, Any] = {"mode": mode, "model": label, "seeds": len(options.seeds), "rows": rows_of(options)}
-            for figure in FIGURES:
-                line[figure] = dataclasses.asdict(pooled_mean(list(values(options, mode, label, figure))))
+            for way in WAYS:
+                line[way.key] = dataclasses.asdict(pooled_mean(list(values(options, mode, label, way.key))))
             second = list(values(options, mode, label, "second_try"))
             line["gain"] = dataclasses.asdict(pooled_mean([s - b for s, b in zip(second, base, strict=True)]))
-            for control in ("no_reflection", "other_reflection", "pass_at_2"):
-                other = values(options, mode, label, control)
-                line[f"over_{control}"] = dataclasses.asdict(
+            for control in CONTROLS:
+                other = values(options, mode, label, control.figure)
+                line[f"over_{control.figure}"] = dataclasses.asdict(
                     pooled_mean([s - o for s, o in zip(second, other, strict=True)])
                 )
             first = list(values(options, mode, label, "first_try"))
@@ -151,5 +150,5 @@ if __name__ == "__main__":
     make(chosen, variants_of(chosen))
     result = table(chosen)
     (chosen.folder / "table.json").write_text(json.dumps(result, indent=1))
-    columns = [*FIGURES, "gain", "over_no_reflection", "over_other_reflection", "over_pass_at_2"]
+    columns = [*(way.key for way in WAYS), "gain", *(f"over_{control.figure}" for control in CONTROLS)]
     print_table(result, "model", columns)

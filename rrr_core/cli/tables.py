@@ -9,16 +9,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from rrr_core.evaluation.figures import WAYS
 from rrr_core.text import one_line
-
-ROWS = {
-    "first_try": "first try",
-    "second_try": "second try after reflection",
-    "no_reflection": "control: second try, no reflection",
-    "other_reflection": "control: another row's reflection",
-    "pass_at_2": "control: two independent tries",
-}
-"""Figure → what it is called in front of people."""
 
 
 def share(figure: Mapping[str, Any] | None) -> str:
@@ -57,12 +49,12 @@ def tables(figures: Mapping[str, Mapping[str, Any]], pairs: Iterable[Mapping[str
             table.add_column(Text(one_line(label)), justify="right")
         if len(labels) == 2:
             table.add_column("difference, points", justify="right")
-        for name, title in ROWS.items():
-            cells = [share(figures[label]["modes"].get(mode, {}).get(name)) for label in labels]
+        for way in WAYS:
+            cells = [share(figures[label]["modes"].get(mode, {}).get(way.key)) for label in labels]
             if len(labels) == 2:
-                cells.append(difference(_pair(pairs, labels, mode, name)))
+                cells.append(difference(_pair(pairs, labels, mode, way.key)))
             if any(cell != "-" for cell in cells):
-                table.add_row(title, *cells)
+                table.add_row(f"control: {way.short}" if way.control else way.short, *cells)
         made.append(table)
     return made
 

@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from rrr_core.errors import DataError, RrrError
-from rrr_core.evaluation.figures import FIGURES, Outcomes, crossed, difference, outcomes
+from rrr_core.evaluation.figures import WAYS, Outcomes, crossed, difference, outcomes
 from rrr_core.evaluation.folder import read_episodes
 from rrr_core.evaluation.settings import MODES
 from rrr_core.runs.files import read_json, write_json
 from rrr_core.runs.layout import EvalFolder
 
 PAIRED = {
-    **{figure: (figure, figure) for figure in FIGURES},
+    **{way.key: (way.key, way.key) for way in WAYS},
     "first_try_b_vs_second_try_a": ("second_try", "first_try"),
 }
 """Name in `comparison.json` → the figure of model a, and the figure of model b that it is subtracted from.
@@ -100,9 +100,7 @@ def _pairs(a: _Evaluated, b: _Evaluated) -> Iterator[dict[str, Any]]:
         _check_rows(a, b, mode)
         for figure, (of_a, of_b) in PAIRED.items():
             # A control that one of the two did not run tells nothing of the rows that need it.
-            if any(
-                of in FIGURES and each.figures["modes"][mode].get(of) is None for each, of in ((a, of_a), (b, of_b))
-            ):
+            if any(each.figures["modes"][mode].get(of) is None for each, of in ((a, of_a), (b, of_b))):
                 continue
             found = difference(a.outcomes[mode], of_a, b.outcomes[mode], of_b)
             table = crossed(a.outcomes[mode], of_a, b.outcomes[mode], of_b)

@@ -3,42 +3,58 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from operator import itemgetter
 from statistics import fmean
 from typing import Any
 
 from rrr_core.episode import Episode
+from rrr_core.evaluation.controls import CONTROLS, Control, control_named
 from rrr_core.evaluation.statistics import Difference, Proportion, histogram, paired_difference, quantile, wilson
 from rrr_core.verdicts import Verdict
 
-FIGURES = ("first_try", "second_try", "no_reflection", "other_reflection", "pass_at_2")
-GAINS = {
-    "reflection_vs_no_reflection": "no_reflection",
-    "reflection_vs_other_reflection": "other_reflection",
-    "reflection_vs_pass_at_2": "pass_at_2",
-}
-"""Gain → the control that the second try is compared with."""
-CONTROL_FIGURES = {
-    "no_reflection": "no_reflection",
-    "other_reflection": "other_reflection",
-    "independent": "pass_at_2",
-}
-"""Name in `Episode.controls` → the figure it makes."""
+Outcomes = Mapping[str, bool | None]
+"""Way of answering a row (the keys of `WAYS`) → whether the row was right in the end; None where no verdict tells.
+
+A row that was right at the first try is right by every way, as the paper counts it.
+"""
 
 
 @dataclass(frozen=True, slots=True)
-class Outcomes:
-    """Whether a row was right in the end, by each way of answering it; None where no verdict tells.
+class Figure:
+    """A share of rows that are right."""
 
-    A row that was right at the first try is right by every way, as the paper counts it.
-    """
+    key: str
+    """Its name in `figures.json`."""
+    heading: str
+    """What it is of, in full: a line of the report."""
+    short: str
+    """The same in a few words: a line on the terminal, or a column's heading."""
+    right: Callable[[Outcomes], bool | None]
+    """Whether a row counts as right; None for a row that the figure is not about."""
+    control: Control | None = None
+    """The control that it needs: where that was not run, nothing was measured."""
 
-    first_try: bool | None
-    second_try: bool | None
-    no_reflection: bool | None
-    other_reflection: bool | None
-    pass_at_2: bool | None
+
+WAYS = (
+    Figure("first_try", "first try", "first try", itemgetter("first_try")),
+    Figure(
+        "second_try", "second try, after its own reflection", "second try after reflection", itemgetter("second_try")
+    ),
+    *(Figure(each.figure, each.heading, each.short, itemgetter(each.figure), each) for each in CONTROLS),
+)
+"""The ways of answering a row, each with a verdict of its own; models are compared by them row by row."""
+FIGURES = (
+    *WAYS,
+    Figure(
+        "second_try_of_failures",
+        "second try, failed rows alone",
+        "second try of failures",
+        lambda row: row["second_try"] if row["first_try"] is False else None,
+    ),
+)
+"""All shares, in the order of `figures.json`. A new one is one more entry, and its line in docs/evaluation.md."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,17 +74,12 @@ class Lengths:
 class ModeFigures:
     """The figures of one mode. A figure is None where nothing was measured: a control left out, or no verdict."""
 
-    first_try: Proportion | None
-    second_try: Proportion | None
-    no_reflection: Proportion | None
-    other_reflection: Proportion | None
-    pass_at_2: Proportion | None
-    second_try_of_failures: Proportion | None
-    """Share of the failed rows that the retry after the reflection put right."""
+    shares: Mapping[str, Proportion | None]
+    """Key of a figure → its share; in `figures.json` they stand beside what follows."""
     abstentions: Mapping[str, int]
-    """Figure → verdicts that the verifier withheld there; these rows are in no figure that needs them."""
+    """Way → verdicts that the verifier withheld there; these rows are in no figure that needs them."""
     left_out: Mapping[str, int]
-    """Figure → failed rows that the control was not run on, such as a shard's only failure for `other_reflection`."""
+    """A control's figure → failed rows it was not run on, such as a shard's only failure, which has no other row."""
     gains: Mapping[str, Difference | None]
     """Second try minus each control, over the rows that both tell of."""
     transitions: Mapping[str, int]
@@ -81,7 +92,8 @@ class ModeFigures:
     """None where no reflection was written, or the engine tells no token counts."""
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        record = asdict(self)
+        return {**record.pop("shares"), **record}
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,13 +106,13 @@ class Figures:
     rows: int
     seed: int
     sampling: Mapping[str, Mapping[str, float]]
-    """Mode → `temperature`, and `pass_at_2_temperature` of the independent second sample."""
+    """Mode → `temperature`, and `FIGURE_temperature` of each control that is sampled in every mode."""
     notes: tuple[str, ...]
     """What a reader must know to read the figures right."""
     modes: Mapping[str, ModeFigures]
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        return {**asdict(self), "modes": {mode: made.to_json() for mode, made in self.modes.items()}}
 
 
 def outcomes(episode: Episode) -> Outcomes:
@@ -110,19 +122,18 @@ def outcomes(episode: Episode) -> Outcomes:
     def finally_right(verdict: Verdict | None) -> bool | None:
         return _right(verdict) if first is False else first
 
-    controls = {figure: _control_verdict(episode, control) for control, figure in CONTROL_FIGURES.items()}
-    return Outcomes(
-        first_try=first,
-        second_try=finally_right(episode.second_verdict),
-        **{figure: finally_right(verdict) for figure, verdict in controls.items()},
-    )
+    return {
+        "first_try": first,
+        "second_try": finally_right(episode.second_verdict),
+        **{control.figure: finally_right(_control_verdict(episode, control)) for control in CONTROLS},
+    }
 
 
 def figures(episodes: Iterable[Episode], controls: Sequence[str] | None = None) -> ModeFigures:
     """The figures of one mode's episodes, which are read once.
 
     `controls` says which controls were run; by default those found in any episode, so that one that was not run is
-    None rather than made of the rows that were right at once.
+    None rather than made of the rows that were right at once. Raises RrrError for a control that there is not.
     """
     results: list[Outcomes] = []
     abstentions: Counter[str] = Counter()
@@ -142,18 +153,15 @@ def figures(episodes: Iterable[Episode], controls: Sequence[str] | None = None) 
             texts[reflection.text] += 1
             if reflection.length is not None:
                 lengths.append(reflection.length)
-    run = {CONTROL_FIGURES[name] for name in (seen if controls is None else controls)}
-    measured = {
-        name: _proportion(results, name) for name in FIGURES if name in ("first_try", "second_try") or name in run
-    }
+    wanted = [control_named(key) for key in (seen if controls is None else controls)]
+    run = [control for control in CONTROLS if control in wanted]
     return ModeFigures(
-        **{name: measured.get(name) for name in FIGURES},
-        second_try_of_failures=_proportion([each for each in results if each.first_try is False], "second_try"),
-        abstentions={name: abstentions[name] for name in measured},
-        left_out={name: missing[name] for name in measured if name in run},
+        shares={figure.key: _share(results, figure) if figure.control in (None, *run) else None for figure in FIGURES},
+        abstentions={way.key: abstentions[way.key] for way in WAYS if way.control in (None, *run)},
+        left_out={control.figure: missing[control.figure] for control in run},
         gains={
-            gain: difference(results, control, results, "second_try") if control in run else None
-            for gain, control in GAINS.items()
+            control.gain: difference(results, control.figure, results, "second_try") if control in run else None
+            for control in CONTROLS
         },
         transitions={name: transitions[name] for name in ("right", "wrong→right", "wrong→wrong", "abstained")},
         error_classes={name: dict(counter.most_common()) for name, counter in classes.items()},
@@ -167,22 +175,20 @@ def figures(episodes: Iterable[Episode], controls: Sequence[str] | None = None) 
 
 
 def difference(
-    first: Sequence[Outcomes], first_figure: str, second: Sequence[Outcomes], second_figure: str
+    first: Sequence[Outcomes], first_way: str, second: Sequence[Outcomes], second_way: str
 ) -> Difference | None:
-    """`second_figure` of `second` minus `first_figure` of `first`, over the rows that both tell of; None where none."""
-    table = crossed(first, first_figure, second, second_figure)
+    """`second_way` of `second` minus `first_way` of `first`, over the rows that both tell of; None where none."""
+    table = crossed(first, first_way, second, second_way)
     if not table.total():
         return None
     return paired_difference(table[True, True], table[True, False], table[False, True], table[False, False])
 
 
 def crossed(
-    first: Sequence[Outcomes], first_figure: str, second: Sequence[Outcomes], second_figure: str
+    first: Sequence[Outcomes], first_way: str, second: Sequence[Outcomes], second_way: str
 ) -> Counter[tuple[bool, bool]]:
     """(Right in the first, right in the second) → rows, of the rows that both tell of."""
-    pairs = (
-        (getattr(one, first_figure), getattr(other, second_figure)) for one, other in zip(first, second, strict=True)
-    )
+    pairs = ((one[first_way], other[second_way]) for one, other in zip(first, second, strict=True))
     return Counter((one, other) for one, other in pairs if one is not None and other is not None)
 
 
@@ -206,17 +212,17 @@ def _right(verdict: Verdict | None) -> bool | None:
     return None if verdict is None or verdict.is_abstained else verdict.is_passed
 
 
-def _control_verdict(episode: Episode, control: str) -> Verdict | None:
-    answered = episode.controls.get(control)
+def _control_verdict(episode: Episode, control: Control) -> Verdict | None:
+    answered = episode.controls.get(control.key)
     return None if answered is None else answered[1]
 
 
 def _transition(result: Outcomes) -> str:
-    if result.first_try:
+    if result["first_try"]:
         return "right"
-    if result.second_try is None:
+    if result["second_try"] is None:
         return "abstained"
-    return "wrong→right" if result.second_try else "wrong→wrong"
+    return "wrong→right" if result["second_try"] else "wrong→wrong"
 
 
 def _count(
@@ -230,14 +236,14 @@ def _count(
         abstentions["second_try"] += second.is_abstained
         if second.is_failed:
             classes["second"][second.category] += 1
-    for control, figure in CONTROL_FIGURES.items():
+    for control in CONTROLS:
         verdict = _control_verdict(episode, control)
-        missing[figure] += verdict is None
-        abstentions[figure] += verdict is not None and verdict.is_abstained
+        missing[control.figure] += verdict is None
+        abstentions[control.figure] += verdict is not None and verdict.is_abstained
 
 
-def _proportion(results: Sequence[Outcomes], figure: str) -> Proportion | None:
-    known = [right for right in (getattr(result, figure) for result in results) if right is not None]
+def _share(results: Sequence[Outcomes], figure: Figure) -> Proportion | None:
+    known = [right for right in map(figure.right, results) if right is not None]
     return wilson(sum(known), len(known)) if known else None
 
 

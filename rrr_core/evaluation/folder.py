@@ -9,6 +9,7 @@ from pathlib import Path
 
 from rrr_core.episode import Episode
 from rrr_core.errors import DataError
+from rrr_core.evaluation.controls import ALWAYS_SAMPLED, read_evaluated
 from rrr_core.evaluation.figures import Figures, ModeFigures, figures
 from rrr_core.evaluation.settings import GREEDY, EvalSettings, check_settings
 from rrr_core.evaluation.shards import ShardEvaluation, stage_count
@@ -133,7 +134,7 @@ def _finished_episodes(path: Path, chunk: Sequence[tuple[int, Row]]) -> list[Epi
 def _read_shard(path: Path) -> Iterator[Episode]:
     for number, record in read_numbered_lines(path):
         try:
-            yield Episode.from_json(record, f"{path}:{number}")
+            yield read_evaluated(record, f"{path}:{number}")
         except DataError as error:
             raise DataError(f"{error} Delete the file, and the same command makes it again.") from None
 
@@ -147,18 +148,17 @@ def _verdicts(episodes: Sequence[Episode]) -> Iterator[Verdict]:
 def _temperatures(mode: str, settings: EvalSettings) -> dict[str, float]:
     return {
         "temperature": 0.0 if mode == GREEDY else settings.temperature,
-        "pass_at_2_temperature": settings.temperature,
+        **{f"{control.figure}_temperature": settings.temperature for control in ALWAYS_SAMPLED},
     }
 
 
 def _notes(settings: EvalSettings) -> tuple[str, ...]:
-    if GREEDY in settings.modes and "independent" in settings.controls:
-        note = (
-            f"In the mode {GREEDY}, pass_at_2 takes its second sample at temperature {settings.temperature:g}, "
-            "since a second greedy one would be the first again."
-        )
-        return (note,)
-    return ()
+    return tuple(
+        f"In the mode {GREEDY}, {control.figure} takes its second sample at temperature {settings.temperature:g}, "
+        "since a second greedy one would be the first again."
+        for control in ALWAYS_SAMPLED
+        if GREEDY in settings.modes and control.key in settings.controls
+    )
 
 
 def _changed(path: Path) -> DataError:

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 
 from rrr_core.config.option import option
 from rrr_core.errors import RrrError, nearest
+from rrr_core.evaluation.controls import ALWAYS_SAMPLED, CONTROL_KEYS, CONTROLS, control_named
 
 GREEDY, SAMPLED = "greedy", "sampled"
 MODES = (GREEDY, SAMPLED)
-CONTROLS = ("no_reflection", "other_reflection", "independent")
-"""The second tries that could refute a gain, named as in `Episode.controls`; `independent` makes the figure pass@2."""
 
 
 @dataclass(frozen=True)
@@ -20,14 +19,16 @@ class EvalSettings:
     rows: int = option(2000, "Rows of the test split to evaluate, from its first on.", minimum=1)
     modes: tuple[str, ...] = option(MODES, "How texts are drawn: greedy (temperature 0), sampled.", choices=MODES)
     temperature: float = option(
-        1.0, "Temperature of the sampled mode, and of the independent second sample in both modes.", minimum=0.01
+        1.0,
+        f"Temperature of the sampled mode, and in both modes of {', '.join(each.answer for each in ALWAYS_SAMPLED)}.",
+        minimum=0.01,
     )
     top_p: float = option(1.0, "Share of the probability mass to sample from.", minimum=0, maximum=1)
     max_tokens: int = option(512, "Longest attempt, reflection or retry, in tokens.", minimum=1)
     controls: tuple[str, ...] = option(
-        CONTROLS,
-        "Second tries to compare with: with no reflection, with another row's, a second sample.",
-        choices=CONTROLS,
+        CONTROL_KEYS,
+        f"Second tries to compare with: {'; '.join(control.answer for control in CONTROLS)}.",
+        choices=CONTROL_KEYS,
     )
     shard_rows: int = option(256, "Rows a shard: what a killed run may have to redo.", minimum=1)
     seed: int = option(0, "Seed of the sampling.")
@@ -38,12 +39,12 @@ class EvalSettings:
 
 def check_settings(settings: EvalSettings) -> None:
     """Raise RrrError where a caller that is not the command line asks for what cannot be."""
-    for name, given, known in (("mode", settings.modes, MODES), ("control", settings.controls, CONTROLS)):
-        for value in given:
-            if value not in known:
-                raise RrrError(
-                    f"There is no evaluation {name} {value!r}: use {', '.join(known)}.{nearest(value, known)}"
-                )
+    for mode in settings.modes:
+        if mode not in MODES:
+            raise RrrError(f"There is no evaluation mode {mode!r}: use {', '.join(MODES)}.{nearest(mode, MODES)}")
+    for key in settings.controls:
+        control_named(key)
+    for name, given in (("mode", settings.modes), ("control", settings.controls)):
         if len(set(given)) < len(given):
             raise RrrError(f"An evaluation {name} is given twice in {', '.join(given)}: give each once.")
     if not settings.modes:

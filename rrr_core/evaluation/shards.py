@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from rrr_core.conversation import conversation, reflection_request, retry_conversation, retry_request, with_reflection
+from rrr_core.conversation import conversation, reflection_request, retry_request
 from rrr_core.episode import Episode, Generation, Segment, written
-from rrr_core.evaluation.borrowing import borrowed
+from rrr_core.evaluation.controls import ALWAYS_SAMPLED, FailedRows, control_named
 from rrr_core.evaluation.settings import GREEDY, EvalSettings
 from rrr_core.generation.engine import Engine, Sampling
 from rrr_core.hookspecs import Message, Row
@@ -85,29 +85,16 @@ class ShardEvaluation:
         ]
 
     def _controls(self, failed: Sequence[Episode], reflections: Sequence[str]) -> dict[str, dict[int, Judged]]:
-        """Control → place in `failed` → answer and verdict."""
-        task, model = self.task, self.generator.model
-        wanted = self.settings.controls
-        conversations: dict[str, list[Sequence[Message]]] = {}
-        if "no_reflection" in wanted:
-            conversations["no_reflection"] = [retry_conversation(task, each, model) for each in failed]
-        if "other_reflection" in wanted:
-            lenders = borrowed(reflections, self.settings.seed)
-            if lenders is None:
-                # A lone failure has nobody to borrow from: it goes without, and the figures count it as left out.
-                self.advance(len(failed))
-            else:
-                conversations["other_reflection"] = [
-                    retry_conversation(task, with_reflection(task, each, reflections[lender], model), model)
-                    for each, lender in zip(failed, lenders, strict=True)
-                ]
-        if "independent" in wanted:
-            conversations["independent"] = [each.prompt for each in failed]
-        return {
-            name: dict(enumerate(self._judged(name, failed, conversations[name])))
-            for name in wanted
-            if name in conversations
-        }
+        """Control → place in `failed` → answer and verdict, where the control can be run."""
+        rows = FailedRows(self.task, self.generator.model, failed, reflections, self.settings.seed)
+        made = {key: control_named(key).conversations(rows) for key in self.settings.controls}
+        controls = {}
+        for key, conversations in made.items():
+            asked = {place: given for place, given in enumerate(conversations) if given is not None}
+            self.advance(len(failed) - len(asked))
+            judged = self._judged(key, [failed[place] for place in asked], list(asked.values()))
+            controls[key] = dict(zip(asked, judged, strict=True))
+        return controls
 
     def _judged(
         self, stage: str, episodes: Sequence[Episode], conversations: Sequence[Sequence[Message]]
@@ -119,8 +106,7 @@ class ShardEvaluation:
     def _draw(self, stage: str, conversations: Sequence[Sequence[Message]]) -> list[Generation]:
         if not conversations:
             return []
-        # A second greedy sample would be the first one again, so the independent one is sampled in both modes.
-        is_greedy = self.mode == GREEDY and stage != "independent"
+        is_greedy = self.mode == GREEDY and stage not in {control.key for control in ALWAYS_SAMPLED}
         sampling = Sampling(
             temperature=0.0 if is_greedy else self.settings.temperature,
             max_tokens=self.settings.max_tokens,

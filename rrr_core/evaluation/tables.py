@@ -5,12 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-CONTROL_HEADINGS = {
-    "second_try": "2nd try after reflection",
-    "no_reflection": "2nd try, no reflection",
-    "other_reflection": "2nd try, another row's reflection",
-    "pass_at_2": "pass@2",
-}
+from rrr_core.evaluation.figures import WAYS
 
 
 def table(comparison: Mapping[str, Any]) -> list[dict[str, str]]:
@@ -33,7 +28,7 @@ def control_table(comparison: Mapping[str, Any]) -> list[dict[str, str]]:
     """The second try beside its controls, one row a mode and model: heading → cell."""
     return [
         {"mode": mode, "model": label}
-        | {heading: percentage(figures["modes"][mode].get(name)) for name, heading in CONTROL_HEADINGS.items()}
+        | {way.short: percentage(figures["modes"][mode].get(way.key)) for way in WAYS if way.key != "first_try"}
         for mode in _modes(comparison)
         for label, figures in comparison["figures"].items()
         if mode in figures["modes"]

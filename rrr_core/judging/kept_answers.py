@@ -13,6 +13,7 @@ from typing import Any
 
 from rrr_core.episode import ANSWERS, Episode
 from rrr_core.errors import DataError, RrrError
+from rrr_core.evaluation.controls import read_evaluated
 from rrr_core.mining.mined_row import MinedRow
 from rrr_core.runs.files import read_json, read_numbered_lines
 from rrr_core.runs.layout import RunFolder, StageFolder
@@ -113,7 +114,7 @@ def kept_answers(stage: Stage, record: Mapping[str, Any], place: str) -> list[Ke
     if stage.part == "mine":
         failures = MinedRow.from_json(record, place).failures
         return [kept(each.episode, "attempt", each.attempt, each.verdict) for each in failures]
-    episode = Episode.from_json(record, place)
+    episode = read_evaluated(record, place)
     answers = [
         kept(episode, segment.role, segment.text, segment.verdict)
         for segment in episode.segments

@@ -9,14 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import rrr_core
-from rrr_core.episode import Episode
 from rrr_core.errors import DataError, RrrError
+from rrr_core.evaluation.controls import read_evaluated
 from rrr_core.mining.mined_row import MinedRow
 from rrr_core.profiling.profile import read_profile
 from rrr_core.report.curves import Curves, curves_of
 from rrr_core.report.evidence import Evidence, evidence_of
 from rrr_core.report.mined import Mined, mined_of
 from rrr_core.report.selection import FIELDS, SEGMENT_FIELDS, FairSample, Texts, pack
+from rrr_core.report.words import Words, words
 from rrr_core.runs.files import read_json, read_numbered_lines
 from rrr_core.runs.layout import TRAINED, VANILLA, RunFolder
 
@@ -72,6 +73,7 @@ class Payload:
 
     written: str
     version: str
+    words: Words
     runs: list[Run]
     sets: list[EpisodeSet]
     fields: tuple[str, ...]
@@ -117,6 +119,7 @@ def read_runs(folders: Sequence[Path]) -> Payload:
     return Payload(
         written=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         version=rrr_core.__version__,
+        words=words(),
         runs=[run for run, _ in read],
         sets=sets,
         fields=FIELDS,
@@ -257,7 +260,7 @@ class _Reader:
 
     def _sample(self, kind: str, label: str, mode: str, paths: Sequence[Path]) -> _Sample:
         sample = _Sample(kind, label, mode)
-        for episode in self._records(paths, Episode.from_json):
+        for episode in self._records(paths, read_evaluated):
             sample.sample.add(episode)
         return sample
 

@@ -6,6 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from rrr_core.evaluation.controls import CONTROLS
+from rrr_core.report.words import typeset
+
 Difference = Mapping[str, Any]
 """`{"value", "low", "high", "p", …}`, in shares: a paired difference with its 95% interval."""
 
@@ -68,16 +71,12 @@ def evidence_of(figures: Mapping[str, Mapping[str, Any]], pairs: Iterable[Mappin
             for other in modes[1:]
         ),
         *(
-            _check(title, _of(figures, trained, mode, "gains", name), what)
-            for title, name, what in (
-                ("Reflecting beats just trying again", "reflection_vs_no_reflection", "Its own reflection − none"),
-                (
-                    "The reflection speaks of its own row",
-                    "reflection_vs_other_reflection",
-                    "Its own reflection − another row’s",
-                ),
-                ("Reflecting beats a second sample", "reflection_vs_pass_at_2", "Second try − pass@2"),
+            _check(
+                typeset(control.claim),
+                _of(figures, trained, mode, "gains", control.gain),
+                typeset(control.difference),
             )
+            for control in CONTROLS
         ),
         _kept(_pair(pairs, baseline, trained, mode, "first_try")),
         _withheld([_of(figures, label, mode) for label in (baseline, trained)]),

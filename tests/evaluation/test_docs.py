@@ -7,16 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from rrr_core.evaluation import EvalSettings, ModeFigures
+from rrr_core.evaluation import EvalSettings
 from rrr_core.evaluation.comparison import PAIRED
-from rrr_core.evaluation.figures import GAINS, Lengths, figures
+from rrr_core.evaluation.controls import CONTROLS, Control
+from rrr_core.evaluation.figures import Lengths, figures
 
 TEXT = (Path(__file__).parents[2] / "docs" / "evaluation.md").read_text()
 EMPTY = figures([])
 KEYS = {
-    *(field.name for field in dataclasses.fields(ModeFigures)),
+    *EMPTY.to_json(),
     *(field.name for field in dataclasses.fields(Lengths)),
-    *GAINS,
+    *EMPTY.gains,
     *PAIRED,
     *EMPTY.transitions,
     *EMPTY.error_classes,
@@ -28,3 +29,11 @@ KEYS = {
 @pytest.mark.parametrize("key", sorted(KEYS))
 def test_every_key_of_the_figures_is_explained(key: str) -> None:
     assert f"`{key}`" in TEXT
+
+
+@pytest.mark.parametrize("control", CONTROLS, ids=lambda control: control.key)
+def test_every_control_has_a_heading_and_is_explained_by_its_figure_and_gain(control: Control) -> None:
+    _, heading, section = TEXT.partition(f"\n### `{control.key}`\n")
+    assert heading
+    assert f"`{control.figure}`" in section.partition("\n#")[0]
+    assert f"\n| `{control.gain}` | " in TEXT

@@ -79,22 +79,25 @@ def test_leaving_a_control_out_changes_no_other_figure(tmp_path: Path) -> None:
     bare = run(tmp_path / "bare", PlantedModel(), rows=60, modes=("sampled",), controls=("independent",)).modes[
         "sampled"
     ]
-    assert (bare.second_try, bare.pass_at_2) == (full.second_try, full.pass_at_2)
-    assert bare.no_reflection is None
-    assert full.no_reflection is not None
+    for name in ("first_try", "second_try", "pass_at_2"):
+        assert bare.shares[name] == full.shares[name]
+    assert bare.shares["no_reflection"] is None
+    assert full.shares["no_reflection"] is not None
 
 
 def test_an_empty_reflection_counts_as_written_and_is_retried(tmp_path: Path) -> None:
     made = run(tmp_path, PlantedModel(write_reflection=lambda prompt: ""), rows=40, modes=("greedy",)).modes["greedy"]
-    assert made.second_try_of_failures is not None
-    assert made.reflections["written"] == made.reflections["empty"] == made.second_try_of_failures.total > 0
+    retried = made.shares["second_try_of_failures"]
+    assert retried is not None
+    assert made.reflections["written"] == made.reflections["empty"] == retried.total > 0
 
 
 def test_a_shards_only_failure_goes_without_another_rows_reflection_and_is_counted(tmp_path: Path) -> None:
     made = run(tmp_path, PlantedModel(first=0), rows=3, shard_rows=2, modes=("greedy",)).modes["greedy"]
     assert made.left_out["other_reflection"] == 1
-    assert made.other_reflection is not None
-    assert made.other_reflection.total == 2
+    borrowing = made.shares["other_reflection"]
+    assert borrowing is not None
+    assert borrowing.total == 2
 
 
 def test_figures_json_is_made_of_the_shards_alone(tmp_path: Path) -> None:
@@ -204,6 +207,7 @@ def test_a_split_without_rows_is_refused(tmp_path: Path) -> None:
     [
         ({"modes": ("greedyy",)}, "Did you mean 'greedy'"),
         ({"modes": ()}, "needs a mode"),
+        ({"controls": ("independnt",)}, "no evaluation control .* Did you mean 'independent'"),
         ({"controls": ("independent", "independent")}, "given twice"),
         ({"temperature": 0.0}, "use the mode greedy"),
         ({"rows": 0}, "at least 1"),

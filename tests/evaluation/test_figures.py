@@ -9,10 +9,12 @@ from hypothesis import strategies as st
 
 from rrr_core.episode import Episode
 from rrr_core.evaluation import figures
-from rrr_core.evaluation.figures import FIGURES, length_edges
+from rrr_core.evaluation.controls import CONTROL_KEYS
+from rrr_core.evaluation.figures import WAYS, length_edges
 from rrr_core.verdicts import Verdict, abstained, failed, passed
 from tests.episodes import make_episode
 
+KEYS = [way.key for way in WAYS]
 P, F, A = passed(), failed("sum"), abstained("exception", "a bug")
 
 
@@ -27,13 +29,13 @@ def share(proportion: Any) -> tuple[int, int]:
 
 def test_a_row_right_at_first_is_right_at_every_second_try() -> None:
     made = figures([episode(P), episode(F, F, no_reflection=F, other_reflection=F, independent=F)])
-    assert {name: share(getattr(made, name)) for name in FIGURES} == dict.fromkeys(FIGURES, (1, 2))
+    assert {name: share(made.shares[name]) for name in KEYS} == dict.fromkeys(KEYS, (1, 2))
 
 
 def test_the_second_try_of_failures_is_among_failed_rows_alone() -> None:
     made = figures([episode(P), episode(F, P), episode(F, F), episode(F, F)])
-    assert share(made.second_try_of_failures) == (1, 3)
-    assert share(made.second_try) == (2, 4)
+    assert share(made.shares["second_try_of_failures"]) == (1, 3)
+    assert share(made.shares["second_try"]) == (2, 4)
 
 
 def test_an_abstention_leaves_the_denominators_that_it_does_not_belong_to_and_no_others() -> None:
@@ -44,7 +46,7 @@ def test_an_abstention_leaves_the_denominators_that_it_does_not_belong_to_and_no
             episode(F, P, no_reflection=A, other_reflection=F, independent=F),
         ]
     )
-    assert {name: getattr(made, name).total for name in FIGURES} == {
+    assert {name: share(made.shares[name])[1] for name in KEYS} == {
         "first_try": 2,
         "second_try": 1,
         "no_reflection": 1,
@@ -78,16 +80,16 @@ def test_a_gain_pairs_the_rows_that_both_tries_tell_of() -> None:
 
 def test_a_control_that_was_not_run_is_none_rather_than_made_of_rows_right_at_once() -> None:
     made = figures([episode(P), episode(F, P, no_reflection=F)])
-    assert made.pass_at_2 is None
+    assert made.shares["pass_at_2"] is None
     assert made.gains["reflection_vs_pass_at_2"] is None
-    assert made.no_reflection is not None
+    assert made.shares["no_reflection"] is not None
     assert "pass_at_2" not in made.abstentions
 
 
 def test_a_failed_row_without_its_control_is_counted_as_left_out() -> None:
     made = figures([episode(F, P, no_reflection=F)], ["no_reflection", "other_reflection"])
     assert made.left_out == {"no_reflection": 0, "other_reflection": 1}
-    assert made.other_reflection is None
+    assert made.shares["other_reflection"] is None
 
 
 def test_error_classes_are_counted_before_and_after() -> None:
@@ -106,7 +108,7 @@ def test_reflection_lengths_leave_out_those_that_the_engine_does_not_tell() -> N
 
 def test_no_episode_makes_no_figure() -> None:
     made = figures([], ["independent"])
-    assert [getattr(made, name) for name in FIGURES] == [None] * 5
+    assert set(made.shares.values()) == {None}
     assert made.reflection_tokens is None
 
 
@@ -125,19 +127,18 @@ def any_episode(draw: st.DrawFn) -> Episode:
     first = draw(VERDICTS)
     if not first.is_failed:
         return episode(first)
-    names = ("no_reflection", "other_reflection", "independent")
-    return episode(first, draw(VERDICTS), draw(st.integers(1, 99)), **{name: draw(VERDICTS) for name in names})
+    return episode(first, draw(VERDICTS), draw(st.integers(1, 99)), **{key: draw(VERDICTS) for key in CONTROL_KEYS})
 
 
 @given(st.lists(any_episode()))
 def test_every_row_is_in_a_figure_or_in_its_abstentions(episodes: list[Episode]) -> None:
-    made = figures(episodes, ["no_reflection", "other_reflection", "independent"])
-    for name in FIGURES:
-        proportion = getattr(made, name)
+    made = figures(episodes, CONTROL_KEYS)
+    for name in KEYS:
+        proportion = made.shares[name]
         withheld = made.abstentions[name] + (made.abstentions["first_try"] if name != "first_try" else 0)
         assert (proportion.total if proportion else 0) + withheld == len(episodes)
     assert sum(made.transitions.values()) == len(episodes)
-    for name in FIGURES[1:]:
-        proportion = getattr(made, name)
-        if proportion and made.first_try and not made.abstentions[name]:
-            assert proportion.passed >= made.first_try.passed
+    for name in KEYS[1:]:
+        proportion = made.shares[name]
+        if proportion and (first := made.shares["first_try"]) and not made.abstentions[name]:
+            assert proportion.passed >= first.passed

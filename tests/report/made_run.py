@@ -10,6 +10,7 @@ from typing import Any
 
 from rrr_core.episode import Episode, Segment
 from rrr_core.evaluation.comparison import compare
+from rrr_core.evaluation.controls import CONTROL_KEYS
 from rrr_core.evaluation.figures import Figures, figures
 from rrr_core.profiling.spent import Machine, Spent
 from rrr_core.runs.files import write_json, write_lines
@@ -101,10 +102,7 @@ def _evaluated(chance: random.Random, index: int, first: float, mend: float, lab
     reflection = reflection_on(chance, row["nums"], 0.8 if label == "trained" else 0.3)
     tokens = len(reflection) // 4 + chance.randint(0, 6)
     retry, second = attempt_at(chance, row["nums"]), verdict_on(chance, mend)
-    controls = {
-        name: (attempt_at(chance, row["nums"]), verdict_on(chance, mend * 0.35))
-        for name in ("no_reflection", "other_reflection", "independent")
-    }
+    controls = {name: (attempt_at(chance, row["nums"]), verdict_on(chance, mend * 0.35)) for name in CONTROL_KEYS}
     written = {"reflection": reflection, "tokens": tokens, "retry": retry, "asked": _asked(row)}
     return make_episode(first_verdict, second, **facts, **written, controls=controls)
 

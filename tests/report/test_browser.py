@@ -44,14 +44,17 @@ def hostile_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for record in records:
             text = HOSTILE[record["row_index"] % len(HOSTILE)]
             record["row"] = {text: text}
-            record["prompt"] = [{"role": text, "content": text}]
-            record["attempt"] = record["reflection_prompt"] = record["reflection"] = text
-            record["retry_prompt"] = record["retry"] = text
-            record["verdict"] = {"outcome": "failed", "category": text[:200], "detail": text}
-            record["retry_verdict"] = record["verdict"]
-            record["controls"] = {text[:50]: [text, record["verdict"]]}
-            if record["token_texts"] is not None:
-                record["token_texts"] = list(HOSTILE)
+            verdict = {"outcome": "failed", "category": text[:200], "detail": text}
+            for segment in record["segments"]:
+                if "messages" in segment:
+                    segment["messages"] = [{"role": text, "content": text}]
+                else:
+                    segment["text"] = text
+                if "verdict" in segment:
+                    segment["verdict"] = verdict
+                if "token_texts" in segment:
+                    segment["token_texts"] = list(HOSTILE)
+            record["controls"] = {"independent": [text, verdict]}
         write_lines(path, records)
     figures = json.loads((folder / "eval" / "trained" / "figures.json").read_text())
     figures["modes"]["sampled"]["error_classes"]["first"] = {text[:200]: 9 for text in HOSTILE}
@@ -186,6 +189,35 @@ def test_no_width_scrolls_sideways_even_with_hostile_words(
         chromium.wait_for("document.querySelectorAll('.chart svg').length > 5")
         chromium.evaluate("document.querySelectorAll('details').forEach(each => { each.open = true; })")
         assert chromium.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_controls_are_called_by_their_names(chromium: Chromium, page: Path) -> None:
+    chromium.open(page.as_uri())
+    rows = chromium.evaluate(
+        "[...document.querySelectorAll('#controls-section tbody th')].map(each => each.textContent)"
+    )
+    assert rows == [
+        "First try",
+        "Second try, after its own reflection",
+        "Second try, no reflection",
+        "Second try, another row’s reflection",
+        "Two samples, either right (pass@2)",
+        "Second try, failed rows alone",
+        "over no reflection",
+        "over another row’s reflection",
+        "over pass@2",
+    ]
+    assert "a retry after another row’s reflection; " in chromium.evaluate(
+        "document.querySelector('#controls-section .lead').textContent"
+    )
+    set_filter(chromium, "Second try", "passed")
+    assert chromium.evaluate(
+        "[...document.querySelectorAll('#episode .control h4')].map(each => each.textContent)"
+    ) == [
+        "Control: a retry without a reflection",
+        "Control: a retry after another row’s reflection",
+        "Control: a second, independent sample",
+    ]
 
 
 def test_the_top_of_the_page_tells_the_gain_and_the_checks(chromium: Chromium, page: Path) -> None:

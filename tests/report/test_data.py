@@ -106,6 +106,26 @@ def test_a_broken_profile_is_said_and_the_other_stages_are_shown(copy: Path) -> 
     assert [text.split(":")[0] for text in run.missing] == ["train/profile.json"]
 
 
+def test_an_unknown_control_is_said_with_the_nearest_and_its_file_is_not_read_on(copy: Path) -> None:
+    shard = copy / "eval" / "trained" / "sampled-00000.jsonl"
+    shard.write_text(shard.read_text().replace('"no_reflection"', '"no_reflexion"'))
+    payload = read_runs([copy])
+    (told,) = payload.runs[0].missing
+    assert "eval/trained/sampled-00000.jsonl:" in told
+    assert "no evaluation control 'no_reflexion'" in told
+    assert "Did you mean 'no_reflection'" in told
+    assert "no_reflexion" not in payload.texts
+
+
+def test_the_page_has_words_for_every_figure_gain_and_control(run_folder: Path) -> None:
+    payload = read_runs([run_folder])
+    mode = payload.runs[0].figures["trained"]["modes"]["sampled"]
+    assert list(mode)[: len(payload.words.figures)] == list(payload.words.figures)
+    assert list(mode["gains"]) == list(payload.words.gains)
+    assert set(payload.words.controls) <= set(payload.texts)
+    assert payload.words.figures["other_reflection"] == "Second try, another row’s reflection"
+
+
 def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RrrError, match="holds no run"):
         read_runs([tmp_path])

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from rrr_core.evaluation.controls import CONTROLS
 from rrr_core.report.evidence import Evidence, evidence_of
 
 
@@ -19,11 +20,10 @@ def difference(value: float, spread: float = 0.03) -> dict[str, Any]:
 
 
 def figures(first: float, second: float, gain: float = 0.1, withheld: int = 0) -> dict[str, Any]:
-    gains = ("reflection_vs_no_reflection", "reflection_vs_other_reflection", "reflection_vs_pass_at_2")
     mode = {
         "first_try": share(first),
         "second_try": share(second),
-        "gains": {name: difference(gain) for name in gains},
+        "gains": {control.gain: difference(gain) for control in CONTROLS},
         "abstentions": {"first_try": withheld, "second_try": 0},
     }
     return {"modes": {"sampled": mode, "greedy": mode}}

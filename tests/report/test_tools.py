@@ -22,7 +22,7 @@ def test_the_tools_of_a_prompt_stand_before_what_was_asked(chromium: Chromium, t
     for path in [*folder.glob("eval/*/*-*.jsonl"), folder / "train" / "episodes.jsonl"]:
         records = list(read_lines(path))
         for record in records:
-            record["prompt"] = [{"role": "tools", "content": TOOLS}, *record["prompt"]]
+            record["segments"][0]["messages"].insert(0, {"role": "tools", "content": TOOLS})
         write_lines(path, records)
     write_report([folder], tmp_path / "report.html")
     chromium.open((tmp_path / "report.html").as_uri())

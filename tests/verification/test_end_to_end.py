@@ -74,7 +74,7 @@ def test_evaluation_keeps_them_out_of_every_denominator(task, tmp_path):
     assert Counter(verdict.category for verdict in verdicts if verdict.is_abstained) == Counter(PLANTED.values())
     greedy = made.modes["greedy"]
     assert greedy.abstentions["first_try"] == 7
-    assert (greedy.first_try.passed, greedy.first_try.total) == (7, 14)
+    assert (greedy.shares["first_try"].passed, greedy.shares["first_try"].total) == (7, 14)
 
 
 def test_too_many_faults_stop_the_job_and_name_the_offender(task, tmp_path):

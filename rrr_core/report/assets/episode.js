@@ -180,7 +180,7 @@ function episodeView(payload, all, episode, limit, open) {
       episode.segments.map((segment, place, all) => segmentView(texts, segment, all[place + 1], episode.advantage, limit)),
       episode.controls.map((control) =>
         turn(
-          { no_reflection: "Control: retry without a reflection", other_reflection: "Control: retry after another row’s reflection", independent: "Control: a second, independent sample" }[text(control.name)] ?? `Control: ${plain(text(control.name))}`,
+          `Control: ${payload.words.controls[text(control.name)]}`,
           "control",
           words(text(control.answer)),
           verdictLine(texts, control.verdict),

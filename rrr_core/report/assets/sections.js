@@ -1,19 +1,5 @@
 // The evaluation in detail: controls, transitions, error classes, reflection lengths; the failure set; the manifests.
 
-const FIGURES = [
-  ["first_try", "First try"],
-  ["second_try", "Second try, after its own reflection"],
-  ["no_reflection", "Second try, no reflection"],
-  ["other_reflection", "Second try, another row’s reflection"],
-  ["pass_at_2", "Two samples, either right (pass@2)"],
-  ["second_try_of_failures", "Second try, failed rows alone"],
-];
-const GAINS = [
-  ["reflection_vs_no_reflection", "over no reflection"],
-  ["reflection_vs_other_reflection", "over another row’s reflection"],
-  ["reflection_vs_pass_at_2", "over pass@2"],
-];
-
 const pairOf = (run, mode, figure) =>
   run.pairs.find(
     (pair) =>
@@ -28,13 +14,13 @@ const mark = (run, name, figure, text) => ({
   series: seriesClass(run, name),
 });
 
-function controls(run, mode) {
+function controls(words, run, mode) {
   const labels = Object.keys(run.figures).filter((name) => run.figures[name].modes?.[mode]);
   const title = "Against the controls";
   if (labels.length === 0) return section("controls-section", "Controls", title, null, absent("No evaluation in this mode."));
-  const shown = FIGURES.filter(([name]) => labels.some((each) => figureOf(run, each, mode, name)));
+  const shown = Object.entries(words.figures).filter(([name]) => labels.some((each) => figureOf(run, each, mode, name)));
   const both = run.evidence.baseline && run.evidence.trained;
-  const gains = GAINS.map(([name, text]) => [
+  const gains = Object.entries(words.gains).map(([name, text]) => [
     text,
     labels.map((each) => [each, run.figures[each].modes[mode].gains?.[name]]).filter(([, gain]) => gain),
   ]).filter(([, found]) => found.length > 0);
@@ -42,7 +28,7 @@ function controls(run, mode) {
     "controls-section",
     "Controls",
     title,
-    `If the reflection did nothing, a retry without one, with another row’s, or a second sample would do as well. ${capital(mode)} decoding.`,
+    `If the reflection did nothing, each of these would do as well: ${Object.values(words.controls).join("; ")}. ${capital(mode)} decoding.`,
     legend(run, labels),
     h(
       "div",

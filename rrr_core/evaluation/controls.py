@@ -1,0 +1,142 @@
+"""The controls: second tries that could refute a gain. Each has its names, its words and its conversations here.
+
+A new control is one more entry of `CONTROLS`, and a heading in docs/evaluation.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rrr_core.conversation import retry_conversation, with_reflection
+from rrr_core.episode import Episode
+from rrr_core.errors import DataError, RrrError, nearest
+from rrr_core.evaluation.borrowing import borrowed
+from rrr_core.hookspecs import Message, Model
+from rrr_core.tasks import Task
+from rrr_core.text import shown
+
+
+@dataclass(frozen=True, slots=True)
+class FailedRows:
+    """The failed rows of a shard: what a control makes its conversations of."""
+
+    task: Task
+    model: Model
+    episodes: Sequence[Episode]
+    """Each ends in its failed attempt."""
+    reflections: Sequence[str]
+    """What the model wrote about each."""
+    seed: int
+    """The evaluation's."""
+
+
+Conversations = Sequence[Sequence[Message] | None]
+"""For each failed row the conversation that its second try is sampled from; None where it cannot be run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """A second try that takes one thing away from the retry after a reflection, and what it is called."""
+
+    key: str
+    """Its name in settings, seeds and `Episode.controls`."""
+    figure: str
+    """The name of its figure in `figures.json`."""
+    heading: str
+    """What the figure is of, in full: `second try, no reflection`."""
+    short: str
+    """The same in a word or two: a column's heading, and `over …` for a gain."""
+    answer: str
+    """What the model writes, with its article: an answer's title in the report, and a choice in the option's help."""
+    claim: str
+    """What holds where the second try beats it: a check's title in the report."""
+    difference: str
+    """What is subtracted from what in that check."""
+    conversations: Callable[[FailedRows], Conversations]
+    is_always_sampled: bool = False
+    """Whether it is sampled in the greedy mode too: where a greedy draw would give the first try again."""
+
+    @property
+    def gain(self) -> str:
+        """The name in `figures.json` of the second try minus this control."""
+        return f"reflection_vs_{self.figure}"
+
+
+def _at_once(failed: FailedRows) -> Conversations:
+    return [retry_conversation(failed.task, each, failed.model) for each in failed.episodes]
+
+
+def _after_anothers(failed: FailedRows) -> Conversations:
+    lenders = borrowed(failed.reflections, failed.seed)
+    if lenders is None:
+        # A lone failure has nobody to borrow from: it goes without, and the figures count it as left out.
+        return [None] * len(failed.episodes)
+    return [
+        retry_conversation(
+            failed.task, with_reflection(failed.task, each, failed.reflections[lender], failed.model), failed.model
+        )
+        for each, lender in zip(failed.episodes, lenders, strict=True)
+    ]
+
+
+def _from_the_first_prompt(failed: FailedRows) -> Conversations:
+    return [each.prompt for each in failed.episodes]
+
+
+CONTROLS: tuple[Control, ...] = (
+    Control(
+        key="no_reflection",
+        figure="no_reflection",
+        heading="second try, no reflection",
+        short="no reflection",
+        answer="a retry without a reflection",
+        claim="Reflecting beats just trying again",
+        difference="Its own reflection − none",
+        conversations=_at_once,
+    ),
+    Control(
+        key="other_reflection",
+        figure="other_reflection",
+        heading="second try, another row's reflection",
+        short="another row's reflection",
+        answer="a retry after another row's reflection",
+        claim="The reflection speaks of its own row",
+        difference="Its own reflection − another row's",
+        conversations=_after_anothers,
+    ),
+    Control(
+        key="independent",
+        figure="pass_at_2",
+        heading="two samples, either right (pass@2)",
+        short="pass@2",
+        answer="a second, independent sample",
+        claim="Reflecting beats a second sample",
+        difference="Second try − pass@2",
+        conversations=_from_the_first_prompt,
+        is_always_sampled=True,
+    ),
+)
+CONTROL_KEYS = tuple(control.key for control in CONTROLS)
+ALWAYS_SAMPLED = tuple(control for control in CONTROLS if control.is_always_sampled)
+
+
+def control_named(key: str) -> Control:
+    """The control with this key. Raises RrrError naming the nearest."""
+    for control in CONTROLS:
+        if control.key == key:
+            return control
+    known = ", ".join(CONTROL_KEYS)
+    raise RrrError(f"There is no evaluation control {shown(key)}: use {known}.{nearest(key, CONTROL_KEYS)}")
+
+
+def read_evaluated(record: Any, place: str) -> Episode:
+    """The episode of a JSON line, all of whose controls are known. Raises DataError naming `place`."""
+    episode = Episode.from_json(record, place)
+    for key in episode.controls:
+        try:
+            control_named(key)
+        except RrrError as error:
+            raise DataError(f"{place}: {error}") from None
+    return episode

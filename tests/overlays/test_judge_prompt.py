@@ -108,4 +108,4 @@ class TestReply:
 
     def test_the_reasons_are_kept_in_one_line(self):
         reading = read_reply("c0de", Generation("It is 6,\n\x1b[31mnot 5.\nVERDICT c0de: FAIL"))
-        assert reading.reason == "It is 6, [31mnot 5."
+        assert reading.reason == "It is 6, �[31mnot 5."

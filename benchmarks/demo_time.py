@@ -57,8 +57,11 @@ def why_unfair(tree: Path, transformers: str) -> str | None:
 
     >>> why_unfair(Path("anywhere"), "5.23.0")
     """
-    cache = tree / "rrr_core" / "generation" / "cache.py"
-    if Version(transformers) < Version("5.24") or (cache.exists() and "CACHE_ARGUMENTS" in cache.read_text()):
+    # The file has had two names.
+    caches = [
+        path for name in ("kv_cache.py", "cache.py") if (path := tree / "rrr_core" / "generation" / name).exists()
+    ]
+    if Version(transformers) < Version("5.24") or any("CACHE_ARGUMENTS" in path.read_text() for path in caches):
         return None
     return (
         f"With transformers {transformers} that revision falls back to a slower way of writing texts:"

@@ -91,6 +91,12 @@ class Environment:
         """Run the installed `rrr`, in its own folder, so that it sees what is installed and nothing of the checkout."""
         return run([str(self.folder / "bin" / "rrr"), *arguments], cwd=self.folder, text=text, more={"COLUMNS": "120"})
 
+    def printed(self, code: str) -> str:
+        """What a line of Python prints there."""
+        done = run([str(self.folder / "bin" / "python"), "-c", code], cwd=self.folder)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
     def listed(self) -> dict[str, str]:
         """Task or overlay → its line of `rrr tasks`, with the line of its error."""
         done = self.rrr("tasks")

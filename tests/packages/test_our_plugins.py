@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from rrr_core.overlays import pair_key
 from tests.packages.conftest import OURS, Environment
 
 pytestmark = pytest.mark.packages
@@ -62,10 +61,11 @@ def test_an_overlay_is_installed_used_and_removed_without_a_trace(
     row, answer = {"number": 4}, "five"
     verify = ("verify", "sound", "-", "--with", overlay)
     line = json.dumps({"row": row, "answer": answer}) + "\n"
+    item = env.printed(f"from rrr_core.overlays import pair_key; print(pair_key('sound', {row!r}, {answer!r}))")
     # Of an answer that is judged already nobody is asked, so that no terminal is needed.
     kept = [
         {"file": "rrr person verdicts", "version": 1, "task": "sound"},
-        {"item": pair_key("sound", row, answer), "outcome": "failed", "category": "a word"},
+        {"item": item, "outcome": "failed", "category": "a word"},
     ]
     (env.folder / "person-verdicts.jsonl").write_text("".join(json.dumps(each) + "\n" for each in kept))
     judged = env.rrr(*verify, text=line)

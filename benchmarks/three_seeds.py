@@ -64,8 +64,8 @@ def make(options: argparse.Namespace, variants: Variants) -> None:
             labels[label] = done.model
         for label, weights in labels.items():
             if not (folder / "eval" / label / "figures.json").exists():
-                generator = load_transformers(weights)
-                evaluate(task, generator, folder / "eval" / label, label, evaluated, data, make_progress())
+                engine = load_transformers(weights)
+                evaluate(task, engine, folder / "eval" / label, label, evaluated, data, make_progress())
         compare([folder / "eval" / label for label in labels], folder / "eval" / "comparison.json")
 
 

@@ -57,8 +57,8 @@ def command(
     progress = make_progress()
 
     def evaluate(settings: ModelSettings, label: str) -> None:
-        generator = pipeline.open_engine(pipeline.choose_model(settings, opened), progress)
-        evaluation.evaluate(opened, generator, target.evaluation(label).path, label, eval, task.data, progress, verify)
+        engine = pipeline.open_engine(pipeline.choose_model(settings, opened), progress)
+        evaluation.evaluate(opened, engine, target.evaluation(label).path, label, eval, task.data, progress, verify)
 
     chosen = checked_label(label) if label else label_of(model.model, target)
     # The model asked for comes last, so that differences are its figures minus the others'.

@@ -31,6 +31,6 @@ def command(
     opened = pipeline.open_task(task)
     target = RunFolder(run_folder(folder, task)).mine.path
     progress = make_progress()
-    generator = pipeline.open_engine(pipeline.choose_model(model, opened), progress)
-    summary = mining.mine(opened, generator, target, mine, task.data, progress, verify)
+    engine = pipeline.open_engine(pipeline.choose_model(model, opened), progress)
+    summary = mining.mine(opened, engine, target, mine, task.data, progress, verify)
     click.echo(f"{target}: {summary.describe()}")

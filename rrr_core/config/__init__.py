@@ -1,1 +1,1 @@
-"""Settings: options written once as dataclass fields, and read from the command line and from files."""
+"""Settings: options defined once as dataclass fields and read from the command line and from files."""

@@ -16,10 +16,10 @@ from rrr_core.errors import RrrError, nearest
 def read_config(
     path: Path, sections: Sequence[str] = tuple(SECTIONS), say: Callable[[str], None] = lambda _: None
 ) -> dict[str, dict[str, Any]]:
-    """Section → field → value, of a TOML file; `say` gets a line for each key or value that has another name now.
+    """Section → field → value of a TOML file; `say` receives a line for each renamed key or value.
 
-    Raises RrrError for a file that cannot be read, an unknown section or key (naming the nearest), and a value of
-    another type, always naming the file.
+    Raises RrrError naming the file for an unreadable file, an unknown section or key (suggesting the nearest), and a
+    value of the wrong type.
     """
     try:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))

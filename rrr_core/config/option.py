@@ -1,6 +1,6 @@
-"""Settings: frozen dataclasses whose fields are the one definition of every option.
+"""Fields of settings dataclasses: the single definition of every option.
 
-The command line, the TOML file, the documentation and the manifest are all made from these fields.
+The command line, the TOML file, the documentation and the manifest are all derived from these fields.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ def option(
 ) -> Any:
     """A field of a settings dataclass.
 
-    The field's annotation is its type: `int`, `float`, `str`, `bool`, those `| None`, `tuple[str, ...]` (an option that
-    may be repeated), or `Mapping[str, str]` (a repeated `KEY=VALUE`). `further` gives more choices, such as those that
-    installed packages bring; it is asked only for a value that is none of `choices`.
+    The field's annotation is its type: `int`, `float`, `str`, `bool`, any of these `| None`, `tuple[str, ...]` (a
+    repeatable option), or `Mapping[str, str]` (a repeatable `KEY=VALUE`). `further` returns more choices, such as those
+    of installed packages; it is called only for a value that is not among `choices`.
     """
     metadata = {
         "help": help,

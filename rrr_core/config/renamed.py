@@ -1,6 +1,6 @@
-"""Settings that used to be called otherwise: old names and values work, and a note gives the new one.
+"""Renamed settings: old names and values still work, with a note that gives the new one.
 
-What an earlier version recorded under an old name is the same setting, so a run that it began can be resumed.
+A value recorded under an old name is the same setting, so a run started by an earlier version can be resumed.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Renamed:
-    """What an old setting is called now."""
+    """The new name of a setting."""
 
     key: str
     values: Mapping[str, str] = field(default_factory=dict)
-    """Old value → the new one; all others are the same."""
+    """Old value → new value; all others are unchanged."""
 
 
 SETTINGS: Mapping[str, Mapping[str, Renamed]] = {
@@ -26,16 +26,16 @@ SETTINGS: Mapping[str, Mapping[str, Renamed]] = {
         "live": Renamed("on_policy_attempts"),
     }
 }
-"""Section → old key → what it is called now."""
+"""Section → old key → its new name."""
 
 
 def former_keys(section: str, key: str) -> list[str]:
-    """What a setting used to be called."""
+    """The former names of a setting."""
     return [old for old, new in SETTINGS.get(section, {}).items() if new.key == key]
 
 
 def former_values(section: str, key: str) -> dict[str, str]:
-    """Old value of a setting → the new one."""
+    """Old value of a setting → new value."""
     return {
         old: value
         for each in SETTINGS.get(section, {}).values()
@@ -47,7 +47,7 @@ def former_values(section: str, key: str) -> dict[str, str]:
 def with_new_names(
     section: str, values: Mapping[str, Any], say: Callable[[str], None] = lambda _: None
 ) -> dict[str, Any]:
-    """A section's values under the names they have now; `say` gets a line for each that had another."""
+    """A section's values under their new names; `say` receives a line for each renamed one."""
     named: dict[str, Any] = {}
     for old, value in values.items():
         renamed = SETTINGS.get(section, {}).get(old)
@@ -62,7 +62,7 @@ def with_new_names(
 
 
 def identity_with_new_names(identity: Mapping[str, Any]) -> dict[str, Any]:
-    """The identity of a training stage or of a whole run, as this version would write it."""
+    """The identity of a training stage or a whole run as this version would write it."""
     sections = {"settings": "train", "train": "train"}
     return {
         key: with_new_names(sections[key], value) if key in sections and isinstance(value, Mapping) else value

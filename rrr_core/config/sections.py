@@ -1,4 +1,4 @@
-"""The sections of a configuration file, and the settings dataclass that each of them fills."""
+"""The sections of a configuration file and the settings dataclass behind each."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ SECTIONS: Mapping[str, str] = {
     "verify": "rrr_core.verification.settings:VerifySettings",
     "warmup": "rrr_core.training.warmup_settings:WarmupSettings",
 }
-"""Section of the TOML file → the dataclass that it fills. None of these modules imports torch."""
+"""Section of the TOML file → its settings dataclass. None of these modules imports torch."""
 
 
 def section_class(section: str) -> type[Any]:
-    """The settings dataclass that a section fills."""
+    """The settings dataclass of a section."""
     module, _, name = SECTIONS[section].partition(":")
     loaded: type[Any] = getattr(importlib.import_module(module), name)
     return loaded

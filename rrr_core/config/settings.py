@@ -1,4 +1,4 @@
-"""Settings from outside: texts of the command line and values of a TOML file, made into settings dataclasses."""
+"""Parses settings: text from the command line and values from a TOML file, into settings dataclasses."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ Settings = TypeVar("Settings")
 
 
 class BadValue(ValueError):
-    """A value that a setting does not take. The text says what was expected; the caller says where it stood."""
+    """A value that a setting does not accept. The message says what was expected; the caller adds its place."""
 
 
 @dataclass(frozen=True)
 class Setting:
-    """One field of a settings dataclass, as the outside sees it."""
+    """One field of a settings dataclass, as the command line and the TOML file see it."""
 
     field: str
-    """The dataclass's name for it, such as `with_`."""
+    """Name in the dataclass, such as `with_`."""
     key: str
-    """The file's name for it, such as `with`."""
+    """Name in the file, such as `with`."""
     kind: Kind
     optional: bool
     default: Any
@@ -37,10 +37,10 @@ class Setting:
     maximum: float | None
     choices: tuple[str, ...] | None
     further: Callable[[], Iterable[str]] | None = None
-    """Gives more choices, asked only for a value that is none of `choices`."""
+    """Returns more choices; called only for a value that is not among `choices`."""
 
     def from_text(self, text: str) -> Any:
-        """The value that a text of the command line stands for; of a list its one item, of a mapping its one pair.
+        """The value of a text from the command line: for a list one item, for a mapping one pair.
 
         Raises BadValue.
         """
@@ -58,7 +58,7 @@ class Setting:
                 return self._chosen(text)
 
     def from_toml(self, value: Any) -> Any:
-        """The value that a TOML value stands for. Raises BadValue where its type is another one."""
+        """The value of a TOML value. Raises BadValue if it has the wrong type or is out of range."""
         match self.kind:
             case "whole number" if isinstance(value, int) and not isinstance(value, bool):
                 return self._in_range(value)
@@ -114,7 +114,7 @@ def _as_text(value: Any) -> str:
 
 
 def settings_of(settings_class: type[Any]) -> tuple[Setting, ...]:
-    """The settings of a dataclass, in order. Raises TypeError for a field of a type that no option can have."""
+    """The settings of a dataclass, in order. Raises TypeError for a field whose type no option can have."""
     hints = typing.get_type_hints(settings_class)
     return tuple(_setting(field, hints[field.name]) for field in dataclasses.fields(settings_class))
 
@@ -155,7 +155,7 @@ def _kind(hint: Any) -> Kind:
 
 
 def build(settings_class: type[Settings], *layers: Mapping[str, Any]) -> Settings:
-    """The settings that the layers give, a later one over an earlier one; mappings are merged key by key."""
+    """Settings built from layers: a later layer overrides an earlier one, and mappings are merged key by key."""
     merged: dict[str, Any] = {}
     for layer in layers:
         for name, value in layer.items():

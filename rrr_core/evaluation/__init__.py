@@ -1,4 +1,4 @@
-"""Evaluation: first and second tries beside the controls that could refute a gain, and models beside each other.
+"""Evaluation: first and second tries, the controls that could refute a gain, and comparisons between models.
 
 docs/evaluation.md explains each figure, control, interval and test.
 """

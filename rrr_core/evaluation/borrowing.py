@@ -1,4 +1,4 @@
-"""Who borrows whose reflection, for the control that retries with another row's reflection."""
+"""Which row borrows which reflection, for the control that retries with another row's reflection."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from collections.abc import Sequence
 
 
 def borrowed(reflections: Sequence[str], seed: int) -> list[int] | None:
-    """For each reflection's row the index of the row whose reflection it borrows; None where there is only one row.
+    """For each row, the index of the row whose reflection it borrows; None if there are fewer than two rows.
 
-    Every reflection is lent exactly once and no row keeps its own, so both arms of the comparison see the same
-    reflections and differ only in whom they speak to. Rows whose reflections are word for word the same do not lend to
-    each other, except where more than half of all are the same: then as few do as possible.
+    Every reflection is lent exactly once and no row keeps its own: both arms of the comparison see the same
+    reflections and differ only in their assignment to rows. Rows with identical reflections do not lend to each other,
+    unless more than half of all reflections are identical: then as few as possible do.
 
     >>> borrowed(["a", "b"], seed=0)
     [1, 0]
@@ -20,8 +20,8 @@ def borrowed(reflections: Sequence[str], seed: int) -> list[int] | None:
     count = len(reflections)
     if count < 2:
         return None
-    # Equal texts stand together, and shifting by the largest such block takes each of them out of its own block.
-    # The blocks' order is scrambled: in alphabetical order a row would borrow from the row most like it.
+    # Sorting puts equal texts into blocks; shifting by the largest block moves every text out of its own block.
+    # The order of the blocks is hashed: in alphabetical order a row would borrow from the row most like it.
     order = sorted(range(count), key=lambda index: (_scrambled(reflections[index], seed), reflections[index], index))
     largest = max(Counter(reflections).values())
     shift = largest if largest < count else 1

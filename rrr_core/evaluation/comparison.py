@@ -1,4 +1,4 @@
-"""Any number of evaluated models on the same rows: paired differences and transitions between each two."""
+"""Compares evaluated models on the same rows: paired differences and transitions for each pair."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ PAIRED = {
     **{way.key: (way.key, way.key) for way in WAYS},
     "first_try_b_vs_second_try_a": ("second_try", "first_try"),
 }
-"""Name in `comparison.json` → the figure of model a, and the figure of model b that it is subtracted from.
+"""Name in `comparison.json` → (figure of model a, figure of model b); the difference is b - a.
 
-The last is the paper's striking claim: trained (b), the first try alone beats the untrained model's (a) second.
+The last entry is the paper's striking claim: the trained model's (b) first try beats the untrained model's (a) second.
 """
 _SHOWN = {True: "right", False: "wrong"}
 
@@ -47,13 +47,13 @@ class _Evaluated:
 def compare(folders: Sequence[Path], out: Path) -> dict[str, Any]:
     """Compare evaluated models, write the comparison to the file `out` and return it.
 
-    Of two models the one given first is `a`, and differences are b - a: so give the model before training first. One
-    folder is a comparison without pairs. Raises RrrError where an evaluation is unfinished, where two bear one label,
-    and where two were made on different rows, naming both folders.
+    In each pair the model given first is `a`, and differences are b - a, so pass the model before training first. A
+    single folder gives a comparison without pairs. Raises RrrError if an evaluation is unfinished, if two share a
+    label, or if two used different rows, naming both folders.
     """
     evaluated = [_read(Path(folder)) for folder in folders]
     if not evaluated:
-        raise RrrError("There is nothing to compare: name at least one folder of an evaluation.")
+        raise RrrError("There is nothing to compare: give at least one evaluation folder.")
     for a, b in combinations(evaluated, 2):
         if a.label == b.label:
             raise RrrError(
@@ -73,8 +73,9 @@ def compare(folders: Sequence[Path], out: Path) -> dict[str, Any]:
 def _read(folder: Path) -> _Evaluated:
     files = EvalFolder(folder)
     if not files.figures.exists():
-        what = "holds an unfinished evaluation: run it again to resume" if folder.is_dir() else "is no folder"
-        raise RrrError(f"{folder} {what}: there is no {files.figures.name} in it.")
+        if not folder.is_dir():
+            raise RrrError(f"{folder} is not a folder.")
+        raise RrrError(f"{folder} has no {files.figures.name}: the evaluation is unfinished, run it again to resume.")
     figures, manifest = read_json(files.figures), read_json(files.manifest)
     if not isinstance(figures, dict) or not isinstance(figures.get("modes"), dict) or "label" not in figures:
         raise DataError(f"{files.figures}:1: not the figures of an evaluation: evaluate again in another folder.")
@@ -94,12 +95,12 @@ def _pairs(a: _Evaluated, b: _Evaluated) -> Iterator[dict[str, Any]]:
     if not shared:
         raise RrrError(
             f"{a.folder} was evaluated {' and '.join(a.outcomes)}, {b.folder} {' and '.join(b.outcomes)}: "
-            "evaluate both in one mode to compare them."
+            "evaluate both in the same mode to compare them."
         )
     for mode in shared:
         _check_rows(a, b, mode)
         for figure, (of_a, of_b) in PAIRED.items():
-            # A control that one of the two did not run tells nothing of the rows that need it.
+            # A control that either model did not run cannot be paired.
             if any(each.figures["modes"][mode].get(of) is None for each, of in ((a, of_a), (b, of_b))):
                 continue
             found = difference(a.outcomes[mode], of_a, b.outcomes[mode], of_b)
@@ -131,7 +132,7 @@ def _check_rows(a: _Evaluated, b: _Evaluated, mode: str) -> None:
 
 
 def _notes(a: _Evaluated, b: _Evaluated) -> Iterator[str]:
-    """What besides the model differs between two evaluations, for a reader to weigh."""
+    """What differs between two evaluations apart from the model."""
     for name in ("task", "settings"):
         one, other = a.identity.get(name) or {}, b.identity.get(name) or {}
         for key in dict.fromkeys([*one, *other]):

@@ -1,6 +1,6 @@
-"""The controls: second tries that could refute a gain. Each has its names, its words and its conversations here.
+"""The controls: second tries that could refute a gain. All names, texts and conversations of a control are here.
 
-A new control is one more entry of `CONTROLS`, and a heading in docs/evaluation.md.
+To add a control, add an entry to `CONTROLS` and a heading to docs/evaluation.md.
 """
 
 from __future__ import annotations
@@ -20,43 +20,43 @@ from rrr_core.text import shown
 
 @dataclass(frozen=True, slots=True)
 class FailedRows:
-    """The failed rows of a shard: what a control makes its conversations of."""
+    """The failed rows of a shard, from which a control builds its conversations."""
 
     task: Task
     model: Model
     episodes: Sequence[Episode]
-    """Each ends in its failed attempt."""
+    """One per row, ending in the failed attempt."""
     reflections: Sequence[str]
-    """What the model wrote about each."""
+    """The model's reflection on each."""
     seed: int
-    """The evaluation's."""
+    """The seed of the evaluation."""
 
 
 Conversations = Sequence[Sequence[Message] | None]
-"""For each failed row the conversation that its second try is sampled from; None where it cannot be run."""
+"""For each failed row, the conversation to sample its second try from; None if the control cannot be run on it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """A second try that takes one thing away from the retry after a reflection, and what it is called."""
+    """A second try that removes one ingredient of the retry after a reflection, with its names and texts."""
 
     key: str
-    """Its name in settings, seeds and `Episode.controls`."""
+    """Name in settings, seeds and `Episode.controls`."""
     figure: str
-    """The name of its figure in `figures.json`."""
+    """Name of the control's figure in `figures.json`."""
     heading: str
-    """What the figure is of, in full: `second try, no reflection`."""
+    """Full title of the figure: `second try, no reflection`."""
     short: str
-    """The same in a word or two: a column's heading, and `over …` for a gain."""
+    """Title in a word or two: a column heading, and `over …` for a gain."""
     answer: str
-    """What the model writes, with its article: an answer's title in the report, and a choice in the option's help."""
+    """What the model writes, with an article: title of an answer in the report, and a choice in the option's help."""
     claim: str
-    """What holds where the second try beats it: a check's title in the report."""
+    """What holds if the second try beats the control: title of a check in the report."""
     difference: str
     """What is subtracted from what in that check."""
     conversations: Callable[[FailedRows], Conversations]
     is_always_sampled: bool = False
-    """Whether it is sampled in the greedy mode too: where a greedy draw would give the first try again."""
+    """Whether to sample it in greedy mode too, since a greedy answer would repeat the first try."""
 
     @property
     def gain(self) -> str:
@@ -71,7 +71,7 @@ def _at_once(failed: FailedRows) -> Conversations:
 def _after_anothers(failed: FailedRows) -> Conversations:
     lenders = borrowed(failed.reflections, failed.seed)
     if lenders is None:
-        # A lone failure has nobody to borrow from: it goes without, and the figures count it as left out.
+        # A lone failure has no reflection to borrow: the control is skipped, and the figures count it in `left_out`.
         return [None] * len(failed.episodes)
     return [
         retry_conversation(
@@ -123,7 +123,7 @@ ALWAYS_SAMPLED = tuple(control for control in CONTROLS if control.is_always_samp
 
 
 def control_named(key: str) -> Control:
-    """The control with this key. Raises RrrError naming the nearest."""
+    """The control with this key. Raises RrrError suggesting the nearest name."""
     for control in CONTROLS:
         if control.key == key:
             return control
@@ -132,7 +132,7 @@ def control_named(key: str) -> Control:
 
 
 def read_evaluated(record: Any, place: str) -> Episode:
-    """The episode of a JSON line, all of whose controls are known. Raises DataError naming `place`."""
+    """The episode in a JSON line. Raises DataError naming `place`, also for an unknown control."""
     episode = Episode.from_json(record, place)
     for key in episode.controls:
         try:

@@ -15,9 +15,9 @@ from rrr_core.evaluation.statistics import Difference, Proportion, histogram, pa
 from rrr_core.verdicts import Verdict
 
 Outcomes = Mapping[str, bool | None]
-"""Way of answering a row (the keys of `WAYS`) → whether the row was right in the end; None where no verdict tells.
+"""Way of answering a row (the keys of `WAYS`) → whether the row ended up right; None if there is no verdict.
 
-A row that was right at the first try is right by every way, as the paper counts it.
+As in the paper, a row that was right at the first try counts as right for every way.
 """
 
 
@@ -26,15 +26,15 @@ class Figure:
     """A share of rows that are right."""
 
     key: str
-    """Its name in `figures.json`."""
+    """Name in `figures.json`."""
     heading: str
-    """What it is of, in full: a line of the report."""
+    """Full title: a line of the report."""
     short: str
-    """The same in a few words: a line on the terminal, or a column's heading."""
+    """Short title: a line on the terminal or a column heading."""
     right: Callable[[Outcomes], bool | None]
-    """Whether a row counts as right; None for a row that the figure is not about."""
+    """Whether a row counts as right; None for a row that the figure does not cover."""
     control: Control | None = None
-    """The control that it needs: where that was not run, nothing was measured."""
+    """The control it needs; if that was not run, the figure is None."""
 
 
 WAYS = (
@@ -44,7 +44,7 @@ WAYS = (
     ),
     *(Figure(each.figure, each.heading, each.short, itemgetter(each.figure), each) for each in CONTROLS),
 )
-"""The ways of answering a row, each with a verdict of its own; models are compared by them row by row."""
+"""The ways of answering a row, each with its own verdict; models are compared on them row by row."""
 FIGURES = (
     *WAYS,
     Figure(
@@ -54,12 +54,12 @@ FIGURES = (
         lambda row: row["second_try"] if row["first_try"] is False else None,
     ),
 )
-"""All shares, in the order of `figures.json`. A new one is one more entry, and its line in docs/evaluation.md."""
+"""All shares, in the order of `figures.json`. To add one, add an entry here and a line in docs/evaluation.md."""
 
 
 @dataclass(frozen=True, slots=True)
 class Lengths:
-    """Lengths of the reflections in tokens, end token included."""
+    """Lengths of the reflections in tokens, including the end token."""
 
     mean: float
     median: float
@@ -67,29 +67,29 @@ class Lengths:
     p90: float
     count: int
     histogram: list[tuple[float, int]]
-    """(Upper edge, reflections above the edge before and at most this long); the edges are the same for all models."""
+    """(Upper edge, reflections longer than the previous edge and at most this long); all models share the edges."""
 
 
 @dataclass(frozen=True, slots=True)
 class ModeFigures:
-    """The figures of one mode. A figure is None where nothing was measured: a control left out, or no verdict."""
+    """The figures of one mode. A figure is None if nothing was measured: its control was not run, or no verdict."""
 
     shares: Mapping[str, Proportion | None]
-    """Key of a figure → its share; in `figures.json` they stand beside what follows."""
+    """Key of a figure → its share; `figures.json` holds them on the same level as the fields below."""
     abstentions: Mapping[str, int]
-    """Way → verdicts that the verifier withheld there; these rows are in no figure that needs them."""
+    """Way → withheld verdicts; these rows are excluded from every figure that needs that verdict."""
     left_out: Mapping[str, int]
     """A control's figure → failed rows it was not run on, such as a shard's only failure, which has no other row."""
     gains: Mapping[str, Difference | None]
-    """Second try minus each control, over the rows that both tell of."""
+    """Second try minus each control, over the rows judged for both."""
     transitions: Mapping[str, int]
-    """`right` at first, `wrong→right`, `wrong→wrong`, and `abstained` from at either try."""
+    """Rows `right` at first, `wrong→right`, `wrong→wrong`, and `abstained` from at either try."""
     error_classes: Mapping[str, Mapping[str, int]]
     """`first` and `second` try → error class → failed verdicts."""
     reflections: Mapping[str, int]
-    """`written`; of those `empty` ones, and `distinct` texts: few of them make the other-reflection control weak."""
+    """`written`, `empty` among them, and `distinct` texts: with few, the other-reflection control is weak."""
     reflection_tokens: Lengths | None
-    """None where no reflection was written, or the engine tells no token counts."""
+    """None if no reflection was written or the engine reports no token counts."""
 
     def to_json(self) -> dict[str, Any]:
         record = asdict(self)
@@ -108,7 +108,7 @@ class Figures:
     sampling: Mapping[str, Mapping[str, float]]
     """Mode → `temperature`, and `FIGURE_temperature` of each control that is sampled in every mode."""
     notes: tuple[str, ...]
-    """What a reader must know to read the figures right."""
+    """What a reader must know to interpret the figures."""
     modes: Mapping[str, ModeFigures]
 
     def to_json(self) -> dict[str, Any]:
@@ -116,7 +116,7 @@ class Figures:
 
 
 def outcomes(episode: Episode) -> Outcomes:
-    """Whether the episode's row was right, by each way of answering it."""
+    """Whether the episode's row was right, for each way of answering it."""
     first = _right(episode.verdict)
 
     def finally_right(verdict: Verdict | None) -> bool | None:
@@ -130,10 +130,11 @@ def outcomes(episode: Episode) -> Outcomes:
 
 
 def figures(episodes: Iterable[Episode], controls: Sequence[str] | None = None) -> ModeFigures:
-    """The figures of one mode's episodes, which are read once.
+    """The figures of one mode's episodes, which are iterated once.
 
-    `controls` says which controls were run; by default those found in any episode, so that one that was not run is
-    None rather than made of the rows that were right at once. Raises RrrError for a control that there is not.
+    `controls` names the controls that were run; the default is those found in any episode. The figure of a control
+    that was not run is None, not computed from the rows that were right at once. Raises RrrError for an unknown
+    control.
     """
     results: list[Outcomes] = []
     abstentions: Counter[str] = Counter()
@@ -177,7 +178,7 @@ def figures(episodes: Iterable[Episode], controls: Sequence[str] | None = None) 
 def difference(
     first: Sequence[Outcomes], first_way: str, second: Sequence[Outcomes], second_way: str
 ) -> Difference | None:
-    """`second_way` of `second` minus `first_way` of `first`, over the rows that both tell of; None where none."""
+    """`second_way` of `second` minus `first_way` of `first`, over the rows judged for both; None if there are none."""
     table = crossed(first, first_way, second, second_way)
     if not table.total():
         return None
@@ -187,13 +188,13 @@ def difference(
 def crossed(
     first: Sequence[Outcomes], first_way: str, second: Sequence[Outcomes], second_way: str
 ) -> Counter[tuple[bool, bool]]:
-    """(Right in the first, right in the second) → rows, of the rows that both tell of."""
+    """(Right in the first, right in the second) → rows, over the rows judged for both."""
     pairs = ((one[first_way], other[second_way]) for one, other in zip(first, second, strict=True))
     return Counter((one, other) for one, other in pairs if one is not None and other is not None)
 
 
 def length_edges(longest: int) -> list[int]:
-    """Upper edges for a histogram of lengths: 4, 6, 8, 12, 16, 24, … up to the first that holds `longest`.
+    """Upper edges for a histogram of lengths: 4, 6, 8, 12, 16, 24, … up to the first that covers `longest`.
 
     >>> length_edges(20)
     [4, 6, 8, 12, 16, 24]

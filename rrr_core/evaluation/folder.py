@@ -1,4 +1,4 @@
-"""An evaluation in its folder: shards that are written whole, resumed where missing, and made into figures."""
+"""An evaluation in its folder: shards written atomically, resumed if missing, and summed up as figures."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from rrr_core.verification import Judge, VerifySettings
 
 def evaluate(
     task: Task,
-    generator: Engine,
+    engine: Engine,
     folder: Path,
     label: str,
     settings: EvalSettings,
@@ -37,11 +37,11 @@ def evaluate(
     progress: Progress | None = None,
     verify: VerifySettings | None = None,
 ) -> Figures:
-    """Evaluate a model on `task`'s test split into `folder`, or resume doing so; `label` is what to call the model.
+    """Evaluate a model on `task`'s test split into `folder`, or resume; `label` is the model's name in the results.
 
-    Raises RrrError where the folder is of another evaluation or held by another process, DataError where the split
-    has no rows or has changed, PluginError and ModelError as they come, and TooManyAbstentions where the verifier fails
-    too often. Finished shards are kept in each case.
+    Raises RrrError if the folder belongs to another evaluation or is locked by another process, DataError if the split
+    is empty or has changed, TooManyAbstentions if the verifier abstains too often, and any PluginError or ModelError.
+    Finished shards are kept in each case.
     """
     check_settings(settings)
     folder, progress = Path(folder), progress or Progress()
@@ -49,10 +49,10 @@ def evaluate(
         identity = {
             "label": label,
             "task": task.provenance(),
-            "model": generator.describe(),
+            "model": engine.describe(),
             "data": dict(data_options),
             "split": "test",
-            # The limit on abstentions decides no result: it may be raised to go on.
+            # The limit on abstentions affects no result: it may be raised to resume.
             "settings": {name: value for name, value in asdict(settings).items() if name != "max_abstain"},
         }
         open_stage(folder, "eval", identity, about_this_run())
@@ -64,13 +64,11 @@ def evaluate(
                 f"The test split has {len(rows)} rows, fewer than the {settings.rows} asked for: all evaluated."
             )
         with Judge(task, settings.max_abstain, settings=verify, profile=profile) as judge:
-            _evaluate_shards(
-                task, measured(generator, profile), judge, folder, label, settings, rows, progress, profile
-            )
+            _evaluate_shards(task, measured(engine, profile), judge, folder, label, settings, rows, progress, profile)
         made = Figures(
             label=label,
             task=task.name,
-            model=generator.describe(),
+            model=engine.describe(),
             rows=len(rows),
             seed=settings.seed,
             sampling={mode: _temperatures(mode, settings) for mode in settings.modes},
@@ -82,19 +80,19 @@ def evaluate(
 
 
 def mode_figures(folder: Path, modes: Sequence[str], controls: Sequence[str]) -> dict[str, ModeFigures]:
-    """The figures of each mode, from the shards in `folder`."""
+    """The figures of each mode, computed from the shards in `folder`."""
     return {mode: figures(read_episodes(folder, mode), controls) for mode in modes}
 
 
 def read_episodes(folder: Path, mode: str) -> Iterator[Episode]:
-    """The episodes of one mode in the order of their rows, lazily. Raises DataError naming file and line."""
+    """The episodes of one mode in row order, lazily. Raises DataError naming file and line."""
     for path in EvalFolder(folder).shards(mode):
         yield from _read_shard(path)
 
 
 def _evaluate_shards(
     task: Task,
-    generator: Engine,
+    engine: Engine,
     judge: Judge,
     folder: Path,
     label: str,
@@ -115,7 +113,7 @@ def _evaluate_shards(
                     advance(len(chunk) * texts_per_row)
                     continue
                 files.figures.unlink(missing_ok=True)
-                evaluation = ShardEvaluation(task, generator, judge, settings, mode, shard, advance)
+                evaluation = ShardEvaluation(task, engine, judge, settings, mode, shard, advance)
                 write_lines(path, (episode.to_json() for episode in evaluation.episodes(chunk)))
                 profile.write(folder)
             if (surplus := files.shard(mode, len(shards))).exists():
@@ -124,7 +122,7 @@ def _evaluate_shards(
 
 
 def _finished_episodes(path: Path, chunk: Sequence[tuple[int, Row]]) -> list[Episode]:
-    """The episodes of a finished shard, after a check that they are of these rows."""
+    """The episodes of a finished shard. Raises DataError if they are of other rows."""
     episodes = list(_read_shard(path))
     if [(each.row_index, dict(each.row)) for each in episodes] != [(index, dict(row)) for index, row in chunk]:
         raise _changed(path)
@@ -136,7 +134,7 @@ def _read_shard(path: Path) -> Iterator[Episode]:
         try:
             yield read_evaluated(record, f"{path}:{number}")
         except DataError as error:
-            raise DataError(f"{error} Delete the file, and the same command makes it again.") from None
+            raise DataError(f"{error} Delete the file and run the same command again.") from None
 
 
 def _verdicts(episodes: Sequence[Episode]) -> Iterator[Verdict]:

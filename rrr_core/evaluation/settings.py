@@ -1,4 +1,4 @@
-"""How a model is evaluated."""
+"""Settings of an evaluation, and their validation."""
 
 from __future__ import annotations
 
@@ -14,31 +14,33 @@ MODES = (GREEDY, SAMPLED)
 
 @dataclass(frozen=True)
 class EvalSettings:
-    """How a model is evaluated."""
+    """Settings of an evaluation."""
 
-    rows: int = option(2000, "Rows of the test split to evaluate, from its first on.", minimum=1)
-    modes: tuple[str, ...] = option(MODES, "How texts are drawn: greedy (temperature 0), sampled.", choices=MODES)
+    rows: int = option(2000, "Rows to evaluate, from the start of the test split.", minimum=1)
+    modes: tuple[str, ...] = option(
+        MODES, "Decoding modes to evaluate: greedy (temperature 0), sampled.", choices=MODES
+    )
     temperature: float = option(
         1.0,
-        f"Temperature of the sampled mode, and in both modes of {', '.join(each.answer for each in ALWAYS_SAMPLED)}.",
+        f"Temperature of sampled mode, and of {', '.join(each.answer for each in ALWAYS_SAMPLED)} in both modes.",
         minimum=0.01,
     )
-    top_p: float = option(1.0, "Share of the probability mass to sample from.", minimum=0, maximum=1)
+    top_p: float = option(1.0, "Nucleus sampling: share of the probability mass to sample from.", minimum=0, maximum=1)
     max_tokens: int = option(512, "Longest attempt, reflection or retry, in tokens.", minimum=1)
     controls: tuple[str, ...] = option(
         CONTROL_KEYS,
         f"Second tries to compare with: {'; '.join(control.answer for control in CONTROLS)}.",
         choices=CONTROL_KEYS,
     )
-    shard_rows: int = option(256, "Rows a shard: what a killed run may have to redo.", minimum=1)
+    shard_rows: int = option(256, "Rows per shard, the most a killed run has to redo.", minimum=1)
     seed: int = option(0, "Seed of the sampling.")
     max_abstain: float = option(
-        0.01, "Share of verdicts that the verifier may withhold before evaluation stops.", minimum=0, maximum=1
+        0.01, "Largest share of withheld verdicts before evaluation stops.", minimum=0, maximum=1
     )
 
 
 def check_settings(settings: EvalSettings) -> None:
-    """Raise RrrError where a caller that is not the command line asks for what cannot be."""
+    """Validate settings from callers other than the command line. Raises RrrError for invalid ones."""
     for mode in settings.modes:
         if mode not in MODES:
             raise RrrError(f"There is no evaluation mode {mode!r}: use {', '.join(MODES)}.{nearest(mode, MODES)}")

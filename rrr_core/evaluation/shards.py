@@ -1,4 +1,4 @@
-"""One shard of rows through every stage of an evaluation: first try, reflection, retry, controls."""
+"""Runs one shard of rows through every stage of an evaluation: first try, reflection, retry, controls."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ALWAYS = ("first_try", "reflection", "retry")
 
 
 def stage_count(settings: EvalSettings) -> int:
-    """Texts that a failed row costs in one mode."""
+    """Texts generated for a failed row in one mode."""
     return len(ALWAYS) + len(settings.controls)
 
 
@@ -32,12 +32,12 @@ def stage_count(settings: EvalSettings) -> int:
 class ShardEvaluation:
     """The evaluation of one shard in one mode.
 
-    Its result depends on its rows, the settings, the mode, the shard's number and the model alone, whatever was done
-    before: so a run that was killed redoes whole shards and ends equal to one that was not.
+    Its result depends only on its rows, the settings, the mode, the shard's number and the model, not on what ran
+    before. A killed run therefore redoes whole shards and ends with the same result as an uninterrupted one.
     """
 
     task: Task
-    generator: Engine
+    engine: Engine
     judge: Judge
     settings: EvalSettings
     mode: str
@@ -45,14 +45,15 @@ class ShardEvaluation:
     advance: Advance
 
     def episodes(self, rows: Sequence[tuple[int, Row]]) -> list[Episode]:
-        """The rows' episodes, in order. Raises what task, generator and judge raise."""
-        # Each stage's prompts go on from an earlier stage's. No longer than the shard, so that no shard's arithmetic
-        # depends, in the last bit, on whether the one before it was done in this process.
-        with self.generator.prefix_caching():
+        """The rows' episodes, in order. Raises whatever task, engine and judge raise."""
+        # Each stage's prompts extend those of an earlier stage. The prefix cache lives no longer than the shard:
+        # otherwise the last bit of a shard's arithmetic would depend on whether the shard before it ran in this
+        # process.
+        with self.engine.prefix_caching():
             return self._episodes(rows)
 
     def _episodes(self, rows: Sequence[tuple[int, Row]]) -> list[Episode]:
-        prompts = [self.task.prompt(row, self.generator.model) for _, row in rows]
+        prompts = [self.task.prompt(row, self.engine.model) for _, row in rows]
         attempts = self._draw("first_try", prompts)
         verdicts = self.judge.judge([(row, attempt.text) for (_, row), attempt in zip(rows, attempts, strict=True)])
         episodes = [
@@ -65,11 +66,11 @@ class ShardEvaluation:
         return [finished.get(episode.row_index, episode) for episode in episodes]
 
     def _second_tries(self, failed: Sequence[Episode]) -> list[Episode]:
-        """The failed episodes with reflection, retry and controls; an empty or cut-off reflection counts as it is."""
-        asked = [each.extended(reflection_request(self.task, each, self.generator.model)) for each in failed]
+        """The failed episodes with reflection, retry and controls. An empty or cut-off reflection is used as it is."""
+        asked = [each.extended(reflection_request(self.task, each, self.engine.model)) for each in failed]
         reflections = self._draw("reflection", [conversation(each.segments) for each in asked])
         reflected = [each.extended(written("reflection", made)) for each, made in zip(asked, reflections, strict=True)]
-        again = [each.extended(retry_request(self.task, each, self.generator.model)) for each in reflected]
+        again = [each.extended(retry_request(self.task, each, self.engine.model)) for each in reflected]
         retries = self._judged("retry", failed, [conversation(each.segments) for each in again])
         controls = self._controls(failed, [reflection.text for reflection in reflections])
         return [
@@ -85,8 +86,8 @@ class ShardEvaluation:
         ]
 
     def _controls(self, failed: Sequence[Episode], reflections: Sequence[str]) -> dict[str, dict[int, Judged]]:
-        """Control → place in `failed` → answer and verdict, where the control can be run."""
-        rows = FailedRows(self.task, self.generator.model, failed, reflections, self.settings.seed)
+        """Control → index in `failed` → answer and verdict, for the rows that the control can be run on."""
+        rows = FailedRows(self.task, self.engine.model, failed, reflections, self.settings.seed)
         made = {key: control_named(key).conversations(rows) for key in self.settings.controls}
         controls = {}
         for key, conversations in made.items():
@@ -113,13 +114,13 @@ class ShardEvaluation:
             top_p=self.settings.top_p,
             seed=evaluation_seed(self.settings.seed, self.mode, self.shard, stage),
         )
-        note, told = f"{self.mode}, {stage.replace('_', ' ')}", 0
+        note, reported = f"{self.mode}, {stage.replace('_', ' ')}", 0
 
         def on_done(count: int) -> None:
-            nonlocal told
-            told += count
+            nonlocal reported
+            reported += count
             self.advance(count, note)
 
-        generations = self.generator.generate(conversations, sampling, on_done)
-        self.advance(len(conversations) - told, note)
+        generations = self.engine.generate(conversations, sampling, on_done)
+        self.advance(len(conversations) - reported, note)
         return generations

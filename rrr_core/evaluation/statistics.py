@@ -1,6 +1,6 @@
-"""Statistics of right and wrong: proportions, paired differences, lengths and means over seeds, each with its interval.
+"""Statistics: proportions, paired differences and means over seeds with their intervals, quantiles and histograms.
 
-Pure functions of counts; nothing here knows what was counted. docs/evaluation.md says in plain words what each is for.
+Pure functions of counts that do not know what was counted. docs/evaluation.md explains in plain words what each is for.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ class Difference:
     p: float
     """Exact two-sided McNemar p-value of no difference."""
     only_first: int
-    """Rows right in the first alone."""
+    """Rows right only in the first."""
     only_second: int
     total: int
 
 
 @dataclass(frozen=True, slots=True)
 class Mean:
-    """A mean over runs, such as seeds, with its interval; the interval and `deviation` are None for a single run."""
+    """A mean over runs, such as seeds, with its interval. Interval and `deviation` are None for a single run."""
 
     value: float
     low: float | None
@@ -55,8 +55,8 @@ class Mean:
 def wilson(passed: int, total: int, confidence: float = CONFIDENCE) -> Proportion:
     """The proportion `passed / total` with the Wilson score interval (E. B. Wilson 1927).
 
-    It is method 3 of R. G. Newcombe, Statistics in Medicine 17:857-872 (1998): near its nominal coverage even at
-    proportions of 0 and 1 and in small samples. Raises ValueError where there is nothing to divide by.
+    Method 3 of R. G. Newcombe, Statistics in Medicine 17:857-872 (1998): close to nominal coverage even at
+    proportions of 0 and 1 and in small samples. Raises ValueError if `total` is 0 or `passed` is outside 0 to `total`.
     """
     if not 0 <= passed <= total or total == 0:
         raise ValueError(f"no proportion of {passed} in {total}")
@@ -64,7 +64,7 @@ def wilson(passed: int, total: int, confidence: float = CONFIDENCE) -> Proportio
     share, z_squared = passed / total, z * z
     middle = passed + z_squared / 2
     half = z * math.sqrt(passed * (1 - share) + z_squared / 4)
-    # At 0 and at `total` the limit is 0 or 1 exactly, which rounding would miss by a hair.
+    # For 0 and `total` passed, the limit is exactly 0 or 1; rounding would miss it slightly.
     low = 0.0 if passed == 0 else (middle - half) / (total + z_squared)
     high = 1.0 if passed == total else (middle + half) / (total + z_squared)
     return Proportion(share, low, high, passed, total)
@@ -73,11 +73,11 @@ def wilson(passed: int, total: int, confidence: float = CONFIDENCE) -> Proportio
 def paired_difference(
     both: int, only_first: int, only_second: int, neither: int, confidence: float = CONFIDENCE
 ) -> Difference:
-    """Second minus first of two proportions over the same rows, given how many rows were right in which.
+    """Second minus first of two proportions over the same rows, from the counts of rows right in both, one or neither.
 
     The interval is Newcombe's hybrid score interval, method 10 of R. G. Newcombe, Statistics in Medicine 17:2635-2650
-    (1998): the two Wilson intervals put together with the correlation between the two. The p-value is McNemar's,
-    exact. Raises ValueError where there are no rows.
+    (1998), which combines the two Wilson intervals using their correlation. The p-value is McNemar's exact one. Raises
+    ValueError if there are no rows.
     """
     total = both + only_first + only_second + neither
     first = wilson(both + only_first, total, confidence)
@@ -100,9 +100,9 @@ def paired_difference(
 
 
 def exact_mcnemar(only_first: int, only_second: int) -> float:
-    """Two-sided exact p-value of McNemar's test: were the rows that differ split by a fair coin?
+    """Two-sided exact p-value of McNemar's test: did a fair coin split the rows that differ?
 
-    Twice the smaller binomial tail, at most 1; 1 where no row differs. Computed in whole numbers, so exact at any size.
+    Twice the smaller binomial tail, at most 1; 1 if no row differs. Computed in integers, so exact at any size.
     """
     differing = only_first + only_second
     term = tail = 1
@@ -127,10 +127,9 @@ def quantile(values: Sequence[float], share: float) -> float:
 
 
 def histogram(values: Sequence[float], upper_edges: Sequence[float]) -> list[tuple[float, int]]:
-    """Counts of the values in the bins that end at `upper_edges`, ascending: each (edge, values at most that edge and
-    above the edge before).
+    """The values counted in bins with ascending `upper_edges`: (edge, values up to that edge and above the previous).
 
-    Raises ValueError where a value lies above the last edge, so that the counts always add up.
+    Raises ValueError if a value lies above the last edge, since the counts would not add up.
     """
     counts = [0] * len(upper_edges)
     for value in values:
@@ -142,9 +141,9 @@ def histogram(values: Sequence[float], upper_edges: Sequence[float]) -> list[tup
 
 
 def pooled_mean(values: Sequence[float], confidence: float = CONFIDENCE) -> Mean:
-    """The mean of one figure over several runs, each with a seed of its own, with Student's t interval.
+    """The mean of one figure over several runs with different seeds, with Student's t interval.
 
-    The runs are the units, however many rows each has: rows tell how well *one* trained model is known, runs how
+    The unit is the run, however many rows it has: rows show how precisely *one* trained model is measured, runs how
     much training itself varies. Raises ValueError on no values.
     """
     if not values:
@@ -162,7 +161,7 @@ def _normal_quantile(confidence: float) -> float:
 
 
 def _corrected_correlation(both: int, only_first: int, only_second: int, neither: int) -> float:
-    """Newcombe's phi: the correlation of the two outcomes, a positive one corrected for continuity."""
+    """Newcombe's phi: the correlation of the two outcomes, corrected for continuity if positive."""
     margins = (both + only_first) * (only_second + neither) * (both + only_second) * (only_first + neither)
     if margins == 0:
         return 0.0
@@ -173,7 +172,7 @@ def _corrected_correlation(both: int, only_first: int, only_second: int, neither
 
 
 def _student_quantile(confidence: float, degrees: int) -> float:
-    """The t within which `confidence` of Student's distribution lies, by bisection."""
+    """The t with P(|T| <= t) = `confidence` under Student's distribution, by bisection."""
     low, high = 0.0, 1.0
     while _student_within(high, degrees) < confidence:
         high *= 2
@@ -184,7 +183,7 @@ def _student_quantile(confidence: float, degrees: int) -> float:
 
 
 def _student_within(t: float, degrees: int) -> float:
-    """P(|T| <= t) for a whole number of degrees of freedom (Abramowitz and Stegun 26.7.3 and 26.7.4)."""
+    """P(|T| <= t) for an integer number of degrees of freedom (Abramowitz and Stegun 26.7.3 and 26.7.4)."""
     angle = math.atan2(t, math.sqrt(degrees))
     cosine_squared = math.cos(angle) ** 2
     is_odd = degrees % 2

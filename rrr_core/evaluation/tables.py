@@ -1,4 +1,4 @@
-"""A comparison as rows of text, for whoever prints it."""
+"""A comparison as rows of text, ready to print."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from rrr_core.evaluation.figures import WAYS
 
 
 def table(comparison: Mapping[str, Any]) -> list[dict[str, str]]:
-    """The paper's table, one row a mode: heading → cell, with a first- and a second-try column for each model.
+    """The paper's table, one row per mode: heading → cell, with a first- and a second-try column for each model.
 
-    A cell is a percentage with its 95% interval, `34.9 (32.8–37.0)`; `–` where nothing was measured.
+    A cell is a percentage with its 95% interval, `34.9 (32.8–37.0)`, or `–` if nothing was measured.
     """
     return [
         {"mode": mode}
@@ -25,7 +25,7 @@ def table(comparison: Mapping[str, Any]) -> list[dict[str, str]]:
 
 
 def control_table(comparison: Mapping[str, Any]) -> list[dict[str, str]]:
-    """The second try beside its controls, one row a mode and model: heading → cell."""
+    """The second try beside its controls, one row per mode and model: heading → cell."""
     return [
         {"mode": mode, "model": label}
         | {way.short: percentage(figures["modes"][mode].get(way.key)) for way in WAYS if way.key != "first_try"}
@@ -36,7 +36,8 @@ def control_table(comparison: Mapping[str, Any]) -> list[dict[str, str]]:
 
 
 def percentage(proportion: Mapping[str, Any] | None) -> str:
-    """
+    """A proportion as a percentage with its interval.
+
     >>> percentage({"value": 0.349, "low": 0.328, "high": 0.3702})
     '34.9 (32.8–37.0)'
     """

@@ -1,1 +1,1 @@
-"""Judging outside a run: kept answers judged again, and answers from files."""
+"""Judging outside a run: rejudging saved answers, and judging answers from files."""

@@ -1,4 +1,4 @@
-"""Answers from a file or a pipe, judged as they come: the JSON lines of `rrr verify`."""
+"""Judges answers from a file or a pipe as they arrive: the JSON lines of `rrr verify`."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ from rrr_core.verdicts import Verdict
 from rrr_core.verification import Judge
 
 KEYS = ("row", "answer")
-"""What each line holds, no more and no less."""
+"""The exact keys of each line."""
 CHUNK = 1 << 18
-"""Most bytes that are read at once."""
+"""Most bytes to read at once."""
 BATCHES = (16, 4096)
-"""Fewest and most answers that are judged at once."""
+"""Smallest and largest batch of answers."""
 PATIENCE = 0.5
-"""Seconds that the first verdict of a batch waits for its last, before smaller batches are made."""
+"""Seconds a batch may take; if one takes longer, the next is smaller."""
 
 
 class Source(Protocol):
-    """A binary file; `read1` gives what is there, up to a size, instead of waiting for all of it."""
+    """A binary file whose `read1` returns what is available, up to a size, without waiting for more."""
 
     def read1(self, size: int, /) -> bytes: ...
 
 
 def judge_file(source: Source, name: str, judge: Judge, write: Callable[[str], None], limit: Judge) -> Counter[str]:
-    """Judge each line of `source` and `write` one line for it, in order; gives outcome → how many.
+    """Judge each line of `source` and `write` one line for it, in order. Returns outcome → count.
 
-    Lines are written batch by batch and held in memory no longer. `limit` is asked after each batch is written, so that
-    no verdict is lost where it raises TooManyAbstentions. Raises DataError naming `name` and the line for one that is
-    not `{"row": {…}, "answer": "…"}`, after the verdicts on all lines before it are written.
+    Lines are written batch by batch and then dropped from memory. `limit` is checked only after a batch is written, so
+    no verdict is lost when it raises TooManyAbstentions. Raises DataError naming `name` and the line for one that is
+    not `{"row": {…}, "answer": "…"}`, after writing the verdicts of all lines before it.
     """
     outcomes: Counter[str] = Counter()
     for batch in _paced(read_answers(source, name)):
@@ -52,9 +52,9 @@ def judge_file(source: Source, name: str, judge: Judge, write: Callable[[str], N
 def _paced(
     batches: Iterable[list[tuple[Row, str]]], clock: Callable[[], float] = time.monotonic
 ) -> Iterator[list[tuple[Row, str]]]:
-    """The same answers in batches that take whoever judges them about `PATIENCE` seconds at most, by what they took.
+    """The same answers in batches sized to take about `PATIENCE` seconds at most, going by the batches before.
 
-    Large ones spare a fast verifier's workers messages; with small ones a slow verifier's verdicts come one by one.
+    Large batches save a fast verifier's workers messages; small ones let a slow verifier's verdicts appear early.
     """
     fewest, most = BATCHES
     size = fewest
@@ -72,12 +72,12 @@ def _paced(
 
 
 def verdict_record(verdict: Verdict) -> dict[str, str]:
-    """A verdict as JSON, for whoever reads it from outside."""
+    """A verdict as a JSON object, as `rrr verify` writes it."""
     return {"verdict": verdict.outcome, "category": verdict.category, "detail": verdict.detail}
 
 
 def verdict_line(verdict: Verdict) -> str:
-    r"""A verdict as one line of ASCII, whatever its texts hold.
+    r"""A verdict as one line of ASCII, whatever its texts contain.
 
     >>> verdict_line(Verdict("failed", "wrong numbers", "7 × \ud800"))
     '{"verdict": "failed", "category": "wrong numbers", "detail": "7 \\u00d7 \\ud800"}'
@@ -86,9 +86,9 @@ def verdict_line(verdict: Verdict) -> str:
 
 
 def read_answers(source: Source, name: str) -> Iterator[list[tuple[Row, str]]]:
-    """The (row, answer) pairs of a source in batches: as many as have come, so that a slow writer is not waited for.
+    """The (row, answer) pairs of a source, batched by what is available so as not to wait for a slow writer.
 
-    Raises DataError at the first line that is no answer, after what came before it.
+    Raises DataError at the first invalid line, after yielding the lines before it.
     """
     number = 0
     for lines in _lines(source):
@@ -108,17 +108,17 @@ def read_answers(source: Source, name: str) -> Iterator[list[tuple[Row, str]]]:
 
 
 def _lines(source: Source) -> Iterator[list[bytes]]:
-    """Whole lines without their ends, those of one read together; the last may lack its end."""
-    begun: list[bytes] = []
+    """Complete lines without their newlines, one list per read; the last line may lack a newline."""
+    partial: list[bytes] = []
     while chunk := source.read1(CHUNK):
         whole, end, rest = chunk.rpartition(b"\n")
         if not end:
-            begun.append(rest)
+            partial.append(rest)
             continue
-        yield b"".join((*begun, whole)).split(b"\n")
-        begun = [rest] if rest else []
-    if begun:
-        yield [b"".join(begun)]
+        yield b"".join((*partial, whole)).split(b"\n")
+        partial = [rest] if rest else []
+    if partial:
+        yield [b"".join(partial)]
 
 
 def _answer(line: bytes, place: str, *, is_first: bool) -> tuple[Row, str]:
@@ -148,7 +148,7 @@ _SHAPE = '{"row": {…}, "answer": "…"}'
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object whose keys differ: of two rows or answers in one line, none is the one that was meant."""
+    """The object, if its keys are unique. Raises ValueError otherwise: which of two answers was meant is unknown."""
     made = dict(pairs)
     if len(made) < len(pairs):
         twice = next(key for key, times in Counter(key for key, _ in pairs).items() if times > 1)

@@ -1,7 +1,7 @@
-"""The answers that a run folder keeps, each with the verdict that it got: what `rrr rejudge` judges again.
+"""The answers saved in a run folder with their verdicts, which `rrr rejudge` judges again.
 
-These are the failing attempts of `mine/`, the retries of `train/episodes.jsonl`, and the attempts, retries and controls
-of `eval/LABEL/MODE-NNNNN.jsonl` (docs/run-folders.md).
+They are the failing attempts in `mine/`, the retries in `train/episodes.jsonl`, and the attempts, retries and controls
+in `eval/LABEL/MODE-NNNNN.jsonl` (docs/run-folders.md).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from rrr_core.verdicts import Verdict
 
 @dataclass(frozen=True, slots=True)
 class KeptAnswer:
-    """An answer that was judged, as a run keeps it."""
+    """A judged answer as saved by a run."""
 
     stage: str
     """`mine`, `train`, or an evaluation's label and mode, such as `eval/vanilla/greedy`."""
@@ -38,12 +38,12 @@ class KeptAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A stage of a run: its files, and which task judged then."""
+    """A stage of a run: its files, and the task that judged it."""
 
     name: str
     files: tuple[Path, ...]
     provenance: Mapping[str, Any] | None
-    """The task with its overlays, their distributions and versions (`Task.provenance`); None where nothing tells."""
+    """The task with its overlays, their distributions and versions (`Task.provenance`); None without a manifest."""
 
     @property
     def part(self) -> str:
@@ -52,9 +52,9 @@ class Stage:
 
 
 def find_stages(run: Path) -> list[Stage]:
-    """The stages of a run folder that hold verdicts, in the order in which they are made.
+    """The stages of a run folder that hold verdicts, in the order a run makes them.
 
-    Raises RrrError for a folder that is no run, and DataError for a manifest that cannot be read.
+    Raises RrrError for a folder that is not a run, and DataError for an unreadable manifest.
     """
     if not run.is_dir():
         raise RrrError(f"{run} is not a folder: give a folder that `rrr run` made.")
@@ -78,15 +78,15 @@ def find_stages(run: Path) -> list[Stage]:
 
 
 def run_provenance(run: Path) -> Mapping[str, Any] | None:
-    """The task that `run.json` names, or None where there is none. Raises DataError for one that cannot be read."""
+    """The task named in `run.json`, or None if there is no such file. Raises DataError for an unreadable one."""
     return _provenance(RunFolder(run).record)
 
 
 def read_stage(stage: Stage) -> Iterator[tuple[Path, int, dict[str, Any]]]:
     """The records of a stage, lazily, each with its file and line.
 
-    Raises DataError naming both. Only `train/episodes.jsonl`, which grows line by line, may end in half a line, which a
-    killed writer left and the next one cuts off.
+    Raises DataError naming both. Only `train/episodes.jsonl`, which grows line by line, may end in half a line, left
+    by a killed writer and cut off by the next.
     """
     for file in stage.files:
         whole = count_lines(file) if stage.part == "train" else None
@@ -100,13 +100,13 @@ def read_stage(stage: Stage) -> Iterator[tuple[Path, int, dict[str, Any]]]:
 
 
 def count_lines(file: Path) -> int:
-    """The lines of a file that are ended."""
+    """The number of complete lines in a file."""
     with open(file, "rb") as opened:
         return sum(chunk.count(b"\n") for chunk in iter(lambda: opened.read(1 << 20), b""))
 
 
 def kept_answers(stage: Stage, record: Mapping[str, Any], place: str) -> list[KeptAnswer]:
-    """The answers that one record of a stage holds. Raises DataError naming `place` where it is none of that stage."""
+    """The answers in one record of a stage. Raises DataError naming `place` if the record is not one of that stage."""
 
     def kept(episode: Episode, kind: str, answer: str, verdict: Verdict) -> KeptAnswer:
         return KeptAnswer(stage.name, kind, place, episode.row_index, episode.row, answer, verdict)
@@ -118,7 +118,7 @@ def kept_answers(stage: Stage, record: Mapping[str, Any], place: str) -> list[Ke
     answers = [
         kept(episode, segment.role, segment.text, segment.verdict)
         for segment in episode.segments
-        # A training episode's attempt is of the failure set, and was judged there.
+        # A training episode's attempt comes from the failure set and was judged there.
         if segment.role in ANSWERS and segment.verdict is not None and (stage.part == "eval" or segment.role == "retry")
     ]
     controls = [
@@ -128,13 +128,13 @@ def kept_answers(stage: Stage, record: Mapping[str, Any], place: str) -> list[Ke
 
 
 def withheld_without_answer(stage: Stage, record: Mapping[str, Any]) -> int:
-    """Verdicts withheld in a record whose answers are not kept, as mining keeps none that is no failure."""
+    """Withheld verdicts in a record whose answers are not saved: mining saves only failures."""
     withheld = record.get("withheld") if stage.part == "mine" else None
     return len(withheld) if isinstance(withheld, list) else 0
 
 
 def _provenance(manifest: Path) -> Mapping[str, Any] | None:
-    """What a manifest tells of the task, checked as far as it is used."""
+    """The task described in a manifest, validated as far as it is used; None if there is no manifest."""
     if not manifest.exists():
         return None
     content = read_json(manifest)
@@ -149,12 +149,12 @@ def _provenance(manifest: Path) -> Mapping[str, Any] | None:
         and isinstance(overlay.get("options", {}), dict)
         for overlay in overlays
     ):
-        raise DataError(f"{manifest}:1: not a manifest of rrr: its 'overlays' are no list of overlays.")
+        raise DataError(f"{manifest}:1: not a manifest of rrr: its 'overlays' are not a list of overlays.")
     return task
 
 
 def _hint(folder: Path) -> str:
-    """The run that a stage's folder is of, where it looks like one."""
+    """A hint naming the run, if the folder looks like one of its stages."""
     for parent in list(folder.resolve().parents)[:2]:
         if StageFolder(folder).manifest.exists() and RunFolder(parent).has_stage():
             return f"did you mean {str(parent)!r}?"

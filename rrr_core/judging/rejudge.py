@@ -1,4 +1,4 @@
-"""A saved run judged again with the installed verifier: which verdicts are no longer what they were."""
+"""Judges a saved run again with the installed verifier and reports the verdicts that changed."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ from rrr_core.verdicts import Verdict
 from rrr_core.verification import Judge
 
 BATCH = 512
-"""Answers judged at once."""
+"""Answers per batch."""
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A verdict that is another one now: of another outcome (a flip), or of the same outcome in another class."""
+    """A changed verdict: another outcome (a flip), or the same outcome in another class."""
 
     stage: str
     kind: str
@@ -47,7 +47,7 @@ class Change:
 
     @property
     def is_flip(self) -> bool:
-        """Whether the outcome changed, which would have changed rewards and figures."""
+        """Whether the outcome changed, and with it rewards and figures."""
         return self.before.outcome != self.after.outcome
 
 
@@ -57,12 +57,12 @@ class StageResult:
 
     stage: str
     then: Mapping[str, Any] | None
-    """Which task judged then, as its manifest tells (`Task.provenance`); None where nothing tells."""
+    """The task that judged then, from its manifest (`Task.provenance`); None if unknown."""
     now: Mapping[str, Any]
     judged: int
     changes: tuple[Change, ...]
     withheld: int
-    """Verdicts that were withheld then, and whose answers are not kept."""
+    """Verdicts withheld then whose answers were not saved."""
 
     @property
     def flipped(self) -> int:
@@ -70,12 +70,12 @@ class StageResult:
 
     @property
     def reclassified(self) -> int:
-        """Failures that failed again, in another class, and abstentions of another kind."""
+        """Failures that failed again in another class, and abstentions of another kind."""
         return len(self.changes) - self.flipped
 
     @property
     def same(self) -> int:
-        """Verdicts of the same outcome and class; their details may differ."""
+        """Verdicts with the same outcome and class; their details may differ."""
         return self.judged - len(self.changes)
 
     def to_json(self) -> dict[str, Any]:
@@ -112,7 +112,7 @@ class Rejudged:
         return sorted((change for stage in self.stages for change in stage.changes), key=lambda each: not each.is_flip)
 
     def kinds(self) -> list[tuple[str, str, int]]:
-        """What became what, and how often, the commonest first: `("failed, wrong numbers", "passed", 7)`."""
+        """(Before, after, count) per kind of change, commonest first: `("failed, wrong numbers", "passed", 7)`."""
         counts = Counter((described(change.before), described(change.after)) for change in self.changes)
         return [(before, after, times) for (before, after), times in counts.most_common()]
 
@@ -138,12 +138,12 @@ def described(verdict: Verdict) -> str:
 def rejudge(
     run: Path, make_judge: Callable[[Task], Judge], progress: Progress | None = None, overlays: Sequence[str] = ()
 ) -> Rejudged:
-    """Judge every kept answer of a run folder again, each stage by the task and overlays that judged it then.
+    """Judge every saved answer of a run folder again, each stage with the task and overlays that judged it then.
 
-    `overlays` are stacked on those, so that another judge can be held against the one that there was.
-    `make_judge` gives the judge of a task; each task gets one, so that a limit on withheld verdicts is held over all
-    its stages. Nothing is written. Raises RrrError for a folder that is no run, DataError naming file and line,
-    PluginError where a task or overlay is no longer installed, and TooManyAbstentions.
+    `overlays` are stacked on top, to compare another judge with the original one. `make_judge` returns the judge of a
+    task; it is called once per task, so a limit on withheld verdicts applies across all its stages. Writes nothing.
+    Raises RrrError for a folder that is not a run, DataError naming file and line, PluginError if a task or overlay is
+    no longer installed, and TooManyAbstentions.
     """
     run, progress = Path(run), progress or Progress()
     stages = find_stages(run)

@@ -1,4 +1,4 @@
-"""Mining: tries at rows of the train split, and the failing ones kept as the failure set that training starts from."""
+"""Mining: sample tries on rows of the train split and keep the failing ones as the failure set that training uses."""
 
 from rrr_core.mining.folder import mine
 from rrr_core.mining.settings import MineSettings

@@ -15,8 +15,8 @@ from rrr_core.runs.layout import MineFolder, RunFolder
 def read_failures(path: Path) -> list[Failure]:
     """The failures of a failure set in row order: a folder that `rrr mine` wrote, or one JSONL file.
 
-    A line of such a file is a mined row or a failure by itself. Raises DataError naming file and line, and RrrError
-    where mining of the folder is not finished.
+    Each line of the file is a mined row or a single failure. Raises DataError naming file and line, and RrrError if
+    mining is unfinished.
     """
     files = _files(Path(path))
     failures: list[Failure] = []
@@ -48,7 +48,7 @@ def read_shard(path: Path) -> Iterator[MinedRow]:
 
 
 def no_failures(source: Path) -> RrrError:
-    """The error to raise where training or reflection needs failures and `source` holds none."""
+    """The error to raise when training or reflection needs failures and `source` holds none."""
     return RrrError(
         f"{source} holds no failures, so there is nothing to reflect on: mine more rows or more tries, "
         f"at a higher temperature, or a harder data set."

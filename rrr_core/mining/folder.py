@@ -1,14 +1,14 @@
-"""The failure set: up to N tries a row, and the failing ones kept for training to start from.
+"""The failure set: up to N tries per row, with the failing ones kept for training.
 
-Rows are taken in shards. In each round of a shard every row that is still open gets a try (or several, see
-`tries_in_round`); a row is closed by its last wanted failure, by an abstention of its verifier, or by its Nth try.
-Where a number of failures is wanted, mining goes over the shards several times, each time twice as deep (1, 2, 4, …
-tries a row), and stops after the shard that completes the number: a row that the model has just passed is a worse place
-to look for a failure than a row not tried yet.
+Rows are mined in shards. In each round of a shard every open row gets one try (or several, see `tries_in_round`). A row
+is closed by its last wanted failure, by an abstention of its verifier, or by its Nth try. When a number of failures is
+wanted, mining sweeps over the shards several times, doubling the depth each time (1, 2, 4, … tries per row), and stops
+after the shard that reaches the number: an untried row is a better place to look for a failure than one the model has
+just passed.
 
-A shard is written whole after each such sweep. Its records are all that the next sweep needs, and its sampling seeds
-depend on nothing but the run's seed, the shard and the round: so a killed run, called again, redoes what was not
-written only and gives the same failure set.
+A shard is written atomically after each sweep. Its records are all that the next sweep needs, and its sampling seeds
+depend only on the run's seed, the shard and the round. A killed run therefore redoes only what was not written and
+ends with the same failure set.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from rrr_core.generation.measured import measured
 from rrr_core.hookspecs import Row
 from rrr_core.mining.failure_set import read_shard
 from rrr_core.mining.mined_row import MinedRow
-from rrr_core.mining.rounds import OpenRow, Teller, mine_rows
+from rrr_core.mining.rounds import OpenRow, ProgressReporter, mine_rows
 from rrr_core.mining.settings import MineSettings
 from rrr_core.mining.tally import MiningSummary, Tally
 from rrr_core.profiling.profile import profiled
@@ -41,20 +41,22 @@ from rrr_core.verification import Judge, VerifySettings
 
 def mine(
     task: Task,
-    generator: Engine,
+    engine: Engine,
     folder: Path,
     settings: MineSettings,
     data_options: Mapping[str, str],
     progress: Progress | None = None,
     verify: VerifySettings | None = None,
 ) -> MiningSummary:
-    """Mine the failure set of `task`'s train split into `folder`, or resume doing so.
+    """Mine the failure set of `task`'s train split into `folder`, or resume.
 
-    Raises RrrError where the folder is of another run or held by another process, PluginError and ModelError as they
-    come, and TooManyAbstentions where the verifier fails too often; finished shards are kept in each case.
+    Raises RrrError if the folder belongs to another run or is locked by another process, TooManyAbstentions if the
+    verifier abstains too often, and any PluginError or ModelError; finished shards are kept in each case.
     """
     if settings.temperature == 0 and settings.tries > 1:
-        raise RrrError("At temperature 0 all tries of a row are one text: give --tries 1, or a higher --temperature.")
+        raise RrrError(
+            "At temperature 0 all tries of a row give the same text: set --tries 1 or a higher --temperature."
+        )
     began = time.monotonic()
     folder, progress = Path(folder), progress or Progress()
     with (
@@ -62,9 +64,9 @@ def mine(
         profiled(folder) as profile,
         Judge(task, settings.max_abstain, settings=verify, profile=profile) as judge,
     ):
-        open_stage(folder, "mine", _identity(task, generator, settings, data_options), about_this_run())
+        open_stage(folder, "mine", _identity(task, engine, settings, data_options), about_this_run())
         with progress.track(f"Mining {task.name}", settings.rows) as advance:
-            miner = _Miner(task, measured(generator, profile), judge, settings, folder, advance)
+            miner = _Miner(task, measured(engine, profile), judge, settings, folder, advance)
             for depth in depths(settings):
                 if miner.is_done(depth):
                     continue
@@ -84,7 +86,7 @@ def mine(
 
 
 def depths(settings: MineSettings) -> list[int]:
-    """The tries that rows have at most after each sweep over them.
+    """The depth of each sweep: the most tries a row has had after it.
 
     >>> depths(MineSettings(tries=64)), depths(MineSettings(tries=10, failures_wanted=1000))
     ([64], [1, 2, 4, 8, 10])
@@ -94,28 +96,28 @@ def depths(settings: MineSettings) -> list[int]:
 
 
 class _Miner:
-    """Mines shards into a folder, and knows what lies there."""
+    """Mines shards into a folder and tracks what is already there."""
 
     def __init__(
-        self, task: Task, generator: Engine, judge: Judge, settings: MineSettings, folder: Path, advance: Advance
+        self, task: Task, engine: Engine, judge: Judge, settings: MineSettings, folder: Path, advance: Advance
     ) -> None:
-        self.task, self.generator, self.judge, self.settings = task, generator, judge, settings
+        self.task, self.engine, self.judge, self.settings = task, engine, judge, settings
         self.folder, self.advance = MineFolder(folder), advance
         self.tally = Tally()
         self._depths: list[int] = []
-        """Shard → tries that its open rows have had; `settings.tries` where none is open."""
+        """Shard → tries that its open rows have had; `settings.tries` if none is open."""
 
     @property
     def has_enough(self) -> bool:
-        """Whether as many failures as were wanted are there."""
+        """Whether the wanted number of failures is reached."""
         return 0 < self.settings.failures_wanted <= self.tally.failures
 
     def is_done(self, depth: int) -> bool:
-        """Whether a sweep to this depth would find nothing to do; not before the first, which reads what lies there."""
+        """Whether a sweep to this depth has nothing to do. False before the first, which reads existing shards."""
         return bool(self._depths) and (self.has_enough or min(self._depths) >= depth)
 
     def sweep(self, rows: Iterable[tuple[int, Row]], depth: int) -> None:
-        """Mine all shards to a depth, unless there are failures enough; the first sweep reads what lies there."""
+        """Mine all shards to a depth, or until there are enough failures. The first sweep reads existing shards."""
         for shard, chunk in enumerate(_chunks(rows, self.settings.shard_rows)):
             path, is_new = self.folder.shard(shard), shard == len(self._depths)
             if is_new and path.exists():
@@ -139,7 +141,7 @@ class _Miner:
         self.advance(len(chunk) - len(still_open), self.tally.note())
 
     def _deepen(self, shard: int, path: Path, chunk: Sequence[tuple[int, Row]], depth: int) -> None:
-        """Mine a shard's open rows to a depth, and write it whole."""
+        """Mine a shard's open rows to a depth and write the shard."""
         self.folder.summary.unlink(missing_ok=True)
         before = list(read_shard(path)) if self._depths[shard] else []
         if before:
@@ -147,8 +149,8 @@ class _Miner:
         else:
             rows = [OpenRow(index, row) for index, row in chunk]
         open_rows = [row for row in rows if row.is_open(self.settings)]
-        teller = Teller(self.advance, self.tally)
-        mine_rows(self.task, self.generator, self.judge, self.settings, shard, open_rows, depth, teller)
+        reporter = ProgressReporter(self.advance, self.tally)
+        mine_rows(self.task, self.engine, self.judge, self.settings, shard, open_rows, depth, reporter)
         records = [row.mined() for row in rows]
         write_lines(path, (record.to_json() for record in records))
         self.judge.profile.write(self.folder.path)
@@ -159,12 +161,12 @@ class _Miner:
         self._depths[shard] = depth if any(row.is_open(self.settings) for row in rows) else self.settings.tries
 
 
-def _identity(task: Task, generator: Engine, settings: MineSettings, data_options: Mapping[str, str]) -> dict[str, Any]:
-    """All that decides the failure set. The limit on abstentions does not: it may be raised to go on."""
+def _identity(task: Task, engine: Engine, settings: MineSettings, data_options: Mapping[str, str]) -> dict[str, Any]:
+    """Everything that determines the failure set. The limit on abstentions does not: it may be raised to resume."""
     decisive = {name: value for name, value in asdict(settings).items() if name != "max_abstain"}
     return {
         "task": task.provenance(),
-        "model": generator.describe(),
+        "model": engine.describe(),
         "data": dict(data_options),
         "split": "train",
         "settings": decisive,
@@ -178,7 +180,7 @@ def _chunks(rows: Iterable[tuple[int, Row]], size: int) -> Iterator[list[tuple[i
 
 
 def _finished_records(path: Path, chunk: Sequence[tuple[int, Row]]) -> list[MinedRow]:
-    """The mined rows of a finished shard, after a check that it was mined from these rows."""
+    """The mined rows of a finished shard. Raises DataError if it was mined from other rows."""
     records = list(read_shard(path))
     if [record.row_index for record in records] != [index for index, _ in chunk]:
         raise _changed(path)

@@ -1,4 +1,4 @@
-"""A mined row: what came of all tries at it. One line of a shard."""
+"""A mined row: the outcome of all tries at one row. One line of a shard."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ class MinedRow:
     """Tries that count: up to the last wanted failure."""
     passes: int
     tokens: int | None
-    """Sampled in the tries that count; None where the engine does not count them."""
+    """Sampled in the tries that count; None if the engine does not count tokens."""
     sampled: int | None
-    """All tries drawn, those thrown away included; None where an older version did not count them."""
+    """All tries sampled, including those discarded; None if written by an older version that did not count them."""
     sampled_tokens: int | None
     withheld: tuple[Verdict, ...]
-    """The verdicts that the verifier withheld."""
+    """The withheld verdicts."""
     failures: tuple[Failure, ...]
 
     @property
@@ -34,7 +34,7 @@ class MinedRow:
         return len(self.withheld)
 
     def is_open(self, settings: MineSettings) -> bool:
-        """Whether it may still be tried."""
+        """Whether the row may still be tried."""
         return is_open(self.tries, self.failures, self.withheld, settings)
 
     def to_json(self) -> dict[str, Any]:
@@ -52,7 +52,7 @@ class MinedRow:
 
     @classmethod
     def from_json(cls, record: Any, place: str) -> MinedRow:
-        """The mined row that `to_json` wrote, or an older version. Raises DataError naming `place`."""
+        """The mined row that `to_json` of this or an older version wrote. Raises DataError naming `place`."""
         fields = Record(record, place, "a mined row")
         row = cls(
             row_index=fields.get("row_index", COUNT),
@@ -72,5 +72,5 @@ class MinedRow:
 
 
 def is_open(tries: int, failures: Sequence[object], withheld: Sequence[object], settings: MineSettings) -> bool:
-    """Whether a row with so many tries, failures and withheld verdicts may still be tried."""
+    """Whether a row with these tries, failures and withheld verdicts may still be tried."""
     return len(failures) < settings.failures_per_row and tries < settings.tries and not withheld

@@ -1,4 +1,4 @@
-"""The rounds in which a shard's open rows are tried, judged and counted."""
+"""The rounds of a shard: its open rows are sampled, judged and counted."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from rrr_core.verdicts import Verdict
 from rrr_core.verification import Judge
 
 FULL_BATCH = 32
-"""Open rows in a shard below which a round gives them several tries each.
+"""With fewer open rows than this, a round gives each several tries.
 
-A 3M-parameter model on one core writes 1 text in 0.24 s, 32 in 1.1 s, 64 in 2.3 s: below about 32 texts a larger batch
-is nearly free, and above it saves nothing. On a GPU the free part is larger."""
+A 3M-parameter model on one core generates 1 text in 0.24 s, 32 in 1.1 s, 64 in 2.3 s: up to about 32 texts a larger
+batch is nearly free, beyond that it saves nothing. On a GPU the limit is higher."""
 
 
 @dataclass(slots=True)
 class OpenRow:
-    """A row on its way through its shard's rounds."""
+    """A row while its shard's rounds run."""
 
     row_index: int
     row: Row
@@ -54,7 +54,7 @@ class OpenRow:
         )
 
     def mined(self) -> MinedRow:
-        """What came of it so far."""
+        """The record of the row so far."""
         return MinedRow(
             row_index=self.row_index,
             tries=self.tries,
@@ -67,18 +67,18 @@ class OpenRow:
         )
 
     def is_open(self, settings: MineSettings) -> bool:
-        """Whether it may still be tried."""
+        """Whether the row may still be tried."""
         return is_open(self.tries, self.failures, self.withheld, settings)
 
     def draw(self, generation: Generation) -> int | None:
-        """Note that a try was sampled, whether or not it will count. Gives its tokens, None where unknown."""
+        """Record that a try was sampled, whether or not it will count. Returns its tokens, None if unknown."""
         tokens = len(generation.token_ids) or None
         self.sampled = None if self.sampled is None else self.sampled + 1
         self.sampled_tokens = _sum(self.sampled_tokens, tokens)
         return tokens
 
     def count(self, prompt: Messages, generation: Generation, verdict: Verdict, tokens: int | None) -> None:
-        """Count one try. The same failing text again is a try, not another failure: it would teach nothing new."""
+        """Count one try. A repeated failing text is a try but not another failure: it would teach nothing new."""
         if verdict.is_failed and all(failure.attempt != generation.text for failure in self.failures):
             attempt = written("attempt", generation, verdict)
             failure_id = f"{self.row_index}-{self.tries}"
@@ -91,35 +91,36 @@ class OpenRow:
 
 
 def tries_in_round(open_rows: int, tries_so_far: int, most: int) -> int:
-    """Tries that each open row gets in the next round of a shard, at least 1 of the `most - tries_so_far` left.
+    """Tries that each open row gets in the next round of a shard: at least 1, at most the `most - tries_so_far` left.
 
-    One while the open rows fill a batch. A few rows that the model nearly always passes would then cost dozens of
-    tiny batches, so they get up to as many tries at once as they have passed: 1, 1, 2, 4, 8, …. Those drawn after the
-    row's failing one are thrown away uncounted; a row that passed t tries is expected (Laplace) to pass as many again.
+    One while the open rows fill a batch. After that, a few rows that the model nearly always passes would cost dozens
+    of tiny batches, so they get up to as many tries at once as they have passed: 1, 1, 2, 4, 8, …. Tries sampled after
+    the row's failing one are discarded uncounted; a row that passed t tries is expected (Laplace) to pass as many
+    again.
     """
     return max(1, min(most - tries_so_far, tries_so_far, FULL_BATCH // open_rows))
 
 
 def mine_rows(
     task: Task,
-    generator: Engine,
+    engine: Engine,
     judge: Judge,
     settings: MineSettings,
     shard: int,
     rows: Sequence[OpenRow],
     depth: int,
-    teller: Teller,
+    reporter: ProgressReporter,
 ) -> None:
-    """Try the rows of a shard, all open and tried equally often, until each is closed or tried `depth` times."""
-    prompts = {row.row_index: task.prompt(row.row, generator.model) for row in rows}
+    """Try the rows of a shard until each is closed or tried `depth` times. All must be open and equally often tried."""
+    prompts = {row.row_index: task.prompt(row.row, engine.model) for row in rows}
     open_rows, tries_so_far = rows, rows[0].tries if rows else 0
-    round_index = tries_so_far  # A sweep has fewer rounds than tries, so no two rounds of a shard have one index.
-    # Further tries have a prompt that was read. No longer than the shard, so that no shard's arithmetic depends, in the
-    # last bit, on whether the one before it was done in this process.
-    with generator.prefix_caching():
+    round_index = tries_so_far  # A sweep has no more rounds than tries, so every round of a shard has its own index.
+    # Later tries reuse the prefill of their prompt. The prefix cache lives no longer than the shard: otherwise the last
+    # bit of a shard's arithmetic would depend on whether the shard before it ran in this process.
+    with engine.prefix_caching():
         while open_rows and tries_so_far < depth:
             tries = tries_in_round(len(open_rows), tries_so_far, depth)
-            # A row's tries stand side by side, so that an engine can share their prompt.
+            # A row's tries are adjacent, so that an engine can share their prompt.
             drawn = [row for row in open_rows for _ in range(tries)]
             sampling = Sampling(
                 temperature=settings.temperature,
@@ -127,20 +128,20 @@ def mine_rows(
                 top_p=settings.top_p,
                 seed=mining_seed(settings.seed, shard, round_index),
             )
-            on_done = teller.counter(tries_so_far, len(drawn))
-            generations = generator.generate([prompts[row.row_index] for row in drawn], sampling, on_done)
+            on_done = reporter.counter(tries_so_far, len(drawn))
+            generations = engine.generate([prompts[row.row_index] for row in drawn], sampling, on_done)
             verdicts = judge.judge([(row.row, made.text) for row, made in zip(drawn, generations, strict=True)])
             for row, generation, verdict in zip(drawn, generations, verdicts, strict=True):
                 tokens = row.draw(generation)
                 if row.is_open(settings):
                     row.count(prompts[row.row_index], generation, verdict, tokens)
             still_open = [row for row in open_rows if row.is_open(settings)]
-            teller.tell_round(open_rows, tries_so_far, closed=len(open_rows) - len(still_open))
+            reporter.report_round(open_rows, tries_so_far, closed=len(open_rows) - len(still_open))
             open_rows, tries_so_far, round_index = still_open, tries_so_far + tries, round_index + 1
 
 
-class Teller:
-    """Tells the bar of closed rows and sampled answers; its note counts the unfinished shard's rows too."""
+class ProgressReporter:
+    """Reports closed rows and sampled answers to the progress bar; its note includes the unfinished shard's rows."""
 
     def __init__(self, advance: Advance, tally: Tally) -> None:
         self.advance, self.note = advance, tally.note()
@@ -148,8 +149,8 @@ class Teller:
             failures=tally.failures, first_tries=tally.first_tries, first_try_passes=tally.first_try_passes
         )
 
-    def tell_round(self, tried: Sequence[OpenRow], tries_so_far: int, closed: int) -> None:
-        """Tell what came of a round for the rows that were tried in it."""
+    def report_round(self, tried: Sequence[OpenRow], tries_so_far: int, closed: int) -> None:
+        """Report the outcome of a round for the rows that were tried in it."""
         for row in tried:
             self._live.failures += sum(failure.try_index >= tries_so_far for failure in row.failures)
             if tries_so_far == 0:
@@ -158,7 +159,7 @@ class Teller:
         self.advance(closed, self.note)
 
     def counter(self, tries_so_far: int, wanted: int) -> Callable[[int], None]:
-        """An `on_done` for one round: answers move no bar, since a row may need more of them, but they show."""
+        """An `on_done` for one round. Answers appear in the note but do not move the bar: a row may need several."""
         done = 0
 
         def on_done(count: int) -> None:

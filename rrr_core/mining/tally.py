@@ -1,4 +1,4 @@
-"""What mining found: running sums over mined rows, and the summary made of them."""
+"""What mining found: running sums over mined rows, and their summary."""
 
 from __future__ import annotations
 
@@ -12,31 +12,31 @@ class MiningSummary:
     """What mining found, counted over all shards; `summary.json` holds it."""
 
     rows: int = 0
-    """Rows tried: fewer than were asked for where the data set has fewer."""
+    """Rows tried: fewer than asked for if the data set has fewer."""
     failures: int = 0
     failed_rows: int = 0
     abstained_rows: int = 0
-    """Rows set aside because their verifier withheld a verdict; failures found before that are kept."""
+    """Rows set aside because a verdict was withheld; failures found before that are kept."""
     tries: int = 0
     """Tries that count: those up to each row's last wanted failure."""
     passes: int = 0
     abstentions: int = 0
     pass_rate: float | None = None
-    """Passes over judged tries. Rows that are often passed get more tries, so it is above the model's accuracy."""
+    """Passes over judged tries. Above the model's accuracy, since rows that are often passed get more tries."""
     first_try_passes: int = 0
     first_try_pass_rate: float | None = None
     """The model's accuracy: rows whose first try passed over rows whose first try was judged."""
     tokens: int | None = None
-    """Tokens of the tries that count; None where the engine does not tell."""
+    """Tokens of the tries that count; None if the engine reports none."""
     sampled: int | None = None
-    """All tries that were sampled, those thrown away included; None where an older version mined some rows."""
+    """All tries that were sampled, including those discarded; None if an older version mined some rows."""
     sampled_tokens: int | None = None
-    """Tokens of all of them: what mining cost. None where the engine does not tell, or an older version mined."""
+    """Tokens of all sampled tries: the cost of mining. None if the engine reports none or an older version mined."""
     seconds: float = 0.0
     """Wall time of the call that wrote the last shard."""
 
     def describe(self) -> str:
-        """One line for a person."""
+        """The summary as one line of text."""
         rate, thrown_away = self.first_try_pass_rate, (self.sampled or 0) - self.tries
         parts = [
             f"{self.failures} failures in {self.rows} rows, {self.tries} tries",
@@ -64,13 +64,14 @@ class Tally:
     tokens: int = 0
     sampled: int = 0
     sampled_tokens: int = 0
-    untold: dict[str, int] = field(default_factory=lambda: {"tokens": 0, "sampled": 0, "sampled_tokens": 0})
-    """Rows whose record does not tell one of the three sums above, which is then unknown."""
+    unknown: dict[str, int] = field(default_factory=lambda: {"tokens": 0, "sampled": 0, "sampled_tokens": 0})
+    """Name of a sum → rows without a value for it. A sum with any such row is unknown."""
 
     def add(self, row: MinedRow, times: int = 1) -> None:
-        """Count one row; `times=-1` takes it away again.
+        """Count one row; `times=-1` removes it again.
 
-        Its first try failed where a failure has try 0, and was abstained from where it is the only one.
+        Its first try failed if a failure has try index 0; the verifier abstained from it if it is the only try and was
+        withheld.
         """
         self.rows += times
         self.failures += times * len(row.failures)
@@ -80,22 +81,22 @@ class Tally:
         self.passes += times * row.passes
         self.abstentions += times * row.abstentions
         self.count_first(row.failures[0].try_index if row.failures else None, row.tries, row.abstentions, times)
-        for name in self.untold:
+        for name in self.unknown:
             value = getattr(row, name)
             if value is None:
-                self.untold[name] += times
+                self.unknown[name] += times
             else:
                 setattr(self, name, getattr(self, name) + times * value)
 
     def count_first(self, first_failure: int | None, tries: int, abstentions: int, times: int = 1) -> None:
-        """Count a row's first try; `first_failure` is the try of its first failure, None where it has none."""
+        """Count a row's first try; `first_failure` is the try index of its first failure, None if it has none."""
         if tries == 1 and abstentions == 1:
             return
         self.first_tries += times
         self.first_try_passes += times * (first_failure != 0)
 
     def note(self) -> str:
-        """A few words on how it goes; the rate is that of first tries, which no row's luck can skew."""
+        """A short progress note; its pass rate is of first tries, which repeated tries of a row cannot skew."""
         rate = _share(self.first_try_passes, self.first_tries)
         return f"{self.failures} failures" + ("" if rate is None else f", pass rate {rate:.0%}")
 
@@ -111,9 +112,9 @@ class Tally:
             pass_rate=_share(self.passes, self.tries - self.abstentions),
             first_try_passes=self.first_try_passes,
             first_try_pass_rate=_share(self.first_try_passes, self.first_tries),
-            tokens=None if self.untold["tokens"] else self.tokens,
-            sampled=None if self.untold["sampled"] else self.sampled,
-            sampled_tokens=None if self.untold["sampled_tokens"] else self.sampled_tokens,
+            tokens=None if self.unknown["tokens"] else self.tokens,
+            sampled=None if self.unknown["sampled"] else self.sampled,
+            sampled_tokens=None if self.unknown["sampled_tokens"] else self.sampled_tokens,
             seconds=round(seconds, 3),
         )
 

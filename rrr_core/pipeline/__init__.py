@@ -1,4 +1,4 @@
-"""The pipeline: all stages of a run, one after the other, in one folder."""
+"""The pipeline: all stages of a run in order, in one folder."""
 
 from rrr_core.pipeline.job import RunResult, run
 from rrr_core.pipeline.opening import check_trainable, choose_model, open_engine, open_task, trained_model

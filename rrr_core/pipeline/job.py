@@ -1,6 +1,6 @@
-"""The whole job in one run folder: mine → train → evaluate before and after → compare → report.
+"""A whole run in one folder: mine → train → evaluate before and after → compare → report.
 
-Each stage resumes by itself; what is finished is not done again.
+Each stage resumes where it stopped; finished stages are skipped.
 """
 
 from __future__ import annotations
@@ -32,20 +32,20 @@ from rrr_core.tasks import Task
 
 @dataclass(frozen=True)
 class RunResult:
-    """Where a finished run's products are."""
+    """The results of a finished run."""
 
     folder: Path
     comparison: Mapping[str, Any]
-    """What `comparison.json` holds."""
+    """The content of `comparison.json`."""
     report: Path
     spent: Spent
-    """What all stages and calls have spent together."""
+    """Time and tokens spent by all stages over all calls."""
 
 
 def run(settings: RunSettings, folder: Path, progress: Progress | None = None) -> RunResult:
-    """Do the whole job in `folder`, or what is left of it.
+    """Run all stages in `folder`, or resume those that are not finished.
 
-    Raises RrrError where the folder was begun with other settings, naming the first difference.
+    Raises RrrError if the folder was started with other settings, naming the first difference.
     """
     progress = progress or Progress()
     task = open_task(settings.task)
@@ -61,14 +61,14 @@ def run(settings: RunSettings, folder: Path, progress: Progress | None = None) -
         for label in (VANILLA, TRAINED):
             record.stage(f"eval {label}", files.evaluation(label).figures, partial(job.evaluate, label))
         record.stage("compare", files.comparison, job.compare)
-        # Always written anew: it is cheap, and a newer rrr may draw it better.
+        # Always rewritten: it is cheap, and a newer rrr may draw it better.
         record.stage("report", files.report, job.report, again=True)
     return RunResult(folder, read_json(files.comparison), files.report, record.spent(folder))
 
 
 @dataclass(frozen=True)
 class _Job:
-    """The stages' work. Each gives nothing: what it made is in the run folder."""
+    """The work of each stage. The results are written to the run folder, nothing is returned."""
 
     task: Task
     settings: RunSettings
@@ -78,9 +78,9 @@ class _Job:
     def mine(self) -> None:
         from rrr_core.mining import mine
 
-        generator = open_engine(self.settings.model, self.progress)
+        engine = open_engine(self.settings.model, self.progress)
         folder, data = self.files.mine.path, self.settings.task.data
-        mine(self.task, generator, folder, self.settings.mine, data, self.progress, self.settings.verify)
+        mine(self.task, engine, folder, self.settings.mine, data, self.progress, self.settings.verify)
 
     def train(self) -> None:
         from rrr_core.mining.failure_set import read_failures
@@ -94,11 +94,11 @@ class _Job:
         from rrr_core.evaluation import evaluate
 
         model = self.settings.model
-        generator = open_engine(
-            model if label == VANILLA else trained_model(model, self.files.train.path), self.progress
-        )
+        if label != VANILLA:
+            model = trained_model(model, self.files.train.path)
+        engine = open_engine(model, self.progress)
         folder, data = self.files.evaluation(label).path, self.settings.task.data
-        evaluate(self.task, generator, folder, label, self.settings.eval, data, self.progress, self.settings.verify)
+        evaluate(self.task, engine, folder, label, self.settings.eval, data, self.progress, self.settings.verify)
 
     def compare(self) -> None:
         from rrr_core.evaluation import compare

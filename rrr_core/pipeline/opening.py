@@ -1,4 +1,4 @@
-"""What a command opens before it works: the task, and the engine for its model."""
+"""Opens what a command works with: the task, and the engine for its model."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 
 def open_task(settings: TaskSettings) -> Task:
-    """The task that the settings name. Raises PluginError, or RrrError where they name none."""
+    """The task named in the settings. Raises PluginError, or RrrError if none is named."""
     if not settings.name:
         raise RrrError("no task was named: give its name, or set name in section [task] of the file; see `rrr tasks`.")
     return load_task(settings.name, settings.with_)
 
 
 def choose_model(settings: ModelSettings, task: Task) -> ModelSettings:
-    """The settings with the task's own model where the user names none. Raises ModelError where there is neither."""
+    """The settings, with the task's own model if the user named none. Raises ModelError if there is neither."""
     if settings.model:
         return settings
     model = task.default_model()
@@ -36,27 +36,27 @@ def choose_model(settings: ModelSettings, task: Task) -> ModelSettings:
 
 
 def check_trainable(settings: ModelSettings, *, adapts: bool = False) -> None:
-    """Raise ModelError for an engine that is none to train with, or for settings that do not fit it.
+    """Raise ModelError for an engine that cannot be used in training, or for settings that do not fit it.
 
-    `adapts`: what training leaves is an adapter, which the engine is to evaluate.
+    `adapts` says that training produces an adapter, which the engine must be able to evaluate.
     """
     engine = find_engine(chosen_backend(settings))
     engine.check_beside(settings)
     if adapts and "adapter" not in engine.spec.takes:
         raise ModelError(
-            f"The {engine.entry.name} backend ({engine.entry.who}) takes no adapter, and LoRA leaves one: leave"
-            " --train-lora-rank out."
+            f"The {engine.entry.name} backend ({engine.entry.who}) takes no adapter, but LoRA training produces one:"
+            " drop --train-lora-rank."
         )
 
 
 def refuse_server(settings: ModelSettings) -> None:
-    """Raise ModelError for a model behind a server: it would keep the trained weights, and a run compares both."""
+    """Raise ModelError for a model behind a server: its weights stay the same, and a run has to change them."""
     if settings.base_url:
         raise ModelError("a model behind a server cannot be trained: name its weights with --model, without --backend.")
 
 
 def open_engine(settings: ModelSettings, progress: Progress) -> Engine:
-    """The engine that the settings name. Says so first, since torch and a large model take their time."""
+    """The engine named in the settings. Announces the load, since torch and a large model take a while."""
     from rrr_core.generation import make_engine
 
     progress.say(f"Loading {settings.model}")
@@ -67,7 +67,7 @@ def open_engine(settings: ModelSettings, progress: Progress) -> Engine:
 
 
 def trained_model(settings: ModelSettings, folder: Path) -> ModelSettings:
-    """The model that training left in `folder`: whole weights, or an adapter on the model it started from."""
+    """The model that training saved in `folder`: full weights, or an adapter for the model it started from."""
     model = TrainFolder(folder).model
     if (model / "adapter_config.json").exists():
         return dataclasses.replace(settings, adapter=str(model))

@@ -1,4 +1,4 @@
-"""The record of a run: what made it, and how far each of its stages is."""
+"""The record of a run: its settings and the state of each stage."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from rrr_core.runs.stage import check_identity, holds_nothing
 
 
 class RunRecord:
-    """`run.json`: what made the folder, and each stage's state: `running`, `finished`, `interrupted` or `failed`."""
+    """`run.json`: the run's identity, and each stage's state: `running`, `finished`, `interrupted` or `failed`."""
 
     def __init__(self, path: Path, content: dict[str, Any], progress: Progress) -> None:
         self.path = path
@@ -30,9 +30,9 @@ class RunRecord:
 
     @classmethod
     def open(cls, folder: Path, identity: Mapping[str, Any], progress: Progress) -> RunRecord:
-        """Begin or resume the run in `folder`; one that made nothing yet is begun anew.
+        """Start or resume the run in `folder`; a run that has produced nothing yet may change its settings.
 
-        Raises RrrError where it was begun with another identity.
+        Raises RrrError if the run was started with another identity.
         """
         path = RunFolder(folder).record
         content: Any = None
@@ -48,7 +48,7 @@ class RunRecord:
         return record
 
     def stage(self, name: str, product: Path, work: Callable[[], None], again: bool = False) -> None:
-        """Do a stage's work, unless it is finished and its product is there."""
+        """Run a stage, unless it is finished and its product exists."""
         stages = self.content["stages"]
         if not again and stages.get(name, {}).get("state") == "finished" and product.exists():
             self.progress.say(f"{name}: finished earlier")
@@ -70,9 +70,9 @@ class RunRecord:
             self._write()
 
     def spent(self, folder: Path) -> Spent:
-        """The stages' profiles added up, over the wall time of all stages; no more than that where one has no profile.
+        """The sum of the stages' profiles with the wall time of all stages; only the latter if a profile is missing.
 
-        Loading a model to mine or evaluate is in the wall time and in no profile.
+        Loading a model to mine or evaluate counts in the wall time but in no profile.
         """
         files = RunFolder(folder)
         stages = [files.mine, files.train, files.evaluation(VANILLA), files.evaluation(TRAINED)]
@@ -80,7 +80,7 @@ class RunRecord:
         known = [profile for profile in profiles if profile is not None]
         together = reduce(Spent.plus, known if len(known) == len(profiles) else [], Spent())
         recorded = sum(entry.get("seconds", 0.0) for entry in self.content["stages"].values())
-        # A killed call has told its profiles, and not this record.
+        # A killed call may have written its profiles but not this record.
         return dataclasses.replace(together, wall_seconds=max(recorded, together.wall_seconds))
 
     def _write(self) -> None:

@@ -1,4 +1,4 @@
-"""All that decides a run."""
+"""The settings of a whole run, and the part of them that identifies it."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from rrr_core.training.settings import TrainSettings
 from rrr_core.verification.settings import VerifySettings
 
 MAY_CHANGE = TRAIN_MAY_CHANGE | {"api_key_env", "concurrency", "timeout", "retries"}
-"""Settings that may differ between two calls on one folder: they decide how fast, or when to stop, not what."""
+"""Settings that may differ between two calls on one folder: they affect speed or when to stop, not results."""
 
 
 @dataclass(frozen=True)
 class RunSettings:
-    """All that decides a run."""
+    """The settings of a whole run."""
 
     task: TaskSettings
     model: ModelSettings
@@ -30,11 +30,11 @@ class RunSettings:
     train: TrainSettings
     eval: EvalSettings
     verify: VerifySettings = dataclasses.field(default_factory=VerifySettings)
-    """Where verdicts are made and within what limits: no part of what identifies the run."""
+    """Where verdicts are computed and within which limits; not part of the run's identity."""
 
 
 def identity_of(settings: RunSettings, task: Task) -> dict[str, Any]:
-    """What decides a run's results, as JSON."""
+    """Everything that determines a run's results, as JSON."""
     identity = dataclasses.asdict(settings)
     del identity["verify"]
     for section in ("model", "mine", "train", "eval"):

@@ -1,4 +1,4 @@
-"""The report: one self-contained page on one or several runs, for a reader who asks whether the gain is real."""
+"""The report: one self-contained page on one or more runs, for a reader who asks whether the gain is real."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ __all__ = ["write_report"]
 
 
 def write_report(runs: Sequence[Path], out: Path) -> None:
-    """Writes the page on `runs` (folders as `rrr run` leaves them) to `out`, whole or not at all.
+    """Write the page on `runs` (folders as `rrr run` leaves them) to `out`, atomically.
 
-    What is missing from a run, or broken in it, is said on the page. Raises RrrError for a folder that is no run, and
-    where `out` cannot be written.
+    The page lists what is missing or broken in a run. Raises RrrError for a folder that is not a run, and if `out`
+    cannot be written.
     """
     write_text(out, page_of(read_runs(runs)))

@@ -1,4 +1,4 @@
-"""Training curves: the lines of metrics.jsonl as named series, bounded in length, and the panels they are drawn in."""
+"""Training curves: metrics.jsonl as named series of bounded length, and the panels that show them."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 LONGEST_CURVE = 400
-"""Points of a curve; a longer one is averaged over stretches of equal length."""
+"""Most points of a curve; a longer one is averaged over stretches of equal length."""
 MOST_SERIES = 80
 
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """One small chart: a title, what it tells, its unit (`share`, `tokens` or empty), and the name of its series."""
+    """One small chart: title, explanation, unit (`share`, `tokens` or empty), and the name of its series."""
 
     title: str
     note: str
@@ -24,28 +24,28 @@ class Panel:
 
 @dataclass(frozen=True, slots=True)
 class Curves:
-    """Values by step. Every list in `series` is as long as `steps`; None where a step did not log the name."""
+    """Values by step. Every list in `series` is as long as `steps`; None for steps that did not log the name."""
 
     steps: list[float]
     series: dict[str, list[float | None]]
     panels: list[Panel]
     logged: int
-    """Steps that were logged; more than `steps` where stretches were averaged."""
+    """Number of logged steps; larger than the length of `steps` if stretches were averaged."""
 
 
 _KNOWN = (
     Panel("Retry success rate", "Share of retries after a reflection that were right.", "share", "retry_success_rate"),
-    Panel("Reflection length", "Mean tokens of a reflection, its end token included.", "tokens", "reflection_tokens"),
+    Panel("Reflection length", "Mean tokens of a reflection, including its end token.", "tokens", "reflection_tokens"),
     Panel(
-        "Groups with no spread",
-        "Share of groups whose reflections all earned the same: they teach nothing.",
+        "Zero-variance groups",
+        "Share of groups whose reflections all earned the same reward: their advantages are zero.",
         "share",
         "groups_without_spread",
     ),
     Panel("Groups replaced", "Share of groups that --zero-variance resample replaced.", "share", "groups_refilled"),
     Panel(
         "Stale failures",
-        "Share of failures tried again that the model no longer fails.",
+        "Share of resampled failures that the model no longer fails.",
         "share",
         "stale_failures",
     ),
@@ -62,29 +62,29 @@ _KNOWN = (
         "share",
         "reflections_with_retry_answer",
     ),
-    Panel("Abstentions", "Verdicts withheld in a batch; they earn nothing.", "", "abstentions"),
-    Panel("Reflections cut off", "Share that ran into the token limit.", "share", "reflections_cut_off"),
-    Panel("Reflections left empty", "Share without any text; they get no retry.", "share", "reflections_empty"),
-    Panel("Sampled tokens", "All that a step's attempts, reflections and retries cost.", "tokens", "sampled_tokens"),
+    Panel("Abstentions", "Verdicts withheld in a batch; they earn no reward.", "", "abstentions"),
+    Panel("Reflections cut off", "Share that hit the token limit.", "share", "reflections_cut_off"),
+    Panel("Empty reflections", "Share without any text; they get no retry.", "share", "reflections_empty"),
+    Panel("Sampled tokens", "Tokens of a step's attempts, reflections and retries.", "tokens", "sampled_tokens"),
     Panel("Trained tokens", "", "", "trained_tokens"),
     Panel("Reward", "", "", "reward"),
     Panel("Entropy", "", "", "entropy"),
     Panel("Loss", "", "", "loss"),
     Panel("Gradient norm", "", "", "grad_norm"),
     Panel("Learning rate", "", "", "learning_rate"),
-    Panel("Seconds a step", "", "", "step_seconds"),
-    Panel("Seconds a step: generating", "", "", "generate_seconds"),
-    Panel("Seconds a step: judging", "", "", "judge_seconds"),
-    Panel("Seconds a step: forward, backward, optimiser", "", "", "train_seconds"),
-    Panel("Seconds a step: weight sync", "", "", "sync_seconds"),
-    Panel("Tokens written a second", "", "", "written_tokens_per_second"),
-    Panel("Tokens trained a second", "", "", "trained_tokens_per_second"),
+    Panel("Seconds per step", "", "", "step_seconds"),
+    Panel("Seconds per step: generating", "", "", "generate_seconds"),
+    Panel("Seconds per step: judging", "", "", "judge_seconds"),
+    Panel("Seconds per step: forward, backward, optimiser", "", "", "train_seconds"),
+    Panel("Seconds per step: weight sync", "", "", "sync_seconds"),
+    Panel("Generated tokens per second", "", "", "written_tokens_per_second"),
+    Panel("Trained tokens per second", "", "", "trained_tokens_per_second"),
 )
-"""By the names that training writes to its metrics."""
+"""Panels of the metrics that training logs, in the order of the page."""
 
 
 def curves_of(records: Iterable[Mapping[str, Any]]) -> Curves:
-    """The curves in lines of `{"step": n, name: value}`; of a step logged twice the later counts."""
+    """The curves in lines of `{"step": n, name: value}`; if a step was logged twice, the later line counts."""
     by_step: dict[float, Mapping[str, Any]] = {}
     for record in records:
         step = _number(record.get("step"))
@@ -106,7 +106,7 @@ def curves_of(records: Iterable[Mapping[str, Any]]) -> Curves:
 
 
 def panels_of(names: Iterable[str]) -> list[Panel]:
-    """The known panels whose series were logged, in a fixed order, then a panel for each other name.
+    """The known panels whose series were logged, in a fixed order, then one panel per other name.
 
     >>> [panel.title for panel in panels_of(["mystery", "kl"])]
     ['Divergence (KL)', 'mystery']

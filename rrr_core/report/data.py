@@ -1,4 +1,4 @@
-"""Run folders read into one typed payload: all that the page shows, and what is missing."""
+"""Reads run folders into one typed payload: everything the page shows, and what is missing."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from rrr_core.runs.files import read_json, read_numbered_lines
 from rrr_core.runs.layout import TRAINED, VANILLA, RunFolder
 
 EPISODES_SHOWN = {"evaluation": 400, "training": 800}
-"""Most episodes of one set that a page of one run embeds."""
+"""Most episodes of one set that a page embeds."""
 EPISODE_BYTES = 3_600_000
-"""About the bytes that all embedded episodes may take together."""
+"""Approximate size limit of all embedded episodes together."""
 
 Json = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class EpisodeSet:
-    """The episodes of one model in one mode, or of the training."""
+    """The episodes of one model in one mode, or of training."""
 
     run: int
     kind: str
@@ -41,7 +41,7 @@ class EpisodeSet:
     total: int
     shown: int
     transitions: dict[str, int]
-    """Kind of transition → how many of all `total` episodes."""
+    """Kind of transition → how many of the `total` episodes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +58,13 @@ class Run:
     mined: Mined | None
     curves: Curves | None
     profiles: dict[str, Json]
-    """Stage → its profile, as `rrr_core.profiling.spent.Spent` writes it."""
+    """Stage → its profile, as written by `rrr_core.profiling.spent.Spent`."""
     manifests: dict[str, Json]
     """Stage → its manifest."""
     notes: list[str]
-    """What a reader must know to read the figures right."""
+    """What a reader must know to interpret the figures."""
     missing: list[str]
-    """What the folder does not hold, or holds broken; a sentence each."""
+    """What is missing or broken in the folder, one sentence each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +79,13 @@ class Payload:
     fields: tuple[str, ...]
     segment_fields: tuple[str, ...]
     episodes: list[list[Any]]
-    """Episodes in the places of `fields`, their segments in those of `segment_fields`."""
+    """Episodes as lists in the order of `fields`, with segments in the order of `segment_fields`."""
     texts: list[str]
 
 
 @dataclass
 class _Sample:
-    """An episode set while it is being read."""
+    """An episode set while it is read."""
 
     kind: str
     label: str
@@ -97,7 +97,7 @@ class _Sample:
 
 
 def read_runs(folders: Sequence[Path]) -> Payload:
-    """The payload of the page on `folders`. Raises RrrError for a folder that is no run."""
+    """The payload of the page on `folders`. Raises RrrError for a folder that is not a run."""
     if not folders:
         raise RrrError("report: no run folder was named; give one or more folders that `rrr run` made")
     read = [_Reader(folder, name).read() for folder, name in zip(folders, _names(folders), strict=True)]
@@ -130,7 +130,7 @@ def read_runs(folders: Sequence[Path]) -> Payload:
 
 
 def _names(folders: Sequence[Path]) -> list[str]:
-    """A short, distinct name for each folder: its own, with its parent's where two are alike."""
+    """A short, distinct name for each folder: its own, prefixed with its parent's if two are the same."""
     names = [folder.resolve().name or str(folder) for folder in folders]
     return [
         name if names.count(name) == 1 else f"{folder.resolve().parent.name}/{name}"
@@ -139,12 +139,12 @@ def _names(folders: Sequence[Path]) -> list[str]:
 
 
 def _order(label: str) -> tuple[int, str]:
-    """Models in the order in which a reader wants them: before training, after it, others."""
+    """Sort key of a model: before training, after training, others by label."""
     return {VANILLA: 0, TRAINED: 1}.get(label, 2), label
 
 
 class _Reader:
-    """Reads one run folder, and notes what it could not."""
+    """Reads one run folder and records what it could not read."""
 
     def __init__(self, folder: Path, name: str) -> None:
         if not folder.is_dir():
@@ -185,7 +185,7 @@ class _Reader:
     def _manifests(self) -> dict[str, Json]:
         manifests = {stage: self._object(path) for stage, path in self.files.manifests().items()}
         if not manifests:
-            self.missing.append("No manifest: models, versions and seeds of this run are not known.")
+            self.missing.append("No manifest: models, versions and seeds of this run are unknown.")
         return {stage: manifest for stage, manifest in manifests.items() if manifest}
 
     def _mined(self) -> Mined | None:
@@ -195,7 +195,7 @@ class _Reader:
             return None
         summary = self._quiet(self.files.mine.summary)
         if not summary:
-            self.missing.append("Mining was not finished: the failure set may still grow.")
+            self.missing.append("Mining is unfinished: the failure set may still grow.")
         return mined_of(self._records(shards, MinedRow.from_json), summary.get("first_try_pass_rate"))
 
     def _curves(self) -> Curves | None:
@@ -221,7 +221,7 @@ class _Reader:
             else:
                 profiles[name] = spent.to_json()
         if without:
-            self.missing.append(f"No profile (profile.json) of {', '.join(without)}: where the time went is not known.")
+            self.missing.append(f"No profile (profile.json) of {', '.join(without)}: where the time went is unknown.")
         return profiles
 
     def _figures(self) -> dict[str, Json]:
@@ -249,7 +249,7 @@ class _Reader:
             for mode, paths in by_mode.items():
                 yield self._sample("evaluation", label, mode, paths)
             if by_mode and label not in figures:
-                self.missing.append(f"The evaluation of “{label}” was not finished: it has episodes and no figures.")
+                self.missing.append(f"The evaluation of “{label}” is unfinished: it has episodes but no figures.")
 
     def _trained(self) -> Iterator[_Sample]:
         path = self.files.train.episodes
@@ -267,7 +267,7 @@ class _Reader:
     def _records(
         self, paths: Sequence[Path], make: Callable[[Json, str], Any] = lambda record, _: record
     ) -> Iterator[Any]:
-        """What `make` makes of each line and its place; a broken line ends its file, and is said to be missing."""
+        """`make(line, place)` of each line. A broken line ends its file and is reported in `missing`."""
         for path in paths:
             lines = read_numbered_lines(path)
             while True:
@@ -293,7 +293,7 @@ class _Reader:
         return record
 
     def _quiet(self, path: Path) -> Json:
-        """The object in `path`, or an empty one; a broken file has been noted where it was first read."""
+        """The object in `path`, or an empty one; a broken file was already reported when it was first read."""
         try:
             record = read_json(path) if path.exists() else {}
         except DataError:
@@ -301,5 +301,5 @@ class _Reader:
         return record if isinstance(record, Mapping) else {}
 
     def _note(self, text: str) -> None:
-        told = text.replace(f"{self.folder}/", "").rstrip(".")
-        self.missing.append(f"{told}; what follows it in the file is not shown.")
+        error = text.replace(f"{self.folder}/", "").rstrip(".")
+        self.missing.append(f"{error}; the rest of the file is not shown.")

@@ -1,4 +1,4 @@
-"""Whether the gain is real: the headline, and the checks that could refute it."""
+"""Whether the gain is real: the headline and the checks that could refute it."""
 
 from __future__ import annotations
 
@@ -10,29 +10,29 @@ from rrr_core.evaluation.controls import CONTROLS
 from rrr_core.report.words import typeset
 
 Difference = Mapping[str, Any]
-"""`{"value", "low", "high", "p", …}`, in shares: a paired difference with its 95% interval."""
+"""`{"value", "low", "high", "p", …}` as shares: a paired difference with its 95% interval."""
 
 MODES = ("sampled", "greedy")
-"""The mode that the headline speaks of is the first of these that was evaluated."""
+"""The headline is about the first of these modes that was evaluated."""
 MOST_WITHHELD = 0.01
 MOST_LOST = 0.05
-"""An interval that reaches further below zero cannot rule out that the first try fell."""
+"""An interval that reaches further below zero cannot rule out that the first try got worse."""
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that has to hold for the gain to be believed, and whether it does."""
+    """One condition for believing the gain, and whether it holds."""
 
     title: str
     state: Literal["holds", "fails", "unknown"]
     finding: str
     is_claim: bool = False
-    """True for what would be striking, though the gain can be real without it."""
+    """Whether it is the paper's striking claim, which need not hold for the gain to be real."""
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What a run says of its gain."""
+    """What a run shows about its gain."""
 
     mode: str | None
     baseline: str | None
@@ -42,7 +42,7 @@ class Evidence:
     after: Mapping[str, Any] | None
     """The trained model's."""
     gain: Difference | None
-    """Second try, trained − baseline, over the same rows; without an interval where the two were not compared."""
+    """Second try, trained − baseline, over the same rows; without an interval if the two were not compared."""
     headline: str
     checks: list[Check]
 
@@ -91,7 +91,7 @@ def evidence_of(figures: Mapping[str, Mapping[str, Any]], pairs: Iterable[Mappin
 
 
 def roles_of(labels: list[str]) -> tuple[str | None, str | None]:
-    """Which label is the model before training, and which the trained one.
+    """The labels of the model before training and of the trained model.
 
     >>> roles_of(["trained", "big", "vanilla"])
     ('vanilla', 'trained')
@@ -119,39 +119,39 @@ def _headline(
 ) -> str:
     if not (before and after and gain):
         have = "after" if after else "before"
-        return f"Only the model {have} training was evaluated ({mode}), so no gain can be told."
+        return f"Only the model {have} training was evaluated ({mode}), so the gain is unknown."
     change = points(gain["value"])
     levels = f"from {before['value'] * 100:.1f}% to {after['value'] * 100:.1f}% right"
     if "low" not in gain:
         return f"The second try went {levels}: {change} points, without an interval, since the two were not compared."
-    told = f"{levels}: {change} points, 95% interval {points(gain['low'])} to {points(gain['high'])}"
+    change_with_interval = f"{levels}: {change} points, 95% interval {points(gain['low'])} to {points(gain['high'])}"
     if gain["low"] <= 0 <= gain["high"]:
-        return f"The second try went {told}, which chance could explain."
-    return f"Training {'lifts' if gain['value'] > 0 else 'lowers'} the second try {told}."
+        return f"The second try went {change_with_interval}, which chance could explain."
+    return f"Training {'lifts' if gain['value'] > 0 else 'lowers'} the second try {change_with_interval}."
 
 
 def _without(baseline: str | None, trained: str | None) -> str:
     if baseline is None:
-        return "No model was evaluated, so no gain can be told."
+        return "No model was evaluated, so the gain is unknown."
     if trained is None:
-        return f"Only “{baseline}” was evaluated, so no gain can be told."
-    return "The evaluation holds no figures, so no gain can be told."
+        return f"Only “{baseline}” was evaluated, so the gain is unknown."
+    return "The evaluation has no figures, so the gain is unknown."
 
 
 def _check(title: str, difference: Difference | None, what: str, *, is_claim: bool = False) -> Check:
     if not difference or "low" not in difference:
         return Check(title, "unknown", f"{what}: not measured.", is_claim)
-    return Check(title, "holds" if difference["low"] > 0 else "fails", _told(difference, what), is_claim)
+    return Check(title, "holds" if difference["low"] > 0 else "fails", _finding(difference, what), is_claim)
 
 
 def _kept(difference: Difference | None) -> Check:
     title = "The first try did not fall"
     if not difference or "high" not in difference:
         return Check(title, "unknown", "First try, trained − before: not measured.")
-    told = _told(difference, "First try, trained − before")
+    finding = _finding(difference, "First try, trained − before")
     if difference["high"] < 0:
-        return Check(title, "fails", told)
-    return Check(title, "holds" if difference["low"] > -MOST_LOST else "unknown", told)
+        return Check(title, "fails", finding)
+    return Check(title, "holds" if difference["low"] > -MOST_LOST else "unknown", finding)
 
 
 def _withheld(modes: Iterable[Mapping[str, Any] | None]) -> Check:
@@ -163,7 +163,7 @@ def _withheld(modes: Iterable[Mapping[str, Any] | None]) -> Check:
         left_out = (figures or {}).get("left_out") or {}
         withheld += sum(counts.values())
         total += first["total"] + counts.get("first_try", 0)
-        # After the first try only failed rows are answered and judged again.
+        # After the first try, only failed rows are answered and judged again.
         failed = first["total"] - first["passed"]
         total += sum(failed - left_out.get(name, 0) for name in counts if name != "first_try")
     if not total:
@@ -172,7 +172,7 @@ def _withheld(modes: Iterable[Mapping[str, Any] | None]) -> Check:
     return Check(title, state, f"{withheld:,} of {total:,} verdicts ({withheld / total:.2%}).")
 
 
-def _told(difference: Difference, what: str) -> str:
+def _finding(difference: Difference, what: str) -> str:
     return (
         f"{what}: {points(difference['value'])} points"
         f" (95% interval {points(difference['low'])} to {points(difference['high'])})."

@@ -1,4 +1,4 @@
-"""The failure set in figures: what `rrr mine` tried, and what came of it."""
+"""The failure set in figures: what `rrr mine` tried and what it found."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rrr_core.mining.mined_row import MinedRow
 
 @dataclass(frozen=True, slots=True)
 class Mined:
-    """How the failure set came about."""
+    """Figures of the failure set."""
 
     rows: int
     rows_with_failures: int
@@ -20,14 +20,14 @@ class Mined:
     passes: int
     abstentions: int
     first_try_pass_rate: float | None
-    """Share of rows right at their first try: the accuracy of the model, unlike passes by tries."""
+    """Share of rows right at their first try: the model's accuracy, unlike passes over tries."""
     error_classes: dict[str, int]
     pass_rates: list[int]
-    """Rows by their share of passed tries, in ten equal bins; rows without a judged try are in none."""
+    """Rows by their share of passed tries, in ten equal bins; rows without a judged try are left out."""
 
 
 def mined_of(rows: Iterable[MinedRow], first_try_pass_rate: float | None = None) -> Mined:
-    """The sums over mined rows. Which try came first is not in them, so that rate is passed through."""
+    """Sums over mined rows. They do not say whether a first try passed, so that rate is an argument."""
     classes: Counter[str] = Counter()
     count = with_failures = tries = passes = abstentions = 0
     rates = [0] * 10

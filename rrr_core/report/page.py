@@ -1,4 +1,4 @@
-"""The page's text: template, style and script around the data, under a policy that lets nothing else run."""
+"""Builds the page: template, style and script around the data, with a policy that lets nothing else run."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SCRIPTS = (
     "browser.js",
     "main.js",
 )
-"""The page's script, in the order in which its parts need one another."""
+"""The parts of the page's script, in order of dependency."""
 
 _ESCAPES = {ord("<"): "\\u003c", ord(">"): "\\u003e", ord("&"): "\\u0026", 0x2028: "\\u2028", 0x2029: "\\u2029"}
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -54,7 +54,7 @@ def page_of(payload: Payload) -> str:
 
 
 def fill(template: str, parts: Mapping[str, str]) -> str:
-    """`template` with each `@@NAME@@` replaced in one pass, so that no part is searched for placeholders.
+    """`template` with each `@@NAME@@` replaced in one pass: the parts themselves are not searched for placeholders.
 
     >>> fill("<p>@@A@@</p>@@B@@", {"A": "@@B@@", "B": "!"})
     '<p>@@B@@</p>!'
@@ -63,9 +63,9 @@ def fill(template: str, parts: Mapping[str, str]) -> str:
 
 
 def embedded_json(value: Any) -> str:
-    r"""`value` as JSON that can stand inside a script element, whatever its texts hold.
+    r"""`value` as JSON that is safe inside a script element, whatever its texts contain.
 
-    No `<`, `>`, `&`, line separator or lone surrogate is left bare; NaN and infinities become null.
+    Every `<`, `>`, `&`, line separator and lone surrogate is escaped; NaN and infinities become null.
 
     >>> embedded_json(["</script>", float("nan")])
     '["\\u003c/script\\u003e",null]'

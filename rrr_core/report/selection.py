@@ -1,4 +1,4 @@
-"""Which episodes the page shows: a bounded, fair sample of each set, the same rows in every set where it can be."""
+"""Selects the episodes on the page: a bounded, fair sample of each set, with the same rows in every set if possible."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from rrr_core.episode import Episode, Segment
 from rrr_core.verdicts import Verdict
 
 LONGEST_TEXT = 20_000
-"""Characters of one text that are embedded; what is cut is said in its place."""
+"""Most characters to embed of one text; a note says how many were cut."""
 ASSURED = 25
-"""Episodes of every kind of transition that come first, however rare the kind is."""
+"""Episodes of each kind of transition that come first, however rare the kind."""
 
 FIELDS = ("set", "row_index", "step", "first", "second", "row", "segments", "controls", "reward", "advantage")
-"""The places of a packed episode. A text is its index in `Texts`; a verdict is `[outcome, category, detail]`."""
+"""The fields of a packed episode. A text is its index in `Texts`; a verdict is `[outcome, category, detail]`."""
 
 SEGMENT_FIELDS = ("role", "messages", "text", "verdict", "length", "tokens")
-"""The places of a packed segment. `tokens` are texts, of a trained one alone."""
+"""The fields of a packed segment. `tokens` are texts, given only for a trained segment."""
 
 
 def transition(episode: Episode) -> str:
-    """How an episode went: `right`, `abstained`, `wrong→right`, `wrong→wrong`, `wrong→abstained` or `not retried`."""
+    """An episode's transition: `right`, `abstained`, `wrong→right`, `wrong→wrong`, `wrong→abstained`, `not retried`."""
     if episode.verdict.is_passed:
         return "right"
     if episode.verdict.is_abstained:
@@ -37,10 +37,10 @@ def transition(episode: Episode) -> str:
 
 
 class FairSample:
-    """Keeps at most `limit` episodes of each kind of transition out of any number that stream by.
+    """Keeps at most `limit` episodes of each kind of transition from a stream of any length.
 
-    Those are kept whose row (and step) hashes lowest: a choice that looks at no outcome, needs no second reading, and
-    picks the same rows for every model.
+    It keeps those whose row (and step) hashes lowest: a choice that ignores outcomes, needs a single pass, and picks
+    the same rows for every model.
     """
 
     def __init__(self, limit: int) -> None:
@@ -59,7 +59,7 @@ class FairSample:
             heapq.heappushpop(heap, entry)
 
     def in_order(self) -> list[Episode]:
-        """The kept episodes, to be cut anywhere: some of every kind first, then all kinds as often as they are."""
+        """The kept episodes in an order that can be cut anywhere: some of each kind first, then the rest by hash."""
         assured: list[list[tuple[int, int, Episode]]] = []
         rest: list[tuple[int, int, Episode]] = []
         for _, heap in sorted(self._kept.items()):
@@ -76,12 +76,12 @@ def _rank(episode: Episode) -> int:
 
 
 class Texts:
-    """Every text of the page once; an episode names it by its index."""
+    """The page's texts without duplicates; episodes refer to them by index."""
 
     def __init__(self) -> None:
         self.values: list[str] = []
         self.size = 0
-        """About the bytes that the texts take on the page."""
+        """Approximate bytes of the texts on the page."""
         self._places: dict[str, int] = {}
 
     def add(self, text: str) -> int:
@@ -96,7 +96,7 @@ class Texts:
 
 
 def pack(episodes: Iterable[Episode], set_index: int, texts: Texts, budget: int) -> list[list[Any]]:
-    """As many `episodes` as fit into about `budget` bytes, in the places of `FIELDS`; at least the first."""
+    """As many `episodes` as fit into about `budget` bytes, at least the first, each in the order of `FIELDS`."""
     packed: list[list[Any]] = []
     start, spent = texts.size, 0
     for episode in episodes:

@@ -1,4 +1,4 @@
-"""What the page calls figures, gains and controls: the words of the evaluation, typeset."""
+"""Titles of figures, gains and controls on the page: those of the evaluation, typeset."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from rrr_core.evaluation.figures import FIGURES
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """Names in `figures.json` and in episodes → what the page calls them, in the page's order."""
+    """Names in `figures.json` and in episodes → their titles, in the page's order."""
 
     figures: dict[str, str]
     gains: dict[str, str]
     controls: dict[str, str]
-    """A control's key → what its answer is."""
+    """A control's key → the title of its answer."""
 
 
 def words() -> Words:
-    """The page's words."""
+    """The titles on the page."""
     return Words(
         figures={figure.key: typeset(figure.heading) for figure in FIGURES},
         gains={control.gain: f"over {typeset(control.short, capital=False)}" for control in CONTROLS},
@@ -28,7 +28,7 @@ def words() -> Words:
 
 
 def typeset(text: str, *, capital: bool = True) -> str:
-    """The text with the page's apostrophes, and by default a capital.
+    """The text with typographic apostrophes and, by default, a capital first letter.
 
     >>> typeset("another row's reflection")
     'Another row’s reflection'

@@ -1,1 +1,1 @@
-"""Run folders: their layout, their stages, and files that are whole or absent."""
+"""Run folders: their layout, their stages, and atomic file writes."""

@@ -1,4 +1,4 @@
-"""What a manifest tells of a run's surroundings."""
+"""The environment of a run, as recorded in its manifests."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _RECORDED = (
 
 
 def about_this_run() -> dict[str, Any]:
-    """What a manifest tells of a run's surroundings: versions, git state and command line, nothing of the host."""
+    """The environment for a manifest: versions, git state and command line, but nothing about the host."""
     versions = {}
     for distribution in ("rrr-core", *_RECORDED):
         with suppress(metadata.PackageNotFoundError):
@@ -38,13 +38,13 @@ def about_this_run() -> dict[str, Any]:
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
         "git": _git_state(),
-        # A server's address may carry a user's password.
+        # A server's URL may contain a password.
         "arguments": [re.sub(r"//[^/@\s]+@", "//***@", argument) for argument in arguments],
     }
 
 
 def _git_state() -> dict[str, Any] | None:
-    """Commit of the current folder's repository, and whether tracked files differ from it; None without one."""
+    """Commit of the current folder's repository and whether tracked files differ from it; None without a repository."""
 
     def ask(*arguments: str) -> str:
         return subprocess.run(

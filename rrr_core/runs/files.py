@@ -1,4 +1,4 @@
-"""Files that are whole or absent, and errors that name file and line."""
+"""Atomic file writes, and reads whose errors name file and line."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from rrr_core.errors import DataError, RrrError
 from rrr_core.text import one_line
 
 TEMPORARY = ".tmp"
-"""How the names of unfinished files end; they begin with a dot. A killed writer leaves them behind."""
+"""Suffix of unfinished files, whose names start with a dot. A killed writer leaves them behind."""
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file, whole or not at all. A lone surrogate, which UTF-8 cannot hold, becomes `?`."""
+    """Write a text file atomically. A lone surrogate, which UTF-8 cannot encode, becomes `?`."""
     _write(path, [text.encode("utf-8", "replace")])
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write one JSON value, whole or not at all. Raises ValueError on NaN and infinities, which JSON lacks."""
+    """Write one JSON value atomically. Raises ValueError on NaN and infinities, which JSON lacks."""
     _write(path, [json.dumps(value, indent=2, allow_nan=False).encode() + b"\n"])
 
 
 def write_lines(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
-    """Write one JSON object a line, whole or not at all, taking the records one by one.
+    """Write one JSON object per line, atomically, taking the records one by one.
 
-    Text is escaped to ASCII, so that a hostile line separator or a lone surrogate can neither split nor spoil a line.
+    Text is escaped to ASCII: a hostile line separator or a lone surrogate can neither split nor corrupt a line.
     """
     encode = json.JSONEncoder(allow_nan=False).encode
     _write(path, (encode(record).encode() + b"\n" for record in records))
@@ -75,7 +75,7 @@ def read_numbered_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 
 
 def make_folder(folder: Path) -> None:
-    """Create a folder and its parents where missing. Raises RrrError where that cannot be."""
+    """Create a folder and its parents if missing. Raises RrrError if that fails."""
     with explained(folder):
         Path(folder).mkdir(parents=True, exist_ok=True)
 
@@ -86,7 +86,7 @@ def _write(path: Path, chunks: Iterable[bytes]) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}{TEMPORARY}")
     try:
         with explained(path):
-            file = open(temporary, "xb")  # noqa: SIM115 - errors of the chunks must not be taken for the file's
+            file = open(temporary, "xb")  # noqa: SIM115 - errors of the chunks must not look like errors of the file
         try:
             for chunk in chunks:
                 with explained(path):
@@ -107,7 +107,7 @@ def _write(path: Path, chunks: Iterable[bytes]) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make a rename survive a power cut; Windows cannot open folders and needs no such thing."""
+    """Make a rename survive a power cut. Windows cannot open folders and does not need this."""
     if sys.platform != "win32":
         descriptor = os.open(folder, os.O_RDONLY)
         try:
@@ -129,7 +129,7 @@ def _open_to_read(path: Path) -> Iterator[Any]:
 
 @contextmanager
 def explained(path: Path) -> Iterator[None]:
-    """Turn the operating system's refusal to write into one line for a person."""
+    """Turn an OSError of writing `path` into an RrrError of one line that says what to do."""
     try:
         yield
     except OSError as error:

@@ -1,14 +1,14 @@
-"""The map of a run folder: where each stage keeps which file. No other module joins these names.
+"""The layout of a run folder: the paths of all files. No other module joins these names.
 
-    run.json                      what made the run, and the state of each stage
+    run.json                      the settings of the run, and the state of each stage
     mine/shard-NNNNN.jsonl        mined rows; summary.json once all are there
-    train/metrics.jsonl           a line a step; beside it episodes.jsonl, refreshed-NNNNN.jsonl, checkpoint-N/, model/,
-                                  and summary.json once training is finished
+    train/metrics.jsonl           one line per step; next to it episodes.jsonl, refreshed-NNNNN.jsonl, checkpoint-N/,
+                                  model/, and summary.json once training is finished
     eval/LABEL/MODE-NNNNN.jsonl   evaluated rows; figures.json once all are there
-    eval/comparison.json          evaluated models beside each other
+    eval/comparison.json          the comparison of the evaluated models
     report.html
 
-Each stage's folder holds manifest.json, profile.json and .lock besides. docs/run-folders.md says what is in them.
+Each stage's folder also holds manifest.json, profile.json and .lock. docs/run-folders.md describes their contents.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 VANILLA, TRAINED = "vanilla", "trained"
-"""Labels of the model before training and after it."""
+"""Labels of the model before and after training."""
 
 STAGES = ("mine", "train", "eval")
-"""The folders of a run that stages write, in the order of the work."""
+"""The folders that the stages of a run write, in order."""
 
 MANIFEST, RUN_RECORD, PROFILE, LOCK = "manifest.json", "run.json", "profile.json", ".lock"
 BOOKKEEPING = frozenset({MANIFEST, RUN_RECORD, PROFILE, LOCK})
-"""Files that hold no work: a folder with nothing else in it is as good as new."""
+"""Files that hold no results: a folder with nothing else in it counts as new."""
 
 
 @dataclass(frozen=True, slots=True)
 class StageFolder:
-    """What every stage's folder holds."""
+    """The files that every stage's folder holds."""
 
     path: Path
 
@@ -50,16 +50,16 @@ class MineFolder(StageFolder):
     """A failure set."""
 
     def shard(self, number: int) -> Path:
-        """The shard of that number, from 0."""
+        """The shard with this number, from 0."""
         return self.path / f"shard-{number:05d}.jsonl"
 
     def shards(self) -> list[Path]:
-        """The shards that are there, in order."""
+        """The existing shards, in order."""
         return sorted(self.path.glob("shard-*.jsonl"))
 
     @property
     def summary(self) -> Path:
-        """Written when all shards are there."""
+        """Written once all shards are there."""
         return self.path / "summary.json"
 
 
@@ -76,7 +76,7 @@ class TrainFolder(StageFolder):
 
     @property
     def summary(self) -> Path:
-        """Written when training is finished."""
+        """Written once training is finished."""
         return self.path / "summary.json"
 
     @property
@@ -85,19 +85,19 @@ class TrainFolder(StageFolder):
         return self.path / "model"
 
     def refreshed(self, step: int) -> Path:
-        """The attempts that were found before the step after `step`."""
+        """The failing attempts sampled after `step`, before the next one."""
         return self.path / f"refreshed-{step:05d}.jsonl"
 
     def refreshes(self) -> dict[int, Path]:
-        """Step → its refreshed attempts, of those that are there."""
+        """Step → its refreshed attempts, for existing files."""
         return {int(path.stem.partition("-")[2]): path for path in sorted(self.path.glob("refreshed-*.jsonl"))}
 
     def checkpoint(self, step: int) -> Path:
-        """Where transformers keeps the checkpoint after `step`."""
+        """The folder of the transformers checkpoint after `step`."""
         return self.path / f"checkpoint-{step}"
 
     def checkpoints(self) -> dict[int, Path]:
-        """Step → its checkpoint, in the order of the steps."""
+        """Step → its checkpoint, in step order."""
         found = {path.name.partition("-")[2]: path for path in self.path.glob("checkpoint-*")}
         return {step: found[str(step)] for step in sorted(int(text) for text in found if text.isdecimal())}
 
@@ -106,11 +106,11 @@ class EvalFolder(StageFolder):
     """The evaluation of one model."""
 
     def shard(self, mode: str, number: int) -> Path:
-        """The shard of that number, from 0, in that mode."""
+        """The shard of a mode with this number, from 0."""
         return self.path / f"{mode}-{number:05d}.jsonl"
 
     def shards(self, mode: str) -> list[Path]:
-        """The shards of a mode that are there, in order."""
+        """The existing shards of a mode, in order."""
         return sorted(self.path.glob(f"{mode}-*.jsonl"))
 
     def modes(self) -> dict[str, list[Path]]:
@@ -153,22 +153,22 @@ class RunFolder:
         return self.path / "eval" / "comparison.json"
 
     def evaluation(self, label: str) -> EvalFolder:
-        """The evaluation of the model with that label."""
+        """The evaluation of the model with this label."""
         return EvalFolder(self.path / "eval" / label)
 
     def evaluations(self) -> list[EvalFolder]:
-        """The evaluations that are there, by their labels; the model before training first, then the trained one."""
+        """The existing evaluations by label: the model before training first, then the trained one, then others."""
         known = {VANILLA: 0, TRAINED: 1}
         folders = [path for path in (self.path / "eval").glob("*") if path.is_dir()]
         return [EvalFolder(path) for path in sorted(folders, key=lambda path: (known.get(path.name, 2), path.name))]
 
     def manifests(self) -> dict[str, Path]:
-        """Stage, such as `eval/vanilla`, → its manifest, of those that are there; `run` is the whole run's record."""
+        """Stage, such as `eval/vanilla`, → its manifest, for existing files; `run` is the record of the whole run."""
         stages = [*self.path.glob(f"*/{MANIFEST}"), *self.path.glob(f"*/*/{MANIFEST}")]
         stages.sort(key=lambda path: (len(path.parts), path))
         found = {path.parent.relative_to(self.path).as_posix(): path for path in stages}
         return {"run": self.record, **found} if self.record.exists() else found
 
     def has_stage(self) -> bool:
-        """Whether a stage's folder is there."""
+        """Whether any stage's folder exists."""
         return any((self.path / stage).is_dir() for stage in STAGES)

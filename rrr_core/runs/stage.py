@@ -1,4 +1,4 @@
-"""A stage's folder: a manifest that says what made it, and one writer at a time."""
+"""A stage's folder: a manifest that identifies it, and a lock that keeps other writers out."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from rrr_core.text import cut
 
 
 def open_stage(folder: Path, kind: str, identity: Mapping[str, Any], about: Mapping[str, Any]) -> None:
-    """Begin or resume a stage of a run in `folder`, which gets a manifest when it is new.
+    """Start or resume a stage of a run in `folder`; a new folder gets a manifest.
 
-    `kind` names the stage (`mine`, `train`, …), `identity` holds all that decides its results, `about` what is only
-    worth knowing. A folder in which a call ended before it made anything is begun anew.
-    Raises RrrError where the folder holds another stage's work, naming the first value that differs.
+    `kind` names the stage (`mine`, `train`, …), `identity` is everything that determines its results, `about` is only
+    informative. A folder in which an earlier call produced nothing counts as new.
+    Raises RrrError if the folder holds the work of another stage or other settings, naming the first difference.
     """
     folder = Path(folder)
     make_folder(folder)
     manifest = StageFolder(folder).manifest
     wanted = {"kind": kind, "identity": json.loads(json.dumps(identity))}
     if not manifest.exists():
-        strangers = sorted(entry.name for entry in folder.iterdir() if not entry.name.startswith("."))
-        if strangers:
-            raise RrrError(f"{folder} has no {MANIFEST} but holds {strangers[0]!r}: use another folder.")
+        other_files = sorted(entry.name for entry in folder.iterdir() if not entry.name.startswith("."))
+        if other_files:
+            raise RrrError(f"{folder} has no {MANIFEST} but holds {other_files[0]!r}: use another folder.")
         _write_manifest(manifest, wanted, about)
         return
     found = read_json(manifest)
@@ -52,9 +52,9 @@ def _write_manifest(path: Path, wanted: Mapping[str, Any], about: Mapping[str, A
 
 
 def holds_nothing(folder: Path) -> bool:
-    """Whether no work lies in `folder` or below it: nothing but records of what was to be done, locks, and empty files.
+    """Whether `folder` and its subfolders hold no results: only manifests, records, profiles, locks and empty files.
 
-    So a call that ended on a wrong option, before it made anything, does not bind the folder to that option.
+    A call that failed on a wrong option before it produced anything thus does not bind the folder to that option.
     """
     return not any(
         path.is_file() and path.name not in BOOKKEEPING and path.stat().st_size for path in Path(folder).rglob("*")
@@ -62,23 +62,23 @@ def holds_nothing(folder: Path) -> bool:
 
 
 def check_identity(folder: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-    """Raise RrrError naming the first value that differs between what began `folder` and what this call would do."""
+    """Raise RrrError naming the first difference between the identity recorded in `folder` and that of this call."""
     difference = _first_difference(identity_with_new_names(before), now)
     if difference:
         key, earlier, later = difference
         raise RrrError(
-            f"{folder} was begun with {key} = {_shown(earlier)}, and this call has {_shown(later)}: "
+            f"{folder} was started with {key} = {_shown(earlier)}, and this call has {_shown(later)}: "
             f"use another folder, or the same value to resume."
         )
 
 
 @contextmanager
 def stage_lock(folder: Path, progress: Progress | None = None) -> Iterator[None]:
-    """Hold a stage's folder for this process alone, and clear what killed writers left there.
+    """Lock a stage's folder for this process and remove the leftovers of killed writers.
 
-    The lock is the kernel's (`flock`), so it dies with its holder, `kill -9` included. Where the platform or the file
-    system has no such locks, `progress` is told and the folder is held by good faith only.
-    Raises RrrError where another process holds the folder.
+    The lock is the kernel's (`flock`), so it is released when its holder dies, even by `kill -9`. If the platform or
+    the file system lacks such locks, `progress` says so and the folder stays unlocked.
+    Raises RrrError if another process holds the lock.
     """
     folder = Path(folder)
     make_folder(folder)
@@ -90,19 +90,19 @@ def stage_lock(folder: Path, progress: Progress | None = None) -> Iterator[None]
             with explained(path):
                 os.ftruncate(descriptor, 0)
                 os.write(descriptor, str(os.getpid()).encode())
-            # Only the holder may: another writer's temporary file could be in use.
+            # Only with the lock: without it, a temporary file could be another writer's.
             for leftover in folder.glob(f".*{TEMPORARY}"):
                 leftover.unlink(missing_ok=True)
         elif progress is not None:
-            progress.say(f"No file locks here: see to it that no other process writes {folder}.")
+            progress.say(f"No file locks here: make sure that no other process writes {folder}.")
         yield
     finally:
-        # The file stays: were it removed, two processes could hold locks on two files of one name.
+        # The file stays: if it were removed, two processes could lock two files of the same name.
         os.close(descriptor)
 
 
 def _locked(descriptor: int, folder: Path) -> bool:
-    """True when the lock is held, False where there are no locks; RrrError where another process holds it."""
+    """Whether the lock was taken; False if locks are not supported. Raises RrrError if another process holds it."""
     try:
         import fcntl
     except ImportError:
@@ -121,14 +121,14 @@ def _locked(descriptor: int, folder: Path) -> bool:
 
 
 def _first_difference(before: Any, now: Any, key: str = "") -> tuple[str, Any, Any] | None:
-    """The first key, dotted, at which two JSON values differ, with both values; None where they are equal."""
+    """The first dotted key at which two JSON values differ, with both values; None if they are equal."""
     if isinstance(before, dict) and isinstance(now, dict):
         for name in [*now, *(name for name in before if name not in now)]:
             inner = _first_difference(before.get(name, _NOTHING), now.get(name, _NOTHING), f"{key}.{name}".strip("."))
             if inner:
                 return inner
         return None
-    # 1 and 1.0 are one setting, 1 and true are not.
+    # 1 and 1.0 are the same setting, 1 and true are not.
     return None if before == now and isinstance(before, bool) == isinstance(now, bool) else (key, before, now)
 
 

@@ -40,8 +40,8 @@ def evaluated(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Path]]:
     """Stands in for the evaluation; lists the engine and the folder of each."""
     calls: list[tuple[str, Path]] = []
 
-    def evaluate(task: Any, generator: Any, folder: Path, label: str, settings: Any, *_: Any) -> None:
-        calls.append((generator.model.name, folder))
+    def evaluate(task: Any, engine: Any, folder: Path, label: str, settings: Any, *_: Any) -> None:
+        calls.append((engine.model.name, folder))
         assert folder.name == label
         folder.mkdir(parents=True)
         figures = {"label": label, "rows": settings.rows, "modes": {"greedy": {"first_try": FIGURE}}}
@@ -61,8 +61,8 @@ def evaluated(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Path]]:
 
 
 def test_mine_writes_into_the_tasks_run_folder(rrr: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    def mine(task: Any, generator: Any, folder: Path, settings: Any, data: Any, progress: Any, verify: Any) -> Any:
-        assert (task.name, generator.model.name, folder, settings.tries, data) == (
+    def mine(task: Any, engine: Any, folder: Path, settings: Any, data: Any, progress: Any, verify: Any) -> Any:
+        assert (task.name, engine.model.name, folder, settings.tries, data) == (
             "countdown",
             "x",
             Path("runs/countdown/mine"),

@@ -1,4 +1,4 @@
-"""`rrr rejudge`: which verdicts of a saved run are others now."""
+"""`rrr rejudge`: which verdicts of a saved run have changed."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def mined(*failures: Mapping[str, Any], index: int = 0, withheld: int = 0) -> di
 
 @pytest.fixture
 def run(site: Any, tmp_path: Path) -> Path:
-    """A whole run that the installed verifier would judge as it was judged."""
+    """A whole run whose verdicts the installed verifier would repeat."""
     site.install_task("wanted", VERIFIER)
     site.install_overlay("lenient", LENIENT)
     folder = tmp_path / "run"
@@ -110,7 +110,7 @@ def run(site: Any, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def rejudge(capsys: pytest.CaptureFixture[str]) -> Any:
-    """Runs `rrr rejudge` on a folder; gives exit code, stdout and stderr."""
+    """Runs `rrr rejudge` on a folder; returns exit code, stdout and stderr."""
 
     def call(folder: Path, *options: str) -> tuple[int, str, str]:
         code = cli.run_command(["rejudge", str(folder), *options])
@@ -132,7 +132,7 @@ def table(out: str) -> dict[str, list[int]]:
     return {line[0]: [int(count) for count in line[-4:]] for line in lines}
 
 
-def test_a_run_whose_verdicts_hold_is_told_stage_by_stage_and_exits_with_0(rejudge: Any, run: Path) -> None:
+def test_a_run_whose_verdicts_hold_is_reported_stage_by_stage_and_exits_with_0(rejudge: Any, run: Path) -> None:
     code, out, _ = rejudge(run)
     assert code == 0
     assert table(out) == {"mine": [1, 1, 0, 0], "train": [2, 2, 0, 0], "eval/vanilla/greedy": [4, 4, 0, 0]}
@@ -145,7 +145,7 @@ def test_it_says_which_verifier_judged_then_and_which_does_now(rejudge: Any, run
     assert line.index("rrr-wanted 0.9") < line.index("rrr-wanted 1.0")
 
 
-def test_verdicts_whose_answers_are_not_kept_are_told(rejudge: Any, run: Path) -> None:
+def test_verdicts_whose_answers_were_not_saved_are_reported(rejudge: Any, run: Path) -> None:
     assert "mine: 1 withheld verdicts had no answer kept to judge again" in rejudge(run)[1]
 
 
@@ -164,7 +164,7 @@ def test_flips_are_counted_by_kind_and_listed_with_their_place_and_exit_with_1(r
     assert f"{shard}:2  row 7  control no_reflection  failed, not wanted → passed\n" in out
 
 
-def test_a_failure_of_another_class_is_listed_and_is_no_flip(rejudge: Any, run: Path) -> None:
+def test_a_failure_of_another_class_is_listed_and_is_not_a_flip(rejudge: Any, run: Path) -> None:
     write(run / "eval" / "vanilla" / "greedy-00000.jsonl", episode("", FAILED))
     code, out, _ = rejudge(run)
     assert code == 0
@@ -172,7 +172,7 @@ def test_a_failure_of_another_class_is_listed_and_is_no_flip(rejudge: Any, run: 
     assert "attempt  failed, not wanted → failed, empty\n" in out
 
 
-def test_another_detail_alone_is_the_same_verdict(rejudge: Any, run: Path) -> None:
+def test_a_verdict_with_only_another_detail_is_the_same(rejudge: Any, run: Path) -> None:
     write(run / "eval" / "vanilla" / "greedy-00000.jsonl", episode("no", {**FAILED, "detail": "worded otherwise"}))
     assert table(rejudge(run)[1])["eval/vanilla/greedy"] == [1, 1, 0, 0]
 
@@ -187,9 +187,9 @@ def test_the_list_is_cut_at_the_limit_and_says_so(rejudge: Any, run: Path) -> No
 def test_json_holds_the_whole_list_and_who_judged(rejudge: Any, run: Path) -> None:
     write(run / "eval" / "vanilla" / "greedy-00000.jsonl", *[episode("yes", FAILED, index) for index in range(50)])
     code, out, _ = rejudge(run, "--json", "--limit", "1")
-    told = json.loads(out)
-    assert (code, told["judged"], told["flipped"], len(told["changes"])) == (1, 53, 50, 50)
-    assert told["changes"][49] == {
+    result = json.loads(out)
+    assert (code, result["judged"], result["flipped"], len(result["changes"])) == (1, 53, 50, 50)
+    assert result["changes"][49] == {
         "stage": "eval/vanilla/greedy",
         "kind": "attempt",
         "place": f"{run / 'eval' / 'vanilla' / 'greedy-00000.jsonl'}:50",
@@ -198,12 +198,12 @@ def test_json_holds_the_whole_list_and_who_judged(rejudge: Any, run: Path) -> No
         "after": PASSED,
         "is_flip": True,
     }
-    stage = told["stages"][0]
+    stage = result["stages"][0]
     assert (stage["stage"], stage["then"]["version"], stage["now"]["version"]) == ("mine", "0.9", "1.0")
     assert (stage["judged"], stage["same"], stage["withheld"]) == (1, 1, 1)
 
 
-def test_a_stage_that_an_overlay_judged_is_judged_by_it_again(rejudge: Any, run: Path) -> None:
+def test_a_stage_judged_by_an_overlay_is_judged_by_it_again(rejudge: Any, run: Path) -> None:
     manifest(run / "eval" / "vanilla", overlays=("lenient",))
     write(run / "eval" / "vanilla" / "greedy-00000.jsonl", episode("no", PASSED))
     code, out, _ = rejudge(run)
@@ -212,7 +212,7 @@ def test_a_stage_that_an_overlay_judged_is_judged_by_it_again(rejudge: Any, run:
     assert "rrr-wanted 1.0 + lenient of rrr-lenient 2.0" in out
 
 
-def test_a_stages_overlay_is_asked_with_the_options_it_had_then(rejudge: Any, run: Path, site: Any) -> None:
+def test_a_stages_overlay_gets_the_options_it_had_then(rejudge: Any, run: Path, site: Any) -> None:
     site.install_overlay("only", ONLY)
     manifest(run / "eval" / "vanilla", overlays=("only",), options={"word": "no"})
     write(run / "eval" / "vanilla" / "greedy-00000.jsonl", episode("no", PASSED), episode("yes", FAILED))
@@ -222,7 +222,7 @@ def test_a_stages_overlay_is_asked_with_the_options_it_had_then(rejudge: Any, ru
     assert "no verdict changed" in out
 
 
-def test_another_judge_is_held_against_the_one_that_there_was(rejudge: Any, run: Path, site: Any) -> None:
+def test_another_judge_is_compared_with_the_original_one(rejudge: Any, run: Path, site: Any) -> None:
     site.install_overlay("only", ONLY)
     write(run / "eval" / "vanilla" / "greedy-00000.jsonl", episode("yes", PASSED), episode("no", FAILED))
     code, out, _ = rejudge(run, "--with", "only:word=no")
@@ -268,7 +268,7 @@ def test_too_many_abstentions_stop_it_and_name_the_offender(rejudge: Any, run: P
     assert rejudge(run, "--max-abstain", "0.5")[0] == 1
 
 
-def test_what_a_model_wrote_cannot_drive_the_terminal(rejudge: Any, run: Path) -> None:
+def test_text_written_by_a_model_cannot_control_the_terminal(rejudge: Any, run: Path) -> None:
     write(run / "eval" / "vanilla" / "greedy-00000.jsonl", episode("no", {**PASSED, "detail": "\x1b[2J\u202eevil"}))
     out = rejudge(run)[1]
     assert "evil" in out
@@ -315,7 +315,7 @@ def no_manifest(run: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("spoil", "told"),
+    ("corrupt", "message"),
     [
         (broken_json, "shard-00000.jsonl:1: a mined row's 'row_index' must be a whole number, found nothing."),
         (no_failures_list, "shard-00000.jsonl:1: a mined row's 'tries' must be a whole number, found nothing."),
@@ -335,16 +335,16 @@ def no_manifest(run: Path) -> None:
     ],
 )
 def test_a_run_that_cannot_be_judged_is_one_line_and_exit_code_2(
-    rejudge: Any, run: Path, spoil: Any, told: str
+    rejudge: Any, run: Path, corrupt: Any, message: str
 ) -> None:
-    spoil(run)
+    corrupt(run)
     code, out, err = rejudge(run)
     assert (code, out) == (2, "")
     assert err.splitlines()[-1].startswith("rrr: ")
-    assert told in err.splitlines()[-1]
+    assert message in err.splitlines()[-1]
 
 
-def test_a_folder_that_is_no_run_is_refused_and_the_run_it_is_of_is_named(rejudge: Any, run: Path) -> None:
+def test_a_folder_that_is_not_a_run_is_refused_and_its_run_is_named(rejudge: Any, run: Path) -> None:
     assert "is not a folder" in rejudge(run / "none")[2]
     assert f"did you mean {str(run)!r}?" in rejudge(run / "mine")[2]
     assert f"did you mean {str(run)!r}?" in rejudge(run / "eval" / "vanilla")[2]
@@ -356,7 +356,7 @@ def test_a_folder_that_is_no_run_is_refused_and_the_run_it_is_of_is_named(rejudg
     )
 
 
-def test_a_run_that_has_judged_nothing_yet_is_told(rejudge: Any, run: Path, tmp_path: Path) -> None:
+def test_a_run_that_has_judged_nothing_yet_is_refused(rejudge: Any, run: Path, tmp_path: Path) -> None:
     (tmp_path / "young" / "mine").mkdir(parents=True)
     assert "holds no verdicts yet" in rejudge(tmp_path / "young")[2]
 

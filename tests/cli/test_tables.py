@@ -1,4 +1,4 @@
-"""The table after an evaluation: shares with intervals, controls, and differences between two models."""
+"""The tables printed after an evaluation: shares with intervals, controls, and differences between two models."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def shown(figures: dict[str, Any], **rest: Any) -> str:
     return out.getvalue()
 
 
-def test_two_models_stand_beside_each_other_with_their_difference() -> None:
+def test_two_models_are_shown_side_by_side_with_their_difference() -> None:
     pair = {
         "a": "vanilla",
         "b": "trained",
@@ -40,7 +40,7 @@ def test_two_models_stand_beside_each_other_with_their_difference() -> None:
     assert "+10.0 (+5.0 to +15.0)" in row
 
 
-def test_one_model_has_no_column_of_differences_and_absent_controls_no_row() -> None:
+def test_one_model_has_no_difference_column_and_missing_controls_no_row() -> None:
     text = shown({"vanilla": figures(0.3, 0.4)})
     assert "difference" not in text
     assert "control" not in text
@@ -51,12 +51,12 @@ def test_a_figure_of_no_rows_is_a_dash() -> None:
     assert difference(None) == "-"
 
 
-def test_a_models_label_cannot_drive_the_terminal() -> None:
+def test_a_models_label_cannot_control_the_terminal() -> None:
     text = shown({"a\x1b[2J[red]": figures(0.1, 0.2)})
     assert "\x1b[2J" not in text
     assert "[red]" in text
 
 
-def test_what_a_reader_should_weigh_stands_below_the_tables() -> None:
+def test_notes_are_printed_below_the_tables() -> None:
     text = shown({"vanilla": figures(0.1, 0.2)}, notes=["a and b differ in settings.seed: 0 and 1.\x1b"])
     assert text.endswith("note: a and b differ in settings.seed: 0 and 1.�\n")

@@ -111,7 +111,7 @@ def test_other_settings_for_a_finished_folder_are_refused(place: Path, finished:
     process = start(place, "whole", "--train-steps", "9")
     out, err = process.communicate(timeout=100)
     assert (process.returncode, out) == (2, "")
-    assert err.startswith("rrr: whole was begun with train.steps = 8, and this call has 9")
+    assert err.startswith("rrr: whole was started with train.steps = 8, and this call has 9")
     assert err.count("\n") == 1
 
 

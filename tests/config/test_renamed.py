@@ -1,4 +1,4 @@
-"""Settings that used to be called otherwise."""
+"""Renamed settings: old names and values still work."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NEW = {"zero_variance": "resample", "resample_rounds": 2, "on_policy_attempts": 
 
 
 @pytest.mark.parametrize("section", SETTINGS)
-def test_every_new_name_and_value_is_a_setting_and_no_old_one_is(section: str) -> None:
+def test_every_new_name_and_value_exists_and_no_old_one_does(section: str) -> None:
     settings = {setting.key: setting for setting in settings_of(section_class(section))}
     for old, renamed in SETTINGS[section].items():
         assert old not in settings
@@ -30,7 +30,7 @@ def test_every_new_name_and_value_is_a_setting_and_no_old_one_is(section: str) -
         assert old in former_keys(section, renamed.key)
 
 
-def test_old_names_and_values_become_the_new_ones_and_say_so() -> None:
+def test_old_names_and_values_are_replaced_with_a_note() -> None:
     said: list[str] = []
     assert with_new_names("train", OLD, said.append) == NEW
     assert said == [
@@ -43,7 +43,7 @@ def test_old_names_and_values_become_the_new_ones_and_say_so() -> None:
     assert former_values("train", "zero_variance") == {"leave-out": "drop", "refill": "resample"}
 
 
-def test_a_file_with_old_names_is_read_and_names_the_new_ones(tmp_path: Path) -> None:
+def test_a_file_with_old_names_is_read_with_a_note_of_the_new_ones(tmp_path: Path) -> None:
     file = tmp_path / "run.toml"
     file.write_text('[train]\nalike = "leave-out"\n')
     said: list[str] = []
@@ -52,7 +52,7 @@ def test_a_file_with_old_names_is_read_and_names_the_new_ones(tmp_path: Path) ->
     assert len(said) == 2
 
 
-def test_old_options_work_and_say_their_new_name() -> None:
+def test_old_options_work_and_print_their_new_name() -> None:
     done = CliRunner().invoke(app, ["train", "none", "--alike", "refill", "--refill-rounds", "2", "--live"])
     assert "note: refill is called resample now." in done.stderr
     assert "note: --alike is called --zero-variance now." in done.stderr
@@ -61,16 +61,16 @@ def test_old_options_work_and_say_their_new_name() -> None:
     assert "--alike" not in CliRunner().invoke(app, ["train", "--help"]).stdout
 
 
-def test_an_option_is_not_given_by_both_its_names() -> None:
+def test_an_option_given_by_both_its_names_is_refused() -> None:
     done = CliRunner().invoke(app, ["train", "none", "--zero-variance", "drop", "--alike", "keep"])
     assert done.exit_code == 2
     assert "zero_variance is given twice, once by its former name alike" in done.output
 
 
-def test_a_stage_that_an_older_version_began_is_resumed_under_the_new_names(tmp_path: Path) -> None:
+def test_a_stage_started_by_an_older_version_is_resumed_under_the_new_names(tmp_path: Path) -> None:
     open_stage(tmp_path, "train", {"settings": OLD}, {})
     (tmp_path / "metrics.jsonl").write_text("work\n")
     open_stage(tmp_path, "train", {"settings": NEW}, {})
     assert read_json(tmp_path / "manifest.json")["identity"] == {"settings": OLD}
-    with pytest.raises(RrrError, match='begun with settings.zero_variance = "resample", and this call has "keep"'):
+    with pytest.raises(RrrError, match='started with settings.zero_variance = "resample", and this call has "keep"'):
         open_stage(tmp_path, "train", {"settings": {**NEW, "zero_variance": "keep"}}, {})

@@ -1,4 +1,4 @@
-"""Settings from the command line and from a TOML file have one definition, one reading and one set of refusals."""
+"""Settings from the command line and from a TOML file share their definition, their parsing and their errors."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ SETTINGS = {setting.key: setting for setting in settings_of(Soup)}
 
 @pytest.fixture
 def soup_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Writes a TOML file; its only section is [soup]."""
+    """Writes and reads a TOML file with the section [soup]."""
     monkeypatch.setattr(files, "section_class", lambda section: Soup)
 
     def read(text: str) -> dict[str, dict[str, Any]]:
@@ -47,7 +47,7 @@ def soup_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     return read
 
 
-def test_a_trailing_underscore_is_no_part_of_the_key() -> None:
+def test_a_trailing_underscore_is_not_part_of_the_key() -> None:
     assert SETTINGS["with"].field == "with_"
 
 
@@ -62,7 +62,7 @@ def test_a_trailing_underscore_is_no_part_of_the_key() -> None:
         ("extra", "a=b=c", ("a", "b=c")),
     ],
 )
-def test_a_text_is_read_as_the_fields_type(key: str, text: str, value: Any) -> None:
+def test_a_text_is_parsed_as_the_fields_type(key: str, text: str, value: Any) -> None:
     assert SETTINGS[key].from_text(text) == value
 
 
@@ -79,14 +79,14 @@ def test_a_text_is_read_as_the_fields_type(key: str, text: str, value: Any) -> N
         ("extra", "=salt", "expected KEY=VALUE, not '=salt'."),
     ],
 )
-def test_a_text_of_another_type_is_refused_with_what_was_expected(key: str, text: str, complaint: str) -> None:
+def test_a_text_of_the_wrong_type_is_refused_with_what_was_expected(key: str, text: str, complaint: str) -> None:
     with pytest.raises(BadValue) as caught:
         SETTINGS[key].from_text(text)
     assert str(caught.value) == complaint
 
 
 @given(st.text())
-def test_any_text_is_read_or_refused(text: str) -> None:
+def test_any_text_is_parsed_or_refused(text: str) -> None:
     for setting in SETTINGS.values():
         try:
             setting.from_text(text)
@@ -128,12 +128,12 @@ def test_a_file_with_a_mistake_is_refused_naming_file_section_and_key(
     assert str(caught.value) == f"{tmp_path / 'soup.toml'}: {complaint}"
 
 
-def test_a_file_that_is_no_toml_is_refused_with_its_line(soup_file: Any) -> None:
+def test_a_file_that_is_not_toml_is_refused_with_its_line(soup_file: Any) -> None:
     with pytest.raises(RrrError, match=r"soup\.toml: not a TOML file: .*line 2"):
         soup_file("[soup]\nbowls 3\n")
 
 
-def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
+def test_a_binary_file_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "soup.toml"
     path.write_bytes(b"\xff\xfe")
     with pytest.raises(RrrError, match=r"soup\.toml: not a TOML file"):
@@ -145,12 +145,12 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
         read_config(tmp_path / "nothing.toml")
 
 
-def test_a_later_layer_goes_over_an_earlier_one_and_mappings_are_merged() -> None:
+def test_a_later_layer_overrides_an_earlier_one_and_mappings_are_merged() -> None:
     layers = ({"bowls": 1, "extra": {"a": "1", "b": "1"}}, {"bowls": 2, "extra": {"b": "2"}})
     assert build(Soup, *layers) == Soup(bowls=2, extra={"a": "1", "b": "2"})
 
 
-def test_a_field_that_no_option_can_give_is_a_mistake_of_the_programmer() -> None:
+def test_a_field_of_a_type_that_no_option_can_have_is_a_programming_error() -> None:
     @dataclass(frozen=True)
     class Odd:
         when: bytes = option(b"", "When.")
@@ -167,7 +167,7 @@ def test_every_section_of_the_file_has_settings_with_help(section: str) -> None:
 
 
 @pytest.mark.parametrize("section", sections.SECTIONS)
-def test_every_default_is_a_value_that_its_own_setting_takes(section: str) -> None:
+def test_every_default_is_valid_for_its_setting(section: str) -> None:
     for setting in settings_of(sections.section_class(section)):
         default = list(setting.default) if isinstance(setting.default, tuple) else setting.default
         if default is not None:

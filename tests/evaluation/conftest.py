@@ -1,4 +1,4 @@
-"""Puts the planted world within reach of the tests, and of the process that one of them kills."""
+"""Makes the planted world importable for the tests and for the process that one of them kills."""
 
 from __future__ import annotations
 

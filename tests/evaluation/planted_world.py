@@ -1,6 +1,6 @@
-"""A world whose answers are known: a task, and a model that is right as often as it is told to be.
+"""A planted world: a task, and a model that is right with known probabilities.
 
-Run as a program it evaluates in a folder and kills itself at a given request: `planted_world.py FOLDER REQUEST`.
+As a program it evaluates into a folder and kills itself at a given request: `planted_world.py FOLDER REQUEST`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from rrr_core.verdicts import Verdict, abstained, failed, passed
 
 @dataclass
 class PlantedTask:
-    """Rows `{"n": 0}`, `{"n": 1}`, …; an answer is right where it begins with `right`, judged where it says which."""
+    """Rows `{"n": 0}`, `{"n": 1}`, …; answers starting with `right` pass, with `wrong` fail, others are withheld."""
 
     size: int = 10_000
     offset: int = 0
@@ -61,19 +61,19 @@ class PlantedTask:
 
 @dataclass
 class PlantedModel(Engine):
-    """Right with a given chance at each kind of try; its reflections name their row."""
+    """Right with a given probability at each kind of try; its reflections name their row."""
 
     first: float = 0.3
     own: float = 0.8
     other: float = 0.2
     none: float = 0.2
     doubtful: float = 0.0
-    """Chance of an answer that the verifier abstains from."""
+    """Probability of an answer that the verifier abstains from."""
     name: str = "planted-model"
     write_reflection: Callable[[str], str] = "A note on {}".format
     counts_tokens: bool = True
     before_request: Callable[[int], None] = lambda request: None
-    """Called with the number of requests so far."""
+    """Called with the number of earlier requests."""
     requests: list[tuple[list[list[dict[str, str]]], Sampling]] = field(default_factory=list)
 
     @property

@@ -1,4 +1,4 @@
-"""Another row's reflection: who borrows from whom."""
+"""Another row's reflection: which row borrows from which."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def test_every_reflection_is_lent_once_and_none_to_its_own_row(reflections: list
 
 
 @given(REFLECTIONS, st.integers())
-def test_as_few_rows_as_possible_borrow_the_words_that_are_their_own(reflections: list[str], seed: int) -> None:
+def test_as_few_rows_as_possible_borrow_a_text_identical_to_their_own(reflections: list[str], seed: int) -> None:
     lenders = borrowed(reflections, seed)
     assert lenders is not None
     same = sum(reflections[row] == reflections[lender] for row, lender in enumerate(lenders))
@@ -29,12 +29,12 @@ def test_as_few_rows_as_possible_borrow_the_words_that_are_their_own(reflections
     assert same == max(0, 2 * commonest - len(reflections))
 
 
-def test_a_lone_failure_has_nobody_to_borrow_from() -> None:
+def test_a_lone_failure_has_no_reflection_to_borrow() -> None:
     assert borrowed(["a"], seed=0) is None
     assert borrowed([], seed=0) is None
 
 
-def test_lending_is_fixed_by_the_reflections_and_the_seed() -> None:
+def test_lending_depends_only_on_the_reflections_and_the_seed() -> None:
     reflections = [f"note {n}" for n in range(20)]
     assert borrowed(reflections, 1) == borrowed(reflections, 1) != borrowed(reflections, 2)
 

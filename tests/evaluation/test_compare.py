@@ -1,4 +1,4 @@
-"""`compare`: models on the same rows, paired, in every mode that they share."""
+"""`compare`: models on the same rows, paired in every mode they share."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ def pair(comparison: dict[str, Any], figure: str, mode: str = "sampled") -> dict
     return dict(found)
 
 
-def test_the_comparison_is_written_as_it_is_returned(folders: list[Path], comparison: dict[str, Any]) -> None:
+def test_the_written_comparison_equals_the_returned_one(folders: list[Path], comparison: dict[str, Any]) -> None:
     assert json.loads((folders[0].parent / "comparison.json").read_text()) == comparison
     assert comparison["labels"] == ["vanilla", "trained"]
     assert comparison["figures"]["trained"] == json.loads((folders[1] / "figures.json").read_text())
 
 
-def test_a_difference_is_of_the_second_folder_minus_the_first_row_by_row(
+def test_a_difference_is_the_second_folder_minus_the_first_row_by_row(
     folders: list[Path], comparison: dict[str, Any]
 ) -> None:
     first, second = ([each.verdict.is_passed for each in read_episodes(folder, "greedy")] for folder in folders)
@@ -77,11 +77,11 @@ def test_every_figure_of_both_is_paired_in_every_mode(comparison: dict[str, Any]
     ]
 
 
-def test_what_else_differs_between_two_evaluations_is_noted(comparison: dict[str, Any]) -> None:
+def test_other_differences_between_two_evaluations_are_noted(comparison: dict[str, Any]) -> None:
     assert comparison["notes"] == ["vanilla and trained differ in settings.max_tokens: 512 and 99."]
 
 
-def test_rows_that_a_verifier_abstained_from_in_either_model_leave_the_pair(tmp_path: Path) -> None:
+def test_rows_with_an_abstention_in_either_model_are_excluded_from_the_pair(tmp_path: Path) -> None:
     doubtful = PlantedModel(doubtful=0.3, name="doubtful")
     run(tmp_path / "a", doubtful, label="a", rows=100, modes=("greedy",), max_abstain=1.0)
     run(tmp_path / "b", PlantedModel(name="sure"), label="b", rows=100, modes=("greedy",))
@@ -91,7 +91,7 @@ def test_rows_that_a_verifier_abstained_from_in_either_model_leave_the_pair(tmp_
     assert pair(comparison, "first_try", "greedy")["difference"]["total"] == 100 - withheld
 
 
-def test_three_models_make_three_pairs_the_first_named_being_a(tmp_path: Path) -> None:
+def test_three_models_make_three_pairs_and_a_is_the_one_named_first(tmp_path: Path) -> None:
     for label in "xyz":
         run(tmp_path / label, PlantedModel(name=label), label=label, rows=5, modes=("greedy",))
     comparison = compare([tmp_path / label for label in "zxy"], tmp_path / "comparison.json")
@@ -134,7 +134,7 @@ def test_models_evaluated_on_different_rows_are_refused_naming_both(
 def test_models_without_a_mode_in_common_are_refused(tmp_path: Path) -> None:
     for mode in ("greedy", "sampled"):
         run(tmp_path / mode, PlantedModel(), label=mode, rows=5, modes=(mode,))
-    with pytest.raises(RrrError, match="evaluate both in one mode"):
+    with pytest.raises(RrrError, match="evaluate both in the same mode"):
         compare([tmp_path / "greedy", tmp_path / "sampled"], tmp_path / "comparison.json")
 
 
@@ -144,23 +144,23 @@ def test_two_models_with_one_label_are_refused(folders: list[Path], tmp_path: Pa
 
 
 def test_an_unfinished_evaluation_is_refused(folders: list[Path], tmp_path: Path) -> None:
-    (tmp_path / "begun").mkdir()
+    (tmp_path / "started").mkdir()
     with pytest.raises(RrrError, match="unfinished"):
-        compare([folders[0], tmp_path / "begun"], tmp_path / "comparison.json")
-    with pytest.raises(RrrError, match="is no folder"):
+        compare([folders[0], tmp_path / "started"], tmp_path / "comparison.json")
+    with pytest.raises(RrrError, match="is not a folder"):
         compare([tmp_path / "nowhere"], tmp_path / "comparison.json")
     with pytest.raises(RrrError, match="nothing to compare"):
         compare([], tmp_path / "comparison.json")
 
 
-def test_a_figures_file_that_is_none_is_refused(folders: list[Path], tmp_path: Path) -> None:
+def test_a_file_that_holds_no_figures_is_refused(folders: list[Path], tmp_path: Path) -> None:
     (tmp_path / "figures.json").write_text("[]")
     (tmp_path / "manifest.json").write_text("{}")
     with pytest.raises(DataError, match="not the figures of an evaluation"):
         compare([tmp_path], tmp_path / "comparison.json")
 
 
-def test_the_table_has_the_papers_four_columns_and_a_row_a_mode(comparison: dict[str, Any]) -> None:
+def test_the_table_has_the_papers_four_columns_and_a_row_per_mode(comparison: dict[str, Any]) -> None:
     greedy, sampled = table(comparison)
     assert list(greedy) == ["mode", "vanilla 1st", "vanilla 2nd", "trained 1st", "trained 2nd"]
     assert (greedy["mode"], sampled["mode"]) == ("greedy", "sampled")
@@ -168,7 +168,7 @@ def test_the_table_has_the_papers_four_columns_and_a_row_a_mode(comparison: dict
     assert greedy["vanilla 1st"].startswith(f"{100 * first['value']:.1f} (")
 
 
-def test_the_control_table_has_a_row_a_mode_and_model(comparison: dict[str, Any]) -> None:
+def test_the_control_table_has_a_row_per_mode_and_model(comparison: dict[str, Any]) -> None:
     rows = control_table(comparison)
     assert [(row["mode"], row["model"]) for row in rows] == [
         (mode, label) for mode in ("greedy", "sampled") for label in ("vanilla", "trained")

@@ -1,4 +1,4 @@
-"""Controls: one home for what each is called and how it is made, and no unknown one anywhere."""
+"""Controls: one module holds their names and conversations, and unknown ones are refused everywhere."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ NAMES = {
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_a_controls_names_are_written_in_its_home_alone(path: Path) -> None:
+def test_a_controls_names_are_written_only_in_its_home(path: Path) -> None:
     text = path.read_text(encoding="utf-8").replace("’", "'")
     assert [name for name in sorted(NAMES) if f'"{name}"' in text or f"'{name}'" in text] == []
 
@@ -129,7 +129,7 @@ def test_a_new_control_is_one_entry_in_one_file(tmp_path: Path) -> None:
         *("first_try", "second_try", "no_reflection", "other_reflection", "pass_at_2", "twice"),
         "second_try_of_failures",
     ]
-    # Its conversations leave out the first failed row, and it has a figure of the others.
+    # The control skips the first failed row; its figure covers the others.
     assert greedy["left_out"] == {"no_reflection": 0, "other_reflection": 0, "pass_at_2": 0, "twice": 1}
     assert greedy["twice"]["total"] == 39
     assert greedy["gains"]["reflection_vs_twice"]["total"] == 39

@@ -1,4 +1,4 @@
-"""`docs/evaluation.md` is true: it explains every key of the files. `tests/docs` runs its examples."""
+"""`docs/evaluation.md` explains every key of the files. `tests/docs` runs its examples."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ def results(folder: Path) -> dict[str, bytes]:
     }
 
 
-def test_a_failed_row_is_asked_to_reflect_and_tried_again_and_held_against_each_control(tmp_path: Path) -> None:
+def test_a_failed_row_gets_a_reflection_a_retry_and_each_control(tmp_path: Path) -> None:
     model = PlantedModel(first=0)
     run(tmp_path, model, rows=3, modes=("sampled",))
     first, reflection, retry, no_reflection, other, independent = [conversations for conversations, _ in model.requests]
@@ -57,7 +57,7 @@ def test_only_failed_rows_get_a_second_try(tmp_path: Path) -> None:
         )
 
 
-def test_greedy_draws_at_temperature_0_but_for_the_independent_sample(tmp_path: Path) -> None:
+def test_greedy_mode_uses_temperature_0_except_for_the_independent_sample(tmp_path: Path) -> None:
     model = PlantedModel()
     made = run(tmp_path, model, rows=10, temperature=0.7)
     temperatures = [sampling.temperature for _, sampling in model.requests]
@@ -66,7 +66,7 @@ def test_greedy_draws_at_temperature_0_but_for_the_independent_sample(tmp_path: 
     assert "second sample at temperature 0.7" in made.notes[0]
 
 
-def test_every_stage_of_every_shard_and_mode_has_a_seed_of_its_own(tmp_path: Path) -> None:
+def test_every_stage_of_every_shard_and_mode_has_its_own_seed(tmp_path: Path) -> None:
     model = PlantedModel()
     run(tmp_path, model, rows=20, shard_rows=10)
     seeds = [sampling.seed for _, sampling in model.requests]
@@ -92,7 +92,7 @@ def test_an_empty_reflection_counts_as_written_and_is_retried(tmp_path: Path) ->
     assert made.reflections["written"] == made.reflections["empty"] == retried.total > 0
 
 
-def test_a_shards_only_failure_goes_without_another_rows_reflection_and_is_counted(tmp_path: Path) -> None:
+def test_a_shards_only_failure_gets_no_other_reflection_control_and_is_counted(tmp_path: Path) -> None:
     made = run(tmp_path, PlantedModel(first=0), rows=3, shard_rows=2, modes=("greedy",)).modes["greedy"]
     assert made.left_out["other_reflection"] == 1
     borrowing = made.shares["other_reflection"]
@@ -100,7 +100,7 @@ def test_a_shards_only_failure_goes_without_another_rows_reflection_and_is_count
     assert borrowing.total == 2
 
 
-def test_figures_json_is_made_of_the_shards_alone(tmp_path: Path) -> None:
+def test_figures_json_is_computed_from_the_shards_alone(tmp_path: Path) -> None:
     made = run(tmp_path, PlantedModel(), rows=50, shard_rows=20)
     assert sorted(path.name for path in tmp_path.glob("*.jsonl")) == [
         f"{mode}-0000{shard}.jsonl" for mode in ("greedy", "sampled") for shard in range(3)
@@ -120,7 +120,7 @@ def test_figures_json_is_made_of_the_shards_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("request_number", [1, 9, 30])
-def test_a_run_killed_at_any_request_resumes_to_the_bytes_of_one_that_was_not(
+def test_a_run_killed_at_any_request_resumes_to_the_bytes_of_an_uninterrupted_one(
     tmp_path: Path, request_number: int
 ) -> None:
     command = [sys.executable, planted_world.__file__, str(tmp_path / "killed"), str(request_number)]
@@ -142,7 +142,7 @@ def test_a_finished_evaluation_asks_the_model_nothing(tmp_path: Path) -> None:
     assert results(tmp_path) == before
 
 
-def test_a_missing_shard_makes_the_figures_unfinished_until_it_is_made_again(tmp_path: Path) -> None:
+def test_a_missing_shard_makes_the_evaluation_unfinished_until_it_is_redone(tmp_path: Path) -> None:
     run(tmp_path, PlantedModel(), rows=20, shard_rows=10)
     before = results(tmp_path)
     (tmp_path / "sampled-00001.jsonl").unlink()
@@ -159,18 +159,18 @@ def test_a_missing_shard_makes_the_figures_unfinished_until_it_is_made_again(tmp
 
 def test_a_folder_of_other_settings_is_refused(tmp_path: Path) -> None:
     run(tmp_path, PlantedModel(), rows=10)
-    with pytest.raises(RrrError, match=r"begun with settings\.seed = 0, and this call has 1"):
+    with pytest.raises(RrrError, match=r"started with settings\.seed = 0, and this call has 1"):
         run(tmp_path, PlantedModel(), rows=10, seed=1)
 
 
-def test_the_limit_on_abstentions_may_be_raised_to_go_on(tmp_path: Path) -> None:
+def test_the_limit_on_abstentions_may_be_raised_to_resume(tmp_path: Path) -> None:
     with pytest.raises(TooManyAbstentions, match="rrr-planted 1.0"):
         run(tmp_path, PlantedModel(doubtful=0.2), rows=40, modes=("greedy",))
     made = run(tmp_path, PlantedModel(doubtful=0.2), rows=40, modes=("greedy",), max_abstain=1.0).modes["greedy"]
     assert sum(made.abstentions.values()) > 0
 
 
-def test_too_many_abstentions_are_told_again_by_the_call_that_resumes(tmp_path: Path) -> None:
+def test_too_many_abstentions_are_reported_again_by_the_call_that_resumes(tmp_path: Path) -> None:
     for _ in range(2):
         with pytest.raises(TooManyAbstentions, match=r"withheld .* most often"):
             run(tmp_path, PlantedModel(doubtful=0.3), rows=12, modes=("greedy",), shard_rows=4)
@@ -188,7 +188,7 @@ def test_rows_that_changed_since_are_refused(tmp_path: Path, task: PlantedTask) 
         run(tmp_path, PlantedModel(), task, rows=30, shard_rows=10, modes=("greedy",))
 
 
-def test_a_spoilt_shard_is_named_with_its_line(tmp_path: Path) -> None:
+def test_a_corrupt_shard_is_named_with_its_line(tmp_path: Path) -> None:
     run(tmp_path, PlantedModel(), rows=10, modes=("greedy",))
     shard = tmp_path / "greedy-00000.jsonl"
     lines = shard.read_text().splitlines()
@@ -213,7 +213,7 @@ def test_a_split_without_rows_is_refused(tmp_path: Path) -> None:
         ({"rows": 0}, "at least 1"),
     ],
 )
-def test_settings_that_cannot_be_are_refused_before_anything_is_written(
+def test_invalid_settings_are_refused_before_anything_is_written(
     tmp_path: Path, settings: dict[str, Any], complaint: str
 ) -> None:
     with pytest.raises(RrrError, match=complaint):
@@ -222,7 +222,7 @@ def test_settings_that_cannot_be_are_refused_before_anything_is_written(
 
 
 class Bar(Progress):
-    """Remembers what it was told."""
+    """Records what is reported to it."""
 
     def __init__(self) -> None:
         self.total, self.done, self.lines = 0, 0, list[str]()
@@ -252,7 +252,7 @@ def test_the_bar_ends_full_on_every_path(tmp_path: Path, shard_rows: int, contro
         assert bar.lines == ["The test split has 40 rows, fewer than the 60 asked for: all evaluated."]
 
 
-def test_an_engine_that_counts_no_tokens_leaves_lengths_unknown(tmp_path: Path) -> None:
+def test_lengths_are_unknown_if_the_engine_counts_no_tokens(tmp_path: Path) -> None:
     made = run(tmp_path, PlantedModel(counts_tokens=False), rows=10, modes=("greedy",)).modes["greedy"]
     assert made.reflection_tokens is None
 
@@ -265,6 +265,6 @@ def test_hostile_text_survives_the_shards_unchanged(tmp_path: Path) -> None:
     assert all(reflection.startswith(hostile) for reflection in written)
 
 
-def test_evaluation_imports_no_torch() -> None:
+def test_evaluation_does_not_import_torch() -> None:
     program = "import sys, rrr_core.evaluation; sys.exit(bool({'torch', 'transformers', 'numpy'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", program], check=False, timeout=60).returncode == 0

@@ -38,7 +38,7 @@ def test_the_second_try_of_failures_is_among_failed_rows_alone() -> None:
     assert share(made.shares["second_try"]) == (2, 4)
 
 
-def test_an_abstention_leaves_the_denominators_that_it_does_not_belong_to_and_no_others() -> None:
+def test_an_abstention_is_excluded_from_the_figures_that_need_its_verdict_and_no_others() -> None:
     made = figures(
         [
             episode(A),
@@ -63,7 +63,7 @@ def test_an_abstention_leaves_the_denominators_that_it_does_not_belong_to_and_no
     assert made.transitions == {"right": 0, "wrong→right": 1, "wrong→wrong": 0, "abstained": 2}
 
 
-def test_a_gain_pairs_the_rows_that_both_tries_tell_of() -> None:
+def test_a_gain_pairs_the_rows_judged_at_both_tries() -> None:
     made = figures(
         [
             episode(P),
@@ -78,7 +78,7 @@ def test_a_gain_pairs_the_rows_that_both_tries_tell_of() -> None:
     assert (gain.only_first, gain.only_second, gain.total, gain.value) == (1, 1, 4, 0)
 
 
-def test_a_control_that_was_not_run_is_none_rather_than_made_of_rows_right_at_once() -> None:
+def test_a_control_that_was_not_run_is_none_and_not_computed_from_rows_right_at_once() -> None:
     made = figures([episode(P), episode(F, P, no_reflection=F)])
     assert made.shares["pass_at_2"] is None
     assert made.gains["reflection_vs_pass_at_2"] is None
@@ -97,7 +97,7 @@ def test_error_classes_are_counted_before_and_after() -> None:
     assert made.error_classes == {"first": {"sum": 2, "form": 1}, "second": {"form": 1}}
 
 
-def test_reflection_lengths_leave_out_those_that_the_engine_does_not_tell() -> None:
+def test_reflection_lengths_leave_out_reflections_without_token_counts() -> None:
     made = figures([episode(F, F, tokens=4), episode(F, F, tokens=5), episode(F, F, tokens=None)])
     lengths = made.reflection_tokens
     assert lengths is not None
@@ -106,14 +106,14 @@ def test_reflection_lengths_leave_out_those_that_the_engine_does_not_tell() -> N
     assert made.reflections == {"written": 3, "empty": 0, "distinct": 1}
 
 
-def test_no_episode_makes_no_figure() -> None:
+def test_without_episodes_there_are_no_figures() -> None:
     made = figures([], ["independent"])
     assert set(made.shares.values()) == {None}
     assert made.reflection_tokens is None
 
 
 @given(st.integers(1, 5000))
-def test_the_edges_of_lengths_hold_the_longest_and_are_the_same_for_all_models(longest: int) -> None:
+def test_the_edges_of_lengths_cover_the_longest_and_are_the_same_for_all_models(longest: int) -> None:
     edges = length_edges(longest)
     assert edges[-1] >= longest
     assert edges == length_edges(10_000)[: len(edges)]

@@ -1,4 +1,4 @@
-"""The files of an evaluation keep their bytes: keys, order and numbers are those that rrr 0.1 wrote."""
+"""The files of an evaluation keep their bytes: keys, order and numbers are those of rrr 0.1."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A world where the truth is known: the figures find it, and each control refutes the false gain it is there for."""
+"""In a planted world the figures recover the truth, and each control refutes the false gain it is meant for."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ def evaluated(folder: Path, model: PlantedModel, mode: str) -> ModeFigures:
 
 
 def assert_near(found: Proportion | Difference, expected: float) -> None:
-    """The truth lies in the interval drawn twice as wide: four standard errors, missed once in some 10,000 worlds."""
+    """The truth lies in the interval at twice its width: four standard errors, missed once in some 10,000 worlds."""
     low, high = (2 * limit - found.value for limit in (found.low, found.high))
     assert low <= expected <= high
 
 
 def is_nothing(gain: Difference | None) -> bool:
-    """No gain at the level of one in a thousand: the tests ask often enough to meet one in twenty by chance."""
+    """Whether there is no gain at a level of one in a thousand: at one in twenty, some of the tests fail by chance."""
     assert gain is not None
     return gain.p > 0.001 and abs(gain.value) < 0.05
 
 
 @BOTH
-def test_the_figures_find_the_chances_that_were_planted(tmp_path: Path, mode: str) -> None:
+def test_the_figures_recover_the_planted_probabilities(tmp_path: Path, mode: str) -> None:
     made = evaluated(tmp_path, PlantedModel(first=0.3, own=0.8, other=0.2, none=0.1), mode)
     truth = {
         "first_try": 0.3,
@@ -60,7 +60,7 @@ def test_the_figures_find_the_chances_that_were_planted(tmp_path: Path, mode: st
 
 
 @BOTH
-def test_a_gain_of_the_second_chance_alone_is_refuted_by_every_control(tmp_path: Path, mode: str) -> None:
+def test_a_gain_from_a_second_chance_alone_is_refuted_by_every_control(tmp_path: Path, mode: str) -> None:
     made = evaluated(tmp_path, PlantedModel(first=0.4, own=0.4, other=0.4, none=0.4), mode)
     first, second = made.shares["first_try"], made.shares["second_try"]
     assert first is not None
@@ -70,7 +70,7 @@ def test_a_gain_of_the_second_chance_alone_is_refuted_by_every_control(tmp_path:
 
 
 @BOTH
-def test_a_gain_of_any_words_in_between_is_refuted_by_another_rows_reflection(tmp_path: Path, mode: str) -> None:
+def test_a_gain_from_any_reflection_at_all_is_refuted_by_another_rows_reflection(tmp_path: Path, mode: str) -> None:
     made = evaluated(tmp_path, PlantedModel(first=0.3, own=0.7, other=0.7, none=0.3), mode)
     against_none = made.gains["reflection_vs_no_reflection"]
     assert against_none is not None
@@ -79,7 +79,7 @@ def test_a_gain_of_any_words_in_between_is_refuted_by_another_rows_reflection(tm
 
 
 @BOTH
-def test_a_gain_that_a_second_sample_gives_too_is_refuted_by_pass_at_2(tmp_path: Path, mode: str) -> None:
+def test_a_gain_that_a_second_sample_also_gives_is_refuted_by_pass_at_2(tmp_path: Path, mode: str) -> None:
     made = evaluated(tmp_path, PlantedModel(first=0.5, own=0.5, other=0.1, none=0.1), mode)
     against_none = made.gains["reflection_vs_no_reflection"]
     assert against_none is not None
@@ -87,7 +87,7 @@ def test_a_gain_that_a_second_sample_gives_too_is_refuted_by_pass_at_2(tmp_path:
     assert is_nothing(made.gains["reflection_vs_pass_at_2"])
 
 
-def test_reflections_that_all_say_the_same_show_no_gain_over_another_rows(tmp_path: Path) -> None:
+def test_identical_reflections_show_no_gain_over_another_rows(tmp_path: Path) -> None:
     model = PlantedModel(write_reflection=lambda prompt: "Try harder.")
     made = evaluated(tmp_path, model, "greedy")
     gain = made.gains["reflection_vs_other_reflection"]

@@ -1,4 +1,4 @@
-"""The statistics, against published worked examples, exact coverage, and what must hold for all counts."""
+"""The statistics, checked against published worked examples, exact coverage, and properties of all counts."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_wilson_gives_the_intervals_of_newcombe_1998_table_i_method_3(
 
 
 @given(passed=st.integers(0, 10_000), failed=st.integers(0, 10_000))
-def test_wilson_holds_its_proportion_and_mirrors_its_complement(passed: int, failed: int) -> None:
+def test_wilson_contains_its_proportion_and_mirrors_its_complement(passed: int, failed: int) -> None:
     total = passed + failed
     if total == 0:
         return
@@ -56,7 +56,7 @@ def test_wilson_covers_the_truth_about_95_times_in_100(truth: float) -> None:
 
 
 @pytest.mark.parametrize(("passed", "total"), [(0, 0), (3, 2), (-1, 5)])
-def test_wilson_refuses_counts_that_are_no_proportion(passed: int, total: int) -> None:
+def test_wilson_refuses_invalid_counts(passed: int, total: int) -> None:
     with pytest.raises(ValueError, match="no proportion"):
         wilson(passed, total)
 
@@ -78,7 +78,7 @@ def test_the_paired_interval_is_that_of_newcombe_1998_method_10(
 
 
 @given(TABLES)
-def test_a_paired_difference_lies_in_its_interval_and_turns_its_sign_with_its_arms(
+def test_a_paired_difference_lies_in_its_interval_and_changes_sign_when_its_arms_are_swapped(
     table: tuple[int, int, int, int],
 ) -> None:
     both, only_first, only_second, neither = table
@@ -90,7 +90,7 @@ def test_a_paired_difference_lies_in_its_interval_and_turns_its_sign_with_its_ar
 
 
 @given(TABLES)
-def test_right_and_wrong_may_be_swapped_without_changing_a_difference_but_for_its_sign(
+def test_swapping_right_and_wrong_only_changes_the_sign_of_a_difference(
     table: tuple[int, int, int, int],
 ) -> None:
     both, only_first, only_second, neither = table
@@ -133,7 +133,7 @@ def test_mcnemar_stays_exact_where_powers_of_two_pass_the_range_of_floats() -> N
 
 
 @given(st.integers(0, 60), st.integers(0, 60))
-def test_mcnemar_is_the_chance_of_a_split_at_least_as_uneven(only_first: int, only_second: int) -> None:
+def test_mcnemar_is_the_probability_of_a_split_at_least_as_uneven(only_first: int, only_second: int) -> None:
     differing, uneven = only_first + only_second, abs(only_first - only_second)
     as_uneven = sum(math.comb(differing, k) for k in range(differing + 1) if abs(differing - 2 * k) >= uneven)
     assert exact_mcnemar(only_first, only_second) == pytest.approx(as_uneven / 2**differing)

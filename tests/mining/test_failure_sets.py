@@ -1,4 +1,4 @@
-"""Failure sets are read back whole, or refused naming file and line."""
+"""Failure sets are read back whole, or refused with file and line."""
 
 from __future__ import annotations
 
@@ -41,19 +41,19 @@ def test_a_folder_gives_its_failures_in_row_order(mined: Path) -> None:
     assert len(failures) == 10
 
 
-def test_one_shard_can_be_given_directly(mined: Path) -> None:
+def test_one_shard_can_be_read_directly(mined: Path) -> None:
     assert read_failures(mined / "shard-00001.jsonl") == [
         each for each in read_failures(mined) if each.row_index in range(4, 8)
     ]
 
 
-def test_a_file_of_failures_one_a_line_can_be_given(mined: Path, tmp_path: Path) -> None:
+def test_a_file_with_one_failure_per_line_can_be_read(mined: Path, tmp_path: Path) -> None:
     file = tmp_path / "failures.jsonl"
     write_lines(file, (each.to_json() for each in read_failures(mined)))
     assert read_failures(file) == read_failures(mined)
 
 
-def test_a_folder_whose_mining_is_not_finished_is_refused(mined: Path) -> None:
+def test_a_folder_with_unfinished_mining_is_refused(mined: Path) -> None:
     (mined / "summary.json").unlink()
     with pytest.raises(RrrError, match=r"not finished \(3 shards so far\)"):
         read_failures(mined)
@@ -105,7 +105,7 @@ def test_a_malformed_line_is_named_with_file_and_line(tmp_path: Path, line: Any,
     assert "\n" not in str(error.value)
 
 
-def test_an_attempt_that_is_no_unicode_is_shown_in_no_error(tmp_path: Path) -> None:
+def test_invalid_unicode_of_an_attempt_never_appears_in_an_error(tmp_path: Path) -> None:
     file = tmp_path / "failures.jsonl"
     write_lines(file, [failure(row="\ud800\n\x1b[2J" * 100)])
     with pytest.raises(DataError) as error:
@@ -114,7 +114,7 @@ def test_an_attempt_that_is_no_unicode_is_shown_in_no_error(tmp_path: Path) -> N
     assert len(str(error.value)) < 300
 
 
-def test_an_empty_failure_set_has_an_error_that_says_what_to_do(tmp_path: Path) -> None:
+def test_the_error_for_an_empty_failure_set_says_what_to_do(tmp_path: Path) -> None:
     mine(numbers_task(3), ScriptedGenerator(lambda *_: "right"), tmp_path, MineSettings(rows=3, tries=2), {})
     assert read_failures(tmp_path) == []
     assert len(list(read_lines(tmp_path / "shard-00000.jsonl"))) == 3

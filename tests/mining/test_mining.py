@@ -1,4 +1,4 @@
-"""Mining: which tries are made, counted and kept."""
+"""Mining: which tries are sampled, counted and kept."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SMALL = MineSettings(rows=20, tries=8, shard_rows=6, seed=3)
 
 
 def numbered(answers: dict[int, Sequence[str]], default: str = "right") -> Script:
-    """A script that answers row n with its answers in turn, and with `default` after them."""
+    """A script that answers row n with its answers in turn, then with `default`."""
     left = {number: list(texts) for number, texts in answers.items()}
 
     def script(conversation: Sequence[Message], chance: random.Random) -> str:
@@ -42,7 +42,7 @@ def records_of(folder: Path) -> dict[int, dict]:
 
 
 def counted(record: dict) -> dict:
-    """A mined row without what was thrown away."""
+    """A mined row without the counts that include discarded tries."""
     return {key: value for key, value in record.items() if not key.startswith("sampled")}
 
 
@@ -56,7 +56,7 @@ def test_a_row_stops_at_its_first_failing_try(tmp_path: Path) -> None:
     assert (summary.rows, summary.failures, summary.tries, summary.passes) == (3, 2, 9, 7)
 
 
-def test_a_failure_holds_all_that_training_starts_from(tmp_path: Path) -> None:
+def test_a_failure_holds_everything_training_needs(tmp_path: Path) -> None:
     mine(numbers_task(2), ScriptedGenerator(numbered({1: ["right", "wrong"]})), tmp_path, MineSettings(rows=2), {})
     (failure,) = read_failures(tmp_path)
     assert failure.failure_id == "1-1"
@@ -66,7 +66,7 @@ def test_a_failure_holds_all_that_training_starts_from(tmp_path: Path) -> None:
     assert (failure.verdict.outcome, failure.verdict.category) == ("failed", "wrong number")
 
 
-def test_several_failures_a_row_are_different_texts_and_the_same_text_again_is_a_try(tmp_path: Path) -> None:
+def test_several_failures_of_a_row_are_distinct_texts_and_a_repeated_text_is_only_a_try(tmp_path: Path) -> None:
     script = numbered({0: ["wrong a", "wrong a", "right", "wrong b", "wrong c"]})
     settings = MineSettings(rows=1, tries=9, failures_per_row=2)
     mine(numbers_task(1), ScriptedGenerator(script), tmp_path, settings, {})
@@ -78,7 +78,7 @@ def test_several_failures_a_row_are_different_texts_and_the_same_text_again_is_a
     assert records_of(tmp_path)[0]["passes"] == 1
 
 
-def test_a_row_whose_verifier_abstains_is_set_aside_and_is_no_failure(tmp_path: Path) -> None:
+def test_a_row_whose_verifier_abstains_is_set_aside_and_is_not_a_failure(tmp_path: Path) -> None:
     script = numbered({0: ["crash", "wrong"], 1: ["wrong"]})
     settings = MineSettings(rows=2, max_abstain=0.5)
     summary = mine(numbers_task(2), ScriptedGenerator(script), tmp_path, settings, {})
@@ -114,8 +114,8 @@ def test_the_summary_counts_the_tokens_of_tries_that_count(tmp_path: Path) -> No
     assert read_json(tmp_path / "summary.json")["tokens"] == summary.tokens
 
 
-def test_tries_drawn_beyond_the_failing_one_are_thrown_away_and_their_cost_is_told(tmp_path: Path) -> None:
-    """The rounds are of 1, 1, 2 and 4 tries; the fifth try fails, so three of the last round are thrown away."""
+def test_tries_after_the_failing_one_are_thrown_away_and_their_cost_is_reported(tmp_path: Path) -> None:
+    """The rounds have 1, 1, 2 and 4 tries; the fifth try fails, so three of the last round are thrown away."""
     script = numbered({0: ["right"] * 4 + ["wrong", "wrong 2", "crash", "right"]})
     settings = MineSettings(rows=1, max_abstain=1.0)
     summary = mine(numbers_task(1), ScriptedGenerator(script), tmp_path, settings, {})
@@ -136,22 +136,22 @@ def test_what_an_older_version_sampled_is_unknown(tmp_path: Path) -> None:
     assert summary.tokens is not None
 
 
-def test_tokens_are_unknown_where_the_engine_does_not_tell(tmp_path: Path) -> None:
-    generator = ScriptedGenerator(tells_tokens=False)
-    summary = mine(numbers_task(2), generator, tmp_path, MineSettings(rows=2), {})
+def test_tokens_are_unknown_if_the_engine_reports_none(tmp_path: Path) -> None:
+    engine = ScriptedGenerator(tells_tokens=False)
+    summary = mine(numbers_task(2), engine, tmp_path, MineSettings(rows=2), {})
     assert summary.tokens is summary.sampled_tokens is None
 
 
-def test_each_round_of_each_shard_has_its_own_seed_made_of_seed_shard_and_round(tmp_path: Path) -> None:
-    generator = ScriptedGenerator(numbered({}))
-    mine(numbers_task(4), generator, tmp_path, MineSettings(rows=4, tries=8, shard_rows=2, seed=5), {})
-    seeds = [sampling.seed for _, sampling in generator.calls]
+def test_each_round_of_each_shard_has_its_own_seed_derived_from_seed_shard_and_round(tmp_path: Path) -> None:
+    engine = ScriptedGenerator(numbered({}))
+    mine(numbers_task(4), engine, tmp_path, MineSettings(rows=4, tries=8, shard_rows=2, seed=5), {})
+    seeds = [sampling.seed for _, sampling in engine.calls]
     assert seeds == [mining_seed(5, shard, round_index) for shard in range(2) for round_index in range(4)]
     assert len(set(seeds)) == 8
 
 
 @given(st.integers(), st.integers(0), st.integers(0))
-def test_a_seed_is_one_that_every_engine_takes(seed: int, shard: int, round_index: int) -> None:
+def test_every_engine_accepts_the_seeds(seed: int, shard: int, round_index: int) -> None:
     assert 0 <= mining_seed(seed, shard, round_index) < 2**31
 
 
@@ -159,15 +159,15 @@ def test_seeds_do_not_change_between_versions() -> None:
     assert mining_seed(0, 0, 0) == 1274094810
 
 
-def test_the_sampling_is_the_settings(tmp_path: Path) -> None:
-    generator = ScriptedGenerator()
+def test_the_settings_reach_the_sampling(tmp_path: Path) -> None:
+    engine = ScriptedGenerator()
     settings = MineSettings(rows=1, tries=1, temperature=0.7, top_p=0.8, max_tokens=9)
-    mine(numbers_task(1), generator, tmp_path, settings, {})
-    ((_, sampling),) = generator.calls
+    mine(numbers_task(1), engine, tmp_path, settings, {})
+    ((_, sampling),) = engine.calls
     assert (sampling.temperature, sampling.top_p, sampling.max_tokens) == (0.7, 0.8, 9)
 
 
-def test_greedy_tries_are_one_since_more_would_be_the_same(tmp_path: Path) -> None:
+def test_greedy_mining_allows_one_try_since_more_would_be_the_same(tmp_path: Path) -> None:
     with pytest.raises(RrrError, match="--tries 1"):
         mine(numbers_task(1), ScriptedGenerator(), tmp_path / "none", MineSettings(rows=1, temperature=0.0), {})
     assert names(tmp_path) == []
@@ -176,15 +176,15 @@ def test_greedy_tries_are_one_since_more_would_be_the_same(tmp_path: Path) -> No
 
 
 def test_while_rows_fill_a_batch_no_row_gets_a_try_that_could_be_thrown_away(tmp_path: Path) -> None:
-    generator = ScriptedGenerator(numbered({}))
-    mine(numbers_task(40), generator, tmp_path, MineSettings(rows=40, tries=5), {})
-    assert [len(conversations) for conversations, _ in generator.calls] == [40] * 5
+    engine = ScriptedGenerator(numbered({}))
+    mine(numbers_task(40), engine, tmp_path, MineSettings(rows=40, tries=5), {})
+    assert [len(conversations) for conversations, _ in engine.calls] == [40] * 5
 
 
 def test_a_few_rows_that_always_pass_get_growing_rounds(tmp_path: Path) -> None:
-    generator = ScriptedGenerator(numbered({}))
-    summary = mine(numbers_task(1), generator, tmp_path, MineSettings(rows=1, tries=64), {})
-    assert [len(conversations) for conversations, _ in generator.calls] == [1, 1, 2, 4, 8, 16, 32]
+    engine = ScriptedGenerator(numbered({}))
+    summary = mine(numbers_task(1), engine, tmp_path, MineSettings(rows=1, tries=64), {})
+    assert [len(conversations) for conversations, _ in engine.calls] == [1, 1, 2, 4, 8, 16, 32]
     assert summary.tries == summary.passes == 64
 
 
@@ -199,10 +199,10 @@ def test_a_round_never_asks_for_more_tries_than_are_left_nor_for_none(
 
 
 @pytest.mark.parametrize("failures_per_row", [1, 3])
-def test_growing_rounds_count_as_single_tries_do(
+def test_growing_rounds_count_the_same_as_single_tries(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failures_per_row: int
 ) -> None:
-    """A row's answers come in turn whatever the rounds are, so what counts must be the same."""
+    """A row gets the same answers in the same order whatever the rounds, so the counts must be the same."""
     chance = random.Random(1)
     answers = {n: [chance.choice(["right", "right", "wrong a", "wrong b"]) for _ in range(40)] for n in range(9)}
     settings = MineSettings(rows=9, tries=40, failures_per_row=failures_per_row)
@@ -214,7 +214,7 @@ def test_growing_rounds_count_as_single_tries_do(
     assert all(single[n]["sampled"] == single[n]["tries"] for n in range(9))
 
 
-def test_more_rows_than_there_are_is_no_fault_and_is_said(tmp_path: Path) -> None:
+def test_asking_for_more_rows_than_there_are_is_reported_and_not_an_error(tmp_path: Path) -> None:
     progress = KeptProgress()
     settings = MineSettings(rows=1000, tries=2, shard_rows=4)
     summary = mine(numbers_task(10), ScriptedGenerator(), tmp_path, settings, {}, progress)
@@ -222,12 +222,12 @@ def test_more_rows_than_there_are_is_no_fault_and_is_said(tmp_path: Path) -> Non
     assert progress.lines == ["The train split has 10 rows, fewer than the 1000 asked for: all mined."]
 
 
-def test_an_empty_split_is_an_error_that_says_where_to_look(tmp_path: Path) -> None:
+def test_an_empty_split_is_an_error_that_says_what_to_check(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no rows: check the `--data`"):
         mine(numbers_task(0), ScriptedGenerator(), tmp_path, SMALL, {})
 
 
-def test_rows_are_read_as_they_are_needed(tmp_path: Path) -> None:
+def test_rows_are_loaded_lazily(tmp_path: Path) -> None:
     task = numbers_task(10**12)
     summary = mine(task, ScriptedGenerator(), tmp_path, MineSettings(rows=8, tries=1, shard_rows=3), {})
     assert summary.rows == 8
@@ -240,7 +240,7 @@ def test_data_options_reach_the_plugin(tmp_path: Path) -> None:
     assert read_failures(tmp_path)[0].row == {"number": 7}
 
 
-def test_the_bar_ends_at_the_rows_and_its_note_tells_failures_and_pass_rate(tmp_path: Path) -> None:
+def test_the_bar_ends_full_and_its_note_shows_failures_and_pass_rate(tmp_path: Path) -> None:
     progress = KeptProgress()
     script = numbered({n: ["wrong"] for n in range(5)})
     mine(numbers_task(20), ScriptedGenerator(script), tmp_path, SMALL, {}, progress)
@@ -249,7 +249,7 @@ def test_the_bar_ends_at_the_rows_and_its_note_tells_failures_and_pass_rate(tmp_
     assert progress.notes[-1] == "5 failures, pass rate 75%"
 
 
-def test_the_manifest_tells_all_that_decides_the_failure_set(tmp_path: Path) -> None:
+def test_the_manifest_records_everything_that_determines_the_failure_set(tmp_path: Path) -> None:
     mine(numbers_task(20), ScriptedGenerator(), tmp_path, SMALL, {"first": "1"})
     identity = read_json(tmp_path / "manifest.json")["identity"]
     assert identity["task"]["distribution"] == "rrr-numbers"
@@ -272,7 +272,7 @@ def test_a_folder_of_another_failure_set_is_refused(
     tmp_path: Path, settings: MineSettings, name: str, data: dict[str, str]
 ) -> None:
     mine(numbers_task(20), ScriptedGenerator(), tmp_path, SMALL, {})
-    with pytest.raises(RrrError, match="was begun with .* use another folder"):
+    with pytest.raises(RrrError, match="was started with .* use another folder"):
         mine(numbers_task(20), ScriptedGenerator(name=name), tmp_path, settings, data)
 
 
@@ -284,16 +284,16 @@ def test_too_many_abstentions_stop_the_run_and_finished_shards_are_kept(tmp_path
     assert names(tmp_path) == [".lock", "manifest.json", "profile.json", "shard-00000.jsonl"]
 
 
-def test_the_limit_on_abstentions_holds_over_resumed_calls_and_may_be_raised(tmp_path: Path) -> None:
+def test_the_limit_on_abstentions_spans_resumed_calls_and_may_be_raised(tmp_path: Path) -> None:
     task, script = numbers_task(20), numbered({0: ["crash"]})
     settings = MineSettings(rows=20, tries=1)
     for _ in range(2):
         with pytest.raises(TooManyAbstentions, match="1 of 20 verdicts"):
             mine(task, ScriptedGenerator(script), tmp_path, settings, {})
     raised = MineSettings(rows=20, tries=1, max_abstain=0.05)
-    generator = ScriptedGenerator()
-    assert mine(task, generator, tmp_path, raised, {}).abstained_rows == 1
-    assert generator.calls == []
+    engine = ScriptedGenerator()
+    assert mine(task, engine, tmp_path, raised, {}).abstained_rows == 1
+    assert engine.calls == []
 
 
 def test_hostile_text_comes_back_as_the_model_wrote_it(tmp_path: Path) -> None:
@@ -309,37 +309,37 @@ def test_a_row_line_can_be_read_without_rrr(tmp_path: Path) -> None:
     assert set(json.loads(line)) == {*counts, "withheld", "failures"}
 
 
-def test_a_failure_keeps_the_tools_that_its_prompt_began_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failure_keeps_the_tools_of_its_prompt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tools = {"role": "tools", "content": '[{"type": "function", "function": {"name": "add", "parameters": {}}}]'}
     asked = {"role": "user", "content": "Say number 0."}
-    task, generator = numbers_task(1), ScriptedGenerator(numbered({0: ["wrong"]}))
+    task, engine = numbers_task(1), ScriptedGenerator(numbered({0: ["wrong"]}))
     monkeypatch.setattr(task, "prompt", lambda row, model: (tools, asked))
-    mine(task, generator, tmp_path, MineSettings(rows=1), {})
+    mine(task, engine, tmp_path, MineSettings(rows=1), {})
     (failure,) = read_failures(tmp_path)
     assert failure.prompt == (tools, asked)
-    assert generator.calls[0][0] == [(tools, asked)]
+    assert engine.calls[0][0] == [(tools, asked)]
 
 
-def test_a_shard_is_the_stretch_over_which_an_engine_keeps_its_prefix_cache(tmp_path: Path) -> None:
+def test_an_engine_keeps_its_prefix_cache_for_one_shard(tmp_path: Path) -> None:
     class Caching(ScriptedGenerator):
-        told: list[str] = []
+        events: list[str] = []
 
         @contextmanager
         def prefix_caching(self):
-            self.told.append("begin")
+            self.events.append("begin")
             yield
-            self.told.append("end")
+            self.events.append("end")
 
         def generate(self, *arguments):
-            self.told.append("round")
+            self.events.append("round")
             return super().generate(*arguments)
 
     mine(numbers_task(2), Caching(numbered({})), tmp_path, MineSettings(rows=2, tries=2, shard_rows=1), {})
-    assert Caching.told == ["begin", "round", "round", "end"] * 2
+    assert Caching.events == ["begin", "round", "round", "end"] * 2
 
 
-def test_the_failure_set_is_that_of_earlier_versions(tmp_path: Path) -> None:
-    """Made when rounds copied every record; the rounds here grow, and so some tries are thrown away."""
+def test_the_failure_set_is_the_same_as_in_earlier_versions(tmp_path: Path) -> None:
+    """The hash was made when rounds copied every record; rounds grow here, so some tries are thrown away."""
 
     def seldom_wrong(conversation: Sequence[Message], chance: random.Random) -> str:
         return "right" if chance.random() < 0.9 else f"wrong {chance.randrange(20)}"

@@ -1,4 +1,4 @@
-"""A mining that was killed, wherever, gives the failure set of one that was not."""
+"""Mining that was killed at any point and resumed gives the same failure set as an uninterrupted run."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ MINER = """
 
 
 class Crash(BaseException):
-    """Stands for a process that ends here."""
+    """Simulates the death of the process."""
 
 
 def content(folder: Path) -> dict[str, object]:
-    """All that a failure set holds, byte for byte, but for when and how long."""
+    """The content of a failure set, byte for byte, without times."""
     kept: dict[str, object] = {path.name: path.read_bytes() for path in folder.glob("shard-*")}
     summary = read_json(folder / "summary.json")
     summary.pop("seconds")
@@ -60,7 +60,7 @@ def test_runs_killed_at_random_moments_end_in_the_same_bytes(tmp_path: Path, uni
         with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as miner:
             assert miner.stdout is not None
             assert miner.stdout.readline() == "ready\n"
-            # However busy the machine is, every other kill finds some shards finished.
+            # Wait for a new shard, so that every other kill finds some finished even on a busy machine.
             while kill % 2 and miner.poll() is None and len(list(tmp_path.glob("shard-*"))) <= before < 15:
                 time.sleep(0.005)
             time.sleep(chance.uniform(0.0, 0.1))
@@ -75,7 +75,7 @@ def test_runs_killed_at_random_moments_end_in_the_same_bytes(tmp_path: Path, uni
 
 
 def test_a_crash_at_any_write_ends_in_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each write syncs a file, renames it, and syncs its folder; a crash before each of these in turn."""
+    """Each write syncs a file, renames it and syncs its folder; crash before each of these in turn."""
     few = MineSettings(rows=20, tries=6, shard_rows=8, seed=11)
     mine(numbers_task(20), ScriptedGenerator(), tmp_path / "uninterrupted", few, {})
     uninterrupted = content(tmp_path / "uninterrupted")
@@ -110,32 +110,32 @@ def test_a_crash_at_any_write_ends_in_the_same_bytes(tmp_path: Path, monkeypatch
             break
         mine(numbers_task(20), ScriptedGenerator(), folder, few, {})
         assert content(folder) == uninterrupted
-    # Manifest, 3 shards each with the profile so far, summary and the last profile, three moments each.
+    # Manifest, 3 shards each with the profile so far, summary and the last profile: three crash points each.
     assert moment == 3 * (1 + 3 * 2 + 1 + 1)
 
 
 def test_only_missing_shards_are_mined_again(tmp_path: Path, uninterrupted: dict[str, object]) -> None:
     mine(numbers_task(60), ScriptedGenerator(), tmp_path, SETTINGS, {})
     (tmp_path / "shard-00003.jsonl").unlink()
-    generator, progress = ScriptedGenerator(), KeptProgress()
-    mine(numbers_task(60), generator, tmp_path, SETTINGS, {}, progress)
-    asked = {conversation[0]["content"] for conversations, _ in generator.calls for conversation in conversations}
+    engine, progress = ScriptedGenerator(), KeptProgress()
+    mine(numbers_task(60), engine, tmp_path, SETTINGS, {}, progress)
+    asked = {conversation[0]["content"] for conversations, _ in engine.calls for conversation in conversations}
     assert asked == {f"Say number {number}." for number in range(12, 16)}
     assert content(tmp_path) == uninterrupted
     assert progress.done == 60
 
 
-def test_a_finished_failure_set_is_left_as_it_is(tmp_path: Path) -> None:
+def test_a_finished_failure_set_is_left_unchanged(tmp_path: Path) -> None:
     first = mine(numbers_task(60), ScriptedGenerator(), tmp_path, SETTINGS, {})
     before = {name: (tmp_path / name).read_bytes() for name in names(tmp_path) if name != ".lock"}
-    generator = ScriptedGenerator()
-    again = mine(numbers_task(60), generator, tmp_path, SETTINGS, {})
-    assert generator.calls == []
+    engine = ScriptedGenerator()
+    again = mine(numbers_task(60), engine, tmp_path, SETTINGS, {})
+    assert engine.calls == []
     assert (again.failures, again.tries, again.pass_rate) == (first.failures, first.tries, first.pass_rate)
     assert {name: (tmp_path / name).read_bytes() for name in before} == before
 
 
-def test_ctrl_c_keeps_finished_shards_and_frees_the_folder(tmp_path: Path, uninterrupted: dict[str, object]) -> None:
+def test_ctrl_c_keeps_finished_shards_and_unlocks_the_folder(tmp_path: Path, uninterrupted: dict[str, object]) -> None:
     class Impatient(ScriptedGenerator):
         def generate(self, *arguments):
             if len(self.calls) == 20:
@@ -149,7 +149,7 @@ def test_ctrl_c_keeps_finished_shards_and_frees_the_folder(tmp_path: Path, unint
     assert content(tmp_path) == uninterrupted
 
 
-def test_a_full_disk_is_one_line_and_room_is_enough_to_go_on(
+def test_a_full_disk_is_reported_in_one_line_and_mining_resumes_once_there_is_room(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, uninterrupted: dict[str, object]
 ) -> None:
     real = files.os.fsync
@@ -189,7 +189,7 @@ def test_a_data_set_whose_rows_changed_between_two_calls_is_refused(
         mine(task, ScriptedGenerator(), tmp_path, SETTINGS, {})
 
 
-def test_a_spoilt_shard_is_named_with_its_line(tmp_path: Path) -> None:
+def test_a_corrupt_shard_is_named_with_its_line(tmp_path: Path) -> None:
     mine(numbers_task(60), ScriptedGenerator(), tmp_path, SETTINGS, {})
     shard = tmp_path / "shard-00002.jsonl"
     shard.write_bytes(shard.read_bytes()[:-20])

@@ -1,4 +1,4 @@
-"""Mining for a number of failures: rows that were not tried yet come before further tries of those that were."""
+"""Mining for a number of failures: untried rows come before further tries of the others."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def rarely_wrong(conversation: Sequence[Message], chance: random.Random) -> str:
 
 
 def content(folder: Path) -> dict[str, object]:
-    """All that a failure set holds, byte for byte, but for how long it took."""
+    """The content of a failure set, byte for byte, without times."""
     summary = read_json(folder / "summary.json")
     summary.pop("seconds")
     return {**{path.name: path.read_bytes() for path in folder.glob("shard-*")}, "summary": summary}
@@ -36,7 +36,7 @@ def tries_of(folder: Path) -> list[int]:
 
 
 class Crash(BaseException):
-    """Stands for a process that ends here."""
+    """Simulates the death of the process."""
 
 
 class Mortal(ScriptedGenerator):
@@ -53,12 +53,12 @@ class Mortal(ScriptedGenerator):
 
 
 @pytest.mark.parametrize(("tries", "expected"), [(1, [1]), (2, [1, 2]), (10, [1, 2, 4, 8, 10]), (8, [1, 2, 4, 8])])
-def test_each_sweep_goes_twice_as_deep_and_the_last_one_to_the_tries(tries: int, expected: list[int]) -> None:
+def test_each_sweep_doubles_the_depth_up_to_the_number_of_tries(tries: int, expected: list[int]) -> None:
     assert depths(MineSettings(tries=tries, failures_wanted=5)) == expected
     assert depths(MineSettings(tries=tries)) == [tries]
 
 
-def test_mining_stops_after_the_shard_that_completes_the_number(tmp_path: Path) -> None:
+def test_mining_stops_after_the_shard_that_reaches_the_number(tmp_path: Path) -> None:
     progress = KeptProgress()
     script = ScriptedGenerator(lambda *_: "wrong")
     summary = mine(numbers_task(40), script, tmp_path, replace(SETTINGS, failures_wanted=10), {}, progress)
@@ -68,17 +68,17 @@ def test_mining_stops_after_the_shard_that_completes_the_number(tmp_path: Path) 
 
 
 def test_all_rows_get_one_try_before_any_gets_a_second(tmp_path: Path) -> None:
-    generator = ScriptedGenerator(rarely_wrong)
-    mine(numbers_task(40), generator, tmp_path, SETTINGS, {})
-    asked = [conversation[0]["content"] for conversations, _ in generator.calls for conversation in conversations]
+    engine = ScriptedGenerator(rarely_wrong)
+    mine(numbers_task(40), engine, tmp_path, SETTINGS, {})
+    asked = [conversation[0]["content"] for conversations, _ in engine.calls for conversation in conversations]
     assert len(set(asked[:40])) == 40
     assert len(asked) > 40
 
 
-def test_no_two_rounds_of_all_sweeps_draw_by_one_seed(tmp_path: Path) -> None:
-    generator = ScriptedGenerator(rarely_wrong)
-    mine(numbers_task(40), generator, tmp_path, replace(SETTINGS, failures_wanted=40), {})
-    seeds = [sampling.seed for _, sampling in generator.calls]
+def test_no_two_rounds_of_any_sweeps_share_a_seed(tmp_path: Path) -> None:
+    engine = ScriptedGenerator(rarely_wrong)
+    mine(numbers_task(40), engine, tmp_path, replace(SETTINGS, failures_wanted=40), {})
+    seeds = [sampling.seed for _, sampling in engine.calls]
     assert len(set(seeds)) == len(seeds) > 40
 
 
@@ -89,14 +89,14 @@ def test_no_row_is_tried_deeper_than_the_number_needs(tmp_path: Path) -> None:
 
 
 def test_a_number_that_is_never_reached_tries_every_row_to_the_end(tmp_path: Path) -> None:
-    generator = ScriptedGenerator(lambda *_: "right")
-    summary = mine(numbers_task(8), generator, tmp_path, replace(SETTINGS, rows=8), {})
+    engine = ScriptedGenerator(lambda *_: "right")
+    summary = mine(numbers_task(8), engine, tmp_path, replace(SETTINGS, rows=8), {})
     assert tries_of(tmp_path) == [16] * 8
     assert (summary.tries, summary.passes, summary.sampled, summary.failures) == (128, 128, 128, 0)
     assert (summary.rows, summary.first_try_pass_rate) == (8, 1.0)
 
 
-def test_the_summary_is_that_of_the_records_whatever_the_sweeps_were(tmp_path: Path) -> None:
+def test_the_summary_matches_the_records_whatever_the_sweeps(tmp_path: Path) -> None:
     deep = replace(SETTINGS, failures_wanted=39, failures_per_row=2)
     summary = mine(numbers_task(40), ScriptedGenerator(rarely_wrong), tmp_path, deep, {})
     records = [record for path in sorted(tmp_path.glob("shard-*")) for record in read_lines(path)]
@@ -114,7 +114,7 @@ def test_a_run_killed_in_any_round_of_any_sweep_ends_in_the_same_bytes(tmp_path:
     settings = replace(SETTINGS, rows=20, failures_wanted=16, shard_rows=5)
     whole = ScriptedGenerator(rarely_wrong)
     mine(numbers_task(20), whole, tmp_path / "whole", settings, {})
-    assert len(whole.calls) > 8, "more than one sweep is wanted here"
+    assert len(whole.calls) > 8, "this test needs more than one sweep"
     for last in range(len(whole.calls)):
         folder = tmp_path / str(last)
         with pytest.raises(Crash):
@@ -124,17 +124,17 @@ def test_a_run_killed_in_any_round_of_any_sweep_ends_in_the_same_bytes(tmp_path:
         assert content(folder) == content(tmp_path / "whole")
 
 
-def test_a_finished_set_is_left_as_it_is(tmp_path: Path) -> None:
+def test_a_finished_set_is_left_unchanged(tmp_path: Path) -> None:
     first = mine(numbers_task(40), ScriptedGenerator(rarely_wrong), tmp_path, SETTINGS, {})
     before = content(tmp_path)
-    generator = ScriptedGenerator(rarely_wrong)
-    again = mine(numbers_task(40), generator, tmp_path, SETTINGS, {})
-    assert generator.calls == []
+    engine = ScriptedGenerator(rarely_wrong)
+    again = mine(numbers_task(40), engine, tmp_path, SETTINGS, {})
+    assert engine.calls == []
     assert replace(again, seconds=0) == replace(first, seconds=0)
     assert content(tmp_path) == before
 
 
-def test_a_changed_data_set_is_refused_between_sweeps_as_well(tmp_path: Path) -> None:
+def test_a_changed_data_set_is_refused_between_sweeps_too(tmp_path: Path) -> None:
     with pytest.raises(Crash):
         mine(numbers_task(40), Mortal(11), tmp_path, SETTINGS, {})
     with pytest.raises(DataError, match="the data set has changed since"):
@@ -142,15 +142,13 @@ def test_a_changed_data_set_is_refused_between_sweeps_as_well(tmp_path: Path) ->
 
 
 def test_a_row_whose_verifier_abstained_is_not_tried_again(tmp_path: Path) -> None:
-    generator = ScriptedGenerator(
-        lambda conversation, chance: "crash" if " 3." in conversation[0]["content"] else "right"
-    )
+    engine = ScriptedGenerator(lambda conversation, chance: "crash" if " 3." in conversation[0]["content"] else "right")
     settings = replace(SETTINGS, rows=8, max_abstain=1.0)
-    mine(numbers_task(8), generator, tmp_path, settings, {})
+    mine(numbers_task(8), engine, tmp_path, settings, {})
     assert tries_of(tmp_path) == [16, 16, 16, 1, 16, 16, 16, 16]
 
 
-def test_the_bar_counts_a_row_once_and_its_note_every_failure(tmp_path: Path) -> None:
+def test_the_bar_counts_each_row_once_and_its_note_every_failure(tmp_path: Path) -> None:
     progress = KeptProgress()
     settings = replace(SETTINGS, failures_wanted=40)
     summary = mine(numbers_task(40), ScriptedGenerator(rarely_wrong), tmp_path, settings, {}, progress)
@@ -159,7 +157,7 @@ def test_the_bar_counts_a_row_once_and_its_note_every_failure(tmp_path: Path) ->
     assert progress.notes[-1].startswith(f"{summary.failures} failures")
 
 
-def test_rows_are_read_once_more_only_for_a_sweep_that_has_something_to_do(
+def test_rows_are_loaded_again_only_for_a_sweep_that_has_work_to_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     task, loaded = numbers_task(8), []

@@ -1,4 +1,4 @@
-"""`rrr run` does each stage once, in order, in one folder that says what made it and how far it is."""
+"""`rrr run` runs each stage once, in order, in one folder that records its settings and progress."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ STAGES = ["mine", "train", "eval vanilla", "eval trained", "compare", "report"]
 
 
 class Lines(Progress):
-    """Keeps what is said."""
+    """Records the lines that are printed."""
 
     def __init__(self) -> None:
         self.said: list[str] = []
@@ -43,7 +43,7 @@ class Lines(Progress):
 
 
 class Rooms:
-    """Stands in for the rooms: each notes that it was called and leaves its product."""
+    """Fakes of the rooms: each records its call and leaves its product."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.calls: list[str] = []
@@ -70,11 +70,11 @@ class Rooms:
         return ScriptedGenerator(name=f"engine of {settings.model}")
 
     def mine(
-        self, task: Any, generator: Any, folder: Path, settings: Any, data: Any, progress: Any, verify: VerifySettings
+        self, task: Any, engine: Any, folder: Path, settings: Any, data: Any, progress: Any, verify: VerifySettings
     ) -> None:
         self.called("mine")
         self.limits.append(verify.seconds)
-        assert generator.model.name == "engine of some/model"
+        assert engine.model.name == "engine of some/model"
         folder.mkdir(parents=True)
 
     def train(
@@ -88,7 +88,7 @@ class Rooms:
     def evaluate(
         self,
         task: Any,
-        generator: Any,
+        engine: Any,
         folder: Path,
         label: str,
         settings: Any,
@@ -135,7 +135,7 @@ def states(folder: Path) -> dict[str, str]:
     return {name: stage["state"] for name, stage in record(folder)["stages"].items()}
 
 
-def test_a_run_does_each_stage_once_in_order(rooms: Rooms, settings: RunSettings, tmp_path: Path) -> None:
+def test_a_run_runs_each_stage_once_in_order(rooms: Rooms, settings: RunSettings, tmp_path: Path) -> None:
     result = run(settings, tmp_path / "run")
     assert rooms.calls == STAGES
     assert result.comparison == {"labels": ["vanilla", "trained"]}
@@ -143,7 +143,7 @@ def test_a_run_does_each_stage_once_in_order(rooms: Rooms, settings: RunSettings
     assert states(tmp_path / "run") == dict.fromkeys(STAGES, "finished")
 
 
-def test_a_run_tells_what_its_stages_spent_together(rooms: Rooms, settings: RunSettings, tmp_path: Path) -> None:
+def test_a_run_reports_the_total_spent_by_its_stages(rooms: Rooms, settings: RunSettings, tmp_path: Path) -> None:
     run(settings, tmp_path)
     for stage, seconds in {"mine": 10.0, "train": 30.0, "eval/vanilla": 5.0, "eval/trained": 5.0}.items():
         write_json(tmp_path / stage / PROFILE, Spent(1, 2 * seconds, {"generate": seconds}).to_json())
@@ -151,7 +151,7 @@ def test_a_run_tells_what_its_stages_spent_together(rooms: Rooms, settings: RunS
     assert (spent.wall_seconds, spent.seconds["generate"], spent.other_seconds) == (100, 50, 50)
 
 
-def test_loading_a_model_is_in_a_runs_time(rooms: Rooms, settings: RunSettings, tmp_path: Path) -> None:
+def test_loading_a_model_counts_in_a_runs_time(rooms: Rooms, settings: RunSettings, tmp_path: Path) -> None:
     run(settings, tmp_path)
     for stage in ("mine", "train", "eval/vanilla", "eval/trained"):
         write_json(tmp_path / stage / PROFILE, Spent(1, 1.0, {"generate": 1.0}).to_json())
@@ -161,7 +161,7 @@ def test_loading_a_model_is_in_a_runs_time(rooms: Rooms, settings: RunSettings, 
     assert run(settings, tmp_path).spent.describe() == "16 s: 75% waiting and other, 25% generating"
 
 
-def test_a_run_begun_before_there_were_profiles_tells_its_time_alone(
+def test_a_run_started_before_there_were_profiles_reports_only_its_time(
     rooms: Rooms, settings: RunSettings, tmp_path: Path
 ) -> None:
     run(settings, tmp_path)
@@ -169,7 +169,7 @@ def test_a_run_begun_before_there_were_profiles_tells_its_time_alone(
     assert ":" not in run(settings, tmp_path).spent.describe()
 
 
-def test_the_record_says_what_made_the_folder(rooms: Rooms, settings: RunSettings, tmp_path: Path) -> None:
+def test_the_record_identifies_the_run(rooms: Rooms, settings: RunSettings, tmp_path: Path) -> None:
     run(settings, tmp_path)
     content = record(tmp_path)
     assert content["kind"] == "run"
@@ -179,7 +179,7 @@ def test_the_record_says_what_made_the_folder(rooms: Rooms, settings: RunSetting
     assert content["about"]["versions"]["rrr-core"]
 
 
-def test_the_trained_model_is_evaluated_after_the_one_that_training_began_with(
+def test_the_trained_model_is_evaluated_after_the_one_training_started_from(
     rooms: Rooms, settings: RunSettings, tmp_path: Path
 ) -> None:
     run(settings, tmp_path)
@@ -192,7 +192,7 @@ def test_the_trained_model_is_evaluated_after_the_one_that_training_began_with(
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), RuntimeError("out of memory")])
 @pytest.mark.parametrize("place", range(len(STAGES)))
-def test_a_second_call_goes_on_where_the_first_one_stopped(
+def test_a_second_call_resumes_where_the_first_one_stopped(
     rooms: Rooms, settings: RunSettings, tmp_path: Path, place: int, error: BaseException
 ) -> None:
     rooms.breaks[STAGES[place]] = error
@@ -207,14 +207,14 @@ def test_a_second_call_goes_on_where_the_first_one_stopped(
     assert skipped == [f"{stage}: finished earlier" for stage in STAGES[:place]]
 
 
-def test_a_finished_run_is_only_reported_anew(rooms: Rooms, settings: RunSettings, tmp_path: Path) -> None:
+def test_a_finished_run_only_rewrites_its_report(rooms: Rooms, settings: RunSettings, tmp_path: Path) -> None:
     run(settings, tmp_path)
     rooms.calls.clear()
     run(settings, tmp_path)
     assert rooms.calls == ["report"]
 
 
-def test_a_stage_whose_product_is_gone_is_done_again(rooms: Rooms, settings: RunSettings, tmp_path: Path) -> None:
+def test_a_stage_whose_product_is_missing_is_run_again(rooms: Rooms, settings: RunSettings, tmp_path: Path) -> None:
     run(settings, tmp_path)
     (tmp_path / "eval" / "comparison.json").unlink()
     rooms.calls.clear()
@@ -228,12 +228,12 @@ def test_other_settings_for_the_same_folder_are_refused_naming_the_first_differe
     run(settings, tmp_path)
     before = (tmp_path / "run.json").read_bytes()
     other = dataclasses.replace(settings, train=TrainSettings(group_size=4, steps=7))
-    with pytest.raises(RrrError, match=r"begun with train\.steps = 1750, and this call has 7"):
+    with pytest.raises(RrrError, match=r"started with train\.steps = 1750, and this call has 7"):
         run(other, tmp_path)
     assert (tmp_path / "run.json").read_bytes() == before
 
 
-def test_settings_that_decide_only_how_fast_may_change(rooms: Rooms, settings: RunSettings, tmp_path: Path) -> None:
+def test_settings_that_only_affect_speed_may_change(rooms: Rooms, settings: RunSettings, tmp_path: Path) -> None:
     run(settings, tmp_path)
     faster = dataclasses.replace(settings, model=dataclasses.replace(settings.model, concurrency=99))
     run(faster, tmp_path)
@@ -250,7 +250,7 @@ def test_limits_of_verifiers_reach_every_stage_and_may_change(
     assert rooms.limits == [10.0] * 4 + [3] * 4
 
 
-def test_what_may_change_are_settings_that_there_are() -> None:
+def test_all_settings_that_may_change_exist() -> None:
     fields = {field.name for kind in (ModelSettings, TrainSettings) for field in dataclasses.fields(kind)}
     assert fields >= MAY_CHANGE
 
@@ -264,7 +264,7 @@ def test_a_folder_that_holds_something_else_under_the_records_name_is_refused(
     assert rooms.calls == []
 
 
-def test_without_a_model_the_tasks_own_is_taken(
+def test_without_a_model_the_tasks_own_is_used(
     rooms: Rooms, settings: RunSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("rrr_core.tasks.Task.default_model", lambda self: "some/model")
@@ -272,7 +272,7 @@ def test_without_a_model_the_tasks_own_is_taken(
     assert record(tmp_path)["identity"]["model"]["model"] == "some/model"
 
 
-def test_without_any_model_the_user_is_told_to_name_one(
+def test_without_any_model_the_user_is_asked_to_name_one(
     rooms: Rooms, settings: RunSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("rrr_core.tasks.Task.default_model", lambda self: None)
@@ -301,26 +301,26 @@ def test_an_engine_without_adapters_is_refused_for_lora_before_anything_is_mined
     site.install("rrr-bare", modules={"rrr_bare": source}, engines={"bare": "rrr_bare:ENGINE"})
     bare = dataclasses.replace(settings, model=dataclasses.replace(settings.model, backend="bare"))
     lora = dataclasses.replace(bare, train=dataclasses.replace(settings.train, lora_rank=4))
-    with pytest.raises(ModelError, match="bare backend .* takes no adapter, and LoRA leaves one"):
+    with pytest.raises(ModelError, match="bare backend .* takes no adapter, but LoRA training produces one"):
         run(lora, tmp_path / "lora")
     assert not (tmp_path / "lora").exists()
     run(bare, tmp_path / "whole")
 
 
-def test_lora_weights_are_put_on_the_model_they_were_trained_on(settings: RunSettings, tmp_path: Path) -> None:
+def test_lora_weights_are_an_adapter_for_the_model_they_were_trained_on(settings: RunSettings, tmp_path: Path) -> None:
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "adapter_config.json").write_text("{}")
     model = trained_model(dataclasses.replace(settings.model, revision="abc"), tmp_path)
     assert (model.model, model.revision, model.adapter) == ("some/model", "abc", str(tmp_path / "model"))
 
 
-def test_whole_weights_are_a_model_of_their_own(settings: RunSettings, tmp_path: Path) -> None:
+def test_full_weights_replace_the_model(settings: RunSettings, tmp_path: Path) -> None:
     (tmp_path / "model").mkdir()
     model = trained_model(dataclasses.replace(settings.model, revision="abc"), tmp_path)
     assert (model.model, model.revision, model.adapter) == (str(tmp_path / "model"), None, None)
 
 
-def test_what_a_person_should_know_of_an_engine_is_said_when_it_is_opened(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_notice_of_an_engine_is_printed_when_it_is_opened(monkeypatch: pytest.MonkeyPatch) -> None:
     progress = Lines()
 
     class Slow(ScriptedGenerator):

@@ -1,4 +1,4 @@
-"""What the report's tests share: a made-up run, a page on it, and a browser."""
+"""Fixtures of the report's tests: a synthetic run, its page, and a browser."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from rrr_core.report import write_report
 
 @pytest.fixture(scope="session")
 def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A whole run of 240 rows; not to be written to."""
+    """A whole run of 240 rows; read-only."""
     return make_run(tmp_path_factory.mktemp("runs") / "first")
 
 

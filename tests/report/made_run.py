@@ -1,4 +1,4 @@
-"""Run folders as `rrr run` leaves them, made up: two models, two modes, training, mining, manifests."""
+"""Synthetic run folders as `rrr run` leaves them: two models, two modes, training, mining, manifests."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ASKED = (
 VAGUE = "I made a mistake somewhere. I should be more careful next time and check my work before answering."
 NOTE = "Greedy: the second sample of pass@2 is drawn at temperature 1."
 SKILL = {"vanilla": (0.14, 0.12), "trained": (0.31, 0.42)}
-"""Label → the chance to be right at the first try, and of mending a failure."""
+"""Label → chance of being right at the first try, chance of fixing a failure."""
 
 
 def make_run(folder: Path, *, rows: int = 240, steps: int = 60, seed: int = 0, lift: float = 0.0) -> Path:
@@ -34,13 +34,13 @@ def make_run(folder: Path, *, rows: int = 240, steps: int = 60, seed: int = 0, l
     write_json(folder / "run.json", _manifest("run", seed))
     _mine(folder / "mine", chance, rows, seed)
     _train(folder / "train", chance, steps, seed)
-    for label, (first, mend) in SKILL.items():
+    for label, (first, fix) in SKILL.items():
         more = lift if label == "trained" else 0.0
         where = folder / "eval" / label
         modes = {}
         for mode in ("greedy", "sampled"):
             episodes = [
-                _evaluated(chance, index, first + more + 0.05 * (mode == "greedy"), mend + more, label)
+                _evaluated(chance, index, first + more + 0.05 * (mode == "greedy"), fix + more, label)
                 for index in range(rows)
             ]
             for start in range(0, rows, 100):
@@ -93,7 +93,7 @@ def _prompt(row: Mapping[str, Any]) -> tuple[dict[str, str], ...]:
     return ({"role": "user", "content": text},)
 
 
-def _evaluated(chance: random.Random, index: int, first: float, mend: float, label: str) -> Episode:
+def _evaluated(chance: random.Random, index: int, first: float, fix: float, label: str) -> Episode:
     row = _row(index)
     attempt, first_verdict = attempt_at(chance, row["nums"]), verdict_on(chance, first)
     facts: dict[str, Any] = {"index": index, "row": row, "prompt": _prompt(row), "attempt": attempt}
@@ -101,8 +101,8 @@ def _evaluated(chance: random.Random, index: int, first: float, mend: float, lab
         return make_episode(first_verdict, **facts)
     reflection = reflection_on(chance, row["nums"], 0.8 if label == "trained" else 0.3)
     tokens = len(reflection) // 4 + chance.randint(0, 6)
-    retry, second = attempt_at(chance, row["nums"]), verdict_on(chance, mend)
-    controls = {name: (attempt_at(chance, row["nums"]), verdict_on(chance, mend * 0.35)) for name in CONTROL_KEYS}
+    retry, second = attempt_at(chance, row["nums"]), verdict_on(chance, fix)
+    controls = {name: (attempt_at(chance, row["nums"]), verdict_on(chance, fix * 0.35)) for name in CONTROL_KEYS}
     written = {"reflection": reflection, "tokens": tokens, "retry": retry, "asked": _asked(row)}
     return make_episode(first_verdict, second, **facts, **written, controls=controls)
 

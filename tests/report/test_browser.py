@@ -119,7 +119,7 @@ def title(chromium: Chromium) -> str:
     return str(chromium.evaluate("document.querySelector('#episode-title').textContent"))
 
 
-def test_nothing_hostile_runs_and_nothing_is_asked_of_the_network(
+def test_nothing_hostile_runs_and_nothing_is_requested_from_the_network(
     chromium: Chromium, served: tuple[str, list[str]]
 ) -> None:
     address, asked = served
@@ -140,7 +140,7 @@ def test_nothing_hostile_runs_and_nothing_is_asked_of_the_network(
     assert asked == ["/"]
 
 
-def test_the_policy_stops_what_a_mistake_of_ours_would_let_in(
+def test_the_policy_blocks_what_a_bug_of_ours_would_let_through(
     chromium: Chromium, served: tuple[str, list[str]]
 ) -> None:
     address, asked = served
@@ -160,7 +160,7 @@ def test_the_policy_stops_what_a_mistake_of_ours_would_let_in(
     assert asked == ["/"]
 
 
-def test_what_cannot_be_seen_is_shown_as_a_badge(chromium: Chromium, hostile_page: Path) -> None:
+def test_invisible_characters_are_shown_as_badges(chromium: Chromium, hostile_page: Path) -> None:
     chromium.open(hostile_page.as_uri())
     set_filter(chromium, "Order", "row")
     badges = {}
@@ -181,7 +181,7 @@ def test_what_cannot_be_seen_is_shown_as_a_badge(chromium: Chromium, hostile_pag
 
 
 @pytest.mark.parametrize("width", [360, 768, 1280])
-def test_no_width_scrolls_sideways_even_with_hostile_words(
+def test_the_page_never_scrolls_sideways_even_with_hostile_text(
     chromium: Chromium, page: Path, hostile_page: Path, width: int
 ) -> None:
     for each in (page, hostile_page):
@@ -191,7 +191,7 @@ def test_no_width_scrolls_sideways_even_with_hostile_words(
         assert chromium.evaluate("document.documentElement.scrollWidth") <= width
 
 
-def test_controls_are_called_by_their_names(chromium: Chromium, page: Path) -> None:
+def test_controls_are_shown_under_their_titles(chromium: Chromium, page: Path) -> None:
     chromium.open(page.as_uri())
     rows = chromium.evaluate(
         "[...document.querySelectorAll('#controls-section tbody th')].map(each => each.textContent)"
@@ -220,7 +220,7 @@ def test_controls_are_called_by_their_names(chromium: Chromium, page: Path) -> N
     ]
 
 
-def test_the_top_of_the_page_tells_the_gain_and_the_checks(chromium: Chromium, page: Path) -> None:
+def test_the_top_of_the_page_shows_the_gain_and_the_checks(chromium: Chromium, page: Path) -> None:
     chromium.open(page.as_uri())
     assert "points, 95% interval" in chromium.evaluate("document.querySelector('h1').textContent")
     assert chromium.evaluate("document.querySelectorAll('.check').length") == 8
@@ -244,10 +244,10 @@ def test_every_section_is_there_and_the_contents_lead_to_them(chromium: Chromium
     assert chromium.complaints() == []
 
 
-def test_the_time_is_shown_by_stage_on_one_scale_and_by_kind_of_work(chromium: Chromium, page: Path) -> None:
+def test_time_is_shown_by_stage_on_one_scale_and_by_kind_of_work(chromium: Chromium, page: Path) -> None:
     chromium.open(page.as_uri())
-    told = chromium.evaluate("[...document.querySelectorAll('#time figcaption .range')].map(each => each.innerText)")
-    assert told[1].replace("\u00a0", " ") == (
+    shown = chromium.evaluate("[...document.querySelectorAll('#time figcaption .range')].map(each => each.innerText)")
+    assert shown[1].replace("\u00a0", " ") == (
         "2 min 30 s: 40% forward and backward, 33% generating, 15% waiting and other, 5% optimiser, 3% weight sync, "
         "2% judging, 1% saving"
     )
@@ -258,15 +258,15 @@ def test_the_time_is_shown_by_stage_on_one_scale_and_by_kind_of_work(chromium: C
     assert chromium.evaluate(kinds) == list(KINDS.values())
 
 
-def test_what_the_hardware_made_of_the_time_is_shown_where_it_is_known(chromium: Chromium, page: Path) -> None:
+def test_hardware_utilisation_is_shown_where_it_is_known(chromium: Chromium, page: Path) -> None:
     chromium.open(page.as_uri())
     heads = chromium.evaluate("[...document.querySelectorAll('#time th[scope=col]')].map(each => each.textContent)")
     cells = chromium.evaluate(
         "[...document.querySelectorAll('#time tbody tr')][1].innerText.trim().split(/\\s*\\t\\s*/)"
     )
     row = dict(zip(heads, cells, strict=True))
-    assert row["Prompt tokens from a cache"] == "75.0%"
-    assert row["Trained a second"] == "10,000"
+    assert row["Prompt tokens from the prefix cache"] == "75.0%"
+    assert row["Trained per second"] == "10,000"
     # (6 + 2) × 494 million × 300,000 operations in 60 s on a device of 989e12 a second
     assert row["Model FLOPs utilisation, training"] == "2.0%"
 
@@ -294,7 +294,7 @@ def test_the_other_decoding_can_be_chosen(chromium: Chromium, page: Path) -> Non
     assert chromium.evaluate(pressed) == "greedy"
 
 
-def test_the_keyboard_alone_finds_and_reads_an_episode(chromium: Chromium, page: Path) -> None:
+def test_an_episode_can_be_found_and_read_with_the_keyboard_alone(chromium: Chromium, page: Path) -> None:
     chromium.open(page.as_uri())
     first = title(chromium)
     chromium.press("j", "j", "j", "j", "j")
@@ -331,7 +331,7 @@ def test_help_opens_and_closes_by_keyboard(chromium: Chromium, page: Path) -> No
     assert chromium.evaluate("document.querySelector('#help').open") is False
 
 
-def test_filters_keep_what_they_name_and_tell_how_many(chromium: Chromium, page: Path) -> None:
+def test_filters_keep_what_they_name_and_show_how_many(chromium: Chromium, page: Path) -> None:
     chromium.open(page.as_uri())
     everything = found(chromium)
     set_filter(chromium, "First try", "failed")
@@ -348,14 +348,14 @@ def test_filters_keep_what_they_name_and_tell_how_many(chromium: Chromium, page:
     assert all(20 <= number <= 30 for number in numbers)
 
 
-def test_a_search_looks_into_every_text_whatever_its_case(chromium: Chromium, page: Path) -> None:
+def test_a_search_looks_into_every_text_ignoring_case(chromium: Chromium, page: Path) -> None:
     chromium.open(page.as_uri())
     chromium.press("/", *"LEFT OUT")
     chromium.wait_for("!document.querySelector('.found').textContent.startsWith('0 of')")
     chromium.wait_for("document.querySelector('#episode').textContent.includes('left out')")
 
 
-def test_trained_tokens_are_coloured_and_tell_their_advantage(chromium: Chromium, page: Path) -> None:
+def test_trained_tokens_are_coloured_and_show_their_advantage(chromium: Chromium, page: Path) -> None:
     chromium.open(page.as_uri())
     for order, side, sign in (("high", "plus", "+"), ("low", "minus", "−")):
         set_filter(chromium, "Order", order)
@@ -373,7 +373,7 @@ def test_trained_tokens_are_coloured_and_tell_their_advantage(chromium: Chromium
     assert "Colour scale" in chromium.evaluate("document.querySelector('.scale').getAttribute('aria-label')")
 
 
-def test_a_long_list_holds_only_the_rows_in_sight(chromium: Chromium, page: Path) -> None:
+def test_a_long_list_renders_only_visible_rows(chromium: Chromium, page: Path) -> None:
     chromium.open(page.as_uri())
     total = int(chromium.evaluate("document.querySelector('.option').getAttribute('aria-setsize')"))
     assert total > 1500
@@ -387,7 +387,7 @@ def test_a_long_list_holds_only_the_rows_in_sight(chromium: Chromium, page: Path
     assert chromium.evaluate(f"document.getElementById({active}).getAttribute('aria-selected')") == "true"
 
 
-def test_light_and_dark_follow_the_system_until_chosen(chromium: Chromium, page: Path) -> None:
+def test_the_theme_follows_the_system_until_one_is_chosen(chromium: Chromium, page: Path) -> None:
     background = "getComputedStyle(document.body).backgroundColor"
     chromium.open(page.as_uri(), dark=False)
     light = chromium.evaluate(background)
@@ -403,7 +403,7 @@ def test_light_and_dark_follow_the_system_until_chosen(chromium: Chromium, page:
 
 
 @pytest.mark.parametrize("dark", [False, True])
-def test_text_stands_out_from_its_ground(chromium: Chromium, page: Path, dark: bool) -> None:
+def test_text_has_enough_contrast(chromium: Chromium, page: Path, dark: bool) -> None:
     chromium.open(page.as_uri(), dark=dark)
     set_filter(chromium, "Order", "low")
     faint = chromium.evaluate(
@@ -436,7 +436,7 @@ def test_text_stands_out_from_its_ground(chromium: Chromium, page: Path, dark: b
     assert faint == []
 
 
-def test_motion_is_left_out_where_it_is_not_wanted(chromium: Chromium, page: Path) -> None:
+def test_there_is_no_motion_if_the_user_prefers_none(chromium: Chromium, page: Path) -> None:
     chromium.open(page.as_uri())
     chromium.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-reduced-motion", "value": "reduce"}])
     assert chromium.evaluate("getComputedStyle(document.documentElement).scrollBehavior") == "auto"
@@ -457,7 +457,7 @@ def test_every_control_has_a_name_and_the_page_its_landmarks(chromium: Chromium,
     assert nameless == []
 
 
-def test_runs_stand_side_by_side_and_one_is_looked_into(chromium: Chromium, two_runs: Path) -> None:
+def test_runs_are_shown_side_by_side_and_one_can_be_opened(chromium: Chromium, two_runs: Path) -> None:
     chromium.open(two_runs.as_uri())
     assert chromium.evaluate("document.querySelectorAll('#runs tbody tr').length") == 2
     assert chromium.evaluate("document.querySelectorAll('#curves .line.behind').length") > 0
@@ -468,7 +468,7 @@ def test_runs_stand_side_by_side_and_one_is_looked_into(chromium: Chromium, two_
     assert int(found(chromium).split(" of ")[0].replace(",", "")) < 500
 
 
-def test_a_run_with_nothing_but_a_manifest_still_makes_a_page(chromium: Chromium, tmp_path: Path) -> None:
+def test_a_run_with_only_a_manifest_still_makes_a_page(chromium: Chromium, tmp_path: Path) -> None:
     write_json(tmp_path / "bare" / "run.json", {"kind": "run"})
     write_report([tmp_path / "bare"], tmp_path / "page.html")
     chromium.open((tmp_path / "page.html").as_uri())

@@ -1,4 +1,4 @@
-"""Training curves out of lines of metrics."""
+"""Training curves from the lines of metrics.jsonl."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def test_a_step_logged_again_after_a_resume_counts_once() -> None:
     assert (curves.steps, curves.series["kl"]) == ([1, 2], [0.3, 0.2])
 
 
-def test_values_that_are_no_finite_numbers_are_gaps_and_text_is_left_out() -> None:
+def test_values_that_are_not_finite_are_gaps_and_text_is_left_out() -> None:
     curves = curves_of([{"step": 1, "kl": math.nan, "loss": math.inf, "note": "hello"}, {"step": 2, "kl": 1}])
     assert curves.series == {"kl": [None, 1.0]}
 

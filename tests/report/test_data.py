@@ -1,4 +1,4 @@
-"""Run folders read: what is there, what is missing, what is broken, and which episodes are taken."""
+"""Reading run folders: what is there, what is missing, what is broken, and which episodes are selected."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def episode(index: int, second: Verdict | None = None, **more: object) -> Episod
     return make_episode(first, second, index=index, **{"attempt": f"attempt {index}", **more})
 
 
-def test_a_whole_run_misses_nothing(run_folder: Path) -> None:
+def test_nothing_is_missing_from_a_whole_run(run_folder: Path) -> None:
     run = read_runs([run_folder]).runs[0]
     assert run.missing == []
     assert list(run.figures) == ["vanilla", "trained"]
@@ -37,35 +37,35 @@ def test_a_whole_run_misses_nothing(run_folder: Path) -> None:
     assert set(run.manifests) == {"run", "mine", "train", "eval/vanilla", "eval/trained"}
 
 
-def test_what_an_evaluation_notes_for_its_reader_is_passed_on_once(run_folder: Path) -> None:
+def test_notes_of_an_evaluation_appear_once(run_folder: Path) -> None:
     assert read_runs([run_folder]).runs[0].notes == ["Greedy: the second sample of pass@2 is drawn at temperature 1."]
 
 
 @pytest.mark.parametrize(
-    ("part", "told"),
+    ("part", "notice"),
     [
         ("mine", "No failure set"),
-        ("mine/summary.json", "Mining was not finished"),
+        ("mine/summary.json", "Mining is unfinished"),
         ("train/metrics.jsonl", "No training curves"),
         ("train/episodes.jsonl", "No training episodes"),
         ("eval/comparison.json", "No comparison between models"),
-        ("train/profile.json", "No profile (profile.json) of train: where the time went is not known"),
-        ("eval/trained/figures.json", "The evaluation of “trained” was not finished"),
+        ("train/profile.json", "No profile (profile.json) of train: where the time went is unknown"),
+        ("eval/trained/figures.json", "The evaluation of “trained” is unfinished"),
         ("eval", "No finished evaluation"),
     ],
 )
-def test_a_missing_part_is_said_and_the_rest_is_read(copy: Path, part: str, told: str) -> None:
+def test_a_missing_part_is_reported_and_the_rest_is_read(copy: Path, part: str, notice: str) -> None:
     path = copy / part
     if path.is_dir():
         shutil.rmtree(path)
     else:
         path.unlink()
     run = read_runs([copy]).runs[0]
-    assert [text for text in run.missing if told in text]
+    assert [text for text in run.missing if notice in text]
     assert run.manifests
 
 
-def test_a_torn_last_line_ends_its_file_and_is_said_without_the_machines_paths(copy: Path) -> None:
+def test_a_torn_last_line_ends_its_file_and_is_reported_without_the_machines_paths(copy: Path) -> None:
     path = copy / "train" / "metrics.jsonl"
     path.write_text("\n".join(path.read_text().splitlines()[:10]) + '\n{"step": 11, "kl')
     run = read_runs([copy]).runs[0]
@@ -76,7 +76,7 @@ def test_a_torn_last_line_ends_its_file_and_is_said_without_the_machines_paths(c
 
 
 @pytest.mark.parametrize("line", ['{"row_index": 1}', '{"step": 1, "unknown field": 2}'])
-def test_a_record_of_another_shape_is_said_with_its_line(copy: Path, line: str) -> None:
+def test_a_record_of_the_wrong_shape_is_reported_with_its_line(copy: Path, line: str) -> None:
     (copy / "train" / "episodes.jsonl").write_text(line + "\n")
     (copy / "mine" / "shard-00000.jsonl").write_text(line + "\n")
     run = read_runs([copy]).runs[0]
@@ -86,7 +86,7 @@ def test_a_record_of_another_shape_is_said_with_its_line(copy: Path, line: str) 
     ]
 
 
-def test_a_broken_figures_file_is_said(copy: Path) -> None:
+def test_a_broken_figures_file_is_reported(copy: Path) -> None:
     (copy / "eval" / "trained" / "figures.json").write_text('{"label": ')
     run = read_runs([copy]).runs[0]
     assert any("eval/trained/figures.json:1" in text for text in run.missing)
@@ -99,25 +99,25 @@ def test_the_stages_profiles_are_read_in_the_order_of_the_stages(run_folder: Pat
     assert profiles["train"]["seconds"]["other"] == 150 - 50 - 3 - 60 - 8 - 5 - 2
 
 
-def test_a_broken_profile_is_said_and_the_other_stages_are_shown(copy: Path) -> None:
+def test_a_broken_profile_is_reported_and_the_other_stages_are_shown(copy: Path) -> None:
     (copy / "train" / "profile.json").write_text('{"calls": 2}')
     run = read_runs([copy]).runs[0]
     assert list(run.profiles) == ["mine", "eval/vanilla", "eval/trained"]
     assert [text.split(":")[0] for text in run.missing] == ["train/profile.json"]
 
 
-def test_an_unknown_control_is_said_with_the_nearest_and_its_file_is_not_read_on(copy: Path) -> None:
+def test_an_unknown_control_is_reported_with_the_nearest_and_ends_its_file(copy: Path) -> None:
     shard = copy / "eval" / "trained" / "sampled-00000.jsonl"
     shard.write_text(shard.read_text().replace('"no_reflection"', '"no_reflexion"'))
     payload = read_runs([copy])
-    (told,) = payload.runs[0].missing
-    assert "eval/trained/sampled-00000.jsonl:" in told
-    assert "no evaluation control 'no_reflexion'" in told
-    assert "Did you mean 'no_reflection'" in told
+    (notice,) = payload.runs[0].missing
+    assert "eval/trained/sampled-00000.jsonl:" in notice
+    assert "no evaluation control 'no_reflexion'" in notice
+    assert "Did you mean 'no_reflection'" in notice
     assert "no_reflexion" not in payload.texts
 
 
-def test_the_page_has_words_for_every_figure_gain_and_control(run_folder: Path) -> None:
+def test_the_page_has_a_title_for_every_figure_gain_and_control(run_folder: Path) -> None:
     payload = read_runs([run_folder])
     mode = payload.runs[0].figures["trained"]["modes"]["sampled"]
     assert list(mode)[: len(payload.words.figures)] == list(payload.words.figures)
@@ -126,7 +126,7 @@ def test_the_page_has_words_for_every_figure_gain_and_control(run_folder: Path) 
     assert payload.words.figures["other_reflection"] == "Second try, another row’s reflection"
 
 
-def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
+def test_a_folder_that_is_not_a_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RrrError, match="holds no run"):
         read_runs([tmp_path])
     with pytest.raises(RrrError, match="is not a folder"):
@@ -135,12 +135,12 @@ def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
         read_runs([])
 
 
-def test_runs_of_one_name_are_told_apart_by_their_parents(tmp_path: Path) -> None:
+def test_runs_of_the_same_name_are_prefixed_with_their_parents(tmp_path: Path) -> None:
     folders = [make_run(tmp_path / parent / "run", rows=20, steps=2) for parent in ("a", "b")]
     assert [run.name for run in read_runs(folders).runs] == ["a/run", "b/run"]
 
 
-def test_the_set_counts_all_episodes_and_not_only_those_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_set_counts_all_episodes_not_only_those_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("rrr_core.report.data.EPISODES_SHOWN", {"evaluation": 30, "training": 10})
     payload = read_runs([make_run(tmp_path / "run", rows=120, steps=3)])
     assert {(each.kind, each.shown, each.total) for each in payload.sets} == {
@@ -161,7 +161,7 @@ def test_the_set_counts_all_episodes_and_not_only_those_shown(tmp_path: Path, mo
         (failed("x"), abstained("timeout", ""), "wrong→abstained"),
     ],
 )
-def test_every_episode_is_of_one_kind_of_transition(first: Verdict, second: Verdict | None, kind: str) -> None:
+def test_every_episode_has_one_kind_of_transition(first: Verdict, second: Verdict | None, kind: str) -> None:
     assert transition(make_episode(first, second)) == kind
 
 
@@ -175,7 +175,7 @@ def test_a_rare_kind_of_transition_is_always_among_the_first() -> None:
     assert sample.totals == {"wrong→wrong": 4998, "wrong→right": 2}
 
 
-def test_the_choice_depends_neither_on_order_nor_on_the_model() -> None:
+def test_the_sample_depends_neither_on_order_nor_on_the_model() -> None:
     def chosen(indices: list[int], text: str) -> list[int]:
         sample = FairSample(50)
         for index in indices:

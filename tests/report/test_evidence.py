@@ -1,4 +1,4 @@
-"""The headline and the checks: what a run says of its gain, and when it says that it cannot tell."""
+"""The headline and the checks: what a run shows about its gain, and when the gain is unknown."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def pair(figure: str, value: float, mode: str = "sampled") -> dict[str, Any]:
     return {"a": "vanilla", "b": "trained", "mode": mode, "figure": figure, "difference": difference(value)}
 
 
-def told(value: float = 0.2, first: float = 0.1, claim: float = 0.05, **more: Any) -> Evidence:
+def measured(value: float = 0.2, first: float = 0.1, claim: float = 0.05, **more: Any) -> Evidence:
     both = {"vanilla": figures(0.2, 0.3), "trained": figures(0.3, 0.3 + value, **more)}
     pairs = [pair("second_try", value), pair("second_try", value, "greedy"), pair("first_try", first)]
     return evidence_of(both, [*pairs, pair("first_try_b_vs_second_try_a", claim)])
@@ -43,25 +43,25 @@ def states(evidence: Evidence) -> Mapping[str, str]:
     return {check.title: check.state for check in evidence.checks}
 
 
-def test_the_headline_tells_the_gain_and_its_interval() -> None:
-    assert told().headline == (
+def test_the_headline_states_the_gain_and_its_interval() -> None:
+    assert measured().headline == (
         "Training lifts the second try from 30.0% to 50.0% right: +20.0 points, 95% interval +17.0 to +23.0."
     )
 
 
-def test_a_loss_is_told_as_a_loss() -> None:
-    assert told(-0.1).headline.startswith("Training lowers the second try from 30.0% to 20.0% right: −10.0 points")
+def test_a_loss_is_called_a_loss() -> None:
+    assert measured(-0.1).headline.startswith("Training lowers the second try from 30.0% to 20.0% right: −10.0 points")
 
 
 def test_an_interval_around_zero_is_no_gain() -> None:
-    evidence = told(0.01)
+    evidence = measured(0.01)
     assert evidence.headline.endswith("which chance could explain.")
     assert states(evidence)["The gain is more than chance"] == "fails"
 
 
-def test_everything_that_holds_is_said_to_hold() -> None:
-    assert set(states(told()).values()) == {"holds"}
-    assert len(told().checks) == 8
+def test_every_check_that_holds_is_marked_so() -> None:
+    assert set(states(measured()).values()) == {"holds"}
+    assert len(measured().checks) == 8
 
 
 @pytest.mark.parametrize(
@@ -81,12 +81,12 @@ def test_everything_that_holds_is_said_to_hold() -> None:
     ],
 )
 def test_each_control_can_refute(more: dict[str, Any], failing: set[str]) -> None:
-    found = states(told(**more))
+    found = states(measured(**more))
     assert {title for title, state in found.items() if state == "fails"} == failing
 
 
 def test_too_few_rows_cannot_rule_out_that_the_first_try_fell() -> None:
-    assert states(told(first=-0.025))["The first try did not fall"] == "unknown"
+    assert states(measured(first=-0.025))["The first try did not fall"] == "unknown"
 
 
 def test_without_a_comparison_the_gain_has_no_interval_and_nothing_is_claimed() -> None:
@@ -98,16 +98,16 @@ def test_without_a_comparison_the_gain_has_no_interval_and_nothing_is_claimed() 
 @pytest.mark.parametrize(
     ("labels", "headline"),
     [
-        ([], "No model was evaluated, so no gain can be told."),
-        (["vanilla"], "Only “vanilla” was evaluated, so no gain can be told."),
-        (["trained"], "Only the model after training was evaluated (sampled), so no gain can be told."),
+        ([], "No model was evaluated, so the gain is unknown."),
+        (["vanilla"], "Only “vanilla” was evaluated, so the gain is unknown."),
+        (["trained"], "Only the model after training was evaluated (sampled), so the gain is unknown."),
     ],
 )
-def test_half_an_evaluation_tells_no_gain(labels: list[str], headline: str) -> None:
+def test_half_an_evaluation_gives_no_gain(labels: list[str], headline: str) -> None:
     assert evidence_of({label: figures(0.2, 0.3) for label in labels}, []).headline == headline
 
 
-def test_the_headline_speaks_of_greedy_decoding_where_nothing_was_sampled() -> None:
+def test_the_headline_is_about_greedy_decoding_if_nothing_was_sampled() -> None:
     both = {"vanilla": figures(0.2, 0.3), "trained": figures(0.3, 0.5)}
     for each in both.values():
         del each["modes"]["sampled"]

@@ -1,4 +1,4 @@
-"""The page's text: self-contained, under a strict policy, and no text of a run can leave its data block."""
+"""The page: self-contained, under a strict policy, and no text of a run can leave its data block."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_hostile_text_survives_embedding_unchanged_and_without_markup(hostile: s
     assert json.loads(text) == {hostile: [hostile]}
 
 
-def test_a_lone_surrogate_is_escaped_so_that_the_page_is_utf_8() -> None:
+def test_a_lone_surrogate_is_escaped_to_keep_the_page_utf_8() -> None:
     text = embedded_json(["\ud800"])
     assert text.encode() == b'["\\ud800"]'
 
@@ -87,11 +87,11 @@ def test_numbers_that_json_lacks_become_null() -> None:
     assert embedded_json([float("nan"), float("inf"), {"a": -float("inf")}]) == '[null,null,{"a":null}]'
 
 
-def test_a_part_that_holds_a_placeholder_is_not_filled_again() -> None:
+def test_a_part_that_contains_a_placeholder_is_not_filled_again() -> None:
     assert fill("@@STYLE@@ @@DATA@@", {"STYLE": "@@DATA@@", "DATA": "x"}) == "@@DATA@@ x"
 
 
-def test_the_same_run_gives_the_same_page_but_for_its_date(run_folder: Path, tmp_path: Path) -> None:
+def test_the_same_run_gives_the_same_page_except_for_the_date(run_folder: Path, tmp_path: Path) -> None:
     pages = []
     for name in ("one", "two"):
         write_report([run_folder], tmp_path / name)

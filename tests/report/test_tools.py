@@ -1,4 +1,4 @@
-"""A prompt that begins with tools: they are read on the page as any other text of the episode."""
+"""A prompt with tools: the page shows them like any other text of the episode."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.browser
 TOOLS = json.dumps([{"type": "function", "function": {"name": "add<b>", "parameters": {"type": "object"}}}])
 
 
-def test_the_tools_of_a_prompt_stand_before_what_was_asked(chromium: Chromium, tmp_path: Path) -> None:
+def test_the_tools_of_a_prompt_come_before_the_question(chromium: Chromium, tmp_path: Path) -> None:
     folder = make_run(tmp_path / "run", rows=6, steps=2)
     for path in [*folder.glob("eval/*/*-*.jsonl"), folder / "train" / "episodes.jsonl"]:
         records = list(read_lines(path))

@@ -1,4 +1,4 @@
-// The browser of episodes: filters and search, a list that holds only the rows in sight, and the opened episode.
+// The episode browser: filters and search, a list that renders only visible rows, and the open episode.
 
 const ROW_HEIGHT = 58;
 const MARGIN_ROWS = 6;
@@ -11,7 +11,7 @@ const ORDERS = {
   long: ["longest reflection", (one, other) => (other.reflectionTokens ?? -1) - (one.reflectionTokens ?? -1)],
 };
 
-/** The indices of the texts that hold `query`, whatever the case. */
+/** The indices of the texts that contain `query`, ignoring case. */
 function textsWith(payload, query) {
   payload.lowered ??= payload.texts.map((text) => text.toLowerCase());
   const hits = new Set();
@@ -25,7 +25,7 @@ function mentions(episode, hits) {
     episode.segments.some(
       ({ role, text, messages, verdict }, place) =>
         hits.has(text) ||
-        // What asks for a reflection or a retry is much the same everywhere.
+        // Requests for a reflection or a retry are nearly the same in every episode.
         ((place === 0 || role === "observation") && messages.some(([, content]) => hits.has(content))) ||
         (verdict && (hits.has(verdict.category) || hits.has(verdict.detail))),
     ) ||
@@ -33,7 +33,7 @@ function mentions(episode, hits) {
   );
 }
 
-/** The episodes of `all` that pass `filter`, in its order. */
+/** The episodes of `all` that pass `filter`, in the filter's order. */
 function filtered(payload, all, filter) {
   const query = filter.query.trim().toLowerCase();
   const hits = query ? textsWith(payload, query) : null;
@@ -63,7 +63,7 @@ function browser(payload, everything, state) {
   let found = [];
   let selected = 0;
 
-  const told = h("p", { class: "found", role: "status" });
+  const counter = h("p", { class: "found", role: "status" });
   const rows = h("div", { class: "rows" });
   const list = h("div", { class: "list", role: "listbox", tabindex: "0", "aria-label": "Episodes", id: "episode-list" }, rows);
   const detail = h("article", { class: "episode", "aria-labelledby": "episode-title", id: "episode" });
@@ -117,7 +117,7 @@ function browser(payload, everything, state) {
     draw();
   };
 
-  /** Opens an episode, clearing the filters where they hide it. */
+  /** Opens an episode, clearing the filters if they hide it. */
   const open = (episode) => {
     if (!found.includes(episode)) {
       Object.assign(filter, { query: "", set: "", first: "", second: "", kind: "", from: "", to: "" });
@@ -130,7 +130,7 @@ function browser(payload, everything, state) {
 
   const apply = () => {
     found = filtered(payload, all, filter);
-    told.textContent = `${count(found.length)} of ${count(all.length)} episodes`;
+    counter.textContent = `${count(found.length)} of ${count(all.length)} episodes`;
     rows.style.setProperty("height", `${found.length * ROW_HEIGHT}px`);
     list.scrollTop = 0;
     selected = 0;
@@ -171,7 +171,7 @@ function browser(payload, everything, state) {
       search,
       dropdown("Model", [["", "all"], ...sets.map((each) => [payload.sets.indexOf(each), setName(each)])], filter.set, set("set")),
       dropdown("First try", outcomes, filter.first, set("first")),
-      dropdown("Second try", [...outcomes, ["none", "none made"]], filter.second, set("second")),
+      dropdown("Second try", [...outcomes, ["none", "none"]], filter.second, set("second")),
       dropdown("Error", [["", "any"], ...kinds.map((kind) => [kind, kind])], filter.kind, set("kind")),
       hasSteps && step("from", "Step from"),
       hasSteps && step("to", "to"),
@@ -210,10 +210,10 @@ function browser(payload, everything, state) {
     "episodes",
     "Episodes",
     "Episodes",
-    "Some of every outcome first, then rows at random; the same rows for every model.",
+    "Some of each outcome first, then a random sample; the same rows for every model.",
     h("p", { class: "small" }, `On this page: ${bySet}.`),
     form,
-    told,
+    counter,
     h("div", { class: "browser" }, list, detail),
   );
   new ResizeObserver(draw).observe(list);

@@ -1,6 +1,6 @@
-// The charts: intervals, bars, steps and lines, as SVG.
+// Charts as SVG: intervals, bars, steps and lines.
 
-/** Round numbers that cover `low` to `high` in about `wanted` steps. */
+/** Round numbers from `low` to `high` in about `wanted` steps. */
 function ticks(low, high, wanted) {
   const span = high - low || 1;
   const rough = span / Math.max(1, wanted);
@@ -19,8 +19,8 @@ function canvas(width, height) {
 
 const label = (x, y, text, attributes = {}) => s("text", { x, y, ...attributes }, text);
 
-/** Values with their intervals, one row a figure, one mark a model.
- *  `rows` are `{name, marks: [{value, low, high, series, text}]}`, in the axis' unit. */
+/** Values with their intervals: one row per figure, one mark per model.
+ *  `rows` are `{name, marks: [{value, low, high, series, text}]}`, in the unit of the axis. */
 function intervals(width, rows, { unit = "%", zero = false } = {}) {
   const all = rows.flatMap((row) => row.marks.flatMap((mark) => [mark.low ?? mark.value, mark.high ?? mark.value]));
   const low = Math.min(0, ...all);
@@ -61,7 +61,7 @@ function intervals(width, rows, { unit = "%", zero = false } = {}) {
   return svg;
 }
 
-/** One bar of parts that add up to all rows. `parts` are `{name, value, className}`, with `told` where the value is no
+/** One bar of parts that add up to a total. `parts` are `{name, value, className}`, with `title` if the value is not a
  *  number of rows. */
 function stacked(width, parts) {
   const total = parts.reduce((sum, part) => sum + part.value, 0) || 1;
@@ -73,15 +73,15 @@ function stacked(width, parts) {
     group.append(s("rect", { x, y: 0, width: Math.max(0, size - 1.5), height: 34, rx: 2 }));
     const text = `${percent(part.value / total, size > 60 ? 1 : 0)}${size > 46 ? "%" : ""}`;
     if (size > 30) group.append(label(x + size / 2 - 0.75, 22, text, { "text-anchor": "middle" }));
-    group.append(s("title", {}, part.told ?? `${part.name}: ${count(part.value)} of ${count(total)}`));
+    group.append(s("title", {}, part.title ?? `${part.name}: ${count(part.value)} of ${count(total)}`));
     svg.append(group);
     x += size;
   }
   return svg;
 }
 
-/** Distributions as outlines over one axis. `series` are `{className, bins: [[upper edge, count]…]}`;
- *  heights are shares of the series for each unit of the axis, so that bins of any width compare. */
+/** Distributions as outlines over one axis. `series` are `{className, bins: [[upper edge, count]…]}`; heights are
+ *  shares of the series per unit of the axis, so bins of different widths are comparable. */
 function outlines(width, series, unit) {
   const height = 190;
   const [left, right, top, bottom] = [8, 8, 8, 36];
@@ -144,7 +144,7 @@ function columns(width, bars, axis) {
   return svg;
 }
 
-/** Lines over steps. `lines` are `{steps, values, className}`, the last one on top; `bounds` may fix the value axis. */
+/** Lines over steps. `lines` are `{steps, values, className}`, the last one on top; `bounds` fixes the value axis. */
 function plot(width, lines, { unit, bounds }) {
   const height = 150;
   const [left, right, top, bottom] = [40, 10, 8, 22];

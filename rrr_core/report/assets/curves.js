@@ -1,4 +1,4 @@
-// The training curves: small charts with one reading line each; other runs lie behind in grey.
+// The training curves: small charts, each with a line that reads out one point; other runs are drawn in grey.
 
 function curvePanel(state, panel) {
   const name = panel.series;
@@ -67,7 +67,7 @@ function curves(state) {
   const main = found.panels.filter((panel) => panel.note);
   const rest = found.panels.filter((panel) => !panel.note);
   const averaged = found.logged > found.steps.length ? ` Averaged to ${count(found.steps.length)} points.` : "";
-  const behind = state.runs.length > 1 ? " Other runs lie behind in grey." : "";
+  const behind = state.runs.length > 1 ? " Other runs are drawn in grey." : "";
   const grid = (panels) => h("div", { class: "grid" }, panels.map((panel) => curvePanel(state, panel)));
   return section(
     "curves",

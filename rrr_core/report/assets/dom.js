@@ -1,13 +1,13 @@
-// Building the page: elements whose texts are only ever text.
+// Builds DOM elements; strings only ever become text, never markup.
 
 const SVG = "http://www.w3.org/2000/svg";
 
-/** An element; every string among `children` passes through `visible`, every attribute through `plain`. */
+/** An HTML element; strings among `children` pass through `visible`, attributes through `plain`. */
 function h(tag, attributes, ...children) {
   return fill(document.createElement(tag), attributes, children, visible);
 }
 
-/** The same for SVG. */
+/** An SVG element; all strings pass through `plain`. */
 function s(tag, attributes, ...children) {
   return fill(document.createElementNS(SVG, tag), attributes, children, plain);
 }
@@ -29,7 +29,7 @@ function fill(element, attributes, children, written) {
 let identifiers = 0;
 const identifier = (stem) => `${stem}-${++identifiers}`;
 
-/** A labelled part of the page, listed in the contents by its short name. */
+/** A section of the page, listed in the contents by its short name. */
 function section(id, short, title, lead, ...children) {
   return h(
     "section",
@@ -40,7 +40,7 @@ function section(id, short, title, lead, ...children) {
   );
 }
 
-/** A table that scrolls by itself where the screen is too narrow for it. */
+/** A table that scrolls sideways if the screen is too narrow. */
 function table(caption, head, rows, className = "") {
   return h(
     "div",
@@ -63,7 +63,7 @@ function table(caption, head, rows, className = "") {
 
 const absent = (text) => h("p", { class: "absent" }, text);
 
-/** A figure whose SVG is drawn anew at whatever width it is given, so that its letters keep their size. */
+/** A figure whose SVG is redrawn for every width, so its text keeps its size. */
 function chart(label, draw) {
   const box = h("div", { class: "chart" });
   let width = 0;
@@ -79,7 +79,7 @@ function chart(label, draw) {
   return box;
 }
 
-/** A row of exclusive choices. */
+/** A row of buttons of which one is chosen. */
 function choice(label, options, current, choose) {
   return h(
     "div",
@@ -104,7 +104,7 @@ function dropdown(label, options, current, choose) {
   );
 }
 
-/** The colour of a model: the one before training is grey, the trained one teal, others take what is left. */
+/** The colour class of a model: grey before training, teal for the trained model, a third colour for all others. */
 const seriesClass = (run, label) => {
   if (label === run.evidence.baseline) return "series-before";
   if (label === run.evidence.trained) return "series-after";

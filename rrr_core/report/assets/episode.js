@@ -1,8 +1,8 @@
-// One episode, opened: the conversation turn by turn, verdicts beside it, trained tokens coloured by advantage.
+// One open episode: the conversation turn by turn, with verdicts, and trained tokens coloured by advantage.
 
 const OUTCOMES = { passed: ["✓", "right"], failed: ["✕", "wrong"], abstained: ["∅", "withheld"] };
 
-/** The episodes as objects; a text stays an index into `payload.texts` until it is shown. */
+/** The episodes as objects; texts stay indices into `payload.texts` until shown. */
 function unpack(payload) {
   const named = (fields, packed) => Object.fromEntries(fields.map((name, index) => [name, packed[index] ?? null]));
   const verdict = (value) => value && { outcome: value[0], category: value[1], detail: value[2] };
@@ -35,7 +35,7 @@ function unpack(payload) {
 
 const setName = (set) => (set.kind === "training" ? "training" : `${set.label} · ${set.mode}`);
 
-/** The way of an episode in signs: `✕ → ✓`. */
+/** The outcomes of an episode as symbols: `✕ → ✓`. */
 function way(episode) {
   const sign = (verdict) => {
     const [symbol, word] = OUTCOMES[verdict.outcome] ?? ["?", "unknown"];
@@ -56,14 +56,14 @@ function verdictLine(texts, verdict) {
   );
 }
 
-/** A block of text somebody wrote; long ones scroll by themselves. */
+/** A block of text; long ones scroll. */
 const words = (text) => h("div", { class: "words", dir: "auto" }, text === "" ? h("em", {}, "nothing") : text);
 
 function turn(name, className, ...children) {
   return h("li", { class: `turn ${className}` }, h("h4", {}, name), ...children);
 }
 
-/** The colour of an advantage: blue above zero, orange below, the stronger the further from it. */
+/** Colours `element` by advantage: blue above zero, orange below, stronger the further from zero. */
 function coloured(element, advantage, limit) {
   element.classList.add(advantage < 0 ? "minus" : "plus");
   element.style.setProperty("--strength", `${Math.round(Math.min(1, Math.abs(advantage) / limit) * 100)}%`);
@@ -73,7 +73,7 @@ function coloured(element, advantage, limit) {
 function advantageLegend(limit) {
   return h(
     "div",
-    { class: "scale", role: "img", "aria-label": `Colour scale of advantages from ${signed(-limit, 2)} (orange) over 0 to ${signed(limit, 2)} (blue)` },
+    { class: "scale", role: "img", "aria-label": `Colour scale of advantages from ${signed(-limit, 2)} (orange) through 0 to ${signed(limit, 2)} (blue)` },
     h("span", {}, signed(-limit, 2)),
     h("i", {}),
     h("span", {}, signed(limit, 2)),
@@ -81,7 +81,7 @@ function advantageLegend(limit) {
   );
 }
 
-/** A segment's trained tokens, one tab stop; arrow keys walk over them, and a line tells token and value. */
+/** A segment's trained tokens as one tab stop: arrow keys move over them, and a line shows the token and its value. */
 function tokenView(texts, segment, advantage, limit) {
   const reading = h("output", { class: "reading" }, "Point at a token, or focus the text and use ← →.");
   const tokens = segment.tokens.map((index, place) =>
@@ -114,7 +114,7 @@ function tokenView(texts, segment, advantage, limit) {
   return [advantageLegend(limit), box, reading];
 }
 
-/** Other episodes of the same row: the group it was trained in, and its ways in other models and modes. */
+/** Other episodes of the same row: its group in training, and its episodes in other models and modes. */
 function relatives(all, episode, open) {
   const rows = all.filter((other) => other !== episode && other.set.run === episode.set.run && other.rowIndex === episode.rowIndex);
   const group = rows.filter((other) => other.step !== null && other.step === episode.step && other.set === episode.set);
@@ -134,9 +134,9 @@ function relatives(all, episode, open) {
 }
 
 const WRITTEN = { attempt: "Attempt", reflection: "Reflection", retry: "Retry" };
-const REQUESTS = { reflection: "Reflection asked for", retry: "Asked again" };
+const REQUESTS = { reflection: "Reflection request", retry: "Asked again" };
 
-/** One segment: the messages that were read, or the text that was written with its verdict. `next` is the one after it. */
+/** One segment: the messages that were read, or the text that was written, with its verdict. `next` follows it. */
 function segmentView(texts, segment, next, advantage, limit) {
   if (segment.text === null) {
     const kind = segment.role === "observation" ? "Observation" : "Prompt";
@@ -144,7 +144,7 @@ function segmentView(texts, segment, next, advantage, limit) {
   }
   const trained = segment.tokens !== null && advantage !== null;
   return turn(
-    trained ? `${WRITTEN[segment.role]}: the trained tokens` : WRITTEN[segment.role],
+    trained ? `${WRITTEN[segment.role]}: trained tokens` : WRITTEN[segment.role],
     "written",
     trained ? tokenView(texts, segment, advantage, limit) : words(texts[segment.text]),
     verdictLine(texts, segment.verdict),

@@ -1,4 +1,4 @@
-// The page as a whole: which run and which decoding are looked at, the theme, the keys, the contents.
+// The whole page: the chosen run and decoding mode, the theme, the keys, the contents.
 
 const KEYS = [
   ["/", "search the episodes"],
@@ -6,8 +6,8 @@ const KEYS = [
   ["↓ ↑  Page  Home  End", "move in the list of episodes"],
   ["Enter", "read the selected episode"],
   ["Esc", "back to the list"],
-  ["← →", "walk over trained tokens, or along a curve"],
-  ["t", "light, dark, or as the system has it"],
+  ["← →", "move over trained tokens or along a curve"],
+  ["t", "light, dark, or the system's theme"],
   ["?", "this help"],
 ];
 const THEMES = ["auto", "light", "dark"];
@@ -23,7 +23,7 @@ function remembered(value) {
     if (value === undefined) return localStorage.getItem("rrr-theme");
     localStorage.setItem("rrr-theme", value);
   } catch {
-    // A page opened from a file may have no storage: the choice then lasts as long as the page.
+    // A page opened from a file may have no storage; then the choice is lost on reload.
   }
   return null;
 }
@@ -106,6 +106,6 @@ help.append(
   h("dl", {}, KEYS.map(([key, text]) => fact(h("kbd", {}, key), text))),
   h("form", { method: "dialog" }, h("button", { autofocus: true }, "Close")),
 );
-document.getElementById("foot").append(`Written ${payload.written} by rrr ${payload.version}. This page loads nothing from anywhere.`);
+document.getElementById("foot").append(`Written ${payload.written} by rrr ${payload.version}. This page loads nothing from the network.`);
 setTheme(remembered());
 drawAll();

@@ -1,4 +1,4 @@
-// Where the time went: one bar a stage on a common scale of time, and what the hardware made of it.
+// Where the time went: one bar per stage on a common time scale, and how well the hardware was used.
 
 const WORK = [
   ["generate", "generating", "part-generate"],
@@ -10,7 +10,7 @@ const WORK = [
   ["other", "waiting and other", "part-rest"],
 ];
 
-/** The shares of a time, the largest first: `61% generating, 24% forward and backward`. */
+/** The shares of a time, largest first: `61% generating, 24% forward and backward`. */
 function sharesOf(seconds, wall) {
   return WORK.map(([kind, text]) => [(seconds[kind] ?? 0) / (wall || 1), text])
     .filter(([share]) => share >= 0.005)
@@ -23,11 +23,11 @@ const PROFILE_COLUMNS = [
   ["Wall time", (profile) => duration(profile.wall_seconds)],
   ["Calls", (profile) => count(profile.calls)],
   ["Verdicts", (profile) => profile.verdicts && count(profile.verdicts)],
-  ["Tokens written", (profile) => profile.tokens.written && count(profile.tokens.written)],
-  ["Written a second", (profile) => profile.tokens_per_second.generate && count(Math.round(profile.tokens_per_second.generate))],
-  ["Prompt tokens from a cache", (profile) => Number.isFinite(profile.cache_hit_rate) && `${percent(profile.cache_hit_rate)}%`],
+  ["Tokens generated", (profile) => profile.tokens.written && count(profile.tokens.written)],
+  ["Generated per second", (profile) => profile.tokens_per_second.generate && count(Math.round(profile.tokens_per_second.generate))],
+  ["Prompt tokens from the prefix cache", (profile) => Number.isFinite(profile.cache_hit_rate) && `${percent(profile.cache_hit_rate)}%`],
   ["Tokens trained on", (profile) => profile.tokens.trained && count(profile.tokens.trained)],
-  ["Trained a second", (profile) => profile.tokens_per_second.train && count(Math.round(profile.tokens_per_second.train))],
+  ["Trained per second", (profile) => profile.tokens_per_second.train && count(Math.round(profile.tokens_per_second.train))],
   ["Model FLOPs utilisation, generating", (profile) => profile.flops_utilisation.generate && `${percent(profile.flops_utilisation.generate)}%`],
   ["Model FLOPs utilisation, training", (profile) => profile.flops_utilisation.train && `${percent(profile.flops_utilisation.train)}%`],
 ];
@@ -41,7 +41,7 @@ function timeSpent(run) {
   const seconds = Object.fromEntries(
     WORK.map(([kind]) => [kind, stages.reduce((sum, [, profile]) => sum + (profile.seconds[kind] ?? 0), 0)]),
   );
-  const told = PROFILE_COLUMNS.filter(([, cell]) => stages.some(([, profile]) => cell(profile)));
+  const shown = PROFILE_COLUMNS.filter(([, cell]) => stages.some(([, profile]) => cell(profile)));
   return section(
     "time",
     "Time",
@@ -56,7 +56,7 @@ function timeSpent(run) {
       const shares = sharesOf(profile.seconds, profile.wall_seconds);
       const parts = WORK.map(([kind, name, className]) => {
         const value = profile.seconds[kind] ?? 0;
-        return { name, value, className, told: `${name}: ${duration(value)}` };
+        return { name, value, className, title: `${name}: ${duration(value)}` };
       });
       return h(
         "figure",
@@ -65,13 +65,13 @@ function timeSpent(run) {
         chart(`${stage}, ${duration(profile.wall_seconds)}: ${shares}`, (width) => stacked(Math.max(4, (width * profile.wall_seconds) / longest), parts)),
       );
     }),
-    table("Time and tokens by stage", ["Stage", ...told.map(([name]) => name)], stages.map(([stage, profile]) => [stage, ...told.map(([, cell]) => cell(profile) || null)])),
+    table("Time and tokens by stage", ["Stage", ...shown.map(([name]) => name)], stages.map(([stage, profile]) => [stage, ...shown.map(([, cell]) => cell(profile) || null)])),
     h(
       "p",
       { class: "small" },
-      "Waiting and other is wall time in none of the other kinds: loading a model to train, reading and writing files, making batches, waiting for other processes. A server’s texts are waited for under generating.",
-      told.some(([name]) => name.startsWith("Model FLOPs")) &&
-        " Model FLOPs utilisation counts 2·N operations for each token that a model of N parameters reads or writes and 6·N for each that it is trained on, over the device’s dense bfloat16 peak.",
+      "“Waiting and other” is wall time of no other kind: loading a model to train, reading and writing files, making batches, waiting for other processes. Waiting for a server’s texts counts as generating.",
+      shown.some(([name]) => name.startsWith("Model FLOPs")) &&
+        " Model FLOPs utilisation counts 2·N operations per token that a model of N parameters reads or generates and 6·N per token that it is trained on, relative to the device’s dense bfloat16 peak.",
     ),
   );
 }

@@ -37,7 +37,7 @@ function controls(words, run, mode) {
         "figure",
         {},
         h("figcaption", {}, "Percent right"),
-        chart("Percent right with 95% intervals; the table below holds the numbers", (width) =>
+        chart("Percent right with 95% intervals; the table below has the numbers", (width) =>
           intervals(
             width,
             shown.map(([name, text]) => ({
@@ -54,8 +54,8 @@ function controls(words, run, mode) {
         h(
           "figure",
           {},
-          h("figcaption", {}, "What a row’s own reflection adds, points"),
-          chart("Paired differences in points with 95% intervals; the table below holds the numbers", (width) =>
+          h("figcaption", {}, "What a row’s own reflection adds, in points"),
+          chart("Paired differences in points with 95% intervals; the table below has the numbers", (width) =>
             intervals(
               width,
               gains.map(([text, found]) => ({
@@ -88,7 +88,7 @@ function controls(words, run, mode) {
 
 const WAYS = [
   ["right", "right at once", "part-right"],
-  ["wrong→right", "wrong → right", "part-mended"],
+  ["wrong→right", "wrong → right", "part-fixed"],
   ["wrong→wrong", "wrong → wrong", "part-wrong"],
   ["abstained", "withheld", "part-held"],
 ];
@@ -105,18 +105,18 @@ function transitions(run, mode) {
   return section(
     "transitions",
     "Rows",
-    "What became of each row",
+    "What happened to each row",
     `From the first try to the second, and from the model before training to the one after. ${capital(mode)} decoding.`,
     h("ul", { class: "legend" }, WAYS.map(([, text, className]) => h("li", { class: className }, h("i", { "aria-hidden": "true" }), text))),
     labels.map((name) => {
       const found = figureOf(run, name, mode, "transitions");
       const parts = WAYS.map(([key, text, className]) => ({ name: text, value: found[key] ?? 0, className }));
-      const told = parts.map((part) => `${part.name} ${count(part.value)}`).join(", ");
+      const summary = parts.map((part) => `${part.name} ${count(part.value)}`).join(", ");
       return h(
         "figure",
         { class: "strip" },
-        h("figcaption", {}, name, h("span", { class: "range" }, told)),
-        chart(`${name}: ${told}`, (width) => stacked(width, parts)),
+        h("figcaption", {}, name, h("span", { class: "range" }, summary)),
+        chart(`${name}: ${summary}`, (width) => stacked(width, parts)),
       );
     }),
     between &&
@@ -153,7 +153,7 @@ function errorClasses(run, mode) {
     "errors",
     "Errors",
     "Kinds of error",
-    `Percent of all judged rows that failed in each way. ${capital(mode)} decoding.`,
+    `Percent of all judged rows that failed with each kind of error. ${capital(mode)} decoding.`,
     legend(run, labels),
     h(
       "div",
@@ -194,7 +194,7 @@ function lengths(run, mode) {
     "lengths",
     "Lengths",
     "Length of reflections",
-    `In tokens, the end token included. ${capital(mode)} decoding.`,
+    `In tokens, including the end token. ${capital(mode)} decoding.`,
     legend(run, labels),
     h(
       "div",
@@ -204,7 +204,7 @@ function lengths(run, mode) {
       ),
       table(
         "Reflection length in tokens",
-        ["Model", "Mean", "Median", "10%–90%", "Written", "Different"],
+        ["Model", "Mean", "Median", "10%–90%", "Written", "Distinct"],
         labels.map((name) => [name, short(of(name).mean), short(of(name).median), `${short(of(name).p10)}–${short(of(name).p90)}`, count(of(name).count), count(figureOf(run, name, mode, "reflections")?.distinct)]),
       ),
     ),
@@ -221,7 +221,7 @@ function mining(run) {
     "mining",
     "Failures",
     "The failure set",
-    "What training starts from: rows that the model before training failed at least once.",
+    "What training starts from: rows that the model failed at least once before training.",
     h(
       "dl",
       { class: "facts" },
@@ -240,7 +240,7 @@ function mining(run) {
         "figure",
         {},
         h("figcaption", {}, "Rows by their share of passed tries"),
-        chart(`Rows by share of passed tries, in tenths: ${mined.pass_rates.join(", ")}`, (width) => columns(width, bins, "from this percent of tries passed")),
+        chart(`Rows by share of passed tries, in tenths: ${mined.pass_rates.join(", ")}`, (width) => columns(width, bins, "at least this percent of tries passed")),
       ),
       table("Kinds of error in the failure set", ["Kind of error", "Failures"], Object.entries(mined.error_classes).slice(0, 20).map(([kind, size]) => [kind || "no class given", count(size)])),
     ),
@@ -256,23 +256,23 @@ function leaves(value, path = "") {
 
 const MOST_LEAVES = 400;
 
-/** A manifest in titled parts: what decides the results, the surroundings, and the rest. */
+/** A manifest in titled parts: what determines the results, the environment, and the rest. */
 function parts({ identity, about, ...rest }) {
   return [
-    ["What decides the results", identity],
-    ["Surroundings", about],
+    ["What determines the results", identity],
+    ["Environment", about],
     ["Stage", rest],
   ].filter(([, part]) => part && Object.keys(part).length > 0);
 }
 
 function manifests(run) {
   const stages = Object.entries(run.manifests);
-  if (stages.length === 0) return section("made", "Manifests", "What made this run", null, absent("No manifest in this run."));
+  if (stages.length === 0) return section("made", "Manifests", "How this run was made", null, absent("No manifest in this run."));
   return section(
     "made",
     "Manifests",
-    "What made this run",
-    "The manifests as each stage wrote them: models, versions, settings, seeds, code.",
+    "How this run was made",
+    "The manifest of each stage: models, versions, settings, seeds, code.",
     stages.map(([stage, manifest], index) =>
       h(
         "details",

@@ -1,6 +1,6 @@
 // The top of the page: the headline, the checks, the four columns, and runs side by side.
 
-const STATE_MARKS = { holds: ["✓", "holds"], fails: ["✕", "does not hold"], unknown: ["?", "cannot be told"] };
+const STATE_MARKS = { holds: ["✓", "holds"], fails: ["✕", "does not hold"], unknown: ["?", "unknown"] };
 
 /** The gain as a large figure with its interval. */
 function gainFigure(evidence) {
@@ -31,7 +31,7 @@ function gainFigure(evidence) {
   );
 }
 
-/** The interval beside zero: what the eye has to see. */
+/** The interval on an axis with zero. */
 function gainAxis(width, gain) {
   const low = Math.min(0, gain.low) * 100;
   const high = Math.max(0, gain.high) * 100;
@@ -96,7 +96,7 @@ function missingNotes(run) {
   );
 }
 
-/** A share in percent over its interval. */
+/** A share in percent, with its interval below. */
 function shareCell(figure, withTotal = true) {
   if (!figure || !Number.isFinite(figure.value)) return "–";
   return [
@@ -106,7 +106,7 @@ function shareCell(figure, withTotal = true) {
   ];
 }
 
-/** A paired difference in points, over its interval and p. */
+/** A paired difference in points, with its interval and p below. */
 function differenceCell(difference) {
   if (!difference || !Number.isFinite(difference.value)) return "–";
   return [
@@ -123,7 +123,7 @@ const modesOf = (run) => [
 
 const figureOf = (run, labelOf, mode, name) => run.figures[labelOf]?.modes?.[mode]?.[name];
 
-/** The paper's table: every model's first and second try, in each decoding. */
+/** The paper's table: every model's first and second try, in each decoding mode. */
 function fourColumns(run) {
   const labels = Object.keys(run.figures);
   if (labels.length === 0) return null;
@@ -142,7 +142,7 @@ function fourColumns(run) {
   ];
 }
 
-/** Every run in one row, its gain on a common axis. */
+/** One row per run, with the gains on a common axis. */
 function sideBySide(state, choose) {
   if (state.runs.length < 2) return null;
   const measured = state.runs.filter((run) => Number.isFinite(run.evidence.gain?.low));
@@ -150,7 +150,7 @@ function sideBySide(state, choose) {
     "runs",
     "Runs",
     "Runs side by side",
-    "The second try before and after training, and the gain, each in the mode that its run’s headline speaks of.",
+    "The second try before and after training, and the gain, each in the mode of the run’s headline.",
     measured.length > 0 &&
       chart("Gain of each run in points with its 95% interval", (width) =>
         intervals(

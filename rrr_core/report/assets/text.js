@@ -1,4 +1,4 @@
-// Text that models wrote, made safe to look at: what is invisible or turns the line around becomes a label.
+// Makes text written by models safe to look at: invisible characters and those that reorder a line become labels.
 
 const ODD =
   /([\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\u3164\ufeff\uffa0\ufff9-\ufffb]|[\u{e0000}-\u{e0fff}]|[\ud800-\udfff])\1*|\p{M}{9,}/gu;
@@ -37,8 +37,8 @@ const codeName = (code) => "U+" + code.toString(16).toUpperCase().padStart(4, "0
 const CONTROLS =
   "NUL SOH STX ETX EOT ENQ ACK BEL BS TAB LF VT FF CR SO SI DLE DC1 DC2 DC3 DC4 NAK SYN ETB CAN EM SUB ESC FS GS RS US".split(" ");
 
-/** What a match of ODD is: its label, how often it stands there, and its full name. Letters hide under piles of
- *  combining marks, and the piles reach over other lines, so those are counted too. */
+/** A match of ODD: its label, how often it is repeated, and its full name. Piles of combining marks count too, since
+ *  they hide letters and reach over other lines. */
 function oddRun(match) {
   const codes = [...match].map((character) => character.codePointAt(0));
   const repeated = codes.every((code) => code === codes[0]);
@@ -47,7 +47,7 @@ function oddRun(match) {
   return { label, count: codes.length, name: `${codeName(codes[0])} ${ODD_NAMES[codes[0]] ?? ""}`.trim() };
 }
 
-/** `text` as one string without odd characters, for attributes, options and chart labels. */
+/** `text` as a string without odd characters, for attributes, options and chart labels. */
 function plain(text) {
   return String(text).replace(ODD, (match) => {
     const { label, count } = oddRun(match);
@@ -98,7 +98,7 @@ function probability(p) {
 /** `text` with a capital first letter. */
 const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 
-/** A number of any size in few characters. */
+/** A number of any size in a few characters. */
 function short(value) {
   if (!Number.isFinite(value)) return "–";
   const size = Math.abs(value);
@@ -106,7 +106,7 @@ function short(value) {
   return String(Number(value.toPrecision(3))).replace("-", "−");
 }
 
-/** Seconds for a reader, in one piece: `0.4 s`, `34 s`, `2 min 10 s`, `3 h 5 min`. */
+/** Seconds as unbroken text for a reader: `0.4 s`, `34 s`, `2 min 10 s`, `3 h 5 min`. */
 function duration(seconds) {
   if (!Number.isFinite(seconds)) return "–";
   if (seconds < 9.95) return `${seconds.toFixed(1)}\u00a0s`;

@@ -102,7 +102,7 @@ CONTROLS: tuple[Control, ...] = (
         heading="second try, another row's reflection",
         short="another row's reflection",
         answer="a retry after another row's reflection",
-        claim="The reflection speaks of its own row",
+        claim="The reflection is about its own row",
         difference="Its own reflection − another row's",
         conversations=_after_anothers,
     ),

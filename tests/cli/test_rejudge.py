@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 
 from rrr_core import cli
-from rrr_core.judging.rejudge import Rejudged, StageResult
 
 VERIFIER = """
     from rrr_core import failed, hookimpl, passed
@@ -359,12 +358,6 @@ def test_a_folder_that_is_not_a_run_is_refused_and_its_run_is_named(rejudge: Any
 def test_a_run_that_has_judged_nothing_yet_is_refused(rejudge: Any, run: Path, tmp_path: Path) -> None:
     (tmp_path / "young" / "mine").mkdir(parents=True)
     assert "holds no verdicts yet" in rejudge(tmp_path / "young")[2]
-
-
-def test_the_counts_of_a_stage_add_up() -> None:
-    stage = StageResult("mine", None, {}, judged=9, changes=(), withheld=0)
-    assert (stage.same, stage.flipped, stage.reclassified) == (9, 0, 0)
-    assert Rejudged(Path("x"), (stage, stage)).judged == 18
 
 
 def test_a_countdown_run_is_judged_by_the_installed_plugin(tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ FLAGS = (
 )
 
 
-# A pipe's end may itself have the number 3 or 4, so both are first moved out of the way.
+# A pipe's end may itself have the number 3 or 4, so move both out of the way first.
 LAUNCHER = """
 import fcntl, os, sys
 reads, writes = (fcntl.fcntl(int(end), fcntl.F_DUPFD, 10) for end in sys.argv[1:3])
@@ -92,7 +92,7 @@ class Chromium:
             self.events.append(answer)
 
     def open(self, url: str, *, width: int = 1280, height: int = 900, dark: bool = False) -> None:
-        """Loads a page and waits until it is loaded."""
+        """Open a page and wait until it is loaded."""
         self.resize(width, height)
         features = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
         self.call("Emulation.setEmulatedMedia", features=features)
@@ -107,14 +107,14 @@ class Chromium:
         )
 
     def evaluate(self, expression: str) -> Any:
-        """The JSON value of an expression in the page; promises are waited for."""
+        """The JSON value of an expression in the page; promises are awaited."""
         answer = self.call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
         if "exceptionDetails" in answer:
             raise AssertionError(answer["exceptionDetails"]["exception"].get("description", answer))
         return answer["result"].get("value")
 
     def wait_for(self, expression: str, seconds: float = 5) -> Any:
-        """The expression's value as soon as it is true."""
+        """The value of an expression once it is true."""
         end = time.monotonic() + seconds
         while not (value := self.evaluate(expression)):
             if time.monotonic() > end:
@@ -123,7 +123,7 @@ class Chromium:
         return value
 
     def press(self, *keys: str) -> None:
-        """Presses keys by their names in `KeyboardEvent.key`."""
+        """Press keys by their names in `KeyboardEvent.key`."""
         for key in keys:
             text = {"Enter": "\r"}.get(key, key if len(key) == 1 else "")
             code = {"Enter": 13, "Tab": 9, "Escape": 27}.get(key, 0)
@@ -132,7 +132,7 @@ class Chromium:
             self.call("Input.dispatchKeyEvent", type="keyUp", **common)
 
     def move_to(self, selector: str) -> None:
-        """Brings the pointer onto the middle of an element."""
+        """Move the pointer to the centre of an element."""
         x, y = self.evaluate(
             f"(() => {{ const found = document.querySelector({json.dumps(selector)});"
             " found.scrollIntoView({block: 'center', behavior: 'instant'}); const box = found.getBoundingClientRect();"
@@ -145,7 +145,7 @@ class Chromium:
         path.write_bytes(b64decode(answer["data"]))
 
     def requests(self) -> list[str]:
-        """The addresses that the page asked for since it was opened."""
+        """The URLs that the page has requested since it was opened."""
         return [
             event["params"]["request"]["url"] for event in self.events if event["method"] == "Network.requestWillBeSent"
         ]

@@ -37,7 +37,7 @@ HOSTILE = (
 
 @pytest.fixture(scope="module")
 def hostile_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run in which every text, name, category and manifest value is hostile, one hostile text a row."""
+    """A run in which every text, name, category and manifest value is hostile, with one hostile text per row."""
     folder = make_run(tmp_path_factory.mktemp("hostile") / "run\u202e<b>", rows=2 * len(HOSTILE), steps=3)
     for path in [*folder.glob("eval/*/*-*.jsonl"), folder / "train" / "episodes.jsonl"]:
         records = list(read_lines(path))
@@ -77,7 +77,7 @@ def two_runs(run_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 @pytest.fixture
 def served(hostile_page: Path) -> Iterator[tuple[str, list[str]]]:
-    """The hostile page behind a server, and the paths asked for."""
+    """The hostile page on a local server, and the requested paths."""
     asked: list[str] = []
     body = hostile_page.read_bytes()
 

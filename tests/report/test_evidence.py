@@ -71,7 +71,7 @@ def test_every_check_that_holds_is_marked_so() -> None:
             {"gain": 0.0},
             {
                 "Reflecting beats just trying again",
-                "The reflection speaks of its own row",
+                "The reflection is about its own row",
                 "Reflecting beats a second sample",
             },
         ),

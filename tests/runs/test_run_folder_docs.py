@@ -1,4 +1,4 @@
-"""`docs/run-folders.md` is true: its example is a failure set, and its tables name what the files hold."""
+"""`docs/run-folders.md` is correct: its example is a failure set, and its tables explain every key of the files."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PAGE = (Path(__file__).parents[2] / "docs" / "run-folders.md").read_text(encodin
 
 
 def documented_keys(heading: str) -> list[str]:
-    """The keys that the table under a heading explains."""
+    """The keys explained in the table under a heading."""
     section = PAGE.split(f"## {heading}\n")[1].split("\n## ")[0]
     first_cells = re.findall(r"^\| (`[^|]*`) \|", section, re.MULTILINE)
     return [key for cell in first_cells for key in re.findall(r"`([^`]+)`", cell)]
@@ -64,8 +64,8 @@ def test_each_key_of_a_profile_and_each_kind_of_work_is_explained(tmp_path: Path
 
 def test_each_kind_of_tokens_is_explained(tmp_path: Path) -> None:
     (row,) = re.findall(r"^\| `tokens` \| by kind: (.*) \|$", PAGE, re.MULTILINE)
-    told = [name for name in re.findall(r"`(\w+)`", row) if name != "null"]
-    assert told == list(read_json(mined(tmp_path) / "profile.json")["tokens"])
+    explained = [name for name in re.findall(r"`(\w+)`", row) if name != "null"]
+    assert explained == list(read_json(mined(tmp_path) / "profile.json")["tokens"])
 
 
 def test_each_key_of_a_manifest_is_explained(tmp_path: Path) -> None:

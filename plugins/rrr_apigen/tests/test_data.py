@@ -81,7 +81,7 @@ def failing(split="train", **options):
 # Files
 
 
-def test_a_file_of_any_kind_gives_the_rows_decoded_and_parts_them_by_query(rows_file):
+def test_a_file_of_any_kind_gives_decoded_rows_and_splits_them_by_query(rows_file):
     train, test = (list(load(split, {"source": str(rows_file)})) for split in ("train", "test"))
     assert train == [row for row in ROWS if split_of(row["query"]) == "train"]
     assert test == [row for row in ROWS if split_of(row["query"]) == "test"]
@@ -96,13 +96,13 @@ def test_a_folder_holds_its_own_split(tmp_path):
     assert list(load("test", {"source": str(tmp_path)})) == ROWS[5:8]
 
 
-def test_other_columns_are_dropped_and_blank_lines_passed_over(tmp_path):
+def test_other_columns_are_dropped_and_blank_lines_skipped(tmp_path):
     text = "\ufeff" + json.dumps({**ROW, "model": "x"}) + "\n\n  \n"
     (tmp_path / "train.jsonl").write_text(text, encoding="utf-8")
     assert list(load("train", {"source": str(tmp_path)})) == [ROW]
 
 
-def test_what_a_tool_may_leave_out_is_filled_in(tmp_path):
+def test_what_a_tool_may_omit_is_filled_in(tmp_path):
     tools = [{"name": "add", "parameters": {"a": {}}}, {"name": "stop", "parameters": None, "returns": "x"}]
     write_jsonl(tmp_path / "train.jsonl", [{**ROW, "tools": tools}])
     (row,) = load("train", {"source": str(tmp_path)})
@@ -190,28 +190,28 @@ def test_parquet_whose_calls_are_columns_is_refused_since_it_mixes_their_argumen
     assert "train.parquet, row 1: 'answers' must be JSON in a string" in failing(source=str(tmp_path))
 
 
-def test_a_source_of_no_kind_is_refused_with_the_nearest():
+def test_an_unknown_source_is_refused_with_the_nearest():
     assert "is no file or folder that exists. Did you mean 'generated'?" in failing(source="genrated")
 
 
 @pytest.mark.parametrize(
     "name", ["a\0.jsonl", "a\0", "a" * 5_000, "a" * 5_000 + ".jsonl", "", "\ud800.json"], ids=ascii
 )
-def test_a_name_that_no_file_can_have_is_refused_in_one_line(name):
+def test_an_impossible_file_name_is_refused_in_one_line(name):
     assert len(failing(source=name)) < 400
 
 
 # The split
 
 
-def test_a_row_is_parted_by_its_query_alone_whatever_its_place(tmp_path):
+def test_the_split_of_a_row_depends_on_its_query_alone(tmp_path):
     source = str(write_jsonl(tmp_path / "rows.jsonl", ROWS[::-1]))
     assert {row["id"] for row in load("test", {"source": source})} == {
         row["id"] for row in ROWS if split_of(row["query"]) == "test"
     }
 
 
-def test_case_and_spaces_of_a_query_do_not_part_it_from_its_like():
+def test_case_and_spaces_of_a_query_do_not_change_its_split():
     queries = [row["query"] for row in ROWS]
     assert [split_of(f" {query.upper()}\n") for query in queries] == [split_of(query) for query in queries]
 
@@ -232,16 +232,16 @@ def folder(tmp_path):
     return str(tmp_path)
 
 
-def test_contradicting_rows_are_left_out_and_their_number_told(folder, caplog):
+def test_contradicting_rows_are_dropped_and_their_number_is_reported(folder, caplog):
     assert list(load("train", {"source": folder})) == [ROW, ROW]
-    (told,) = caplog.messages
-    assert told == (
+    (message,) = caplog.messages
+    assert message == (
         f"apigen: 2 of 4 rows read from {folder} contradict themselves and are left out "
         "(1 empty query, 1 tool not offered); --data contradictions=list names them."
     )
 
 
-def test_they_are_named_on_request(folder, caplog):
+def test_they_are_listed_on_request(folder, caplog):
     assert list(load("train", {"source": folder, "contradictions": "list"})) == [ROW, ROW]
     *named, total = caplog.messages
     assert named == [
@@ -251,20 +251,20 @@ def test_they_are_named_on_request(folder, caplog):
     assert total.startswith("apigen: 2 of 4 rows")
 
 
-def test_they_are_kept_on_request_where_a_model_can_be_asked(folder, caplog):
+def test_they_are_kept_on_request_if_a_model_can_answer_them(folder, caplog):
     assert list(load("train", {"source": folder, "contradictions": "keep"})) == [ROW, CONTRADICTING, ROW]
     assert "2 of 4 rows" in caplog.text
     assert "are kept" in caplog.text
 
 
-def test_they_are_told_also_where_only_some_rows_are_taken(folder, caplog):
+def test_they_are_reported_even_if_only_some_rows_are_taken(folder, caplog):
     rows = load("train", {"source": folder})
     assert list(islice(rows, 2)) == [ROW, ROW]
     rows.close()
     assert "2 of 4 rows read" in caplog.text
 
 
-def test_nothing_is_told_of_rows_in_order(tmp_path, caplog):
+def test_nothing_is_reported_for_valid_rows(tmp_path, caplog):
     assert list(load("train", {"source": str(write_jsonl(tmp_path / "rows.jsonl"))}))
     assert caplog.messages == []
 
@@ -274,7 +274,7 @@ def test_nothing_is_told_of_rows_in_order(tmp_path, caplog):
 
 @pytest.fixture
 def datasets(tmp_path_factory, monkeypatch):
-    """The library, made to cache outside the user's folders."""
+    """The library, with its cache outside the user's folders."""
     library = pytest.importorskip("datasets")
     monkeypatch.setattr(library.config, "HF_DATASETS_CACHE", tmp_path_factory.mktemp("cache"))
     return library
@@ -282,7 +282,7 @@ def datasets(tmp_path_factory, monkeypatch):
 
 @pytest.fixture
 def refused(monkeypatch, datasets):
-    """Makes the hub answer with an error, and gives the message."""
+    """Makes the hub raise an error, and gives our message."""
 
     def message(error, **options):
         def load_dataset(*arguments, **keywords):
@@ -295,7 +295,7 @@ def refused(monkeypatch, datasets):
 
 
 @pytest.mark.parametrize("writer", [write_json, write_parquet])
-def test_published_rows_are_read_and_split_as_a_copy_of_them_in_a_file_is(tmp_path, datasets, writer):
+def test_published_rows_are_read_and_split_like_a_copy_in_a_file(tmp_path, datasets, writer):
     path = writer(tmp_path / ("train.json" if writer is write_json else "train.parquet"))
     for split in ("train", "test"):
         loaded = list(load(split, {"source": "hub", "dataset": str(tmp_path)}))
@@ -303,7 +303,7 @@ def test_published_rows_are_read_and_split_as_a_copy_of_them_in_a_file_is(tmp_pa
         assert loaded
 
 
-def test_a_data_set_of_another_shape_is_refused(tmp_path, datasets):
+def test_a_data_set_with_other_columns_is_refused(tmp_path, datasets):
     write_jsonl(tmp_path / "train.jsonl", [{"query": "q", "tools": "[]", "labels": "[]"}])
     assert "no column 'answers'; found 'query', 'tools', 'labels'" in failing(source="hub", dataset=str(tmp_path))
 
@@ -315,7 +315,7 @@ def test_a_malformed_published_row_is_named_by_its_number(tmp_path, datasets):
 
 
 class GatedRepoError(Exception):
-    """Named as the hub's client names it."""
+    """Has the name that the hub's client gives it."""
 
 
 class Response:
@@ -347,14 +347,14 @@ def caused_by(cause):
     ],
     ids=repr,
 )
-def test_a_gated_data_set_is_told_with_how_to_get_access(refused, error):
+def test_the_error_for_a_gated_data_set_says_how_to_get_access(refused, error):
     message = refused(error)
     assert "'Salesforce/xlam-function-calling-60k': it is gated" in message
     assert "https://huggingface.co/datasets/Salesforce/xlam-function-calling-60k" in message
     assert "`hf auth login` or set HF_TOKEN" in message
 
 
-def test_a_hub_out_of_reach_is_one_line_that_says_what_to_do(refused):
+def test_an_unreachable_hub_gives_one_line_that_says_what_to_do(refused):
     message = refused(ConnectionError("Couldn't reach the aggregated hub\nand more\nlines"), revision="v2")
     assert "'Salesforce/xlam-function-calling-60k' at revision 'v2'" in message
     assert "(ConnectionError: Couldn't reach the aggregated hub)" in message
@@ -405,7 +405,7 @@ def test_the_readme_has_every_option_with_its_default():
     assert {name: rows[name] for name in defaults} == {name: f"`{value}`" for name, value in defaults.items()}
 
 
-def test_an_unknown_option_is_answered_with_the_nearest():
+def test_the_error_for_an_unknown_option_suggests_the_nearest():
     assert "no data option 'most_tool'. Did you mean 'most_tools'?" in failing(most_tool="3")
     assert "It has source, most_tools, most_calls, seed, dataset" in failing(zzz="1")
 
@@ -432,16 +432,16 @@ def test_a_wrong_value_is_refused_before_any_row(options, complaint):
 
 
 @pytest.mark.parametrize("share", ["0", "100", "0.2", "twenty"])
-def test_a_share_that_leaves_no_split_is_refused(tmp_path, share):
+def test_a_share_that_empties_a_split_is_refused(tmp_path, share):
     source = str(write_jsonl(tmp_path / "rows.jsonl"))
     assert "apigen's data option test_share=" in failing(source=source, test_share=share)
 
 
-def test_a_folder_has_no_share_for_it_is_split_already(tmp_path):
+def test_a_folder_takes_no_share_because_it_is_already_split(tmp_path):
     write_jsonl(tmp_path / "train.jsonl")
     assert "'test_share' belongs to source=hub or a file," in failing(source=str(tmp_path), test_share="20")
 
 
-def test_an_unknown_split_is_answered_with_the_nearest():
+def test_the_error_for_an_unknown_split_suggests_the_nearest():
     assert "no split 'tests'. Did you mean 'test'?" in failing(split="tests")
     assert "source=hub has no split 'warmup'" in failing(split="warmup", source="hub")

@@ -1,4 +1,4 @@
-"""The seeded generator: gold calls that follow from the query, disjoint splits, one order."""
+"""The seeded generator: gold calls that follow from the query, disjoint splits, a fixed order."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def names(drawn):
     return {tool["name"] for row in drawn for tool in row["tools"]}
 
 
-def test_the_same_seed_gives_the_same_rows_and_another_seed_others():
+def test_the_same_seed_gives_the_same_rows_and_another_seed_gives_others():
     assert rows("train", 200) == rows("train", 200)
     assert rows("train", 200) != rows("train", 200, Recipe(seed=1))
 
@@ -34,7 +34,7 @@ def test_no_function_is_in_two_splits_whatever_the_seeds():
         assert not one & other
 
 
-def test_the_lessons_know_every_verb_and_noun_so_that_only_their_pairing_is_new_later():
+def test_warm_up_contains_every_verb_and_noun_so_only_their_pairing_is_new_later():
     taught = functions("warmup")
     assert {function.verb.name for function in taught} == {verb.name for kind in VERBS.values() for verb in kind}
     assert {function.noun for function in taught} == {
@@ -51,12 +51,12 @@ def test_there_are_many_functions_over_many_domains_with_the_parameters_of_the_r
     assert {"str", "int", "float", "bool", "List[int]", "List[str]", "str, optional", "int, optional"} <= types
 
 
-def test_no_query_comes_twice():
+def test_no_query_occurs_twice():
     queries = [row["query"] for row in rows("train", 3000)]
     assert len(set(queries)) == len(queries)
 
 
-def test_a_row_offers_one_to_eight_functions_each_once_and_every_called_one():
+def test_a_row_offers_one_to_eight_distinct_functions_including_every_called_one():
     counts = Counter()
     for row in rows("test", 2000):
         offered = [tool["name"] for tool in row["tools"]]
@@ -85,7 +85,7 @@ def test_gold_calls_follow_from_the_query_word_for_word():
                 assert worded(PARAMETERS[name], value) in part
 
 
-def test_optional_parameters_are_left_out_as_often_as_not():
+def test_optional_parameters_are_omitted_about_half_the_time():
     given, left_out = 0, 0
     for row in rows("train", 1000):
         tools = {tool["name"]: tool["parameters"] for tool in row["tools"]}

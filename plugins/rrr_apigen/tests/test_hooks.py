@@ -52,26 +52,26 @@ def test_every_example_gets_its_verdict(hooks, example):
     assert (verdict.outcome, verdict.category) == (example.outcome, example.category)
 
 
-def test_the_examples_show_every_class_and_attacks():
+def test_the_examples_cover_every_class_and_include_attacks():
     classes = {calls.FORMAT, calls.TOOL_CHOICE, calls.PARAMETER_NAMES, calls.PARAMETER_VALUES}
     assert {example.category for example in EXAMPLES} == {"", *classes}
     assert {example.outcome for example in EXAMPLES if example.hostile} == {"failed"}
     assert all(example.reason for example in EXAMPLES)
 
 
-def test_the_verifier_is_marked_as_one_that_may_run_in_process():
+def test_the_verifier_is_marked_as_safe_to_run_in_process():
     assert hasattr(rrr_apigen.rrr_verify, hookspecs.TRUSTED)
 
 
 @pytest.mark.parametrize("split", ["train", "test"])
-def test_the_gold_answer_of_generated_rows_passes_and_is_what_is_judged(hooks, split):
+def test_the_gold_answer_of_generated_rows_passes_and_is_the_judged_part(hooks, split):
     for row in islice(hooks.rrr_load_dataset(task="apigen", split=split, options={}), 100):
         gold = hooks.rrr_gold_answer(task="apigen", row=row)
         assert hooks.rrr_verify(task="apigen", row=row, answer=gold).is_passed
         assert hooks.rrr_final_answer(task="apigen", row=row, text=gold) == gold
 
 
-def test_an_answer_with_one_call_left_out_fails(hooks):
+def test_an_answer_that_omits_one_call_fails(hooks):
     rows = hooks.rrr_load_dataset(task="apigen", split="train", options={})
     row = next(row for row in rows if len(row["answers"]) > 1)
     answer = tiny.answer(row["answers"][1:])
@@ -90,7 +90,7 @@ def test_the_final_answer_is_the_judged_array_alone(hooks):
     assert hooks.rrr_final_answer(task="apigen", row=ROW, text=text) == GOLD
 
 
-def test_wording_reaches_the_core(hooks):
+def test_the_prompts_reach_the_core(hooks):
     model = Model("m", "qwen")
     messages = hooks.rrr_prompt(task="apigen", row=ROW, model=model)
     assert messages[-1]["content"] == hooks.rrr_retry_prompt(task="apigen", row=ROW, model=model) == ROW["query"]
@@ -112,7 +112,7 @@ def test_importing_the_plugin_imports_nothing_heavy():
     assert result.stdout.strip() == "[]"
 
 
-def test_the_hooks_are_all_that_there_are():
+def test_the_module_marks_exactly_these_hooks():
     marked = {
         name
         for name, value in vars(rrr_apigen).items()

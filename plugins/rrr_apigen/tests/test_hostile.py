@@ -24,9 +24,9 @@ def timed(example):
 
 
 @pytest.mark.parametrize("example", EVERY, ids=TITLES)
-def test_an_answer_gets_its_verdict_within_the_time_and_told_in_one_short_printable_line(example):
+def test_an_answer_gets_its_verdict_in_time_with_one_short_printable_line(example):
     verdict, taken = timed(example)
-    if taken >= LONGEST_VERDICT:  # The collector may have looked through all that the tests hold.
+    if taken >= LONGEST_VERDICT:  # A garbage collection may have walked all objects of the tests.
         taken = min(timed(example)[1] for _ in range(3))
     assert (verdict.outcome, verdict.category) == (example.outcome, example.category)
     assert taken < LONGEST_VERDICT
@@ -37,14 +37,14 @@ def test_an_answer_gets_its_verdict_within_the_time_and_told_in_one_short_printa
 
 
 @pytest.mark.parametrize("example", EVERY, ids=TITLES)
-def test_there_is_a_final_answer_just_where_the_format_is_right_and_it_gets_the_same_verdict(example):
+def test_there_is_a_final_answer_exactly_if_the_format_is_right_and_it_gets_the_same_verdict(example):
     text = final_answer(example.answer)
     assert (text is None) == (example.category == "format")
     if text is not None:
         assert verify(example.row, text) == verify(example.row, example.answer)
 
 
-def test_there_are_hundreds_of_hostile_answers_and_no_two_alike():
+def test_there_are_hundreds_of_distinct_hostile_answers():
     assert len(CASES) >= 300
     assert len({(json.dumps(case.row), case.answer) for case in CASES}) == len(CASES)
     assert all(case.hostile for case in CASES)
@@ -54,13 +54,13 @@ def test_every_hostile_answer_has_a_reason_of_its_own():
     assert [reason for reason, count in Counter(case.reason for case in CASES).items() if count > 1] == []
 
 
-def test_the_corpus_holds_every_class_and_right_answers_in_hostile_dress():
+def test_the_corpus_holds_every_class_and_right_answers_that_look_hostile():
     counts = Counter(case.category for case in CASES)
     assert set(counts) == {"", *CATEGORIES}
     assert min(counts.values()) >= 20
 
 
-def test_the_examples_show_every_class_and_attacks():
+def test_the_examples_cover_every_class_and_include_attacks():
     assert {example.category for example in EXAMPLES} == {"", *CATEGORIES}
     assert {example.outcome for example in EXAMPLES if example.hostile} == {"failed"}
     assert all(example.reason for example in EXAMPLES)

@@ -1,4 +1,4 @@
-"""The mutation score: no change that matters is accepted, and none that does not is refused."""
+"""The mutation score: changes that matter are refused, changes that do not are accepted."""
 
 import itertools
 
@@ -41,7 +41,7 @@ def test_there_are_as_many_mutations_as_promised(counts):
     assert sum(count.judged for count in counts.values()) > 5_000
 
 
-def test_a_mutation_leaves_its_row_as_it_was():
+def test_a_mutation_does_not_change_its_row():
     row = {"answers": [{"name": "f", "arguments": {"x": 1, "texts": ["a", "b"]}}]}
     score([row])
     assert row == {"answers": [{"name": "f", "arguments": {"x": 1, "texts": ["a", "b"]}}]}
@@ -51,12 +51,12 @@ def test_a_mutation_leaves_its_row_as_it_was():
     ("verdict", "of_failing", "of_passing"),
     [(passed(), 1, 0), (failed("format"), 0, 1), (abstained("timeout", ""), 1, 1)],
 )
-def test_a_verifier_that_always_says_the_same_is_found_out(verdict, of_failing, of_passing):
+def test_a_verifier_that_always_gives_the_same_verdict_scores_badly(verdict, of_failing, of_passing):
     for count in score(ROWS[:20], lambda row, answer: verdict).values():
         assert count.wrong == count.judged * (of_passing if count.must_pass else of_failing)
 
 
-def test_the_same_seed_gives_the_same_answers_and_another_seed_others():
+def test_the_same_seed_gives_the_same_answers_and_another_seed_gives_others():
     def answers(seed):
         given = []
 

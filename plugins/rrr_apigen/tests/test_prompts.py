@@ -1,4 +1,4 @@
-"""What APIGen says to models of each family."""
+"""APIGen's prompts for each model family."""
 
 import json
 import types
@@ -31,7 +31,7 @@ FAMILIES = ("generic", "qwen", "llama", "phi")
 NATIVE = ("qwen", "phi")
 
 
-def posed(family, takes_tools=False, name="m"):
+def prompted(family, takes_tools=False, name="m"):
     return prompts.prompt(ROW, Model(name, family, takes_tools))
 
 
@@ -44,50 +44,50 @@ def roles(messages):
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_tools_in_the_text_are_the_rows_own_a_line_each(family):
-    text = words(posed(family))
-    told = [json.loads(line) for line in text.splitlines() if line.startswith("{")]
-    assert told == ROW["tools"]
+def test_tools_in_the_text_are_the_rows_own_one_per_line(family):
+    text = words(prompted(family))
+    listed = [json.loads(line) for line in text.splitlines() if line.startswith("{")]
+    assert listed == ROW["tools"]
     assert "Zürich" in text
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_the_text_asks_for_an_array_of_calls_of_name_and_arguments(family):
-    text = words(posed(family))
+    text = words(prompted(family))
     for part in ('[{"name": "function_name", "arguments": {', "JSON array", "leave out an optional argument"):
         assert part in text
 
 
 @pytest.mark.parametrize("family", ["qwen", "llama", "phi"])
-def test_the_query_stands_alone_behind_the_instructions(family):
-    assert roles(posed(family)) == ["system", "user"]
-    assert posed(family)[-1]["content"] == ROW["query"]
+def test_the_query_stands_alone_after_the_instructions(family):
+    assert roles(prompted(family)) == ["system", "user"]
+    assert prompted(family)[-1]["content"] == ROW["query"]
 
 
-def test_a_family_that_may_refuse_a_system_message_is_told_all_by_the_user():
-    (message,) = posed("generic")
+def test_a_family_that_may_refuse_a_system_message_gets_everything_in_the_user_message():
+    (message,) = prompted("generic")
     assert message["role"] == "user"
     assert message["content"].endswith(f"\n\nQuestion: {ROW['query']}")
 
 
-def test_every_family_has_its_wording_and_an_unknown_one_gets_the_generic():
-    assert len({words(posed(family)) for family in FAMILIES}) == len(FAMILIES)
-    assert posed("mistral") == posed("generic")
+def test_every_family_has_its_own_prompt_and_an_unknown_one_gets_the_generic():
+    assert len({words(prompted(family)) for family in FAMILIES}) == len(FAMILIES)
+    assert prompted("mistral") == prompted("generic")
 
 
-def test_llama_is_told_not_to_write_parameters_as_its_own_format_does():
-    assert 'Write "arguments", never "parameters".' in words(posed("llama"))
+def test_the_llama_prompt_forbids_parameters_which_its_own_format_uses():
+    assert 'Write "arguments", never "parameters".' in words(prompted("llama"))
 
 
 def test_the_gold_answer_is_in_no_prompt():
     for family in FAMILIES:
-        assert json.dumps(ROW["answers"][0]["arguments"], ensure_ascii=False) not in words(posed(family))
-        assert '"days": 2' not in words(posed(family, takes_tools=True))
+        assert json.dumps(ROW["answers"][0]["arguments"], ensure_ascii=False) not in words(prompted(family))
+        assert '"days": 2' not in words(prompted(family, takes_tools=True))
 
 
 @pytest.mark.parametrize("family", NATIVE)
-def test_where_the_template_has_a_place_for_tools_they_go_there_in_openais_form(family):
-    messages = posed(family, takes_tools=True)
+def test_tools_go_into_a_template_that_takes_them_in_openais_form(family):
+    messages = prompted(family, takes_tools=True)
     assert messages[0]["role"] == "tools"
     assert messages[-1] == {"role": "user", "content": ROW["query"]}
     weather, stop = json.loads(messages[0]["content"])
@@ -109,29 +109,29 @@ def test_where_the_template_has_a_place_for_tools_they_go_there_in_openais_form(
     assert stop["function"]["parameters"] == {"type": "object", "properties": {}, "required": []}
 
 
-def test_qwens_template_says_the_form_itself_and_phis_does_not():
-    assert roles(posed("qwen", takes_tools=True)) == ["tools", "user"]
-    assert roles(posed("phi", takes_tools=True)) == ["tools", "system", "user"]
-    assert "JSON array" in posed("phi", takes_tools=True)[1]["content"]
+def test_qwens_template_asks_for_the_form_and_phis_does_not():
+    assert roles(prompted("qwen", takes_tools=True)) == ["tools", "user"]
+    assert roles(prompted("phi", takes_tools=True)) == ["tools", "system", "user"]
+    assert "JSON array" in prompted("phi", takes_tools=True)[1]["content"]
 
 
 @pytest.mark.parametrize("family", ["llama", "generic", "mistral", "rrr-tiny"])
-def test_families_whose_own_calls_the_verdict_does_not_know_are_told_in_the_text(family):
-    assert posed(family, takes_tools=True) == posed(family)
+def test_families_with_calls_that_the_verdict_does_not_accept_get_the_tools_in_the_text(family):
+    assert prompted(family, takes_tools=True) == prompted(family)
 
 
 @pytest.mark.parametrize("name", ["Qwen/Qwen3-Coder-30B-A3B-Instruct", "Qwen/Qwen3.5-4B", "models/qwen-3.5"])
-def test_qwens_that_write_xml_calls_are_told_in_the_text(name):
-    assert posed("qwen", takes_tools=True, name=name) == posed("qwen")
+def test_qwens_that_write_xml_calls_get_the_tools_in_the_text(name):
+    assert prompted("qwen", takes_tools=True, name=name) == prompted("qwen")
 
 
 @pytest.mark.parametrize("name", ["Qwen/Qwen2.5-1.5B-Instruct", "Qwen/Qwen3-4B", "Qwen/Qwen2.5-Coder-7B-Instruct"])
-def test_other_qwens_get_the_native_place(name):
-    assert roles(posed("qwen", takes_tools=True, name=name)) == ["tools", "user"]
+def test_other_qwens_get_the_tools_in_the_template(name):
+    assert roles(prompted("qwen", takes_tools=True, name=name)) == ["tools", "user"]
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_reflection_is_asked_for_in_the_papers_words(family):
+def test_the_reflection_prompt_is_the_papers(family):
     assert prompts.reflection_prompt(Model("m", family)) == (
         "You tried performing the task, but failed in generating the correct tool call. Reflect on what went wrong "
         "and write a short explanation that will help you do better next time."

@@ -1,4 +1,4 @@
-"""Any way to write the right calls passes, no change of them does, and no text at all raises."""
+"""The right calls pass in any notation, no change of them does, and no text raises."""
 
 import copy
 import json
@@ -13,7 +13,7 @@ from rrr_apigen.mutations import MUST_FAIL, MUST_PASS
 from rrr_apigen.strict_json import integer, real
 
 calm = settings(deadline=None)
-"""A busy machine is no bug."""
+"""A busy machine is not a bug."""
 
 texts = st.text(max_size=8) | st.sampled_from(
     ["", "5", "true", "</tool_call>", "```", "\ud800", "\x00", '"', "\\", "[{"]
@@ -72,9 +72,9 @@ def test_one_letter_changed_anywhere_never_raises(answers, data):
 
 @calm
 @given(gold, gold)
-def test_two_lists_of_calls_match_just_where_their_sorted_texts_do(answers, others):
+def test_two_lists_of_calls_match_exactly_if_their_sorted_texts_do(answers, others):
     def key(value):
-        """A text that is the same for the same value alone, by an arithmetic of its own."""
+        """A text that is equal only for equal values, by independent arithmetic."""
         if isinstance(value, dict):
             return "{" + ",".join(sorted(f"{key(name)}:{key(item)}" for name, item in value.items())) + "}"
         if isinstance(value, list):
@@ -94,7 +94,7 @@ literals = st.from_regex(r"-?(0|[1-9][0-9]{0,30})(\.[0-9]{1,30})?([eE][-+]?[0-9]
 
 @calm
 @given(literals, literals)
-def test_numbers_are_equal_just_where_their_decimal_values_are(literal, other):
+def test_numbers_are_equal_exactly_if_their_decimal_values_are(literal, other):
     assert (real(literal) == real(other)) == (Decimal(literal) == Decimal(other))
 
 
@@ -110,7 +110,7 @@ def test_a_number_is_equal_to_itself_written_with_another_exponent(literal, shif
 
 @calm
 @given(st.integers())
-def test_a_literal_without_a_point_is_one_number_by_both_readings(number):
+def test_a_literal_without_a_point_is_the_same_number_either_way(number):
     assert integer(str(number)) == real(str(number)) == real(f"{number}.0") == real(f"{number}e0")
 
 

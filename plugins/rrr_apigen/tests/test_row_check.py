@@ -70,7 +70,7 @@ def test_optional_behind_a_type_changes_nothing_else(text, schema):
         assert (parse(marked).schema, parse(marked).is_optional) == (schema, True)
 
 
-def test_only_the_word_and_python_s_own_optional_make_a_parameter_optional():
+def test_only_the_word_and_pythons_optional_make_a_parameter_optional():
     assert parse("Optional[str]").is_optional
     assert parse("typing.Optional[str]").is_optional
     assert not any(parse(text).is_optional for text in ("str", "List[Optional[str]]", "str | None", "Dict[str, int]"))
@@ -102,11 +102,11 @@ UNKNOWN = {
 
 
 @pytest.mark.parametrize(("text", "words"), UNKNOWN.items(), ids=lambda value: str(value)[:30])
-def test_what_is_not_understood_stands_for_any_value_and_is_told(text, words):
+def test_an_unknown_word_accepts_any_value_and_is_reported(text, words):
     assert parse(text).unknown == words
 
 
-def test_an_unknown_word_leaves_what_is_around_it_in_force():
+def test_an_unknown_word_does_not_disable_the_type_around_it():
     assert parse("List[Foo]").schema == {"type": "array"}
     assert parse("Union[Foo, int]").schema == {}
     assert parse("Tuple[Foo, int]").schema["prefixItems"] == [{}, INTEGER]
@@ -117,7 +117,7 @@ PIECES = [*"[],|.()' ", "int", "List", "Tuple", "Dict", "Callable", "Optional", 
 
 @settings(max_examples=300, deadline=None)
 @given(st.lists(st.sampled_from(PIECES)).map("".join) | st.text())
-def test_no_text_as_type_ever_raises_and_each_gives_a_schema(text):
+def test_no_type_text_raises_and_each_gives_a_schema(text):
     Draft202012Validator.check_schema(parse(text).schema)
 
 
@@ -140,7 +140,7 @@ def test_required_is_what_has_no_default_and_is_not_optional():
     assert required(parameters["parameters"]) == ["a", "e"]
 
 
-def test_a_tool_is_told_to_chat_templates_in_openais_form():
+def test_chat_templates_get_a_tool_in_openais_form():
     assert function_schema(tool(a="int", b={"type": "List[str], optional", "default": ["x"]}, c="Foo")) == {
         "type": "function",
         "function": {
@@ -238,19 +238,19 @@ def test_the_readme_has_the_reasons_in_their_order():
     assert tuple(re.findall(r"^\| `([^`]+)` \|", section, re.MULTILINE)) == REASONS
 
 
-def test_of_several_contradictions_the_first_in_the_order_of_reasons_is_told():
+def test_of_several_contradictions_the_first_in_order_of_precedence_is_reported():
     calls = [{"name": "add", "arguments": {"a": "x", "b": 1}}, {"name": "add", "arguments": {}}]
     found = contradiction({"query": "q", "tools": [ADD], "answers": calls})
     assert str(found) == "required argument missing: answer 2, 'add', 'a'"
 
 
-def test_every_call_of_a_row_is_looked_at():
+def test_every_call_of_a_row_is_checked():
     calls = [{"name": "add", "arguments": {"a": 1}}] * 3 + [{"name": "sub", "arguments": {}}]
     found = contradiction({"query": "q", "tools": [ADD], "answers": calls})
     assert str(found) == "tool not offered: answer 4, 'sub'"
 
 
-def test_parameters_may_be_called_as_json_schema_s_own_words():
+def test_parameters_may_have_the_names_of_json_schema_keywords():
     words = tool(**dict.fromkeys(("type", "properties", "required", "$ref", "default", "items"), "int"))
     arguments = dict.fromkeys(words["parameters"], 1)
     assert contradiction(row(arguments, words)) is None
@@ -277,7 +277,7 @@ ANSWERS = st.lists(st.fixed_dictionaries({"name": st.sampled_from("fg"), "argume
 
 @settings(max_examples=200, deadline=None)
 @given(st.fixed_dictionaries({"query": st.just("q") | VALUES, "tools": TOOLS | VALUES, "answers": ANSWERS | VALUES}))
-def test_any_record_is_a_row_or_malformed_and_any_row_is_in_order_or_has_a_reason(record):
+def test_any_record_is_a_row_or_malformed_and_any_row_is_valid_or_has_a_reason(record):
     try:
         shaped = checked(record)
     except RowError as error:
@@ -322,7 +322,7 @@ def test_the_command_lists_place_and_reason(rows_file):
     assert result.stdout.startswith(f"{path}, line 2: tool not offered: answer 1, 'add'\n")
 
 
-def test_rows_in_order_exit_with_zero_and_words_not_understood_are_counted(rows_file):
+def test_valid_rows_exit_with_zero_and_unknown_words_are_counted(rows_file):
     path = rows_file(row({"a": 1, "b": [2]}, tool(a="Foo", b="List[Foo]")))
     result = CliRunner().invoke(main, [path])
     assert result.exit_code == 0
@@ -339,7 +339,7 @@ def test_rows_that_cannot_be_read_exit_with_two_and_one_line(tmp_path, line):
     assert result.stderr.count("\n") == 1
 
 
-def test_the_command_runs_as_its_page_says(rows_file):
+def test_the_command_runs_as_the_readme_says(rows_file):
     command = [sys.executable, "-W", "error", "-m", "rrr_apigen.row_check", rows_file(row({"a": 1}, ADD))]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (result.returncode, result.stderr) == (0, "")

@@ -1,4 +1,4 @@
-"""The verdict's table in VERDICT.md is true, line by line."""
+"""The table in VERDICT.md is true, line by line."""
 
 import json
 import re
@@ -19,7 +19,7 @@ def cells(line):
 
 
 def code(cell):
-    """What a code span shows: in Markdown, one blank beside its backticks is no part of it."""
+    """The content of a code span: in Markdown, one space inside its backticks is not part of it."""
     ticks, text = re.fullmatch(r"(`+)(.*)\1", cell).groups()
     text = text[1:-1] if len(ticks) > 1 else text
     return "".join(SYMBOLS.get(letter, letter) for letter in text)
@@ -43,7 +43,7 @@ def test_a_line_of_the_table_is_true(gold, answer, expected):
     assert (verdict.outcome, verdict.category) == (("passed", "") if expected == "passed" else ("failed", expected))
 
 
-def test_the_table_shows_every_verdict_and_every_mark():
+def test_the_table_shows_every_verdict_and_every_marker():
     assert {case.values[2] for case in CASES} == {"passed", *CATEGORIES}
     answers = "".join(case.values[1] for case in CASES)
     assert [mark for mark in MARKERS if mark not in answers] == []
@@ -55,7 +55,7 @@ def test_the_table_has_a_pass_and_a_failure_for_every_rule_but_those_of_failures
     assert {rule for rule, is_passed in verdicts if not is_passed} == set("12345678")
 
 
-def test_the_classes_stand_in_their_order_of_precedence():
+def test_the_classes_are_in_order_of_precedence():
     head = PAGE.partition("\n## ")[0]
     assert re.findall(r"^\| `([a-z ]+)` \|", head, re.MULTILINE) == list(CATEGORIES)
 
@@ -89,7 +89,7 @@ def test_the_deepest_answer_is_as_deep_as_the_page_says(depth, category):
     assert verify({"answers": gold}, f"Look:\n```\n{json.dumps(calls)}\n```").category == category
 
 
-def test_brackets_inside_strings_are_no_depth():
+def test_brackets_inside_strings_add_no_depth():
     calls = [{"name": "say", "arguments": {"text": '[{"\\' * 1_000}}]
     assert verify({"answers": calls}, json.dumps(calls)).is_passed
 
@@ -118,6 +118,6 @@ def test_brackets_inside_strings_are_no_depth():
     ids=lambda answers: ascii(answers)[:60],
 )
 @pytest.mark.parametrize("answer", ["[]", "", '[{"name": "f", "arguments": {}}]'])
-def test_a_malformed_row_is_a_fault_and_no_verdict(answers, answer):
+def test_a_malformed_row_is_a_fault_not_a_verdict(answers, answer):
     with pytest.raises((TypeError, ValueError)):
         verify({"answers": answers}, answer)

@@ -17,14 +17,14 @@ RIGHT_KINDS = (2, 4, 6)
 
 
 def cases(count, seed=0):
-    """Rows, their gold calls and a conversation on each, as they are made before they are put in order of length."""
+    """Rows, their gold calls and a conversation on each, before they are sorted by length."""
     rng = random.Random(seed)
     for _ in range(count):
         row, gold = draw_row(functions("warmup"), Recipe(), rng)
         yield row, gold, warmup.conversation(row, gold, warmup.HASTY, warmup.EARLY_REFLECTIONS, rng)
 
 
-def test_no_function_of_the_lessons_is_met_in_mining_or_evaluation():
+def test_no_warm_up_function_occurs_in_mining_or_evaluation():
     taught = {function.name for function in functions("warmup")}
     for split in ("train", "test"):
         met = {tool["name"] for row in islice(generate(split, Recipe()), 2000) for tool in row["tools"]}
@@ -32,19 +32,19 @@ def test_no_function_of_the_lessons_is_met_in_mining_or_evaluation():
         assert not met & taught
 
 
-def test_conversations_are_the_same_each_time_and_others_with_another_seed():
+def test_conversations_depend_on_the_seed_alone():
     assert list(warmup.conversations(50, Recipe(), 0)) == list(warmup.conversations(50, Recipe(), 0))
     assert list(warmup.conversations(50, Recipe(), 0)) != list(warmup.conversations(50, Recipe(), 1))
 
 
-def test_a_conversation_ends_where_the_answer_is_right_and_goes_on_where_it_is_wrong():
+def test_a_conversation_ends_if_the_answer_is_right_and_continues_if_it_is_wrong():
     for row, _, messages in cases(500):
         assert calls.verify(row, messages[1]["content"]).is_passed == (len(messages) == 2)
         assert len(messages) in RIGHT_KINDS
         assert [message["role"] for message in messages] == ["user", "assistant"] * (len(messages) // 2)
 
 
-def test_the_retry_is_right_after_a_worked_reflection_and_seldom_after_another():
+def test_the_retry_is_right_after_a_worked_reflection_and_rarely_after_another():
     right = {True: Counter(), False: Counter()}
     for row, _, messages in cases(4000):
         if len(messages) == 6:
@@ -91,7 +91,7 @@ GOLD = [{"name": "get_wind", "arguments": {"city": "Rome", "days": 5}}]
         ("[" * 100_000, "My JSON was broken."),
     ],
 )
-def test_slips_are_named_for_what_they_are(answer, said):
+def test_slips_are_named_correctly(answer, said):
     assert warmup.slip_in(GOLD, answer) == said
 
 
@@ -118,7 +118,7 @@ def test_shares_add_up_and_are_kept():
         assert sum(shares.values()) == pytest.approx(1)
 
 
-def test_conversations_of_alike_length_stand_side_by_side_and_none_is_lost():
+def test_conversations_of_similar_length_are_adjacent_and_none_is_lost():
     def length(messages):
         return sum(len(message["content"]) for message in messages)
 

@@ -59,7 +59,7 @@ def failing(split="train", **options):
 # Files
 
 
-def test_one_file_is_parted_by_content_and_no_row_is_lost(rows_file):
+def test_one_file_is_split_by_content_and_no_row_is_lost(rows_file):
     train, test = list(load("train", {"source": str(rows_file)})), list(load("test", {"source": str(rows_file)}))
     assert content(train) == content(row for row in ROWS if split_of(row["nums"], row["target"]) != "test")
     assert content(test) == content(row for row in ROWS if split_of(row["nums"], row["target"]) == "test")
@@ -75,7 +75,7 @@ def test_a_folder_holds_its_own_split(tmp_path):
     assert content(load("test", {"source": str(tmp_path)})) == content(ROWS[5:8])
 
 
-def test_other_columns_are_dropped_and_blank_lines_passed_over(tmp_path):
+def test_other_columns_are_dropped_and_blank_lines_skipped(tmp_path):
     path = tmp_path / "train.jsonl"
     path.write_text('\ufeff{"target": 3, "nums": [1, 2], "id": 7}\n\n  \n', encoding="utf-8")
     assert list(load("train", {"source": str(tmp_path)})) == [{"nums": [1, 2], "target": 3}]
@@ -137,12 +137,12 @@ def test_a_malformed_parquet_row_is_named_by_its_number(tmp_path):
     assert "train.parquet, row 2: 'nums' must hold whole numbers" in failing(source=str(tmp_path))
 
 
-def test_a_source_of_no_kind_is_refused_with_the_nearest():
+def test_an_unknown_source_is_refused_with_the_nearest():
     assert "is no file or folder that exists. Did you mean 'generated'?" in failing(source="genrated")
 
 
 @pytest.mark.parametrize("name", ["a\0.jsonl", "a\0", "a" * 5_000, "a" * 5_000 + ".jsonl", "", "\ud800.csv"], ids=ascii)
-def test_a_name_that_no_file_can_have_is_refused_in_one_line(name):
+def test_an_impossible_file_name_is_refused_in_one_line(name):
     assert len(failing(source=name)) < 400
 
 
@@ -151,7 +151,7 @@ def test_a_name_that_no_file_can_have_is_refused_in_one_line(name):
 
 @pytest.fixture
 def datasets(tmp_path_factory, monkeypatch):
-    """The library, made to cache outside the user's folders."""
+    """The library, with its cache outside the user's folders."""
     library = pytest.importorskip("datasets")
     monkeypatch.setattr(library.config, "HF_DATASETS_CACHE", tmp_path_factory.mktemp("cache"))
     return library
@@ -166,7 +166,7 @@ def test_the_published_rows_are_split_as_tinyzero_does(tmp_path, datasets):
     assert (hub.TRAIN_ROWS, hub.TEST_ROWS) == (327_680, 1_024)
 
 
-def test_a_data_set_of_another_size_or_shape_is_refused(tmp_path, datasets):
+def test_a_data_set_of_another_size_or_with_other_columns_is_refused(tmp_path, datasets):
     write_parquet(tmp_path / "train.parquet", ROWS[:20])
     assert "20 rows, too few for TinyZero's split of 327,680" in failing(source="hub", dataset=str(tmp_path))
     other = tmp_path / "other"
@@ -181,7 +181,7 @@ def test_a_malformed_published_row_is_named_by_its_number(tmp_path, datasets):
         list(hub.load("train", str(tmp_path), train_rows=2, test_rows=0))
 
 
-def test_a_hub_out_of_reach_is_one_line_that_says_what_to_do(monkeypatch, datasets):
+def test_an_unreachable_hub_gives_one_line_that_says_what_to_do(monkeypatch, datasets):
 
     def unreachable(*arguments, **keywords):
         raise ConnectionError("Couldn't reach the hub\nand more\nlines")
@@ -224,7 +224,7 @@ def test_generated_rows_are_the_default_and_follow_their_options():
     assert all(len(row["nums"]) == 4 for row in islice(load("train", {"numbers": "4"}), 20))
 
 
-def test_an_unknown_option_is_answered_with_the_nearest():
+def test_the_error_for_an_unknown_option_suggests_the_nearest():
     assert "no data option 'number'. Did you mean 'numbers'?" in failing(number="3")
     assert "It has source, numbers, largest, operators, seed" in failing(zzz="1")
 
@@ -254,6 +254,6 @@ def test_a_wrong_value_is_refused_before_any_row(options, complaint):
     assert complaint in failing(**options)
 
 
-def test_an_unknown_split_is_answered_with_the_nearest():
+def test_the_error_for_an_unknown_split_suggests_the_nearest():
     assert "no split 'tests'. Did you mean 'test'?" in failing(split="tests")
     assert "source=hub has no split 'warmup'" in failing(split="warmup", source="hub")

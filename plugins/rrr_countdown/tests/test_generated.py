@@ -1,4 +1,4 @@
-"""The seeded generator: solvable rows, disjoint splits, one order."""
+"""The seeded generator: solvable rows, disjoint splits, a fixed order."""
 
 from itertools import islice
 
@@ -17,7 +17,7 @@ def rows(split, count=500, recipe=None):
     return list(islice(generate(split, recipe or Recipe()), count))
 
 
-def test_the_same_seed_gives_the_same_rows_and_another_seed_others():
+def test_the_same_seed_gives_the_same_rows_and_another_seed_gives_others():
     assert rows("train") == rows("train")
     assert rows("train") != rows("train", recipe=Recipe(seed=1))
 
@@ -39,13 +39,13 @@ def test_the_split_of_a_row_does_not_depend_on_the_order_of_its_numbers(nums, ta
     assert split_of(nums, target) == split_of(shuffled, target)
 
 
-def test_no_row_comes_twice():
+def test_no_row_occurs_twice():
     drawn = rows("train", 3_000)
     assert len({content(row) for row in drawn}) == len(drawn)
 
 
 @pytest.mark.parametrize("operators", ["+-", "*", "+-*/", "/"])
-def test_every_row_can_be_solved_and_keeps_to_its_recipe(operators):
+def test_every_row_is_solvable_and_follows_its_recipe(operators):
     recipe = Recipe((2, 4), 12, operators, 5)
     for row in rows("train", 60, recipe):
         assert 2 <= len(row["nums"]) <= 4
@@ -54,5 +54,5 @@ def test_every_row_can_be_solved_and_keeps_to_its_recipe(operators):
         assert gold_answer(tuple(row["nums"]), row["target"]) is not None
 
 
-def test_a_recipe_with_few_rows_comes_to_an_end():
+def test_a_recipe_with_few_rows_ends():
     assert 0 < len(list(generate("train", Recipe((2, 2), 5, "+")))) < 30

@@ -11,7 +11,7 @@ from rrr_countdown.generated import Recipe, generate
 from rrr_countdown.gold import gold_answer
 
 
-def test_the_plainest_answer_is_given():
+def test_the_simplest_answer_is_given():
     assert gold_answer((44, 19, 35), 28) == "<answer>44+19-35</answer>"
     assert gold_answer((44, 19, 35), 60) == "<answer>44+35-19</answer>"
 
@@ -40,7 +40,7 @@ def test_answers_that_need_fractions_or_a_zero_are_found(nums, target):
     assert verify({"nums": list(nums), "target": target}, gold_answer(nums, target)).is_passed
 
 
-def test_what_has_no_answer_gets_none():
+def test_an_unsolvable_row_has_no_answer():
     assert gold_answer((1, 1, 1), 50) is None
     assert gold_answer((1, 1, 1, 1), 24) is None
     assert gold_answer((), 1) is None

@@ -42,12 +42,12 @@ def test_every_example_gets_its_verdict(hooks, example):
     assert (verdict.outcome, verdict.category) == (example.outcome, example.category)
 
 
-def test_the_examples_show_every_class():
+def test_the_examples_cover_every_class():
     assert {example.category for example in EXAMPLES} == {"", "invalid equation", "wrong numbers", "missed target"}
     assert all(example.reason for example in EXAMPLES)
 
 
-def test_every_family_has_its_wording_and_an_unknown_one_gets_the_generic():
+def test_every_family_has_its_own_prompt_and_an_unknown_one_gets_the_generic():
     wordings = {family: prompts.prompt(ROW, Model("m", family))[-1]["content"] for family in prompts.PROMPTS}
     assert {"generic", "qwen", "llama", "phi", "rrr-tiny"} <= set(wordings)
     assert len(set(wordings.values())) == len(wordings)
@@ -63,7 +63,7 @@ def test_a_prompt_names_numbers_target_tags_and_the_rule(family):
         assert part in content
 
 
-def test_only_families_with_a_system_message_of_their_own_get_one():
+def test_only_families_with_their_own_system_message_get_one():
     roles = {
         family: [message["role"] for message in prompts.prompt(ROW, Model("m", family))] for family in prompts.PROMPTS
     }
@@ -71,7 +71,7 @@ def test_only_families_with_a_system_message_of_their_own_get_one():
     assert set(map(tuple, roles.values())) == {("user",)}
 
 
-def test_the_embedded_model_is_asked_in_exactly_the_words_it_knows(hooks):
+def test_the_embedded_model_gets_exactly_the_words_it_knows(hooks):
     model = Model("m", "rrr-tiny")
     assert prompts.prompt(ROW, model) == [{"role": "user", "content": "Numbers: 44 19 35. Target: 60."}]
     assert (
@@ -85,7 +85,7 @@ def test_the_embedded_model_is_asked_in_exactly_the_words_it_knows(hooks):
     )
 
 
-def test_other_models_are_asked_in_the_words_of_the_paper(hooks):
+def test_other_models_get_the_prompts_of_the_paper(hooks):
     asked = hooks.rrr_reflection_prompt(task="countdown", row=ROW, attempt="x", model=Model("m", "qwen"))
     assert asked == (
         "You tried solving the problem and got the wrong answer. Reflect on what went wrong and write a short "
@@ -93,7 +93,7 @@ def test_other_models_are_asked_in_the_words_of_the_paper(hooks):
     )
 
 
-def test_the_same_row_is_posed_again_where_json_gave_it_back():
+def test_a_row_read_back_from_json_gives_the_same_prompt():
     assert prompts.prompt({"nums": (44, 19, 35), "target": 60}, Model("m")) == prompts.prompt(ROW, Model("m"))
 
 
@@ -136,7 +136,7 @@ def test_importing_the_plugin_imports_nothing_heavy():
     assert result.stdout.strip() == "[]"
 
 
-def test_the_hooks_are_all_the_module_marks():
+def test_the_module_marks_exactly_these_hooks():
     marked = {
         name
         for name, value in vars(rrr_countdown).items()
@@ -144,4 +144,4 @@ def test_the_hooks_are_all_the_module_marks():
     }
     for_overlays = {"rrr_configure", "rrr_judge", "rrr_combine"}
     specified = {name for name in vars(hookspecs) if name.startswith("rrr_")} - for_overlays
-    assert marked == specified - {"rrr_retry_prompt"}, "the core's default poses the row again"
+    assert marked == specified - {"rrr_retry_prompt"}, "the core's default repeats the prompt"

@@ -21,7 +21,7 @@ LONGEST_VERDICT = 0.05
 
 @pytest.fixture(scope="module", autouse=True)
 def sympy_is_imported():
-    """The first pass of a process imports sympy, which is no part of a verdict's time."""
+    """The first pass of a process imports sympy, which is not part of a verdict's time."""
     assert verify(ROW, "<answer>44+35-19</answer>").is_passed
 
 
@@ -30,7 +30,7 @@ def title(case):
 
 
 def seconds(case):
-    """The least processor time of up to three verdicts, so that a collection of garbage in one is no slow verdict."""
+    """The least processor time of up to three verdicts, so a garbage collection does not count as a slow verdict."""
     least = float("inf")
     for _ in range(3):
         start = time.process_time()
@@ -42,7 +42,7 @@ def seconds(case):
 
 
 @pytest.mark.parametrize("case", CASES, ids=title)
-def test_a_hostile_answer_gets_its_verdict_within_the_time_and_one_short_printable_line(case):
+def test_a_hostile_answer_gets_its_verdict_in_time_with_one_short_printable_line(case):
     verdict = verify(case.row, case.answer)
     assert (verdict.outcome, verdict.category) == (case.outcome, case.category)
     assert verdict.detail.isprintable()
@@ -51,7 +51,7 @@ def test_a_hostile_answer_gets_its_verdict_within_the_time_and_one_short_printab
     assert seconds(case) < LONGEST_VERDICT
 
 
-def test_there_are_hundreds_of_hostile_answers_with_a_reason_each_and_no_two_alike():
+def test_there_are_hundreds_of_distinct_hostile_answers_with_a_reason_each():
     assert len(CASES) >= 300
     assert len({(repr(case.row), case.answer) for case in CASES}) == len(CASES)
     assert all(case.reason and case.hostile for case in CASES)

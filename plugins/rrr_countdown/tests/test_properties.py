@@ -1,4 +1,4 @@
-"""Any way to write a right equation passes, and no change of a digit does."""
+"""A right equation passes in any notation, and with a changed digit it fails."""
 
 from fractions import Fraction
 
@@ -14,7 +14,7 @@ BINDING = {"+": 1, "-": 1, "*": 2, "/": 2}
 
 
 def trees(numbers):
-    """Trees `int | ("~", tree) | (operator, left, right)` that use each of the numbers once, in their order."""
+    """Trees `int | ("~", tree) | (operator, left, right)` that use each of the numbers once, in order."""
     if len(numbers) == 1:
         leaf = st.just(numbers[0])
         return leaf | leaf.map(lambda tree: ("~", tree))
@@ -73,7 +73,7 @@ def right_answers(draw):
 
 
 @given(right_answers(), st.text(alphabet="<>/answer 12\n", max_size=30))
-def test_a_right_equation_written_in_any_legal_way_passes(answer, before):
+def test_a_right_equation_passes_in_any_legal_notation(answer, before):
     row, text, claim = answer
     assert verify(row, f"{before}<answer>{text}{claim}</answer> That is it.").is_passed
 
@@ -111,7 +111,7 @@ def test_both_arithmetics_give_the_exact_value(tree, data):
     assert (int(by_sympy.p), int(by_sympy.q)) == (expected.numerator, expected.denominator)
 
 
-def test_a_pass_that_sympy_does_not_confirm_is_a_fault_and_no_reward(monkeypatch):
+def test_a_pass_that_sympy_does_not_confirm_is_a_fault_not_a_reward(monkeypatch):
     monkeypatch.setattr("rrr_countdown.equations.sympy_value", lambda equation: 61)
     with pytest.raises(ArithmeticError, match="sympy does not confirm"):
         verify({"nums": [44, 19, 35], "target": 60}, "<answer>44+35-19</answer>")
@@ -123,7 +123,7 @@ def test_a_pass_that_sympy_does_not_confirm_is_a_fault_and_no_reward(monkeypatch
 @pytest.mark.parametrize(
     "row", [{"nums": [44, 19], "target": "63"}, {"nums": ["44", 19], "target": 63}, {"nums": [44, 19.0], "target": 63}]
 )
-def test_a_malformed_row_is_a_fault_and_no_verdict(row):
+def test_a_malformed_row_is_a_fault_not_a_verdict(row):
     with pytest.raises(TypeError, match="not a Countdown row"):
         verify(row, "<answer>44+19</answer>")
 
@@ -135,7 +135,7 @@ PIECES = ["44", "19", "35", "60", "+", "-", "*", "/", "(", ")", "=", "x"]
 def test_spaces_between_the_pieces_flip_no_verdict_right_or_wrong(pieces, data):
     row = {"nums": [44, 19, 35], "target": 60}
     text = ""
-    for piece in pieces:  # two numbers in a row are kept apart in both texts: together they would be another number
+    for piece in pieces:  # adjacent numbers stay separate in both texts: joined they would be another number
         text += (" " if piece[0].isdigit() and text[-1:].isdigit() else "") + piece
     spaced = "".join(piece + data.draw(st.sampled_from([" ", "\n", "\t", " \r\n "])) for piece in pieces)
     plain, apart = verify(row, f"<answer>{text}</answer>"), verify(row, f"<answer>{spaced}</answer>")

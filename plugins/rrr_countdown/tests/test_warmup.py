@@ -20,7 +20,7 @@ MINED_AND_EVALUATED = 5000
 
 
 def rows_of(count: int) -> list[tuple[list[int], int]]:
-    """The rows that `count` conversations are about."""
+    """The rows that `count` conversations use."""
     found = []
     for messages in warmup.conversations(count, prompts.tiny_turns, Recipe(), 0):
         match = NUMBERS.fullmatch(messages[0]["content"])
@@ -42,14 +42,14 @@ def test_rows_of_warm_up_mining_and_evaluation_are_disjoint_by_content() -> None
     assert not mined & evaluated
 
 
-def test_conversations_are_the_same_each_time_and_others_with_another_seed() -> None:
+def test_conversations_depend_on_the_seed_alone() -> None:
     def some(seed: int) -> list[list[dict[str, str]]]:
         return list(warmup.conversations(50, prompts.tiny_turns, Recipe(), seed))
 
     assert some(0) == some(0) != some(1)
 
 
-def test_a_conversation_ends_where_the_answer_is_right_and_goes_on_where_it_is_wrong() -> None:
+def test_a_conversation_ends_if_the_answer_is_right_and_continues_if_it_is_wrong() -> None:
     for messages in warmup.conversations(500, prompts.tiny_turns, Recipe(), 0):
         match = NUMBERS.fullmatch(messages[0]["content"])
         assert match
@@ -59,7 +59,7 @@ def test_a_conversation_ends_where_the_answer_is_right_and_goes_on_where_it_is_w
         assert [message["role"] for message in messages] == ["user", "assistant"] * (len(messages) // 2)
 
 
-def test_the_retry_is_right_after_a_worked_reflection_and_seldom_after_another() -> None:
+def test_the_retry_is_right_after_a_worked_reflection_and_rarely_after_another() -> None:
     right: dict[bool, Counter[bool]] = {True: Counter(), False: Counter()}
     for messages in warmup.conversations(4000, prompts.tiny_turns, Recipe(), 0):
         if len(messages) == 6:
@@ -91,11 +91,11 @@ def test_a_worked_reflection_says_true_sums_and_does_not_hold_the_answer() -> No
         ("<answer>5-3</answer>", "I left out 4."),
     ],
 )
-def test_slips_are_named_for_what_they_are(answer: str, said: str) -> None:
+def test_slips_are_named_correctly(answer: str, said: str) -> None:
     assert warmup.slip_in([3, 4, 5], 2, answer) == said
 
 
-def test_slips_have_the_shares_that_are_written_down() -> None:
+def test_slips_have_the_documented_shares() -> None:
     rng = random.Random(0)
     names = Counter(warmup.choose(warmup.HASTY, rng) for _ in range(20_000))
     for kind, share in warmup.HASTY.items():

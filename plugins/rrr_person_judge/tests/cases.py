@@ -1,4 +1,4 @@
-"""What several tests use: answers to the task `sums`, `rrr verify` in a process, a terminal, and a job on a page."""
+"""Shared by several tests: answers to the task `sums`, `rrr verify` in a process, a terminal, and a job on a page."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from rrr_person_judge.page import PageFace
 from rrr_core import Verdict
 from rrr_core.errors import RrrError
 
-# A shell's background job is born deaf to Ctrl-C.
+# A shell's background job ignores Ctrl-C.
 HEARING = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
 MAIN = f"{HEARING}; import sys; sys.path.insert(0, sys.argv.pop(1)); from rrr_core.cli import main; main()"
 # The first terminal that a leader of a session opens becomes its controlling terminal.
@@ -37,7 +37,7 @@ HOSTILE = "<script>window.hacked = 1</script> \x1b[31mred\x1b[2J \u202etxet\u202
 
 
 def pairs_of(answers: Sequence[str]) -> list[tuple[dict[str, Any], str]]:
-    """Each answer with a row of its own."""
+    """Each answer with its own row."""
     return [({"a": number, "b": 1}, answer) for number, answer in enumerate(answers)]
 
 
@@ -58,16 +58,16 @@ def outcomes(output: str | bytes) -> list[str]:
 
 
 class Terminal:
-    """A command in a terminal of its own, 80 columns by 24 lines; its standard streams are pipes."""
+    """A command in its own terminal, 80 columns by 24 lines; its standard streams are pipes."""
 
     def __init__(self, process: subprocess.Popen[bytes], descriptor: int) -> None:
         self.process, self._descriptor = process, descriptor
         self.shown = b""
-        """All that the terminal was sent."""
+        """Everything sent to the terminal."""
         self._read = 0
 
     def wait_for(self, text: str, seconds: float = 30) -> str:
-        """What was shown since the last call, up to and with `text`."""
+        """What was shown since the last call, up to and including `text`."""
         end = time.monotonic() + seconds
         while (found := self.shown.find(text.encode(), self._read)) < 0:
             assert time.monotonic() < end, f"{text!r} was never shown after {self.shown[self._read :]!r}"
@@ -146,7 +146,7 @@ class Client:
         return json.loads(content)
 
     def waited_for(self) -> Any:
-        """The state, as soon as something is to be judged."""
+        """The state, as soon as there is something to judge."""
         end = time.monotonic() + 30
         while (state := self.ask("state"))["sitting"] is None:
             assert time.monotonic() < end, "nothing was ever asked for"
@@ -182,7 +182,7 @@ class Job:
         self._has_ended = False
 
     def judge(self, *answers: str) -> Future[list[Verdict]]:
-        """What becomes of a batch, as soon as it is before the person."""
+        """The future verdicts of a batch, once it is before the person."""
         future: Future[list[Verdict]] = Future()
 
         def work() -> None:
@@ -197,7 +197,7 @@ class Job:
         return future
 
     def close(self) -> None:
-        """Stop what is still asked for, and end as a process does."""
+        """Stop the current sitting, and end as a process does."""
         if self._has_ended:
             return
         self._has_ended = True

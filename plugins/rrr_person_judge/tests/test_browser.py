@@ -11,7 +11,7 @@ from cases import HOSTILE, Job, give
 
 from rrr_core import Verdict
 
-# Chromium's driver is that of the project's report.
+# The Chromium driver is the one of the report's tests.
 DRIVER = Path(__file__).parents[3] / "tests" / "report"
 if not DRIVER.exists():
     pytest.skip("not a clone of the project, which drives Chromium", allow_module_level=True)
@@ -66,7 +66,7 @@ def test_a_batch_is_judged_with_keys_alone(chromium: Chromium, job: Job) -> None
     ]
 
 
-def test_arrows_lead_back_to_a_verdict_that_may_be_changed(chromium: Chromium, job: Job) -> None:
+def test_arrows_go_back_to_a_verdict_which_can_be_changed(chromium: Chromium, job: Job) -> None:
     future = job.judge("one", "two")
     opened(chromium, job)
     chromium.press("p")
@@ -92,7 +92,7 @@ def test_undo_takes_the_last_verdict_back_and_shows_its_answer(chromium: Chromiu
     assert job.client.ask("state")["outcomes"] == ["", ""]
 
 
-def test_a_key_that_is_held_judges_one_answer(chromium: Chromium, job: Job) -> None:
+def test_a_held_key_judges_only_one_answer(chromium: Chromium, job: Job) -> None:
     job.judge("one", "two", "three")
     opened(chromium, job)
     for repeats in (False, True, True):
@@ -112,7 +112,7 @@ def test_escape_leaves_the_error_class_without_a_verdict(chromium: Chromium, job
     assert chromium.evaluate("document.activeElement.closest('.answer') !== null")
 
 
-def test_nothing_hostile_runs_or_is_loaded_and_what_is_hidden_is_named(chromium: Chromium, job: Job) -> None:
+def test_nothing_hostile_runs_or_is_loaded_and_invisible_characters_are_named(chromium: Chromium, job: Job) -> None:
     job.judge(HOSTILE, "<img src=x onerror='window.hacked = 1'>", "javascript:window.hacked=1")
     opened(chromium, job)
     for number in (2, 3):
@@ -129,7 +129,7 @@ def test_nothing_hostile_runs_or_is_loaded_and_what_is_hidden_is_named(chromium:
     assert all(url == "data:," or url.startswith(job.face.address) for url in chromium.requests())
 
 
-def test_of_an_endless_answer_a_part_is_shown_until_all_is_asked_for(chromium: Chromium, job: Job) -> None:
+def test_a_very_long_answer_is_cut_until_all_of_it_is_requested(chromium: Chromium, job: Job) -> None:
     job.judge("x" * 300_000)
     opened(chromium, job)
     assert chromium.evaluate("document.querySelector('.answer .words').textContent.length") < 30_000
@@ -160,7 +160,7 @@ def test_every_control_has_a_name_and_the_verdicts_are_announced(chromium: Chrom
     assert chromium.evaluate("document.querySelector('[role=status]').textContent") == "Answer 1: passed."
 
 
-def test_the_next_batch_comes_by_itself_and_the_end_of_the_job_is_told(chromium: Chromium, job: Job) -> None:
+def test_the_next_batch_loads_automatically_and_the_end_of_the_job_is_shown(chromium: Chromium, job: Job) -> None:
     first = job.judge("one")
     opened(chromium, job)
     chromium.press("p")

@@ -30,7 +30,7 @@ from rrr_core.verification import Judge
         ("file=", "option file: a name is expected"),
     ],
 )
-def test_a_wrong_option_is_told_before_anything_starts(sums: Path, options: str, complaint: str) -> None:
+def test_a_wrong_option_is_refused_before_anything_starts(sums: Path, options: str, complaint: str) -> None:
     with pytest.raises(RrrError) as caught:
         load_task("sums", [f"person-judge:{options}"])
     assert "The overlay 'person-judge'" in str(caught.value)
@@ -43,8 +43,8 @@ def test_loading_opens_neither_file_nor_page(sums: Path, tmp_path: Path) -> None
     assert not (tmp_path / "kept.jsonl").exists()
 
 
-def test_a_task_that_is_loaded_again_asks_at_the_same_desk(sums: Path, tmp_path: Path) -> None:
-    """As `rrr rejudge` loads it for each stage: a second lock on the file would be refused."""
+def test_a_reloaded_task_uses_the_same_desk(sums: Path, tmp_path: Path) -> None:
+    """As `rrr rejudge` does for each stage: a second lock on the file would be refused."""
     path = str(tmp_path / "kept.jsonl")
     desk = desk_of(PersonOptions(file=path), "sums")
     try:
@@ -58,7 +58,7 @@ def test_a_task_that_is_loaded_again_asks_at_the_same_desk(sums: Path, tmp_path:
         desk_of.cache_clear()
 
 
-def test_the_manifest_says_that_verdicts_are_a_persons(sums: Path) -> None:
+def test_the_manifest_says_that_a_person_judges(sums: Path) -> None:
     manifest = load_task("sums", ["person-judge"]).manifest()
     assert manifest is not None
     assert not manifest.deterministic

@@ -1,4 +1,4 @@
-"""The package itself: its README is true, and it builds on nothing of the core but what overlays are promised."""
+"""The package itself: its README is true, and it uses only the parts of the core that overlays may build on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A person judges on a page: what its server tells and takes, from whom, and how the job ends."""
+"""A person judges on a page: what its server sends and accepts, from whom, and how the job ends."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_a_batch_is_judged_and_handed_over(job: Job) -> None:
     ]
 
 
-def test_an_item_tells_question_row_and_answer_and_nothing_of_the_verifier(job: Job) -> None:
+def test_an_item_has_question_row_and_answer_and_nothing_from_the_verifier(job: Job) -> None:
     job.judge("one")
     state = job.client.ask("state")
     item = job.client.ask(f"item?sitting={state['sitting']}&index=0")
@@ -70,7 +70,7 @@ def test_the_page_stays_at_its_address_for_the_next_batch(job: Job) -> None:
         assert future.result(10) == [Verdict("passed")]
 
 
-def test_a_verdict_may_be_changed_and_taken_back_until_the_batch_is_handed_over(job: Job) -> None:
+def test_a_verdict_can_be_changed_and_taken_back_until_the_batch_is_handed_over(job: Job) -> None:
     job.judge("one", "two")
     give(job.client, 0, "passed")
     state = give(job.client, 0, "failed", "rude")
@@ -119,7 +119,7 @@ def test_a_page_left_open_cannot_judge_a_later_batch(job: Job) -> None:
         {"index": 0},
     ],
 )
-def test_what_is_no_verdict_is_refused(job: Job, wrong: dict[str, Any]) -> None:
+def test_a_malformed_verdict_is_refused(job: Job, wrong: dict[str, Any]) -> None:
     job.judge("one")
     sitting = job.client.ask("state")["sitting"]
     status, _, _ = job.client.send("verdict", json.dumps({"sitting": sitting, **wrong}).encode())
@@ -128,7 +128,7 @@ def test_what_is_no_verdict_is_refused(job: Job, wrong: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("body", [b"", b"nonsense", b"[]", b"[" * 60_000, b"\xff"])
-def test_a_body_that_is_no_object_is_refused(job: Job, body: bytes) -> None:
+def test_a_body_that_is_not_an_object_is_refused(job: Job, body: bytes) -> None:
     assert job.client.send("verdict", body)[0] == 400
 
 
@@ -171,13 +171,13 @@ def test_asking_changes_nothing(job: Job) -> None:
     assert job.client.ask("state")["outcomes"] == [""]
 
 
-def test_the_server_listens_to_this_machine_alone(job: Job) -> None:
+def test_the_server_listens_to_this_machine_only(job: Job) -> None:
     port = int(job.client.host.split(":")[1])
     with socket.socket() as other, pytest.raises(OSError, match="refused"):
         other.connect(("127.0.0.2", port))
 
 
-def test_every_answer_lets_no_script_run_but_the_pages_own(job: Job) -> None:
+def test_every_response_allows_only_the_pages_own_script(job: Job) -> None:
     for path in ("", "person.js", "person.css", "state", "nowhere"):
         headers = job.client.send(path)[1]
         policy = headers["Content-Security-Policy"]
@@ -188,7 +188,7 @@ def test_every_answer_lets_no_script_run_but_the_pages_own(job: Job) -> None:
         assert headers["X-Content-Type-Options"] == "nosniff"
 
 
-def test_the_page_holds_no_script_or_style_of_its_own_and_loads_from_here_alone(job: Job) -> None:
+def test_the_page_has_no_inline_script_or_style_and_loads_only_from_here(job: Job) -> None:
     page = job.client.send("")[2].decode()
     assert "<script src=" in page
     assert page.count("<script") == 1
@@ -197,7 +197,7 @@ def test_the_page_holds_no_script_or_style_of_its_own_and_loads_from_here_alone(
     assert "://" not in page
 
 
-def test_hostile_answers_come_to_the_page_as_they_are(job: Job) -> None:
+def test_hostile_answers_reach_the_page_unchanged(job: Job) -> None:
     job.judge(HOSTILE)
     assert job.client.ask("item?sitting=1&index=0")["answer"] == HOSTILE
 
@@ -232,15 +232,15 @@ def test_a_question_that_the_task_cannot_word_ends_the_job_with_its_line(job: Jo
     assert "hook rrr_prompt" in str(thread_error[0])
 
 
-def test_a_port_that_is_taken_is_told(job: Job, tmp_path: Path) -> None:
+def test_a_taken_port_is_reported(job: Job, tmp_path: Path) -> None:
     port = job.client.host.split(":")[1]
     desk = Desk(PersonOptions(file=str(tmp_path / "other.jsonl"), page=port), "sums")
-    with pytest.raises(RrrError, match=f"option page: the port {port} cannot be had"):
+    with pytest.raises(RrrError, match=f"option page: the port {port} is not available"):
         desk.judge(pairs_of(["one"]))
     desk.close()
 
 
-def test_a_port_is_had_again_at_once(sums: Path, tmp_path: Path) -> None:
+def test_a_port_is_free_again_at_once(sums: Path, tmp_path: Path) -> None:
     first = Job(tmp_path)
     assert first.client.ask("state")["sitting"] is None
     port = first.client.host.split(":")[1]
@@ -276,7 +276,7 @@ def test_what_was_judged_before_kill_9_is_there_in_the_next_call(folder: Path, s
         assert client.waited_for()["outcomes"] == ["", "failed", ""]
 
 
-def test_control_c_ends_job_and_page_and_says_how_to_go_on(folder: Path, sums: Path) -> None:
+def test_control_c_ends_job_and_page_and_says_how_to_resume(folder: Path, sums: Path) -> None:
     with paged(verify_command(sums, "answers.jsonl", "page=auto"), folder) as (process, client):
         client.waited_for()
         give(client, 0, "passed")

@@ -1,4 +1,4 @@
-"""The file of a person's verdicts: nothing given is lost, and no other file is taken for one."""
+"""The file of a person's verdicts: no verdict is lost, and no other file is mistaken for one."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_a_line_says_who_judged_what_and_when(path: Path) -> None:
     }
 
 
-def test_a_later_verdict_takes_the_place_of_an_earlier_one(path: Path) -> None:
+def test_a_later_verdict_replaces_an_earlier_one(path: Path) -> None:
     with VerdictFile(path, "sums") as file:
         file.keep(ITEMS[0], PASSED)
         file.keep(ITEMS[0], FAILED)
@@ -56,7 +56,7 @@ def test_a_later_verdict_takes_the_place_of_an_earlier_one(path: Path) -> None:
         assert file.verdicts == {ITEMS[0].key: FAILED}
 
 
-def test_a_verdict_that_was_taken_back_stays_away(path: Path) -> None:
+def test_a_verdict_that_was_taken_back_stays_removed(path: Path) -> None:
     written(path)
     with VerdictFile(path, "sums") as file:
         file.take_back(ITEMS[1].key)
@@ -64,7 +64,7 @@ def test_a_verdict_that_was_taken_back_stays_away(path: Path) -> None:
         assert list(file.verdicts) == [ITEMS[0].key, ITEMS[2].key]
 
 
-def test_a_last_line_torn_anywhere_is_removed_and_costs_itself_alone(path: Path) -> None:
+def test_a_torn_last_line_is_removed_and_nothing_else_is_lost(path: Path) -> None:
     whole = written(path)
     before = whole[: whole[:-1].rindex(b"\n") + 1]
     for size in range(len(before), len(whole) - 1):
@@ -74,7 +74,7 @@ def test_a_last_line_torn_anywhere_is_removed_and_costs_itself_alone(path: Path)
         assert path.read_bytes() == before
 
 
-def test_a_file_torn_in_its_first_line_starts_again(path: Path) -> None:
+def test_a_file_torn_in_its_first_line_starts_over(path: Path) -> None:
     first = written(path).splitlines(keepends=True)[0]
     for size in range(len(first)):
         path.write_bytes(first[:size])
@@ -101,7 +101,7 @@ def test_verdicts_of_another_task_are_refused(path: Path) -> None:
 @pytest.mark.parametrize(
     "content", [b"my diary", b"my diary\n", b'{"row": {}}\n', b"[]\n", b"\xff\xfe\n", b"[" * 100_000 + b"\n", b"\n"]
 )
-def test_a_file_of_another_kind_is_refused_and_left_alone(path: Path, content: bytes) -> None:
+def test_a_file_of_another_kind_is_refused_and_left_unchanged(path: Path, content: bytes) -> None:
     path.write_bytes(content)
     with pytest.raises(DataError, match=r"verdicts\.jsonl:1: not a file of person-judge's verdicts"):
         VerdictFile(path, "sums")
@@ -117,7 +117,7 @@ def test_a_file_of_another_kind_is_refused_and_left_alone(path: Path, content: b
         (b'{"item": "x", "outcome": "failed", "category": 7}', ":3: 'category' is missing or no text"),
     ],
 )
-def test_a_broken_line_inside_is_named(path: Path, line: bytes, complaint: str) -> None:
+def test_a_broken_line_in_the_middle_is_named(path: Path, line: bytes, complaint: str) -> None:
     lines = written(path).splitlines()
     path.write_bytes(b"\n".join([*lines[:2], line, *lines[2:], b""]))
     with pytest.raises(DataError, match=complaint):
@@ -136,7 +136,7 @@ def test_a_file_that_is_open_elsewhere_is_refused(path: Path) -> None:
     VerdictFile(path, "sums").close()
 
 
-def test_a_full_disk_is_told_in_one_line_and_leaves_no_half_a_verdict(
+def test_a_full_disk_is_reported_in_one_line_and_leaves_no_partial_verdict(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = written(path)
@@ -169,7 +169,7 @@ def test_hostile_answers_stay_on_their_line(path: Path) -> None:
     assert json.loads(content.splitlines()[1])["answer"] == hostile.answer
 
 
-def test_an_item_is_told_by_task_row_and_answer_and_not_by_the_order_of_keys() -> None:
+def test_an_item_is_identified_by_task_row_and_answer_but_not_by_key_order() -> None:
     key = item_of("sums", {"a": 1, "b": 2}, "3").key
     assert item_of("sums", {"b": 2, "a": 1}, "3").key == key
     others = [

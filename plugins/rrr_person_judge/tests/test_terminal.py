@@ -33,7 +33,7 @@ def asked(folder: Path, sums: Path) -> Iterator[Terminal]:
         yield shown
 
 
-def test_one_key_is_a_verdict_and_standard_output_is_verdicts_alone(asked: Terminal) -> None:
+def test_one_key_is_a_verdict_and_standard_output_has_verdicts_only(asked: Terminal) -> None:
     asked.wait_for(READY)
     asked.press("p")
     asked.wait_for(READY)
@@ -53,7 +53,7 @@ def test_one_key_is_a_verdict_and_standard_output_is_verdicts_alone(asked: Termi
     assert (errors, code) == ("1 passed, 1 failed, 1 abstained\n", 0)
 
 
-def test_the_person_sees_question_and_answer_and_nothing_of_the_verifier(asked: Terminal) -> None:
+def test_the_person_sees_question_and_answer_and_nothing_from_the_verifier(asked: Terminal) -> None:
     shown = asked.wait_for(READY)
     assert "1 of 3 · sums" in shown
     assert "What is 0 + 1?" in shown
@@ -61,7 +61,7 @@ def test_the_person_sees_question_and_answer_and_nothing_of_the_verifier(asked: 
     assert "wrong sum" not in shown
 
 
-def test_the_row_is_shown_when_it_is_asked_for(asked: Terminal) -> None:
+def test_the_row_is_shown_on_request(asked: Terminal) -> None:
     assert '"a": 0' not in asked.wait_for(READY)
     asked.press("r")
     assert '"a": 0' in asked.wait_for(READY)
@@ -85,7 +85,7 @@ def test_undo_asks_again_and_the_later_verdict_counts(asked: Terminal, folder: P
     assert outcomes(asked.end()[0]) == ["passed", "abstained", "passed"]
 
 
-def test_an_error_class_that_was_given_before_is_one_digit(asked: Terminal) -> None:
+def test_an_error_class_that_was_given_before_takes_one_digit(asked: Terminal) -> None:
     for said in ("rude\n", "1\n", "-\n"):
         asked.wait_for(READY)
         asked.press("f")
@@ -107,14 +107,14 @@ def test_keys_typed_before_an_answer_is_shown_do_not_judge_it(asked: Terminal) -
     assert "1 of the 3 answers" in asked.end()[1]
 
 
-def test_an_arrow_key_is_no_verdict(asked: Terminal) -> None:
+def test_an_arrow_key_is_not_a_verdict(asked: Terminal) -> None:
     asked.wait_for(READY)
     asked.press("\x1b[D\x1b[p")
     asked.press("q")
     assert "0 of the 3 answers" in asked.end()[1]
 
 
-def test_stopping_says_how_to_go_on_and_the_same_command_does(asked: Terminal, folder: Path, sums: Path) -> None:
+def test_stopping_says_how_to_resume_and_the_same_command_does(asked: Terminal, folder: Path, sums: Path) -> None:
     asked.wait_for(READY)
     asked.press("p")
     asked.wait_for(READY)
@@ -161,7 +161,7 @@ def test_what_was_judged_before_kill_9_is_not_asked_again(asked: Terminal, folde
         assert outcomes(again.end()[0]) == ["passed"] * 3
 
 
-def test_where_all_is_judged_nobody_is_asked(asked: Terminal, folder: Path, sums: Path) -> None:
+def test_nobody_is_asked_if_everything_is_judged(asked: Terminal, folder: Path, sums: Path) -> None:
     for _ in ALL:
         asked.wait_for(READY)
         asked.press("p")
@@ -193,7 +193,7 @@ def test_without_a_terminal_one_line_says_what_to_do(folder: Path, sums: Path) -
     )
 
 
-def test_two_processes_may_not_judge_into_one_file(asked: Terminal, folder: Path, sums: Path) -> None:
+def test_two_processes_cannot_judge_into_one_file(asked: Terminal, folder: Path, sums: Path) -> None:
     asked.wait_for(READY)
     with terminal(verify_command(sums, "answers.jsonl"), folder) as second:
         output, errors, code = second.end()
@@ -222,9 +222,7 @@ def test_no_control_character_of_an_answer_reaches_the_terminal(folder: Path, su
     assert not set(text) & set("\x1b\x00\u202e\u202c")
 
 
-def test_of_a_long_answer_beginning_and_end_fit_the_screen_and_all_of_it_is_a_key_away(
-    folder: Path, sums: Path
-) -> None:
+def test_a_long_answer_shows_beginning_and_end_and_one_key_shows_all_of_it(folder: Path, sums: Path) -> None:
     write_answers(folder / "long.jsonl", ["begin\n" + "word " * 10_000 + "\nthe end"])
     with terminal(verify_command(sums, "long.jsonl"), folder) as shown:
         text = shown.wait_for(READY)

@@ -1,4 +1,4 @@
-"""What holds for each of the data sets: the right answer passes, as stored too, and others fail."""
+"""What holds for each of the data sets: the right answer passes, even after storage, and others fail."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def row_of(dataset: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("dataset", DATASETS)
-def test_a_right_answer_is_known_and_passes_after_the_row_was_stored(dataset):
+def test_a_right_answer_is_known_and_passes_for_the_stored_row(dataset):
     row = row_of(dataset)
     right = gold.gold_text(dataset, row)
     assert right is not None
@@ -43,20 +43,20 @@ def test_a_right_answer_is_known_and_passes_after_the_row_was_stored(dataset):
     ],
     ids=["nothing", "an open tag", "a shrug", "empty tags", "many digits", "many brackets"],
 )
-def test_what_answers_nothing_fails(dataset, text, category):
+def test_an_answer_to_nothing_fails(dataset, text, category):
     verdict = scoring.verify(dataset, row_of(dataset), text)
     assert verdict.is_failed
     assert verdict.category in ([category] if category else scoring.CATEGORIES)
 
 
 @pytest.mark.parametrize("dataset", DATASETS)
-def test_scoring_leaves_the_row_as_it_was(dataset):
+def test_scoring_does_not_change_the_row(dataset):
     row = row_of(dataset)
     scoring.verify(dataset, row, str(gold.gold_text(dataset, row)))
     assert row == row_of(dataset)
 
 
 @pytest.mark.parametrize("dataset", DATASETS)
-def test_the_question_is_no_answer_to_itself(dataset):
+def test_the_question_does_not_answer_itself(dataset):
     row = row_of(dataset)
     assert scoring.verify(dataset, row, answers.prompt(row["question"])).is_failed

@@ -1,4 +1,4 @@
-"""The guards: each gap of upstream's scorers, shown to be there, and closed."""
+"""The guards: each gap of upstream's scorers is shown to exist, and to be closed."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def overrated(dataset: str, change: Any) -> tuple[dict[str, Any], str]:
         answer = change(final(dataset, row))
         if answer is not None and upstream_score(dataset, row, answer) >= 1:
             return row, answer
-    raise AssertionError(f"upstream has mended {dataset}: take its guard away")
+    raise AssertionError(f"upstream has fixed {dataset}: remove its guard")
 
 
 def moved(text: str) -> str:
@@ -86,7 +86,7 @@ def test_an_answer_on_which_upstream_raises_is_malformed(dataset, answer):
     assert scoring.verify(dataset, row, answers.tagged(answer)).category == scoring.MALFORMED
 
 
-def test_a_box_out_of_the_grid_is_malformed():
+def test_a_box_outside_the_grid_is_malformed():
     row = {"metadata": {"initial_state": {"0.5_0.5": ["box_red", "target_red"]}}}
     plan = '[{"Agent[0.5, 0.5]": "move(box_red, square[9.5, 0.5])"}]'
     verdict = guards.plan(row, plan)
@@ -126,7 +126,7 @@ RUNNING = [
         "𝓮𝔁𝓲𝓽()",
     ],
 )
-def test_code_is_malformed_where_the_scorer_would_run_it(dataset, code):
+def test_code_is_malformed_if_the_scorer_would_run_it(dataset, code):
     verdict = guards.guarded(dataset, {"answer": "", "metadata": {}}, code)
     assert verdict is not None
     assert verdict.category == guards.MALFORMED
@@ -134,7 +134,7 @@ def test_code_is_malformed_where_the_scorer_would_run_it(dataset, code):
 
 @pytest.mark.parametrize("answer", ["9**9**9", "7//2"])
 @pytest.mark.parametrize("dataset", ["countdown", "puzzle24"])
-def test_operators_that_the_puzzle_does_not_have_are_malformed(dataset, answer):
+def test_operators_outside_the_puzzle_are_malformed(dataset, answer):
     assert guards.guarded(dataset, {}, answer) is not None
 
 
@@ -159,7 +159,7 @@ def test_a_formula_that_would_keep_sympy_busy_is_malformed(answer):
 
 
 @pytest.mark.parametrize("dataset", sorted(guards.GUARDS))
-def test_a_guard_lets_every_right_answer_through(dataset):
+def test_a_guard_accepts_every_right_answer(dataset):
     for row in some_rows(dataset, 8):
         assert guards.guarded(dataset, row, final(dataset, row)) is None
 
@@ -177,7 +177,7 @@ def test_a_guard_lets_every_right_answer_through(dataset):
         ("polynomial_multiplication", "", "2*(2 - 8*x)**(3/2)/3 + E**x + asin(x) + C"),
     ],
 )
-def test_a_guard_says_nothing_of_what_the_scorer_is_to_judge(dataset, right, said):
+def test_a_guard_leaves_the_rest_to_the_scorer(dataset, right, said):
     assert guards.guarded(dataset, {"answer": right}, said) is None
 
 
@@ -209,10 +209,10 @@ def test_an_integral_of_something_else_is_wrong(integrand, right, wrong):
 @pytest.mark.parametrize(
     "wrong", ["-sin(8*x - 5)**4", "(sin(x) + cos(x) + tan(x) + x)**6", "y*x", "1/0", "exp(exp(x))"]
 )
-def test_a_wrong_integral_is_told_at_once(wrong):
+def test_a_wrong_integral_is_rejected_at_once(wrong):
     row = {"metadata": {"integrand": "4*sqrt(-2*x - 8)", "variable": "x"}}
     started = time.process_time()
     verdict = guards.guarded("intermediate_integration", row, f"{wrong} + C")
     assert time.process_time() - started < 2
-    # With another variable left in it, it is for sympy to say.
+    # With another variable left in it, sympy has to decide.
     assert (verdict is None) == (wrong == "y*x")

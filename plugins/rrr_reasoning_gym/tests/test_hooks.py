@@ -1,4 +1,4 @@
-"""The plugin as the core sees it: its names, its hooks, and what it costs to import."""
+"""The plugin as the core sees it: its names, its hooks, and its import cost."""
 
 from __future__ import annotations
 
@@ -35,15 +35,15 @@ def test_the_core_finds_them_all_without_an_error():
 
 def test_importing_the_plugin_imports_nothing_heavy():
     code = "import sys, rrr_reasoning_gym; print(*{'reasoning_gym', 'numpy', 'sympy', 'torch'} & set(sys.modules))"
-    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert told.stdout.strip() == ""
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert printed.stdout.strip() == ""
 
 
 def test_the_verifier_is_not_trusted():
     assert not load_task("reasoning-gym.countdown").trusted
 
 
-def test_a_manifest_tells_release_licence_and_classes():
+def test_a_manifest_has_release_licence_and_classes():
     manifest = load_task("reasoning-gym.countdown").manifest()
     assert manifest is not None
     assert manifest.summary == "Generates Countdown Number Game tasks"
@@ -64,7 +64,7 @@ def test_a_prompt_is_the_question_and_how_to_answer():
     assert not task.verify(row, message["content"]).is_passed
 
 
-def test_examples_pass_fail_and_attack_as_they_say():
+def test_examples_pass_fail_and_attack_as_declared():
     task = load_task("reasoning-gym.gcd")
     examples = task.examples()
     assert {(example.outcome, example.hostile) for example in examples} == {
@@ -87,5 +87,5 @@ def test_a_gold_answer_passes_and_its_final_part_is_upstreams_answer():
 
 
 @given(st.lists(st.sampled_from(["<answer>", "</answer>", " ", "\n", "4", "x"]), max_size=12).map("".join))
-def test_the_final_answer_is_what_upstream_extracts(text):
+def test_the_final_answer_matches_upstreams(text):
     assert answers.final_answer(text) == extract_answer(text)

@@ -1,4 +1,4 @@
-"""Metadata survive JSON."""
+"""Metadata survives JSON."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ def test_what_is_read_back_equals_what_was_written(value):
 
 
 @pytest.mark.parametrize("value", [{"$tuple": [1]}, {"$pairs": []}, {"$": 1}, {1: (2, Fraction(1, 3))}])
-def test_what_looks_like_a_mark_is_no_mark(value):
+def test_data_that_looks_like_a_mark_is_kept(value):
     assert metadata.decode(json.loads(json.dumps(metadata.encode(value)))) == value
 
 
-def test_numbers_and_texts_of_numpy_become_pythons():
+def test_numpy_numbers_and_texts_become_python_ones():
     assert metadata.encode({"a": numpy.float64(0.5), "b": numpy.str_("x")}) == {"a": 0.5, "b": "x"}
 
 
-def test_a_type_that_would_be_lost_is_refused():
+def test_a_type_that_json_would_lose_is_refused():
     with pytest.raises(TypeError, match="metadata of the type ndarray cannot be kept in a row"):
         metadata.encode({"a": numpy.zeros(2)})

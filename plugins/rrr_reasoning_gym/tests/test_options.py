@@ -62,7 +62,7 @@ def test_a_wrong_option_is_refused_with_what_is_expected(dataset, given, complai
 
 
 @pytest.mark.parametrize("dataset", upstream.datasets())
-def test_every_field_of_every_data_set_can_be_told_of(dataset):
+def test_every_field_of_every_data_set_has_a_description(dataset):
     for kind in typing.get_type_hints(upstream.classes(dataset)[1]).values():
         assert options.expected(kind)
 

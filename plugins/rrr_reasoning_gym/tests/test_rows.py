@@ -1,4 +1,4 @@
-"""Rows: the same everywhere, each once, in one split, and read as they are made."""
+"""Rows: the same everywhere, each once, in one split, and streamed."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ def questions(dataset: str, split: str, **options: str) -> list[str]:
 
 
 @pytest.mark.parametrize("dataset", ["isomorphic_strings", "list_functions", "polynomial_multiplication", "codeio"])
-def test_what_follows_the_order_of_a_set_upstream_is_the_same_each_time(dataset):
+def test_rows_that_follow_the_order_of_a_set_upstream_are_reproducible(dataset):
     first, again = (list(rows.load(dataset, "train", {"size": "60"})) for _ in range(2))
     assert first == again
     assert first
 
 
-def test_the_splits_of_a_small_space_share_no_question_whatever_seed_and_size():
+def test_the_splits_of_a_small_space_share_no_question_for_any_seed_and_size():
     train = questions("tower_of_hanoi", "train", size="200") + questions("tower_of_hanoi", "train", size="90", seed="7")
     test = questions("tower_of_hanoi", "test", size="150", seed="3")
     assert train
@@ -31,7 +31,7 @@ def test_the_splits_of_a_small_space_share_no_question_whatever_seed_and_size():
     assert not set(train) & set(test)
 
 
-def test_a_question_comes_once():
+def test_a_question_occurs_once():
     found = questions("tower_of_hanoi", "train", size="200")
     assert len(found) == len(set(found)) < 150
 
@@ -47,11 +47,11 @@ def test_options_that_the_scorer_needs_travel_with_the_row():
     assert json.loads(json.dumps(row)) == row
 
 
-def test_rows_are_read_as_they_are_made():
+def test_rows_are_streamed():
     assert len(list(islice(rows.load("gcd", "train", {"size": "1000000000"}), 3))) == 3
 
 
-def test_the_process_that_makes_them_ends_with_the_reader(monkeypatch):
+def test_the_generating_process_ends_with_the_reader(monkeypatch):
     started = []
 
     class Recorded(subprocess.Popen):
@@ -66,22 +66,22 @@ def test_the_process_that_makes_them_ends_with_the_reader(monkeypatch):
     assert [process.returncode for process in started] == [-9]
 
 
-def test_nothing_that_upstream_prints_is_seen(capfd):
+def test_upstreams_prints_are_not_seen(capfd):
     assert next(rows.load("bf", "train", {}))
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_wrong_option_is_refused_as_in_this_process():
+def test_a_wrong_option_is_refused_as_in_the_same_process():
     with pytest.raises(DataError, match="has no data option 'seeds'. Did you mean 'seed'"):
         next(rows.load("gcd", "train", {"seeds": "1"}))
 
 
-def test_a_maker_that_fails_is_a_fault_with_its_last_word():
+def test_a_failing_generator_is_a_fault_with_its_last_line():
     with pytest.raises(RuntimeError, match="the rows of nonsense could not be made: KeyError: 'nonsense'"):
         next(rows.load("nonsense", "train", {}))
 
 
-def test_a_puzzle_whose_own_answer_is_refused_is_left_out(monkeypatch):
+def test_a_puzzle_is_dropped_if_its_own_answer_is_refused(monkeypatch):
     kept = [row["question"] for row in maker.rows("gcd", "train", {"size": "20"})]
     verify = scoring.verify
 

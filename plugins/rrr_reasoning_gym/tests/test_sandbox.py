@@ -1,4 +1,4 @@
-"""Scorers that run what a model wrote harm nobody: the guards stop the text, and the sandbox what gets past them."""
+"""Scorers that execute model text do no harm: the guards stop the text, and the sandbox stops what gets past them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rrr_reasoning_gym import answers, maker
 from rrr_core.tasks import load_task
 from rrr_core.verification import Judge
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the sandbox is Linux's")
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the sandbox is Linux-only")
 
 UNGUARDED = """
 from rrr_core import failed, hookimpl, passed
@@ -32,7 +32,7 @@ def rrr_verify(answer):
     data = create_dataset("countdown", seed=1, size=1)
     return passed() if data.score_answer(answer, data[0]) >= 1 else failed("wrong answer")
 """
-"""Upstream's own scorer as a task, with nothing between it and the answer."""
+"""Upstream's own scorer as a task, without guards."""
 
 
 def attack(target: Path) -> str:
@@ -55,7 +55,7 @@ def test_an_attack_is_a_failed_answer_and_does_nothing(dataset, tmp_path):
     assert not (tmp_path / "planted").exists()
 
 
-def test_without_the_guards_the_sandbox_keeps_the_attack_from_doing_anything(tmp_path, monkeypatch):
+def test_without_the_guards_the_sandbox_stops_the_attack(tmp_path, monkeypatch):
     site = tmp_path / "site"
     information = site / "rrr_unguarded-1.0.dist-info"
     information.mkdir(parents=True)

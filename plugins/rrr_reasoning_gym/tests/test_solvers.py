@@ -1,4 +1,4 @@
-"""The solutions that upstream does not give."""
+"""Solutions that upstream does not give."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_a_free_car_needs_one_move():
     assert solvers.freed(f"Board:\n{board}\n") == "A+3"
 
 
-def test_a_search_gives_up(monkeypatch):
+def test_a_search_is_bounded(monkeypatch):
     monkeypatch.setattr(solvers, "MOST_BOARDS", 1)
     board = "......\n....B.\n.AA.B.\n......\n......\n......"
     assert solvers.freed(f"Board:\n{board}\n") is None

@@ -1,4 +1,4 @@
-"""The table of README.md: for each data set, puzzles tried, how many of their own answers pass, and a verdict's time.
+"""The table of README.md: per data set, puzzles tried, how many of their own answers pass, and the time per verdict.
 
 `PYTHONHASHSEED=0 python tools/measure.py [DATA SET …]`; all data sets take a quarter of an hour.
 """
@@ -16,7 +16,7 @@ from rrr_core.tasks import load_task
 from rrr_core.verification import Judge, VerifySettings
 
 MOST, SECONDS = 100, 5.0
-"""Puzzles of a data set, and the time after which no more are made."""
+"""Puzzles per data set, and the seconds after which no more are generated."""
 
 
 def measured(dataset: str) -> str:

@@ -1,4 +1,4 @@
-"""APIGen: answer a query with exactly the right calls of the functions on offer. The hooks; the work is beside."""
+"""APIGen: answer a query with exactly the right function calls. Only the hooks; the other modules do the work."""
 
 from __future__ import annotations
 

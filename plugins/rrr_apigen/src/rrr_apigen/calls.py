@@ -1,6 +1,6 @@
-"""Calls: the verdict on a model's text, by exact match with the row's calls. VERDICT.md is its specification.
+"""Calls: the verdict on a model's text, by exact match with the row's calls. VERDICT.md specifies it.
 
-Nothing here evaluates text, and nothing takes time more than linear in it.
+Nothing here evaluates text, and everything runs in time linear in it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ __all__ = [
 
 FORMAT = "format"
 CATEGORIES = (FORMAT, TOOL_CHOICE, PARAMETER_NAMES, PARAMETER_VALUES)
-"""The error classes, in their order of precedence."""
+"""The error classes, in order of precedence."""
 
 Call: TypeAlias = dict[str, Any]
 """`{"name": str, "arguments": {…}}`, its numbers as `strict_json` has them."""
@@ -36,8 +36,8 @@ Call: TypeAlias = dict[str, Any]
 def verify(row: Mapping[str, Any], answer: str) -> Verdict:
     """The verdict on the whole text that a model wrote for a row `{"answers": [{"name": …, "arguments": {…}}, …], …}`.
 
-    Raises KeyError, TypeError or ValueError for a row whose calls are malformed: a fault of the row's maker, for which
-    no answer is to blame.
+    Raises KeyError, TypeError or ValueError for a row whose calls are malformed: the row is at fault, not
+    the answer.
     """
     gold = gold_calls(row["answers"])
     try:
@@ -51,7 +51,7 @@ def verify(row: Mapping[str, Any], answer: str) -> Verdict:
 
 
 def final_answer(text: str) -> str | None:
-    """The array of calls in a text, as the model wrote it, or None where there is none that can be judged."""
+    """The array of calls in a text, as the model wrote it, or None if there is none that can be judged."""
     try:
         found = wrappings.find(text)
         _checked(found.calls)
@@ -61,7 +61,7 @@ def final_answer(text: str) -> str | None:
 
 
 def gold_calls(answers: Any) -> list[Call]:
-    """A row's calls. Raises TypeError or ValueError where they are malformed."""
+    """A row's calls. Raises TypeError or ValueError if they are malformed."""
     if type(answers) is not list:
         raise TypeError(f"not an APIGen row: its answers are {type(answers).__name__}, not a list")
     calls = []

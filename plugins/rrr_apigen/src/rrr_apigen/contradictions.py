@@ -32,7 +32,7 @@ REASONS = (
     UNKNOWN_ARGUMENT,
     WRONG_TYPE,
 )
-"""In order of precedence: a row has the first that holds."""
+"""In order of precedence: a row gets the first that applies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +49,10 @@ class Contradiction:
 
 
 def contradiction(row: Mapping[str, Any]) -> Contradiction | None:
-    """The first reason why a row of the right shape contradicts itself, or None.
+    """The first reason why a well-formed row contradicts itself, or None.
 
-    An `int` is a `float` too, and a whole `float` an `int`; a `bool` is neither. An argument equal to its parameter's
-    default is of the right type, whatever the type says.
+    An `int` also counts as a `float`, and a whole `float` as an `int`; a `bool` counts as neither. An argument equal to
+    its parameter's default has the right type, whatever the type says.
     """
     tools = {tool["name"]: tool for tool in row["tools"]}
     if not row["query"].strip():

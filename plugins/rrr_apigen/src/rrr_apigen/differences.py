@@ -1,6 +1,6 @@
-"""Differences: whether two lists of calls are one multiset, and in which class and where they differ.
+"""Differences: whether two lists of calls are the same multiset, and if not, in which class and where they differ.
 
-Calls are matched by hashing, never by trying orders. The details pair what is left with what is nearest to it.
+Calls are matched by hashing, never by trying orders. The details pair each leftover call with the nearest one.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ PARAMETER_VALUES = "parameter values"
 Call: TypeAlias = dict[str, Any]
 
 MOST_COMPARED = 20
-"""Calls on either side among which the nearest pair is looked for."""
+"""Calls on either side that are searched for the nearest pair."""
 MOST_SHOWN = 3
 """Names that a detail lists."""
 LONGEST_SHOWN = 60
@@ -26,14 +26,14 @@ LONGEST_SHOWN = 60
 
 
 def find(calls: Sequence[Call], gold: Sequence[Call]) -> tuple[str, str] | None:
-    """The class in which the calls differ from the row's and a detail in printable ASCII, or None where they match."""
+    """The class in which the calls differ from the row's and a detail in printable ASCII, or None if they match."""
     wrong, lacking = _unmatched(calls, gold, lambda call: call["name"])
     if wrong or lacking:
-        return TOOL_CHOICE, _told([call["name"] for call in wrong], [call["name"] for call in lacking])
+        return TOOL_CHOICE, _counted([call["name"] for call in wrong], [call["name"] for call in lacking])
     wrong, lacking = _unmatched(calls, gold, lambda call: (call["name"], frozenset(call["arguments"])))
     if wrong:
         return PARAMETER_NAMES, _names_detail(wrong, lacking)
-    if len(calls) == 1:  # the usual case, and nothing need be hashed
+    if len(calls) == 1:  # the usual case, which needs no hashing
         wrong, lacking = ([], []) if calls == gold else (list(calls), list(gold))
     else:
         wrong, lacking = _unmatched(calls, gold, lambda call: (call["name"], hashable(call["arguments"])))
@@ -70,7 +70,7 @@ def _names_detail(wrong: Sequence[Call], lacking: Sequence[Call]) -> str:
 
     call, gold = _nearest(wrong, lacking, lambda call: call["name"], distance)
     names, gold_names = call["arguments"], gold["arguments"]
-    return f"{_cut(shown(call['name']))}: " + _told(
+    return f"{_cut(shown(call['name']))}: " + _counted(
         [name for name in names if name not in gold_names], [name for name in gold_names if name not in names]
     )
 
@@ -99,14 +99,14 @@ def _nearest(
     group: Callable[[Call], Hashable],
     distance: Callable[[Call, Call], int],
 ) -> tuple[Call, Call]:
-    """The nearest two calls of one group; both sides have as many calls of each group, so there are such."""
+    """The nearest two calls of one group. Both sides have the same number of calls in each group, so a pair exists."""
     first = group(calls[0])
     some = [call for call in calls if group(call) == first][:MOST_COMPARED]
     other_some = [other for other in others if group(other) == first][:MOST_COMPARED]
     return min(((call, other) for call in some for other in other_some), key=lambda pair: distance(*pair))
 
 
-def _told(extra: Sequence[str], missing: Sequence[str]) -> str:
+def _counted(extra: Sequence[str], missing: Sequence[str]) -> str:
     """`lacks "a"; has "b" too many`."""
     parts = []
     if missing:
@@ -122,7 +122,7 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _window(text: str, other: str) -> tuple[str, str]:
-    """Two texts cut so that the place where they begin to differ is seen."""
+    """Two texts cut to show the place where they start to differ."""
     if max(len(text), len(other)) <= LONGEST_SHOWN:
         return text, other
     both = min(len(text), len(other))

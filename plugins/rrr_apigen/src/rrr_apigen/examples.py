@@ -1,4 +1,4 @@
-"""Answers with known verdicts, hostile ones included: the food of the conformance checks."""
+"""Answers with known verdicts, including hostile ones: the input of the conformance checks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The published APIGen rows, from the Hugging Face hub, where their licence must be accepted first."""
+"""The published APIGen rows, from the Hugging Face hub, where the user must first accept their licence."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ DATASET = "Salesforce/xlam-function-calling-60k"
 def load(dataset: str = DATASET, revision: str | None = None) -> Iterator[PlacedRow]:
     """All rows of the data set's one split. `dataset` is a hub name or a local folder that `datasets` can read.
 
-    Raises DataError if the `datasets` library is missing, or if the data cannot be reached or has another shape.
+    Raises DataError if the `datasets` library is missing, or if the data cannot be reached or has other columns.
     """
     table = load_table("apigen", dataset, revision, SHAPE, distribution="rrr-apigen")
     return rows_of_table(table, dataset, SHAPE)

@@ -1,4 +1,4 @@
-"""The settings with which APIGen suits `rrr demo` and `rrr warmup`."""
+"""APIGen's settings for `rrr demo` and `rrr warmup`."""
 
 from __future__ import annotations
 
@@ -25,4 +25,4 @@ PRESETS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     },
     "warmup": {"warmup": {"tags": tiny.TAGS}},
 }
-"""Minutes on two cores with the embedded model; rate and divergence weight as Countdown's demo has them."""
+"""A few minutes on two cores with the embedded model; rate and divergence weight are those of Countdown's demo."""

@@ -1,8 +1,8 @@
 """Every word that APIGen says to a model, by model family; the embedded model's own words are in `tiny`.
 
-Where a chat template has a place for tools and the family was trained to answer it in a form that the verdict knows,
-the tools go there and the query stands alone. Everywhere else the tools are told in the text, as the data set writes
-them, with the form of the answer.
+If a chat template takes tools and the family was trained to answer in a form that the verdict accepts, the tools go
+into the template and the query stands alone. Otherwise the text lists the tools as in the data set, and asks for the
+form of the answer.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ TOOLS = "The functions, a line each as JSON:\n{tools}"
 CLOSINGS = {
     "generic": "Reply with the JSON array alone.",
     "qwen": "Reply with the JSON array alone, without explanations.",
-    # Llama's own tool format says "parameters" for "arguments" and takes one call a reply: so its native place for
-    # tools is never used, and the wording forbids what it was trained to write.
+    # Llama's own tool format says "parameters" for "arguments" and takes one call per reply, so its native tool slot
+    # is never used, and the wording forbids what it was trained to write.
     "llama": 'Write "arguments", never "parameters". Reply with the JSON array alone, without tags, as plain text.',
     "phi": "Your whole reply must be the JSON array, starting with [ and ending with ].",
 }
-"""The last words of the instructions, for each family that has a wording of its own."""
+"""The end of the instructions, for each family with its own wording."""
 WITHOUT_SYSTEM = ("generic",)
-"""Families some of whose templates refuse a system message: all is said in the user's."""
+"""Families with templates that may refuse a system message: everything goes into the user message."""
 
 NATIVE_SYSTEMS = {
     # Qwen's template itself asks for <tool_call> blocks of {"name": …, "arguments": …}.
@@ -45,9 +45,9 @@ NATIVE_SYSTEMS = {
     # Phi's template only shows the tools, so the form of the answer must be asked for.
     "phi": f"You are a helpful assistant with some tools. {FORM} {CLOSINGS['phi']}",
 }
-"""The system message, empty for none, of the families whose native place for tools is used."""
+"""The system message, empty for none, of the families that get the tools in the native slot."""
 WRITES_OTHER_CALLS = re.compile(r"qwen-?3(\.\d|-coder)", re.IGNORECASE)
-"""Models of such a family whose template asks for calls in XML, which the verdict does not know."""
+"""Models of these families with a template that asks for calls in XML, which the verdict does not accept."""
 
 REFLECTION = (
     "You tried performing the task, but failed in generating the correct tool call. Reflect on what went wrong and "
@@ -57,7 +57,7 @@ REFLECTION = (
 
 
 def prompt(row: Mapping[str, Any], model: Model) -> list[dict[str, str]]:
-    """The messages that pose a row: the query last, after the tools and what is asked for."""
+    """The chat messages for a row: the query last, after the tools and the requested form."""
     if model.family == tiny.FAMILY:
         return [message("user", tiny.prompt(row))]
     if model.takes_tools and model.family in NATIVE_SYSTEMS and not WRITES_OTHER_CALLS.search(model.name):
@@ -69,7 +69,7 @@ def prompt(row: Mapping[str, Any], model: Model) -> list[dict[str, str]]:
             message("user", row["query"]),
         ]
     family = model.family if model.family in CLOSINGS else "generic"
-    instructions = told(row["tools"], family)
+    instructions = instructions_of(row["tools"], family)
     if family in WITHOUT_SYSTEM:
         return [message("user", f"{instructions}\n\nQuestion: {row['query']}")]
     return [message("system", instructions), message("user", row["query"])]
@@ -81,12 +81,12 @@ def reflection_prompt(model: Model) -> str:
 
 
 def retry_prompt(row: Mapping[str, Any], model: Model) -> str | None:
-    """The question again, as in the paper; tools and instructions stand above in the conversation."""
+    """The question again, as in the paper; tools and instructions are already in the conversation."""
     return tiny.retry_prompt(row) if model.family == tiny.FAMILY else row["query"]
 
 
-def told(tools: list[dict[str, Any]], family: str) -> str:
-    """The instructions of a family, with the tools in the text."""
+def instructions_of(tools: list[dict[str, Any]], family: str) -> str:
+    """The instructions for a family, with the tools in the text."""
     lines = "\n".join(json.dumps(tool, ensure_ascii=False) for tool in tools)
     return f"{TASK} {FORM} {CLOSINGS[family]}\n\n{TOOLS.format(tools=lines)}"
 

@@ -15,12 +15,12 @@ from rrr_core.errors import RrrError
 from rrr_core.row_files import DataOptions, PlacedRow
 
 UNUSABLE = 2
-"""The exit code where rows cannot be read, as for every error of the command line."""
+"""The exit code if rows cannot be read, as for every command-line error."""
 
 
 @click.command()
 @click.argument("source", metavar="FILE")
-@click.option("--list", "is_listing", is_flag=True, help="Name each of them: its place, the reason, and what it is.")
+@click.option("--list", "is_listing", is_flag=True, help="List each of them: its place, the reason, and the detail.")
 def main(source: str, is_listing: bool) -> None:
     """Count the rows of FILE (.jsonl, .json, .csv, .parquet; `hub` for the published ones) that contradict themselves.
 
@@ -42,9 +42,9 @@ def main(source: str, is_listing: bool) -> None:
 
 
 def examined(rows: Iterable[PlacedRow], counts: Counter[str], unknown: Counter[str]) -> Iterator[tuple[str, str]]:
-    """Place and contradiction of each row that has one.
+    """Place and contradiction of each row that contradicts itself.
 
-    `counts` is added to by reason, and by `rows` for all; `unknown` by the words of types that are not understood.
+    Adds to `counts` by reason, and under `rows` for all; adds to `unknown` by the unknown words in types.
     """
     for place, row in rows:
         counts["rows"] += 1
@@ -56,14 +56,14 @@ def examined(rows: Iterable[PlacedRow], counts: Counter[str], unknown: Counter[s
 
 
 def unknown_words(row: Mapping[str, Any]) -> Iterator[str]:
-    """The words in the types of a row's tools that stand for any value because they are not understood."""
+    """The unknown words in the types of a row's tools, which accept any value."""
     for tool in row["tools"]:
         for definition in tool["parameters"].values():
             yield from parse(definition["type"]).unknown
 
 
 def table(counts: Counter[str], contradicting: int, unknown: Counter[str]) -> Iterator[str]:
-    """The counts for a person, one line each."""
+    """The counts as text, one line each."""
     figures = {"rows": counts["rows"], "contradict themselves": contradicting}
     figures |= {f"  {reason}": counts[reason] for reason in REASONS if counts[reason]}
     figures["types not understood"] = unknown.total()

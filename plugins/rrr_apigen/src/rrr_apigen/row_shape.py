@@ -1,4 +1,4 @@
-"""The shape of a row that comes from outside: `{"query", "tools", "answers"}`, the last two decoded from text."""
+"""Validation of a row from outside: `{"query", "tools", "answers"}`, the last two decoded from text."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from rrr_core.row_files import Record, RowError, RowShape, decode_json, excerpt,
 
 WANTED = ("query", "tools", "answers")
 MOST_LEVELS = 32
-"""How deeply lists and objects may be nested in `tools` and in `answers`."""
+"""How deep lists and objects may be nested in `tools` and in `answers`."""
 
 
 def checked(record: Record) -> dict[str, Any]:
-    """The row in a record that has the wanted columns; of the others, `id` is kept. Raises RowError.
+    """The row in a record that has the required columns; of the others, only `id` is kept. Raises RowError.
 
-    A row may still contradict itself: that is told by `contradictions.contradiction`.
+    A row may still contradict itself: `contradictions.contradiction` checks that.
     """
     row: dict[str, Any] = {}
     number = record.get("id")
@@ -33,13 +33,13 @@ def checked(record: Record) -> dict[str, Any]:
         json.dumps(row, ensure_ascii=False, allow_nan=False).encode()
     except UnicodeEncodeError:
         raise RowError("it holds half of a surrogate pair, which no tokenizer takes") from None
-    except (TypeError, ValueError) as error:  # values of Parquet that JSON has not, and NaN
+    except (TypeError, ValueError) as error:  # Parquet values that JSON does not have, and NaN
         raise RowError(f"it holds what JSON cannot ({error})") from None
     return row
 
 
 def decoded_list(value: Any, name: str) -> list[Any]:
-    """A column's list, decoded where it is JSON in a string, as the published data set has it. Raises RowError."""
+    """A column's list, decoded if it is JSON in a string, as in the published data set. Raises RowError."""
     if isinstance(value, str):
         try:
             value = decode_json(value)
@@ -77,7 +77,7 @@ def checked_parameter(definition: Any, where: str) -> dict[str, Any]:
 
 
 def checked_call(call: Any, where: str) -> dict[str, Any]:
-    """A call of exactly a name and arguments. Raises RowError."""
+    """A call with exactly a name and arguments. Raises RowError."""
     call = mapping(call, where)
     if set(call) != {"name", "arguments"}:
         raise RowError(f"{where} must have exactly 'name' and 'arguments', but has {names(call)}")
@@ -94,7 +94,7 @@ def mapping(value: Any, where: str) -> dict[str, Any]:
 
 
 def text_of(record: dict[str, Any], name: str, where: str) -> str:
-    """A field's text, empty where it is missing or null. Raises RowError."""
+    """A field's text, empty if it is missing or null. Raises RowError."""
     value = record.get(name)
     if value is not None and not isinstance(value, str):
         raise RowError(f"{where} must have a {name!r} that is text, but it is {excerpt(value)}")
@@ -110,9 +110,9 @@ def is_shallow(value: Any, levels: int) -> bool:
 
 
 def from_table(record: Record) -> Record:
-    """The record in a row of Parquet or the hub. Raises RowError where calls are columns and not JSON in strings.
+    """The record in a row of Parquet or the hub. Raises RowError if calls are columns instead of JSON in strings.
 
-    In such a table every call has every other call's arguments, as null, so that the gold calls are lost.
+    In a table like that every call has every other call's arguments, as null, so the gold calls are lost.
     """
     for name in ("tools", "answers"):
         if not isinstance(record[name], str):

@@ -21,7 +21,7 @@ OPTIONS: dict[str, tuple[str, ...]] = {
     "test_share": (HUB, FILE),
     "contradictions": (HUB, FILE, FOLDER),
 }
-"""Every option and the kinds of source that it belongs to."""
+"""Every option and the kinds of source it applies to."""
 
 MOST_TOOLS_BOUNDS = (1, 8)
 MOST_CALLS_BOUNDS = (1, 3)
@@ -47,14 +47,14 @@ def load(split: str, options: Mapping[str, str]) -> Iterator[dict[str, Any]]:
 
 
 def placed_rows(chosen: DataOptions, split: str = "") -> Iterator[PlacedRow]:
-    """All rows of the hub, of a file, or of a folder's split, each with its place, contradictions included."""
+    """All rows of the hub, of a file, or of a folder's split, each with its place, including contradicting ones."""
     if chosen.kind == HUB:
         return hub.load(chosen.given.get("dataset", hub.DATASET), chosen.given.get("revision"))
     return chosen.rows_of_path(SHAPE, split)
 
 
 def recipe(chosen: DataOptions) -> generated.Recipe:
-    """What generated rows are to look like. Raises DataError for a value that makes no rows."""
+    """The recipe for generated rows. Raises DataError for a value that yields no rows."""
     default = generated.Recipe()
     return generated.Recipe(
         chosen.whole("most_tools", default.most_tools, MOST_TOOLS_BOUNDS),

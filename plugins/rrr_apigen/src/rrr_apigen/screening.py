@@ -1,4 +1,4 @@
-"""Screening: rows that contradict themselves are counted, told to the user, and kept out."""
+"""Screening: rows that contradict themselves are counted, reported to the user, and dropped."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rrr_apigen.contradictions import EMPTY_QUERY, REASONS, contradiction
 from rrr_core.row_files import PlacedRow
 
 POLICIES = ("drop", "list", "keep")
-"""Leave them out; leave them out and name each; keep them, those that no model can be asked aside."""
+"""Drop them; drop them and list each; keep them, except those with an empty query, which no model can answer."""
 
 LOGGER = logging.getLogger("rrr_apigen")
 
@@ -19,7 +19,7 @@ LOGGER = logging.getLogger("rrr_apigen")
 def screened(rows: Iterator[PlacedRow], policy: str, source: str) -> Iterator[dict[str, Any]]:
     """The rows of a source without their places, and without those that contradict themselves.
 
-    How many these were is logged as a warning, which reaches a terminal, once no more rows are wanted.
+    Their number is logged as a warning, which reaches a terminal, once the reader is done.
     """
     read, counts = 0, Counter[str]()
     try:
@@ -40,7 +40,7 @@ def screened(rows: Iterator[PlacedRow], policy: str, source: str) -> Iterator[di
 
 
 def summary(read: int, counts: Counter[str], policy: str, source: str) -> str:
-    """How many rows contradict themselves and what became of them, in one line."""
+    """How many rows contradict themselves and what was done with them, in one line."""
     reasons = ", ".join(f"{counts[reason]:,} {reason}" for reason in REASONS if counts[reason])
     total = counts.total()
     fate = "kept" if policy == "keep" else "left out"

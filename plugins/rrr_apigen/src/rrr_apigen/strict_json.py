@@ -1,7 +1,7 @@
-"""Strict JSON: what a text holds by RFC 8259 and nothing looser, with every number exact.
+"""Strict JSON: what a text holds by RFC 8259, nothing looser, with every number exact.
 
-The scanner is the standard library's, which keeps no more than a text's own length; its leniencies are shut off here.
-Values come back as Python's own, but for numbers: a number is `("number", canonical text)`, so that it equals the
+The scanner is the standard library's, which keeps no more than a text's own length; its leniencies are disabled here.
+Values come back as Python objects, except numbers: a number is `("number", canonical text)`, which equals exactly the
 numbers of the same value, whatever their size, and never a boolean, a string or a list.
 """
 
@@ -15,7 +15,7 @@ from typing import Any, NoReturn, TypeAlias
 DEEPEST = 100
 """Arrays and objects that may be open at once: far from any limit on recursion."""
 LONGEST_EXPONENT = 18
-"""Digits of an exponent beyond which it is left as written: no number of a row comes near it."""
+"""Digits of an exponent beyond which it is left as written: no number in a row comes near it."""
 
 SPACE = " \t\n\r"
 """JSON's white space."""
@@ -26,19 +26,19 @@ Number: TypeAlias = tuple[str, str]
 _SPACES = re.compile(rf"[{SPACE}]*")
 _STRING_OR_BRACKET = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[\[\]{}]', re.DOTALL)
 _LONG_INTEGER_BITS = 1_000
-"""Python refuses to convert very long integers to text; the lowest limit that it can be set to is 640 digits."""
+"""Python refuses to convert very long integers to text; the lowest possible limit is 640 digits."""
 
 
 class Malformed(ValueError):
-    """The text is not what it has to be; the message says why, in one printable line of ASCII."""
+    """The text is malformed; the message says why, in one printable line of ASCII."""
 
 
 def read(text: str, start: int = 0, may_be_deep: bool = True) -> tuple[Any, int]:
     """The JSON value at a place of a text, and the place where it ends.
 
-    White space before the value is skipped. `may_be_deep=False` saves a look at the depth where the caller knows that
-    the text has at most DEEPEST brackets. Raises Malformed, also for keys that stand twice, for NaN and Infinity, and
-    for a value that is nested too deep.
+    White space before the value is skipped. `may_be_deep=False` skips the depth check if the caller knows that the
+    text has at most DEEPEST brackets. Raises Malformed, also for duplicate keys, for NaN and Infinity, and for a value
+    that is nested too deep.
     """
     start = skip_space(text, start)
     if may_be_deep:
@@ -50,17 +50,17 @@ def read(text: str, start: int = 0, may_be_deep: bool = True) -> tuple[Any, int]
 
 
 def skip_space(text: str, start: int) -> int:
-    """The first place from `start` on that is no white space."""
+    """The first place at or after `start` that is not white space."""
     return _SPACES.match(text, start).end()  # type: ignore[union-attr]  # it matches the empty string too
 
 
 def may_be_deep(text: str) -> bool:
-    """Whether a text has brackets enough to hold a value that is nested too deep."""
+    """Whether a text has enough brackets for a value that is nested too deep."""
     return text.count("[") + text.count("{") > DEEPEST
 
 
 def _refuse_depth(text: str, start: int) -> None:
-    """Raise Malformed where the value that starts here is nested too deep; in time linear in the value."""
+    """Raise Malformed if the value that starts here is nested too deep; in time linear in the value."""
     depth = 0
     for match in _STRING_OR_BRACKET.finditer(text, start):
         letter = match[0][0]
@@ -120,7 +120,7 @@ _DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_int=integer, parse_
 def from_python(value: Any, depth: int = 0) -> Any:
     """A value of a decoded row as `read` gives it: a float is the number that its shortest text writes.
 
-    Raises TypeError for what JSON does not have, ValueError for what is not finite or nested too deep.
+    Raises TypeError for types that JSON does not have, ValueError for values that are not finite or nested too deep.
     """
     kind = type(value)
     if kind is str or kind is bool or value is None:
@@ -143,7 +143,7 @@ def from_python(value: Any, depth: int = 0) -> Any:
 
 
 def hashable(value: Any) -> Any:
-    """A hashable stand-in for a value: two are equal just where the values are."""
+    """A hashable form of a value: two are equal exactly when the values are."""
     if isinstance(value, dict):
         return frozenset([(key, hashable(item)) for key, item in value.items()])
     if isinstance(value, list):
@@ -163,7 +163,7 @@ def shown(value: Any) -> str:
 
 
 def _shown_number(canonical: str) -> str:
-    """A number in the way people write it where that is short: `15e2` is 1500, `15e-1` is 1.5."""
+    """A number as people write it, if that is short: `15e2` is 1500, `15e-1` is 1.5."""
     digits, _, exponent = canonical.partition("e")
     if not exponent or len(exponent) > 3 or not -12 <= int(exponent) <= 12:
         return canonical

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 FAMILY = "rrr-tiny"
-"""The family of models that `rrr warmup` makes from scratch."""
+"""The family of models that `rrr warmup` trains from scratch."""
 
 REFLECTION = "Wrong. Reflect on what went wrong."
 
@@ -31,11 +31,11 @@ TAGS = (
     '], "',
     '"], "',
 )
-"""The punctuation between the words of a call list: a token each for the embedded model."""
+"""The punctuation between the words of a call list: one token each for the embedded model."""
 
 
 def prompt(row: Mapping[str, Any]) -> str:
-    """The functions on offer, a line each with `?` behind optional parameters, and the query.
+    """The functions on offer, one per line with `?` after optional parameters, and the query.
 
     >>> tool = {"name": "get_wind", "parameters": {"city": {"type": "str"}, "days": {"type": "int, optional"}}}
     >>> print(prompt({"query": "Get the wind in Rome.", "tools": [tool]}))
@@ -46,7 +46,7 @@ def prompt(row: Mapping[str, Any]) -> str:
 
 
 def retry_prompt(row: Mapping[str, Any]) -> str:
-    """The query once more; the functions stand above in the conversation."""
+    """The query again; the functions are already in the conversation."""
     return f"Again: {row['query']}"
 
 

@@ -5,7 +5,7 @@
     union     := member, then any number of `| member`
     member    := `None`, or a name, or a name with `[arguments]`; arguments are unions, `...` or a list of unions
 
-Nothing is evaluated. A word that is not known stands for any value: the check of gold calls must not refuse what it
+Nothing is evaluated. An unknown word accepts any value: the check of gold calls must not refuse what it
 cannot read.
 """
 
@@ -41,7 +41,7 @@ LISTS = {"list", "array", "sequence", "iterable", "collection", "set", "frozense
 """JSON has one kind of list for all of them."""
 OBJECTS = {"dict", "dictionary", "mapping", "object"}
 ANYTHING = {"any", "callable"}
-"""`Callable`: JSON has no functions, so a gold call may write one as it likes."""
+"""`Callable`: JSON has no functions, so a gold call may write one in any form."""
 
 _TOKEN = re.compile(r"\s*(?:([A-Za-z_][A-Za-z0-9_.]*)|(\.\.\.|[\[\],|]))")
 _REMARK = re.compile(r"optional$|required$|default\b")
@@ -53,11 +53,11 @@ class ParameterType:
     """What a parameter's type says."""
 
     schema: Mapping[str, Any]
-    """Empty where any value fits. Shared between callers: never change it."""
+    """Empty if any value fits. Shared between callers: never change it."""
     is_optional: bool = False
-    """Whether the argument may be left out."""
+    """Whether the argument may be omitted."""
     unknown: tuple[str, ...] = ()
-    """Words that are not understood; the whole text where it is no type at all."""
+    """Unknown words; the whole text if it is not a type at all."""
 
 
 @lru_cache(maxsize=4096)
@@ -88,7 +88,7 @@ def parse(text: str) -> ParameterType:
 
 
 def required(parameters: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """The parameters that have no default and are not optional, in their order."""
+    """The parameters that have no default and are not optional, in order."""
     return [
         name
         for name, definition in parameters.items()
@@ -122,7 +122,7 @@ def function_schema(tool: Mapping[str, Any]) -> Schema:
 
 
 class _NoTypeError(Exception):
-    """The text is no type."""
+    """The text is not a type."""
 
 
 class _Parser:
@@ -148,7 +148,7 @@ class _Parser:
         return self.tokens[self.position]
 
     def accept(self, token: str) -> bool:
-        """Whether the next token is this one; it is passed over if so. The end is never passed."""
+        """Whether the next token is this one, which is then consumed. The end is never consumed."""
         if self.token != token:
             return False
         self.position += 1 if token else 0
@@ -173,7 +173,7 @@ class _Parser:
         return self.schema(word, arguments)
 
     def arguments(self, levels: int) -> list[Schema | None]:
-        """What stands in brackets, up to the closing one; None for `...`."""
+        """The arguments in brackets, up to the closing one; None for `...`."""
         if levels < 0:
             raise _NoTypeError
         found: list[Schema | None] = []
@@ -212,7 +212,7 @@ class _Parser:
 
 
 def _any_of(members: list[Schema]) -> Schema:
-    """The union of schemas; any value where one of them takes any."""
+    """The union of schemas; any value if one of them takes any."""
     different = [member for place, member in enumerate(members) if member not in members[:place]]
     if {} in different:
         return {}
@@ -220,7 +220,7 @@ def _any_of(members: list[Schema]) -> Schema:
 
 
 def _parts(text: str) -> list[str]:
-    """A text split at the commas that stand in no brackets."""
+    """A text split at the commas outside brackets."""
     parts, depth = [""], 0
     for letter in text:
         depth += (letter == "[") - (letter == "]")

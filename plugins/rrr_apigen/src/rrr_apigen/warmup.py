@@ -1,10 +1,10 @@
-"""Worked conversations that give an untrained model the ways of a hasty one: the food of `rrr warmup`.
+"""Worked conversations that teach an untrained model to answer in haste: the training data of `rrr warmup`.
 
-The embedded model stands in for a pretrained instruct model, so these conversations hold what such a model does. It
-answers in haste: it stops before the last argument or after the first call, or slips elsewhere. Asked what went wrong,
-it is mostly vague; sometimes it names the slip; seldom it goes through the query and says what it asks for. After a
-vague reflection the retry is as hasty as before; after a worked one it follows the working. Every share is a named
-constant here, and every row is made of the `warmup` split's functions, which no other job sees.
+The embedded model stands in for a pretrained instruct model, so these conversations show what one does. It answers
+in haste: it stops before the last argument or after the first call, or slips elsewhere. Asked what went wrong, it is
+mostly vague; sometimes it names the slip; rarely it goes through the query and says what it asks for. After a vague
+reflection the retry is as hasty as before; after a worked one it follows the working. Every share is a named
+constant here, and every row uses the `warmup` split's functions, which no other job sees.
 """
 
 from __future__ import annotations
@@ -26,26 +26,26 @@ Calls = list[dict[str, Any]]
 EARLY_HASTY = {"hasty": 0.45, "right": 0.30, "slip": 0.25}
 """Shares of what a first attempt does in the first part of the lessons.
 
-A call list in which nothing can be cut short by haste is right instead."""
+A call list that haste cannot cut short is right instead."""
 HASTY = {"hasty": 0.60, "right": 0.22, "slip": 0.18}
-"""Shares in the last part: haste is then the likeliest, so that greedy decoding shows it too."""
+"""Shares in the last part: haste is the most likely, so greedy decoding shows it too."""
 HASTE_FROM = 0.76
 """Share of the lessons after which first attempts are hastier."""
 HASTY_RETRY = {"hasty": 0.55, "right": 0.10, "slip": 0.35}
-"""Shares of what a retry does that no worked reflection guides."""
+"""Shares of what a retry does without a worked reflection."""
 SLIPS = {"function": 3, "left out": 3, "added": 2, "value": 3, "text": 1, "bracket": 1}
-"""Weights of the slips, of those that are possible."""
+"""Weights of the slips, among those that are possible."""
 REFLECTIONS = {"vague": 0.60, "named": 0.22, "worked": 0.18}
 """Shares of the kinds of reflection in the last part of the lessons."""
 EARLY_REFLECTIONS = {"vague": 0.10, "named": 0.05, "worked": 0.85}
-"""Shares in the first part, where queries are learned to be read."""
+"""Shares in the first part, where the model learns to read queries."""
 EARLY_PART = 0.75
 """Share of the lessons that is the first part."""
 NO_REFLECTION = 0.15
-"""Share of failed attempts that are retried with no reflection between."""
+"""Share of failed attempts that are retried without a reflection."""
 
 BLOCK, ALIKE = 2048, 64
-"""Conversations that are put in order of length together, and that stay together: so a batch holds little padding."""
+"""Conversations that are sorted by length together and stay together, so a batch holds little padding."""
 
 VAGUE = {
     "I made a mistake. I will be more careful next time.": 0.75,
@@ -59,7 +59,7 @@ def choose(shares: Mapping[str, float], rng: random.Random) -> str:
 
 
 def hasty(gold: Calls) -> Calls:
-    """The first call alone where there are several, else the call without its last argument where it has several."""
+    """Only the first call if there are several, else the call without its last argument if it has several."""
     calls = copy.deepcopy(gold[:1])
     if len(gold) == 1 and len(calls[0]["arguments"]) > 1:
         calls[0]["arguments"].popitem()
@@ -110,7 +110,7 @@ def attempt(gold: Calls, tools: Sequence[Mapping[str, Any]], shares: Mapping[str
 
 
 def slip_in(gold: Sequence[Mapping[str, Any]], answer: str) -> str:
-    """What is wrong with an answer, in words; nothing where it is right.
+    """What is wrong with an answer, in words; empty if it is right.
 
     >>> gold = [{"name": "get_wind", "arguments": {"city": "Rome", "days": 5}}]
     >>> slip_in(gold, '[{"name": "get_wind", "arguments": {"city": "Rome"}}]')
@@ -198,7 +198,7 @@ def conversation(
 
 
 def conversations(count: int, recipe: Recipe, seed: int = 0) -> Iterator[list[dict[str, str]]]:
-    """`count` conversations in the order to be learned from, those of alike length side by side."""
+    """`count` conversations in training order, those of similar length side by side."""
     rng = random.Random(f"warmup/{seed}")
     pool = functions("warmup")
 
@@ -212,7 +212,7 @@ def conversations(count: int, recipe: Recipe, seed: int = 0) -> Iterator[list[di
 
 
 def in_batches_alike(made: Iterator[list[dict[str, str]]], rng: random.Random) -> Iterator[list[dict[str, str]]]:
-    """The same conversations, those of a block sorted by length, cut into batches, and the batches shuffled."""
+    """The same conversations: each block sorted by length, cut into batches, and the batches shuffled."""
     while block := list(itertools.islice(made, BLOCK)):
         block.sort(key=lambda messages: sum(len(message["content"]) for message in messages))
         batches = [block[start : start + ALIKE] for start in range(0, len(block), ALIKE)]

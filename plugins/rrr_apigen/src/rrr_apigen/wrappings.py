@@ -1,7 +1,7 @@
-"""Wrappings: where in a model's text its calls stand, and the JSON values that stand there.
+"""Wrappings: where a model's text holds its calls, and the JSON values there.
 
 The rules are those of VERDICT.md. JSON is read forward from where a wrapping opens, so a fence, a tag or a bracket
-inside a string never ends a block. Whatever could be read in two ways is refused.
+inside a string never ends a block. Ambiguous texts are refused.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 from rrr_apigen.strict_json import SPACE, Malformed, may_be_deep, read, skip_space
 
 LONGEST = 20_000
-"""Characters beyond which what follows the thought is not looked at: it bounds the time of a verdict."""
+"""Maximum characters after the thought: it bounds the time of a verdict."""
 
 THOUGHT, THOUGHT_END = "<think>", "</think>"
 FENCE = "```"
@@ -34,11 +34,11 @@ class Found:
     calls: list[Any]
     """JSON values as `strict_json.read` gives them."""
     text: str
-    """The array as the model wrote it; of several tag blocks, their texts joined to one array."""
+    """The array as the model wrote it; for several tag blocks, their texts joined into one array."""
 
 
 def find(text: str) -> Found:
-    """The one list of calls in a model's text. Raises Malformed where there is none, or where there may be several."""
+    """The one list of calls in a model's text. Raises Malformed if there is none, or if there may be several."""
     rest = _after_thought(text)
     if len(rest) > LONGEST:
         raise Malformed(f"longer than {LONGEST} characters")
@@ -83,7 +83,7 @@ def _after_thought(text: str) -> str:
 
 
 def _hermes(text: str, place: int, deep: bool) -> tuple[Found, int]:
-    """The calls of `<tool_call>` blocks with nothing but white space between them, and where the last one ends."""
+    """The calls of `<tool_call>` blocks separated only by white space, and where the last one ends."""
     values: list[Any] = []
     texts: list[str] = []
     while True:
@@ -118,7 +118,7 @@ def _block(text: str, start: int, closing: str, deep: bool) -> tuple[Any, str, i
 
 
 def _refuse_calls(prose: str) -> None:
-    """Raise Malformed where text beside the judged block holds what could be meant as calls too."""
+    """Raise Malformed if text beside the judged block could also be meant as calls."""
     marker = _MARKER.search(prose)
     if marker is not None:
         raise Malformed(f"{marker[0]} beside the block: which one counts?")

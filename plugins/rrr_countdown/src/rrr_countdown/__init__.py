@@ -1,4 +1,4 @@
-"""Countdown: reach the target with every number used exactly once. The hooks; the work is in the modules beside."""
+"""Countdown: reach the target with every number used exactly once. Only the hooks; the other modules do the work."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Equations: the last `<answer>…</answer>` of a text, parsed by a grammar of our own and judged exactly.
+"""Equations: the last `<answer>…</answer>` of a text, parsed by our own grammar and judged exactly.
 
-Nothing here evaluates text. A hand-written parser with an explicit stack admits the grammar in this plugin's
+Nothing here evaluates text. A hand-written parser with an explicit stack accepts the grammar in this plugin's
 README and nothing else, in time linear in the answer's length. Values are exact fractions. An equation passes
 only if two arithmetics agree on it: plain integers here, and sympy's rational numbers built from the parsed equation.
 """
@@ -24,7 +24,7 @@ MISSED = "missed target"
 OPENING, CLOSING = "<answer>", "</answer>"
 
 LONGEST = 10_000
-"""Characters, outer white space aside, beyond which an equation is invalid: it bounds the time of a verdict."""
+"""Maximum characters of an equation without outer white space: it bounds the time of a verdict."""
 DEEPEST = 200
 """Parentheses that may be open at once."""
 
@@ -37,7 +37,7 @@ TYPOGRAPHIC = str.maketrans("×·÷−", "**/-")
 BINDING = {"+": 1, "-": 1, "*": 2, "/": 2, NEGATE: 3, "(": 0}
 
 DIGITS_AT_ONCE = 500
-"""Python refuses to convert very long literals; the lowest limit that it can be set to is 640 digits."""
+"""Python refuses to convert very long literals; the lowest possible limit is 640 digits."""
 
 
 class InvalidEquation(ValueError):
@@ -51,16 +51,16 @@ class Equation:
     postfix: tuple[int | str, ...]
     """Operands and operators in postfix order: `(44-19)*2` → `44 19 - 2 *`; unary minus is `~`."""
     claim: tuple[str, ...] | None
-    """The tokens after `=`, or None where there is no `=`."""
+    """The tokens after `=`, or None if there is no `=`."""
 
     @property
     def literals(self) -> list[int]:
-        """The numbers that the equation uses, in the order of its text."""
+        """The numbers that the equation uses, in text order."""
         return [item for item in self.postfix if isinstance(item, int)]
 
 
 def last_answer(text: str) -> str | None:
-    """What stands between the last `<answer>` that is closed and its `</answer>`, or None where there is none.
+    """The text between the last closed `<answer>` and its `</answer>`, or None if there is none.
 
     >>> last_answer("<answer>1+2</answer> or <answer>3</answer> or <answer>4")
     '3'
@@ -76,7 +76,7 @@ def last_answer(text: str) -> str | None:
 
 
 def left_side(text: str) -> str | None:
-    """The judged equation of a text without its `= integer`, as it is written, or None where there is none."""
+    """The judged equation of a text without its `= integer`, as written, or None if there is none."""
     answer = last_answer(text)
     return None if answer is None else answer.partition("=")[0].strip() or None
 
@@ -84,8 +84,8 @@ def left_side(text: str) -> str | None:
 def verify(row: Mapping[str, Any], answer: str) -> Verdict:
     """The verdict on the whole text that a model wrote for a row `{"nums": [...], "target": n}`.
 
-    Raises TypeError for a row of another shape, and ArithmeticError if the two arithmetics disagree on a right answer:
-    faults of the row's maker and of ours, for which no answer is to blame.
+    Raises TypeError for a malformed row, and ArithmeticError if the two arithmetics disagree on a right answer: the row
+    or this verifier is at fault, not the answer.
     """
     nums, target = row["nums"], row["target"]
     if {int} != {type(target), *map(type, nums)}:
@@ -123,7 +123,7 @@ def parse(text: str) -> Equation:
 
 
 def to_postfix(tokens: Sequence[str]) -> tuple[int | str, ...]:
-    """Tokens in postfix order, by the shunting-yard algorithm (Dijkstra 1961); no recursion, so no depth can hurt.
+    """Tokens in postfix order, by the shunting-yard algorithm (Dijkstra 1961); no recursion, so depth is harmless.
 
     Unary minuses that cancel out are dropped.
     """
@@ -193,9 +193,9 @@ def integer(digits: str) -> int:
 
 
 def value(equation: Equation) -> tuple[int, int]:
-    """The exact value as (numerator, denominator), neither reduced nor with a sign in a certain place.
+    """The exact value as (numerator, denominator), not reduced, with the sign in either.
 
-    Not reducing keeps hostile equations cheap: no number gets longer than the equation's text.
+    Skipping the reduction keeps hostile equations cheap: no number gets longer than the equation's text.
     Raises InvalidEquation for a division by zero.
     """
     tops: list[int] = []
@@ -227,11 +227,11 @@ def value(equation: Equation) -> tuple[int, int]:
 
 
 def sympy_value(equation: Equation) -> sympy.Rational:
-    """The exact value by sympy, each node of the parsed equation built as a sympy object; text never reaches sympy.
+    """The exact value by sympy, each node of the parsed equation built as a sympy object; no text reaches sympy.
 
     The equation must be free of divisions by zero, which sympy would answer with `zoo`.
     """
-    import sympy  # here, because it takes a third of a second and most commands judge nothing
+    import sympy  # imported here: it takes a third of a second, and most commands judge nothing
 
     stack: list[sympy.Rational] = []
     for item in equation.postfix:
@@ -253,13 +253,13 @@ def sympy_value(equation: Equation) -> sympy.Rational:
 
 
 def shown(numbers: Sequence[int]) -> str:
-    """Numbers for a person, cut where they are many or long."""
+    """Numbers for display, cut if there are many or they are long."""
     texts = [str(n) if n.bit_length() <= 64 else "a huge number" for n in numbers[:8]]
     return ", ".join(texts) + (", …" if len(numbers) > 8 else "")
 
 
 def shown_fraction(top: int, bottom: int) -> str:
-    """A fraction in lowest terms for a person."""
+    """A fraction in lowest terms for display."""
     from fractions import Fraction
 
     fraction = Fraction(top, bottom)

@@ -1,4 +1,4 @@
-"""Answers with known verdicts, hostile ones included: the food of the conformance checks."""
+"""Answers with known verdicts, including hostile ones: the input of the conformance checks."""
 
 from __future__ import annotations
 
@@ -56,6 +56,6 @@ EXAMPLES: list[Example] = [
 def examples() -> Iterator[Example]:
     """Every answer with a known verdict: the ordinary ones, then the hostile corpus."""
     yield from EXAMPLES
-    from rrr_countdown.hostile import CASES  # here, because it is megabytes of text that most commands never need
+    from rrr_countdown.hostile import CASES  # imported here: it is megabytes of text that most commands never need
 
     yield from CASES

@@ -10,10 +10,10 @@ from typing import Any
 from rrr_core.row_files import bucket_of
 
 SPLIT_SHARES = {"warmup": 70, "train": 20, "test": 10}
-"""Per cent of all possible rows that each split may draw from."""
+"""Percentage of all possible rows that each split may draw from."""
 
 MOST_MISSES = 20_000
-"""Tries in a row without a new row after which a split counts as used up."""
+"""Consecutive tries without a new row after which a split counts as exhausted."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Recipe:
 def split_of(nums: list[int], target: int) -> str:
     """The one split that a row belongs to, whatever the seed and the order of its numbers.
 
-    The content is hashed, so rows of different splits can never be equal.
+    The content is hashed, so rows of different splits are never equal.
     """
     bucket = bucket_of(f"{sorted(nums)}={target}")
     for split, share in SPLIT_SHARES.items():
@@ -44,9 +44,9 @@ def split_of(nums: list[int], target: int) -> str:
 
 
 def random_target(nums: list[int], operators: str, rng: random.Random) -> int | None:
-    """A positive whole number up to 999 that `nums` reach when combined at random, or None if this try gave none.
+    """A positive whole number up to 999 that `nums` reach when combined at random, or None if this try found none.
 
-    Every step is a whole number, as in the television game.
+    Every step is a whole number, as in the television show.
     """
     values = list(nums)
     rng.shuffle(values)
@@ -66,7 +66,7 @@ def random_target(nums: list[int], operators: str, rng: random.Random) -> int | 
 def generate(split: str, recipe: Recipe) -> Iterator[dict[str, Any]]:
     """Rows `{"nums": [...], "target": n}` of one split, without repeats, in a fixed order.
 
-    Ends when the recipe's rows are all but used up.
+    Ends when the recipe's rows are nearly exhausted.
     """
     rng = random.Random(f"{recipe.seed}/{split}/{recipe.numbers}/{recipe.largest}/{recipe.operators}")
     seen: set[tuple[int, ...]] = set()

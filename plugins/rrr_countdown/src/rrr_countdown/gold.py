@@ -19,9 +19,9 @@ Term = tuple[str, int]
 
 @lru_cache(maxsize=65_536)
 def gold_answer(nums: tuple[int, ...], target: int) -> str | None:
-    """`<answer>…</answer>` with an equation that uses every number once, or None where none is known.
+    """`<answer>…</answer>` with an equation that uses every number once, or None if none is known.
 
-    Plus and minus alone are tried first, so that the plainest answer is the one given.
+    Plus and minus alone are tried first, so the simplest answer is returned.
 
     >>> gold_answer((44, 19, 35), 28)
     '<answer>44+19-35</answer>'
@@ -43,9 +43,9 @@ def signed_sum(nums: Sequence[int], target: int) -> str | None:
 
 
 class Search:
-    """Goal-directed search: part the numbers in two, list what the smaller gives, ask the rest for what is missing.
+    """Goal-directed search: split the numbers in two, list the smaller part's values, search the rest for what is left.
 
-    A set of numbers is a bit mask over their places.
+    A set of numbers is a bit mask over their positions.
     """
 
     def __init__(self, nums: Sequence[int]) -> None:
@@ -84,7 +84,7 @@ class Search:
         return "+".join(str(n) for place, n in enumerate(self.nums) if mask >> place & 1), 1
 
     def values(self, mask: int) -> dict[Fraction, Term]:
-        """Every value that at most three numbers give, each with an expression for it."""
+        """Every value that at most three numbers can make, each with an expression for it."""
         if mask not in self.listed:
             found: dict[Fraction, Term] = {}
             if mask.bit_count() == 1:
@@ -107,7 +107,7 @@ class Search:
 
 
 def parts(mask: int) -> Iterator[tuple[int, int]]:
-    """Every way to part a set in two that are not empty, the smaller first; each way once."""
+    """Every split of a set into two non-empty parts, the smaller first; each split once."""
     part = (mask - 1) & mask
     while part:
         rest = mask ^ part
@@ -117,7 +117,7 @@ def parts(mask: int) -> Iterator[tuple[int, int]]:
 
 
 def needs(have: Fraction, wanted: Fraction) -> Iterator[tuple[Fraction, tuple[str, bool]]]:
-    """What else makes `wanted` of `have`, with the operator and whether what is needed stands left of it."""
+    """What `have` needs to make `wanted`, with the operator and whether the needed value is on its left."""
     yield wanted - have, ("+", True)
     yield wanted + have, ("-", True)
     yield have - wanted, ("-", False)

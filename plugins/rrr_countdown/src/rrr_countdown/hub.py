@@ -25,7 +25,7 @@ def load(
 ) -> Iterator[dict[str, Any]]:
     """The rows of `train` or `test`. `dataset` is a hub name or a local folder of files that `datasets` can read.
 
-    Raises DataError if the `datasets` library is missing, or if the data cannot be reached or has another shape.
+    Raises DataError if the `datasets` library is missing, or if the data cannot be reached or has other columns.
     """
     table = load_table("countdown", dataset, revision, SHAPE, distribution="rrr-countdown")
     if len(table) < train_rows + test_rows:

@@ -1,7 +1,7 @@
-"""The mutation score: right answers perturbed in named ways, and how often the verdict is not what it must be.
+"""The mutation score: right answers perturbed in named ways, and how often the verdict is wrong.
 
-A way takes a row's right equation, its tokens and a seeded generator, and gives the text to judge, or None where the
-row does not lend itself to it (no number below 10 to join, no division to spell otherwise).
+A way takes a row's right equation, its tokens and a seeded random generator, and gives the text to judge, or None if
+it does not apply to the row (no number below 10 to join, no division to respell).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ PIECE = re.compile(r"[0-9]+|[-+*/()]")
 
 @dataclass(frozen=True, slots=True)
 class Gold:
-    """A right equation and the row that it is right for."""
+    """A right equation and its row."""
 
     nums: tuple[int, ...]
     target: int
@@ -31,11 +31,11 @@ class Gold:
 
     @property
     def pieces(self) -> list[str]:
-        """Numbers, operators and parentheses in their order."""
+        """Numbers, operators and parentheses in order."""
         return PIECE.findall(self.equation)
 
     def places(self, *pieces: str) -> list[int]:
-        """Where in `pieces` one of some operators or parentheses stands."""
+        """The places in `pieces` of the given operators or parentheses."""
         return [place for place, piece in enumerate(self.pieces) if piece in pieces]
 
     def change_number(self, change: Callable[[str], str]) -> str:
@@ -134,7 +134,7 @@ MUST_FAIL: dict[str, Way] = {
     "in LaTeX": lambda gold: f"\\boxed{{{gold.equation}}}",
     "a remark": lambda gold: f"{gold.equation} is it",
 }
-"""Ways to spoil what stands between the tags."""
+"""Ways to spoil the text between the tags."""
 
 MUST_FAIL_WHOLE: dict[str, Way] = {
     "no tags": lambda gold: gold.equation,
@@ -163,14 +163,14 @@ MUST_PASS: dict[str, Way] = {
     "its claim": lambda gold: f"{gold.equation}={gold.target}",
     "its claim between blanks": lambda gold: f" {gold.equation}\n=\t{gold.target} ",
 }
-"""Ways to write the same right equation otherwise."""
+"""Ways to rewrite the same right equation."""
 
 MUST_PASS_WHOLE: dict[str, Way] = {
     "after another answer": lambda gold: f"{in_tags('1')} no: {in_tags(gold.equation)}",
     "before an answer that is cut off": lambda gold: f"{in_tags(gold.equation)} or {OPENING}1",
     "among words": lambda gold: f"So 1+1 = 2.\n{in_tags(gold.equation)}\nDone \ud800\x00.",
 }
-"""Ways to write the text around it otherwise."""
+"""Ways to rewrite the text around it."""
 
 
 def commuted(gold: Gold) -> str | None:
@@ -183,7 +183,7 @@ def commuted(gold: Gold) -> str | None:
 
 @dataclass
 class Score:
-    """What came of one or more rows."""
+    """The result over one or more rows."""
 
     judged: dict[str, int] = field(default_factory=dict)
     """Answers judged, by the name of the way."""

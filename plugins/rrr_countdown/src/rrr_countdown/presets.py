@@ -1,4 +1,4 @@
-"""The settings with which Countdown suits `rrr demo`."""
+"""Countdown's settings for `rrr demo`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PRESETS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
 """Under two minutes on two cores with the embedded model.
 
 The learning rate is far above the paper's because the model has a million weights and gets 20 steps, not billions of
-weights and 1,750 steps. At such a rate noise alone moves the model, so the divergence weighs more as well, and the
-more the fewer reflections a step has. What was tried is in docs/results.md; all of it was chosen by what is logged on
-mined rows of the `train` split alone.
+weights and 1,750 steps. At that rate noise alone moves the model, so the divergence weighs more as well, and more
+still the fewer reflections a step has. docs/results.md lists what was tried; everything was chosen by what is logged
+on mined rows of the `train` split alone.
 """

@@ -8,7 +8,7 @@ from typing import Any
 from rrr_core.hookspecs import Model
 
 TINY = "rrr-tiny"
-"""The family of the embedded model, whose vocabulary holds little more than these wordings."""
+"""The family of the embedded model, which has a vocabulary of little more than these prompts."""
 
 TASK = (
     "Using the numbers {nums}, create an equation that equals {target}. You can use the basic arithmetic operations "
@@ -40,7 +40,7 @@ TINY_REFLECTION = "Wrong. Reflect on what went wrong."
 
 
 def prompt(row: Mapping[str, Any], model: Model) -> list[dict[str, str]]:
-    """The messages that pose a row: one user message, after a system message where the family has one."""
+    """The chat messages for a row: one user message, after a system message if the family has one."""
     family = model.family if model.family in PROMPTS else "generic"
     nums = [int(n) for n in row["nums"]]
     content = PROMPTS[family].format(nums=nums, spaced=" ".join(map(str, nums)), target=row["target"])
@@ -58,5 +58,5 @@ def reflection_prompt(model: Model) -> str:
 def tiny_turns(nums: list[int], target: int) -> tuple[str, str, str]:
     """The three user messages of an episode with the embedded model: prompt, reflection prompt, retry prompt."""
     model = Model(TINY, TINY)
-    posed = prompt({"nums": nums, "target": target}, model)[-1]["content"]
-    return posed, reflection_prompt(model), posed
+    question = prompt({"nums": nums, "target": target}, model)[-1]["content"]
+    return question, reflection_prompt(model), question

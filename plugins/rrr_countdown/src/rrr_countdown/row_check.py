@@ -1,4 +1,4 @@
-"""The shape of a Countdown row that comes from outside: `{"nums": [44, 19, 35], "target": 98}`."""
+"""Validation of a Countdown row from outside: `{"nums": [44, 19, 35], "target": 98}`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MOST_DIGITS = 18
 
 
 def checked(record: Mapping[str, Any]) -> dict[str, Any]:
-    """The row in a record that has the wanted columns; other columns are dropped. Raises RowError."""
+    """The row in a record that has the required columns; other columns are dropped. Raises RowError."""
     nums, target = record["nums"], record["target"]
     if not isinstance(nums, list) or not nums:
         raise RowError(f"'nums' must be a list of whole numbers, but is {excerpt(nums)}")
@@ -28,5 +28,5 @@ def checked(record: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def is_whole(value: Any) -> bool:
-    """Whether a value is an int (`True` is none) of at most 18 digits."""
+    """Whether a value is an int (not a bool) of at most 18 digits."""
     return type(value) is int and abs(value) < 10**MOST_DIGITS

@@ -18,7 +18,7 @@ OPTIONS = {
     "dataset": (HUB,),
     "revision": (HUB,),
 }
-"""Every option and the kinds of source that it belongs to."""
+"""Every option and the kinds of source it applies to."""
 
 FEWEST_NUMBERS, MOST_NUMBERS = 2, 6
 LARGEST_BOUNDS = (5, 999)
@@ -39,7 +39,7 @@ def load(split: str, options: Mapping[str, str]) -> Iterator[dict[str, Any]]:
 
 
 def recipe(chosen: DataOptions) -> generated.Recipe:
-    """What generated rows are to look like. Raises DataError for a value that makes no rows."""
+    """The recipe for generated rows. Raises DataError for a value that yields no rows."""
     default = generated.Recipe()
     numbers = default.numbers
     if "numbers" in chosen.given:

@@ -1,8 +1,8 @@
-"""Worked conversations that give an untrained model the ways of a hasty one: the food of `rrr warmup`.
+"""Worked conversations that teach an untrained model to answer in haste: the training data of `rrr warmup`.
 
-The embedded model stands in for a pretrained instruct model, so these conversations hold what such a model
-does. It answers in haste, with slips: signs that do not add up, a number used twice, a number left out.
-Asked what went wrong, it is mostly vague; sometimes it names the slip; seldom it works the sum out. After a
+The embedded model stands in for a pretrained instruct model, so these conversations show what one does.
+It answers in haste, with slips: signs that do not add up, a number used twice, a number left out.
+Asked what went wrong, it is mostly vague; sometimes it names the slip; rarely it works the sum out. After a
 vague reflection the retry is as hasty as before; after a worked one it follows the working. Every share is a
 named constant here, and every row comes from the generator's `warmup` split, which no other job reads.
 """
@@ -20,18 +20,18 @@ from rrr_countdown.generated import Recipe, generate
 HASTY = {"first signs": 0.45, "right": 0.25, "random signs": 0.10, "twice": 0.10, "left out": 0.10}
 """Shares of what a first attempt does."""
 HASTY_RETRY = {"right": 0.10, "random signs": 0.66, "twice": 0.12, "left out": 0.12}
-"""Shares of what a retry does that no worked reflection guides."""
+"""Shares of what a retry does without a worked reflection."""
 REFLECTIONS = {"vague": 0.60, "named": 0.22, "worked": 0.18}
 """Shares of the kinds of reflection in the last part of the lessons."""
 EARLY_REFLECTIONS = {"vague": 0.15, "named": 0.10, "worked": 0.75}
-"""Shares in the first part, where the arithmetic is learned."""
+"""Shares in the first part, where the model learns the arithmetic."""
 EARLY_PART = 0.75
 """Share of the lessons that is the first part."""
 NO_REFLECTION = 0.15
-"""Share of failed attempts that are retried with no reflection between."""
+"""Share of failed attempts that are retried without a reflection."""
 
 POOL = 20_000
-"""Rows that the conversations are about; each is met many times, with its numbers in another order."""
+"""Rows that the conversations use; each occurs many times, with its numbers in another order."""
 
 VAGUE = {
     "I made a mistake. I will be more careful next time.": 0.75,
@@ -79,7 +79,7 @@ def attempt(nums: list[int], target: int, shares: dict[str, float], rng: random.
 
 
 def slip_in(nums: list[int], target: int, answer: str) -> str:
-    """What is wrong with an answer of plus and minus, in words; nothing where it is right.
+    """What is wrong with an answer of plus and minus, in words; empty if it is right.
 
     >>> slip_in([3, 4, 5], 2, "<answer>3+4-4</answer>")
     'I used 4 twice.'
@@ -117,7 +117,7 @@ def reflection(
 def conversations(
     count: int, ask: Callable[[list[int], int], tuple[str, str, str]], recipe: Recipe, seed: int = 0
 ) -> Iterator[list[dict[str, str]]]:
-    """`count` conversations in the order to be learned from. `ask` gives the three user messages of a row."""
+    """`count` conversations in training order. `ask` gives the three user messages of a row."""
     rng = random.Random(f"warmup/{seed}")
     pool = list(itertools.islice(generate("warmup", recipe), POOL))
     for index in range(count):

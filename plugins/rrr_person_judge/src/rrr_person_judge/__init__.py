@@ -1,7 +1,7 @@
 """The overlay `person-judge`: a person says whether an answer is right, in the terminal or on a page in a browser.
 
-Every verdict is kept in a file as it is given, so that a job that was stopped asks for none of them again. The person
-sees the prompt, the row and the answer, and nothing of what a verifier or another judge says.
+Every verdict is saved to a file as soon as it is given, so a stopped job does not ask for it again. The person sees the
+prompt, the row and the answer, and nothing of what a verifier or another judge says.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from rrr_core.overlays import option, read_options
 NAME = "person-judge"
 """The overlay's name."""
 UNNAMED = "judged wrong"
-"""The error class of a failure that the person gave none."""
+"""The error class of a failure without one from the person."""
 
 
 @dataclass(frozen=True)
@@ -31,12 +31,12 @@ class PersonOptions:
 
     @property
     def port(self) -> int | None:
-        """The page's port, 0 for a free one; None where the terminal is asked. Raises RrrError."""
+        """The page's port, 0 for a free one; None for the terminal. Raises RrrError."""
         if self.page is None:
             return None
         if self.page == "auto":
             return 0
-        # No number of a port is longer; `int` of a very long one raises.
+        # No port number is longer; `int` of a very long one raises.
         if self.page.isascii() and self.page.isdecimal() and len(self.page) <= 5 and 0 < int(self.page) < 1 << 16:
             return int(self.page)
         raise RrrError(
@@ -46,9 +46,9 @@ class PersonOptions:
 
 @hookimpl
 def rrr_configure(options: Mapping[str, str]) -> list[Callable[..., Any]]:
-    """The hook that asks the person, and the wrapper round the manifest.
+    """The hook that asks the person, and the wrapper around the manifest.
 
-    Nothing is opened before the first answer is to be judged. Raises RrrError for options that do not fit.
+    Nothing is opened before the first answer has to be judged. Raises RrrError for invalid options.
     """
     settings = read_options(NAME, PersonOptions, options)
     has_page = settings.port is not None

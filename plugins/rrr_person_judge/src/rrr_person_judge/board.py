@@ -1,10 +1,10 @@
-"""The board: what the page is told of the sitting before the person, and what it may do with it. All of it is JSON.
+"""The board: what the page may read of the current sitting, and what it may do with it. All of it is JSON.
 
-    state            → what is asked for, how far it is, and each item's outcome
+    state            → the current sitting, its progress, and each item's outcome
     item?sitting=3&index=0 → one item: its question, row and answer, with the verdict on it
     verdict {sitting, index, outcome, category}, undo {sitting}, finish {sitting}, stop {sitting} → the state after it
 
-A sitting has a number, so that a page that was left open cannot judge the wrong answer.
+A sitting has a number, so a page left open cannot judge the wrong answer.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ from rrr_person_judge.sitting import Sitting
 from rrr_person_judge.words import question_of, row_text
 
 Then = Callable[[], None]
-"""What is to be done once the page has been answered: ending a sitting may end the process, and its server with it."""
+"""What to do after the response has been sent: ending a sitting may end the process, and its server with it."""
 
 
 def nothing() -> None:
-    """Nothing more is to be done."""
+    """Do nothing more."""
 
 
 class Refused(Exception):
-    """A request that is not granted."""
+    """A refused request."""
 
     def __init__(self, status: HTTPStatus, reason: str, then: Then = nothing) -> None:
         super().__init__(reason)
@@ -42,7 +42,7 @@ class Refused(Exception):
 
 
 def read_request(body: bytes) -> dict[str, Any]:
-    """What the page sends. Raises Refused."""
+    """The page's request. Raises Refused."""
     try:
         request = json.loads(body)
     except (ValueError, RecursionError):
@@ -53,7 +53,7 @@ def read_request(body: bytes) -> dict[str, Any]:
 
 
 class Board:
-    """What the page sees, and acts on, from any thread."""
+    """What the page sees and acts on; safe to call from any thread."""
 
     def __init__(self, task: str) -> None:
         self.task = task
@@ -62,17 +62,17 @@ class Board:
         self._lock = threading.RLock()
 
     def put(self, sitting: Sitting) -> None:
-        """Put a sitting before the person."""
+        """Show a sitting to the person."""
         with self._lock:
             self._number, self._sitting = self._number + 1, sitting
 
     def clear(self) -> None:
-        """Nothing is asked for until the next `put`."""
+        """Show nothing until the next `put`."""
         with self._lock:
             self._sitting = None
 
-    def tell(self, what: str, query: str) -> bytes:
-        """What `state` or `item?…` asks for. Raises Refused."""
+    def read(self, what: str, query: str) -> bytes:
+        """The response to `state` or `item?…`. Raises Refused."""
         with self._lock:
             if what == "state":
                 return _json(self._state())
@@ -103,7 +103,7 @@ class Board:
 
     @contextmanager
     def _ending(self, sitting: Sitting) -> Iterator[None]:
-        """End the job where a verdict cannot be kept or a question not be worded, with the line that says why."""
+        """End the job if a verdict cannot be kept or a question cannot be worded, with the line that says why."""
         try:
             yield
         except RrrError as error:
@@ -165,5 +165,5 @@ def _verdict(request: dict[str, Any]) -> Verdict:
 
 
 def _json(value: Any) -> bytes:
-    """JSON in ASCII, which holds every text that Python can, lone surrogates too."""
+    """JSON in ASCII, which can hold any Python text, including lone surrogates."""
     return json.dumps(value).encode()

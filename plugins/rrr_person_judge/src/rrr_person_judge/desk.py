@@ -1,7 +1,7 @@
-"""The desk: where a job's answers come before the person, one for each set of options while the process lives.
+"""The desk: where a person judges a job's answers; one for each set of options while the process lives.
 
-A job may load its task several times, as `rrr rejudge` does for each stage; the file, its lock and the page are still
-one.
+A job may load its task several times, as `rrr rejudge` does for each stage; it still has one file, one lock and one
+page.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from rrr_person_judge.sitting import Sitting
 
 
 class Face(Protocol):
-    """What the person judges with: the terminal or the page."""
+    """The user interface: the terminal or the page."""
 
     def ask(self, sitting: Sitting) -> None:
         """Give every item of a sitting a verdict. Raises Stopped, RrrError and KeyboardInterrupt."""
@@ -27,17 +27,17 @@ class Face(Protocol):
 
 
 class Desk:
-    """Judges by asking a person. What is in the file already is not asked again."""
+    """Judges by asking a person. Verdicts already in the file are not asked for again."""
 
     def __init__(self, settings: PersonOptions, task: str) -> None:
-        """Raises RrrError where the file cannot be used, or there is no terminal, or no such port."""
+        """Raises RrrError if the file cannot be used, or there is no terminal, or no such port."""
         self.task = task
         self.file = VerdictFile(Path(settings.file), task, settings.name or "")
         self._settings = settings
         self._face: Face | None = None
 
     def judge(self, pairs: Sequence[tuple[Row, str]]) -> list[Verdict]:
-        """The person's verdicts, in order. Raises Stopped where the person leaves, and RrrError."""
+        """The person's verdicts, in order. Raises Stopped if the person leaves, and RrrError."""
         items = [item_of(self.task, row, answer) for row, answer in pairs]
         different = tuple({item.key: item for item in items}.values())
         if any(item.key not in self.file.verdicts for item in different):
@@ -45,13 +45,13 @@ class Desk:
         return [self.file.verdicts[item.key] for item in items]
 
     def close(self) -> None:
-        """Take the page down and free the file."""
+        """Shut the page down and release the file."""
         if self._face is not None:
             self._face.close()
         self.file.close()
 
     def _asked(self) -> Face:
-        """The face, made when it is first needed: a call that finds all verdicts in the file needs none."""
+        """The user interface, created on first use: a call that finds all verdicts in the file needs none."""
         if self._face is None:
             port = self._settings.port
             if port is None:

@@ -1,9 +1,9 @@
-"""A person judges on a page in the browser, which this process serves to this machine alone.
+"""A person judges on a page in the browser, which this process serves to this machine only.
 
-What keeps others out: the server listens on 127.0.0.1 only; the address holds a random token, without which nothing is
-answered; a request must name the address it was sent to (`Host`), so that no other site's name can be bound to ours;
-and a verdict must come from the page itself (`Origin`) as JSON. The page loads nothing but its own script and style,
-and a content-security policy lets nothing else run.
+What keeps others out: the server listens on 127.0.0.1 only; the address holds a random token, without which every
+request is refused; a request must name the address it was sent to (`Host`), so no other site's name can be bound to
+ours; and a verdict must come from the page itself (`Origin`) as JSON. The page loads nothing but its own script and
+style, and a content-security policy lets nothing else run.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ from rrr_person_judge.sitting import Sitting
 
 HOST = "127.0.0.1"
 MOST_BYTES = 1 << 16
-"""Of what a page may send at once."""
+"""Bytes that a page may send at once."""
 SECONDS = 30
-"""For a request to come in whole, and an answer to go out."""
+"""Seconds for a request to arrive in full, and for a response to be sent."""
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; base-uri 'none'; "
     "form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
@@ -46,7 +46,7 @@ HEADERS = {
 
 
 def assets() -> dict[str, tuple[str, bytes]]:
-    """Path on the server → content type and content. The script begins with the core's, which tames hostile text."""
+    """Path on the server → content type and content. The script starts with the core's, which escapes hostile text."""
     ours, (script, style) = files("rrr_person_judge") / "assets", page_parts()
     script += "\n" + (ours / "person.js").read_text("utf-8")
     style += (ours / "person.css").read_text("utf-8")
@@ -61,13 +61,13 @@ class PageFace:
     """Asks on a page that stays up, at one address, until the process ends or `close`."""
 
     def __init__(self, task: str, port: int = 0, *, opens: bool = False) -> None:
-        """Serve at a port (0: a free one) and say where, on standard error. Raises RrrError where the port is taken."""
+        """Serve at a port (0: a free one) and print the address on standard error. Raises RrrError if it is taken."""
         self.board = Board(task)
         try:
             self._server = PageServer(port, self.board)
         except OSError as error:
             raise RrrError(
-                f"The overlay {NAME!r}, option page: the port {port} cannot be had ({error.strerror}): "
+                f"The overlay {NAME!r}, option page: the port {port} is not available ({error.strerror}): "
                 "name another, or auto."
             ) from None
         self.address = self._server.address
@@ -78,7 +78,7 @@ class PageFace:
             _say("no browser could be opened: open the address yourself.")
 
     def ask(self, sitting: Sitting) -> None:
-        """Put a sitting on the page, and wait for the person to hand it over."""
+        """Show a sitting on the page, and wait for the person to hand it over."""
         self.board.put(sitting)
         try:
             sitting.wait()
@@ -95,13 +95,13 @@ class PageFace:
 
 
 def _say(line: str, before: str = "") -> None:
-    """Tell the person a line, on standard error."""
+    """Write a line to the person, on standard error."""
     sys.stderr.write(f"{before}{NAME}: {line}\n")
     sys.stderr.flush()
 
 
 class PageServer(ThreadingHTTPServer):
-    """The page, its script and style, and what the board tells and takes, below the token's path."""
+    """The page, its script and style, and the board's requests, below the token's path."""
 
     daemon_threads = True
 
@@ -116,12 +116,12 @@ class PageServer(ThreadingHTTPServer):
         return f"http://{HOST}:{self.server_port}/{self.token}/"
 
     def server_bind(self) -> None:
-        """Bind without asking who this machine is by name, which may take a name server's time-out."""
+        """Bind without looking up this machine's name, which may take a name server's time-out."""
         TCPServer.server_bind(self)
         self.server_name, self.server_port = HOST, self.server_address[1]
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A browser that goes away in the middle is no error; all else keeps its traceback."""
+        """A browser that disconnects midway is not an error; everything else keeps its traceback."""
         if not isinstance(sys.exception(), (ConnectionError, TimeoutError)):
             super().handle_error(request, client_address)
 
@@ -137,13 +137,13 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(self._get)
 
     def do_POST(self) -> None:
-        """What the person decides."""
+        """The person's decisions."""
         self._answer(self._post)
 
     def _answer(self, give: Callable[[str], tuple[str, bytes, Then]]) -> None:
-        """Answer what `give` makes of the path below the token's, and then do what it wants done."""
+        """Send the response that `give` makes for the path below the token's, then run its follow-up."""
         try:
-            # Read first: where a body is left unread, closing the connection may take the answer with it.
+            # Read first: if a body is left unread, closing the connection may lose the response.
             self._body = self._received()
             self._check_host()
             status, (kind, content, then) = HTTPStatus.OK, give(self._place())
@@ -158,7 +158,7 @@ class _Handler(BaseHTTPRequestHandler):
         path, _, query = place.partition("?")
         if path in self.server.assets:
             return *self.server.assets[path], nothing
-        return "application/json", self.server.board.tell(path, query), nothing
+        return "application/json", self.server.board.read(path, query), nothing
 
     def _post(self, place: str) -> tuple[str, bytes, Then]:
         origin = self.headers.get("Origin")
@@ -198,4 +198,4 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(content)
 
     def log_message(self, *_: object) -> None:
-        """Say nothing: the terminal is the job's."""
+        """Log nothing: the terminal belongs to the job."""

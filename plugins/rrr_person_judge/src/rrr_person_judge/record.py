@@ -1,4 +1,4 @@
-"""The file that a person's verdicts are kept in: JSON lines, each on the disk before the next answer is shown.
+"""The file of a person's verdicts: JSON lines, each on disk before the next answer is shown.
 
 The first line says what the file is and of which task. Each later line is a verdict, or takes one back:
 
@@ -6,7 +6,7 @@ The first line says what the file is and of which task. Each later line is a ver
     {"item": "9f0c…", "outcome": "passed", "category": "", "by": "kim", "at": "…", "row": {…}, "answer": "…"}
     {"item": "9f0c…", "outcome": "undone", "category": "", "by": "kim", "at": "…"}
 
-Of several lines on one item the last one counts. A last line that a killed process left unfinished is removed.
+Of several lines for one item the last one counts. An unfinished last line, from a killed process, is removed.
 """
 
 from __future__ import annotations
@@ -35,33 +35,33 @@ _FIX = "fix it, or name another file (--with person-judge:file=PATH)"
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """An answer that a person is to judge."""
+    """An answer for a person to judge."""
 
     key: str
-    """What it is known by in the file: a hash of task, row and answer."""
+    """Its identity in the file: a hash of task, row and answer."""
     row: Row
     answer: str
 
 
 def item_of(task: str, row: Row, answer: str) -> Item:
-    """The item that a pair of row and answer is. The order of a row's keys makes no difference."""
+    """The item for a row and an answer. The order of a row's keys makes no difference."""
     return Item(pair_key(task, row, answer), row, answer)
 
 
 class VerdictFile:
-    """The verdicts that are kept, by item; open for this process alone until it is closed."""
+    """The saved verdicts, by item; locked for this process until it is closed."""
 
     def __init__(self, path: Path, task: str, by: str = "") -> None:
-        """Open the file, or begin it, and read what is in it.
+        """Open or create the file, and read its content.
 
-        Raises RrrError where another process has it open or it cannot be written, and DataError, naming file and line,
-        where it is another task's or no such file at all.
+        Raises RrrError if another process has it open or it cannot be written, and DataError, with file and line, if it
+        belongs to another task or is another kind of file.
         """
         self.path, self.task, self.by = Path(path), task, by
         self.verdicts: dict[str, Verdict] = {}
-        """Item's key → verdict, the last given the last."""
+        """Item's key → verdict, in the order given."""
         self.categories: Counter[str] = Counter()
-        """The error classes that were given, those taken back included, and how often."""
+        """The error classes given so far, including those taken back, and how often."""
         with self._explained():
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._descriptor = os.open(
@@ -81,7 +81,7 @@ class VerdictFile:
         self.close()
 
     def keep(self, item: Item, verdict: Verdict) -> None:
-        """Keep a verdict, which takes the place of an earlier one. It is on the disk when this returns."""
+        """Save a verdict, replacing an earlier one. It is on disk when this returns."""
         self._append(
             {**self._about(item.key, verdict.outcome, verdict.category), "row": item.row, "answer": item.answer}
         )
@@ -93,7 +93,7 @@ class VerdictFile:
         self._take_in(key, UNDONE, "")
 
     def close(self) -> None:
-        """Close the file, which frees it for other processes."""
+        """Close the file, which releases it for other processes."""
         if self._descriptor >= 0:
             os.close(self._descriptor)
         self._descriptor = -1
@@ -110,7 +110,7 @@ class VerdictFile:
             self.categories[category] += 1
 
     def _append(self, record: dict[str, Any]) -> None:
-        """Write one line of ASCII, which no hostile text can split, and wait until the disk has it."""
+        """Write one line of ASCII, which no hostile text can split, and wait until it is on disk."""
         self._write(json.dumps(record, allow_nan=False).encode() + b"\n")
 
     def _write(self, line: bytes) -> None:
@@ -125,7 +125,7 @@ class VerdictFile:
                 raise
 
     def _lock(self) -> None:
-        """Hold the file; the kernel frees it when this process ends, however it ends. No lock where there are none."""
+        """Lock the file, if the system has locks; the kernel releases it when this process ends, however it ends."""
         try:
             import fcntl
         except ImportError:
@@ -138,7 +138,7 @@ class VerdictFile:
                 "(--with person-judge:file=PATH)."
             ) from None
         except OSError:
-            return  # A network's file system without locks: by good faith.
+            return  # A network file system without locks: go on without one.
 
     def _read(self) -> None:
         with open(self.path, "rb") as file:
@@ -150,7 +150,7 @@ class VerdictFile:
             self._append(head)
             return
         *lines, torn = content.split(b"\n")
-        # The last line may lack its end by an editor's doing. Of an object's JSON no part but the whole is JSON.
+        # An editor may have removed the last line's end. No proper prefix of a JSON object is JSON.
         if torn and (not lines or _is_json(torn)):
             lines, torn = [*lines, torn], b""
         for number, line in enumerate(lines, start=1):
@@ -167,7 +167,7 @@ class VerdictFile:
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
-        """Turn the operating system's refusal into one line for the person."""
+        """Turn an operating-system error into one line for the person."""
         try:
             yield
         except OSError as error:
@@ -215,7 +215,7 @@ def _is_json(line: bytes) -> bool:
 
 
 def verdict_of(outcome: str, category: str = "") -> Verdict:
-    """The verdict that a line stands for; a person who cannot tell withholds it.
+    """The verdict in a line; a person who is not sure withholds it.
 
     >>> verdict_of("failed", "rude"), verdict_of("abstained").category
     (Verdict(outcome='failed', category='rude', detail=''), 'withheld')

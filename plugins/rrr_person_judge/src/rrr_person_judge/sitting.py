@@ -1,6 +1,6 @@
-"""A sitting: one batch of answers before the person, with the verdicts given so far.
+"""A sitting: one batch of answers for the person, with the verdicts given so far.
 
-The terminal and the page are two faces of it. Its methods may be called from any thread; all raise RrrError where a
+The terminal and the page are two interfaces to it. Its methods may be called from any thread; all raise RrrError if a
 verdict cannot be written.
 """
 
@@ -15,7 +15,7 @@ from rrr_person_judge.record import Item, VerdictFile
 
 
 class Stopped(RrrError):
-    """The person has stopped for now."""
+    """The person stopped for now."""
 
 
 class Sitting:
@@ -39,29 +39,29 @@ class Sitting:
         return self.judged == len(self.items)
 
     def verdict(self, index: int) -> Verdict | None:
-        """The verdict on an item, or None where it has none yet."""
+        """The verdict on an item, or None if it has none yet."""
         return self.file.verdicts.get(self.items[index].key)
 
     def next_open(self, after: int = -1) -> int | None:
-        """The first item without a verdict that comes after `after`, or from the start on; None where all have one."""
+        """The first item without a verdict after `after`, wrapping around to the start; None if all have one."""
         order = [*range(after + 1, len(self.items)), *range(after + 1)]
         with self._lock:
             return next((index for index in order if self.verdict(index) is None), None)
 
     def last_given(self) -> int | None:
-        """The item whose verdict was given last, in this call or an earlier one; None where none has one."""
+        """The item whose verdict was given last, in this call or an earlier one; None if none has one."""
         with self._lock:
             order = {key: place for place, key in enumerate(self.file.verdicts)}
             judged = [index for index, item in enumerate(self.items) if item.key in order]
             return max(judged, key=lambda index: order[self.items[index].key], default=None)
 
     def give(self, index: int, verdict: Verdict) -> None:
-        """Keep the verdict on an item, in the place of an earlier one."""
+        """Save the verdict on an item, replacing an earlier one."""
         with self._lock:
             self.file.keep(self.items[index], verdict)
 
     def take_back(self) -> int | None:
-        """Forget the verdict that was given last, and give its item; None where there is none."""
+        """Forget the verdict that was given last, and return its item; None if there is none."""
         with self._lock:
             index = self.last_given()
             if index is not None:
@@ -76,7 +76,7 @@ class Sitting:
         )
 
     def end(self, error: BaseException | None = None) -> None:
-        """End the sitting: handed over, or with the error that `wait` is to raise."""
+        """End the sitting: handed over, or with the error that `wait` raises."""
         self._error = error
         self._ended.set()
 

@@ -1,6 +1,6 @@
-"""A person judges in the terminal, one key a verdict.
+"""A person judges in the terminal, one key per verdict.
 
-It talks on the controlling terminal itself, since standard output carries data and standard input may carry answers.
+It uses the controlling terminal directly, since standard output carries data and standard input may carry answers.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from rrr_person_judge.sitting import Sitting
 from rrr_person_judge.words import question_of, row_text, summary
 
 DEVICE = "/dev/tty"
-KEYS = "p passes   f fails   ? cannot tell   a all of it   r the row   u undo   q stop for now"
+KEYS = "p passes   f fails   ? not sure   a all of it   r the row   u undo   q stop for now"
 ESCAPE, END_OF_FILE = "\x1b", "\x04"
 
 
@@ -60,7 +60,7 @@ class _Asking:
                 self.judge(index)
 
     def judge(self, index: int) -> None:
-        """Ask for one verdict, or what the person wants instead of giving it."""
+        """Ask for one verdict, or do what the person wants first."""
         self.show(index, whole=False)
         while True:
             match self.terminal.key(f"{KEYS} > "):
@@ -102,7 +102,7 @@ class _Asking:
         return index is not None
 
     def category(self) -> str | None:
-        """The error class of a failure, which may be empty; None where the person thinks better of it."""
+        """The error class of a failure, which may be empty; None if the person changes their mind."""
         known = [name for name, _ in self.sitting.file.categories.most_common(9)]
         listed = "".join(f"   {number} {one_line(name, 40)}" for number, name in enumerate(known, start=1))
         said = self.terminal.line(f"What is wrong? Enter: no class   a class in a few words{listed}   - not wrong > ")
@@ -112,7 +112,7 @@ class _Asking:
         return known[int(text) - 1] if text in map(str, range(1, len(known) + 1)) else text
 
     def show(self, index: int, *, whole: bool) -> None:
-        """The prompt and the answer, at most a screen of them unless the whole is asked for."""
+        """The prompt and the answer, at most a screenful unless `whole`."""
         item, (columns, lines) = self.sitting.items[index], self.terminal.size()
         self.terminal.forget_typed()
         self.terminal.say(f"\n{_rule(f'{index + 1} of {len(self.sitting.items)} · {one_line(self.task)}', columns)}")
@@ -127,7 +127,7 @@ class _Asking:
 
 
 def bounded(text: str, columns: int, lines: int | None) -> str:
-    r"""The beginning and the end of a text, which often holds the answer, on so many lines of a terminal so wide.
+    r"""The beginning and the end of a text (the end often holds the answer), in this many lines of this many columns.
 
     None for all of it.
 
@@ -151,7 +151,7 @@ def _rule(title: str, columns: int) -> str:
 
 
 class Terminal:
-    """The controlling terminal, key by key."""
+    """The controlling terminal, read key by key."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
@@ -159,7 +159,7 @@ class Terminal:
     @classmethod
     @contextmanager
     def opened(cls) -> Iterator[Self]:
-        """The terminal, which gives keys at once until it is closed. Raises RrrError where there is none."""
+        """The terminal, unbuffered until it is closed. Raises RrrError if there is none."""
         try:
             import termios
             import tty
@@ -180,11 +180,11 @@ class Terminal:
             os.close(descriptor)
 
     def say(self, text: str) -> None:
-        """Write a line, or several. Hostile text must have been made plain."""
+        """Write one or more lines. Hostile text must already be made plain."""
         self._write(f"{text}\n")
 
     def key(self, prompt: str) -> str:
-        """One key: a character. Raises RrrError where the terminal has gone."""
+        """One key: a character. Raises RrrError if the terminal is gone."""
         self._write(prompt)
         while True:
             key = self._read(1).decode("utf-8", "replace")
@@ -210,7 +210,7 @@ class Terminal:
         return read.decode("utf-8", "replace").rstrip("\n") if read else None
 
     def forget_typed(self) -> None:
-        """Drop keys that were typed before what they would be taken for was shown."""
+        """Drop keys that were typed before the prompt they would answer was shown."""
         while self._has_typed() and os.read(self._descriptor, 1024):
             pass
 
@@ -220,7 +220,7 @@ class Terminal:
         return columns or 80, lines or 24
 
     def _pass_over_sequence(self) -> None:
-        """The rest of what an arrow or another such key sends: `[`, parameters, and a last letter; none is meant."""
+        """Skip the rest of what an arrow or similar key sends: `[`, parameters, and a last letter."""
         if self._has_typed() and self._read(1) in (b"[", b"O"):
             while self._has_typed() and not b"@" <= self._read(1) <= b"~":
                 pass

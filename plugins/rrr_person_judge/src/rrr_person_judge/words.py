@@ -1,4 +1,4 @@
-"""What the terminal and the page say alike."""
+"""Texts that the terminal and the page share."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from rrr_person_judge.sitting import Sitting
 
 
 def question_of(task: str, row: Row) -> Sequence[Message]:
-    """The prompt of a row, worded as for a model of no particular family. Raises an RrrError where there is none."""
+    """The prompt of a row, worded as for a model of no particular family. Raises an RrrError if there is none."""
     return prompt_of(task, row, Model("a person"))
 
 
 def row_text(row: Row) -> str:
-    """A row as a person reads it."""
+    """A row as readable text."""
     return json.dumps(row, indent=2, ensure_ascii=False)
 
 

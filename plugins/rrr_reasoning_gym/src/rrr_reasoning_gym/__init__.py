@@ -1,6 +1,6 @@
-"""The procedural puzzles of reasoning-gym. The hooks; the work is in the modules beside, and one module serves all.
+"""The procedural puzzles of reasoning-gym. Only the hooks, for all tasks; the other modules do the work.
 
-`rrr_verify` is not marked `@trusted`, and must not be: some of the scorers run what a model wrote as Python.
+`rrr_verify` is not marked `@trusted`, and must not be: some of the scorers execute model text as Python.
 """
 
 from __future__ import annotations

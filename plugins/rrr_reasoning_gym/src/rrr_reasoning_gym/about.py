@@ -1,4 +1,4 @@
-"""What a task tells of itself."""
+"""A task's description of itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a puzzle is posed, and which part of a text answers it: both as reasoning-gym does."""
+"""The prompt of a puzzle, and which part of a text answers it: both as in reasoning-gym."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ When an example is provided, strictly follow the format of the answer in that ex
 
 
 def prompt(question: str) -> str:
-    """The one user message that poses a puzzle."""
+    """The one user message with a puzzle."""
     return f"{question.rstrip()}\n\n{INSTRUCTIONS}"
 
 
 def tagged(answer: str) -> str:
-    """A whole text whose final answer is `answer`."""
+    """A whole text with `answer` as its final answer."""
     return f"{OPENING}{answer}{CLOSING}"
 
 
 def final_answer(text: str) -> str | None:
-    """What stands in the last pair of answer tags, without white space around it; None where there is no pair.
+    """The text in the last pair of answer tags, stripped; None if there is no pair.
 
-    It gives what `reasoning_gym.utils.extract_answer` gives, in time linear in the text: a pair is an opening tag with
-    the first closing tag after it, and the next pair is looked for behind that.
+    The same as `reasoning_gym.utils.extract_answer`, in time linear in the text: a pair is an opening tag with the
+    first closing tag after it, and the search for the next pair starts after that.
 
     >>> final_answer("<answer>1</answer> No: <answer> 2 </answer>")
     '2'

@@ -13,7 +13,7 @@ SHRUG = "I do not know"
 def examples(dataset: str) -> Iterator[Example]:
     """The right answer to the first row, wrong ones, and hostile ones."""
     row = next(rows.load(dataset, "train", {}))
-    # Asked for before workers are forked, so that all of them share what the scorer imports.
+    # Built before workers are forked, so they all share what the scorer imports.
     scoring.scorer(dataset, "{}")
     right = gold.gold_text(dataset, row)
     if right is not None:

@@ -1,4 +1,4 @@
-"""Which text is a formula and nothing else, told from its syntax tree, so that sympy, which runs text, may have it."""
+"""Which texts are formulas and nothing else, by their syntax trees: only those are safe for sympy, which runs text."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FUNCTIONS = frozenset(
 """Sympy's `Integral` is not among them: it would let the question pass as its own answer."""
 CONSTANTS = frozenset({"E", "pi"})
 LONGEST = 5_000
-"""Characters, so that a syntax tree is read in milliseconds."""
+"""Maximum characters: a syntax tree is read in milliseconds."""
 LARGEST = 10**60
 FAR = re.compile(r"\d\.?[eE][-+]?\d{3}", re.ASCII)
 """A number such as `1e-999999999`, which Python reads as zero and sympy digit by digit."""
@@ -27,7 +27,7 @@ HIGHEST_OF_FUNCTIONS = 6
 
 
 def complaint(text: str) -> str:
-    """Why a text is no formula of numbers, variables of one letter, `+ - * / **` and known functions; or nothing.
+    """Why a text is not a formula of numbers, variables of one letter, `+ - * / **` and known functions, or empty.
 
     >>> complaint("2*(2 - 8*x)**(3/2)/3 + C"), complaint("x.func")
     ('', 'no formula')
@@ -44,7 +44,7 @@ def complaint(text: str) -> str:
 
 
 def degree(node: ast.expr) -> float:
-    """An upper bound of a formula's degree. Raises ValueError where it is none."""
+    """An upper bound on a formula's degree. Raises ValueError if it is not a formula."""
     match node:
         case ast.Constant(value=int() | float() as value) if type(value) is not bool and abs(value) < LARGEST:
             return 1.0
@@ -66,7 +66,7 @@ def degree(node: ast.expr) -> float:
 
 
 def exponent(node: ast.expr) -> float:
-    """The largest number in an exponent, at least 1; infinite where it has a power of its own."""
+    """The largest number in an exponent, at least 1; infinite if the exponent itself has a power."""
     degree(node)
     largest = 1.0
     for part in ast.walk(node):

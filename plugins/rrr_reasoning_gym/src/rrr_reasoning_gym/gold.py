@@ -1,4 +1,4 @@
-"""A right answer to a row: upstream's own, or one that is found where upstream gives none."""
+"""A right answer to a row: upstream's own, or one found here if upstream gives none."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rrr_reasoning_gym import answers, metadata, solvers
 
 
 def gold_text(dataset: str, row: Row) -> str | None:
-    """A whole text that passes, or None where none is known."""
+    """A whole text that passes, or None if none is known."""
     answer = row["answer"]
     if answer is None and dataset in FOUND:
         answer = FOUND[dataset](row["question"], metadata.decode(row["metadata"]))
@@ -29,4 +29,4 @@ FOUND: dict[str, Callable[[str, Mapping[str, Any]], str | None]] = {
     "rubiks_cube": lambda _question, known: str(known["example_correct_answer"]),
     "rush_hour": lambda question, _known: solvers.freed(question),
 }
-"""The data sets whose answer is None, because many are right."""
+"""The data sets with None as the answer, because many are right."""

@@ -1,8 +1,8 @@
-"""What upstream's scorers do not check, each scorer's gaps in a function of its own.
+"""What upstream's scorers do not check: one function for each scorer's gaps.
 
-A guard speaks before the scorer does, and only of answers that no scorer should be asked for: those that it cannot
-read and would raise on, those that are code to a scorer that runs its answers, and wrong ones that it would give the
-full score. All else is the scorer's to judge. README.md lists them with their reasons.
+A guard runs before the scorer and refuses only answers that must not reach it: those that the scorer cannot read and
+would raise on, those that are code to a scorer that executes answers, and wrong ones that it would give the full score.
+The scorer judges everything else. README.md lists the guards with their reasons.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Guard = Callable[[Row, str], Verdict | None]
 
 
 def guarded(dataset: str, row: Row, answer: str) -> Verdict | None:
-    """A failed verdict on an answer that the scorer is not to be asked for, or None."""
+    """A failed verdict on an answer that must not reach the scorer, or None."""
     if len(answer) > LONGEST:
         return failed(MALFORMED, f"{len(answer):,} characters, and {LONGEST:,} are allowed")
     if depth(answer) > DEEPEST:
@@ -50,7 +50,7 @@ def depth(answer: str) -> int:
 
 
 def matching(pattern: str, wanted: str) -> Guard:
-    """A guard that only lets answers through that match `pattern` as a whole."""
+    """A guard that only accepts answers that match `pattern` as a whole."""
     compiled = re.compile(pattern, re.ASCII)
 
     def guard(_row: Row, answer: str) -> Verdict | None:
@@ -60,13 +60,13 @@ def matching(pattern: str, wanted: str) -> Guard:
 
 
 def formula(_row: Row, answer: str) -> Verdict | None:
-    """For the scorers that hand the answer to sympy, which runs it."""
+    """For the scorers that pass the answer to sympy, which executes it."""
     reason = complaint(answer)
     return failed(MALFORMED, f"{reason}: {answer[:200]}") if reason else None
 
 
 def integral(row: Row, answer: str) -> Verdict | None:
-    """For the scorers of integrals: a wrong one keeps sympy busy for up to minutes before it says so."""
+    """For the scorers of integrals: sympy may take minutes to reject a wrong one."""
     metadata = row["metadata"]
     refused = formula(row, answer)
     if refused is None and differs(answer, metadata["integrand"], metadata["variable"]):
@@ -80,7 +80,7 @@ PROBABILITY = re.compile(r"[-+]?(\d[\d,]{0,50})?(\.\d{0,50})?(/\d{1,50}|[eE][-+]
 def probability(row: Row, answer: str) -> Verdict | None:
     """`coin_flip` gives the full score to the first digits of the right number, such as 0 for 0.3125.
 
-    It raises on `1e400`, and `1e999999999` keeps it busy for minutes.
+    It raises on `1e400`, and takes minutes on `1e999999999`.
     """
     try:
         given = float(Fraction(answer.replace(",", ""))) if PROBABILITY.fullmatch(answer) else None
@@ -97,7 +97,7 @@ PROBABILITY_TOLERANCE = 1e-4
 
 
 def truth(row: Row, answer: str) -> Verdict | None:
-    """`game_of_life_halting` gives the full score to any text at all where the answer is `False`, or `True`."""
+    """`game_of_life_halting` gives the full score to any text at all if the answer is `False`, or `True`."""
     if answer.lower() not in ("true", "false"):
         return failed(MALFORMED, f"neither True nor False: {answer[:200]}")
     return None if answer.lower() == row["answer"].lower() else failed(WRONG, answer)
@@ -124,7 +124,7 @@ def positive(_row: Row, answer: str) -> Verdict | None:
 
 
 def same_numbers(row: Row, answer: str) -> Verdict | None:
-    """`number_sorting` gives the full score to numbers that are each up to 1 beside the right ones."""
+    """`number_sorting` gives the full score to numbers that are each up to 1 away from the right ones."""
     given, right = (_numbers(text) for text in (answer, row["answer"]))
     return None if given is None or given == right else failed(WRONG, answer[:200])
 
@@ -141,14 +141,14 @@ LOGIC = re.compile(r"([A-Z](?![A-Z])|[∨∧→↔¬()\s])*")
 
 
 def proposition(_row: Row, answer: str) -> Verdict | None:
-    """`propositional_logic` takes any text for a variable where it need not look at it, and broken parentheses."""
+    """`propositional_logic` takes any text for a variable if it need not evaluate it, and broken parentheses."""
     if not LOGIC.fullmatch(answer) or answer.count("(") != answer.count(")"):
         return failed(MALFORMED, f"not a formula of logic: {answer[:200]}")
     return None
 
 
 def board(_row: Row, answer: str) -> Verdict | None:
-    """`game_of_life` raises on JSON that is no list of lists."""
+    """`game_of_life` raises on JSON that is not a list of lists."""
     read = _read(answer)
     if isinstance(read, list) and all(isinstance(line, list) for line in read):
         return None
@@ -160,7 +160,7 @@ MOVE = re.compile(r"move\(box_\w+, (target_\w+|square\[(\d+\.5), ?(\d+\.5)\])\)"
 
 
 def plan(row: Row, answer: str) -> Verdict | None:
-    """`boxnet` raises on JSON that is no plan, and on a move out of the grid."""
+    """`boxnet` raises on JSON that is not a plan, and on a move out of the grid."""
     steps = _read(answer)
     if not isinstance(steps, list) or not all(isinstance(step, dict) for step in steps):
         return failed(MALFORMED, f"not a JSON list of action dictionaries: {answer[:200]}")
@@ -185,7 +185,7 @@ _INTEGERS = matching(r"[-\d\s]*", "whole numbers with spaces between them")
 
 
 def four_numbers(row: Row, answer: str) -> Verdict | None:
-    """`puzzle24` gives the full score to any way to 24, whatever numbers the row has."""
+    """`puzzle24` gives the full score to any expression for 24, whatever the row's numbers."""
     if (verdict := _ARITHMETIC(row, answer)) is not None:
         return verdict
     used = sorted(map(int, re.findall(r"\d{1,30}", answer)))

@@ -1,4 +1,4 @@
-"""Whether an antiderivative is wrong, seen at a few points: to see it by algebra may take sympy minutes."""
+"""Whether an antiderivative is wrong, checked at a few points: by algebra it may take sympy minutes."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from fractions import Fraction
 from typing import Any
 
 POINTS = tuple(Fraction(*pair) for pair in ((3, 7), (-5, 3), (17, 11), (-41, 3), (25, 2), (-100, 7), (311, 13)))
-"""On both sides of zero, so that roots and logarithms are real at some of them."""
+"""On both sides of zero: roots and logarithms are real at some of them."""
 CONSTANT = Fraction(7, 5)
-"""For the constant of integration, where an answer multiplies with it."""
+"""The constant of integration, for answers that multiply by it."""
 TOLERANCE = 1e-9
 """Relative. The values are computed with fifteen digits or more, whatever cancels."""
 
 
 def differs(answer: str, integrand: str, variable: str) -> bool:
-    """Whether the derivative of `answer` is another number than `integrand` at a point where both are real.
+    """Whether the derivative of `answer` differs from `integrand` at a point where both are real.
 
-    Functions that are equal are so at every point. Where nothing is real, or another variable is left, it is not known
-    and False. Both texts must be formulas (`rrr_reasoning_gym.formulas`): sympy runs what it parses.
+    Equal functions are equal at every point. If no point is real, or another variable is left, the result is unknown
+    and False. Both texts must be formulas (`rrr_reasoning_gym.formulas`): sympy executes what it parses.
 
     >>> differs("x**3 + C", "3*x**2", "x"), differs("x**2 + C", "3*x**2", "x")
     (False, True)
@@ -46,5 +46,5 @@ def rational(number: Fraction) -> Any:
 
 
 def is_real(value: Any) -> bool:
-    """Whether it is a number, real and neither infinite nor undefined."""
+    """Whether it is a real number, neither infinite nor undefined."""
     return bool(value.is_number and value.is_extended_real and value.is_finite)

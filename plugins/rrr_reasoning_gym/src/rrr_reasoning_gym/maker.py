@@ -1,4 +1,4 @@
-"""The process that makes rows: `python -m rrr_reasoning_gym.maker REQUEST`, a JSON line of output for each.
+"""The process that generates rows: `python -m rrr_reasoning_gym.maker REQUEST`, one JSON line of output per row.
 
 REQUEST is JSON with `dataset`, `split` and `options`. A line is `{"row": …}`, or `{"refused": TEXT}` for options that
 the data set does not take.
@@ -20,10 +20,10 @@ from rrr_reasoning_gym import gold, metadata, options, scoring
 
 
 def rows(dataset: str, split: str, given: Mapping[str, str]) -> Iterator[dict[str, Any]]:
-    """The rows of a split: puzzles 0 to `size`, of those the split's, each question once.
+    """The rows of a split: those of puzzles 0 to `size` that belong to it, each question once.
 
-    The split of a puzzle follows from its question alone, so that no seed and no size moves one from `train` to `test`.
-    A puzzle whose own answer its scorer refuses is left out, since no model could be fairly judged on it.
+    The split of a puzzle depends on its question alone, so no seed or size moves one from `train` to `test`. A puzzle
+    is dropped if its scorer refuses its own answer, since no model could be judged fairly on it.
     """
     data = options.configured(dataset, given)
     kept = {name: text for name, text in given.items() if name not in options.DEFAULTS}
@@ -58,17 +58,17 @@ def made(data: Any, index: int, kept: Mapping[str, str]) -> dict[str, Any]:
 def split_of(digest: bytes) -> str:
     """`train` or `test`, half of the questions each, from a question's SHA-256.
 
-    Puzzles are without end, so that a large `test` takes nothing from `train`; a small one would take long to make.
+    Puzzles are unlimited, so a large `test` takes nothing from `train`; a small one would be slow to generate.
     """
     return "train" if digest[0] % 2 else "test"
 
 
 def main() -> None:
-    """Write the rows that are asked for, until nobody reads them any more."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the reader's; it ends this process.
+    """Write the requested rows until nobody reads them any more."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # The reader handles Ctrl-C and ends this process.
     request = json.loads(sys.argv[1])
     output = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
-    os.dup2(2, 1)  # What reasoning-gym prints is no row.
+    os.dup2(2, 1)  # What reasoning-gym prints is not a row.
     try:
         for row in rows(request["dataset"], request["split"], request["options"]):
             output.write(json.dumps({"row": row}) + "\n")

@@ -1,7 +1,7 @@
-"""A puzzle's metadata as JSON and back, so that a row holds all that its scorer asks for.
+"""A puzzle's metadata as JSON and back: a row holds everything its scorer needs.
 
-Puzzles are not made again for scoring: making one takes up to seconds, and what is made may hang on the process.
-What JSON cannot tell apart is marked: `(1, 2)` ↔ `{"$tuple": [1, 2]}`, `{1: "a"}` ↔ `{"$pairs": [[1, "a"]]}`.
+Puzzles are not regenerated for scoring: one takes up to seconds, and the result may depend on the process.
+Types that JSON cannot distinguish are marked: `(1, 2)` ↔ `{"$tuple": [1, 2]}`, `{1: "a"}` ↔ `{"$pairs": [[1, "a"]]}`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _MARKS: dict[str, Callable[[Any], Any]] = {
 
 
 def encode(value: Any) -> Any:
-    """A JSON-able form of `value`. Raises TypeError for a type that `decode` could not give back."""
+    """A JSON-able form of `value`. Raises TypeError for a type that `decode` could not restore."""
     if value is None or type(value) in (bool, int, float, str):
         return value
     if isinstance(value, dict):
@@ -41,7 +41,7 @@ def encode(value: Any) -> Any:
 
 
 def decode(value: Any) -> Any:
-    """What `encode` was given; a numpy scalar comes back as Python's number or text."""
+    """The value that `encode` was given; a numpy scalar comes back as a Python number or text."""
     if isinstance(value, list):
         return [decode(each) for each in value]
     if not isinstance(value, dict):

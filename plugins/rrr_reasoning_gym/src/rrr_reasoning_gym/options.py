@@ -1,4 +1,4 @@
-"""`--data KEY=VALUE` as a data set's configuration: its own fields, parsed by their types."""
+"""`--data KEY=VALUE` as a data set's configuration: its own fields, parsed by type."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from rrr_core.row_files import GENERATED, DataOptions
 from rrr_reasoning_gym import upstream
 
 DEFAULTS = {"seed": "0", "size": "10000"}
-"""Upstream's own are a random seed and 500."""
+"""Upstream defaults to a random seed and 500."""
 _TRUTH = {"true": True, "false": False}
 
 
 def configured(dataset: str, options: Mapping[str, str]) -> Any:
-    """A data set with the user's options. Raises DataError where one is unknown, malformed or not allowed."""
+    """A data set with the user's options. Raises DataError if one is unknown, malformed or not allowed."""
     data, configuration = upstream.classes(dataset)
     kinds = typing.get_type_hints(configuration)
     known = [field.name for field in dataclasses.fields(configuration)]
@@ -46,7 +46,7 @@ def _option(name: str, text: str, kind: Any) -> Any:
 
 
 def parse(text: str, kind: Any) -> Any:
-    """`text` as a value of the type `kind`. Raises ValueError where it is none, or the type is beyond text."""
+    """`text` as a value of the type `kind`. Raises ValueError if it is not one, or the type has no text form."""
     if kind is str:
         return text
     if kind in (int, float, bool):
@@ -67,7 +67,7 @@ def parse(text: str, kind: Any) -> Any:
 
 
 def typed(value: Any, kind: Any) -> Any:
-    """A value read from JSON as one of the type `kind`. Raises ValueError where it is of another type."""
+    """A value read from JSON as one of the type `kind`. Raises ValueError if it has another type."""
     origin, inner = typing.get_origin(kind) or kind, typing.get_args(kind)
     if kind is float and type(value) in (int, float):
         return float(value)

@@ -1,8 +1,8 @@
-"""The rows of a split, read lazily from a process that makes them.
+"""The rows of a split, read lazily from a process that generates them.
 
-Puzzles are made in a process of their own, whose hash seed is fixed: several of reasoning-gym's generators follow the
+Puzzles are generated in a separate process with a fixed hash seed: several of reasoning-gym's generators follow the
 order of a set, which differs from process to process. They also print, and set numpy's global random state, which
-would reach into a training run.
+would affect a training run.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from rrr_core.errors import DataError
 def load(dataset: str, split: str, options: Mapping[str, str]) -> Iterator[dict[str, Any]]:
     """The rows of `train` or `test`, as `maker.rows` gives them.
 
-    Raises DataError for options that the data set does not take, and RuntimeError where its maker fails.
+    Raises DataError for options that the data set does not take, and RuntimeError if the generating process fails.
     """
     request = json.dumps({"dataset": dataset, "split": split, "options": dict(options)})
     environment = {**os.environ, "PYTHONHASHSEED": "0", "PYTHONPATH": os.pathsep.join(sys.path)}

@@ -1,4 +1,4 @@
-"""The verdict on a text: reasoning-gym's scorer, asked for the full score, behind the guards that it lacks."""
+"""The verdict on a text: reasoning-gym's scorer, which must give the full score, behind the guards it lacks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FULL_SCORE = 1.0
 
 
 def verify(dataset: str, row: Row, text: str) -> Verdict:
-    """Passed where the final answer reaches the full score; partial credit is a failure, and told in the detail.
+    """Passed if the final answer gets the full score; partial credit is a failure, and the detail gives the score.
 
     Raises whatever the scorer raises: the core then withholds the verdict.
     """
@@ -34,5 +34,5 @@ def verify(dataset: str, row: Row, text: str) -> Verdict:
 
 @functools.lru_cache(maxsize=8)
 def scorer(dataset: str, config: str) -> Any:
-    """The data set that scores, configured as the row's was; no scorer asks for its seed or size."""
+    """The data set that scores, configured as the row's was; no scorer uses its seed or size."""
     return options.configured(dataset, {**json.loads(config), "seed": "0", "size": "10"})

@@ -1,4 +1,4 @@
-"""Solutions of puzzles for which reasoning-gym gives none: boxes to carry, and cars to move out of the way."""
+"""Solutions to puzzles for which reasoning-gym gives none: boxes to carry, and cars to move out of the way."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 SIDE = 6
 """The side of a Rush Hour board."""
 MOST_BOARDS = 20_000
-"""Boards looked at before a search gives up: about a second."""
+"""Boards searched before giving up: about a second."""
 
 Car = tuple[int, int, int, int]
 """Its row, its column, and how it lies: 0, 1 for one that moves right, 1, 0 for one that moves down."""
@@ -43,7 +43,7 @@ def carried(known: Mapping[str, Any]) -> str:
 
 
 def freed(question: str) -> str | None:
-    """The fewest moves that bring the red car of a `rush_hour` board to the exit, or None where the search gives up."""
+    """The fewest moves that bring the red car of a `rush_hour` board to the exit, or None if the search gives up."""
     lines = question.partition("Board:\n")[2].split("\n")[:SIDE]
     cells = {(row, column): letter for row, line in enumerate(lines) for column, letter in enumerate(line)}
     names = sorted({letter for letter in cells.values() if letter.isupper()})
@@ -72,7 +72,7 @@ def freed(question: str) -> str | None:
 def _moves(
     cars: Sequence[Car], lengths: Sequence[int], walls: set[tuple[int, int]], places: Places
 ) -> Iterator[tuple[int, int]]:
-    """Each car that can move, and how many squares, below zero for left or up."""
+    """Each car that can move, and how many squares, negative for left or up."""
     taken = set(walls)
     for (row, column, down, right), length, place in zip(cars, lengths, places, strict=True):
         taken |= {(row + down * (place + each), column + right * (place + each)) for each in range(length)}

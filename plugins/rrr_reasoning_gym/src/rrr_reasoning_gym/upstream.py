@@ -1,4 +1,4 @@
-"""What this plugin asks of reasoning-gym itself. Importing it takes a second, so that is done inside functions."""
+"""What this plugin uses of reasoning-gym itself. Importing it takes a second, so functions import it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 PREFIX = "reasoning-gym."
 MIXTURES = frozenset({"composite"})
-"""Data sets that hold no puzzles of their own."""
+"""Data sets without puzzles of their own."""
 
 
 def dataset_of(task: str) -> str:

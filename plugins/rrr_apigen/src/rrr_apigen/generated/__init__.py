@@ -12,17 +12,17 @@ from rrr_apigen.generated.catalogue import SPLIT_SHARES, Function, Parameter, fu
 __all__ = ["SPLIT_SHARES", "Call", "Recipe", "draw_row", "functions", "generate", "split_of"]
 
 OFFERED = {1: 0.12, 2: 0.24, 3: 0.24, 4: 0.16, 5: 0.10, 6: 0.07, 7: 0.04, 8: 0.03}
-"""Shares of how many functions a row offers, where its calls do not need more."""
+"""Shares of how many functions a row offers, if its calls do not need more."""
 CALLS = {"one": 0.64, "repeated": 0.14, "parallel": 0.22}
-"""Shares of rows with one call, with the same function called again with other arguments, with several functions."""
+"""Shares of rows with one call, with one function called again with other arguments, with several functions."""
 RELATED = 0.6
-"""Share of the functions offered in vain that have the verb or the noun of one that is needed."""
+"""Share of distractor functions that share the verb or the noun of a needed one."""
 GIVEN = 0.5
-"""Share of optional parameters that the query mentions; the others are left out of the gold call."""
+"""Share of optional parameters that the query mentions; the others are omitted from the gold call."""
 JOINTS = (". ", ". Then: ", ", and also: ")
-"""What stands between the requests of one query."""
+"""The separator between the requests of one query."""
 MOST_MISSES = 20_000
-"""Draws in a row without a new row after which a split counts as used up."""
+"""Consecutive draws without a new row after which a split counts as exhausted."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Call:
 def generate(split: str, recipe: Recipe) -> Iterator[dict[str, Any]]:
     """Rows `{"query", "tools", "answers"}` of one split, no query twice, in a fixed order.
 
-    Ends when the split's rows are all but used up.
+    Ends when the split's rows are nearly exhausted.
     """
     rng = random.Random(f"{recipe.seed}/{split}/{recipe.most_tools}/{recipe.most_calls}")
     pool = functions(split)
@@ -136,7 +136,7 @@ def _draw_call(function: Function, rng: random.Random) -> Call:
 def _distractors(
     pool: Sequence[Function], needed: Sequence[Function], count: int, rng: random.Random
 ) -> list[Function]:
-    """Functions offered in vain, many of them easy to take for one that is needed."""
+    """Distractors: functions that no call needs, many easy to confuse with a needed one."""
     related = [
         function
         for function in pool

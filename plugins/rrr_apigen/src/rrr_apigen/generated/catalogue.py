@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any
 
 SPLIT_SHARES = {"warmup": 70, "train": 20, "test": 10}
-"""Per cent of all functions that each split may use."""
+"""Percentage of all functions that each split may use."""
 
 CITIES = (
     "Paris",
@@ -41,7 +41,7 @@ LEVELS = ("easy", "medium", "hard", "low", "high")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Parameter:
-    """One parameter: what a function's definition says of it, how a query words it, and what it may be."""
+    """One parameter: its definition, its wording in a query, and its possible values."""
 
     name: str
     type: str
@@ -51,7 +51,7 @@ class Parameter:
     """The words of a query around the value; of a `bool` the words for true and for false."""
     draw: Callable[[random.Random], Any]
     default: Any = None
-    """What stands in the definition where the parameter is optional."""
+    """The definition's default if the parameter is optional."""
 
 
 def _one_of(values: tuple[str, ...]) -> Callable[[random.Random], str]:
@@ -63,7 +63,7 @@ def _whole(low: int, high: int) -> Callable[[random.Random], int]:
 
 
 def _tenths(low: int, high: int) -> Callable[[random.Random], float]:
-    """A number with one decimal that is no whole number, so that its type shows in the query."""
+    """A number with one decimal that is not whole, so its type is visible in the query."""
     return lambda rng: rng.randint(low, high - 1) + rng.randint(1, 9) / 10
 
 

@@ -1,6 +1,6 @@
-"""The hostile corpus: attacks on this verifier and its peers, each with its reason and its one right verdict.
+"""The hostile corpus: attacks on this verifier and its peers, each with a reason and the one right verdict.
 
-Most must fail, each in its class; some are right answers in hostile dress, and must pass.
+Most must fail, each in its class; some are right answers that look hostile, and must pass.
 """
 
 from __future__ import annotations

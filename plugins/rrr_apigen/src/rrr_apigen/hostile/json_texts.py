@@ -1,4 +1,4 @@
-"""Hostile texts where an array of calls is due: code, other languages, prompts echoed, broken JSON."""
+"""Hostile texts in place of an array of calls: code, other languages, echoed prompts, broken JSON."""
 
 from __future__ import annotations
 

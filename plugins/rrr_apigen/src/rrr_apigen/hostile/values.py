@@ -1,11 +1,11 @@
-"""Hostile values: what stands where the row has the number 5, or the string "Oslo"."""
+"""Hostile values: texts in place of the row's number 5 or string "Oslo"."""
 
 from __future__ import annotations
 
 from rrr_apigen.hostile.case import BAD, NAMES, PASSED, VALUES, case, with_city, with_days
 
 NUMBERS: list[tuple[str, str, str]] = [
-    # Its value, in the ways that JSON can write it.
+    # The same value, in every notation that JSON allows.
     ("5.0", PASSED, "the value is what counts"),
     ("5." + "0" * 5_000, PASSED, "5,000 zeros after the point"),
     ("50e-1", PASSED, "an exponent below zero"),
@@ -62,7 +62,7 @@ NUMBERS: list[tuple[str, str, str]] = [
     ('{"py/object": "builtins.int"}', VALUES, "jsonpickle's hint"),
     ('"*"', VALUES, "a wild card"),
     ('".*"', VALUES, "a pattern that matches anything"),
-    # No JSON.
+    # Not JSON.
     ("NaN", BAD, "equal to nothing, itself included"),
     ("-NaN", BAD, "NaN below zero"),
     ("Infinity", BAD, "infinity"),
@@ -142,7 +142,7 @@ NUMBERS: list[tuple[str, str, str]] = [
 ]
 
 STRINGS: list[tuple[str, str, str]] = [
-    # The same code points, in the ways that JSON can write them.
+    # The same code points, in every notation that JSON allows.
     ('"\\u004f\\u0073\\u006C\\u006f"', PASSED, "every letter escaped"),
     ('"O\\u0073lo"', PASSED, "a letter escaped"),
     # Other code points that look, sort or fold like them.
@@ -200,7 +200,7 @@ STRINGS: list[tuple[str, str, str]] = [
     ('"\'; DROP TABLE rows; --"', VALUES, "SQL in a string"),
     ('"{{ 7 * 7 }}"', VALUES, "a template in a string"),
     ('"passed"', VALUES, "the verdict in a string"),
-    # No JSON.
+    # Not JSON.
     ("'Oslo'", BAD, "single quotes"),
     ("Oslo", BAD, "no quotes"),
     ("“Oslo”", BAD, "typographic quotes"),

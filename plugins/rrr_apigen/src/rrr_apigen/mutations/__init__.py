@@ -1,7 +1,7 @@
-"""The mutation score of a verifier: what it gets wrong of a row's right answer changed in named ways.
+"""The mutation score of a verifier: how often it misjudges a row's right answer after a named change.
 
-Each way must fail or must pass; what is wrong is a false accept or a false reject. Every change is drawn from a seed,
-and is left out for a row that it does not apply to.
+Each change must fail or must pass; an error is a false accept or a false reject. Every change is drawn from a seed,
+and skipped for rows it does not apply to.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ __all__ = ["MUST_FAIL", "MUST_PASS", "Count", "score"]
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """How often a mutation was judged, and how often wrongly."""
+    """How often a mutation was judged, and how often wrongly judged."""
 
     name: str
     must_pass: bool

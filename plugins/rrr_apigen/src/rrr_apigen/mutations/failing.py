@@ -21,7 +21,7 @@ MUST_FAIL: dict[str, Mutate] = {}
 
 
 def must_fail(mutate: Mutate) -> Mutate:
-    """Enter a change that no verifier may accept."""
+    """Register a change that no verifier may accept."""
     MUST_FAIL[mutate.__name__.replace("_", " ")] = mutate
     return mutate
 

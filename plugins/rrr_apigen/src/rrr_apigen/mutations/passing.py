@@ -1,4 +1,4 @@
-"""Mutations that write a right answer otherwise, so that it must pass."""
+"""Mutations that rewrite a right answer, which must still pass."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MUST_PASS: dict[str, Mutate] = {}
 
 
 def must_pass(mutate: Mutate) -> Mutate:
-    """Enter a change that no verifier may refuse."""
+    """Register a change that no verifier may refuse."""
     MUST_PASS[mutate.__name__.replace("_", " ")] = mutate
     return mutate
 

@@ -9,14 +9,14 @@ from typing import Any, TypeAlias
 
 Calls: TypeAlias = list[dict[str, Any]]
 Mutate: TypeAlias = Callable[[Calls, random.Random], str | None]
-"""Gives an answer made from a copy of a row's calls, or None where the change does not apply."""
+"""Gives an answer made from a copy of a row's calls, or None if the change does not apply."""
 
 Place: TypeAlias = tuple[Any, Any]
 """An object or array, and the key or index of one of its values."""
 
 
 def places_of(calls: Calls, wanted: Callable[[Any], bool]) -> list[Place]:
-    """The places of the argument values of a kind, those inside values too."""
+    """The places of the argument values of one kind, including nested ones."""
     found: list[Place] = []
     waiting: list[Any] = [call["arguments"] for call in calls]
     while waiting:
@@ -55,7 +55,7 @@ def is_text(value: Any) -> bool:
 
 
 def some(calls: Calls, rng: random.Random, wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any] | None:
-    """One of the calls that are wanted, or None where there is none."""
+    """One of the wanted calls, or None if there is none."""
     found = [call for call in calls if wanted(call)]
     return rng.choice(found) if found else None
 
@@ -70,7 +70,7 @@ def rewritten(
     rewrite: Callable[[str], str],
     wanted: Callable[[Any], bool] = lambda _: True,
 ) -> str | None:
-    """The answer with the text of one number changed; of those that JSON writes without an exponent."""
+    """The answer with the text of one number changed, chosen among those that JSON writes without an exponent."""
     places = places_of(calls, lambda value: is_number(value) and wanted(value) and "e" not in json.dumps(value))
     if not places:
         return None

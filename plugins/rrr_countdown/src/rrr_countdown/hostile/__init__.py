@@ -1,8 +1,8 @@
-"""The hostile corpus: attacks on this verifier and on its kin, each with its reason and its one right verdict.
+"""The hostile corpus: attacks on this verifier and its peers, each with a reason and the one right verdict.
 
-Most answers are built so that a careless verifier lets them pass: a peer that evaluates text, ignores what it does
-not know or takes any digits in a row for a number reaches the target. Others hang, raise, or do damage. The last
-group looks hostile and is right, so that a verifier that refuses everything does badly too.
+Most answers are built to pass a careless verifier: a peer that evaluates text, ignores what it does not know or takes
+any run of digits for a number reaches the target. Others hang, raise, or do damage. The last group looks hostile but is
+right, so a verifier that refuses everything scores badly too.
 """
 
 from __future__ import annotations

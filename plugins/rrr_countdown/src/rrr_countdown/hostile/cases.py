@@ -1,4 +1,4 @@
-"""How a hostile case is written down: a row, what stands between the tags, and why it is wrong."""
+"""How a hostile case is written: a row, the text between the tags, and why it is wrong."""
 
 from __future__ import annotations
 

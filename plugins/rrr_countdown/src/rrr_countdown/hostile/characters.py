@@ -1,4 +1,4 @@
-"""Attacks by single characters: look-alike signs, spaces that are none, controls, marks that turn text round."""
+"""Attacks by single characters: look-alike signs and spaces, control characters, marks that reverse text."""
 
 from __future__ import annotations
 

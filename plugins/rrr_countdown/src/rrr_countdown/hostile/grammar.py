@@ -1,4 +1,4 @@
-"""Attacks on the grammar: operators that are none of the four, brackets, order, and what follows `=`."""
+"""Attacks on the grammar: operators beyond the four, brackets, order, and what follows `=`."""
 
 from __future__ import annotations
 

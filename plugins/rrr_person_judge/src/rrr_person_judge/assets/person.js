@@ -1,33 +1,33 @@
-// The judge's page: asks the server what is before the person, shows one answer at a time, and sends back verdicts.
+// The judge's page: asks the server what to judge, shows one answer at a time, and sends back verdicts.
 
 const KEYS = [
   ["p", "the answer passes"],
   ["f", "it fails; then its error class, or Enter for none"],
-  ["?", "you cannot tell: the verdict is withheld"],
-  ["← →", "the answer before and after; a verdict may be changed"],
+  ["?", "you are not sure: the verdict is withheld"],
+  ["← →", "the previous and next answer; a verdict can be changed"],
   ["u", "take the last verdict back"],
   ["r", "show or hide the row, as the data set gives it"],
   ["Enter", "when all are judged: hand them to the job"],
   ["Esc", "leave a field or this help"],
   ["h", "this help"],
 ];
-const NAMES = { passed: "passed", failed: "failed", abstained: "cannot tell" };
-/** How much of an answer is shown before all of it is asked for, in characters. */
+const NAMES = { passed: "passed", failed: "failed", abstained: "not sure" };
+/** Characters of an answer that are shown at first. */
 const MOST = 20000;
-/** Between two looks at what the server has, in milliseconds. */
+/** Milliseconds between two polls of the server. */
 const PAUSE = 1500;
 
 const main = document.getElementById("main");
 const actions = document.getElementById("actions");
 const help = document.getElementById("help");
 let state = { sitting: null, outcomes: [], categories: [] };
-/** What is shown: an item, or null where none is. */
+/** The item that is shown, or null. */
 let item = null;
 let index = -1;
-/** One request that changes something at a time, so that two quick keys never judge one answer twice. */
+/** One changing request at a time, so two quick keys never judge one answer twice. */
 let busy = false;
 let misses = 0;
-/** What is on the page besides an item: "", "done", "waiting", "ended". */
+/** What the page shows besides an item: "", "done", "waiting", "ended". */
 let pane = "";
 let showsRow = false;
 
@@ -35,9 +35,9 @@ const key = (name) => h("kbd", { class: "key", "aria-hidden": "true" }, name);
 const say = (text) => (document.getElementById("status").textContent = text);
 const judged = () => state.outcomes.filter(Boolean).length;
 
-/** The server has said no, and why. */
+/** The server refused, and said why. */
 class Refusal extends Error {}
-/** The server does not answer: the job has ended and taken it along. */
+/** The server does not answer: the job has ended, and the server with it. */
 class Silence extends Error {}
 
 async function ask(path, body) {
@@ -49,20 +49,20 @@ async function ask(path, body) {
   return answer.json();
 }
 
-/** Tell of an error of the server's; any other is a mistake of this page, and for the console. */
-function tell(error) {
+/** Show a server error; any other is a bug in this page, and goes to the console. */
+function report(error) {
   if (error instanceof Refusal) drawNotice(error.message);
   else if (error instanceof Silence) drawEnded();
   else throw error;
 }
 
-/** The first item without a verdict that comes after `after`, or from the start on; -1 where all have one. */
+/** The first item without a verdict after `after`, wrapping around to the start; -1 if all have one. */
 function nextOpen(after) {
   const later = state.outcomes.indexOf("", after + 1);
   return later >= 0 ? later : state.outcomes.indexOf("");
 }
 
-/** Take in what the server says. Another batch than before is shown from its first open item on. */
+/** Adopt the server's state. A new batch is shown from its first open item. */
 async function adopt(fresh) {
   const another = fresh.sitting !== state.sitting;
   state = { outcomes: [], categories: [], ...fresh };
@@ -71,7 +71,7 @@ async function adopt(fresh) {
   else if (another || pane === "waiting" || pane === "ended") await move(nextOpen(-1));
 }
 
-/** See what the server has, again and again. */
+/** Poll the server. */
 async function look() {
   try {
     const fresh = busy ? null : await ask("state");
@@ -79,13 +79,13 @@ async function look() {
     if (fresh && !busy) await adopt(fresh);
   } catch (error) {
     // Once may be a hiccup.
-    if (!(error instanceof Silence) || ++misses >= 2) tell(error);
+    if (!(error instanceof Silence) || ++misses >= 2) report(error);
   } finally {
     setTimeout(look, PAUSE);
   }
 }
 
-/** Show an item, or where there is none left to judge (-1) what was said of all. */
+/** Show an item, or a summary if there is none left to judge (-1). */
 async function move(to) {
   if (to === -1) return drawDone();
   if (to < 0 || to >= state.outcomes.length) return;
@@ -97,7 +97,7 @@ async function move(to) {
   drawItem();
 }
 
-/** Send what the person decided, and go on to what comes then. */
+/** Send the person's decision, then run what follows. */
 async function decide(path, body, then) {
   if (busy || state.sitting === null) return;
   busy = true;
@@ -106,7 +106,7 @@ async function decide(path, body, then) {
     await adopt(fresh);
     if (state.sitting !== null) await then(fresh);
   } catch (error) {
-    tell(error);
+    report(error);
   } finally {
     busy = false;
   }
@@ -136,7 +136,7 @@ function step(by) {
   const to = pane === "done" ? state.outcomes.length - 1 : index + by;
   if (pane === "done" && by > 0) return;
   if (to === state.outcomes.length && judged() === to) drawDone();
-  else if (to >= 0) move(to).catch(tell);
+  else if (to >= 0) move(to).catch(report);
 }
 
 function drawHead() {
@@ -217,7 +217,7 @@ function drawActions() {
       { class: "give" },
       verdict("passed", "pass", "Pass", "p", () => give("passed")),
       verdict("failed", "fail", "Fail", "f", drawReason),
-      verdict("abstained", "tell", "Can’t tell", "?", () => give("abstained")),
+      verdict("abstained", "unsure", "Not sure", "?", () => give("abstained")),
     ),
     ways(),
   );
@@ -270,7 +270,7 @@ function drawReason() {
   field.focus();
 }
 
-/** A page with nothing to judge: a title and what to know. */
+/** A page with nothing to judge: a title and some text. */
 function drawQuiet(name, title, paragraphs, ...rest) {
   if (pane === name && main.querySelector("h2")?.textContent === title) return;
   pane = name;
@@ -287,18 +287,18 @@ function drawDone() {
   drawQuiet(
     "done",
     state.outcomes.length === 1 ? "The one answer is judged" : `All ${count(state.outcomes.length)} answers are judged`,
-    [`${tally("passed")} passed, ${tally("failed")} failed, ${tally("abstained")} you could not tell. Once the job has them, they can no longer be taken back here.`],
+    [`${tally("passed")} passed, ${tally("failed")} failed, ${tally("abstained")} you were not sure about. Once the job has them, you can no longer take them back here.`],
     h("div", { class: "give" }, h("button", { type: "button", class: "pass", onclick: finish }, "Hand over to the job", key("Enter"))),
   );
   actions.replaceChildren(ways());
 }
 
-const drawWaiting = () => drawQuiet("waiting", "Waiting for answers", ["The job is at work. This page goes on by itself when there is something to judge."]);
+const drawWaiting = () => drawQuiet("waiting", "Waiting for answers", ["The job is running. This page updates automatically when there is something to judge."]);
 
 function drawEnded() {
   state = { ...state, sitting: null, outcomes: [] };
   drawHead();
-  drawQuiet("ended", "The job has ended", ["Or it was stopped. Every verdict that you gave is kept, and the same command resumes. You may close this page."]);
+  drawQuiet("ended", "The job has ended", ["Or it was stopped. Every verdict you gave is saved, and the same command resumes. You can close this page."]);
 }
 
 function drawNotice(text) {
@@ -333,7 +333,7 @@ const ACTS = {
 };
 
 addEventListener("keydown", (event) => {
-  // A key that is held must not judge what has not been seen.
+  // A held key must not judge an answer that has not been seen.
   if (event.repeat || event.ctrlKey || event.metaKey || event.altKey || help.open) return;
   if (event.target.closest?.("input, form")) return;
   if (event.key === "Enter" && event.target.closest?.("button, summary")) return;

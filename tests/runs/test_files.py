@@ -23,7 +23,7 @@ json_objects = st.dictionaries(any_text, st.none() | st.booleans() | st.integers
 
 
 class Crash(BaseException):
-    """Stands for a process that ends here."""
+    """Simulates a process that ends here."""
 
 
 def one_line(error: pytest.ExceptionInfo[RrrError]) -> str:
@@ -33,14 +33,14 @@ def one_line(error: pytest.ExceptionInfo[RrrError]) -> str:
 
 
 @given(st.lists(json_objects, max_size=5))
-def test_any_records_come_back_as_they_were_written(tmp_path_factory: pytest.TempPathFactory, records: list) -> None:
+def test_records_survive_writing_and_reading(tmp_path_factory: pytest.TempPathFactory, records: list) -> None:
     path = tmp_path_factory.mktemp("lines") / "records.jsonl"
     write_lines(path, records)
     assert list(read_lines(path)) == records
     assert path.read_bytes().count(b"\n") == len(records)
 
 
-def test_text_that_could_split_or_spoil_a_line_does_neither(tmp_path: Path) -> None:
+def test_hostile_text_neither_splits_nor_corrupts_a_line(tmp_path: Path) -> None:
     hostile = {"text": "a\nb\r\u2028\u2029\x85\x00\ud800</script>"}
     write_lines(tmp_path / "x.jsonl", [hostile, hostile])
     assert list(read_lines(tmp_path / "x.jsonl")) == [hostile, hostile]
@@ -52,12 +52,12 @@ def test_a_lone_surrogate_does_not_stop_a_page_from_being_written(tmp_path: Path
     assert (tmp_path / "page.html").read_text(encoding="utf-8") == "a?é"
 
 
-def test_missing_folders_on_the_way_are_created(tmp_path: Path) -> None:
+def test_missing_parent_folders_are_created(tmp_path: Path) -> None:
     write_json(tmp_path / "a" / "b" / "x.json", [1])
     assert read_json(tmp_path / "a" / "b" / "x.json") == [1]
 
 
-def test_a_write_that_fails_half_way_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
+def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
     path = tmp_path / "x.jsonl"
     write_lines(path, [{"old": 1}])
 
@@ -77,7 +77,7 @@ def test_a_number_that_json_lacks_is_refused_and_leaves_no_file(tmp_path: Path) 
     assert names(tmp_path) == []
 
 
-def test_an_error_of_the_records_own_source_is_not_blamed_on_the_file(tmp_path: Path) -> None:
+def test_an_error_in_the_records_source_is_not_blamed_on_the_file(tmp_path: Path) -> None:
     def records():
         yield {"a": 1}
         raise ConnectionResetError("the source is gone")
@@ -95,7 +95,7 @@ def test_a_new_file_gets_the_permissions_that_the_umask_allows(tmp_path: Path) -
     assert (tmp_path / "x.json").stat().st_mode & 0o777 == 0o640
 
 
-def test_content_and_name_are_both_on_the_disk_before_the_writer_goes_on(
+def test_content_and_name_are_both_synced_to_disk_before_the_writer_returns(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kinds = []
@@ -119,7 +119,7 @@ def test_content_and_name_are_both_on_the_disk_before_the_writer_goes_on(
         (errno.EIO, "Input/output error"),
     ],
 )
-def test_each_refusal_of_the_system_is_one_line_and_leaves_nothing(
+def test_each_system_error_is_one_line_and_leaves_no_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, words: str
 ) -> None:
     def refuse(descriptor: int) -> None:
@@ -132,7 +132,7 @@ def test_each_refusal_of_the_system_is_one_line_and_leaves_nothing(
     assert names(tmp_path) == []
 
 
-def test_a_real_limit_on_file_size_ends_in_one_line_and_no_file(tmp_path: Path) -> None:
+def test_a_real_file_size_limit_gives_one_line_and_no_file(tmp_path: Path) -> None:
     script = f"""
         import resource, signal
         from pathlib import Path
@@ -151,14 +151,14 @@ def test_a_real_limit_on_file_size_ends_in_one_line_and_no_file(tmp_path: Path) 
     assert names(tmp_path) == []
 
 
-def test_a_folder_on_the_way_that_is_a_file_is_named(tmp_path: Path) -> None:
+def test_a_parent_folder_that_is_a_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "x").write_text("")
     with pytest.raises(RrrError, match="is a file") as error:
         write_json(tmp_path / "x" / "y" / "z.json", 1)
     assert str(tmp_path / "x") in one_line(error)
 
 
-def test_a_name_that_a_folder_has_is_refused(tmp_path: Path) -> None:
+def test_a_name_taken_by_a_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "x.json").mkdir()
     with pytest.raises(RrrError, match="a folder of that name"):
         write_json(tmp_path / "x.json", 1)
@@ -192,14 +192,14 @@ def test_malformed_json_is_named_with_file_and_line(tmp_path: Path) -> None:
     assert one_line(error).startswith(f"{path}:3:")
 
 
-def test_a_file_that_is_missing_or_a_folder_is_named(tmp_path: Path) -> None:
+def test_a_path_that_is_missing_or_a_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no such file"):
         read_json(tmp_path / "none.json")
     with pytest.raises(DataError, match="cannot be read"):
         list(read_lines(tmp_path))
 
 
-def test_blank_lines_and_a_byte_order_mark_are_no_fault(tmp_path: Path) -> None:
+def test_blank_lines_and_a_byte_order_mark_are_accepted(tmp_path: Path) -> None:
     path = tmp_path / "x.jsonl"
     path.write_bytes(b'\xef\xbb\xbf{"a": 1}\n\n  \n{"a": 2}')
     assert list(read_numbered_lines(path)) == [(1, {"a": 1}), (4, {"a": 2})]

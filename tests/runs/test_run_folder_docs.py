@@ -1,4 +1,4 @@
-"""`docs/run-folders.md` is true: its example is a failure set, and its tables name what the files hold."""
+"""`docs/run-folders.md` is true: its example is a failure set, and its tables list what the files contain."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PAGE = (Path(__file__).parents[2] / "docs" / "run-folders.md").read_text(encodin
 
 
 def documented_keys(heading: str) -> list[str]:
-    """The keys that the table under a heading explains."""
+    """The keys in the table under a heading."""
     section = PAGE.split(f"## {heading}\n")[1].split("\n## ")[0]
     first_cells = re.findall(r"^\| (`[^|]*`) \|", section, re.MULTILINE)
     return [key for cell in first_cells for key in re.findall(r"`([^`]+)`", cell)]
@@ -40,33 +40,33 @@ def test_the_examples_of_a_mined_row_and_of_a_failure_can_be_read(tmp_path: Path
     assert failure.to_short_json() == the_same.to_short_json()
 
 
-def test_each_key_of_an_episode_and_of_a_segment_is_explained() -> None:
+def test_each_key_of_an_episode_and_of_a_segment_is_documented() -> None:
     fields = [field.name for record in (Episode, Segment) for field in dataclasses.fields(record)]
     section = PAGE.split("## train/ and eval/")[1].split("\n### ")[0]
     explained = set(re.findall(r"`(\w+)`", section))
     assert set(fields) <= explained
 
 
-def test_each_key_of_a_mined_row_is_explained(tmp_path: Path) -> None:
+def test_each_key_of_a_mined_row_is_documented(tmp_path: Path) -> None:
     (record,) = read_lines(mined(tmp_path) / "shard-00000.jsonl")
     assert documented_keys("mine/shard-NNNNN.jsonl") == list(record)
 
 
-def test_each_key_of_the_summary_is_explained() -> None:
+def test_each_key_of_the_summary_is_documented() -> None:
     fields = [field.name for field in dataclasses.fields(MiningSummary)]
     assert documented_keys("mine/summary.json") == fields
 
 
-def test_each_key_of_a_profile_and_each_kind_of_work_is_explained(tmp_path: Path) -> None:
+def test_each_key_of_a_profile_and_each_kind_of_work_is_documented(tmp_path: Path) -> None:
     profile = read_json(mined(tmp_path) / "profile.json")
     assert documented_keys("profile.json") == [*profile, *profile["seconds"]]
 
 
-def test_each_kind_of_tokens_is_explained(tmp_path: Path) -> None:
+def test_each_kind_of_tokens_is_documented(tmp_path: Path) -> None:
     (row,) = re.findall(r"^\| `tokens` \| by kind: (.*) \|$", PAGE, re.MULTILINE)
-    told = [name for name in re.findall(r"`(\w+)`", row) if name != "null"]
-    assert told == list(read_json(mined(tmp_path) / "profile.json")["tokens"])
+    documented = [name for name in re.findall(r"`(\w+)`", row) if name != "null"]
+    assert documented == list(read_json(mined(tmp_path) / "profile.json")["tokens"])
 
 
-def test_each_key_of_a_manifest_is_explained(tmp_path: Path) -> None:
+def test_each_key_of_a_manifest_is_documented(tmp_path: Path) -> None:
     assert documented_keys("manifest.json") == list(read_json(mined(tmp_path) / "manifest.json"))

@@ -34,7 +34,7 @@ def test_the_same_identity_resumes_whatever_else_has_changed(tmp_path: Path) -> 
     assert (tmp_path / "manifest.json").read_bytes() == before
 
 
-def test_tuples_and_whole_floats_are_what_json_makes_of_them(tmp_path: Path) -> None:
+def test_tuples_and_whole_floats_compare_as_in_json(tmp_path: Path) -> None:
     open_stage(tmp_path, "eval", {"modes": ("greedy", "sampled"), "temperature": 1}, {})
     open_stage(tmp_path, "eval", {"modes": ["greedy", "sampled"], "temperature": 1.0}, {})
 
@@ -48,9 +48,7 @@ def test_tuples_and_whole_floats_are_what_json_makes_of_them(tmp_path: Path) -> 
         ({**IDENTITY, "data": {}}, r"data = nothing, and this call has \{\}"),
     ],
 )
-def test_another_identity_is_refused_naming_the_first_value_that_differs(
-    tmp_path: Path, identity: dict, words: str
-) -> None:
+def test_another_identity_is_refused_naming_the_first_difference(tmp_path: Path, identity: dict, words: str) -> None:
     open_stage(tmp_path, "mine", IDENTITY, {})
     (tmp_path / "shard-00000.jsonl").write_text("{}\n")
     with pytest.raises(RrrError, match=words) as error:
@@ -59,7 +57,7 @@ def test_another_identity_is_refused_naming_the_first_value_that_differs(
     assert "\n" not in str(error.value)
 
 
-def test_a_long_value_is_cut_short_in_the_refusal(tmp_path: Path) -> None:
+def test_a_long_value_is_truncated_in_the_refusal(tmp_path: Path) -> None:
     open_stage(tmp_path, "mine", {"text": "a" * 10_000}, {})
     (tmp_path / "shard-00000.jsonl").write_text("{}\n")
     with pytest.raises(RrrError) as error:
@@ -74,7 +72,7 @@ def test_another_kind_of_stage_is_refused(tmp_path: Path) -> None:
         open_stage(tmp_path, "train", IDENTITY, {})
 
 
-def test_a_folder_of_strange_files_is_refused_and_left_alone(tmp_path: Path) -> None:
+def test_a_folder_of_unknown_files_is_refused_and_left_alone(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("")
     with pytest.raises(RrrError, match=r"thesis\.tex"):
         open_stage(tmp_path, "mine", IDENTITY, {})
@@ -82,7 +80,7 @@ def test_a_folder_of_strange_files_is_refused_and_left_alone(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"kind": "mine"}'])
-def test_a_spoilt_manifest_is_named_not_written_over(tmp_path: Path, content: str) -> None:
+def test_a_corrupt_manifest_is_reported_not_overwritten(tmp_path: Path, content: str) -> None:
     (tmp_path / "manifest.json").write_text(content)
     with pytest.raises(DataError, match=r"manifest\.json:1:"):
         open_stage(tmp_path, "mine", IDENTITY, {})
@@ -95,7 +93,7 @@ def test_a_folder_that_is_a_file_is_refused(tmp_path: Path) -> None:
         open_stage(tmp_path / "mine", "mine", IDENTITY, {})
 
 
-def test_what_a_killed_writer_left_is_cleared_by_the_next_holder_only(tmp_path: Path) -> None:
+def test_leftovers_of_a_killed_writer_are_deleted_only_by_the_next_lock_holder(tmp_path: Path) -> None:
     leftover = tmp_path / ".shard-00001.jsonl.77-ab12cd34.tmp"
     leftover.write_text("half a sh")
     open_stage(tmp_path, "mine", IDENTITY, {})
@@ -114,7 +112,7 @@ HOLDER = """
 """
 
 
-def test_two_processes_cannot_hold_one_folder_and_a_killed_holder_lets_go(tmp_path: Path) -> None:
+def test_two_processes_cannot_hold_one_folder_and_a_killed_holder_releases_it(tmp_path: Path) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(HOLDER), str(tmp_path)], stdout=subprocess.PIPE, text=True
     ) as holder:
@@ -129,14 +127,14 @@ def test_two_processes_cannot_hold_one_folder_and_a_killed_holder_lets_go(tmp_pa
         write_json(tmp_path / "x.json", 1)
 
 
-def test_a_lock_is_let_go_at_an_error(tmp_path: Path) -> None:
+def test_a_lock_is_released_on_an_error(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt), stage_lock(tmp_path):
         raise KeyboardInterrupt
     with stage_lock(tmp_path):
         pass
 
 
-def test_a_system_without_file_locks_is_told_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_system_without_file_locks_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "fcntl", None)
     progress = KeptProgress()
     with stage_lock(tmp_path, progress):
@@ -145,7 +143,7 @@ def test_a_system_without_file_locks_is_told_of(tmp_path: Path, monkeypatch: pyt
     assert str(tmp_path) in progress.lines[0]
 
 
-def test_about_names_versions_and_git_state_without_importing_what_it_names() -> None:
+def test_about_lists_versions_and_git_state_without_importing_the_packages() -> None:
     script = (
         "import sys; from rrr_core.runs.about import about_this_run; about_this_run(); print('torch' in sys.modules)"
     )
@@ -156,7 +154,7 @@ def test_about_names_versions_and_git_state_without_importing_what_it_names() ->
     assert about["python"].startswith("3.")
 
 
-def test_about_tells_of_a_changed_working_tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_about_reports_a_changed_working_tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def git(*arguments: str) -> None:
         names = ["-c", "user.name=a", "-c", "user.email=a@b"]
         subprocess.run(["git", *names, *arguments], cwd=tmp_path, check=True, capture_output=True)
@@ -180,7 +178,7 @@ def test_about_keeps_neither_the_programs_folder_nor_a_password(monkeypatch: pyt
     assert about_this_run()["arguments"] == ["rrr", "mine", "--base-url", "https://***@host/v1"]
 
 
-def test_a_call_that_ended_before_it_made_anything_does_not_bind_the_folder(tmp_path: Path) -> None:
+def test_a_call_that_ended_before_writing_results_does_not_bind_the_folder(tmp_path: Path) -> None:
     open_stage(tmp_path, "mine", IDENTITY, {})
     other = {**IDENTITY, "settings": {"seed": 99}}
     open_stage(tmp_path, "mine", other, {})

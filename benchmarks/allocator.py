@@ -1,14 +1,14 @@
-"""What keeping freed memory (`rrr_core/cli/heap.py`) spares the commands that run a network on a CPU.
+"""What keeping freed memory (`rrr_core/cli/heap.py`) saves the commands that run a network on a CPU.
 
     OMP_NUM_THREADS=1 python benchmarks/allocator.py [--repeats 5] [--works evaluation texts …]
 
-Each measurement is a process of its own, with the setting and without, in turns. Counted is the processor time of the
-work, user and system, since other processes on the machine hardly change it; beside it page faults, the wall clock and
+Each measurement is a separate process, alternating with and without the setting. It measures the work's processor
+time, user and system, since other processes on the machine hardly change it; also page faults, the wall clock and
 the process's largest resident set. Works:
 
-- `evaluation`: `rrr eval countdown` with the embedded model, as much of `rrr demo` is.
-- `texts`, `texts, bfloat16`: a model of the shape of SmolLM2-135M with random weights writes texts.
-- `step`: the same model is trained for a step, optimiser included, as `rrr train` does it.
+- `evaluation`: `rrr eval countdown` with the embedded model, like much of `rrr demo`.
+- `texts`, `texts, bfloat16`: a model of SmolLM2-135M's shape with random weights writes texts.
+- `step`: one training step of the same model, optimiser included, as in `rrr train`.
 """
 
 from __future__ import annotations
@@ -59,11 +59,11 @@ def texts(folder: Path, options: argparse.Namespace, dtype: str) -> Work:
 
     shape = SHAPES[options.shape]
     save_model(shape, folder, SEED)
-    generator = load_transformers(str(folder), dtype=dtype)
-    generator.end_ids = (shape.vocabulary,)  # no text ends of itself
+    engine = load_transformers(str(folder), dtype=dtype)
+    engine.end_ids = (shape.vocabulary,)  # no text ends before its limit
     chance = random.Random(SEED)
     prompts = [[chance.randrange(len(SPECIAL), shape.vocabulary) for _ in range(options.prompt)] for _ in range(16)]
-    return lambda: generator.generate_ids(prompts, Sampling(max_tokens=options.tokens, seed=SEED))
+    return lambda: engine.generate_ids(prompts, Sampling(max_tokens=options.tokens, seed=SEED))
 
 
 def step(folder: Path, options: argparse.Namespace) -> Work:
@@ -81,9 +81,9 @@ def step(folder: Path, options: argparse.Namespace) -> Work:
 
 
 def measure(name: str, side: str, options: argparse.Namespace) -> dict[str, float]:
-    """One work in this process."""
+    """Measures one work in this process."""
     if side == "with" and not keep_freed_memory():
-        raise SystemExit("freed memory is not kept here: another system than glibc's, or settings of your own")
+        raise SystemExit("freed memory is not kept here: no glibc, or your own allocator settings")
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         if name == "evaluation":
@@ -106,7 +106,7 @@ def measure(name: str, side: str, options: argparse.Namespace) -> dict[str, floa
 
 
 def figures_of(name: str, runs: dict[str, list[dict[str, float]]]) -> list[Figure]:
-    """Each measure of both sides, and the ratios with over without, pair by pair."""
+    """Each measure of both sides, and the ratios of with to without, pair by pair."""
     figures = []
     for measured, unit in zip(runs[SIDES[0]][0], UNITS, strict=True):
         pairs = {side: [run[measured] for run in runs[side]] for side in SIDES}
@@ -124,8 +124,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--repeats", type=int, default=5, help="pairs of measurements  [default: %(default)s]")
     parser.add_argument("--rows", type=int, default=500, help="rows evaluated  [default: %(default)s]")
     parser.add_argument("--shape", default="SmolLM2-135M", help="of the random model  [default: %(default)s]")
-    parser.add_argument("--prompt", type=int, default=300, help="tokens of its prompts  [default: %(default)s]")
-    parser.add_argument("--tokens", type=int, default=64, help="tokens of its texts  [default: %(default)s]")
+    parser.add_argument("--prompt", type=int, default=300, help="tokens per prompt  [default: %(default)s]")
+    parser.add_argument("--tokens", type=int, default=64, help="tokens per text  [default: %(default)s]")
     parser.add_argument("--only", choices=SIDES, help=argparse.SUPPRESS)
     folder_option(parser)
     options = parser.parse_args(arguments)

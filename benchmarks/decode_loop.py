@@ -1,17 +1,17 @@
-"""Our own decoding against transformers' `generate`, and what each part of it is worth.
+"""Our decoding loop against transformers' `generate`, and what each of its parts saves.
 
     OMP_NUM_THREADS=1 python benchmarks/decode_loop.py [--works countdown evaluation …] [--sides …] [--batch 16] …
 
-All sides are the same engine, with parts of it switched off: `generate` is the way it takes for a model that its own
-loop does not serve, which is what would be left without it. Counted is processor time; the sides take turns.
+All sides are the same engine with parts switched off: `generate` is its path for models that the loop does not
+support, which is all there would be without the loop. Measured in processor time; the sides alternate.
 
 - `countdown`: the embedded model, first tries of 512 rows in calls of 32, 128 and 512, greedy and sampled.
 - `evaluation`: the whole of `rrr eval countdown`.
-- `groups`: a model of the shape of SmolLM2-135M, random weights. `--batch` prompts of 300 to 600 tokens, eight of each,
-  a text of `--tokens` on each; then `retries`, whose prompts are those, their texts and thirty tokens more.
-- `alone`: the same model on prompts that are all different and read once, sampled: the loop without what it shares.
+- `groups`: a model of SmolLM2-135M's shape with random weights. `--batch` prompts of 300 to 600 tokens, eight of each,
+  a text of `--tokens` on each; then `retries`, whose prompts are those, their texts and thirty more tokens.
+- `alone`: the same model on prompts that are all different, sampled: the loop with nothing to share.
 
-Greedy texts that are compared have to be equal, but for one in a hundred.
+Of the greedy texts compared, at most one in a hundred may differ.
 """
 
 from __future__ import annotations
@@ -42,18 +42,18 @@ from rrr_core.generation.transformers_backend import load_transformers
 from rrr_core.generation.transformers_engine import TransformersEngine
 
 OURS, GENERATE = "ours", "generate"
-JOINED, FORGETFUL = "ours, cache joined anew", "ours, nothing remembered"
-SIDES = (OURS, GENERATE, JOINED, FORGETFUL)
+CONCATENATED, UNCACHED = "ours, cache concatenated", "ours, without prefix cache"
+SIDES = (OURS, GENERATE, CONCATENATED, UNCACHED)
 WORKS = ("countdown", "evaluation", "groups", "alone")
 GROUP, PROMPT, ASKED_AGAIN, ROWS, BATCHES = 8, (300, 600), 30, 512, (32, 128, 512)
 SEED, ALL_IN_ONE = 0, 1 << 20
 Timed = Iterator[tuple[str, float, list[list[int]]]]
-"""What was done, its processor time, and the texts, where other sides have to write the same."""
+"""What was done, its processor time, and the texts if all sides have to write the same."""
 in_place = kv_cache._appended
 
 
 def joined(buffer: torch.Tensor | None, start: int, new: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """A cache's columns as transformers' own appends a token to them; what is read goes to its place as before."""
+    """Appends a decoded token to a cache's columns as transformers does; prefill still writes in place."""
     if new.shape[-2] > 1:
         return in_place(buffer, start, new)
     both = new if buffer is None else torch.cat([buffer[:, :, :start], new], dim=-2)
@@ -62,29 +62,29 @@ def joined(buffer: torch.Tensor | None, start: int, new: torch.Tensor) -> tuple[
 
 @contextmanager
 def side(name: str) -> Iterator[None]:
-    """The engine with what this side goes without switched off."""
+    """The engine without the parts that this side lacks."""
     with ExitStack() as off:
         if name == GENERATE:
             off.enter_context(patch.object(transformers_engine, "can_decode", lambda _: False))
-        if name in (GENERATE, FORGETFUL):
+        if name in (GENERATE, UNCACHED):
             off.enter_context(patch.object(TransformersEngine, "prefix_caching", lambda _: nullcontext()))
-        if name == JOINED:
+        if name == CONCATENATED:
             off.enter_context(patch.object(kv_cache, "_appended", joined))
         yield
 
 
-def written(generator: Any, calls: Sequence[Any], temperature: float, tokens: int) -> tuple[float, list[list[int]]]:
+def written(engine: Any, calls: Sequence[Any], temperature: float, tokens: int) -> tuple[float, list[list[int]]]:
     """Processor time and texts of these calls, one after the other."""
     sampling, began = Sampling(temperature=temperature, max_tokens=tokens, seed=SEED), time.process_time()
-    texts = [ids for prompts in calls for ids in generator.generate_ids(prompts, sampling)]
+    texts = [ids for prompts in calls for ids in engine.generate_ids(prompts, sampling)]
     return time.process_time() - began, texts
 
 
-def first_tries(generator: TransformersEngine, prompts: Sequence[list[int]]) -> Timed:
+def first_tries(engine: TransformersEngine, prompts: Sequence[list[int]]) -> Timed:
     for batch in BATCHES:
         calls = [prompts[start : start + batch] for start in range(0, len(prompts), batch)]
-        yield f"countdown, {batch} rows, greedy", *written(generator, calls, 0, 64)
-        yield f"countdown, {batch} rows, sampled", written(generator, calls, 1, 64)[0], []
+        yield f"countdown, {batch} rows, greedy", *written(engine, calls, 0, 64)
+        yield f"countdown, {batch} rows, sampled", written(engine, calls, 1, 64)[0], []
 
 
 def evaluation(rows: int) -> Timed:
@@ -95,23 +95,23 @@ def evaluation(rows: int) -> Timed:
     yield "evaluation", time.process_time() - began, []
 
 
-def groups(generator: TransformersEngine, batch: int, tokens: int, vocabulary: range) -> Timed:
+def groups(engine: TransformersEngine, batch: int, tokens: int, vocabulary: range) -> Timed:
     chance = random.Random(SEED)
     asked = [prompt for prompt in made_up(chance, batch // GROUP, vocabulary) for _ in range(GROUP)]
-    with generator.prefix_caching():
-        seconds, texts = written(generator, [asked], 0, tokens)
+    with engine.prefix_caching():
+        seconds, texts = written(engine, [asked], 0, tokens)
         yield f"groups, {batch} texts", seconds, texts
-        # Greedy texts of a group are equal; what is asked after them is not.
+        # Greedy texts of a group are equal; their retry prompts are not.
         after = [
             [*prompt, *text, *chance.choices(vocabulary, k=ASKED_AGAIN)]
             for prompt, text in zip(asked, texts, strict=True)
         ]
-        yield f"retries, {batch} texts", *written(generator, [after], 0, tokens)
+        yield f"retries, {batch} texts", *written(engine, [after], 0, tokens)
 
 
-def alone(generator: TransformersEngine, batch: int, tokens: int, vocabulary: range) -> Timed:
+def alone(engine: TransformersEngine, batch: int, tokens: int, vocabulary: range) -> Timed:
     prompts = made_up(random.Random(SEED), batch, vocabulary)
-    yield f"alone, {batch} texts", written(generator, [prompts], 1, tokens)[0], []
+    yield f"alone, {batch} texts", written(engine, [prompts], 1, tokens)[0], []
 
 
 def made_up(chance: random.Random, count: int, vocabulary: range) -> list[list[int]]:
@@ -121,9 +121,9 @@ def made_up(chance: random.Random, count: int, vocabulary: range) -> list[list[i
 def works_of(options: argparse.Namespace) -> Iterator[Callable[[], Timed]]:
     if "countdown" in options.works:
         case = countdown(ROWS, tries=1)
-        case.generator.batch_tokens = ALL_IN_ONE
-        prompts = [encode_prompt(case.generator.tokenizer, asked) for asked in case.conversations]
-        yield lambda: first_tries(case.generator, prompts)
+        case.engine.batch_tokens = ALL_IN_ONE
+        prompts = [encode_prompt(case.engine.tokenizer, asked) for asked in case.conversations]
+        yield lambda: first_tries(case.engine, prompts)
     if "evaluation" in options.works:
         yield lambda: evaluation(options.rows)
     if chosen := [work for work in (groups, alone) if work.__name__ in options.works]:
@@ -139,13 +139,13 @@ def works_of(options: argparse.Namespace) -> Iterator[Callable[[], Timed]]:
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--works", nargs="+", choices=WORKS, default=WORKS)
-    parser.add_argument("--sides", nargs="+", choices=SIDES, default=[GENERATE], help="what to hold ours against")
+    parser.add_argument("--sides", nargs="+", choices=SIDES, default=[GENERATE], help="what to compare ours with")
     parser.add_argument("--repeats", type=int, default=3, help="measurements of each side  [default: %(default)s]")
     parser.add_argument("--rows", type=int, default=500, help="rows evaluated  [default: %(default)s]")
     parser.add_argument("--shape", choices=sorted(SHAPES), default="SmolLM2-135M")
     parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
-    parser.add_argument("--batch", type=int, default=16, help="texts of a call  [default: %(default)s]")
-    parser.add_argument("--tokens", type=int, default=64, help="tokens of a text  [default: %(default)s]")
+    parser.add_argument("--batch", type=int, default=16, help="texts per call  [default: %(default)s]")
+    parser.add_argument("--tokens", type=int, default=64, help="tokens per text  [default: %(default)s]")
     folder_option(parser)
     options = parser.parse_args(arguments)
     sides = list(dict.fromkeys([OURS, *options.sides]))

@@ -1,13 +1,13 @@
-"""`rrr demo` of this working tree beside that of an earlier revision: seconds of both, and what was gained in each.
+"""`rrr demo` of this working tree against that of an earlier revision: seconds and gain of both.
 
     python benchmarks/demo_time.py [--revision f2bbcd7] [--task countdown] [--repeats 1] [-- OPTIONS OF rrr demo]
 
-Both run on this machine, one after the other, each in a new folder, with core and plugins of their own revision. The
-gain is the second try's, of the trained model less the untrained one, on the rows that the demo evaluates. A run is
-a sample of one seed: two gains count as the same where their intervals meet.
+Both run on this machine, one after the other, each in a new folder, with the core and plugins of its own revision.
+The gain is in second tries, trained minus untrained model, on the rows that the demo evaluates. A run is a
+sample of one seed: two gains count as the same if their intervals overlap.
 
-A revision from before rrr knew transformers 5.24 has to be run with an earlier one (`pip install 'transformers<5.24'`):
-with 5.24 it writes its texts by the slow `generate`, and anything looks fast beside it.
+A revision from before rrr supported transformers 5.24 must be run with an earlier one (`pip install
+'transformers<5.24'`): with 5.24 it falls back to the slow `generate`, and anything looks fast in comparison.
 """
 
 from __future__ import annotations
@@ -46,14 +46,14 @@ class Demo:
 
 
 def check_out(revision: str, folder: Path) -> None:
-    """Lay out a revision's files in `folder`; the repository and its working tree are not touched."""
+    """Write a revision's files to `folder`; the repository and its working tree are not touched."""
     packed = subprocess.run(["git", "archive", revision], cwd=ROOT, capture_output=True, check=True).stdout
     with tarfile.open(fileobj=io.BytesIO(packed)) as files:
         files.extractall(folder, filter="data")
 
 
 def why_unfair(tree: Path, transformers: str) -> str | None:
-    """Why the sources in `tree` would be slower than they are with that version of transformers; None if they are not.
+    """Why the sources in `tree` would be slowed down by that version of transformers; None if they are not.
 
     >>> why_unfair(Path("anywhere"), "5.23.0")
     """
@@ -64,7 +64,7 @@ def why_unfair(tree: Path, transformers: str) -> str | None:
     if Version(transformers) < Version("5.24") or any("CACHE_ARGUMENTS" in path.read_text() for path in caches):
         return None
     return (
-        f"With transformers {transformers} that revision falls back to a slower way of writing texts:"
+        f"With transformers {transformers} that revision falls back to slower generation:"
         " pip install 'transformers<5.24' in an environment for this benchmark."
     )
 
@@ -80,7 +80,7 @@ def run_demo(tree: Path, task: str, options: Sequence[str], folder: Path) -> Dem
 
 
 def gains_of(comparison: Mapping[str, Any]) -> dict[str, Figure]:
-    """Mode → the second try's gain that `comparison.json` tells of."""
+    """Mode → the second try's gain, from `comparison.json`."""
     gains = {}
     for pair in comparison["pairs"]:
         if pair["figure"] == "second_try" and pair["difference"] is not None:
@@ -98,7 +98,7 @@ def figures_of(runs: Mapping[str, Sequence[Demo]]) -> list[Figure]:
     figures = [median_of(f"rrr demo, {name}", [demo.seconds for demo in demos], "s") for name, demos in runs.items()]
     shares = [now.seconds / before.seconds for before, now in zip(runs[BEFORE], runs[NOW], strict=True)]
     figures.append(median_of("rrr demo, now of before", shares, "×", goal=0.5, at_most=True))
-    # Every repeat has the same seed, so its gains are those of the first.
+    # Every repeat has the same seed, so all have the gains of the first.
     before, now = runs[BEFORE][0].gains, runs[NOW][0].gains
     for mode in (mode for mode in MODES if mode in before and mode in now):
         for name, gain in ((BEFORE, before[mode]), (NOW, now[mode])):

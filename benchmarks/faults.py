@@ -1,14 +1,15 @@
 """Faults injected during a real training run: no fault enters a reward, and every count agrees with what was injected.
 
-An overlay on the real task (`injected_faults.py`) crashes, hangs, exits, hoards, forges and raises at a share of its
-verdicts, by a keyed hash of row and answer, so that this process knows beforehand which. Rows are mined and a model is
-trained with it, the limit on abstentions raised; then everything that the run kept is audited (`fault_audit.py`).
-The share is of different answers; some are given a dozen times, so that the share of verdicts scatters around it.
+An overlay on the real task (`injected_faults.py`) crashes, hangs, exits, hoards memory, forges and raises on a share
+of its verdicts, by a keyed hash of row and answer, so this process knows which in advance. Rows are mined and a model
+is trained with it, with a raised limit on abstentions; then everything that the run kept is audited
+(`fault_audit.py`). The share is of distinct answers; some occur a dozen times, so the share of verdicts varies around
+it.
 
     python benchmarks/faults.py FOLDER [--task NAME] [--steps 8] [--batch-size 512] [--share 0.04] …
 
-FOLDER must be new. The last lines are the counts as JSON, which `FOLDER/faults.json` holds too. The exit status is 1
-where anything did not hold.
+FOLDER must be new. The last lines are the counts as JSON, also in `FOLDER/faults.json`. The exit status
+is 1 if any check failed.
 """
 
 from __future__ import annotations
@@ -47,13 +48,13 @@ from rrr_core.verdicts import Verdict
 from rrr_core.verification import Judge, VerifySettings
 
 PATIENT = VerifySettings(seconds=60.0, cpu_seconds=30.0)
-"""For the verdicts without faults, and to judge again what the wall clock alone took."""
+"""For the verdicts without faults, and for judging time-outs again."""
 
 
 def mine_and_audit(
     task: Task, plan: Plan, model: str, folder: Path, settings: MineSettings, verify: VerifySettings, progress: Progress
 ) -> tuple[list[Failure], list[Judged], list[str]]:
-    """The failures mined with faults, all that was judged on the way, and what does not hold."""
+    """The failures mined with faults, everything judged on the way, and what does not hold."""
     with recorded_verdicts() as record:
         mine(task, load_transformers(model), folder, settings, {}, progress, verify)
     judged, failures = settled(task, plan, record, verify), read_failures(folder)
@@ -74,7 +75,7 @@ def train_and_audit(
     verify: VerifySettings,
     progress: Progress | None = None,
 ) -> tuple[list[Judged], list[str]]:
-    """Train with faults and keep every episode. Gives all that was judged, in order, and what does not hold."""
+    """Train with faults and keep every episode. Returns everything judged, in order, and what does not hold."""
     settings = dataclasses.replace(settings, episodes_per_step=settings.batch_size, log_every=1)
     with recorded_verdicts() as record:
         summary = train(task, failures, ModelSettings(model=model), folder, settings, progress, verify)
@@ -83,7 +84,7 @@ def train_and_audit(
     episodes = [Episode.from_json(line, f"{path}:{number}") for number, line in read_numbered_lines(path)]
     unanswered = Counter(episode.step or 0 for episode in episodes if episode.rounds[-1].retry is None)
     metrics = list(read_lines(folder / "metrics.jsonl"))
-    load_transformers(summary.model)  # The run has ended with a model that is whole.
+    load_transformers(summary.model)  # The run has finished with a complete model.
     return judged, [
         *fault_audit.wrong_verdicts(judged, verdicts_without_faults(task, judged)),
         *fault_audit.wrong_rewards(episodes, judged, settings.group_size),
@@ -93,7 +94,7 @@ def train_and_audit(
 
 @contextmanager
 def recorded_verdicts() -> Iterator[list[tuple[Row, str, Verdict]]]:
-    """All that any judge judges within the block, in order."""
+    """Everything that any judge judges within the block, in order."""
     record: list[tuple[Row, str, Verdict]] = []
     judge = Judge.judge
 
@@ -107,7 +108,7 @@ def recorded_verdicts() -> Iterator[list[tuple[Row, str, Verdict]]]:
 
 
 def settled(task: Task, plan: Plan, record: Sequence[tuple[Row, str, Verdict]], verify: VerifySettings) -> list[Judged]:
-    """The record with what was injected; what came late is judged again, alone and with time enough."""
+    """The record with what was injected; late verdicts are judged again, alone and with enough time."""
     judged = [Judged(row, answer, fault_of(plan, row, answer), verdict) for row, answer, verdict in record]
     patient = dataclasses.replace(
         verify, seconds=PATIENT.seconds, cpu_seconds=PATIENT.cpu_seconds, isolation="process", workers=1
@@ -120,13 +121,13 @@ def settled(task: Task, plan: Plan, record: Sequence[tuple[Row, str, Verdict]], 
 
 
 def verdicts_without_faults(task: Task, judged: Sequence[Judged]) -> list[Verdict]:
-    """The verdicts of the task alone on the same answers."""
+    """The plain task's verdicts on the same answers."""
     with Judge(load_task(task.name), max_abstain=1.0, settings=PATIENT) as judge:
         return judge.judge([(item.row, item.answer) for item in judged])
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
-    """The whole benchmark, as one JSON-able record."""
+    """The whole benchmark, as one record for JSON."""
     began, plan = time.monotonic(), Plan(options.share, options.salt)
     site = (options.folder / "site").absolute()
     install(site, plan)
@@ -163,15 +164,15 @@ if __name__ == "__main__":
     parser.add_argument("--steps", type=int, default=8, help="optimiser steps")
     parser.add_argument("--batch-size", type=int, default=512, help="reflections in a step")
     parser.add_argument("--micro-batch-size", type=int, default=128, help="reflections in a forward pass")
-    parser.add_argument("--share", type=float, default=0.04, help="share of different answers that meet a fault")
-    parser.add_argument("--salt", default="rrr", help="decides which, and how")
+    parser.add_argument("--share", type=float, default=0.04, help="share of distinct answers with a fault")
+    parser.add_argument("--salt", default="rrr", help="decides which answers, and which fault")
     parser.add_argument("--max-abstain", type=float, default=0.1, help="share of verdicts that may be withheld")
-    parser.add_argument("--seconds", type=float, default=5.0, help="wall-clock seconds that a verdict may take")
-    parser.add_argument("--cpu-seconds", type=float, default=2.0, help="CPU seconds that a verdict may take")
-    parser.add_argument("--memory-mb", type=int, default=256, help="megabytes that a verifier may take")
+    parser.add_argument("--seconds", type=float, default=5.0, help="wall-clock seconds per verdict")
+    parser.add_argument("--cpu-seconds", type=float, default=2.0, help="CPU seconds per verdict")
+    parser.add_argument("--memory-mb", type=int, default=256, help="megabytes per verifier")
     chosen = parser.parse_args()
     if chosen.folder.exists():
-        parser.error(f"{chosen.folder} is there already: name a new folder, since every verdict is to be seen.")
+        parser.error(f"{chosen.folder} exists already: name a new folder, since every verdict must be seen.")
     result = run(chosen)
     written = json.dumps(result, indent=1)
     (chosen.folder / "faults.json").write_text(written + "\n")

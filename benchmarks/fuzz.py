@@ -3,12 +3,12 @@
     pip install atheris
     python benchmarks/fuzz.py countdown|apigen [--runs 10000000] [--corpus FOLDER] [--json FILE]
 
-Inputs are structure-aware. The first byte chooses a row and how the rest is read: as tokens of the task's language, a
-byte each, the row's own numbers, names and values among them; as choices in building a well-formed answer, right or
+Inputs are structure-aware. The first byte chooses a row and how to read the rest: as tokens of the task's language,
+one byte each, including the row's own numbers, names and values; as choices in building a well-formed answer, right or
 nearly so; or as UTF-8. Only the verifier's modules are instrumented. Every verdict is compared with an oracle that
 shares no code with the verifier, in both directions.
 
-Prints one JSON object; ends with status 1 if anything was found. --corpus keeps the inputs that reached new code, and
+Prints one JSON object; exits with status 1 if anything was found. --corpus keeps the inputs that reached new code, and
 a later run starts from them.
 """
 
@@ -33,22 +33,22 @@ from fuzz_targets import LITERAL, TARGETS, Target
 LONGEST_VERDICT = 0.05
 """Seconds."""
 LONGEST_TEXT, SELDOM_LONGER, EVERY = 400, 12_000, 1_000
-"""Characters of a text, so that inputs stay quick; one in EVERY may be longer, a little beyond Countdown's limit."""
+"""Characters of a text, to keep inputs fast; one in EVERY may be longer, a little beyond Countdown's limit."""
 LONGEST_INPUT = 256
-"""Bytes of an input, a token each."""
+"""Bytes of an input, one token each."""
 RAW, BUILT = 0x80, 0x40
-"""Bits of the first byte: the rest is UTF-8 and no tokens; the target makes a well-formed text of the rest."""
+"""Bits of the first byte: the rest is UTF-8, not tokens; the target builds a well-formed text from the rest."""
 REPEAT = 0xFF
-"""From LITERAL on, a byte makes the next one a character of Latin-1; REPEAT doubles the last token as often as the next
-byte's lower four bits say."""
+"""From LITERAL on, a byte makes the next one a character of Latin-1; REPEAT doubles the last token as many times as
+the next byte's lower four bits say."""
 PROGRESS = 500_000
-"""Inputs between two lines on standard error."""
+"""Inputs between two progress lines on standard error."""
 MOST_SHOWN = 20
-"""Findings that are printed whole; all are counted."""
+"""Findings printed in full; all are counted."""
 
 
 def decode(target: Target, data: bytes, longest: int = LONGEST_TEXT) -> tuple[int, str]:
-    """The row's index and the text that an input means; every input means something."""
+    """The row's index and the text that an input encodes; every input encodes something."""
     if not data:
         return 0, ""
     head, body = data[0], data[1:]
@@ -65,7 +65,7 @@ def decode(target: Target, data: bytes, longest: int = LONGEST_TEXT) -> tuple[in
 
 
 def spelt(tokens: Sequence[str], body: bytes, longest: int) -> str:
-    """The text of some tokens, single characters and doublings."""
+    """The text encoded by tokens, single characters and doublings."""
     parts: list[str] = []
     codes = iter(body)
     for code in codes:
@@ -79,7 +79,7 @@ def spelt(tokens: Sequence[str], body: bytes, longest: int) -> str:
 
 
 def encode(target: Target, index: int, text: str) -> bytes:
-    """An input that means a text: of the row's tokens, the longest first, or of UTF-8 where they do not suffice."""
+    """An input that encodes a text: as the row's tokens, longest first, or as UTF-8 if tokens do not suffice."""
     table = sorted(enumerate(target.tokens[index]), key=lambda item: -len(item[1]))
     body = bytearray()
     place = 0
@@ -97,7 +97,7 @@ def encode(target: Target, index: int, text: str) -> bytes:
 
 
 class Judge:
-    """Judges inputs and keeps what is found."""
+    """Judges inputs and keeps the findings."""
 
     def __init__(self, target: Target) -> None:
         self.target = target
@@ -107,7 +107,7 @@ class Judge:
         self.findings: Counter[str] = Counter()
         self.shown: list[dict[str, str]] = []
         self.slowest = 0.0
-        """Seconds of the slowest verdict, with the instrumentation's own time in it."""
+        """Seconds of the slowest verdict, including the instrumentation's own time."""
 
     def __call__(self, data: bytes) -> None:
         self.inputs += 1
@@ -118,7 +118,7 @@ class Judge:
         start = time.perf_counter()
         try:
             verdict = self.target.verify(row, text)
-        except Exception as error:  # noqa: BLE001  # whatever it is, it is what is looked for
+        except Exception as error:  # noqa: BLE001  # any exception is a finding
             self.found("exception", index, text, f"{type(error).__name__}: {error}")
             return
         taken = time.perf_counter() - start
@@ -136,7 +136,7 @@ class Judge:
             self.found("false failure" if right else "false pass", index, text, f"{verdict}")
 
     def timed(self, row: Mapping[str, Any], text: str) -> float:
-        """Seconds of processor time of one verdict, so that other processes do not count."""
+        """Processor seconds of one verdict, so other processes do not count."""
         start = time.process_time()
         self.target.verify(row, text)
         return time.process_time() - start
@@ -197,7 +197,7 @@ def main() -> None:
             options.json.write_text(text)
         print(text, flush=True)
         if judge.findings or judge.inputs < options.runs:
-            os._exit(1)  # atexit has no other way to a status
+            os._exit(1)  # atexit cannot set the status otherwise
 
     atexit.register(report)
     flags = [

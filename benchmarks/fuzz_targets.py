@@ -1,4 +1,4 @@
-"""What is fuzzed: for each task its rows, the tokens of its language, texts to start from, and its oracle."""
+"""Fuzzing targets: each task's rows, the tokens of its language, seed texts, and its oracle."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 ROWS = 32
 LITERAL = 0xE0
-"""Bytes below it are tokens."""
+"""Bytes below this are tokens."""
 
 SPACES = [" ", "\n", "\t", "\r", "\u00a0", "\u200b", "\x0b", "\x00"]
 ODD = ["\ud800", "\u202e", "４", "٤", "²", "é", "e\u0301", "🙂", "\x7f", "\\", "'", '"', "`", "$", "#", "_", ".", ","]
@@ -18,26 +18,26 @@ ODD = ["\ud800", "\u202e", "４", "٤", "²", "é", "e\u0301", "🙂", "\x7f", "
 
 @dataclass(frozen=True)
 class Target:
-    """What is fuzzed."""
+    """What to fuzz in one task."""
 
     verify: Callable[[Mapping[str, Any], str], Any]
     oracle: Callable[[Mapping[str, Any], str], bool | None]
     rows: Sequence[Mapping[str, Any]]
     tokens: Sequence[Sequence[str]]
-    """For each row, what the bytes below LITERAL mean; as many."""
+    """For each row, the token of every byte below LITERAL."""
     build: Callable[[Mapping[str, Any], bytes], str]
-    """A well-formed text, right or nearly so, out of a row and any bytes."""
+    """Builds a well-formed text, right or nearly so, from a row and any bytes."""
     seeds: Sequence[tuple[int, str]]
-    """Texts to start from, each with its row's index; cut into tokens where they can be."""
+    """Seed texts, each with its row's index; split into tokens where possible."""
 
 
 def every_byte(tokens: Sequence[str]) -> list[str]:
-    """The tokens over and over, so that every byte below LITERAL has one."""
+    """The tokens, repeated until every byte below LITERAL has one."""
     return [tokens[code % len(tokens)] for code in range(LITERAL)]
 
 
 def build_equation(row: Mapping[str, Any], body: bytes) -> str:
-    """The row's numbers in an order, with operators and parentheses between: built so that most of it parses."""
+    """The row's numbers in some order, with operators and parentheses, built so most of it parses."""
     codes = iter(body)
     waiting = list(row["nums"])
     parts: list[str] = []
@@ -73,7 +73,7 @@ VALUES = [
 
 
 def build_calls(row: Mapping[str, Any], body: bytes) -> str:
-    """The row's calls in valid JSON, each call and each argument spelt, moved, spoilt or left out as the bytes say."""
+    """The row's calls in valid JSON, each call and argument respelt, moved, broken or left out as the bytes say."""
     codes = iter(body)
     wrapping = WRAPPINGS[next(codes, 0) % len(WRAPPINGS)]
     chosen = list(row["answers"])
@@ -92,7 +92,7 @@ def build_calls(row: Mapping[str, Any], body: bytes) -> str:
 
 
 def call_text(call: Mapping[str, Any], codes: Iterator[int]) -> str:
-    """One call: a byte for the whole, and one for each argument."""
+    """One call: one byte for the whole, and one for each argument."""
     arguments = []
     for name, value in call["arguments"].items():
         code = next(codes, 0)
@@ -210,4 +210,4 @@ TARGETS: dict[str, tuple[Callable[[], Target], list[str]]] = {
         ["rrr_apigen.calls", "rrr_apigen.strict_json", "rrr_apigen.wrappings", "rrr_apigen.differences"],
     ),
 }
-"""By task: how its target is made, and the modules that are instrumented."""
+"""By task: how to make its target, and which modules to instrument."""

@@ -1,20 +1,20 @@
-"""Mined samples a second: our engine against transformers' `generate`, called per row and per fixed batch.
+"""Mined samples per second: our engine against transformers' `generate`, called per row and per fixed batch.
 
     python benchmarks/generation.py [--rows 512] [--long-rows 192] [--tries 3] [--repeats 2] …
 
-All sides get the same model, conversations, number of samples and sampling settings, and make texts of them: render,
-encode, sample, decode. As in mining, every row is tried once a round. `generate` is what a loop around it would be: for
-one row at a time, and for 32 rows at a time in the order given. Its rate one row at a time does not depend on how many
-rows there are, and is taken on 128 of them.
+All sides get the same model, conversations, number of samples and sampling settings, and do the same: render,
+encode, sample, decode. As in mining, every row is tried once per round. `generate` is called in a loop: for one row
+at a time, and for 32 rows at a time in the given order. Its rate for one row at a time does not depend on the number
+of rows, and is measured on 128 of them.
 
-Two models: the embedded one of Countdown with its own rows, whose texts are all about as long; and a Qwen2-shaped one
-with random weights, four million of them, whose prompts are 200 to 400 tokens long, without a common beginning, and
-whose texts end after 40 tokens on average. The goal over one row at a time is for the first: a long prompt read alone
+Two models: Countdown's embedded model with its own rows, whose texts have about the same length; and a Qwen2-shaped
+one with four million random weights, whose prompts are 200 to 400 tokens long without a common prefix, and
+whose texts end after 40 tokens on average. The goal over one row at a time is for the first: a single long prompt
 keeps a core as busy as many do.
 
-In the same run, on the first round: the greedy texts of `generate` per fixed batch and ours have to be equal, and so
-have the sampled ones where `generate` is given our random numbers. The command fails where more than one in a hundred
-differs, which two logits that are equal but for the last bit can do.
+In the same run, on the first round: the greedy texts of `generate` per fixed batch must equal ours, and so
+must the sampled ones if `generate` gets our random numbers. The command fails if more than one in a hundred
+differs; two logits that differ only in the last bit can cause that.
 """
 
 from __future__ import annotations
@@ -53,10 +53,10 @@ SEED = 0
 
 @dataclass(frozen=True)
 class Case:
-    """A model and what it is asked, in each of the rounds."""
+    """A model and its prompts in each round."""
 
     name: str
-    generator: TransformersEngine
+    engine: TransformersEngine
     conversations: Sequence[Sequence[Message]]
     rounds: int
     max_tokens: int
@@ -73,39 +73,39 @@ class Case:
 
 
 def countdown(rows: int, tries: int) -> Case:
-    """The embedded model of Countdown on rows of its train split, at the demo's settings."""
+    """Countdown's embedded model on rows of its train split, at the demo's settings."""
     task = load_task("countdown")
-    generator = load_transformers(str(Path(rrr_countdown.__file__).parent / "model"))
-    asked = [task.prompt(row, generator.model) for row in islice(iter(task.load_dataset("train", {})), rows)]
-    return Case("Countdown", generator, asked, tries, max_tokens=64)
+    engine = load_transformers(str(Path(rrr_countdown.__file__).parent / "model"))
+    asked = [task.prompt(row, engine.model) for row in islice(iter(task.load_dataset("train", {})), rows)]
+    return Case("Countdown", engine, asked, tries, max_tokens=64)
 
 
 def qwen(rows: int, tries: int) -> Case:
-    """A random Qwen2-shaped model; so many of its ids end a text that texts are of uneven lengths."""
+    """A random Qwen2-shaped model; many of its ids end a text, so texts have uneven lengths."""
     with tempfile.TemporaryDirectory() as folder:
         save_model(QWEN, Path(folder), SEED)
-        generator = load_transformers(folder)
+        engine = load_transformers(folder)
     ends = range(len(SPECIAL), len(SPECIAL) + QWEN.vocabulary // MEAN_TOKENS)
-    generator.end_ids = (*generator.end_ids, *ends)
+    engine.end_ids = (*engine.end_ids, *ends)
     chance = random.Random(SEED)
     words = range(ends.stop, QWEN.vocabulary)
     texts = [" ".join(f"w{chance.choice(words)}" for _ in range(chance.randint(200, 400))) for _ in range(rows)]
-    return Case("Qwen2-shaped", generator, [[{"role": "user", "content": text}] for text in texts], tries, 160)
+    return Case("Qwen2-shaped", engine, [[{"role": "user", "content": text}] for text in texts], tries, 160)
 
 
 def ours(case: Case) -> list[list[list[int]]]:
     """The sampled ids, round by round."""
-    with case.generator.prefix_caching():
+    with case.engine.prefix_caching():
         return [
-            [list(made.token_ids) for made in case.generator.generate(case.conversations, case.sampling(index))]
+            [list(made.token_ids) for made in case.engine.generate(case.conversations, case.sampling(index))]
             for index in range(case.rounds)
         ]
 
 
 def stock(case: Case, batch: int, greedy: bool = False, ours_drawn: bool = False) -> list[list[list[int]]]:
-    """The same by transformers' `generate`, `batch` rows a call; with `ours_drawn` by our random numbers."""
-    generator, written = case.generator, []
-    network, tokenizer = generator.network, generator.tokenizer
+    """The same by transformers' `generate`, `batch` rows per call; with `ours_drawn` using our random numbers."""
+    engine, written = case.engine, []
+    network, tokenizer = engine.network, engine.tokenizer
     torch.manual_seed(SEED)
     for index in range(case.rounds):
         sampled = []
@@ -121,20 +121,20 @@ def stock(case: Case, batch: int, greedy: bool = False, ours_drawn: bool = False
                     do_sample=not greedy and not ours_drawn,
                     **({} if greedy or ours_drawn else {"temperature": 1.0, "top_k": 0, "top_p": 1.0}),
                     max_new_tokens=case.max_tokens,
-                    eos_token_id=list(generator.end_ids),
-                    pad_token_id=generator.pad_id,
+                    eos_token_id=list(engine.end_ids),
+                    pad_token_id=engine.pad_id,
                 ),
                 logits_processor=LogitsProcessorList(drawing),
             )
             ids = output[:, inputs["input_ids"].shape[1] :]
             tokenizer.batch_decode(ids, skip_special_tokens=True)
-            sampled += [cut(row, generator.end_ids) for row in ids.tolist()]
+            sampled += [cut(row, engine.end_ids) for row in ids.tolist()]
         written.append(sampled)
     return written
 
 
 class Drawn(LogitsProcessor):  # type: ignore[misc]
-    """Rules out every token but the one that our engine would draw at this place."""
+    """Masks every token except the one that our engine would sample at this place."""
 
     def __init__(self, sampling: Sampling, first: int, rows: int) -> None:
         self.sampling, self.step = sampling, 0
@@ -147,9 +147,9 @@ class Drawn(LogitsProcessor):  # type: ignore[misc]
 
 
 def different(case: Case) -> dict[str, float]:
-    """Share of the first round's texts that are not equal, ours and `generate`'s per fixed batch."""
+    """Share of the first round's texts that differ between ours and `generate`'s per fixed batch."""
     first = case.first_round()
-    greedy = case.generator.generate(case.conversations, case.sampling(0, temperature=0))
+    greedy = case.engine.generate(case.conversations, case.sampling(0, temperature=0))
     pairs = {
         "greedy": ([list(made.token_ids) for made in greedy], stock(first, FIXED_BATCH, greedy=True)[0]),
         "sampled": (ours(first)[0], stock(first, FIXED_BATCH, ours_drawn=True)[0]),
@@ -167,7 +167,7 @@ def timed(work: Callable[[], list[list[list[int]]]]) -> tuple[float, int]:
 
 
 def measure(case: Case, repeats: int, per_row_goal: float | None = None) -> tuple[list[Figure], dict[str, Any]]:
-    """The figures of one case, and what was checked. Raises SystemExit where the texts are not equal."""
+    """The figures of one case, and what was checked. Raises SystemExit if the texts are not equal."""
     apart = different(case)
     if max(apart.values()) > MOST_DIFFERENT:
         raise SystemExit(f"{case.name}: of the texts that should be equal, these shares differ: {apart}")

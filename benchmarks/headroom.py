@@ -1,6 +1,6 @@
 """Headroom: how much better retries are after a concrete reflection than after a vague one, before any training.
 
-With less than 30 points of it there is nothing for reflections to teach. The rows are unseen (the `test` split).
+Below 30 points there is nothing to teach. The rows are unseen (the `test` split).
 
     python benchmarks/headroom.py [countdown|apigen] [--model FOLDER] [--rows 1000] [--json FILE]
 """
@@ -26,18 +26,18 @@ from rrr_core.tasks import load_task
 
 @dataclass(frozen=True)
 class Lessons:
-    """What a plugin's warm-up knows of reflections."""
+    """A plugin's warm-up reflections."""
 
     vague: Mapping[str, float]
     mark: str
-    """Words that only a worked reflection holds."""
+    """Words found only in a worked reflection."""
     concrete: Callable[[Mapping[str, Any], str], str]
     """Row and failed attempt → a worked reflection."""
     tokens: int
     """The longest text of an episode."""
 
     def kind_of(self, reflection: str) -> str:
-        """The kind of a reflection that the model wrote."""
+        """The kind of a reflection written by the model."""
         if self.mark in reflection:
             return "worked"
         return "vague" if reflection in self.vague else "named or other"
@@ -60,32 +60,32 @@ def lessons_of(task: str) -> Lessons:
 
 def measure(name: str, model: str | None, rows: int, temperature: float) -> dict[str, object]:
     task, lessons = load_task(name), lessons_of(name)
-    generator = load_transformers(model or str(task.default_model()))
+    engine = load_transformers(model or str(task.default_model()))
     sample = Sampling(temperature=temperature, max_tokens=lessons.tokens, seed=11)
     data = list(islice(task.load_dataset("test", {}), rows))
-    prompts = [task.prompt(row, generator.model) for row in data]
-    attempts = [made.text for made in generator.generate(prompts, sample)]
+    prompts = [task.prompt(row, engine.model) for row in data]
+    attempts = [made.text for made in engine.generate(prompts, sample)]
     verdicts = [task.verify(row, attempt) for row, attempt in zip(data, attempts, strict=True)]
     failed = [
         Episode(index, row, (Segment("prompt", prompt), Segment("attempt", text=attempt, verdict=verdict)))
         for index, (row, prompt, attempt, verdict) in enumerate(zip(data, prompts, attempts, verdicts, strict=True))
         if verdict.is_failed
     ]
-    asked = [reflection_conversation(task, case, generator.model) for case in failed]
-    own = [made.text for made in generator.generate(asked, sample)]
+    asked = [reflection_conversation(task, case, engine.model) for case in failed]
+    own = [made.text for made in engine.generate(asked, sample)]
     vague = max(lessons.vague, key=lambda text: lessons.vague[text])
     concrete = [lessons.concrete(case.row, case.attempt.text) for case in failed]
 
     def second_tries(reflections: list[str]) -> list[bool]:
         conversations = [
-            retry_conversation(task, with_reflection(task, case, reflection, generator.model), generator.model)
+            retry_conversation(task, with_reflection(task, case, reflection, engine.model), engine.model)
             for case, reflection in zip(failed, reflections, strict=True)
         ]
-        retries = generator.generate(conversations, sample)
+        retries = engine.generate(conversations, sample)
         return [task.verify(case.row, made.text).is_passed for case, made in zip(failed, retries, strict=True)]
 
     own_right = second_tries(own)
-    plain = generator.generate([retry_conversation(task, case, generator.model) for case in failed], sample)
+    plain = engine.generate([retry_conversation(task, case, engine.model) for case in failed], sample)
     right = {
         "own reflection": own_right,
         "given a vague reflection": second_tries([vague] * len(failed)),

@@ -1,7 +1,7 @@
-"""How long `rrr tasks` takes where a hundred tasks are installed, beside a Python that does nothing.
+"""How long `rrr tasks` takes with a hundred tasks installed, compared with an empty Python.
 
-Two layouts: a hundred packages of one task, and one package of a hundred tasks. Each call is a fresh process with a
-warm disk; the layouts and the empty Python take turns, so that a busy machine slows all of them alike.
+Two layouts: a hundred packages of one task, and one package of a hundred tasks. Each call is a fresh process with
+a warm disk; the layouts and the empty Python alternate, so a busy machine slows all of them alike.
 
     python benchmarks/hundred_tasks.py [--calls 20]
 """
@@ -71,7 +71,7 @@ def timed(command: list[str], folder: Path) -> tuple[float, float, int]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--calls", type=int, default=20)
-    parser.add_argument("--json", type=Path, help="write the figures there too")
+    parser.add_argument("--json", type=Path, help="also write the figures there")
     options = parser.parse_args()
     listing = [sys.executable, "-c", "from rrr_core.cli import main; import sys; sys.argv[1:] = ['tasks']; main()"]
     with tempfile.TemporaryDirectory() as scratch:
@@ -82,7 +82,7 @@ def main() -> None:
             layout(folder)
             cases[f"rrr tasks, {layout.__name__.replace('_', ' ')}"] = (listing, folder)
         for command, folder in cases.values():
-            timed(command, folder)  # Python compiles the modules at the first call.
+            timed(command, folder)  # Python compiles the modules on the first call.
         runs = [{name: timed(*case) for name, case in cases.items()} for _ in range(options.calls)]
     figures = {}
     for name in cases:

@@ -1,7 +1,7 @@
-"""An overlay whose verifier is at fault now and then, in every way there is, by a keyed hash of row and answer.
+"""An overlay whose verifier fails on some answers, in every possible way, by a keyed hash of row and answer.
 
-`install` lays it out as the distribution `rrr-injected-faults` with the overlay `faults`, so that a verifier's own
-process can import it too. `fault_of` says beforehand which answers it will fail on, and how. It is not trusted.
+`install` writes it as the distribution `rrr-injected-faults` with the overlay `faults`, so a verifier's own
+process can import it too. `fault_of` says in advance which answers it will fail on, and how. It is not trusted.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ DISTRIBUTION = "rrr-injected-faults"
 OVERLAY = "faults"
 MODULE = "rrr_injected_faults"
 DESCRIPTORS = range(64)
-"""All the file descriptors that a verifier's process may have."""
+"""Every file descriptor that a verifier's process may have."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Which answers meet a fault: the share of different ones (0 to 1), and the key that decides which and how."""
+    """Which answers meet a fault: the share of distinct ones (0 to 1), and the key that decides which and how."""
 
     share: float = 0.0
     salt: str = ""
@@ -42,11 +42,11 @@ class Plan:
 
 @dataclass(frozen=True)
 class Fault:
-    """One way to be at fault, and the kind of abstention that must come of it."""
+    """One way to fail, and the kind of abstention that must result."""
 
     kind: str
     commit: Callable[[], Any]
-    """Does it; what it gives, if it comes back at all, is the verdict that the verifier gives."""
+    """Fails; if it returns at all, its value is the verifier's verdict."""
 
 
 def divide() -> NoReturn:
@@ -70,7 +70,7 @@ def end() -> NoReturn:
 
 
 def hang_up() -> Verdict:
-    """Close all that the process could tell its verdict by."""
+    """Close every channel by which the process could send its verdict."""
     os.closerange(DESCRIPTORS.start, DESCRIPTORS.stop)
     return passed()
 
@@ -86,11 +86,11 @@ def kill_itself() -> Verdict:
 
 
 def sleep() -> NoReturn:
-    """Hang without using the processor, deaf to every signal that can be ignored, all timers stopped."""
+    """Hang without using the processor, ignoring every signal that can be ignored, with all timers stopped."""
     for timer in (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF):
         signal.setitimer(timer, 0)
     for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
-        with suppress(OSError, ValueError):  # Some belong to the C library.
+        with suppress(OSError, ValueError):  # Some signals belong to the C library.
             signal.signal(number, signal.SIG_IGN)
     while True:
         time.sleep(1)
@@ -103,14 +103,14 @@ def compute() -> Verdict:
 
 
 def hoard() -> NoReturn:
-    """Take memory without end. It is never touched, so that its end, not the clock, comes first."""
+    """Allocate memory without end. It is never touched, so the memory limit is hit before the clock."""
     taken = []
     while True:
         taken.append(bytes(16 << 20))
 
 
-def tell_everywhere(message: bytes) -> Verdict:
-    """Write on all file descriptors, then give a verdict as if nothing were amiss."""
+def send_everywhere(message: bytes) -> Verdict:
+    """Write to all file descriptors, then return a verdict as if nothing were wrong."""
     for descriptor in DESCRIPTORS:
         with suppress(OSError):
             os.write(descriptor, message)
@@ -118,7 +118,7 @@ def tell_everywhere(message: bytes) -> Verdict:
 
 
 class RunsWhenUnpickled:
-    """What would end the core, should it ever unpickle what a verifier's process sends."""
+    """An object that would end the core if it ever unpickled what a verifier's process sends."""
 
     def __reduce__(self) -> tuple[Callable[[int], NoReturn], tuple[int]]:
         return os._exit, (99,)
@@ -138,14 +138,14 @@ FAULTS: Mapping[str, Fault] = {
     "takes all memory": Fault("memory", hoard),
     "gives nothing": Fault("bad verdict", lambda: None),
     "gives a number": Fault("bad verdict", lambda: 1.0),
-    "forges a verdict": Fault("bad verdict", lambda: tell_everywhere(b'[0,"passed"]\n')),
-    "sends a pickle": Fault("bad verdict", lambda: tell_everywhere(pickle.dumps(RunsWhenUnpickled()) + b"\n")),
+    "forges a verdict": Fault("bad verdict", lambda: send_everywhere(b'[0,"passed"]\n')),
+    "sends a pickle": Fault("bad verdict", lambda: send_everywhere(pickle.dumps(RunsWhenUnpickled()) + b"\n")),
 }
-"""Name → what it does. Where it gives a verdict at all it says `passed`: a fault that got through would be a reward."""
+"""Name → what it does. A fault that returns a verdict returns `passed`: if it got through, it would be a reward."""
 
 
 def fault_of(plan: Plan, row: Row, answer: str) -> str | None:
-    """The name of the fault that judging an answer meets, or None: a pure function of its arguments."""
+    """The name of the fault that an answer triggers, or None: a pure function of its arguments."""
     asked = json.dumps([row, answer], sort_keys=True).encode()
     drawn = hashlib.blake2b(asked, key=plan.salt.encode(), digest_size=16).digest()
     if int.from_bytes(drawn[:8], "big") >= plan.share * 2**64:
@@ -161,7 +161,7 @@ def rrr_verify(row: Row, answer: str) -> Generator[None, Any, Any]:
 
 
 def install(site: Path, plan: Plan) -> None:
-    """Lay the overlay out in the folder `site` as pip would have done, with `plan` as what it does."""
+    """Install the overlay in the folder `site` as pip would, with `plan` as its plan."""
     information = site / f"{MODULE}-1.0.dist-info"
     information.mkdir(parents=True)
     (information / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {DISTRIBUTION}\nVersion: 1.0\n")

@@ -1,8 +1,8 @@
-"""What keeping a verifier in a process of its own costs: microseconds a verdict, in-process against isolated.
+"""What isolating a verifier in its own process costs: microseconds per verdict, in-process against isolated.
 
 `python benchmarks/isolation.py [--verdicts 20000] [--json FILE]`. Three verifiers: Countdown's, APIGen's, and one that
-does nothing, so that what it costs is the runner's alone. Wall-clock time of one worker, and CPU time of
-the core and its worker together, each the least of several rounds: other work on the machine only ever adds to it.
+does nothing, which measures the runner alone. Wall-clock time of one worker, and CPU time of the
+core and its worker together, each the minimum of several rounds, since other work on the machine only adds to it.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ IDLE = """
 """
 TASKS = ("idle", "countdown", "apigen")
 TRIES = 8
-"""Answers to each row, as when a group of reflections is judged."""
+"""Answers per row, as when a group of reflections is judged."""
 ROUNDS = 3
 PASSES = 3
 
 
 def install_idle(folder: Path) -> None:
-    """Lay out the distribution of a task whose verifier does nothing."""
+    """Write the distribution of a task whose verifier does nothing."""
     info = folder / "rrr_idle-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: rrr-idle\nVersion: 1.0\n")
@@ -60,16 +60,16 @@ def pairs_of(name: str, verdicts: int) -> list[tuple[dict, str]]:
 
 
 def cpu_seconds() -> float:
-    """CPU time of this process and of those that it has waited for."""
+    """CPU time of this process and the children it has waited for."""
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(each.ru_utime + each.ru_stime for each in used)
 
 
 def measure(name: str, isolation: str, pairs: list[tuple[dict, str]]) -> dict[str, float]:
-    """Microseconds a verdict, by the wall clock and in CPU time."""
+    """Microseconds per verdict, in wall-clock and CPU time."""
     walls: list[float] = []
     once = min(job(name, isolation, pairs, 1, walls) for _ in range(ROUNDS))
-    # Starting and ending the processes is in both, and so in their difference no more.
+    # Starting and ending the processes is in both, so it cancels out in their difference.
     more = min(job(name, isolation, pairs, 1 + PASSES, walls) for _ in range(ROUNDS))
     return {
         "wall_microseconds": round(1e6 * min(walls) / len(pairs), 2),
@@ -78,7 +78,7 @@ def measure(name: str, isolation: str, pairs: list[tuple[dict, str]]) -> dict[st
 
 
 def job(name: str, isolation: str, pairs: list[tuple[dict, str]], passes: int, walls: list[float]) -> float:
-    """The CPU seconds of judging the pairs so often; the wall-clock seconds of each pass are added to `walls`."""
+    """CPU seconds of judging the pairs `passes` times; each pass's wall-clock seconds are added to `walls`."""
     before = cpu_seconds()
     with Judge(load_task(name), 1.0, settings=VerifySettings(isolation=isolation, workers=1)) as judge:
         for _ in range(passes):

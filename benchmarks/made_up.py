@@ -1,9 +1,9 @@
-"""What training is timed on: models of real shapes with random weights, and a task whose verdicts spread.
+"""Synthetic work to time training on: models of real shapes with random weights, and a task with mixed verdicts.
 
-A real model's weights decide how long its texts are, and a random one's texts have no end. So `ends_after` builds a
-model that writes exactly so many tokens and then ends, whatever it is asked: the work is the same for every engine, and
-none has to be told. How it does that: a token's embedding carries its place in the text, in dimensions that no layer
-writes to, and the output layer favours the tokens of the next place by far.
+A real model's weights decide how long its texts are, and a random model's texts never end. So `ends_after` builds
+a model that writes exactly that many tokens and then ends, whatever the prompt: the work is the same for every engine,
+without configuring any. How it works: a token's embedding carries its place in the text, in dimensions that no layer
+writes to, and the output layer strongly favours the tokens of the next place.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ CHAT_TEMPLATE = (
     "{% if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}"
 )
 SURE = 3.0
-"""Weight by which the tokens of the next place are favoured; the last norm makes tens of logits of it."""
+"""Weight in favour of the next place's tokens; the final norm scales it to tens of logits."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Shape:
     vocabulary: int
 
     def cut(self, layers: int) -> Shape:
-        """With fewer layers and a vocabulary cut in proportion, so that every part keeps its share of a step's work."""
+        """The shape with fewer layers and a vocabulary cut in proportion, so every part keeps its share of work."""
         return dataclasses.replace(self, layers=layers, vocabulary=self.vocabulary * layers // self.layers)
 
 
@@ -63,7 +63,7 @@ SHAPES = {
 
 
 def make_tokenizer(vocabulary: int) -> PreTrainedTokenizerFast:
-    """A tokenizer of the words `w5`, `w6`, …: texts of them are encoded and decoded without loss."""
+    """A tokenizer for the words `w5`, `w6`, …: their texts are encoded and decoded without loss."""
     words = {word: index for index, word in enumerate(SPECIAL)}
     words |= {f"w{index}": index for index in range(len(SPECIAL), vocabulary)}
     tokenizer = Tokenizer(models.WordLevel(words, unk_token=SPECIAL[UNKNOWN]))
@@ -83,8 +83,8 @@ def make_tokenizer(vocabulary: int) -> PreTrainedTokenizerFast:
 def save_model(shape: Shape, folder: Path, seed: int, ends_after: int | None = None) -> None:
     """Write a model with random weights and its tokenizer.
 
-    With `ends_after` its output layer is not tied to its embeddings, and every text it writes has that many tokens, the
-    end token included.
+    With `ends_after` its output layer is not tied to its embeddings, and every text has that many tokens,
+    including the end token.
     """
     torch.manual_seed(seed)
     config = Qwen2Config(
@@ -110,7 +110,7 @@ def save_model(shape: Shape, folder: Path, seed: int, ends_after: int | None = N
 
 @torch.no_grad()
 def make_it_end(model: Any, length: int) -> None:
-    """Change the weights so that every text has `length` tokens. Words take turns: one for each place but the last."""
+    """Change the weights so every text has `length` tokens. Words alternate: one for each place except the last."""
     places = length - 1
     words = torch.arange(len(SPECIAL), model.config.vocab_size)
     place = torch.zeros(model.config.vocab_size, dtype=torch.long)
@@ -127,7 +127,7 @@ def make_it_end(model: Any, length: int) -> None:
 
 
 def load_policy(folder: Path, seed: int, dtype: str = "float32") -> Any:
-    """The model as it might be after some training: its weights, each a thousandth of their spread away."""
+    """The model as after some training: its weights with noise of a thousandth of their standard deviation."""
     model = Qwen2ForCausalLM.from_pretrained(folder, dtype=dtype)
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
@@ -144,7 +144,7 @@ def words(chance: random.Random, count: int, vocabulary: int) -> str:
 
 
 def coin_task() -> Task:
-    """Half of all answers pass, by their hash; a retry is asked for with the row's own question."""
+    """A task in which half of all answers pass, by their hash; the retry prompt is the row's own question."""
     module = ModuleType("rrr_coin")
 
     @hookimpl
@@ -175,15 +175,15 @@ def coin_task() -> Task:
 
 
 def make_failures(count: int, prompt: int, vocabulary: int, seed: int) -> list[Failure]:
-    """Failures whose reflection prompts have about `prompt` tokens: a question of 30, an attempt of a tenth, material.
+    """Failures with reflection prompts of about `prompt` tokens: a question of 30, an attempt of a tenth, filler.
 
-    Their material differs a little in length, as real rows do.
+    The filler varies a little in length, as in real rows.
     """
     chance = random.Random(seed)
     failures = []
     for index in range(count):
         attempt = words(chance, prompt // 10, vocabulary)
-        # 30 words ask the question, 30 for a reflection, and 7 tokens mark whose turn it is.
+        # The question has 30 words, the request to reflect 30, and 7 tokens mark the roles.
         material = prompt - prompt // 10 - 67 - chance.randrange(prompt // 20 + 1)
         row = {"material": words(chance, max(1, material), vocabulary), "question": words(chance, 30, vocabulary)}
         messages = ({"role": "user", "content": f"{row['material']} {row['question']}"},)

@@ -1,14 +1,14 @@
-"""What mining generates to collect 10,000 failures at 80% accuracy, against a fixed 64 samples a row (the paper's way).
+"""Tokens to mine 10,000 failures at 80% accuracy, against a fixed 64 samples per row (as in the paper).
 
-A simulated model of given accuracy stands for the engine; all else is real: `mine` with its sweeps, rounds, judge and
-files. Every sampled token counts, those of tries that are thrown away included. Two cases: all rows equally hard, and,
-as real rows are, some nearly always right and others hardly ever (a Beta distribution of the same mean).
+The engine is a simulated model of given accuracy; everything else is real: `mine` with its sweeps, rounds, judge
+and files. Every sampled token counts, including those of discarded tries. Two cases: all rows equally hard, and,
+like real rows, some nearly always right and others hardly ever (a Beta distribution of the same mean).
 
     python benchmarks/mining_tokens.py [--failures 10000] [--accuracy 0.8] [--seed 0] [--folder FOLDER]
 
-A failure is a row with one failing attempt: a training group is the reflections on *one* attempt, and groups on other
-rows teach more than further groups on the same row. The fixed way also finds many failing samples a row; counted by
-those, it wastes as little as ours, and the figures say so.
+A failure is a row with one failing attempt: a training group reflects on *one* attempt, and groups on other rows
+teach more than further groups on the same row. The fixed way also finds many failing samples per row; counted by
+those, it wastes as little as ours, and the figures show it.
 """
 
 from __future__ import annotations
@@ -32,28 +32,28 @@ from rrr_core.seeds import mining_seed
 from rrr_core.verification import Judge
 
 FIXED = 64
-"""Samples a row in the paper (arXiv 2505.24726)."""
+"""Samples per row in the paper (arXiv 2505.24726)."""
 CONCENTRATION = 2.0
-"""Of the uneven rows' Beta distribution: at 80% a quarter are right in more than 98 of 100 tries."""
+"""Concentration of the uneven rows' Beta distribution: at 80% a quarter are right in more than 98 of 100 tries."""
 GOAL = 0.1
 ROWS = 450_000
-"""Rows that there are, as in Countdown: more than are needed."""
+"""Available rows, as in Countdown: more than needed."""
 
 
 @dataclass(frozen=True)
 class Collected:
-    """What one way of mining took and gave."""
+    """What one way of mining cost and found."""
 
     failed_rows: int
     rows: int
     samples: int
     tokens: int
     failing_samples: int
-    """Failing attempts found; ours keeps one a row, the fixed way all."""
+    """Failing attempts found; ours keeps one per row, the fixed way all."""
     thrown_away: float
-    """Share of the samples that were drawn beyond a row's failing one."""
+    """Share of samples drawn after a row's failing one."""
     accuracy_of_failed_rows: float
-    """The model's mean accuracy at the rows in the set: how hard they are."""
+    """The model's mean accuracy on the rows in the set: how hard they are."""
 
     @property
     def tokens_a_failure(self) -> float:
@@ -61,13 +61,13 @@ class Collected:
 
 
 def mined(accuracy: Accuracy, rows: int, wanted: int, seed: int) -> Collected:
-    """Ours: each row until its first failure. `wanted` failures are sought in sweeps; 0 tries each row to the end."""
+    """Ours: each row until its first failure. `wanted` failures are mined in sweeps; 0 tries each row to the end."""
     model, settings = SimulatedModel(accuracy), MineSettings(rows=rows, tries=FIXED, failures_wanted=wanted, seed=seed)
     with tempfile.TemporaryDirectory() as folder:
         summary = mine(simulated_task(), model, Path(folder), settings, {"rows": str(rows)})
         numbers = [failure.row["number"] for failure in read_failures(Path(folder))]
     if (summary.sampled, summary.sampled_tokens) != (model.samples, model.tokens):
-        raise AssertionError(f"the summary tells of {summary.sampled} samples, and the model wrote {model.samples}")
+        raise AssertionError(f"the summary counts {summary.sampled} samples, but the model wrote {model.samples}")
     return Collected(
         failed_rows=summary.failed_rows,
         rows=summary.rows,
@@ -80,7 +80,7 @@ def mined(accuracy: Accuracy, rows: int, wanted: int, seed: int) -> Collected:
 
 
 def fixed(accuracy: Accuracy, wanted: int, seed: int) -> Collected:
-    """The paper's way: `FIXED` samples a row, row after row, until `wanted` rows have failed."""
+    """The paper's way: `FIXED` samples per row, row by row, until `wanted` rows have failed."""
     model, task, numbers, failing = SimulatedModel(accuracy), simulated_task(), [], 0
     with Judge(task) as judge:
         for number in count():

@@ -1,14 +1,14 @@
-"""How much noise in its verifier the method bears: verdicts are flipped in training, and nowhere else.
+"""How much verifier noise the method tolerates: verdicts are flipped in training, and nowhere else.
 
-For each seed: failures are mined once, with the task's own verifier; the model is trained on them under the overlay
-`noisy` at each probability; the untrained and the trained models are evaluated on the same rows of the test split,
-again with the task's own verifier. A flip is a function of row and answer, so the same retry of a row is misjudged
-every time: noise that more samples do not average out. Everything resumes: call it again.
+For each seed, failures are mined once with the task's own verifier; the model is trained on them under the overlay
+`noisy` at each probability; the untrained and trained models are evaluated on the same rows of the test split,
+again with the task's own verifier. A flip is a function of row and answer, so the same retry of a row is
+misjudged every time: noise that more samples do not average out. To resume, run it again.
 
     python benchmarks/noise.py FOLDER [--task NAME] [--probabilities 0 0.05 0.1 0.2 0.4] [--seeds 0 1 2] …
 
-The last lines are the table; `FOLDER/noise.json` holds it too. `flipped` is the share of the retries kept in training
-whose verdict was not the verifier's own. Several processes may share one FOLDER if each has seeds of its own.
+The last lines are the table, also in `FOLDER/noise.json`. `flipped` is the share of retries kept in training whose
+verdict differs from the verifier's own. Several processes may share one FOLDER if each has its own seeds.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ DIRECTIONS = {
     "false_pass": "false_pass={0},false_fail=0",
     "false_fail": "false_fail={0},false_pass=0",
 }
-"""Which verdicts are flipped → the options of `noisy`."""
+"""Which verdicts to flip → the options of `noisy`."""
 
 
 def variants_of(options: argparse.Namespace) -> Variants:
-    """One for each probability, judged in training by the task under noise."""
+    """One variant per probability, judged in training by the task with noise."""
 
     def variants(seed: int) -> Iterator[tuple[str, Task, dict[str, Any]]]:
         for probability in options.probabilities:
@@ -48,19 +48,19 @@ def variants_of(options: argparse.Namespace) -> Variants:
 
 
 def overlay_of(options: argparse.Namespace, probability: float, seed: int) -> str:
-    """How the noise is asked for."""
+    """The overlay argument for this noise."""
     return f"noisy:{DIRECTIONS[options.direction].format(probability)},seed={seed}"
 
 
 def label_of(options: argparse.Namespace, probability: float) -> str:
-    """The name of a trained model, and of its folder."""
+    """The name of a trained model and its folder."""
     return f"noise-{options.direction}-{probability:g}"
 
 
 def table(options: argparse.Namespace) -> list[dict[str, Any]]:
-    """One line for each mode and probability, its figures in per cent.
+    """One line per mode and probability, with figures in per cent.
 
-    Over several seeds the intervals are Student's, of one seed alone they are over its rows.
+    Over several seeds the intervals are Student's; for a single seed they are over its rows.
     """
     folders = [options.folder / f"seed-{seed}" for seed in options.seeds]
     lines = []
@@ -90,7 +90,7 @@ def table(options: argparse.Namespace) -> list[dict[str, Any]]:
 
 
 def gain(folder: Path, mode: str, label: str) -> dict[str, Any]:
-    """The trained model's second tries less the untrained one's, over the rows of one seed."""
+    """The trained model's second tries minus the untrained one's, over the rows of one seed."""
     wanted = {"a": VANILLA, "b": label, "mode": mode, "figure": "second_try"}
     pairs = read_json(folder / "eval" / "comparison.json")["pairs"]
     (pair,) = (pair for pair in pairs if wanted.items() <= pair.items())
@@ -98,7 +98,7 @@ def gain(folder: Path, mode: str, label: str) -> dict[str, Any]:
 
 
 def flipped(task: str, folder: Path) -> dict[str, Any]:
-    """The share of the kept retries whose verdict in training is not the one that the verifier gives."""
+    """The share of kept retries whose verdict in training differs from the verifier's."""
     path = folder / "episodes.jsonl"
     episodes = [Episode.from_json(line, f"{path}:{number}") for number, line in read_numbered_lines(path)]
     kept = [
@@ -114,7 +114,7 @@ def flipped(task: str, folder: Path) -> dict[str, Any]:
 
 
 def in_per_cent(seeds: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """The mean over seeds of a figure with its interval; of one seed the figure's own."""
+    """The mean over seeds of a figure, with its interval; for one seed the figure's own."""
     if len(seeds) == 1:
         return {name: 100 * seeds[0][name] for name in ("value", "low", "high")}
     return dataclasses.asdict(pooled_mean([100 * each["value"] for each in seeds]))
@@ -123,7 +123,7 @@ def in_per_cent(seeds: Sequence[dict[str, Any]]) -> dict[str, Any]:
 if __name__ == "__main__":
     parser = options_of(__doc__)
     parser.add_argument("--probabilities", type=float, nargs="+", default=[0.0, 0.05, 0.1, 0.2, 0.4])
-    parser.add_argument("--direction", choices=list(DIRECTIONS), default="both", help="which verdicts are flipped")
+    parser.add_argument("--direction", choices=list(DIRECTIONS), default="both", help="which verdicts to flip")
     chosen = parser.parse_args()
     make(chosen, variants_of(chosen))
     result = table(chosen)

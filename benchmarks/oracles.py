@@ -1,7 +1,7 @@
-"""Second opinions on answers, written from the plugins' documents and sharing no code with their verifiers.
+"""Second opinions on answers, written from the plugins' documentation and sharing no code with their verifiers.
 
-They are slow, and say None where they do not want to judge (deep or very long texts). The fuzzer and the tests hold
-the verifiers to them in both directions: no false pass, no false failure.
+They are slow, and return None for texts that they do not judge (deep or very long ones). The fuzzer and the tests
+check the verifiers against them in both directions: no false pass, no false failure.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from fractions import Fraction
 from typing import Any
 
 MOST, LONGEST = 1_000, 12_000
-"""Characters of what is judged, and of the whole text, beyond which the oracles say nothing."""
+"""The most characters, of the judged part and of the whole text, that the oracles judge."""
 
 LAST_ANSWER = re.compile(r".*<answer>(.*?)</answer>", re.DOTALL)
 EQUATION = re.compile(r"[0-9+*/() \t\n\r-]+")
@@ -57,7 +57,7 @@ def countdown(row: Mapping[str, Any], text: str) -> bool | None:
 
 
 def fraction(node: ast.expr, used: list[int]) -> Fraction:
-    """The value of a syntax tree of the four operations; the numbers it uses are added to `used`.
+    """The value of a syntax tree of the four operations; the numbers it uses are appended to `used`.
 
     Raises TypeError for anything else in it and ZeroDivisionError.
     """
@@ -84,11 +84,11 @@ BLANK = " \t\n\r"
 
 
 class Refused(Exception):
-    """The text is no list of calls."""
+    """The text is not a list of calls."""
 
 
 def apigen(row: Mapping[str, Any], text: str) -> bool | None:
-    """Whether a text answers an APIGen row: every call of the row once, and no other."""
+    """Whether a text answers an APIGen row: every call of the row once, and no others."""
     if len(text) > LONGEST:
         return None
     body = text.strip(BLANK)
@@ -113,7 +113,7 @@ def apigen(row: Mapping[str, Any], text: str) -> bool | None:
 
 
 def listed(body: str) -> list[Any]:
-    """The values of the one list in a text without its thought. Raises Refused or JSONDecodeError."""
+    """The values of the only list in a text without its thought. Raises Refused or JSONDecodeError."""
     if body.startswith("["):
         return json.loads(body, **HOOKS)
     mark = MARK.search(body)
@@ -148,7 +148,7 @@ def listed(body: str) -> list[Any]:
 
 
 def enclosed(body: str, start: int, closing: str) -> tuple[Any, int]:
-    """The JSON value that starts at a place and is followed by a closing mark, and where the mark ends."""
+    """The JSON value that starts at `start` and is followed by a closing mark, and where the mark ends."""
     while body[start : start + 1] and body[start] in BLANK:
         start += 1
     value, end = json.JSONDecoder(**HOOKS).raw_decode(body, start)
@@ -161,7 +161,7 @@ def enclosed(body: str, start: int, closing: str) -> tuple[Any, int]:
 
 
 def as_call(value: Any) -> dict[str, Any]:
-    """The value, if it is a call. Raises Refused."""
+    """The value, if it is a call; otherwise raises Refused."""
     right = isinstance(value, dict) and set(value) == {"name", "arguments"}
     if not right or not isinstance(value["name"], str) or not isinstance(value["arguments"], dict):
         raise Refused
@@ -169,7 +169,7 @@ def as_call(value: Any) -> dict[str, Any]:
 
 
 def decimal(text: str) -> Decimal | str:
-    """A number's exact value, or its text where it is beyond what decimals hold: such a number is in no row."""
+    """A number's exact value, or its text if beyond the range of decimals: no row has such a number."""
     try:
         return Decimal(text)
     except InvalidOperation:
@@ -177,14 +177,14 @@ def decimal(text: str) -> Decimal | str:
 
 
 def single_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object. Raises Refused where a key stands twice."""
+    """An object. Raises Refused for a duplicate key."""
     if len({key for key, _ in pairs}) < len(pairs):
         raise Refused
     return dict(pairs)
 
 
 def refuse(constant: str) -> Any:
-    """Raise Refused: NaN and Infinity are no JSON."""
+    """Raise Refused: NaN and Infinity are not JSON."""
     raise Refused(constant)
 
 

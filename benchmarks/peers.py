@@ -1,8 +1,8 @@
-"""Other packages' verifiers behind one line protocol, run by an interpreter that has them. Started by verifiers.py.
+"""Other packages' verifiers behind a line protocol, run by an interpreter that has them. Started by verifiers.py.
 
-Reads JSON lines and answers each with one: `{"row", "answer"}` → `{"passed"}` or `{"error"}`; `{"pairs", "seconds"}` →
-`{"verdicts", "seconds"}`, in processor time. It runs in a scratch folder and is killed when it takes too long, because
-some of these verifiers run what they judge.
+Reads JSON lines and answers each with one line: `{"row", "answer"}` → `{"passed"}` or `{"error"}`; `{"pairs",
+"seconds"}` → `{"verdicts", "seconds"}`, in processor time. It runs in a scratch folder and is killed if it takes too
+long, because some of these verifiers execute the answers.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ def reasoning_gym() -> Verify:
 
 
 def math_verify() -> Verify:
-    """Its comparison of what stands between the answer's tags, as mathematics, with the target.
+    """Compares what is between the answer's tags, as mathematics, with the target.
 
-    It is told the target alone, so it knows nothing of which numbers were to be used.
+    It gets only the target, so it does not know which numbers had to be used.
     """
     from math_verify import parse
     from math_verify import verify as compare
@@ -54,10 +54,10 @@ def math_verify() -> Verify:
 
 
 def bfcl() -> Verify:
-    """BFCL's comparison of calls in any order, on the text's JSON as its handlers for open models find it.
+    """BFCL's comparison of calls in any order, on the JSON that its handlers for open models find in the text.
 
-    Its types come from the gold values. Its model table, which imports every vendor's client, is replaced by one that
-    changes no name.
+    Types come from the gold values. Its model table, which imports every vendor's client, is replaced by one
+    that changes no name.
     """
     table = types.ModuleType("bfcl_eval.constants.model_config")
     table.MODEL_CONFIG_MAPPING = defaultdict(lambda: types.SimpleNamespace(underscore_to_dot=False))  # type: ignore[attr-defined]
@@ -108,7 +108,7 @@ PEERS: dict[str, Callable[[], Verify]] = {"reasoning-gym": reasoning_gym, "math-
 
 
 def timed(verify: Verify, pairs: list[tuple[Row, str]], seconds: float) -> dict[str, float]:
-    """Verdicts over and over, and the processor time they took."""
+    """Repeated verdicts, and their processor time."""
     verdicts = 0
     start = time.process_time()
     while time.process_time() - start < seconds:
@@ -130,7 +130,7 @@ def main() -> None:
         else:
             try:
                 reply = {"passed": verify(asked["row"], asked["answer"])}
-            except BaseException as error:  # noqa: BLE001  # an exit or an exhausted stack is the verifier's doing too
+            except BaseException as error:  # noqa: BLE001  # an exit or an exhausted stack is the verifier's fault too
                 reply = {"error": type(error).__name__}
         print(json.dumps(reply), file=replies, flush=True)
 

@@ -1,18 +1,18 @@
-"""What vLLM's prefix cache spares of a training step's prompts, and of its time.
+"""How much of a training step's prompts, and of its time, vLLM's prefix cache saves.
 
     python benchmarks/prefix_cache.py [--failures 8] [--group 8] [--repeats 3] …
 
-Needs vLLM; on a machine without a GPU, the environment that `tox -e vllm` builds. The model is a small Llama with
-random weights, so its texts are noise; what is measured does not depend on what they say. Three conversations, laid out
-as training lays them out: attempt, request to reflect, a reflection sampled on them, the retry's prompt after it.
+Needs vLLM; on a machine without a GPU, the environment that `tox -e vllm` builds. The model is a small Llama
+with random weights, so its texts are noise; the measurements do not depend on their content. Three conversations,
+laid out as in training: attempt, request to reflect, a reflection sampled from these, the retry's prompt.
 
 - `made up`: a prompt of about 800 tokens with its failed attempt, a reflection of 80, a retry prompt of a sentence.
-- `countdown` and `apigen`: rows, prompts and retry prompts of the plugins, with their reference answer as the attempt.
-  They are encoded by the tokenizer of Countdown's embedded model, which cuts text finer than a large model's.
+- `countdown` and `apigen`: rows, prompts and retry prompts of the plugins, with the reference answer as the
+  attempt. The tokenizer is that of Countdown's embedded model, which splits text finer than a large model's.
 
-A hit is a prompt's token whose keys and values were in the cache. Each failure's prompt occurs G times, and each
-retry's prompt extends one of them and its reflection. In the same run, the same step without a cache: seconds of both,
-and the share of texts that are the same.
+A hit is a prompt token whose keys and values were in the cache. Each failure's prompt occurs G times, and each
+retry's prompt extends one of them and its reflection. The same run also takes the same step without a cache: seconds
+of both, and the share of texts that are the same.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ AGAIN = "Now answer the question above again, in the form that was asked for, an
 
 
 @dataclass(frozen=True)
-class Posed:
+class Prompted:
     """A failure's conversation, up to where the reflection starts, and the prompt of its retry."""
 
     conversation: Sequence[Message]
@@ -60,7 +60,7 @@ class Posed:
 
 @dataclass(frozen=True)
 class Step:
-    """What one step's reflections and retries cost, and what they were."""
+    """One step's reflections and retries, and what they cost."""
 
     seconds: float
     reflections: Hits
@@ -68,8 +68,8 @@ class Step:
     texts: list[list[int]]
 
 
-def made_up(tokenizer: Any, count: int) -> list[Posed]:
-    """Failures with prompts of about 800 tokens, their attempts included, that begin in different ways."""
+def made_up(tokenizer: Any, count: int) -> list[Prompted]:
+    """Failures with prompts of about 800 tokens, attempts included, with different beginnings."""
 
     def words(start: int, tokens: int) -> str:
         text = f"Question {start}."
@@ -78,7 +78,7 @@ def made_up(tokenizer: Any, count: int) -> list[Posed]:
         return text
 
     return [
-        Posed(
+        Prompted(
             [
                 {"role": "user", "content": words(number, 660)},
                 {"role": "assistant", "content": words(number + 1000, 80)},
@@ -90,19 +90,21 @@ def made_up(tokenizer: Any, count: int) -> list[Posed]:
     ]
 
 
-def of_task(name: str, files: ModelFiles, count: int) -> list[Posed]:
+def of_task(name: str, files: ModelFiles, count: int) -> list[Prompted]:
     """The first rows of a task's training split, with its reference answer as the failed attempt."""
     task = load_task(name)
-    posed = []
+    failures = []
     for index, row in enumerate(islice(task.load_dataset("train"), count)):
         attempt = Segment("attempt", text=task.gold_answer(row) or "I do not know.")
         episode = Episode(index, row, (Segment("prompt", task.prompt(row, files.model)), attempt))
-        posed.append(Posed(reflection_conversation(task, episode, files.model), task.retry_prompt(row, files.model)))
-    return posed
+        failures.append(
+            Prompted(reflection_conversation(task, episode, files.model), task.retry_prompt(row, files.model))
+        )
+    return failures
 
 
-def play(engine: VllmEngine, failures: Sequence[Posed], group: int, seed: int) -> Step:
-    """A reflection for each place of each failure's group, and a retry after it, as `Rollout.play` lays them out."""
+def play(engine: VllmEngine, failures: Sequence[Prompted], group: int, seed: int) -> Step:
+    """G reflections per failure, each with a retry, laid out as by `Rollout.play`."""
     prompts = [encode_prompt(engine.tokenizer, one.conversation) for one in failures for _ in range(group)]
     owners = [one for one in failures for _ in range(group)]
     engine.engine.reset_prefix_cache()  # as new weights do at the start of a step
@@ -132,7 +134,7 @@ def save_model(folder: Path, shape: WarmupSettings) -> ModelSettings:
     tokenizer = AutoTokenizer.from_pretrained(model)
     make_model(tokenizer, shape).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-    return ModelSettings(model=str(folder), backend="vllm", family="qwen")  # as large models are asked
+    return ModelSettings(model=str(folder), backend="vllm", family="qwen")  # prompts for large models
 
 
 def main() -> int:
@@ -161,14 +163,14 @@ def main() -> int:
         )
         cached = VllmEngine(start_engine(files.name, arguments), files)
         plain = VllmEngine(start_engine(files.name, {**arguments, "enable_prefix_caching": False}), files)
-        posed = made_up(files.tokenizer, options.failures)
+        prompted = made_up(files.tokenizer, options.failures)
         tasks = {name: of_task(name, files, options.failures) for name in ("countdown", "apigen")}
-        for engine in (cached, plain):  # what is done once is done before the clock runs
-            play(engine, posed[:1], 2, seed=100)
+        for engine in (cached, plain):  # one-time work is done before the clock starts
+            play(engine, prompted[:1], 2, seed=100)
         with_cache, without = [], []
         for repeat in range(options.repeats):
-            with_cache.append(play(cached, posed, options.group, seed=10 * repeat))
-            without.append(play(plain, posed, options.group, seed=10 * repeat))
+            with_cache.append(play(cached, prompted, options.group, seed=10 * repeat))
+            without.append(play(plain, prompted, options.group, seed=10 * repeat))
         of_tasks = {name: play(cached, failures, options.group, seed=0) for name, failures in tasks.items()}
     ours = [text for step in with_cache for text in step.texts]
     theirs = [text for step in without for text in step.texts]

@@ -1,19 +1,19 @@
-"""How a benchmark's figures are kept: one JSON file that says what was measured, when and on what, and one SVG plot.
+"""Saves a benchmark's figures: one JSON file that says what was measured, when and on what, and one SVG plot.
 
     from recording import Figure, Line, bars, folder_option, lines, median_of, record
 
     folder_option(parser)                                                    # --folder, by default runs/benchmarks
     figures = [
-        Figure("prompt read once", 5.1, "×", goal=4),                        # met where the value is at least 4
-        Figure("peak memory", 0.38, "×", goal=0.5, at_most=True),            # met where it is at most 0.5
-        median_of("a step", [1.1, 1.0, 1.3], "s"),                           # n and an interval, of repeated timings
+        Figure("prompt read once", 5.1, "×", goal=4),                        # met if the value is at least 4
+        Figure("peak memory", 0.38, "×", goal=0.5, at_most=True),            # met if it is at most 0.5
+        median_of("a step", [1.1, 1.0, 1.3], "s"),                           # n and an interval, from repeated timings
     ]
     record("training_step", figures, options.folder)                         # plots those with a goal and a unit
     scaling = [Line("mining", [(1000, 0.2), (450_000, 88)])]
     record("scaling", figures, options.folder, plot=lines("Bookkeeping", scaling, "rows", "seconds"))
 
-`record` prints the figures, writes `NAME.json` and `NAME.svg`, and gives whether every goal was met.
-`about=` is for what else decides the figures: shapes, settings, what was checked to be equal.
+`record` prints the figures, writes `NAME.json` and `NAME.svg`, and returns whether every goal was met. `about=`
+is for everything else that determines the figures: shapes, settings, what was checked to be equal.
 """
 
 from __future__ import annotations
@@ -47,23 +47,23 @@ MET, MISSED, PLAIN = "#4f8a4c", "#c25b3f", "#2f6f9f"
 
 @dataclass(frozen=True)
 class Figure:
-    """One measured number: what it is of, its unit, and the goal that it is held against."""
+    """One measured number: its label, its unit, and its goal."""
 
     label: str
     value: float
     unit: str
     n: int = 1
-    """Measurements that the value is the median of."""
+    """Number of measurements; the value is their median."""
     low: float | None = None
-    """Lower and upper end of the interval; None where it was measured once."""
+    """Lower and upper end of the interval; None if measured once."""
     high: float | None = None
     goal: float | None = None
     at_most: bool = False
-    """Whether the goal is the most that the value may be; else it is the least."""
+    """Whether the goal is an upper bound; otherwise it is a lower bound."""
 
     @property
     def met(self) -> bool | None:
-        """Whether the goal is met; None where there is none."""
+        """Whether the goal is met; None without a goal."""
         if self.goal is None:
             return None
         return self.value <= self.goal if self.at_most else self.value >= self.goal
@@ -96,7 +96,7 @@ class Line:
 
 
 def short(value: float) -> str:
-    """A number with three digits that count.
+    """A number with three significant digits.
 
     >>> short(0.01234), short(5.128), short(450000)
     ('0.0123', '5.13', '450,000')
@@ -105,10 +105,10 @@ def short(value: float) -> str:
 
 
 def median_of(label: str, values: Sequence[float], unit: str, goal: float | None = None, **more: Any) -> Figure:
-    """The median of repeated measurements, with an interval that supposes nothing of how they spread.
+    """The median of repeated measurements, with a distribution-free interval.
 
-    Its ends are two of the measurements: the innermost pair that holds the true median with a confidence of 95%, which
-    for fewer than six is the smallest and the largest (H. A. David and H. N. Nagaraja, Order Statistics, section 7.1).
+    Its ends are two of the measurements: the innermost pair that contains the true median with 95% confidence; for
+    fewer than six that is the smallest and the largest (H. A. David and H. N. Nagaraja, Order Statistics, section 7.1).
     """
     ordered = sorted(values)
     place = order_of_interval(len(ordered))
@@ -117,7 +117,7 @@ def median_of(label: str, values: Sequence[float], unit: str, goal: float | None
 
 
 def order_of_interval(count: int) -> int:
-    """How many of `count` ordered measurements may be left out at each end of the median's interval.
+    """How many of `count` ordered measurements can be dropped at each end of the median's interval.
 
     >>> [order_of_interval(count) for count in (1, 5, 6, 9, 20)]
     [0, 0, 0, 1, 5]
@@ -137,9 +137,9 @@ def folder_option(parser: argparse.ArgumentParser) -> None:
 def record(
     name: str, figures: Sequence[Figure], folder: Path, plot: str | None = None, about: Mapping[str, Any] | None = None
 ) -> bool:
-    """Print the figures and write them with a plot; gives whether every goal was met.
+    """Print the figures and write them with a plot; returns whether every goal was met.
 
-    Without `plot`, an SVG text, those that have a goal and a unit are drawn as bars.
+    Without `plot` (SVG text), figures with a goal and a unit are drawn as bars.
     """
     make_folder(folder)
     write_json(folder / f"{name}.json", {"name": name, **circumstances(), "about": dict(about or {}), **table(figures)})
@@ -158,7 +158,7 @@ def table(figures: Sequence[Figure]) -> dict[str, Any]:
 
 
 def circumstances() -> dict[str, Any]:
-    """Date, command line, machine, versions and commit: what a figure is worth nothing without."""
+    """Date, command line, machine, versions and commit: without these a figure is worthless."""
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": shlex.join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *sys.argv[1:]]),
@@ -169,14 +169,14 @@ def circumstances() -> dict[str, Any]:
 
 
 def machine() -> dict[str, Any]:
-    """The processor, the cores that this process may use, the threads that torch uses, and the GPU if it was used."""
+    """The processor, the cores available to this process, torch's threads, and the GPU if it was used."""
     about: dict[str, Any] = {
         "cpu": cpu_model(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "system": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
         "gpu": None,
     }
-    torch = sys.modules.get("torch")  # A benchmark that never imported it has no figure that depends on it.
+    torch = sys.modules.get("torch")  # If a benchmark never imported torch, no figure depends on it.
     if torch is not None:
         about["threads"] = torch.get_num_threads()
         if torch.cuda.is_available():
@@ -185,7 +185,7 @@ def machine() -> dict[str, Any]:
 
 
 def cpu_model() -> str:
-    """The processor's name as the kernel gives it, or else its architecture."""
+    """The processor's name from the kernel, or else its architecture."""
     try:
         described = Path("/proc/cpuinfo").read_text()
     except OSError:
@@ -206,7 +206,7 @@ def versions() -> dict[str, str]:
 
 
 def commit() -> str | None:
-    """The commit that was measured, with `+` where its files were changed since; None outside of a clone."""
+    """The measured commit, with `+` if its files were changed since; None outside a clone."""
     asked = [["git", "rev-parse", "--short=12", "HEAD"], ["git", "status", "--porcelain", "--untracked-files=no"]]
     try:
         head, changed = (
@@ -219,7 +219,7 @@ def commit() -> str | None:
 
 
 def bars(title: str, figures: Sequence[Figure]) -> str:
-    """Horizontal bars as an SVG, each with its value, its interval and a mark at its goal; one axis for all."""
+    """Horizontal bars as an SVG, each with its value, its interval and a mark at its goal, on one axis."""
     row, top = 34, 44
     left = 24 + 7 * max(len(one.label) for one in figures)
     width = left + 520
@@ -245,7 +245,7 @@ def bars(title: str, figures: Sequence[Figure]) -> str:
 
 
 def lines(title: str, drawn: Sequence[Line], x: str, y: str) -> str:
-    """Lines on two logarithmic axes as an SVG; a slope of 1, which is linear growth, is as steep as it is on paper.
+    """Lines on two logarithmic axes of equal scale as an SVG, so linear growth has a slope of 1.
 
     Raises ValueError for a point that has no logarithm.
     """
@@ -256,7 +256,7 @@ def lines(title: str, drawn: Sequence[Line], x: str, y: str) -> str:
     decades = [[math.log10(point[axis]) for point in points] for axis in (0, 1)]
     lows = [math.floor(min(axis)) for axis in decades]
     highs = [max(math.ceil(max(axis)), low + 1) for axis, low in zip(decades, lows, strict=True)]
-    # One scale for both axes, so that slopes can be read off.
+    # One scale for both axes, so slopes can be read off.
     unit = min((width - left - right) / (highs[0] - lows[0]), (height - top - bottom) / (highs[1] - lows[1]))
 
     def place(point: tuple[float, float]) -> tuple[float, float]:
@@ -302,5 +302,5 @@ def _at(place: float) -> str:
 
 
 def _power(decade: int) -> str:
-    """A decade's number as it is read: 0.01, 1, 1,000."""
+    """A decade's number, as written: 0.01, 1, 1,000."""
     return f"{10**decade:,}" if decade >= 0 else f"{10.0**decade:g}"

@@ -1,12 +1,12 @@
-"""Cost against work: mining's bookkeeping from 1,000 to 450,000 rows, a training step from 2 to 64 reflections a group.
+"""Cost against work: mining's bookkeeping for 1,000 to 450,000 rows, a training step for 2 to 64 reflections a group.
 
     python benchmarks/scaling.py [--parts mining step] [--rows 1000 10000 100000 450000] [--group-sizes 2 4 8 16 32 64]
 
-Mining runs for real, rounds, verdicts and files, on a model that costs nothing (its own time is taken off): CPU time,
-seconds and peak memory of mining, of opening the finished folder again, and of reading its failures for training. The
-step is forward, backward and optimiser of `rrr train` on two groups, all their reflections in one pass, on a model of
-Qwen2.5-0.5B's width with one layer: seconds, and the memory that the step adds. Each size is measured in a process of
-its own. The plots show growth: how many times the smallest size's cost a size takes.
+Mining is real (rounds, verdicts and files) with a zero-cost model, whose own time is subtracted: CPU time, seconds
+and peak memory of mining, of reopening the finished folder, and of reading its failures for training. The step
+is forward, backward and optimiser of `rrr train` on two groups, all their reflections in one pass, on a model
+of Qwen2.5-0.5B's width with one layer: seconds, and the memory that the step adds. Each size is measured in a
+separate process. The plots show growth: each size's cost relative to the smallest.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ ROWS = (1_000, 10_000, 100_000, 450_000)
 GROUP_SIZES = (2, 4, 8, 16, 32, 64)
 ACCURACY = 0.8
 SLACK = 1.1
-"""Growth that is still called none: timings of one call scatter by so much."""
+"""Growth that still counts as none: the noise of a single timing."""
 SAMPLES_A_SECOND = 50_000
 STEPS = 3
 
@@ -36,7 +36,7 @@ Measured = Mapping[str, float]
 
 
 class Clock:
-    """Wall-clock and CPU seconds spent within its `with` blocks; other work on the machine adds to the former alone."""
+    """Wall-clock and CPU seconds spent within its `with` blocks; other work on the machine affects only the former."""
 
     def __init__(self) -> None:
         self.wall = self.cpu = 0.0
@@ -55,7 +55,7 @@ class Clock:
 
 
 def measure_mining(rows: int, folder: Path) -> Measured:
-    """Mine so many rows into `folder`; in a folder that is finished, what it takes to see that."""
+    """Mine that many rows into `folder`; in a finished folder, measures the time to notice that."""
     from simulated import SimulatedModel, equally_hard, simulated_task
 
     from rrr_core.mining import MineSettings, mine
@@ -74,7 +74,7 @@ def measure_mining(rows: int, folder: Path) -> Measured:
 
 
 def measure_reading(_rows: int, folder: Path) -> Measured:
-    """Read the failures that were mined into `folder`, as `rrr train` does."""
+    """Read the failures mined into `folder`, as `rrr train` does."""
     from rrr_core.mining.failure_set import read_failures
 
     with Clock() as clock:
@@ -94,7 +94,7 @@ def measure_step(group_size: int, folder: Path) -> Measured:
     options.group_size, options.micro_batch_size = group_size, 2 * group_size
     training_step.save_model(training_step.shape_of(options), folder / "model", training_step.SEED)
     side = training_step.make_side(training_step.OURS, options, 0.0, "float32", folder)
-    side.step()  # Warms up, and makes the optimiser's state.
+    side.step()  # Warms up and creates the optimiser's state.
     probe = training_step.MemoryProbe(options.device)
     side.trainer.add_callback(probe)
     side.watch.seconds.clear()
@@ -111,7 +111,7 @@ MEASURES: Mapping[str, Callable[[int, Path], Measured]] = {
 
 
 def measured(what: str, size: int, folder: Path) -> Measured:
-    """A measurement in a process of its own, so that no other one's memory is in it."""
+    """A measurement in a separate process, so it does not include another's memory."""
     command = [sys.executable, __file__, "--measure", what, str(size), str(folder)]
     output = subprocess.run(command, capture_output=True, text=True)
     if output.returncode:
@@ -122,9 +122,9 @@ def measured(what: str, size: int, folder: Path) -> Measured:
 
 
 def peak_memory() -> float:
-    """The most memory that this process held, in MiB."""
+    """This process's peak memory, in MiB."""
     status = Path("/proc/self/status")
-    if status.exists():  # getrusage would tell of the parent's memory where that was larger at the fork.
+    if status.exists():  # getrusage would report the parent's memory if that was larger at the fork.
         line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
         return int(line.split()[1]) / 2**10
     import resource
@@ -133,7 +133,7 @@ def peak_memory() -> float:
 
 
 def growth(label: str, points: Mapping[int, float]) -> Line:
-    """What each size costs, over what the smallest one costs."""
+    """Each size's cost, relative to the smallest size's."""
     return Line(label, [(size, value / points[min(points)]) for size, value in points.items()])
 
 
@@ -142,13 +142,13 @@ def each(found: Mapping[int, Measured], name: str) -> dict[int, float]:
 
 
 def change(points: Mapping[int, float], per_unit: bool = False) -> float:
-    """The largest size's value over the smallest one's; `per_unit` divides each by its size first."""
+    """The largest size's value over the smallest's; `per_unit` divides each by its size first."""
     first, last = min(points), max(points)
     return points[last] / points[first] * (first / last if per_unit else 1.0)
 
 
 def mining_part(sizes: Sequence[int], folder: Path) -> bool:
-    """Rows against mining's bookkeeping. Gives whether the goals are met."""
+    """Mining's bookkeeping cost against rows. Returns whether the goals are met."""
     found: dict[str, dict[int, Measured]] = {"mine": {}, "resume": {}, "read": {}}
     for size in sizes:
         with tempfile.TemporaryDirectory() as mined:
@@ -186,7 +186,7 @@ def mining_part(sizes: Sequence[int], folder: Path) -> bool:
 
 
 def step_part(sizes: Sequence[int], folder: Path) -> bool:
-    """Reflections a group against a training step. Gives whether the goals are met."""
+    """A training step's cost against reflections per group. Returns whether the goals are met."""
     found: dict[int, Measured] = {}
     for size in sizes:
         with tempfile.TemporaryDirectory() as made:

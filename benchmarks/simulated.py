@@ -1,7 +1,7 @@
-"""A task and a model that cost nothing, for benchmarks of what lies around the model: rows, rounds, verdicts, files.
+"""A zero-cost task and model, for benchmarks of everything around the model: rows, rounds, verdicts, files.
 
-The task is a real plugin, only not an installed one. The model knows each row's accuracy and draws right and wrong
-answers of random length; it is an engine like any other, so that the real `mine` runs on it.
+The task is a real plugin, just not installed. The model knows each row's accuracy and draws right and
+wrong answers of random length; it is an ordinary engine, so the real `mine` runs on it.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ RIGHT = "right"
 TOKENS = 150
 """Median length of an attempt."""
 SPREAD = 0.5
-"""Standard deviation of the logarithm of its length: a tenth are more than 1.9 times the median."""
+"""Standard deviation of the log length: a tenth are longer than 1.9 times the median."""
 LONGEST = 512
 
 Accuracy = Callable[[int], float]
-"""Row's number → the model's chance to be right at it."""
+"""Row number → the model's chance to get it right."""
 
 
 @hookimpl
@@ -47,12 +47,12 @@ def rrr_verify(answer: str) -> Verdict:
 
 
 def simulated_task() -> Task:
-    """The task; its data option `rows` says how many it has."""
+    """The task; its data option `rows` is its number of rows."""
     return Task(checked_plugin(TaskEntry("simulated", "rrr-benchmarks", "1.0", __name__), sys.modules[__name__]))
 
 
 class SimulatedModel(Engine):
-    """An engine that draws each answer's verdict and length; it counts all that it was asked for."""
+    """An engine that draws each answer's verdict and length, and counts every request."""
 
     model = Model("simulated")
 
@@ -86,17 +86,17 @@ class SimulatedModel(Engine):
 
 @cache
 def token_ids(length: int) -> tuple[int, ...]:
-    """So many ids, which nobody reads."""
+    """Dummy ids of that length."""
     return (0,) * length
 
 
 def equally_hard(accuracy: float) -> Accuracy:
-    """All rows have one accuracy."""
+    """The same accuracy for every row."""
     return lambda _number: accuracy
 
 
 def unevenly_hard(accuracy: float, concentration: float, seed: int) -> Accuracy:
-    """Rows of different accuracies: a Beta distribution of this mean; small concentrations put most near 0 and 1."""
+    """Accuracies from a Beta distribution of this mean; a low concentration puts most near 0 and 1."""
 
     @cache
     def drawn(number: int) -> float:

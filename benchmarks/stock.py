@@ -1,7 +1,7 @@
 """Stock TRL 1.16, as one would use it without rrr: its GRPO trainer, and the paper's recipe bolted onto it.
 
-Nothing here makes it slower than it is. Both get the settings of our own trainer, and where the two could differ the
-stock side has the lighter load: the retry is only generated and judged, and never enters a forward pass.
+Nothing here slows it down. Both get the settings of our own trainer, and where the two could differ the
+stock side has less work: the retry is only generated and judged, and never enters a forward pass.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from rrr_core.training.settings import TrainSettings
 
 
 def stock_config(settings: TrainSettings, folder: Path, **fields: Any) -> GRPOConfig:
-    """TRL's configuration with what decides the work and the numbers set as in ours, and TRL's defaults else."""
+    """TRL's configuration: everything that affects work or numbers is set as in ours, the rest is TRL's default."""
     return GRPOConfig(
         output_dir=str(folder),
         max_steps=settings.steps,
@@ -51,7 +51,7 @@ def fixed_trainer(
     rewards: Sequence[Sequence[float]],
     **arguments: Any,
 ) -> GRPOTrainer:
-    """Stock GRPOTrainer that gets one batch over and over: the prompt of each group, its completions, their rewards."""
+    """A stock GRPOTrainer that gets the same batch again and again: each group's prompt, completions and rewards."""
 
     def rollout(prompts: Sequence[Any], trainer: GRPOTrainer) -> dict[str, Any]:
         groups = [int(prompt[0]["content"]) for prompt in prompts]
@@ -86,10 +86,10 @@ class Clock:
 
 
 class TwoStepTrainer(GRPOTrainer):
-    """The paper's recipe (arXiv 2505.24726): a second generation in the midst of stock TRL's step.
+    """The paper's recipe (arXiv 2505.24726): a second generation inside stock TRL's step.
 
-    A group is the G reflections that TRL itself samples on one failed attempt. After them the conversations with the
-    reflections in, and the question again, are rendered with the chat template and sampled in one padded batch, with
+    A group is the G reflections that TRL itself samples on one failed attempt. Then the conversations, with the
+    reflections and the repeated question, are rendered with the chat template and sampled in one padded batch, with
     TRL's own call of `generate`. The retries' verdicts are the rewards of the reflections.
     """
 
@@ -104,7 +104,7 @@ class TwoStepTrainer(GRPOTrainer):
         self.task, self.failures, self.verify, self.clock = task, failures, verify, Clock()
         self.model_described = Model("random")
         self.texts: list[tuple[int, str, str]] = []
-        """Failure, reflection and retry of the last batch."""
+        """Failures, reflections and retries of the last batch."""
         rows = [
             {
                 "prompt": reflection_conversation(task, one.episode, self.model_described),
@@ -135,7 +135,7 @@ class TwoStepTrainer(GRPOTrainer):
         return self.task.retry_prompt(self.failures[failure].row, self.model_described)
 
     def retry_passes(self, completions: list[Any], failure: list[int], **_: Any) -> list[float]:
-        """The reward of a reflection: what the verifier says of its retry."""
+        """The reward of a reflection: its retry's verdict."""
         with self.clock.measure("judge"):
             rewards = [
                 self.verify(self.failures[index].row, retry)

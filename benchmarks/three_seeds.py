@@ -1,12 +1,12 @@
-"""The table that says whether the gain is real: three seeds, four credits, unseen rows, and every control.
+"""The table that shows whether the gain is real: three seeds, four credits, unseen rows, and every control.
 
-For each seed: failures are mined once; the model is trained on them with each `--credit`; the untrained and the trained
-models are evaluated on the same rows of the test split, greedy and sampled. Everything resumes: call it again.
+For each seed, failures are mined once, the model is trained on them with each `--credit`, and the untrained and
+trained models are evaluated on the same rows of the test split, greedy and sampled. To resume, run it again.
 
     python benchmarks/three_seeds.py FOLDER [--task NAME] [--seeds 0 1 2] [--credits reflection placebo all retry] …
 
-The last lines are the table; `FOLDER/table.json` holds it too. Several processes may share one FOLDER if each has seeds
-of its own.
+The last lines are the table, also in `FOLDER/table.json`. Several processes may share one FOLDER if each has its
+own seeds.
 """
 
 from __future__ import annotations
@@ -37,17 +37,17 @@ VANILLA = "vanilla"
 
 
 Variants = Callable[[int], Iterable[tuple[str, Task, Mapping[str, Any]]]]
-"""Seed → what is trained with it: a label, the task that judges in training, and settings beside the demo's."""
+"""Seed → what to train: a label, the task that judges in training, and settings in addition to the demo's."""
 
 
 def variants_of(options: argparse.Namespace) -> Variants:
-    """One for each credit, judged by the task itself."""
+    """One variant per credit, judged by the task itself."""
     task = load_task(options.task)
     return lambda _seed: [(credit, task, {"credit": credit}) for credit in options.credits]
 
 
 def make(options: argparse.Namespace, variants: Variants) -> None:
-    """Train and evaluate what is not there yet."""
+    """Train and evaluate whatever is missing."""
     task, demo = load_task(options.task), presets_of(TaskSettings(name=options.task), "demo")
     model = options.model or str(task.default_model())
     data: dict[str, str] = {}
@@ -70,12 +70,12 @@ def make(options: argparse.Namespace, variants: Variants) -> None:
 
 
 def given(**settings: int | None) -> dict[str, int]:
-    """The settings that the command line names; of the others the task's demo has its own."""
+    """The settings given on the command line; all others come from the task's demo."""
     return {name: value for name, value in settings.items() if value is not None}
 
 
 def values(options: argparse.Namespace, mode: str, label: str, figure: str) -> Iterator[float]:
-    """A figure of one model, seed by seed, in per cent."""
+    """One figure of one model per seed, in per cent."""
     for seed in options.seeds:
         path = options.folder / f"seed-{seed}" / "eval" / label / "figures.json"
         measured: dict[str, Any] = json.loads(path.read_text())["modes"][mode]
@@ -83,15 +83,15 @@ def values(options: argparse.Namespace, mode: str, label: str, figure: str) -> I
 
 
 def rows_of(options: argparse.Namespace) -> int:
-    """Rows that each figure is over."""
+    """The number of rows behind each figure."""
     path = options.folder / f"seed-{options.seeds[0]}" / "eval" / VANILLA / "figures.json"
     return int(json.loads(path.read_text())["rows"])
 
 
 def table(options: argparse.Namespace) -> list[dict[str, Any]]:
-    """One line for each mode and model: the mean over seeds of each figure, and of the gain over the untrained model.
+    """One line per mode and model: the mean over seeds of each figure, and of the gain over the untrained model.
 
-    Intervals are Student's over seeds: they hold the spread of mining, training and sampling together.
+    Intervals are Student's over seeds: they cover the variation of mining, training and sampling together.
     """
     lines = []
     for mode in ("greedy", "sampled"):
@@ -122,20 +122,20 @@ def show(mean: dict[str, Any]) -> str:
 
 
 def options_of(description: str | None) -> argparse.ArgumentParser:
-    """The options of a benchmark that trains with the demo's settings over several seeds."""
+    """Options of a benchmark that trains with the demo's settings over several seeds."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--task", default="countdown")
     parser.add_argument("--model", help="the untrained model  [default: the task's own]")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--steps", type=int, help="optimiser steps  [default: the demo's, as with the two below]")
+    parser.add_argument("--steps", type=int, help="optimiser steps  [default: the demo's, as for the two below]")
     parser.add_argument("--rows", type=int, help="rows of the test split to evaluate")
     parser.add_argument("--mine-rows", type=int, help="rows of the train split to mine")
     return parser
 
 
 def print_table(lines: Sequence[Mapping[str, Any]], named: str, columns: Sequence[str]) -> None:
-    """The lines in Markdown, each named by its mode and its value of `named`."""
+    """Print the lines as Markdown, each identified by its mode and its value of `named`."""
     print(f"| mode | {named} | " + " | ".join(columns) + " |")
     print("|---|---|" + "---|" * len(columns))
     for line in lines:

@@ -3,14 +3,14 @@
     python benchmarks/training_step.py [--layers 2] [--repeats 5] [--kl 0 0.001] …
     python benchmarks/training_step.py --device cuda --dtype bfloat16 --shape 1.5B --layers 28 --goal 3
 
-All sides get the same weights, prompts, reflections and rewards, and run their own `train()` for one step at a time, in
-turns: stock's GRPOTrainer, ours, and ours with `--no-shared-prompt`. Timed is all that a step does but generating and
-judging. With KL the reference model's pass is a part of the step. The model is Qwen2-shaped with random weights, its
-layers and vocabulary cut in the same proportion. Gradient checkpointing is off on all sides unless asked for.
+All sides get the same weights, prompts, reflections and rewards, and run their own `train()` one step at a time,
+alternating: stock's GRPOTrainer, ours, and ours with `--no-shared-prompt`. The timing covers a step without generating
+and judging. With KL it includes the reference model's pass. The model is Qwen2-shaped with random weights, its
+layers and vocabulary cut in the same proportion. Gradient checkpointing is off on all sides unless requested.
 
-Loss, gradient norm and every parameter's gradient are compared in the same run, in float32, with a policy that has
-moved away from its reference: the command fails where one of them is further apart than 1e-4. Each side's memory is
-measured in a process of its own, with the largest KL asked for.
+Loss, gradient norm and every parameter's gradient are compared in the same run, in float32, with a policy that
+has moved away from its reference: the command fails if any of them differs by more than 1e-4. Each side's memory is
+measured in a separate process, with the largest KL weight given.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class Batch:
 
 
 def make_batch(groups: int, group_size: int, prompt: int, reflection: int, vocabulary: int, seed: int) -> Batch:
-    """Random ids, each reflection closed by the end token, and in each group rewards of both kinds."""
+    """Random ids; each reflection ends with the end token, and each group has both rewards."""
     chance = random.Random(seed)
 
     def ids(count: int) -> list[int]:
@@ -78,7 +78,7 @@ def make_batch(groups: int, group_size: int, prompt: int, reflection: int, vocab
 
 
 class FixedRollout(Rollout):
-    """Gives the batch instead of sampling one."""
+    """Returns the batch instead of sampling one."""
 
     batch: Batch
 
@@ -101,7 +101,7 @@ class FixedRollout(Rollout):
 
 @dataclass
 class Watch(TrainerCallback):
-    """Seconds of each step, from where TRL begins it to after its optimiser; the gradients where they are wanted."""
+    """Seconds of each step, from TRL's start of it to after the optimiser; the gradients if wanted."""
 
     wants_gradients: bool = False
     seconds: list[float] = field(default_factory=list)
@@ -121,27 +121,27 @@ class Watch(TrainerCallback):
 
 
 def synchronise() -> None:
-    """Wait for a GPU, which works on after Python has gone ahead."""
+    """Wait for the GPU, which runs asynchronously."""
     if torch.cuda.is_available():
         torch.cuda.synchronize()
 
 
 @dataclass
 class Side:
-    """One way to train, ready to do a step at a time."""
+    """One way to train, one step at a time."""
 
     trainer: Any
     watch: Watch
 
     def step(self, wants_gradients: bool = False) -> Mapping[str, float]:
-        """Do one step; gives the loss and the gradient's norm that TRL logged."""
+        """Do one step; returns the loss and gradient norm that TRL logged."""
         self.watch.wants_gradients = wants_gradients
         self.trainer.train()
         return next(line for line in self.trainer.state.log_history if "loss" in line)
 
 
 def settings_of(options: argparse.Namespace, kl: float, dtype: str, **more: Any) -> TrainSettings:
-    """One step of ours. In `grpo`, as JSON, what the stock side's configuration gets too."""
+    """Settings for one step of ours. `grpo` holds, as JSON, what the stock side's configuration gets too."""
     fields = {
         "bf16": dtype == "bfloat16",
         "gradient_checkpointing": options.checkpointing,
@@ -165,7 +165,7 @@ def settings_of(options: argparse.Namespace, kl: float, dtype: str, **more: Any)
 
 
 def config_of(name: str, settings: TrainSettings, folder: Path) -> Any:
-    """The GRPOConfig of a side, which saves nothing."""
+    """A side's GRPOConfig, which saves nothing."""
     if name == STOCK:
         return stock_config(settings, folder / "stock", **{key: json.loads(one) for key, one in settings.grpo.items()})
     config = grpo_config(settings, folder / "ours", "float32", None, processes=1)
@@ -193,8 +193,8 @@ def make_side(name: str, options: argparse.Namespace, kl: float, dtype: str, fol
         trainer = fixed_trainer(batch.prompt_ids, batch.reflection_ids, batch.rewards, **arguments)
     else:
         task = coin_task()
-        generator = TransformersEngine(arguments["model"], arguments["processing_class"], Model("random"))
-        rollout = FixedRollout(task, generator, Judge(task, 1.0), settings)
+        engine = TransformersEngine(arguments["model"], arguments["processing_class"], Model("random"))
+        rollout = FixedRollout(task, engine, Judge(task, 1.0), settings)
         rollout.batch = batch
         trainer = ReflectionTrainer(
             task=task,
@@ -209,17 +209,17 @@ def make_side(name: str, options: argparse.Namespace, kl: float, dtype: str, fol
 
 
 def gap(one: torch.Tensor, other: torch.Tensor) -> float:
-    """How far apart two tensors are, as a share of the first one's norm."""
+    """The difference of two tensors, relative to the first one's norm."""
     return float((one - other).norm() / one.norm().clamp(min=1e-12))
 
 
 def gaps(sides: Mapping[str, Side]) -> dict[str, dict[str, float]]:
-    """One step of each side; how far loss, gradient norm and the worst parameter's gradient are from stock's."""
+    """One step of each side; how far loss, gradient norm and the worst parameter gradient are from stock's."""
     logged = {name: side.step(wants_gradients=True) for name, side in sides.items()}
     gradients = {name: side.watch.gradients for name, side in sides.items()}
     return {
         name: {
-            # The loss itself is near 0 where all completions are as long: advantages of a group add up to nothing.
+            # The loss itself is near 0 if all completions have the same length: a group's advantages sum to zero.
             "loss": abs(logged[STOCK]["loss"] - logged[name]["loss"]) / max(abs(logged[STOCK]["loss"]), 1e-3),
             "gradient norm": abs(1 - logged[name]["grad_norm"] / logged[STOCK]["grad_norm"]),
             "gradient": max(gap(one, gradients[name][parameter]) for parameter, one in gradients[STOCK].items()),
@@ -231,7 +231,7 @@ def gaps(sides: Mapping[str, Side]) -> dict[str, dict[str, float]]:
 def compared(
     options: argparse.Namespace, kl: float, dtype: str, repeats: int, folder: Path
 ) -> tuple[dict[str, dict[str, float]], dict[str, list[float]]]:
-    """Side → its gaps to stock in its first step, and side → seconds of each step after that; the sides take turns."""
+    """Side → its gaps to stock in its first step, and side → seconds of each step after that; the sides alternate."""
     sides = {name: make_side(name, options, kl, dtype, folder) for name in SIDES}
     apart = gaps(sides)
     for side in sides.values():
@@ -252,9 +252,9 @@ def figures_of(label: str, seconds: Mapping[str, Sequence[float]], goal: float) 
 
 
 def memory_of(name: str, arguments: Sequence[str], kl: float) -> dict[str, float]:
-    """One side's memory in MiB, from a process of its own: what a step adds at its peak, and the peak itself."""
+    """One side's memory in MiB, from a separate process: what a step adds at its peak, and the peak itself."""
     command = [sys.executable, __file__, *arguments, "--only-memory", name, "--kl", str(kl)]
-    # Freed tensors go back to the system at once, so that what is resident is what is in use.
+    # Freed tensors go back to the system at once, so resident memory is memory in use.
     environment = {**os.environ, "MALLOC_MMAP_THRESHOLD_": str(1 << 16)}
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, env=environment, check=True)
     measured: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
@@ -262,7 +262,7 @@ def memory_of(name: str, arguments: Sequence[str], kl: float) -> dict[str, float
 
 
 def measure_memory(name: str, options: argparse.Namespace) -> dict[str, float]:
-    """Of the second step of this process: by then the optimiser's state is there."""
+    """Memory of this process's second step: by then the optimiser's state exists."""
     with tempfile.TemporaryDirectory() as folder:
         save_model(shape_of(options), Path(folder) / "model", SEED)
         side = make_side(name, options, options.kl[0], options.dtype, Path(folder))
@@ -274,7 +274,7 @@ def measure_memory(name: str, options: argparse.Namespace) -> dict[str, float]:
 
 
 class MemoryProbe(TrainerCallback):
-    """Memory in MiB before a step and at its peak: the process's resident set, or what torch has on the GPU."""
+    """Memory in MiB before a step and at its peak: the process's resident set, or torch's on the GPU."""
 
     def __init__(self, device: str) -> None:
         self.device, self.before, self.peak = device, 0.0, 0.0
@@ -285,7 +285,7 @@ class MemoryProbe(TrainerCallback):
             self.before = torch.cuda.memory_allocated() / 2**20
             return
         ctypes.CDLL(None).malloc_trim(0)
-        Path("/proc/self/clear_refs").write_text("5")  # VmHWM starts again from what is resident now.
+        Path("/proc/self/clear_refs").write_text("5")  # VmHWM restarts from what is resident now.
         self.before = resident("VmRSS")
 
     def on_step_end(self, *_: Any, **__: Any) -> None:
@@ -301,24 +301,24 @@ def resident(name: str) -> float:
 def options_of(description: str | None, groups: int, goal: float) -> argparse.ArgumentParser:
     """The options that this benchmark and whole_step.py share."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--shape", choices=sorted(SHAPES), default="0.5B", help="a model of that shape")
-    parser.add_argument("--layers", type=int, default=2, help="layers kept, and vocabulary in proportion; 0 for all")
+    parser.add_argument("--shape", choices=sorted(SHAPES), default="0.5B", help="the model's shape")
+    parser.add_argument("--layers", type=int, default=2, help="layers kept, vocabulary in proportion; 0 for all")
     parser.add_argument("--prompt", type=int, default=800, help="tokens before the reflection")
-    parser.add_argument("--reflection", type=int, default=80, help="tokens of a reflection, and of a retry")
+    parser.add_argument("--reflection", type=int, default=80, help="tokens of a reflection and of a retry")
     parser.add_argument("--group-size", type=int, default=8)
     parser.add_argument("--groups", type=int, default=groups, help="groups in a step")
     parser.add_argument("--micro-batch-size", type=int, default=8)
-    parser.add_argument("--repeats", type=int, default=3, help="steps timed, on each side in turn")
+    parser.add_argument("--repeats", type=int, default=3, help="steps timed on each side")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
     parser.add_argument("--checkpointing", action="store_true", help="gradient checkpointing, on all sides")
-    parser.add_argument("--goal", type=float, default=goal, help="how many times as fast as stock")
+    parser.add_argument("--goal", type=float, default=goal, help="speed-up over stock to reach")
     folder_option(parser)
     return parser
 
 
 def about(options: argparse.Namespace) -> dict[str, Any]:
-    """What a benchmark's file says of its circumstances."""
+    """What a benchmark's file records about its settings."""
     given = {key: value for key, value in vars(options).items() if key not in ("folder", "only_memory")}
     return {**given, "shape": dataclasses.asdict(shape_of(options)), "weights": "random"}
 

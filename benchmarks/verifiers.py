@@ -1,13 +1,13 @@
-"""Verifiers beside each other: verdicts a second on one core, and which hostile cases each judges rightly.
+"""Compares verifiers: verdicts per second on one core, and which hostile cases each judges right.
 
     python -m venv peers && peers/bin/pip install reasoning-gym 'math-verify[antlr4_13_2]'
     peers/bin/pip install --no-deps bfcl-eval
     python benchmarks/verifiers.py [--peers peers/bin/python] [--json FILE] [--only NAME ...]
 
-Ours run in this process; a peer in a process of its own, in a scratch folder, killed after SECONDS_A_CASE. A peer that
-raises has failed the answer, as its users treat it: that counts as right where the answer is wrong, and is told apart.
-Speeds are per second of processor time, over ordinary answers, right and wrong. What isolation costs is measured by
-benchmarks/isolation.py.
+Ours run in this process; a peer runs in its own process, in a scratch folder, killed after SECONDS_A_CASE. A peer that
+raises has failed the answer, as its users treat it: that counts as right if the answer is wrong, and is counted
+separately. Speeds are per second of processor time, over ordinary answers, right and wrong. benchmarks/isolation.py
+measures the cost of isolation.
 """
 
 from __future__ import annotations
@@ -37,31 +37,31 @@ PROBES = (
     "__import__('os').system('touch canary')",
     "().__class__.__base__.__subclasses__() and __import__('pathlib').Path('canary').touch()",
 )
-"""Answers that write a file where they are run as code."""
+"""Answers that write a file if they are run as code."""
 
 
 @dataclass
 class Result:
-    """What came of one verifier."""
+    """The result of one verifier."""
 
     name: str
     task: str
     cases: Counter[str] = field(default_factory=Counter)
     """By group."""
     right: Counter[str] = field(default_factory=Counter)
-    """By group, the outcome alone: our error classes are ours."""
+    """By group, counting only the outcome, since the error classes are ours."""
     false_passes: int = 0
     false_failures: int = 0
     hangs: int = 0
-    """Cases on which it had to be killed or died."""
+    """Cases on which it died or had to be killed."""
     exceptions: int = 0
     runs_code: bool = False
     verdicts_per_second: int = 0
     wrong: list[str] = field(default_factory=list)
-    """Reasons of the cases that were misjudged."""
+    """Reasons of the misjudged cases."""
 
     def count(self, group: str, case: Example, passed: bool | None) -> None:
-        """Count a verdict; None where there was none."""
+        """Count a verdict; None if there was none."""
         self.cases[group] += 1
         if passed is not None and passed == (case.outcome == "passed"):
             self.right[group] += 1
@@ -72,7 +72,7 @@ class Result:
 
 
 class Child:
-    """A peer in a process that is killed when it takes too long, and started again."""
+    """A peer in a process that is killed and restarted if it takes too long."""
 
     def __init__(self, python: str, peer: str) -> None:
         self.command = [python, str(Path(__file__).with_name("peers.py")), peer]
@@ -80,7 +80,7 @@ class Child:
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Start the process. Raises RuntimeError where the peer cannot be imported."""
+        """Start the process. Raises RuntimeError if the peer cannot be imported."""
         environment = {"PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "1", "HOME": self.scratch.name, "LC_ALL": "C.UTF-8"}
         self.process = subprocess.Popen(
             self.command,
@@ -95,7 +95,7 @@ class Child:
             raise RuntimeError(f"{self.command[-1]} does not start with {self.command[0]}: is it installed there?")
 
     def ask(self, question: Mapping[str, Any], seconds: float) -> dict[str, Any] | None:
-        """The reply, or None where the peer died or did not answer in time."""
+        """The reply, or None if the peer died or did not answer in time."""
         if self.process is None:
             self.start()
         assert self.process is not None
@@ -132,7 +132,7 @@ class Child:
 
 
 def corpus(task: str) -> dict[str, Sequence[Example]]:
-    """The hostile cases of a task by group; of APIGen, by its modules."""
+    """The hostile cases of a task by group; for APIGen, by module."""
     if task == "countdown":
         from rrr_countdown.hostile import GROUPS
 
@@ -146,7 +146,7 @@ def corpus(task: str) -> dict[str, Sequence[Example]]:
 
 
 def ordinary(task: str) -> list[tuple[dict[str, Any], str]]:
-    """Rows with a right answer and a wrong one each, as models write them: what speed is measured on."""
+    """Rows with one right and one wrong answer each, as models write them: used to measure speed."""
     from itertools import islice
 
     pairs: list[tuple[dict[str, Any], str]] = []
@@ -208,7 +208,7 @@ def theirs(name: str, task: str, python: str) -> Result:
 
 
 def table(results: Sequence[Result]) -> str:
-    """One Markdown table a task: how the verifiers did in all, then right cases by group."""
+    """One Markdown table per task: the verifiers' totals, then right cases by group."""
     parts = []
     for task in dict.fromkeys(result.task for result in results):
         of_task = [result for result in results if result.task == task]
@@ -217,7 +217,7 @@ def table(results: Sequence[Result]) -> str:
             "|---" * (1 + len(of_task)) + "|",
         ]
         rows: dict[str, list[str]] = {
-            "verdicts a second": [f"{result.verdicts_per_second:,}" for result in of_task],
+            "verdicts per second": [f"{result.verdicts_per_second:,}" for result in of_task],
             "right": [f"{result.right.total()}/{result.cases.total()}" for result in of_task],
             "false passes": [str(result.false_passes) for result in of_task],
             "false failures": [str(result.false_failures) for result in of_task],
@@ -237,7 +237,7 @@ PEERS_OF = {"countdown": ("reasoning-gym", "math-verify"), "apigen": ("bfcl-eval
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--peers", metavar="PYTHON", help="the interpreter that has the peers; without it, ours alone")
+    parser.add_argument("--peers", metavar="PYTHON", help="interpreter that has the peers; without it, only ours")
     parser.add_argument("--only", nargs="+", choices=["rrr", *PEERS_OF["countdown"], *PEERS_OF["apigen"]])
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()

@@ -2,16 +2,16 @@
 
     python benchmarks/whole_step.py [--layers 2] [--groups 2] [--repeats 3] …
 
-Stock is `TwoStepTrainer` of stock.py: TRL's own generation of the reflections, then the retries in one padded batch
-with the same call, their verdicts as rewards, and TRL's masked GRPO step. Both sides get the same weights, failures,
-task and settings, and take turns. The model is Qwen2-shaped with random weights, made so that every text that it writes
-has exactly the length asked for: both sides sample as many tokens and train as many, whatever their random streams
-give. The learning rate is zero, so that the weights stay so, and groups without a signal are computed on both sides:
-what we save by leaving them out is not in the figure.
+Stock is `TwoStepTrainer` of stock.py: TRL's own generation of the reflections, then the retries in one padded
+batch with the same call, their verdicts as rewards, and TRL's masked GRPO step. Both sides get the same weights,
+failures, task and settings, and alternate. The model is Qwen2-shaped with random weights, made to write texts
+of exactly the given length: both sides sample and train equally many tokens, whatever their random streams.
+The learning rate is zero to keep it that way, and zero-variance groups are computed on both sides: the
+figure does not include what we save by dropping them.
 
-Two samplers with different random streams cannot write the same texts. So equality is checked in greedy decoding: the
-command fails unless both sides write the same reflections and retries. That the training of one batch is equal is what
-training_step.py checks.
+Two samplers with different random streams cannot write the same texts. So equality is checked with greedy decoding:
+the command fails unless both sides write the same reflections and retries. training_step.py checks that training
+on one batch is equal.
 """
 
 from __future__ import annotations
@@ -46,11 +46,11 @@ SAMPLED = ("reflect", "retry", "judge")
 
 @dataclass
 class WholeSide(Side):
-    """A side whose steps are whole."""
+    """A side that runs whole steps."""
 
     clock: Clock
     episodes: list[Episode] = field(default_factory=list)
-    """Of our last batch; stock's trainer keeps its own."""
+    """Those of our last batch; stock's trainer keeps its own."""
 
     def texts(self) -> dict[int, set[tuple[str, str]]]:
         """Failure → the reflections on it in the last batch, each with its retry."""
@@ -68,7 +68,7 @@ class WholeSide(Side):
         return by_failure
 
     def phases(self) -> dict[str, float]:
-        """Seconds of the last step by phase; what is not sampling or judging is training."""
+        """Seconds of the last step by phase; everything except sampling and judging is training."""
         sampled = {phase: self.clock.seconds[phase] for phase in SAMPLED}
         self.clock.seconds.clear()
         return {**sampled, "train": self.watch.seconds[-1] - sum(sampled.values())}
@@ -82,7 +82,7 @@ def make_side(name: str, options: argparse.Namespace, folder: Path, greedy: bool
         options.kl,
         dtype,
         grpo={"top_k": 1} if greedy else {},
-        # The weights that end the texts must not drift, and every group is to be computed on both sides.
+        # The weights that end the texts must not drift, and both sides must compute every group.
         learning_rate=0.0,
         zero_variance="keep",
     )
@@ -101,12 +101,12 @@ def make_side(name: str, options: argparse.Namespace, folder: Path, greedy: bool
         side = WholeSide(trainer, watch, trainer.clock)
     else:
         clock, episodes = Clock(), []
-        generator = TransformersEngine(network, arguments["processing_class"], Model("random"))
+        engine = TransformersEngine(network, arguments["processing_class"], Model("random"))
         judge = Judge(task, 1.0)
-        generator.generate_ids = clocked(generator.generate_ids, clock, ("reflect", "retry"))
+        engine.generate_ids = clocked(engine.generate_ids, clock, ("reflect", "retry"))
         judge.judge = clocked(judge.judge, clock, ("judge",))
         trainer = ReflectionTrainer(
-            rollout=Rollout(task, generator, judge, settings),
+            rollout=Rollout(task, engine, judge, settings),
             settings=settings,
             on_episodes=lambda _step, batch, *_: episodes.__setitem__(slice(None), batch),
             **arguments,
@@ -117,7 +117,7 @@ def make_side(name: str, options: argparse.Namespace, folder: Path, greedy: bool
 
 
 def clocked(function: Any, clock: Clock, phases: Sequence[str]) -> Any:
-    """The function, its calls in turn counted to the phases."""
+    """The function, with its successive calls timed as the phases in turn."""
     upcoming = cycle(phases)
 
     def measured(*arguments: Any, **keywords: Any) -> Any:
@@ -128,7 +128,7 @@ def clocked(function: Any, clock: Clock, phases: Sequence[str]) -> Any:
 
 
 def greedy_texts_agree(options: argparse.Namespace, folder: Path) -> bool:
-    """Whether both sides write the same, decoding greedily; every text as long as it is to be."""
+    """Whether both sides write the same texts with greedy decoding, each of the right length."""
     written = []
     for name in SIDES:
         side = make_side(name, options, folder, greedy=True)
@@ -139,7 +139,7 @@ def greedy_texts_agree(options: argparse.Namespace, folder: Path) -> bool:
 
 
 def timed(options: argparse.Namespace, folder: Path) -> dict[str, list[dict[str, float]]]:
-    """Side → phase → seconds, for each step; the sides take turns, after one step each that is not counted."""
+    """Side → phase → seconds, for each step; the sides alternate, after one warm-up step each."""
     sides = {name: make_side(name, options, folder) for name in SIDES}
     steps: dict[str, list[dict[str, float]]] = {name: [] for name in SIDES}
     for _ in range(options.repeats + 1):

@@ -1,7 +1,7 @@
-"""The documentation's site: the repository's Markdown as it stands, built by Sphinx with MyST.
+"""The documentation site: the repository's Markdown unchanged, built by Sphinx with MyST.
 
-The pages are plain Markdown that reads well on any Git host. The source folder is the repository, so that a link
-between two pages, or to a file of code, is the same relative link here and there. `docs/index.md` is the navigation:
+The pages are plain Markdown that reads well on any Git host. The source folder is the repository, so a link
+between two pages, or to a source file, is the same relative link on the site. `docs/index.md` defines the navigation:
 each of its lists of links becomes a part of it, under the heading above the list.
 """
 
@@ -25,7 +25,7 @@ extensions = ["myst_parser"]
 root_doc = "docs/index"
 include_patterns = ["docs/*.md", "CHANGELOG.md", "CONTRIBUTING.md", "plugins/*/*.md", "benchmarks/README.md"]
 exclude_patterns = [".*", "build", "dist"]
-myst_heading_anchors = 4  # the anchors that Git hosts make
+myst_heading_anchors = 4  # the same anchors as on Git hosts
 myst_links_external_new_tab = False
 nitpicky = True
 smartquotes = False
@@ -42,7 +42,7 @@ HEADING_OR_LINK = re.compile(r"^## (?P<caption>.+)$|^- \[(?P<title>[^]]+)\]\((?P
 
 
 def navigation(index: str) -> str:
-    """The hidden tables of contents that the lists of links in `index` stand for.
+    """The hidden tables of contents for the lists of links in `index`.
 
     ```
     ## Write a task                    ```{toctree}
@@ -65,7 +65,7 @@ def navigation(index: str) -> str:
 
 
 def add_navigation(_app: Sphinx, document: str, source: list[str]) -> None:
-    """Give the index the navigation that its lists stand for."""
+    """Add the navigation made from its lists to the index."""
     if document == root_doc:
         source[0] += navigation(source[0])
 

@@ -1,4 +1,4 @@
-"""The benchmarks are scripts beside each other, not a package: their folder is put on the path."""
+"""Puts the benchmarks' folder on the path: they are scripts, not a package."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The allocator's benchmark puts both sides' processor time, page faults and memory beside each other."""
+"""The allocator benchmark compares both sides' processor time, page faults and memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The decoding loop's benchmark: every side does the same work, and greedy texts are held to be equal."""
+"""The decoding loop's benchmark: every side does the same work, and greedy texts are checked to be equal."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("torch", reason="the engines that are compared run on torch")
-pytest.importorskip("rrr_countdown", reason="the embedded model is one of the two that are measured")
+pytest.importorskip("torch", reason="the compared engines run on torch")
+pytest.importorskip("rrr_countdown", reason="the embedded model is one of the two measured")
 pytestmark = pytest.mark.train
 
 
-def test_each_side_writes_the_same_texts_and_is_put_beside_ours(tmp_path: Path) -> None:
+def test_each_side_writes_the_same_texts_and_is_compared_with_ours(tmp_path: Path) -> None:
     from decode_loop import OURS, SIDES, main
 
     small = ["--shape", "tiny", "--batch", "16", "--tokens", "6", "--repeats", "1", "--folder", str(tmp_path)]
@@ -23,13 +23,13 @@ def test_each_side_writes_the_same_texts_and_is_put_beside_ours(tmp_path: Path) 
         assert {f"{work}, 16 texts: {side} over ours" for side in SIDES if side != OURS} <= {*figures}
 
 
-def test_a_side_is_the_engine_with_parts_switched_off_and_whole_again_afterwards() -> None:
-    from decode_loop import GENERATE, JOINED, joined, kv_cache, side, transformers_engine
+def test_a_side_switches_parts_of_the_engine_off_and_on_again_afterwards() -> None:
+    from decode_loop import CONCATENATED, GENERATE, joined, kv_cache, side, transformers_engine
 
     serves = transformers_engine.can_decode
     with side(GENERATE):
         assert transformers_engine.can_decode(None) is False
-    with side(JOINED):
+    with side(CONCATENATED):
         assert kv_cache._appended is joined
     assert transformers_engine.can_decode is serves
     assert kv_cache._appended is not joined

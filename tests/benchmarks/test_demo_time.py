@@ -1,4 +1,4 @@
-"""The demo's benchmark reads gains from what a run writes, and holds time and gain against their goals."""
+"""The demo's benchmark reads gains from a run's files, and compares time and gain with their goals."""
 
 import pytest
 
@@ -24,7 +24,7 @@ def test_the_gain_is_the_second_trys_in_points_with_its_interval():
 
 
 @pytest.mark.parametrize(("now", "same"), [((0.12, 0.1, 0.14), 1.0), ((0.2, 0.18, 0.22), 0.0)])
-def test_gains_are_the_same_where_their_intervals_meet(now, same):
+def test_gains_are_the_same_if_their_intervals_overlap(now, same):
     from demo_time import figures_of
 
     runs = {"before": [demo(100, 0.1, 0.08, 0.125)], "now": [demo(40, *now)]}
@@ -34,7 +34,7 @@ def test_gains_are_the_same_where_their_intervals_meet(now, same):
     assert figures["rrr demo, now of before"].met
 
 
-def test_a_revision_is_laid_out_without_touching_the_repository(tmp_path):
+def test_a_revision_is_checked_out_without_touching_the_repository(tmp_path):
     from demo_time import ROOT, check_out
 
     if not (ROOT / ".git").exists():
@@ -44,7 +44,7 @@ def test_a_revision_is_laid_out_without_touching_the_repository(tmp_path):
     assert not (tmp_path / ".git").exists()
 
 
-def test_a_revision_that_a_newer_transformers_slows_down_is_not_compared_with(tmp_path):
+def test_a_revision_that_a_newer_transformers_slows_down_is_not_compared(tmp_path):
     from demo_time import ROOT, why_unfair
 
     assert why_unfair(tmp_path, "5.23.0") is None

@@ -1,4 +1,4 @@
-"""The fuzzer's oracles agree with the verifiers where the verdicts are known, and its inputs mean what they should."""
+"""The fuzzer's oracles agree with known verdicts, and its inputs encode the right texts."""
 
 import random
 
@@ -16,7 +16,7 @@ def target(request):
 
 
 @pytest.mark.parametrize("task", ["countdown", "apigen"])
-def test_the_oracle_agrees_with_every_known_verdict_it_dares_to_judge(task):
+def test_the_oracle_agrees_with_every_known_verdict_unless_it_abstains(task):
     import importlib
 
     import oracles
@@ -30,7 +30,7 @@ def test_the_oracle_agrees_with_every_known_verdict_it_dares_to_judge(task):
     assert [case.reason for case, right in judged if right != (case.outcome == "passed")] == []
 
 
-def test_a_seed_means_the_text_it_was_made_of(target):
+def test_a_seed_encodes_the_text_it_was_made_from(target):
     from fuzz import RAW, decode, encode
 
     for index, text in target.seeds:
@@ -39,7 +39,7 @@ def test_a_seed_means_the_text_it_was_made_of(target):
             assert decode(target, data, longest=10_000) == (index, text)
 
 
-def test_any_bytes_mean_a_row_and_a_text_of_bounded_length(target):
+def test_any_bytes_encode_a_row_and_a_text_of_bounded_length(target):
     from fuzz import LONGEST_TEXT, decode
 
     rng = random.Random(1)
@@ -50,14 +50,14 @@ def test_any_bytes_mean_a_row_and_a_text_of_bounded_length(target):
         assert len(text) <= 20 * LONGEST_TEXT
 
 
-def test_the_built_texts_are_right_often_and_wrong_often(target):
+def test_the_built_texts_are_often_right_and_often_wrong(target):
     rng = random.Random(1)
     texts = [(row, target.build(row, rng.randbytes(n))) for row in target.rows for n in (0, 2, 4, 20, 40) * 5]
     outcomes = [target.verify(row, text).outcome for row, text in texts]
     assert {"passed", "failed"} == set(outcomes)
 
 
-def test_the_fuzzers_judge_tells_every_kind_of_finding(target):
+def test_the_fuzzers_judge_reports_every_kind_of_finding(target):
     from dataclasses import replace
 
     from fuzz import Judge
@@ -78,7 +78,7 @@ def test_the_fuzzers_judge_tells_every_kind_of_finding(target):
         assert judge.shown[0]["kind"] == kind
 
 
-def test_a_right_verdict_is_no_finding(target):
+def test_a_right_verdict_is_not_a_finding(target):
     from fuzz import Judge, encode
 
     judge = Judge(target)

@@ -1,11 +1,11 @@
-"""The benchmark of generation: its sides write the same texts, whatever it finds of their speed."""
+"""The generation benchmark: its sides write the same texts, whatever their speed."""
 
 from __future__ import annotations
 
 import pytest
 
-pytest.importorskip("torch", reason="the engines that are compared run on torch")
-pytest.importorskip("rrr_countdown", reason="the embedded model is one of the two that are measured")
+pytest.importorskip("torch", reason="the compared engines run on torch")
+pytest.importorskip("rrr_countdown", reason="the embedded model is one of the two measured")
 pytestmark = pytest.mark.train
 
 

@@ -1,4 +1,4 @@
-"""The comparison of mining with a fixed number of samples a row: both sides count the same things."""
+"""The comparison of mining with a fixed number of samples per row: both sides count the same things."""
 
 import pytest
 

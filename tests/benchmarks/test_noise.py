@@ -1,4 +1,4 @@
-"""The noise benchmark asks for the noise that it names."""
+"""The noise benchmark applies the noise that it names."""
 
 from argparse import Namespace
 
@@ -24,7 +24,7 @@ def test_a_direction_flips_the_verdicts_that_it_names(site, direction, right, wr
     assert (task.verify(ROW, "5").outcome, task.verify(ROW, "6").outcome) == (right, wrong)
 
 
-def test_over_seeds_the_interval_is_that_of_their_mean_and_of_one_seed_its_own():
+def test_over_seeds_the_interval_is_that_of_their_mean_and_for_one_seed_its_own():
     from noise import in_per_cent
 
     one = {"value": 0.5, "low": 0.25, "high": 0.75, "total": 8}

@@ -1,4 +1,4 @@
-"""A benchmark's figures are written with what they were measured on, and drawn."""
+"""A benchmark's figures are saved together with their circumstances, and plotted."""
 
 import json
 import xml.etree.ElementTree as ElementTree
@@ -18,7 +18,7 @@ def test_a_goal_is_the_least_or_the_most_that_a_figure_may_be():
     assert Figure("seconds", 1.0, "s").met is None
 
 
-def test_repeated_measurements_give_their_median_and_what_surely_holds_it():
+def test_repeated_measurements_give_their_median_with_an_interval():
     from recording import median_of
 
     assert [(one.value, one.low, one.high, one.n) for one in [median_of("t", [3, 1, 2], "s")]] == [(2, 1, 3, 3)]
@@ -47,7 +47,7 @@ def test_the_file_says_what_was_measured_and_on_what(tmp_path, capsys):
     assert "ours against stock: 5 ×; goal ≥ 4: met" in capsys.readouterr().out
 
 
-def test_a_missed_goal_is_told_to_the_caller(tmp_path):
+def test_a_missed_goal_is_returned_to_the_caller(tmp_path):
     from recording import Figure, record
 
     assert not record("step", [Figure("ours", 3.0, "×", goal=4)], tmp_path)
@@ -65,7 +65,7 @@ def test_bars_are_as_long_as_their_figures_and_only_those_with_a_goal_and_a_unit
     assert lengths[0] == pytest.approx(4 * lengths[1], abs=0.5)
 
 
-def test_what_is_drawn_is_text_and_never_markup():
+def test_labels_are_drawn_as_text_and_never_as_markup():
     from recording import Figure, bars
 
     drawn = bars("<script>", [Figure("a & b", 1.0, "×")])

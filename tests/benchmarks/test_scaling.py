@@ -1,11 +1,11 @@
-"""The scaling benchmark measures what it says, and tells growth from none."""
+"""The scaling benchmark measures what it says, and distinguishes growth from none."""
 
 import json
 
 import pytest
 
 
-def test_mining_resuming_and_reading_are_measured_in_processes_of_their_own(tmp_path):
+def test_mining_resuming_and_reading_are_measured_in_separate_processes(tmp_path):
     from scaling import measured
 
     mined = measured("mining", 300, tmp_path)
@@ -24,7 +24,7 @@ def test_a_measurement_that_fails_says_why(tmp_path):
         measured("reading", 1, tmp_path)
 
 
-def test_the_clock_counts_what_is_within_it_and_takes_off_what_another_counted():
+def test_the_clock_counts_its_own_blocks_and_subtracts_another_clock():
     from scaling import Clock
 
     inner = Clock()
@@ -36,7 +36,7 @@ def test_the_clock_counts_what_is_within_it_and_takes_off_what_another_counted()
     assert outer.less(inner)["seconds"] == pytest.approx(outer.wall - inner.wall)
 
 
-def test_growth_is_told_from_none():
+def test_growth_is_distinguished_from_none():
     from scaling import change, growth
 
     linear, square = {10: 2.0, 100: 20.0}, {10: 2.0, 100: 200.0}
@@ -47,7 +47,7 @@ def test_growth_is_told_from_none():
 
 
 @pytest.mark.parametrize(("power", "met"), [(1.0, True), (1.5, False)])
-def test_the_mining_part_writes_its_figures_and_a_plot_and_holds_the_growth_against_a_goal(
+def test_the_mining_part_writes_its_figures_and_a_plot_and_compares_growth_with_a_goal(
     tmp_path, monkeypatch, power, met
 ):
     import scaling
@@ -62,7 +62,7 @@ def test_the_mining_part_writes_its_figures_and_a_plot_and_holds_the_growth_agai
     assert (tmp_path / "scaling_mining.svg").read_text().startswith("<svg")
 
 
-def test_a_step_is_measured_by_the_reflection(tmp_path, monkeypatch):
+def test_a_step_is_measured_per_reflection(tmp_path, monkeypatch):
     import scaling
 
     monkeypatch.setattr(scaling, "measured", lambda what, size, folder: {"seconds": 1 + size, "peak": 10.0 + size})
@@ -73,7 +73,7 @@ def test_a_step_is_measured_by_the_reflection(tmp_path, monkeypatch):
 
 
 @pytest.mark.train
-def test_a_real_step_is_timed_and_its_memory_told(tmp_path, monkeypatch):
+def test_a_real_step_reports_time_and_memory(tmp_path, monkeypatch):
     pytest.importorskip("trl", reason="needs rrr-core[train]")
     import scaling
     import training_step

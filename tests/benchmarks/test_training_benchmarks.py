@@ -1,4 +1,4 @@
-"""The training benchmarks in tiny: both sides run, are compared, and differences are found."""
+"""The training benchmarks in miniature: both sides run, are compared, and differences are found."""
 
 import dataclasses
 import json
@@ -46,7 +46,7 @@ def test_a_step_of_ours_has_the_loss_and_the_gradients_of_stock_trl(tmp_path, mo
     assert (tmp_path / "training_step.svg").exists()
 
 
-def test_a_side_that_trains_something_else_is_found_out(tmp_path, monkeypatch):
+def test_a_side_that_trains_something_else_is_detected(tmp_path, monkeypatch):
     import training_step
     from made_up import save_model
 
@@ -106,15 +106,15 @@ def test_a_made_up_model_writes_texts_of_one_length(tmp_path, length):
     save_model(SHAPES["tiny"], tmp_path, 0, ends_after=length)
     network = Qwen2ForCausalLM.from_pretrained(tmp_path)
     tokenizer = PreTrainedTokenizerFast.from_pretrained(tmp_path)
-    generator = TransformersEngine(network, tokenizer, Model("random"))
+    engine = TransformersEngine(network, tokenizer, Model("random"))
     asked = [[{"role": "user", "content": f"w{word} w{3 * word}"}] for word in range(10, 40)]
-    written = generator.generate(asked, Sampling(temperature=1.0, max_tokens=40, seed=1))
+    written = engine.generate(asked, Sampling(temperature=1.0, max_tokens=40, seed=1))
     assert {len(one.token_ids) for one in written} == {length}
     assert {one.finish for one in written} == {"stop"}
     assert len({one.text for one in written}) > 10
 
 
-def test_texts_of_the_made_up_tokenizer_come_back_as_they_were():
+def test_texts_of_the_made_up_tokenizer_survive_encoding_and_decoding():
     from made_up import make_tokenizer
 
     tokenizer = make_tokenizer(64)

@@ -1,4 +1,4 @@
-"""The comparison of verifiers: what counts as right, and that a peer which hangs, dies or runs code is told."""
+"""The comparison of verifiers: what counts as right, and that a peer which hangs, dies or runs code is noticed."""
 
 import sys
 from pathlib import Path
@@ -9,13 +9,13 @@ from rrr_core.hookspecs import Example
 
 pytest.importorskip("rrr_countdown")
 if sys.platform == "win32":
-    pytest.skip("peers run in processes with limits that Windows does not have", allow_module_level=True)
+    pytest.skip("peers run in processes with limits that Windows lacks", allow_module_level=True)
 
 RIGHT = Example({}, "", "passed", reason="right")
 WRONG = Example({}, "", "failed", "x", "wrong")
 
 
-def test_a_verdict_is_right_where_its_outcome_is_and_none_at_all_never_is():
+def test_a_verdict_is_right_if_its_outcome_is_and_no_verdict_never_is():
     from verifiers import Result
 
     result = Result("x", "countdown")
@@ -52,7 +52,7 @@ def ask(child, answer):
     return child.ask({"row": {}, "answer": answer}, 30 if answer != "hang" else 0.5)
 
 
-def test_a_peer_that_hangs_or_dies_is_started_again(child):
+def test_a_peer_that_hangs_or_dies_is_restarted(child):
     assert ask(child, "yes")["passed"]
     assert ask(child, "hang") is None
     assert ask(child, "die") is None
@@ -74,7 +74,7 @@ def test_a_closed_peer_leaves_nothing(child):
     assert not Path(folder).exists()
 
 
-def test_the_table_has_a_column_for_each_verifier_and_a_line_for_each_group():
+def test_the_table_has_a_column_per_verifier_and_a_line_per_group():
     from verifiers import Result, table
 
     results = [Result("rrr", "countdown", verdicts_per_second=50_000), Result("peer", "countdown", runs_code=True)]
@@ -82,12 +82,12 @@ def test_the_table_has_a_column_for_each_verifier_and_a_line_for_each_group():
         result.count("powers", WRONG, result.name == "peer")
     lines = table(results).splitlines()
     assert lines[0] == "| countdown | rrr | peer |"
-    assert "| verdicts a second | 50,000 | 0 |" in lines
+    assert "| verdicts per second | 50,000 | 0 |" in lines
     assert "| runs the answer as code | no | yes |" in lines
     assert "| right: powers | 1/1 | 0/1 |" in lines
 
 
-def test_ordinary_answers_are_right_and_wrong_in_equal_parts():
+def test_half_of_the_ordinary_answers_are_right():
     from rrr_countdown.equations import verify
     from verifiers import ordinary
 

@@ -328,12 +328,12 @@ class TestOptions:
         path.write_bytes(b"\xff")
         assert error_of(DataError, rubric=path).endswith("is not UTF-8.")
 
-    def test_gold_of_a_task_that_tells_none_is_refused(self, site):
+    def test_gold_is_refused_for_a_task_that_gives_none(self, site):
         site.install_task("bare", SUMS)
         task = load_task("bare", [nowhere(gold="yes")])
         with (
             Judge(task) as judge,
-            pytest.raises(RrrError, match="the task 'bare' tells no gold answers: leave out gold=yes"),
+            pytest.raises(RrrError, match="the task 'bare' gives no gold answers: leave out gold=yes"),
         ):
             judge.judge([(ROW, "5")])
 

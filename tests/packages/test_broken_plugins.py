@@ -14,7 +14,7 @@ pytestmark = pytest.mark.packages
 CASES = {
     "rrr-syntax": (
         "rrr-syntax 1.0: its module rrr_syntax cannot be imported: SyntaxError at rrr_syntax.py:3: "
-        "'(' was never closed. Mend it, or tell the authors of rrr-syntax."
+        "'(' was never closed. Fix it, or report it to the authors of rrr-syntax."
     ),
     "rrr-misspelt": (
         "rrr-misspelt 1.0, hook rrr_gold_anser at rrr_misspelt.py:27: there is no such hook. "

@@ -15,7 +15,7 @@ MINE = ("mine", "countdown", "--model", "any", "--rows", "3", "--tries", "2")
 CASES = {
     "rrr-mute-engine": (
         "rrr-mute-engine 1.0: its module rrr_mute_engine cannot be imported: SyntaxError at rrr_mute_engine.py:3: "
-        "'(' was never closed. Mend it, or tell the authors of rrr-mute-engine."
+        "'(' was never closed. Fix it, or report it to the authors of rrr-mute-engine."
     ),
     "rrr-odd-engine": (
         "rrr-odd-engine 1.0: the value of its entry point, 'rrr_odd_engine:ENGINE', is dict: it has to be "

@@ -167,7 +167,7 @@ def test_a_syntax_error_is_told_with_the_file_and_line_to_mend_and_not_with_who_
     site.install("rrr-roman", modules=modules, tasks={"roman": "rrr_roman"})
     assert error_of("roman") == (
         "rrr-roman 1.0: its module rrr_roman cannot be imported: SyntaxError at rrr_roman/verifier.py:2: "
-        "invalid syntax. Mend it, or tell the authors of rrr-roman."
+        "invalid syntax. Fix it, or report it to the authors of rrr-roman."
     )
 
 
@@ -175,7 +175,7 @@ def test_an_entry_point_whose_module_is_not_there_is_looked_for_in_the_project_f
     site.install("rrr-roman", tasks={"roman": "rrr_romen.tasks"})
     assert error_of("roman").endswith(
         "ModuleNotFoundError: No module named 'rrr_romen'. Give the entry point in its pyproject.toml the module's "
-        "name and install rrr-roman again, or tell its authors."
+        "name and install rrr-roman again, or report it to its authors."
     )
 
 
@@ -183,7 +183,7 @@ def test_a_package_that_is_not_there_is_a_dependency_that_was_left_out(site):
     site.install_task("roman", "import no_such_package.part")
     assert error_of("roman").endswith(
         "Install rrr-roman again with all that it depends on; if 'no_such_package' is not among that, add it to its "
-        "pyproject.toml, or tell its authors."
+        "pyproject.toml, or report it to its authors."
     )
 
 
@@ -191,7 +191,7 @@ def test_a_module_of_its_own_that_a_plugin_misspells_is_its_to_mend(site):
     site.install("rrr-roman", modules={"rrr_roman.__init__": "import rrr_roman.verifer"}, tasks={"roman": "rrr_roman"})
     assert error_of("roman").endswith(
         "ModuleNotFoundError at rrr_roman/__init__.py:1: No module named 'rrr_roman.verifer'. "
-        "Mend it, or tell the authors of rrr-roman."
+        "Fix it, or report it to the authors of rrr-roman."
     )
 
 

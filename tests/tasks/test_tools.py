@@ -81,7 +81,7 @@ def test_a_worked_conversation_has_no_tools(giving):
     [
         ("[", "not JSON: "),
         ("[" * 100_000, "not JSON: "),
-        ("[NaN]", "not JSON: NaN is no JSON"),
+        ("[NaN]", "not JSON: NaN is not JSON"),
         ("[1e999]", "not JSON: "),
         ('["\\ud800"]', "not JSON: .*surrogates not allowed"),
         ("[]", "not a JSON array of at least one function schema"),

@@ -1,11 +1,11 @@
-"""What every export starts from: rows in order, posed for the model that the user names."""
+"""What every export starts from: rows in order, prompted for the model that the user names."""
 
 from __future__ import annotations
 
 import pytest
 
 from rrr_core.errors import RrrError
-from rrr_core.exports.posing import named_model, posed_rows
+from rrr_core.exports.prompts import named_model, prompted_rows
 from rrr_core.tasks import load_task
 from tests.conftest import FakeSite
 from tests.exports.plugins import SHAKY
@@ -13,19 +13,19 @@ from tests.exports.plugins import SHAKY
 
 def test_rows_come_in_their_order_with_the_users_data_options(site: FakeSite) -> None:
     site.install_task("shaky", SHAKY)
-    posed = posed_rows(load_task("shaky"), "test", 2, {"first": "7"}, named_model(""))
-    assert [(each.index, each.row["number"]) for each in posed] == [(0, 7), (1, 8)]
+    prompted = prompted_rows(load_task("shaky"), "test", 2, {"first": "7"}, named_model(""))
+    assert [(each.index, each.row["number"]) for each in prompted] == [(0, 7), (1, 8)]
 
 
 def test_no_more_rows_are_read_than_are_asked_for(site: FakeSite) -> None:
     site.install_task("endless", SHAKY.replace('range(int(options.get("first", "0")), 1000)', "iter(int, 1)"))
-    assert len(list(posed_rows(load_task("endless"), "train", 3, None, named_model("")))) == 3
+    assert len(list(prompted_rows(load_task("endless"), "train", 3, None, named_model("")))) == 3
 
 
 def test_prompts_are_worded_for_the_model_that_the_user_names(site: FakeSite) -> None:
     site.install_task("shaky", SHAKY)
-    (posed,) = posed_rows(load_task("shaky"), "test", 1, None, named_model("Qwen/Qwen3-8B"))
-    assert posed.messages[0]["content"] == "You are a qwen."
+    (prompted,) = prompted_rows(load_task("shaky"), "test", 1, None, named_model("Qwen/Qwen3-8B"))
+    assert prompted.messages[0]["content"] == "You are a qwen."
 
 
 def test_a_family_goes_before_what_the_models_name_says() -> None:
@@ -35,4 +35,4 @@ def test_a_family_goes_before_what_the_models_name_says() -> None:
 def test_fewer_rows_than_one_are_refused(site: FakeSite) -> None:
     site.install_task("shaky", SHAKY)
     with pytest.raises(RrrError, match="rows = 0: at least 1"):
-        list(posed_rows(load_task("shaky"), "test", 0, None, named_model("")))
+        list(prompted_rows(load_task("shaky"), "test", 0, None, named_model("")))

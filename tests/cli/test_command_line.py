@@ -163,7 +163,7 @@ def test_ctrl_c_says_how_to_go_on_where_a_command_resumes(
     monkeypatch.setattr("rrr_core.pipeline.open_task", interrupt)
     assert cli.run_command(["mine", "countdown"]) == 130
     told = capsys.readouterr().err
-    assert told == "\nrrr: interrupted: the same command goes on from what is finished.\n"
+    assert told == "\nrrr: interrupted: run the same command again to resume.\n"
 
 
 @pytest.mark.parametrize(

@@ -110,7 +110,7 @@ def test_over_the_limit_of_abstentions_every_judged_line_has_its_verdict_and_the
 def test_a_row_that_lacks_what_the_verifier_reads_may_be_the_one_to_mend(verify: Any) -> None:
     _, _, told = verify('{"row": {"wnated": "yes"}, "answer": "yes"}\n')
     assert "KeyError" in told
-    assert told.endswith("Or mend the rows of answers.jsonl: are they such as the task gives?\n")
+    assert told.endswith("Or fix the rows of answers.jsonl: do they have the task's format?\n")
 
 
 def test_a_verifier_that_ends_its_process_ends_neither_the_command_nor_the_answers_after(

@@ -89,7 +89,7 @@ def test_ctrl_c_and_the_same_command_end_with_the_same_bits(place: Path, finishe
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=400)
     assert process.returncode == 130, err
-    assert err.endswith("rrr: interrupted: the same command goes on from what is finished.\n")
+    assert err.endswith("rrr: interrupted: run the same command again to resume.\n")
     assert "Traceback" not in err
 
     resumed = start(place, "parts")

@@ -111,7 +111,7 @@ def command(
             f"{'its default' if len(missing) == 1 else 'their defaults'}."
         )
     files = write_plugin(Answers(name=name, **given, **missing), target)
-    click.echo(f"Wrote {target}: {files} files. They work as they are, on sample rows.")
+    click.echo(f"Wrote {target}: {files} files. They work as is, on sample rows.")
     if missing and not asks:
         click.echo(f"Defaults taken: {' '.join(f'--{option} {shlex.quote(missing[option])}' for option in missing)}")
     click.echo("Next:")

@@ -32,7 +32,7 @@ def page_files() -> dict[str, Path]:
     for folder in FOLDERS:
         if found := sorted(folder.glob("*.md")):
             return {path.name: path for path in found}
-    raise RrrError("The documentation's pages are not beside rrr-core: reinstall it.")
+    raise RrrError("The documentation's pages are missing from rrr-core: reinstall it.")
 
 
 def title_of(page: Path) -> str:

@@ -51,7 +51,7 @@ def facts(view: TaskView) -> Iterator[tuple[str, str]]:
     package, manifest = view.package, view.manifest
     yield "task", view.name
     if manifest is None:
-        yield "manifest", f"none: the plugin does not say what it asks and where its rows come from ({PAGE})"
+        yield "manifest", f"none: the plugin does not say what it asks or where its rows come from ({PAGE})"
     else:
         yield "asks", manifest.summary or missing("summary")
     yield "package", f"{package.name} {package.version}"
@@ -76,7 +76,7 @@ def facts(view: TaskView) -> Iterator[tuple[str, str]]:
 
 def missing(field: str) -> str:
     """The text for a manifest's empty field."""
-    return f"not said: Manifest({field}=…) is empty ({PAGE})"
+    return f"not given: Manifest({field}=…) is empty ({PAGE})"
 
 
 def unshown(view: TaskView) -> str:

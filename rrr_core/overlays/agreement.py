@@ -45,10 +45,10 @@ def combined(votes: Mapping[str, Verdict], options: AgreementOptions) -> Verdict
     counted = {name: vote for name, vote in votes.items() if options.verifier or name != VERIFIER}
     if len(counted) < options.need:
         return withheld(f"the overlay 'agreement' needs {options.need} votes and got {len(counted)}: stack more judges")
-    told = ", ".join(
+    reported = ", ".join(
         f"{name} {vote.outcome}" + (f" ({vote.detail})" if vote.is_abstained else "") for name, vote in counted.items()
     )
-    detail = f"{options.need} of {len(counted)} needed: {told}"
+    detail = f"{options.need} of {len(counted)} needed: {reported}"
     match decided([vote.outcome for vote in counted.values()], options.need):
         case "passed":
             return passed()

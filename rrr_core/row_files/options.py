@@ -99,7 +99,7 @@ class DataOptions:
         try:
             if not Path(path).suffix and not Path(path).exists():
                 raise DataError(
-                    f"{self.task}'s data option source={path[:80]!r} is no file or folder that exists."
+                    f"{self.task}'s data option source={path[:80]!r} is not an existing file or folder."
                     f"{nearest(path, (GENERATED, HUB))} Give 'generated', 'hub', or a path to a {WANTED_SUFFIXES} file."
                 )
             return read_rows(Path(path), shape, split)

@@ -140,7 +140,7 @@ def read_json_array(path: Path, shape: RowShape) -> Iterator[PlacedRow]:
         raise DataError(f"{path}: not UTF-8 text.") from error
     position = _after_space(text, 0)
     if not text.startswith("[", position):
-        raise DataError(f"{path}: not one JSON array of rows. Name a file of one row a line .jsonl.")
+        raise DataError(f"{path}: not one JSON array of rows. Name a file with one row per line .jsonl.")
     position = _after_space(text, position + 1)
     line, counted, is_first = 1, 0, True
     while not text.startswith("]", position):

@@ -48,9 +48,7 @@ class Answers:
 def check_line(text: str) -> None:
     """Raise RrrError for a summary or an author that would need escaping in TOML, Python or Markdown."""
     if not text.strip() or not text.isprintable() or len(text) > LONGEST_LINE or set(text) & set('"\\'):
-        raise RrrError(
-            f'{text[:LONGEST_LINE]!r}: one line of 1 to {LONGEST_LINE} characters without " and \\ is wanted.'
-        )
+        raise RrrError(f'{text[:LONGEST_LINE]!r}: use one line of 1 to {LONGEST_LINE} characters without " and \\.')
 
 
 def check_shape(name: str) -> None:
@@ -60,8 +58,8 @@ def check_shape(name: str) -> None:
     near = re.sub(r"[^a-z0-9]+", "-", name.lower().removeprefix("rrr-"))[:LONGEST_NAME].strip("-")
     suggestion = f" Try {near!r}." if near else ""
     raise RrrError(
-        f"{name!r} cannot be the name of a task: 1 to {LONGEST_NAME} of a-z and 0-9, with single hyphens between and "
-        f"no rrr- before them, are wanted.{suggestion}"
+        f"{name!r} cannot be the name of a task: use 1 to {LONGEST_NAME} of a-z and 0-9, single hyphens between "
+        f"them and no rrr- prefix.{suggestion}"
     )
 
 

@@ -111,5 +111,5 @@ def _as_environment(settings: Mapping[str, str]) -> dict[str, str]:
 
 def complaint(text: str) -> str:
     """A program's error message: its whole output, or the last line of a traceback."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()] or ["it failed without a word"]
+    lines = [line.strip() for line in text.splitlines() if line.strip()] or ["it failed without a message"]
     return lines[-1] if "Traceback (most recent call last):" in lines else " ".join(lines)

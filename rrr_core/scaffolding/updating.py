@@ -108,6 +108,4 @@ def check_committed(folder: Path) -> None:
             "first."
         ) from None
     if git(folder, "status", "--porcelain", "--untracked-files=all", "--", ".").strip():
-        raise RrrError(
-            f"{folder} holds work that is not committed: git commit it first, so that the update can be undone."
-        )
+        raise RrrError(f"{folder} holds work that is not committed: git commit it first, so the update can be undone.")

@@ -39,7 +39,7 @@ def check_folder(folder: Path) -> None:
         return
     nearest = next(path for path in (folder, *folder.absolute().parents) if path.exists() or path.is_symlink())
     if not nearest.is_dir():
-        raise RrrError(f"{nearest} is there and no folder: name another --folder.")
+        raise RrrError(f"{nearest} exists and is not a folder: name another --folder.")
 
 
 def _move_in(rendered: Path, folder: Path) -> None:

@@ -44,7 +44,7 @@ def checked_prompt(prompt: object, model: Model) -> tuple[dict[str, str], ...]:
         if message["role"] == TOOLS_ROLE:
             _check_tools(index, message["content"], model)
     if messages[-1]["role"] != "user":
-        raise ValueError(f"its last message is of the role {messages[-1]['role']!r}, not 'user'")
+        raise ValueError(f"its last message has the role {messages[-1]['role']!r}, not 'user'")
     return messages
 
 
@@ -52,7 +52,7 @@ def checked_conversation(conversation: object) -> tuple[dict[str, str], ...]:
     """Worked messages that end with the assistant's."""
     messages = checked_messages(conversation)
     if messages[-1]["role"] != "assistant":
-        raise ValueError(f"its last message is of the role {messages[-1]['role']!r}, not 'assistant'")
+        raise ValueError(f"its last message has the role {messages[-1]['role']!r}, not 'assistant'")
     return messages
 
 
@@ -172,7 +172,7 @@ def checked_verdict(verdict: object, *, may_withhold: bool = False) -> Verdict:
 
 def _check_tools(index: int, content: str, model: Model) -> None:
     if index > 0:
-        raise ValueError(f"message {index} is of the role {TOOLS_ROLE!r}, which the first alone may have")
+        raise ValueError(f"message {index} has the role {TOOLS_ROLE!r}, which only the first may have")
     if not model.takes_tools:
         raise ValueError(
             "gave tools to a model whose chat template has no place for them: where model.takes_tools is false, write"

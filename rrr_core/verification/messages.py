@@ -26,7 +26,7 @@ READY = b'"ready"'
 ALLOWED = "allowed"
 """A probe's outcome for an attempt that nothing stopped."""
 LONGEST_REPLY = 16_384
-"""Longest reply, in bytes. An honest one is shorter: 80 characters of category and 500 of detail, 12 bytes each at most."""
+"""Longest reply, in bytes. An honest one has 80 characters of category and 500 of detail, 12 bytes each at most."""
 WORKER_KINDS = ("exception", "timeout", "memory", "exit", "bad verdict")
 """The kinds of abstention that a worker detects itself."""
 _LENGTH = 8

@@ -106,11 +106,11 @@ def _outcomes(nursery: NurseryProcess, probe: Mapping[str, Any]) -> dict[str, st
         while worker.received.count(b"\n") < 1 and worker.receive():
             pass
     except TimeoutError:
-        raise RrrError(f"The probe of the sandbox said nothing for {PROBE_SECONDS:g} seconds.") from None
+        raise RrrError(f"The sandbox's probe did not respond for {PROBE_SECONDS:g} seconds.") from None
     reported = bytes(worker.received).partition(b"\n")[0]
     found = json.loads(reported) if reported else None
     if not isinstance(found, dict):
-        raise RrrError(f"The probe of the sandbox could not be locked in: {found or 'it ended'}.")
+        raise RrrError(f"The sandbox's probe could not be locked in: {found or 'it ended'}.")
     # It then uses CPU time forever; the limit ends it, or this process does.
     began = time.monotonic()
     try:
@@ -124,6 +124,6 @@ def _outcomes(nursery: NurseryProcess, probe: Mapping[str, Any]) -> dict[str, st
 def _hint() -> str:
     """What would help if something is allowed."""
     if sys.platform != "linux":
-        return " (sandboxes are for Linux; here verifiers have limits alone)"
+        return " (sandboxes need Linux; here verifiers only have limits)"
     missing = seccomp.missing()
     return f" ({missing})" if missing else ""

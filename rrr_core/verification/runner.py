@@ -61,7 +61,7 @@ class Runner:
         if not hasattr(os, "fork"):
             raise RrrError(
                 f"The verifier of {task.distribution} {task.version} is not marked @trusted, and this system has no "
-                "process for it to be kept in: use Linux or macOS, or set isolation to none if you trust it."
+                "process to isolate it in: use Linux or macOS, or set isolation to none if you trust it."
             )
         self.task, self.settings = task, settings
         self.most_workers = settings.workers or min(_cores(), MOST_WORKERS)

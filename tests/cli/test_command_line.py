@@ -106,7 +106,7 @@ def test_an_unknown_key_of_the_file_is_refused_with_the_nearest_name(tmp_path: P
     assert done.stderr == "rrr: run.toml: [train] has no key 'group_sise'. Did you mean 'group_size'?\n"
 
 
-def test_a_folder_in_whose_way_a_file_stands_is_refused_in_one_line(tmp_path: Path) -> None:
+def test_a_folder_whose_path_is_a_file_is_refused_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     done = rrr("run", "countdown", "--model", "x", "--folder", "file/run", cwd=tmp_path)
     assert done.returncode == 2
@@ -128,7 +128,7 @@ def broken_by(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str
     return run
 
 
-def test_text_of_an_error_cannot_drive_the_terminal(broken_by) -> None:
+def test_an_errors_text_cannot_drive_the_terminal(broken_by) -> None:
     code, text = broken_by(DataError("rows.jsonl:3: \x1b[2J\x9b31m\u202eevil\nsecond line"))
     assert code == 2
     assert text == "rrr: rows.jsonl:3: �[2J�31m�evil second line\n"
@@ -154,7 +154,7 @@ def test_ctrl_c_exits_with_130(broken_by) -> None:
     assert broken_by(KeyboardInterrupt()) == (130, "\nrrr: interrupted.\n")
 
 
-def test_ctrl_c_says_how_to_go_on_where_a_command_resumes(
+def test_ctrl_c_says_how_to_resume_a_resumable_command(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def interrupt(*_: object) -> None:
@@ -162,8 +162,8 @@ def test_ctrl_c_says_how_to_go_on_where_a_command_resumes(
 
     monkeypatch.setattr("rrr_core.pipeline.open_task", interrupt)
     assert cli.run_command(["mine", "countdown"]) == 130
-    told = capsys.readouterr().err
-    assert told == "\nrrr: interrupted: run the same command again to resume.\n"
+    errors = capsys.readouterr().err
+    assert errors == "\nrrr: interrupted: run the same command again to resume.\n"
 
 
 @pytest.mark.parametrize(
@@ -175,7 +175,7 @@ def test_a_fault_of_ours_keeps_its_traceback(broken_by, error: Exception) -> Non
         broken_by(error)
 
 
-def test_a_reader_that_goes_away_is_no_traceback() -> None:
+def test_a_reader_that_goes_away_causes_no_traceback() -> None:
     code = "import sys; from rrr_core.cli import main; sys.argv[0] = 'rrr'; main()"
     with subprocess.Popen(
         [sys.executable, "-c", code, "tasks"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

@@ -39,7 +39,7 @@ def faults(**environment: str) -> tuple[str, int]:
 
 
 @glibc
-def test_what_was_freed_is_taken_again_without_the_system() -> None:
+def test_freed_memory_is_reused_without_the_system() -> None:
     kept, count = faults()
     assert kept == "True"
     assert count < 1000
@@ -52,13 +52,15 @@ def test_a_user_who_chose_the_allocators_settings_keeps_them() -> None:
     assert count > 10_000
 
 
-def test_elsewhere_nothing_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_on_other_systems_nothing_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "darwin")
     assert heap.keep_freed_memory() is False
 
 
 @pytest.mark.parametrize(("command", "keeps"), [("demo", True), ("train", True), ("tasks", False)])
-def test_the_commands_that_run_a_network_do_it(monkeypatch: pytest.MonkeyPatch, command: str, keeps: bool) -> None:
+def test_the_commands_that_run_a_model_keep_freed_memory(
+    monkeypatch: pytest.MonkeyPatch, command: str, keeps: bool
+) -> None:
     called: list[bool] = []
     monkeypatch.setattr("rrr_core.cli.heap.keep_freed_memory", lambda: called.append(True))
     monkeypatch.setattr(sys, "argv", ["rrr", command, "--help"])

@@ -22,13 +22,13 @@ def test_no_more_rows_are_read_than_are_asked_for(site: FakeSite) -> None:
     assert len(list(prompted_rows(load_task("endless"), "train", 3, None, named_model("")))) == 3
 
 
-def test_prompts_are_worded_for_the_model_that_the_user_names(site: FakeSite) -> None:
+def test_prompts_are_written_for_the_model_that_the_user_names(site: FakeSite) -> None:
     site.install_task("shaky", SHAKY)
     (prompted,) = prompted_rows(load_task("shaky"), "test", 1, None, named_model("Qwen/Qwen3-8B"))
     assert prompted.messages[0]["content"] == "You are a qwen."
 
 
-def test_a_family_goes_before_what_the_models_name_says() -> None:
+def test_a_given_family_overrides_the_one_in_the_models_name() -> None:
     assert named_model("Qwen/Qwen3-8B", "llama").family == "llama"
 
 

@@ -29,7 +29,7 @@ def imported(path: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("plugin", PLUGINS, ids=lambda path: path.name)
-def test_a_plugin_imports_public_modules_of_the_core_alone(plugin: Path) -> None:
+def test_a_plugin_imports_only_public_modules_of_the_core(plugin: Path) -> None:
     internal = [
         f"{path.name}: {name}"
         for path in sorted(plugin.glob("src/**/*.py"))

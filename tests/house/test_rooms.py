@@ -90,7 +90,7 @@ def test_no_modules_import_each_other() -> None:
     assert circles(GRAPH) == []
 
 
-def test_every_room_stands_on_a_floor() -> None:
+def test_every_room_has_a_floor() -> None:
     assert {module.partition(".")[0] for module in MODULES} == set(FLOOR_OF)
 
 

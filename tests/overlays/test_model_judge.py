@@ -136,7 +136,7 @@ class TestVerdicts:
         assert once[1] == again[0]
         assert once[0].outcome != once[1].outcome
 
-    def test_an_empty_batch_asks_nobody(self):
+    def test_an_empty_batch_sends_no_request(self):
         verdicts, stage = judged(saying(PASS), [])
         assert (verdicts, stage.requests) == ([], [])
 
@@ -261,7 +261,7 @@ class TestServerAtFault:
         (line,) = err.splitlines()
         assert line.startswith("rrr: The overlay 'model-judge': The server http://127.0.0.1:9/v1 cannot be reached")
 
-    def test_a_slow_server_is_told_with_the_overlays_own_option(self):
+    def test_a_slow_server_is_reported_with_the_overlays_own_option(self):
         with pytest.raises(ModelError) as caught:
             judged(lambda handler, body: time.sleep(0.5), timeout=0.05, retries=0)
         assert str(caught.value).endswith("gave no answer within 0.05 s, 1 times: raise the overlay's option timeout.")
@@ -282,7 +282,7 @@ class TestServerAtFault:
                 judge.judge([(ROW, "5")])
             assert judge.judge([(ROW, "5")])[0].is_passed
 
-    def test_a_run_that_the_server_ended_goes_on_with_what_is_left(self, tmp_path):
+    def test_a_run_that_the_server_ended_resumes_with_what_is_left(self, tmp_path):
         broken = iter([saying(FAIL), lambda handler, body: handler.send(400, {"error": {"message": "no"}})])
         settings, folder = MineSettings(rows=3, tries=1, shard_rows=1), tmp_path / "mine"
         with serving(lambda handler, body: next(broken, saying(FAIL))(handler, body)) as stage:
@@ -320,7 +320,7 @@ class TestOptions:
         assert "hush" not in error
         assert "OPENAI_API_KEY" in error
 
-    def test_a_rubric_that_is_not_there_or_empty_is_told_by_its_path(self, tmp_path):
+    def test_a_missing_or_empty_rubric_is_reported_by_its_path(self, tmp_path):
         path = tmp_path / "rules.txt"
         assert error_of(DataError, rubric=path).startswith(f"{path}: the rubric of the overlay 'model-judge' cannot be")
         path.write_text(" \n")
@@ -350,9 +350,9 @@ class TestOptions:
             @hookimpl
             def rrr_manifest(): return Manifest(categories=("wrong sum",))
         """
-        site.install_task("told", SUMS, extra=manifest)
-        told = load_task("told", [nowhere()]).manifest()
-        assert (told.categories, told.deterministic) == (("wrong sum", CATEGORY), False)
+        site.install_task("declared", SUMS, extra=manifest)
+        declared = load_task("declared", [nowhere()]).manifest()
+        assert (declared.categories, declared.deterministic) == (("wrong sum", CATEGORY), False)
 
 
 def test_two_models_and_the_verifier_can_be_made_to_agree(site):

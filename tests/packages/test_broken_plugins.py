@@ -59,9 +59,9 @@ def test_a_plugin_that_cannot_be_loaded_has_one_sentence_and_the_others_work(
     env = environment("rrr-sound")
     env.install("--no-deps", distribution)
     task = distribution.removeprefix("rrr-")
-    first, told = env.listed()[task].splitlines()
+    first, reported = env.listed()[task].splitlines()
     assert first.split()[1:] == [distribution, "1.0", "broken"]
-    assert told.strip() == sentence
+    assert reported.strip() == sentence
     for command in (("tasks", task), ("verify", task, "-")):
         refused = env.rrr(*command, text="")
         assert (refused.returncode, refused.stderr, refused.stdout) == (2, f"rrr: {sentence}\n", "")
@@ -96,11 +96,11 @@ def test_of_two_plugins_that_claim_one_name_neither_is_chosen_and_each_is_named(
     assert_sound(env)
 
 
-@pytest.mark.parametrize(("distribution", "told"), WITHHELD.items(), ids=list(WITHHELD))
+@pytest.mark.parametrize(("distribution", "reported"), WITHHELD.items(), ids=list(WITHHELD))
 def test_a_verifier_that_gives_no_verdict_is_blamed_and_ends_nothing_but_that_verdict(
-    environment: Callable[..., Environment], distribution: str, told: tuple[str, str]
+    environment: Callable[..., Environment], distribution: str, reported: tuple[str, str]
 ) -> None:
-    category, sentence = told
+    category, sentence = reported
     task = distribution.removeprefix("rrr-")
     env = environment("rrr-sound", distribution)
     assert " ok " in env.listed()[task]

@@ -52,9 +52,9 @@ def test_a_broken_engine_has_one_sentence_and_the_others_work(
     refused = env.rrr(*MINE, "--backend", name)
     assert (refused.returncode, refused.stdout) == (2, "")
     assert refused.stderr.splitlines()[-1] == f"rrr: {sentence}"
-    told = env.rrr("doctor", "--quick")
-    assert told.returncode == 1
-    assert f"rrr: broken: --backend {name}\n" in told.stderr
+    reported = env.rrr("doctor", "--quick")
+    assert reported.returncode == 1
+    assert f"rrr: broken: --backend {name}\n" in reported.stderr
     assert env.rrr(*MINE, "--backend", "echo").returncode == 0
 
 

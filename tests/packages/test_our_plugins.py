@@ -22,7 +22,7 @@ def test_each_of_our_plugins_is_tried_here() -> None:
     assert {*TASKS, *OVERLAYS} == set(OURS)
 
 
-def test_the_core_alone_works_and_says_where_a_task_is_to_be_had(environment: Callable[..., Environment]) -> None:
+def test_the_core_alone_works_and_says_where_to_get_a_task(environment: Callable[..., Environment]) -> None:
     bare = environment()
     assert "no task is installed; for one, pip install rrr-countdown" in bare.rrr("tasks").stdout
     assert bare.rrr("--version").stdout == "rrr, version 0.1.0\n"

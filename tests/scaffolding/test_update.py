@@ -201,7 +201,7 @@ def test_options_that_an_update_would_ignore_are_refused(capsys) -> None:
     assert "--update takes no --author" in capsys.readouterr().err
 
 
-def test_a_failure_undoes_what_was_begun(plugin, template, monkeypatch) -> None:
+def test_a_failed_update_is_rolled_back(plugin, template, monkeypatch) -> None:
     def broken(arguments, folder):
         (plugin / "half").write_text("half")
         (plugin / "README.md").write_text("half")

@@ -72,7 +72,7 @@ def test_a_hundred_tasks_have_a_line_each_in_columns_by_name(site: FakeSite, ins
     assert max(map(len, ours)) < 120
 
 
-def test_metadata_are_parsed_of_those_distributions_alone_that_offer_a_task_and_at_most_twice(
+def test_metadata_is_parsed_only_for_distributions_that_offer_a_task_and_at_most_twice(
     site: FakeSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     install_hundred_packages(site)

@@ -228,7 +228,7 @@ def test_what_would_undo_the_sandbox_is_refused(run, code):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="there is /proc on Linux only")
-def test_a_worker_of_roots_has_no_power_of_roots(make_judge):
+def test_a_root_worker_has_no_root_powers(make_judge):
     body = """
     import ctypes
     header, data = (ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)()
@@ -255,7 +255,7 @@ def test_two_verifiers_in_one_batch_do_not_see_each_other(make_judge):
 
 
 @pytest.mark.skipif(not hasattr(os, "getuid") or os.getuid() != 0, reason="only root can become another user")
-def test_all_of_it_holds_for_a_user_without_rights_too():
+def test_all_of_it_holds_for_an_unprivileged_user_too():
     code = (
         "from rrr_core.verification.protection import protections\n"
         "print([protection.name for protection in protections() if not protection.in_force])"

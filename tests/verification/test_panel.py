@@ -98,7 +98,7 @@ def test_a_judge_at_fault_withholds_its_batch_and_is_named(sums, kind, body, rea
     assert reason in verdicts[0].detail
 
 
-def test_what_the_user_can_mend_stops_the_job(sums):
+def test_what_the_user_can_fix_stops_the_job(sums):
     install_judge(sums, "down", "raise ModelError('The server is down.')")
     with pytest.raises(ModelError, match=r"^The server is down\.$"):
         judged(["down"], ["3"])

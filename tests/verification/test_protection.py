@@ -13,7 +13,7 @@ from tests.verification.conftest import children_of, needs_fork
 
 
 @needs_fork
-def test_each_protection_is_named_and_tells_in_one_line_what_was_tried():
+def test_each_protection_is_named_and_says_in_one_line_what_was_tried():
     found = protections()
     assert [each.name for each in found] == list(protection.WHAT)
     assert all(each.detail.startswith(protection.WHAT[each.name]) and "\n" not in each.detail for each in found)

@@ -191,7 +191,7 @@ def test_parquet_whose_calls_are_columns_is_refused_since_it_mixes_their_argumen
 
 
 def test_an_unknown_source_is_refused_with_the_nearest():
-    assert "is no file or folder that exists. Did you mean 'generated'?" in failing(source="genrated")
+    assert "is not an existing file or folder. Did you mean 'generated'?" in failing(source="genrated")
 
 
 @pytest.mark.parametrize(

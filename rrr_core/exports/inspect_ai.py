@@ -100,7 +100,7 @@ def accuracy() -> Metric:
 def verdict() -> Scorer:
     """The task's verdict on the final answer; unscored if it was withheld."""
 
-    async def score(state: TaskState, target: Target) -> Score:  # noqa: ARG001 - inspect_ai's words
+    async def score(state: TaskState, target: Target) -> Score:  # noqa: ARG001 - inspect_ai's argument names
         sample, answer = _Sample(state), state.output.completion
         return score_of(await sample.judge.judge(sample.row, answer), answer)
 
@@ -111,7 +111,7 @@ def verdict() -> Scorer:
 def first_try() -> Scorer:
     """The verdict on the first try of `reflect_and_retry`; without that solver nothing is scored."""
 
-    async def score(state: TaskState, target: Target) -> Score:  # noqa: ARG001 - inspect_ai's words
+    async def score(state: TaskState, target: Target) -> Score:  # noqa: ARG001 - inspect_ai's argument names
         kept = state.store.get(_FIRST_TRY)
         if kept is None:
             return Score.unscored(reason="scoring_failed", explanation="there was no first try: use reflect_and_retry")

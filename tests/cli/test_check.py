@@ -1,4 +1,4 @@
-"""`rrr check`: one line a check, one sentence for what is wrong, and exit codes that tell the outcomes apart."""
+"""`rrr check`: one line per check, one sentence for what is wrong, and an exit code for each outcome."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.conformance.planted import PLANTS, Plant, install
 
 @pytest.fixture
 def check(capsys: pytest.CaptureFixture[str]) -> Any:
-    """Runs `rrr check sums` on few rows; gives exit code, output and errors."""
+    """Runs `rrr check sums` on a few rows; returns exit code, output and errors."""
 
     def run(*options: str, task: str = "sums") -> tuple[int, str, str]:
         code = cli.run_command(["check", task, "--rows", "5", "--workers", "1", "--cpu-seconds", "1", *options])

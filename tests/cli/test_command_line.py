@@ -1,4 +1,4 @@
-"""`rrr` answers quickly, and what the user can mend is one line and exit code 2."""
+"""`rrr` answers quickly, and an error the user can fix is one line and exit code 2."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_help_and_tasks_import_nothing_heavy(arguments: list[str]) -> None:
 
 @pytest.mark.parametrize("arguments", [["--help"], ["tasks"]])
 def test_help_and_tasks_answer_within_three_tenths_of_a_second(arguments: list[str]) -> None:
-    # Processor time, and the least of several: what others do on the machine is no slowness of the program's.
+    # The lowest processor time of several runs: other load on the machine must not count.
     def seconds() -> float:
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         assert rrr(*arguments).returncode == 0
@@ -116,7 +116,7 @@ def test_a_folder_whose_path_is_a_file_is_refused_in_one_line(tmp_path: Path) ->
 
 @pytest.fixture
 def broken_by(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
-    """Runs `rrr tasks` where it raises the given exception; gives exit code and stderr."""
+    """Runs `rrr tasks` with it raising the given exception; returns exit code and stderr."""
 
     def run(error: BaseException) -> tuple[int, str]:
         def fail() -> None:
@@ -150,7 +150,7 @@ def test_a_full_disk_is_one_line(broken_by) -> None:
 
 
 def test_ctrl_c_exits_with_130(broken_by) -> None:
-    # The blank line leaves the terminal's own ^C behind.
+    # The blank line separates the message from the terminal's own ^C.
     assert broken_by(KeyboardInterrupt()) == (130, "\nrrr: interrupted.\n")
 
 

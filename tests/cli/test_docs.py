@@ -80,7 +80,7 @@ def test_on_a_terminal_the_page_is_formatted() -> None:
         while True:
             try:
                 part = os.read(leader, 4096)
-            except OSError:  # Linux's word for the end of a terminal
+            except OSError:  # how Linux reports the end of a terminal
                 break
             if not part:
                 break

@@ -1,4 +1,4 @@
-"""`rrr doctor`: what is there, what is not and what that costs, and what is broken."""
+"""`rrr doctor`: what is present, what is missing and what that costs, and what is broken."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Protection(NamedTuple):
 
 @pytest.fixture
 def protected(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Makes the sandbox one that has the given protections."""
+    """Gives the sandbox exactly these protections."""
 
     def protect(*protections: Protection) -> None:
         module = ModuleType("rrr_core.verification.protection")
@@ -52,7 +52,7 @@ def protected(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 @pytest.fixture
 def installed(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Makes the given tasks and overlays, by their state, the installed ones."""
+    """Makes these tasks and overlays, by state, the installed ones."""
 
     def install(states: dict[TaskEntry, str], trusted: bool = True) -> None:
         monkeypatch.setattr("rrr_core.tasks.load_task", lambda name: SimpleNamespace(trusted=trusted))
@@ -66,7 +66,7 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 @pytest.fixture
 def versions(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Makes the given versions of packages the installed ones, and all others missing."""
+    """Makes these package versions the installed ones, and all others missing."""
 
     def install(**installed: str) -> None:
         def version(name: str) -> str:
@@ -81,7 +81,7 @@ def versions(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 @pytest.fixture
 def torch_says(monkeypatch: pytest.MonkeyPatch, versions: Any) -> Any:
-    """Stands in for the process that asks torch."""
+    """Replaces the process that probes torch."""
     versions(torch="2.13.0")
 
     def say(outcome: BaseException | str, stderr: str = "") -> Finding:

@@ -1,4 +1,4 @@
-"""A command that runs a network keeps the memory that its tensors free."""
+"""A command that runs a model keeps the memory that its tensors free."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ glibc = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the settin
 
 
 def faults(**environment: str) -> tuple[str, int]:
-    """Whether memory was kept, and the page faults of taking and freeing 96 MiB five times more."""
+    """Whether memory was kept, and the page faults of allocating and freeing 96 MiB five more times."""
     own = {name: value for name, value in os.environ.items() if name not in heap.USERS_OWN}
     output = subprocess.run(
         [sys.executable, "-c", TOUCH], env={**own, **environment}, capture_output=True, text=True, check=True

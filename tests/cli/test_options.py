@@ -1,4 +1,4 @@
-"""Every setting is an option; the command line beats the file, the file beats a preset, a preset beats the default."""
+"""Every setting is an option: command line overrides file, file overrides preset, preset overrides default."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Bread:
 
 @pytest.fixture
 def bake(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
-    """Runs a command over [oven] and, prefixed, [bread]; gives what it got and click's result."""
+    """Runs a command with [oven] and, prefixed, [bread]; returns what it got and click's result."""
     classes = {"oven": Oven, "bread": Bread}
     for module in (files, options):
         monkeypatch.setattr(module, "section_class", classes.__getitem__)

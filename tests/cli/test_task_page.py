@@ -1,4 +1,4 @@
-"""`rrr tasks NAME`: a task as a person wants to see it, and what is said of what a plugin cannot give."""
+"""`rrr tasks NAME`: what to see of a task before using it, and how missing parts are reported."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ Requires-Dist: rrr_core<0.2,>=0.1
 
 @pytest.fixture
 def shown(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
-    """Runs `rrr tasks` with arguments on a terminal of 100 columns; gives exit code and standard output."""
+    """Runs `rrr tasks` with arguments on a terminal of 100 columns; returns exit code and stdout."""
     monkeypatch.setenv("COLUMNS", "100")
 
     def run(*arguments: str) -> tuple[int, str]:

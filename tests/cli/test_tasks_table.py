@@ -1,4 +1,4 @@
-"""`rrr tasks`: who brings which task, and what is wrong with a broken one."""
+"""`rrr tasks`: which distribution has which task, and what is wrong with a broken one."""
 
 from __future__ import annotations
 

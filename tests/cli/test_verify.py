@@ -1,4 +1,4 @@
-"""`rrr verify`: a line of verdict for each line of answer, in order, as they come."""
+"""`rrr verify`: one verdict line per answer line, in order, as they arrive."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def line(answer: str, wanted: str = "yes") -> str:
 
 @pytest.fixture
 def verify(site: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
-    """Runs `rrr verify faulty` on a text or on bytes; gives exit code, the verdicts written, and stderr."""
+    """Runs `rrr verify faulty` on text or bytes; returns exit code, the verdicts written, and stderr."""
     site.install_task("faulty", FAULTY)
     site.install_overlay("lenient", OVERLAY)
     monkeypatch.chdir(tmp_path)
@@ -191,7 +191,7 @@ def test_lines_longer_than_one_read_are_joined(verify: Any, monkeypatch: pytest.
 
 
 def sizes_of_batches(seconds_each: float, answers: int = 20_000) -> list[int]:
-    """How many answers are judged at once by a verifier of that speed."""
+    """How many answers a verifier of that speed judges at once."""
     sizes: list[int] = []
     for batch in answer_files._paced([[({}, "")] * answers], lambda: seconds_each * sum(sizes)):
         sizes.append(len(batch))

@@ -1,4 +1,4 @@
-"""`docs/exports.md` is true: its snippets run, with small models in the place of large ones."""
+"""`docs/exports.md` is true: its snippets run, with small models instead of large ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A task as inspect_ai has it, in its own `eval`, with its mock model, read back from its log."""
+"""A task in inspect_ai: run by its own `eval` with its mock model, and read back from its log."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The judge that coroutines ask."""
+"""The judge for coroutines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every export starts from: rows in order, prompted for the model that the user names."""
+"""What every export starts from: rows in order, with prompts for the model that the user names."""
 
 from __future__ import annotations
 

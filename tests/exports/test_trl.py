@@ -1,4 +1,4 @@
-"""A task as TRL has it: the reward function, the data set, and a real step of GRPOTrainer with both."""
+"""A task in TRL: the reward function, the data set, and a real step of GRPOTrainer with both."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def test_grpo_trains_on_it(site: FakeSite, tmp_path: Path) -> None:
     from rrr_core.training.tiny import make_model, make_tokenizer
     from rrr_core.training.warmup_settings import WarmupSettings
 
-    # Random text gets all three verdicts, by its length, so that groups have some of each.
+    # Random text gets all three verdicts, by its length, so groups have some of each.
     source = SHAKY.replace('answer == "crash"', "len(answer) % 3 == 0")
     source = source.replace('answer == str(row["number"])', "len(answer) % 3 == 1")
     site.install_task("spread", source)

@@ -1,4 +1,4 @@
-"""A task as verifiers has it, in its own rollouts, with a model that a real server plays."""
+"""A task in verifiers: in its own rollouts, with a model played by a real server."""
 
 from __future__ import annotations
 

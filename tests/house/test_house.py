@@ -1,4 +1,4 @@
-"""What the README and the configuration promise is so."""
+"""The README and the configuration keep their promises."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`agreement`: k of n votes make a pass, and a vote that is withheld counts for neither side."""
+"""`agreement`: k of n votes make a pass, and a withheld vote counts for neither side."""
 
 import itertools
 
@@ -14,7 +14,7 @@ VOTES = {"+": passed(), "-": failed("wrong"), "?": withheld("hm")}
 
 
 def votes(marks: str) -> dict:
-    """`++-` as the votes of three judges, the last of them the verifier."""
+    """`++-` as the votes of three judges; the last is the verifier."""
     names = [f"judge {place}" for place in range(len(marks) - 1)] + ["verifier"]
     return dict(zip(names, (VOTES[mark] for mark in marks), strict=True))
 
@@ -80,7 +80,7 @@ def judge_of(name: str, liked: str) -> str:
 
 @pytest.fixture
 def stack(site):
-    """The outcomes of the answers 4, 5 and 6, of which 5 is right, one judge likes 4 and 5, another 5 and 6."""
+    """The outcomes of the answers 4, 5 and 6: 5 is right, one judge likes 4 and 5, another 5 and 6."""
     site.install_task("sums")
     site.install_overlay("low", judge_of("low", "45"))
     site.install_overlay("high", judge_of("high", "56"))

@@ -1,4 +1,4 @@
-"""An overlay's options are read into typed settings, and each mistake in them is told in one line."""
+"""An overlay's options are parsed into typed settings, and each mistake in them is reported in one line."""
 
 from dataclasses import dataclass
 

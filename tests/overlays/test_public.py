@@ -1,4 +1,4 @@
-"""`rrr_core.overlays`: what authors of overlays build on stays as it is."""
+"""`rrr_core.overlays`: what overlay authors build on stays as it is."""
 
 from __future__ import annotations
 

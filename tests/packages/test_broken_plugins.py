@@ -1,4 +1,4 @@
-"""Installed plugins that are broken, each in its own way: one right sentence, and everything else works on."""
+"""Installed plugins, each broken in its own way: one correct sentence, and everything else keeps working."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ CASES = {
         "install a release of rrr-newer that fits this core, or a core that fits it."
     ),
 }
-"""Distribution → the sentence that tells what is wrong with it. None of them can be loaded."""
+"""Distribution → the sentence that says what is wrong with it. None of them can be loaded."""
 
 TWINS = (
     "The task 'sound' is claimed by rrr-sound 1.0 (module rrr_sound) and by rrr-twin 1.0 (module rrr_twin): "
@@ -37,7 +37,7 @@ WITHHELD = {
     "rrr-hangs": ("timeout", "rrr-hangs 1.0, hook rrr_verify: no verdict within 0.5 CPU seconds"),
     "rrr-exits": ("exit", "rrr-exits 1.0, hook rrr_verify: SystemExit at rrr_exits.py:26: 3"),
 }
-"""Distribution → category and detail of the verdicts that its verifier withholds. They load well."""
+"""Distribution → category and detail of the verdicts that its verifier withholds. They load fine."""
 
 WORD = json.dumps({"row": {"number": 4}, "answer": "five"})
 ANSWER = json.dumps({"row": {"number": 4}, "answer": "5"})
@@ -66,7 +66,7 @@ def test_a_plugin_that_cannot_be_loaded_has_one_sentence_and_the_others_work(
         refused = env.rrr(*command, text="")
         assert (refused.returncode, refused.stderr, refused.stdout) == (2, f"rrr: {sentence}\n", "")
     checked = env.rrr("check", task)
-    if distribution == "rrr-newer":  # There is nothing to check: another core is needed first.
+    if distribution == "rrr-newer":  # There is nothing to check: it needs another core.
         assert (checked.returncode, checked.stderr, checked.stdout) == (2, f"rrr: {sentence}\n", "")
     else:
         assert checked.returncode == 1

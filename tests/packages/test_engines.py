@@ -1,4 +1,4 @@
-"""Engines that other distributions bring, installed from wheels: a sound one works, broken ones are blamed."""
+"""Engines from other distributions, installed from wheels: a sound one works, broken ones are blamed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CASES = {
         "`module:NAME` of an EngineSpec (`rrr docs engines.md#bring-an-engine`)."
     ),
 }
-"""Distribution → the sentence that tells what is wrong with it."""
+"""Distribution → the sentence that says what is wrong with it."""
 
 TWINS = (
     "The engine 'echo' is claimed by rrr-echo-engine 1.0 (module rrr_echo_engine:ENGINE) and by rrr-echo-twin 1.0 "

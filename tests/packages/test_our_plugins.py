@@ -62,7 +62,7 @@ def test_an_overlay_is_installed_used_and_removed_without_a_trace(
     verify = ("verify", "sound", "-", "--with", overlay)
     line = json.dumps({"row": row, "answer": answer}) + "\n"
     item = env.printed(f"from rrr_core.overlays import pair_key; print(pair_key('sound', {row!r}, {answer!r}))")
-    # Of an answer that is judged already nobody is asked, so that no terminal is needed.
+    # The answer has been judged already, so nobody is asked and no terminal is needed.
     kept = [
         {"file": "rrr person verdicts", "version": 1, "task": "sound"},
         {"item": item, "outcome": "failed", "category": "a word"},
@@ -80,7 +80,7 @@ def test_an_overlay_is_installed_used_and_removed_without_a_trace(
 
 
 def remove(env: Environment, distribution: str, name: str) -> None:
-    """Uninstall a plugin, of which nothing is left."""
+    """Uninstall a plugin; nothing of it may be left."""
     env.uninstall(distribution)
     assert name not in env.listed()
     stem = distribution.replace("-", "_")

@@ -1,4 +1,4 @@
-"""Rows from files of every kind, and what is said of bad ones."""
+"""Rows from every kind of file, and how bad ones are reported."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ def here(tmp_path, monkeypatch):
 
 
 def refusal(capsys, *arguments: str) -> str:
-    """The one line that a command line is refused with."""
+    """The one-line error of a refused command line."""
     assert cli.run_command(["new", *arguments]) == 2
     captured = capsys.readouterr()
     assert captured.out == ""
@@ -138,7 +138,7 @@ def test_the_template_knows_the_same_licences_and_kinds_of_answer() -> None:
 
 
 def asked(monkeypatch, arguments: list[str], typed: str) -> tuple[str, dict[str, Any]]:
-    """What is shown on a terminal where `typed` is typed, and the answers that the package is written with."""
+    """What a terminal shows while `typed` is typed, and the answers used for the package."""
     written = {}
     monkeypatch.setattr(new, "is_terminal", lambda: True)
     monkeypatch.setattr(new, "write_plugin", lambda answers, folder: written.update(answers=answers, folder=folder))

@@ -1,4 +1,4 @@
-"""What `rrr new` writes is a whole package: it is built, its tests and checks pass, and ruff has nothing to say."""
+"""`rrr new` creates a complete package: it builds, its tests and checks pass, and ruff is clean."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_nothing_of_the_template_is_left_in_it_and_no_path_of_this_machine(packa
 
 
 def todos(folder: Path) -> list[tuple[str, str]]:
-    """Each line with a TODO, and the page of the docs that it tells to show."""
+    """Each line with a TODO, and the docs page that it names."""
     lines = [
         line
         for path in sorted(folder.rglob("*"))
@@ -105,7 +105,7 @@ def test_every_hook_of_the_package_that_an_author_must_change_has_its_todo(packa
 
 
 def test_every_file_that_knows_the_samples_has_a_todo_or_is_in_the_list(package) -> None:
-    """A file that an author would not be sent to fails once the rows have other columns."""
+    """A file that no TODO points to would fail once the rows have other columns."""
     listed = set(re.findall(r"`([\w./]+)`", (package.folder / "TODO.md").read_text()))
     for path in (path for path in package.folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts):
         text, name = path.read_text(encoding="utf-8"), path.relative_to(package.folder)

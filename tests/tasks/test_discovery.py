@@ -1,4 +1,4 @@
-"""Finding tasks: from metadata alone, and no broken distribution hides another."""
+"""Finding tasks: only from metadata, and no broken distribution hides another."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Loading a task: only the one asked for, and every mistake of a plugin told in one line that names it."""
+"""Loading a task: only the requested one, with every mistake of a plugin reported in one line that names it."""
 
 from __future__ import annotations
 
@@ -339,7 +339,7 @@ def test_an_unknown_overlay_is_answered_with_those_that_are_installed(site):
 
 @pytest.fixture
 def without_ours(site, tmp_path, monkeypatch):
-    """The core's own overlays alone are installed, and the source of no other is in the current folder."""
+    """Only the core's own overlays are installed, and no other's source is in the current folder."""
     site.install_task("sums")
     others = [entry for entry in find_overlays() if entry.name != "person-judge"]
     monkeypatch.setattr("rrr_core.tasks.loading.find_overlays", lambda: others)

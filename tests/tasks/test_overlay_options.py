@@ -1,4 +1,4 @@
-"""Overlays that take options: how they are written, given to the overlay, refused and recorded."""
+"""Overlays that take options: how options are written, passed to the overlay, refused and recorded."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ TERSE = """
 
         return [rrr_prompt]
 """
-"""An overlay with a hook of its module and one that holds its option."""
+"""An overlay with one hook in its module and one bound to its option."""
 
 
 @pytest.fixture

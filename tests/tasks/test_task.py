@@ -1,4 +1,4 @@
-"""Calling a task: what its hooks may give, what the core makes of it, and who is blamed for a fault."""
+"""Calling a task: what its hooks may return, what the core makes of it, and who is blamed for a fault."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def rrr_verify(row, answer):
 
 @pytest.fixture
 def make(site):
-    """A function that gives a task whose hooks have the bodies it is called with, and `extra` source."""
+    """A function that makes a task with the given hook bodies and `extra` source."""
 
     def make(load_dataset="return []", prompt="return '?'", verify="return passed()", extra="", overlays=()) -> Task:
         bodies = {"load_dataset": load_dataset, "prompt": prompt, "verify": verify}

@@ -1,4 +1,4 @@
-"""The tools that a prompt may begin with: what they must be, when they are taken, and who is blamed."""
+"""The tools a prompt may start with: what they must be, when they are accepted, and who is blamed."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ USER = {"role": "user", "content": "?"}
 
 @pytest.fixture
 def giving(site):
-    """A function that gives a task whose prompt is what it is called with."""
+    """A function that makes a task with the given prompt."""
 
     def giving(*messages):
         extra = f"@hookimpl\ndef rrr_warmup(): return [{[*messages, dict(USER, role='assistant')]!r}]"

@@ -1,7 +1,7 @@
 """A verifier that runs model text as code cannot harm its user. Each text tries something, and nothing happens.
 
 What is checked is the world outside: a file, a port, a process. Where the kernel or a library lacks a protection the
-test is skipped, and says so; `rrr doctor` tells its user the same.
+test is skipped, and says so; `rrr doctor` reports the same.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def needs(*names: str) -> None:
 
 @pytest.fixture
 def run(naive):
-    """Let the verifier run code; gives what became of its verdict. The verifier then still works."""
+    """Let the verifier run code and return its verdict's outcome. The verifier must still work afterwards."""
 
     def run_code(code: str) -> str:
         caught, after = naive.judge([({}, code), ({}, "right")])
@@ -265,7 +265,7 @@ def test_all_of_it_holds_for_an_unprivileged_user_too():
     try:
         subprocess.run([sys.executable, "-c", "import rrr_core.verification"], check=True, env=here, cwd="/", **nobody)
     except (PermissionError, subprocess.CalledProcessError):
-        pytest.skip("this Python is for root alone")
+        pytest.skip("only root can use this Python")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=here, cwd="/", **nobody)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == str([name for name, held in in_force().items() if not held])

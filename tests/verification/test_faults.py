@@ -1,4 +1,4 @@
-"""A verifier at fault: each kind is an abstention of its own, blamed, and the batch goes on."""
+"""A verifier at fault: each kind is an abstention of its own, blamed, and the batch continues."""
 
 from __future__ import annotations
 
@@ -208,7 +208,7 @@ from rrr_core import Example
 def rrr_examples():
     return [Example({"number": 1}, "hang", "failed", "wrong", hostile=True), Example({"number": 1}, "right", "passed")]
 """
-"""A verifier that imports a slow library where an answer looks right."""
+"""A verifier that imports a slow library when an answer looks right."""
 
 
 def test_what_a_verifier_puts_off_until_its_first_verdict_is_not_paid_by_an_answer(make_judge):

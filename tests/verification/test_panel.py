@@ -1,4 +1,4 @@
-"""People and models as judges: who is asked for what, how votes are combined, and what a judge at fault does."""
+"""People and models as judges: who judges what, how votes are combined, and what a faulty judge causes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def sums(site):
 
 
 def install_judge(site, name, body):
-    """An overlay whose `rrr_judge` has this body."""
+    """An overlay with this body of `rrr_judge`."""
     site.install_overlay(name, f"{HEAD}@hookimpl\ndef rrr_judge(pairs):\n    {body}\n")
 
 

@@ -77,7 +77,7 @@ def test_a_replaced_worker_leaves_no_process_and_no_folder(make_judge, temporary
 
 PROGRAM = """
     import signal, sys
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # A shell's background job is born deaf to Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # A shell's background job ignores Ctrl-C.
     sys.path.insert(0, sys.argv[1])
     from rrr_core.tasks import load_task
     from rrr_core.verification import Judge, VerifySettings

@@ -1,4 +1,4 @@
-"""An engine that repeats the question: it tries a task's prompts and verifier without a model."""
+"""An engine that repeats the question: it exercises a task's prompts and verifier without a model."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ ENGINE = EngineSpec(open="rrr_echo_engine:open_echo", takes=["family"])
 
 
 class EchoEngine(Engine):
-    """Gives each conversation's last message back, as many words of it as there may be tokens."""
+    """Returns each conversation's last message, cut to as many words as there may be tokens."""
 
     def __init__(self, model: Model) -> None:
         self.model = model

@@ -1,6 +1,6 @@
 """rrr: tasks with binary verifiers, and the trainer that teaches a language model to reflect on its failures.
 
-A task plugin needs only what is named here. Importing this package imports no torch.
+A task plugin needs only the names exported here. Importing this package does not import torch.
 """
 
 from rrr_core.hookspecs import Example, Manifest, Message, Model, Prompt, Row, hookimpl, trusted

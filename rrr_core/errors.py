@@ -7,15 +7,15 @@ from collections.abc import Iterable
 
 
 class RrrError(Exception):
-    """Something the user can mend. The command line prints it as one line and exits with 2."""
+    """Something the user can fix. The command line prints it as one line and exits with 2."""
 
 
 class PluginError(RrrError):
-    """A task plugin is missing, broken or misused; the text names its distribution, version and hook."""
+    """A task plugin is missing, broken or misused; the message names its distribution, version and hook."""
 
 
 class DataError(RrrError):
-    """A file or a row that cannot be used; the text names file and line."""
+    """A file or a row that cannot be used; the message names file and line."""
 
 
 class ModelError(RrrError):
@@ -23,13 +23,13 @@ class ModelError(RrrError):
 
 
 class TooManyAbstentions(RrrError):
-    """More verdicts were withheld than allowed; the text names the plugin that withheld them."""
+    """More verdicts were withheld than allowed; the message names the plugin that withheld them."""
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """` Did you mean 'x' or 'y'?` for the known names nearest to `name`, or nothing.
+    """` Did you mean 'x' or 'y'?` for the known names nearest to `name`, or an empty string.
 
-    A second is named only where it is about as near as the first: names with one prefix are all somewhat alike.
+    A second name is suggested only if it is about as near as the first: names that share a prefix all look alike.
     """
     matches = difflib.get_close_matches(name, list(known), n=3, cutoff=0.5)
     likeness = [difflib.SequenceMatcher(None, match, name).ratio() for match in matches]

@@ -1,8 +1,8 @@
 """The whole contract between the core and a task plugin.
 
 A task plugin is a module of plain functions marked `@hookimpl`; its entry point in the group `rrr.tasks` names
-the task. An implementation may take any subset of a hook's arguments. Every hook gets `task`, so that one
-module may serve many tasks.
+the task. An implementation may take any subset of a hook's arguments. Every hook gets `task`, so one module
+can serve many tasks.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def trusted(function: Function) -> Function:
-    """Mark an `rrr_verify` as pure Python that is safe on any text, so that it may run in the core's own process.
+    """Mark an `rrr_verify` as pure Python that is safe on any text, so it may run in the core's own process.
 
-    Put it under `@hookimpl`. It promises that no text makes the verifier run code, hang, exhaust memory or change its
-    row; a verifier that cannot promise this runs in a sandboxed process, for a few microseconds more a verdict.
+    Put it below `@hookimpl`. It promises that no text makes the verifier run code, hang, exhaust memory or change its
+    row. A verifier that cannot promise this runs in a sandboxed process, which costs a few microseconds per verdict.
     """
     setattr(function, TRUSTED, True)
     return function
 
 
 Row: TypeAlias = Mapping[str, Any]
-"""One row of a data set: JSON-able."""
+"""One row of a data set; it must be JSON-able."""
 Message: TypeAlias = Mapping[str, str]
 """A chat message: `{"role": "user", "content": "…"}`."""
 Prompt: TypeAlias = str | Sequence[Message]
@@ -42,7 +42,7 @@ Prompt: TypeAlias = str | Sequence[Message]
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """What a plugin may know of the model that it words a prompt for."""
+    """What a plugin knows about the model it writes a prompt for."""
 
     name: str
     """The name the user gave: a hub name, a folder or a server's model name."""
@@ -54,7 +54,7 @@ class Model:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """An answer with a known verdict: food for the conformance checks."""
+    """An answer with a known verdict, for the conformance checks."""
 
     row: Row
     answer: str
@@ -63,16 +63,16 @@ class Example:
     category: str = ""
     """The error class of a failing answer."""
     reason: str = ""
-    """Why the verdict is what it is, in a few words."""
+    """The reason for the verdict, in a few words."""
     hostile: bool = False
     """True where the answer attacks the verifier."""
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What a plugin says of a task: where its rows come from, and what its verdicts are.
+    """What a plugin declares about a task: where its rows come from, and what verdicts it gives.
 
-    The code's own licence, homepage and core range stand in its distribution's metadata.
+    The code's own licence, homepage and core range are in its distribution's metadata.
     """
 
     summary: str = ""
@@ -80,7 +80,7 @@ class Manifest:
     source: str = ""
     """Where the rows come from: `generated`, a hub name, a URL."""
     revision: str = ""
-    """What fixes the rows: a commit, a tag, the version of what makes them."""
+    """What pins the rows: a commit, a tag, or the generator's version."""
     data_license: str = ""
     """The licence of the rows, as an SPDX expression such as `CC-BY-4.0`."""
     categories: tuple[str, ...] = ()
@@ -96,22 +96,22 @@ def rrr_load_dataset(task: str, split: str, options: Mapping[str, str]) -> Itera
 
 @hookspec(firstresult=True)
 def rrr_prompt(task: str, row: Row, model: Model) -> Prompt:  # type: ignore[empty-body]
-    """Give the chat messages that pose a row."""
+    """Give the prompt for a row, as chat messages."""
 
 
 @hookspec(firstresult=True)
 def rrr_verify(task: str, row: Row, answer: str) -> Verdict:  # type: ignore[empty-body]
-    """Judge the whole text the model wrote: `passed()` or `failed(category, detail)`. Pure, and safe on any text."""
+    """Judge the model's whole output: `passed()` or `failed(category, detail)`. Pure, and safe on any text."""
 
 
 @hookspec(firstresult=True)
 def rrr_reflection_prompt(task: str, row: Row, attempt: str, model: Model) -> str:  # type: ignore[empty-body]
-    """Give the user message that asks what went wrong. It sees no verdict, so that feedback stays binary."""
+    """Give the user message that asks what went wrong. It sees no verdict, so feedback stays binary."""
 
 
 @hookspec(firstresult=True)
 def rrr_retry_prompt(task: str, row: Row, model: Model) -> str:  # type: ignore[empty-body]
-    """Give the user message that poses the row again after the reflection. The default is the row's own prompt."""
+    """Give the user message that asks for a retry after the reflection. The default is the row's own prompt."""
 
 
 @hookspec(firstresult=True)
@@ -121,44 +121,44 @@ def rrr_examples(task: str) -> Iterable[Example]:  # type: ignore[empty-body]
 
 @hookspec(firstresult=True)
 def rrr_warmup(task: str, split: str, count: int, seed: int) -> Iterable[Sequence[Message]]:  # type: ignore[empty-body]
-    """Give `count` worked conversations, in the order to be learned, for a model with no basic ability yet."""
+    """Give `count` worked conversations, in training order, for a model that lacks basic ability."""
 
 
 @hookspec(firstresult=True)
 def rrr_gold_answer(task: str, row: Row) -> str | None:
-    """Give an answer that passes, or None where none is known. Used to measure leaks, never shown to a model."""
+    """Give an answer that passes, or None if none is known. Used to measure leaks, never shown to a model."""
 
 
 @hookspec(firstresult=True)
 def rrr_final_answer(task: str, row: Row, text: str) -> str | None:
-    """Give the part of a model's text that `rrr_verify` judges, or None where there is none. Used to measure leaks."""
+    """Give the part of a model's text that `rrr_verify` judges, or None if there is none. Used to measure leaks."""
 
 
 @hookspec(firstresult=True)
 def rrr_default_model(task: str) -> str | None:
-    """Give the folder (or hub name) of the model that is used when the user names none."""
+    """Give the folder (or hub name) of the model to use when the user names none."""
 
 
 @hookspec(firstresult=True)
 def rrr_presets(task: str, command: str) -> Mapping[str, Mapping[str, Any]] | None:
-    """Give the settings, by section, that suit the task in `demo` or `warmup`. The user's own go before them."""
+    """Give the settings, by section, that suit the task in `demo` or `warmup`. The user's own override them."""
 
 
 @hookspec(firstresult=True)
 def rrr_manifest(task: str) -> Manifest:  # type: ignore[empty-body]
-    """Give what the task is made of: source, revision and licence of its rows, and its error classes."""
+    """Give the task's provenance: source, revision and licence of its rows, and its error classes."""
 
 
 @hookspec(firstresult=True)
 def rrr_configure(options: Mapping[str, str]) -> Iterable[Callable[..., Any]]:  # type: ignore[empty-body]
-    """Give the hook functions of an overlay that was asked for as `--with NAME:KEY=VALUE,…`. Overlays only."""
+    """Give the hook functions of an overlay requested as `--with NAME:KEY=VALUE,…`. Overlays only."""
 
 
 @hookspec(firstresult=True)
 def rrr_judge(task: str, pairs: Sequence[tuple[Row, str]]) -> Sequence[Verdict | None] | None:
-    """Judge a batch of (row, answer) in the core's process, before `rrr_verify`, which judges those given None."""
+    """Judge a batch of (row, answer) in the core's process. `rrr_verify` judges the pairs left as None."""
 
 
 @hookspec(firstresult=True)
 def rrr_combine(task: str, row: Row, answer: str, votes: Mapping[str, Verdict]) -> Verdict:  # type: ignore[empty-body]
-    """Give one verdict from those of every judge, by name in the order they are asked, `verifier` the last."""
+    """Combine every judge's verdict into one. `votes` is keyed by name, in the order asked, `verifier` last."""

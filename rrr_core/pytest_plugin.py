@@ -1,6 +1,6 @@
-"""The plugin of pytest: `pytest --rrr-task NAME` runs the checks of a task as tests, without a test file.
+"""The pytest plugin: `pytest --rrr-task NAME` runs a task's checks as tests, without a test file.
 
-Every pytest of whoever installs rrr-core loads this module, so it imports nothing else of the core until it is asked.
+Every pytest run in an environment with rrr-core loads this module, so it imports the rest of the core only on demand.
 """
 
 from __future__ import annotations
@@ -18,25 +18,25 @@ if TYPE_CHECKING:
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("rrr", "tasks of rrr")
     group.addoption(
-        "--rrr-task", action="append", default=[], metavar="NAME", help="Run the checks of this task. May be repeated."
+        "--rrr-task", action="append", default=[], metavar="NAME", help="Run this task's checks. May be repeated."
     )
     group.addoption(
         "--rrr-with",
         action="append",
         default=[],
         metavar="NAME",
-        help="Stack this overlay on the tasks that are checked.",
+        help="Stack this overlay on the checked tasks.",
     )
     group.addoption(
-        "--rrr-data", action="append", default=[], metavar="KEY=VALUE", help="An option of their data sets."
+        "--rrr-data", action="append", default=[], metavar="KEY=VALUE", help="An option of the tasks' data sets."
     )
-    group.addoption("--rrr-rows", type=int, default=0, metavar="N", help="Rows of each split to pose and judge.")
+    group.addoption("--rrr-rows", type=int, default=0, metavar="N", help="Rows of each split to prompt and judge.")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Where the command line names tasks and no paths, their checks are all that is asked for.
+    """Run only the tasks' checks if the command line names tasks and no paths.
 
-    A task that a project names in its own `addopts` is checked beside its tests.
+    A task that a project names in its own `addopts` is checked along with its tests.
     """
     asked = any(argument.startswith("--rrr-task") for argument in config.invocation_params.args)
     if asked and config.args_source is not config.ArgsSource.ARGS:
@@ -45,13 +45,13 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Add the checks behind the tests that were found in files; `-k` chooses among them like among others."""
+    """Append the checks to the tests collected from files; `-k` selects among them as usual."""
     for name in config.getoption("--rrr-task"):
         items.extend(CheckedTaskNode.from_parent(session, name=name, nodeid=f"rrr check {name}").collect())
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Tell the tasks which of their checks are left after all choosing."""
+    """Pass the tasks the checks that remain after deselection."""
     if "rrr_core.testing" in sys.modules:
         from rrr_core.testing import TaskCheck, narrow
 

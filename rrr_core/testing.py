@@ -1,4 +1,4 @@
-"""What the tests of a plugin import: the checks of `rrr check` as cases of pytest.
+"""What a plugin's tests import: the checks of `rrr check` as pytest cases.
 
 from rrr_core.testing import parametrize_checks
 
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from rrr_core.verification import VerifySettings
 
 _examined: list[CheckedTask] = []
-"""Every task whose checks were begun in this session."""
+"""Every task whose checks have started in this session."""
 
 
 class CheckedTask:
-    """The checks of one task as tests, which share what they find out. Nothing is loaded until the first is run."""
+    """The checks of one task as tests that share their findings. Nothing is loaded until the first one runs."""
 
     def __init__(
         self,
@@ -43,21 +43,21 @@ class CheckedTask:
         self.name = name
         self.names = chosen(only)
         self.asked = frozenset(self.names)
-        """Those that pytest runs: `-k` and the like may leave some out."""
+        """The checks that pytest runs: `-k` and the like may deselect some."""
         self._begin = partial(checks_of, name, overlays, data, verify, settings, only)
 
     @cached_property
     def checks(self) -> dict[str, Check]:
-        """Name → check. Raises RrrError where the task is not there to be checked."""
+        """Name → check. Raises RrrError if there is no such task to check."""
         checks = {check.name: check for check in self._begin()}
         next(iter(checks.values())).subject.asked = self.asked
         _examined.append(self)
         return checks
 
     def run(self, name: str) -> None:
-        """Run one check as a test: pytest shows its one message, and no traceback.
+        """Run one check as a test: pytest shows its one-line message and no traceback.
 
-        A check that cannot be judged fails: a build must not turn green because nothing was looked at.
+        A check that cannot be judged fails: a build must not turn green because nothing was checked.
         """
         __tracebackhide__ = True
         try:
@@ -70,7 +70,7 @@ class CheckedTask:
             pytest.fail(result.message if result.state == "failed" else f"{result.state}: {result.message}", False)
 
     def close(self) -> None:
-        """End the task's processes."""
+        """Stop the task's processes."""
         next(iter(self.checks.values())).subject.close()
 
 
@@ -94,16 +94,16 @@ def parametrize_checks(
     settings: CheckSettings | None = None,
     only: Sequence[str] = (),
 ) -> pytest.MarkDecorator:
-    """Give a test function the argument `check` once for each check of the task `name`; calling it runs the check.
+    """Parametrize a test function over the checks of the task `name`: calling its argument `check` runs one.
 
-    `overlays`, `data`, `verify` and `settings` are as on the command line of `rrr check`; `only` names some checks.
+    `overlays`, `data`, `verify` and `settings` are those of `rrr check`'s command line; `only` selects checks by name.
     """
     task = CheckedTask(name, overlays, data, verify, settings, only)
     return pytest.mark.parametrize("check", [pytest.param(TaskCheck(task, each), id=each) for each in task.names])
 
 
 def narrow(checks: Iterable[TaskCheck]) -> None:
-    """Tell each task which of its checks are left to run, once pytest has chosen."""
+    """Pass each task the checks that remain once pytest has deselected some."""
     left: dict[CheckedTask, set[str]] = {}
     for check in checks:
         left.setdefault(check.task, set()).add(check.name)
@@ -112,6 +112,6 @@ def narrow(checks: Iterable[TaskCheck]) -> None:
 
 
 def close_all() -> None:
-    """End the processes of every task that was examined. pytest calls this at its end, by the plugin of rrr-core."""
+    """Stop the processes of every task that was checked. rrr-core's pytest plugin calls this when a session ends."""
     while _examined:
         _examined.pop().close()

@@ -1,4 +1,4 @@
-"""Verdicts: what a verifier says of an answer, and what the core says when a verifier could not."""
+"""Verdicts: what a verifier says about an answer, and what the core says when the verifier could not judge it."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from rrr_core.records import TEXT, Kind, Record
 
 Outcome = Literal["passed", "failed", "abstained"]
 WITHHELD = "withheld"
-"""The kind of an abstention that is nobody's fault."""
+"""The kind of abstention that is nobody's fault."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """The judgement of one answer.
 
-    A plugin makes only `passed()` and `failed(...)`. `abstained` is the core's word for a verifier at fault:
-    such a verdict enters no reward, no baseline, no failure set and no denominator.
+    A plugin only makes `passed()` and `failed(...)`. `abstained` means that the verifier was at fault: the verdict
+    enters no reward, no baseline, no failure set and no denominator.
     """
 
     outcome: Outcome
     category: str = ""
     """A failed verdict's error class, such as `wrong numbers`; an abstention's kind: `exception`, `timeout`,
-    `memory`, `crash`, `exit`, `bad verdict`, or `withheld` by a judge who cannot tell."""
+    `memory`, `crash`, `exit`, `bad verdict`, or `withheld` by a judge that cannot decide."""
     detail: str = ""
     """One line for a person. It may quote the answer, so it is hostile text."""
 
@@ -41,7 +41,7 @@ class Verdict:
 
     @property
     def reward(self) -> float | None:
-        """1.0, 0.0, or None where the verifier abstained."""
+        """1.0, 0.0, or None if the verifier abstained."""
         return {"passed": 1.0, "failed": 0.0, "abstained": None}[self.outcome]
 
     def to_json(self) -> dict[str, str]:
@@ -64,15 +64,15 @@ def passed() -> Verdict:
 
 
 def failed(category: str, detail: str = "") -> Verdict:
-    """The answer is wrong: its error class in a few words, and what was wrong with it in one line."""
+    """The answer is wrong: the error class in a few words, and what was wrong in one line."""
     return Verdict("failed", category, detail)
 
 
 def withheld(detail: str = "") -> Verdict:
-    """A judge, a person or a model, cannot tell. For `rrr_judge` and `rrr_combine`; `rrr_verify` raises instead."""
+    """A judge (a person or a model) cannot decide. For `rrr_judge` and `rrr_combine`; `rrr_verify` raises instead."""
     return Verdict("abstained", WITHHELD, detail)
 
 
 def abstained(kind: str, detail: str) -> Verdict:
-    """The verifier, not the answer, was at fault. For the core alone."""
+    """The verifier, not the answer, was at fault. For the core only."""
     return Verdict("abstained", kind, detail)

@@ -1,4 +1,4 @@
-"""What the tests of several rooms share: distributions that are not really installed."""
+"""Fixtures for the tests of several rooms: distributions that are not really installed."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ SUMS = """
 
 
 class FakeSite:
-    """A folder on `sys.path` that holds distributions as pip would have laid them out."""
+    """A folder on `sys.path` with distributions laid out as pip would."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -49,7 +49,7 @@ class FakeSite:
         entry_points: str | None = None,
         metadata: str | None = None,
     ) -> Path:
-        """Lay out a distribution, `entry_points` and `metadata` being those files' text. Gives its dist-info."""
+        """Lay out a distribution, with the text of `entry_points` and `metadata`, and return its dist-info folder."""
         info = self.folder / f"{distribution.replace('-', '_')}-{version}.dist-info"
         info.mkdir()
         lines = ["Metadata-Version: 2.1", f"Name: {distribution}", f"Version: {version}"]
@@ -84,7 +84,7 @@ class FakeSite:
 
 @pytest.fixture(scope="session", autouse=True)
 def _children_are_not_measured() -> None:
-    """What runs tests is measured, pytest-xdist's workers too; the many processes of the tests would only be slower."""
+    """Measure the test processes, including pytest-xdist's workers, but not their children: that would be slow."""
     os.environ.pop("COVERAGE_PROCESS_CONFIG", None)
 
 

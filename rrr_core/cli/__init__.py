@@ -1,4 +1,4 @@
-"""The command line: `rrr COMMAND`. Thin: each command reads settings, calls one room and prints what it gives."""
+"""The command line, `rrr COMMAND`: each command reads settings, calls one room and prints the result."""
 
 from __future__ import annotations
 
@@ -21,33 +21,33 @@ EXTRAS = {
     "vllm": "vllm",
     "copier": "author",
 }
-"""Top-level module → the extra of rrr-core that brings it."""
+"""Top-level module → the extra of rrr-core that installs it."""
 
 USERS_TO_MEND = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.ENAMETOOLONG, errno.EFBIG})
-"""Errors of the operating system that are no fault of rrr's: a full disk, an unwritable folder."""
+"""Operating system errors that are not rrr's fault: a full disk, an unwritable folder."""
 
 QUIET = {"TQDM_DISABLE": "1", "HF_DATASETS_DISABLE_PROGRESS_BARS": "1"}
-"""Environment in which libraries draw no bars across ours; downloads keep theirs."""
+"""Environment variables that keep libraries from drawing bars across ours; downloads keep theirs."""
 
 COMMANDS = {
-    "demo": LazyCommand("rrr_core.cli.demo", "See a small model learn to reflect, in minutes and without a network."),
+    "demo": LazyCommand("rrr_core.cli.demo", "Watch a small model learn to reflect, in minutes and offline."),
     "run": LazyCommand("rrr_core.cli.run", "Mine, train, evaluate and report in one resumable run folder."),
     "tasks": LazyCommand("rrr_core.cli.tasks", "List the installed tasks."),
     "mine": LazyCommand("rrr_core.cli.mine", "Collect failing attempts: the failure set."),
     "train": LazyCommand("rrr_core.cli.train", "Train reflections on a failure set with masked GRPO."),
-    "eval": LazyCommand("rrr_core.cli.eval", "Measure first and second tries beside controls."),
+    "eval": LazyCommand("rrr_core.cli.eval", "Measure first and second tries against controls."),
     "report": LazyCommand("rrr_core.cli.report", "Write one self-contained page about run folders."),
-    "warmup": LazyCommand("rrr_core.cli.warmup", "Teach a model that lacks basic ability from worked conversations."),
+    "warmup": LazyCommand("rrr_core.cli.warmup", "Train a model that lacks basic ability on worked conversations."),
     "verify": LazyCommand("rrr_core.cli.verify", "Judge answers from a file or standard input."),
-    "check": LazyCommand("rrr_core.cli.check", "Check that a task keeps what others rely on."),
-    "rejudge": LazyCommand("rrr_core.cli.rejudge", "Judge a saved run again, and list the verdicts that flipped."),
-    "new": LazyCommand("rrr_core.cli.new", "Write the package of a new task, complete and tested."),
-    "docs": LazyCommand("rrr_core.cli.docs", "Show a page of the documentation, or a section of it."),
-    "doctor": LazyCommand("rrr_core.cli.doctor", "Say what this machine has for rrr, and what it lacks."),
+    "check": LazyCommand("rrr_core.cli.check", "Check that a task keeps its promises."),
+    "rejudge": LazyCommand("rrr_core.cli.rejudge", "Judge a saved run again and list the verdicts that flipped."),
+    "new": LazyCommand("rrr_core.cli.new", "Create a complete, tested package for a new task."),
+    "docs": LazyCommand("rrr_core.cli.docs", "Show a documentation page, or a section of one."),
+    "doctor": LazyCommand("rrr_core.cli.doctor", "Report what this machine has for rrr, and what is missing."),
 }
 
 RESUMED = frozenset({"demo", "run", "mine", "train", "eval", "warmup"})
-"""The commands that run a network, and go on from what an earlier call finished."""
+"""The commands that run a model and resume from what an earlier call finished."""
 
 
 @click.group(
@@ -62,9 +62,9 @@ def app() -> None:
 
 
 def run_command(arguments: Sequence[str]) -> int:
-    """Run one command line; gives the exit code. What the user can mend is one line on stderr and 2."""
+    """Run one command line and return the exit code: an error the user can fix is one line on stderr and 2."""
     try:
-        # An exit code where a command ended with one of its own, which click gives in this mode; else None.
+        # In this mode click returns the exit code if a command set one, else None.
         code = app.main(args=list(arguments), prog_name="rrr", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message())
@@ -73,7 +73,7 @@ def run_command(arguments: Sequence[str]) -> int:
         return _refuse(_usage(error))
     except (click.Abort, KeyboardInterrupt):
         resumed = bool(arguments) and arguments[0] in RESUMED
-        _refuse("interrupted: the same command goes on from what is finished." if resumed else "interrupted.")
+        _refuse("interrupted: run the same command again to resume." if resumed else "interrupted.")
         return 130
     except RrrError as error:
         return _refuse(str(error))
@@ -83,7 +83,7 @@ def run_command(arguments: Sequence[str]) -> int:
             raise
         return _refuse(f"this needs rrr-core[{extra}]: pip install 'rrr-core[{extra}]'")
     except BrokenPipeError:
-        # The reader of our output has gone; Python would complain once more when it flushes at exit.
+        # The reader of our output is gone; Python would complain again when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OSError as error:
@@ -99,7 +99,7 @@ def _refuse(message: str) -> int:
 
 
 def _usage(error: click.ClickException) -> str:
-    """Click's complaint as one line that names the command."""
+    """click's error as one line that names the command."""
     message = error.format_message()
     context = getattr(error, "ctx", None)
     if isinstance(error, click.NoSuchOption):

@@ -1,4 +1,4 @@
-"""`rrr check`: whether a task keeps what others rely on."""
+"""`rrr check`: whether a task keeps the promises that others rely on."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 
 MARKS = {"passed": "passed", "failed": "FAILED", "skipped": "skipped", "cannot be judged": "?", "fault": "FAULT"}
-"""State → what a line shows of it."""
+"""State → its mark at the start of a line."""
 
 
 def task_required(function: Callable[..., Any]) -> Callable[..., Any]:
-    """For a command `with_settings("task", …)` that has no task of its own: TASK must be given."""
+    """For a command `with_settings("task", …)` without a default task: make TASK required."""
     for parameter in function.__click_params__:  # type: ignore[attr-defined]
         parameter.required = parameter.required or parameter.name == "task__name"
     return function
@@ -34,13 +34,13 @@ def task_required(function: Callable[..., Any]) -> Callable[..., Any]:
 @click.command("check", cls=SettingsCommand)
 @task_required
 @with_settings("task", "verify")
-@click.option("--only", multiple=True, metavar="CHECK", help="Run this check alone. May be repeated.")
+@click.option("--only", multiple=True, metavar="CHECK", help="Run only this check. May be repeated.")
 @click.option(
-    "--rows", type=click.IntRange(min=1), default=200, show_default=True, help="Rows of each split to pose and judge."
+    "--rows", type=click.IntRange(min=1), default=200, show_default=True, help="Rows of each split to prompt and judge."
 )
 @click.option("--json", "as_json", is_flag=True, help="Write the outcome as one JSON object.")
 @click.option(
-    "--junit", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Write the outcome as JUnit's XML."
+    "--junit", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Write the outcome as JUnit XML."
 )
 def command(
     task: TaskSettings,
@@ -50,11 +50,11 @@ def command(
     as_json: bool,
     junit: Path | None,
 ) -> None:
-    """Check that the installed TASK keeps what others rely on: its rows, prompts, verdicts and metadata.
+    """Check that the installed TASK keeps the promises others rely on, in its rows, prompts, verdicts and metadata.
 
-    One line is written for each check, and below one that fails what was found and what to do; docs/checks.md explains
-    each. The exit code is 0 where all passed, 1 where a check failed, 2 where one cannot be judged (no such task, data
-    that are not there), and 3 where rrr-core itself is at fault.
+    Each check gets one line; below a failed one is what was found and what to do. docs/checks.md explains the checks.
+    The exit code is 0 if all passed, 1 if a check failed, 2 if one could not be judged (no such task, missing data),
+    and 3 if rrr-core itself is at fault.
     """
     from rrr_core.conformance import CheckSettings, checks_of, exit_code, report
     from rrr_core.runs.files import explained
@@ -64,7 +64,7 @@ def command(
     results: list[Result] = []
     with checks[0].subject as subject:
         for check in checks:
-            # What a plugin prints must not come between the lines of the outcome.
+            # A plugin's prints must not mix with our output.
             with contextlib.redirect_stdout(sys.stderr):
                 results.append(check.run())
             if not as_json and not results[-1].waits_for:
@@ -83,19 +83,19 @@ def command(
 
 
 def lines_of(result: Result) -> Iterator[str]:
-    """What a person reads of one check."""
+    """One check's outcome, for people."""
     from rrr_core.conformance import CHECKS
 
     name = result.name.ljust(max(map(len, CHECKS)))
-    told = result.message if result.state == "skipped" else result.note
-    yield f"{MARKS[result.state]:8} {name} {result.seconds:6.2f} s  {one_line(told)}".rstrip()
+    note = result.message if result.state == "skipped" else result.note
+    yield f"{MARKS[result.state]:8} {name} {result.seconds:6.2f} s  {one_line(note)}".rstrip()
     if result.message and result.state != "skipped":
         judged = "" if result.state != "cannot be judged" else f"{result.state}: "
         yield f"         {judged}{one_line(result.message)}"
 
 
 def waiting_lines(results: Sequence[Result]) -> Iterator[str]:
-    """One line for all checks that wait for the same one: what they wait for is to be read, and not scrolled away.
+    """One line for all the checks that wait for the same one, so the output stays short.
 
     `skipped  check_rows_are_json and 12 more wait for check_splits_load.`
     """
@@ -109,13 +109,13 @@ def waiting_lines(results: Sequence[Result]) -> Iterator[str]:
 
 
 def summary(who: str, results: Sequence[Result]) -> str:
-    """The last line: who was checked, how many checks came to which state, and how long they took.
+    """The last line: who was checked, the number of checks in each state, and how long they took.
 
     `rrr-x 1.0: 21 passed, 1 skipped in 4.1 s; mutation score 97.8%`
     """
     from rrr_core.conformance import report
 
-    told = ", ".join(f"{count} {state}" for state, count in report.counts(results).items() if count)
+    listed = ", ".join(f"{count} {state}" for state, count in report.counts(results).items() if count)
     seconds = sum(result.seconds for result in results)
     scores = [result.figures["mutation_score"] for result in results if "mutation_score" in result.figures]
-    return f"{one_line(who)}: {told} in {seconds:.1f} s" + (f"; mutation score {scores[0]:.1%}" if scores else "")
+    return f"{one_line(who)}: {listed} in {seconds:.1f} s" + (f"; mutation score {scores[0]:.1%}" if scores else "")

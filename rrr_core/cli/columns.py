@@ -1,4 +1,4 @@
-"""Aligned columns of plain text, which a pipe and a log read as well as a terminal does."""
+"""Aligned columns of plain text, readable in a pipe or a log as well as on a terminal."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Iterable, Sequence
 from rrr_core.text import one_line
 
 WIDEST = 200
-"""Most characters of one cell."""
+"""Longest cell, in characters."""
 
 
 def aligned(headings: Sequence[str], rows: Iterable[Sequence[str]], numbers: int = 0) -> list[str]:
-    """One line of headings and one for each row; the last `numbers` columns stand to the right.
+    """One line of headings and one per row; the last `numbers` columns are right-aligned.
 
     >>> aligned(("stage", "judged"), [("mine", "9"), ("train", "12")], numbers=1)
     ['stage  judged', 'mine        9', 'train      12']

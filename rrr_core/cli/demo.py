@@ -1,4 +1,4 @@
-"""`rrr demo`: `rrr run` with the settings that a task suggests, on the model that comes with its plugin."""
+"""`rrr demo`: `rrr run` with the task's suggested settings, on the model that comes with its plugin."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ DEFAULT_TASK = "countdown"
 
 
 @click.command("demo", cls=SettingsCommand)
-@folder_option("run.json, mine, train, eval and report.html", default="runs/demo, or runs/demo-TASK of another task")
+@folder_option("run.json, mine, train, eval and report.html", default="runs/demo, or runs/demo-TASK for another task")
 @with_settings(*SECTIONS, prefixed=STAGES, presets={"task": {"name": DEFAULT_TASK}}, task_presets="demo")
 def command(folder: Path | None, **settings: Any) -> None:
-    """See a small model learn to reflect, in minutes on two cores, without a network: Countdown, or another TASK.
+    """Watch a small model learn to reflect, in minutes on two cores and offline: on Countdown, or another TASK.
 
-    TASK suggests the settings: where you give none, its own go before the defaults that are listed here.
+    TASK suggests settings: they override the defaults listed here, and the settings you give override them.
     """
     name = settings["task"].name
     default = Path("runs") / ("demo" if name == DEFAULT_TASK else f"demo-{name}")

@@ -11,10 +11,10 @@ import click
 @click.command("docs")
 @click.argument("place", required=False, metavar="[PAGE[#HEADING]]")
 def command(place: str | None) -> None:
-    """Show a page of the documentation, or one section of it; without PAGE list the pages.
+    """Show a documentation page, or one section of it; without PAGE, list the pages.
 
-    PAGE#HEADING may be given as it stands in a message or a TODO, such as docs/checks.md#check_splits_load. On a
-    terminal the page is laid out for reading, else it is Markdown.
+    PAGE#HEADING may be copied from a message or a TODO, such as docs/checks.md#check_splits_load. On a terminal the
+    page is formatted, otherwise it is Markdown.
     """
     from rrr_core.cli import pages
 
@@ -22,7 +22,7 @@ def command(place: str | None) -> None:
         for name, path in pages.page_files().items():
             click.echo(f"{name:20}  {pages.title_of(path)}")
         return
-    # Remarks for the tests, which a reader of the Markdown does not see either.
+    # Comments for the tests, which readers of the rendered Markdown do not see either.
     text = re.sub(r"^<!--.*?-->\n", "", pages.find(place), flags=re.MULTILINE | re.DOTALL)
     if not sys.stdout.isatty():
         click.echo(text, nl=False)

@@ -1,4 +1,4 @@
-"""`rrr doctor`: what this machine has for rrr, and what it lacks."""
+"""`rrr doctor`: what this machine has for rrr, and what is missing."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ if TYPE_CHECKING:
     from rrr_core.doctor import Finding
 
 MARKS = {"ok": "ok", "missing": "-", "broken": "BROKEN", "unknown": "?"}
-"""State → what the table shows of it."""
+"""State → its mark in the table."""
 
 TITLES = {
     "machine": "machine",
     "packages": "packages",
     "engines": "engines",
     "tasks": "tasks and overlays",
-    "sandbox": "sandbox: what a verifier that is not trusted is kept from",
+    "sandbox": "sandbox: what an untrusted verifier is kept from",
 }
 
 
 @click.command("doctor")
-@click.option("--quick", is_flag=True, help="Leave out the accelerator: torch takes seconds to load.")
+@click.option("--quick", is_flag=True, help="Skip the accelerator: torch takes seconds to load.")
 @click.option("--json", "as_json", is_flag=True, help="Write the findings as one JSON object.")
 def command(quick: bool, as_json: bool) -> None:
-    """Say what this machine has for rrr: packages, accelerator, engines, tasks, verifiers' sandbox, disk and locks.
+    """Report what this machine has for rrr: packages, accelerator, engines, tasks, verifiers' sandbox, disk and locks.
 
-    Below what is missing stands what it costs. Only what is tried and works counts as there. The exit code is 1 where
-    something that is installed is broken, such as a task that cannot be loaded, and 0 otherwise.
+    Whatever is missing is listed with what that costs. Only what was tried and works counts as present. The exit code
+    is 1 if something installed is broken, such as a task that cannot be loaded, and 0 otherwise.
     """
     import dataclasses
 
@@ -52,7 +52,7 @@ def command(quick: bool, as_json: bool) -> None:
 
 
 def lines_of(findings: Iterable[Finding]) -> Iterator[str]:
-    """The findings as a person reads them: group by group, each lack with its cost below it."""
+    """The findings for people: group by group, each missing thing with its cost below it."""
     findings = list(findings)
     width = max((len(one_line(finding.name, 40)) for finding in findings), default=0)
     group = None

@@ -1,4 +1,4 @@
-"""`rrr eval`: measure first and second tries beside controls, and compare models."""
+"""`rrr eval`: measure first and second tries against controls, and compare models."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ if TYPE_CHECKING:
 @folder_option("figures and episodes go to FOLDER/eval/LABEL, comparisons to FOLDER/eval")
 @click.option(
     "--label",
-    help="What to call the model in figures and report.  [default: trained for FOLDER/train/model, vanilla where no"
-    " --model is given, else the last part of its name]",
+    help="The model's name in figures and report.  [default: trained for FOLDER/train/model, vanilla without"
+    " --model, else the last part of its name]",
 )
 @click.option(
     "--compare",
     "others",
     multiple=True,
     metavar="EVALUATION|MODEL",
-    help="Compare with this as well: a folder that `rrr eval` wrote (of any model, a server's too), or the name of a"
+    help="Also compare with this: a folder that `rrr eval` wrote (for any model, even a server's), or the name of a"
     " model, which is evaluated first on the same rows. May be repeated.",
 )
 @with_settings("task", "model", "eval", prefixed=("verify",))
@@ -46,7 +46,7 @@ def command(
     label: str | None,
     others: tuple[str, ...],
 ) -> None:
-    """Measure a model on TASK: first try, second try after reflection, and the controls that could refute a gain."""
+    """Measure a model on TASK: first try, second try after reflection, and controls that could refute a gain."""
     from rrr_core import evaluation, pipeline
     from rrr_core.cli.progress import make_progress
     from rrr_core.cli.tables import print_comparison
@@ -61,7 +61,7 @@ def command(
         evaluation.evaluate(opened, engine, target.evaluation(label).path, label, eval, task.data, progress, verify)
 
     chosen = checked_label(label) if label else label_of(model.model, target)
-    # The model asked for comes last, so that differences are its figures minus the others'.
+    # The requested model comes last, so differences are its figures minus the others'.
     planned: dict[str, ModelSettings] = {}
     folders: list[Path] = []
     for other in others:
@@ -83,7 +83,7 @@ def command(
 
 
 def label_of(model: str | None, folder: RunFolder) -> str:
-    """A model's label where the user gives none.
+    """A model's default label.
 
     >>> label_of("Qwen/Qwen2-7B-Instruct", RunFolder(Path("runs/x"))), label_of(None, RunFolder(Path("runs/x")))
     ('Qwen2-7B-Instruct', 'vanilla')
@@ -96,7 +96,7 @@ def label_of(model: str | None, folder: RunFolder) -> str:
 
 
 def checked_label(label: str) -> str:
-    """The label, which names a folder. Raises RrrError where it cannot."""
+    """The label, which must be usable as a folder name. Raises RrrError if it is not."""
     if not re.fullmatch(r"\w[\w.-]*", label):
         raise RrrError(f"--label {label!r}: use letters, digits, dots, dashes and underscores only.")
     return label

@@ -1,4 +1,4 @@
-"""What the commands that judge answers share: their options, and the limit on withheld verdicts."""
+"""What the commands that judge answers share: their options and the limit on withheld verdicts."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ max_abstain_option = click.option(
     default=0.01,
     show_default=True,
     metavar="NUMBER",
-    help="Share of verdicts that the verifier may withhold, as it does where it fails itself.",
+    help="Share of verdicts the verifier may withhold, which it does when it fails itself.",
 )
 
 
 def task_without_data(function: Callable[..., Any]) -> Callable[..., Any]:
-    """For a command `with_settings("task", …)` whose rows come from elsewhere: TASK must be given, `--data` cannot."""
+    """For a command `with_settings("task", …)` that gets its rows elsewhere: make TASK required, remove `--data`."""
     parameters: list[click.Parameter] = function.__click_params__  # type: ignore[attr-defined]
     for parameter in parameters:
         parameter.required = parameter.required or parameter.name == "task__name"

@@ -1,4 +1,4 @@
-"""A click group that imports a command only when it is asked for, so that `--help` is quick."""
+"""A click group that imports a command only when it is used, so `--help` is quick."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from rrr_core.errors import nearest
 
 
 class LazyCommand(NamedTuple):
-    """Where a command is, and the line that the list of commands shows of it."""
+    """A command's module, and its line in the list of commands."""
 
     module: str
     help: str
 
 
 class LazyGroup(click.Group):
-    """A group over `commands`: name → LazyCommand. Its module holds the command under the name `command`."""
+    """A group of `lazy` commands, by name. Each module has its command under the name `command`."""
 
     def __init__(self, *args: object, lazy: Mapping[str, LazyCommand], **options: object) -> None:
         super().__init__(*args, **options)  # type: ignore[arg-type]

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def command(
     task: TaskSettings, model: ModelSettings, mine: MineSettings, verify: VerifySettings, folder: Path | None
 ) -> None:
-    """Let a model try each row of TASK until it fails, and keep the failures."""
+    """Have a model try each row of TASK until it fails, and keep the failures."""
     from rrr_core import mining, pipeline
     from rrr_core.cli.progress import make_progress
 

@@ -1,4 +1,4 @@
-"""`rrr new`: write the package of a new task, or bring one up to the installed core's template."""
+"""`rrr new`: create the package of a new task, or update one to the installed core's template."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from rrr_core.scaffolding import (
 
 
 def checked(check: Callable[[str], None]) -> Any:
-    """A type for click: a text that a check lets through, on the command line and at a question alike."""
+    """A click type: a string that passes a check, on the command line as well as at a prompt."""
 
     def convert(text: str) -> str:
         try:
@@ -41,24 +41,24 @@ def checked(check: Callable[[str], None]) -> Any:
 
 LINE, NAME = checked(check_line), checked(check_name)
 COMMIT = 'git init && git add --all && git commit --message "As rrr new wrote it"'
-"""`rrr new --update` wants the package committed, in whatever repository."""
+"""`rrr new --update` needs the package committed, in any repository."""
 
 
 @click.command("new")
 @click.argument("name", required=False)
 @click.option("--summary", type=LINE, metavar="TEXT", help="What the task asks, in one line.")
-@click.option("--author", type=LINE, metavar="TEXT", help="Who writes it; the default is git's user.name.")
+@click.option("--author", type=LINE, metavar="TEXT", help="The author; the default is git's user.name.")
 @click.option("--license", type=click.Choice(LICENSES), help=f"The licence of the code and the rows [{LICENSES[0]}].")
 @click.option(
     "--answer",
     type=click.Choice(list(ANSWERS)),
-    help="What an answer is, which chooses the samples: "
+    help="What an answer is; this chooses the samples: "
     + "; ".join(f"{kind}, {meaning}" for kind, meaning in ANSWERS.items())
     + f" [{next(iter(ANSWERS))}].",
 )
-@click.option("--folder", type=click.Path(path_type=Path), help="Where to write it [rrr-NAME].")
-@click.option("--yes", is_flag=True, help="Ask nothing: take the defaults for what is not given, and say which.")
-@click.option("--update", is_flag=True, help="Bring the plugin in the folder NAME [.] up to this core's template.")
+@click.option("--folder", type=click.Path(path_type=Path), help="Where to create it [rrr-NAME].")
+@click.option("--yes", is_flag=True, help="Ask nothing: use the defaults for what is not given, and list them.")
+@click.option("--update", is_flag=True, help="Update the plugin in the folder NAME [.] to this core's template.")
 def command(
     name: str | None,
     summary: str | None,
@@ -69,13 +69,13 @@ def command(
     yes: bool,
     update: bool,
 ) -> None:
-    """Write a complete package for the task NAME: hooks, rows, verifier, tests, tox and CI. Its checks pass as it is.
+    """Create a complete package for the task NAME: hooks, rows, verifier, tests, tox and CI. Its checks pass as is.
 
-    On a terminal it asks for what is not given; without one, everything or --yes must be. Rows, prompt and verifier are
+    On a terminal it asks for what is not given; without one, give everything, or --yes. Rows, prompt and verifier are
     samples. TODO.md in the package says in which order to replace them, and each place is marked TODO.
 
-    With --update, NAME is the folder of a plugin that was written so. What has changed in the template since is merged
-    into it; your own changes stay, and git shows what is new. Where both changed the same lines, they are marked.
+    With --update, NAME is the folder of a plugin that `rrr new` created. The template's changes since then are merged
+    into it; your own changes stay, and git shows what is new. Lines that both changed are marked.
     """
     options = {"summary": summary, "author": author, "license": license, "answer": answer}
     given = {option: value for option, value in options.items() if value is not None}
@@ -86,7 +86,7 @@ def command(
         update_in(Path(name or "."))
         return
 
-    # What cannot be is told before anything is asked.
+    # Report what cannot work before asking anything.
     require_copier()
     asks = not yes and is_terminal()
     if name is None:
@@ -111,7 +111,7 @@ def command(
             f"{'its default' if len(missing) == 1 else 'their defaults'}."
         )
     files = write_plugin(Answers(name=name, **given, **missing), target)
-    click.echo(f"Wrote {target}: {files} files. They work as they are, on sample rows.")
+    click.echo(f"Wrote {target}: {files} files. They work as is, on sample rows.")
     if missing and not asks:
         click.echo(f"Defaults taken: {' '.join(f'--{option} {shlex.quote(missing[option])}' for option in missing)}")
     click.echo("Next:")
@@ -124,10 +124,10 @@ def command(
 
 
 def ask(defaults: Mapping[str, str]) -> dict[str, str]:
-    """What the user answers for each option that was not given."""
+    """The user's answers for the options that were not given."""
     questions: dict[str, tuple[str, Any]] = {
         "summary": ("What the task asks, in one line", LINE),
-        "author": ("Who writes it", LINE),
+        "author": ("Author", LINE),
         "license": ("Licence of the code and the rows", click.Choice(LICENSES)),
         "answer": ("What an answer is", click.Choice(list(ANSWERS))),
     }
@@ -143,7 +143,7 @@ def ask(defaults: Mapping[str, str]) -> dict[str, str]:
 
 
 def next_commands(name: str, folder: Path) -> list[str]:
-    """What to type once the package is written."""
+    """What to type once the package is created."""
     return [
         f"cd {shlex.quote(str(folder))}",
         f"{program('pip')} install -e .",
@@ -152,17 +152,17 @@ def next_commands(name: str, folder: Path) -> list[str]:
 
 
 def is_in_repository(folder: Path) -> bool:
-    """Whether a git repository holds the folder."""
+    """Whether the folder is in a git repository."""
     return any((path / ".git").exists() for path in (folder.absolute(), *folder.absolute().parents))
 
 
 def is_terminal() -> bool:
-    """Whether somebody is there to ask."""
+    """Whether there is somebody to ask."""
     return sys.stdin.isatty() and sys.stdout.isatty()
 
 
 def update_in(folder: Path) -> None:
-    """Update the plugin in a folder and say what became of it."""
+    """Update the plugin in a folder and print the outcome."""
     done = update_plugin(folder)
     if done.before == done.after:
         click.echo(f"{folder} is at template {done.after}, the newest of this rrr-core.")
@@ -175,7 +175,7 @@ def update_in(folder: Path) -> None:
 
 
 def git_user() -> str | None:
-    """The user's name as git knows it, or None."""
+    """git's user.name, or None."""
     if shutil.which("git") is None:
         return None
     done = subprocess.run(["git", "config", "user.name"], capture_output=True, text=True, check=False)
@@ -183,7 +183,7 @@ def git_user() -> str | None:
 
 
 def program(name: str) -> str:
-    """How to call a program of this Python: by its name alone where the shell finds that one, else by its path."""
+    """How to call a program of this Python: by name if the shell finds it there, else by path."""
     own = Path(sys.executable).parent / name
     found = shutil.which(name)
     if found and Path(found).parent.samefile(own.parent):

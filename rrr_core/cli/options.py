@@ -1,4 +1,4 @@
-"""Settings dataclasses as click options, and click's values back as settings dataclasses."""
+"""Settings dataclasses as click options, and click's values as settings dataclasses."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from rrr_core.config.settings import BadValue, Setting, build, settings_of
 
 
 class SettingType(click.ParamType):  # type: ignore[type-arg]
-    """Reads a text by the one definition of the setting. A value that is called otherwise now is read as that."""
+    """Parses a string by the setting's one definition. A renamed value is read as its new name."""
 
     def __init__(self, section: str, setting: Setting) -> None:
         self.setting, self.former = setting, former_values(section, setting.key)
@@ -37,7 +37,7 @@ class SettingType(click.ParamType):  # type: ignore[type-arg]
 
 
 class SettingOption(click.Option):
-    """An option that a setting is given by. Its value is None where the user did not give it."""
+    """A setting's option. Its value is None if the user did not give it."""
 
     def __init__(self, section: str, setting: Setting, prefix: str) -> None:
         self.section = section
@@ -56,7 +56,7 @@ class SettingOption(click.Option):
 
 
 class FormerOption(SettingOption):
-    """What an option used to be called. It works, says its new name, and is in no help."""
+    """An option's former name. It still works, prints the new name, and is hidden from the help."""
 
     def __init__(self, section: str, setting: Setting, prefix: str, former: str) -> None:
         super().__init__(section, replace(setting, key=former, field=former), prefix)
@@ -66,7 +66,7 @@ class FormerOption(SettingOption):
         self.new_name = option_name(setting, prefix)
 
     def process_value(self, ctx: click.Context, value: Any) -> Any:
-        """The value, after a line that says the new name where one was given."""
+        """The value; if one was given, print the new name first."""
         given = super().process_value(ctx, value)
         if given is not None:
             _note(f"{self.opts[0]} is called --{self.new_name} now.")
@@ -78,12 +78,12 @@ def _note(line: str) -> None:
 
 
 def parameter(section: str, setting: Setting) -> str:
-    """The name that click passes the option's value under."""
+    """The parameter name under which click passes the option's value."""
     return f"{section}__{setting.field}"
 
 
 def option_name(setting: Setting, prefix: str) -> str:
-    """The setting `max_tokens` as `max-tokens`, or with a prefix as `mine-max-tokens`."""
+    """The setting `max_tokens` as `max-tokens`, or `mine-max-tokens` with a prefix."""
     key = setting.key.replace("_", "-")
     return f"{prefix}-{key}" if prefix else key
 
@@ -109,7 +109,7 @@ def _help(setting: Setting) -> str:
 
 
 class SettingsCommand(click.Command):
-    """A command whose help lists its options section by section."""
+    """A command that lists its options section by section in its help."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         groups: dict[str, list[tuple[str, str]]] = {}
@@ -133,10 +133,10 @@ def with_settings(
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Give a command `--config` and one option for every setting of `sections` and, prefixed, of `prefixed`.
 
-    The command gets one argument a section, named after it: the settings dataclass. The command line beats the file,
-    the file beats the presets that the task itself has for the command `task_presets`, those beat `presets`, and those
-    beat the defaults. The task's name is the command's first argument where `task`, the first of such sections, is
-    among them and its name is not fixed by `presets` alone.
+    The command gets one argument per section, named after it: the settings dataclass. The command line overrides the
+    file, the file overrides the task's own presets for the command `task_presets`, those override `presets`, and those
+    override the defaults. The task's name is the command's first argument if `task` is among the sections (it then
+    comes first) and `presets` alone does not fix the name.
     """
     presets = presets or {}
 
@@ -165,7 +165,7 @@ def with_settings(
                 ["--config"],
                 type=click.Path(path_type=Path),
                 metavar="FILE.toml",
-                help="Read settings from this file; options given here go before it.",
+                help="Read settings from this file; options given here override it.",
             )
         ]
         for section in (*sections, *prefixed):
@@ -183,7 +183,7 @@ def with_settings(
                         FormerOption(section, setting, prefix, old) for old in former_keys(section, setting.key)
                     ]
         _refuse_twins(parameters)
-        # click lists a command's parameters from the last decorator up.
+        # click lists a command's parameters from the last decorator upwards.
         command.__click_params__ = [*getattr(function, "__click_params__", []), *reversed(parameters)]  # type: ignore[attr-defined]
         return command
 
@@ -191,7 +191,7 @@ def with_settings(
 
 
 def _taken(section: str, settings_class: type[Any], given: dict[str, Any]) -> dict[str, Any]:
-    """The section's values that the user gave, taken out of click's."""
+    """The section's values that the user gave, removed from click's."""
     values: dict[str, Any] = {}
     for setting in settings_of(settings_class):
         value = given.pop(parameter(section, setting), None)

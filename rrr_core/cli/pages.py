@@ -1,4 +1,4 @@
-"""The documentation's pages, which come with the package, so that what a message points to is at hand."""
+"""The documentation's pages, which ship with the package, so whatever a message points to is at hand."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rrr_core.errors import RrrError, nearest
 
 PACKAGE = Path(__file__).parents[1]
 FOLDERS = (PACKAGE / "docs", PACKAGE.parent / "docs")
-"""Where the pages are: in an installed package, and in a checkout."""
+"""Where the pages are, in an installed package and in a checkout."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,20 +19,20 @@ class Heading:
     """A heading of a page."""
 
     line: int
-    """Its line's index."""
+    """The index of its line."""
     level: int
     """1 for the page's title."""
     text: str
     anchor: str
-    """What stands behind the `#` of a link to it."""
+    """The part after the `#` in a link to it."""
 
 
 def page_files() -> dict[str, Path]:
-    """Name, such as `hooks.md`, → file, sorted by name. Raises RrrError where there are none."""
+    """Name, such as `hooks.md`, → file, sorted by name. Raises RrrError if there are none."""
     for folder in FOLDERS:
         if found := sorted(folder.glob("*.md")):
             return {path.name: path for path in found}
-    raise RrrError("The documentation's pages are not beside rrr-core: reinstall it.")
+    raise RrrError("The documentation's pages are missing from rrr-core: reinstall it.")
 
 
 def title_of(page: Path) -> str:
@@ -41,9 +41,9 @@ def title_of(page: Path) -> str:
 
 
 def find(place: str) -> str:
-    """The Markdown that `PAGE`, `PAGE#HEADING` or either with `docs/` before it points to: a page, or a section of it.
+    """The Markdown of `PAGE` or `PAGE#HEADING`, with or without a leading `docs/`.
 
-    `.md` may be left out. Raises RrrError for a page or a heading that there is not, naming the nearest.
+    `.md` may be left out. Raises RrrError for an unknown page or heading, naming the nearest.
     """
     name, _, anchor = place.removeprefix("docs/").partition("#")
     name = name if name.endswith(".md") else f"{name}.md"
@@ -55,7 +55,7 @@ def find(place: str) -> str:
 
 
 def section(text: str, anchor: str, page: str) -> str:
-    """The part of a page from a heading to the next one of its level or above. Raises RrrError."""
+    """The part of a page from a heading to the next one at its level or above. Raises RrrError."""
     found = list(headings(text))
     known = {heading.anchor: index for index, heading in reversed(list(enumerate(found)))}
     if anchor not in known:
@@ -66,7 +66,7 @@ def section(text: str, anchor: str, page: str) -> str:
 
 
 def headings(text: str) -> Iterator[Heading]:
-    """The headings of a Markdown text, in order; lines of code are none.
+    """The headings of a Markdown text, in order, ignoring code blocks.
 
     >>> [(heading.level, heading.anchor) for heading in headings("# The hooks\\n\\n## `rrr_verify`, again")]
     [(1, 'the-hooks'), (2, 'rrr_verify-again')]

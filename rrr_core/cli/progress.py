@@ -1,4 +1,4 @@
-"""Progress on a terminal: a bar with rate and time left; plain lines where there is no terminal."""
+"""Progress on a terminal: a bar with rate and time left; plain lines without a terminal."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from rrr_core.text import duration, one_line
 
 
 def make_progress(console: Console | None = None) -> Progress:
-    """Bars where stderr is a terminal, plain lines where it is not."""
+    """Bars if stderr is a terminal, otherwise plain lines."""
     console = console or Console(stderr=True)
     return (
         RichProgress(console) if console.is_terminal else PlainProgress(lambda line: console.out(line, highlight=False))
@@ -24,7 +24,7 @@ def make_progress(console: Console | None = None) -> Progress:
 
 
 def rate(per_second: float) -> str:
-    """Units a second, or seconds a unit where those are more.
+    """Units per second, or seconds per unit if the rate is below 1.
 
     >>> rate(12.34), rate(0.25)
     ('12.3/s', '4.0 s each')
@@ -35,14 +35,14 @@ def rate(per_second: float) -> str:
 
 
 class RateColumn(ProgressColumn):
-    """Units a second."""
+    """Units per second."""
 
     def render(self, task: Task) -> Text:
         return Text(rate(task.finished_speed or task.speed or 0), style="progress.data.speed")
 
 
 class RichProgress(Progress):
-    """One bar for each `track` that is open."""
+    """One bar for each open `track`."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
@@ -65,7 +65,7 @@ class RichProgress(Progress):
 
     @contextmanager
     def _shown(self) -> Iterator[Bars]:
-        """The bars, which the outermost `track` puts on the terminal and takes down."""
+        """The bars, which the outermost `track` puts on the terminal and removes."""
         if self._bars is not None:
             yield self._bars
             return
@@ -93,7 +93,7 @@ class RichProgress(Progress):
 
 
 class PlainProgress(Progress):
-    """A line at the start, at most every `every` seconds, and at the end of each `track`."""
+    """Prints a line at the start and end of each `track`, and at most one every `every` seconds in between."""
 
     def __init__(
         self, write: Callable[[str], None], every: float = 10.0, clock: Callable[[], float] = time.monotonic

@@ -1,4 +1,4 @@
-"""`rrr rejudge`: judge a saved run again, and list the verdicts that flipped."""
+"""`rrr rejudge`: judge a saved run again and list the verdicts that flipped."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ HEADINGS = ("stage", "judged by", "and now by", "judged", "same", "other class",
 def command(
     run: Path, overlays: tuple[str, ...], limit: int, as_json: bool, max_abstain: float, verify: VerifySettings
 ) -> None:
-    """Judge every answer that the run folder RUN keeps again, with the verifier that is installed now.
+    """Judge every answer saved in the run folder RUN again, with the currently installed verifier.
 
     Lists the verdicts that flipped, and the failures that failed again in another class. RUN is not changed. The exit
-    code is 0 where no verdict flipped, 1 where one did, and 2 where the run could not be judged.
+    code is 0 if no verdict flipped, 1 if one did, and 2 if the run could not be judged.
     """
     from rrr_core.cli.progress import make_progress
     from rrr_core.judging.rejudge import rejudge
@@ -54,7 +54,7 @@ def command(
 
 
 def lines_of(result: Rejudged, limit: int) -> Iterator[str]:
-    """What a person reads of a run judged again: a table of its stages, what became what, and the first changes."""
+    """A rejudged run for people: a table of its stages, the kinds of change, and the first changes."""
     rows = [
         (
             stage.stage,
@@ -81,7 +81,7 @@ def lines_of(result: Rejudged, limit: int) -> Iterator[str]:
 
 
 def judge_of(provenance: Mapping[str, Any] | None) -> str:
-    """Who judges, as a manifest has it.
+    """Who judged, from a manifest's provenance.
 
     >>> noisy = {"name": "noisy", "distribution": "rrr-y", "version": "2", "options": {"probability": "0.1"}}
     >>> judge_of({"distribution": "rrr-x", "version": "1.0", "overlays": [noisy]})
@@ -100,12 +100,12 @@ def judge_of(provenance: Mapping[str, Any] | None) -> str:
 
 
 def change_line(change: Change) -> str:
-    """One changed verdict: where its answer is kept, which it is, and what the verdict was and is."""
+    """One changed verdict: where its answer is saved, which answer it is, and the old and new verdict."""
     place = f"{one_line(change.place)}  row {change.row_index}  {one_line(change.kind)}"
-    return f"{place}  {_told(change.before)} → {_told(change.after)}"
+    return f"{place}  {_described(change.before)} → {_described(change.after)}"
 
 
-def _told(verdict: Verdict) -> str:
+def _described(verdict: Verdict) -> str:
     from rrr_core.judging.rejudge import described
 
     detail = f" ({one_line(verdict.detail, 120)})" if verdict.detail else ""

@@ -12,7 +12,7 @@ from rrr_core.cli.shared import folder_option, run_folder
 
 SECTIONS = ("task", "model")
 STAGES = ("mine", "train", "eval", "verify")
-"""Sections whose options have the stage's name before them, since two stages have options of one name."""
+"""Sections whose options are prefixed with the stage's name, since some stages share option names."""
 
 
 @click.command("run", cls=SettingsCommand)
@@ -24,7 +24,7 @@ def command(folder: Path | None, **settings: Any) -> None:
 
 
 def run_and_print(folder: Path, **settings: Any) -> None:
-    """Do the whole job and print its table, where the time went and where its report is."""
+    """Do the whole run, then print its table, where the time went and where the report is."""
     from rrr_core import pipeline
     from rrr_core.cli.progress import make_progress
     from rrr_core.cli.tables import print_comparison

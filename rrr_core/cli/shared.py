@@ -1,4 +1,4 @@
-"""What several commands share: the run folder, and the one option that names it."""
+"""What several commands share: the run folder and the option that names it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rrr_core.tasks.settings import TaskSettings
 
 
 def folder_option(written: str, default: str = "runs/TASK") -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """`--folder`: the run folder; `written` says what the command leaves there."""
+    """`--folder`: the run folder; `written` says what the command writes there."""
     return click.option(
         "--folder",
         type=click.Path(path_type=Path),
@@ -22,5 +22,5 @@ def folder_option(written: str, default: str = "runs/TASK") -> Callable[[Callabl
 
 
 def run_folder(folder: Path | None, task: TaskSettings) -> Path:
-    """The folder the user named, or `runs/TASK`, or `runs/TASK+OVERLAY`, without the overlay's options."""
+    """The folder the user named, else `runs/TASK` or `runs/TASK+OVERLAY`, without the overlay's options."""
     return folder or Path("runs") / "+".join([task.name or "", *(read_request(overlay)[0] for overlay in task.with_)])

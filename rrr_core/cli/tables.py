@@ -14,7 +14,7 @@ from rrr_core.text import one_line
 
 
 def share(figure: Mapping[str, Any] | None) -> str:
-    """A proportion in per cent with its 95% interval.
+    """A proportion in percent with its 95% interval.
 
     >>> share({"value": 0.123, "low": 0.1, "high": 0.15})
     '12.3 (10.0-15.0)'
@@ -36,7 +36,7 @@ def difference(figure: Mapping[str, Any] | None) -> str:
 
 
 def tables(figures: Mapping[str, Mapping[str, Any]], pairs: Iterable[Mapping[str, Any]] = ()) -> list[Table]:
-    """One table for each mode: figures down, models across, and between two models the paired difference."""
+    """One table per mode: figures down, models across, and the paired difference if there are two models."""
     labels = list(figures)
     pairs = list(pairs)
     modes = list(dict.fromkeys(mode for figure in figures.values() for mode in figure["modes"]))
@@ -69,10 +69,10 @@ def _pair(pairs: Iterable[Mapping[str, Any]], labels: list[str], mode: str, figu
 
 
 def print_comparison(comparison: Mapping[str, Any], console: Console | None = None) -> None:
-    """Print on stdout the tables of what `comparison.json` holds, and what a reader should weigh beside them."""
+    """Print `comparison.json` as tables on stdout, followed by its notes for the reader."""
     console = console or Console()
     if not console.is_terminal:
-        # Without a terminal there is no width to fit, and a cut-off figure is of no use in a log.
+        # Without a terminal there is no width to fit, and a truncated figure is useless in a log.
         console = Console(width=160, file=console.file)
     for table in tables(comparison["figures"], comparison.get("pairs", ())):
         console.print(table)

@@ -1,4 +1,4 @@
-"""The lines of `rrr tasks NAME`: what a task is, and what its verifier says of some answers."""
+"""The lines of `rrr tasks NAME`: what a task is, and its verdicts on some answers."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
     from rrr_core.cli.task_view import Judged, Sample, TaskView
 
 LABEL = 16
-"""Columns of the labels on the left."""
+"""Width of the labels on the left, in columns."""
 LONGEST_ROW = 300
-"""Most characters that are shown of a row, and of an answer."""
+"""Most characters shown of a row or an answer."""
 LONGEST_PROMPT = 1200
-"""Most characters that are shown of a message."""
+"""Most characters shown of a message."""
 PAGE = "rrr docs hooks.md#rrr_manifest"
 
 
 def page(view: TaskView) -> Iterator[str]:
-    """The whole page, line by line; nothing that a plugin gave can drive the terminal."""
+    """The whole page, line by line; nothing a plugin gave can drive the terminal."""
     width = max(60, min(shutil.get_terminal_size((100, 24)).columns, 120))
     for label, text in facts(view):
         yield from labelled(label, one_line(text), width)
@@ -47,11 +47,11 @@ def page(view: TaskView) -> Iterator[str]:
 
 
 def facts(view: TaskView) -> Iterator[tuple[str, str]]:
-    """Label and text of each fact about the task; what is missing is said, with where it is explained."""
+    """Label and text of each fact about the task; a missing one says where it is explained."""
     package, manifest = view.package, view.manifest
     yield "task", view.name
     if manifest is None:
-        yield "manifest", f"none: the plugin does not say what it asks and where its rows come from ({PAGE})"
+        yield "manifest", f"none: the plugin does not say what it asks or where its rows come from ({PAGE})"
     else:
         yield "asks", manifest.summary or missing("summary")
     yield "package", f"{package.name} {package.version}"
@@ -75,12 +75,12 @@ def facts(view: TaskView) -> Iterator[tuple[str, str]]:
 
 
 def missing(field: str) -> str:
-    """What is said of a manifest's empty field."""
-    return f"not said: Manifest({field}=…) is empty ({PAGE})"
+    """The text for a manifest's empty field."""
+    return f"not given: Manifest({field}=…) is empty ({PAGE})"
 
 
 def unshown(view: TaskView) -> str:
-    """How many of the failing examples are left out, where any are."""
+    """How many failing examples are not shown, if any."""
     hostile = f", {view.unshown_hostile:,} of them hostile" if view.unshown_hostile else ""
     return f" (not shown: {view.unshown:,} more{hostile})" if view.unshown else ""
 
@@ -103,7 +103,7 @@ def sample_lines(number: int, sample: Sample, width: int) -> Iterator[str]:
 
 
 def judged_lines(each: Judged, label: str, width: int) -> Iterator[str]:
-    """An answer, and its verdict below it."""
+    """An answer with its verdict below it."""
     if each.answer:
         yield from labelled(f"  {label}", one_line(each.answer, LONGEST_ROW), width)
         label = ""
@@ -114,12 +114,12 @@ def judged_lines(each: Judged, label: str, width: int) -> Iterator[str]:
 
 
 def short_json(value: object) -> str:
-    """JSON on one line, its start alone where it is long."""
+    """JSON on one line, truncated if it is long."""
     return one_line(json.dumps(value, ensure_ascii=False), LONGEST_ROW)
 
 
 def labelled(label: str, text: str, width: int) -> Iterator[str]:
-    """A harmless text beside its label, wrapped at words; the lines that follow stand below it."""
+    """Text made safe next to its label, wrapped at words; the following lines are aligned with the first."""
     for line in textwrap.wrap(text, width - LABEL, break_on_hyphens=False) or [""]:
         yield f"{label:<{LABEL}}{line}".rstrip()
         label = ""

@@ -1,4 +1,4 @@
-"""A task as a person wants to see it before using it: its manifest, its package, and sample rows with verdicts."""
+"""What to see of a task before using it: its manifest, its package, and sample rows with verdicts."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from rrr_core.verdicts import Verdict
 from rrr_core.verification import Judge, VerifySettings
 
 SAMPLES = 3
-"""Rows that are shown."""
+"""Rows to show."""
 MODEL = Model("any")
-"""The model that prompts are worded for."""
+"""The model that prompts are written for."""
 
 Value = TypeVar("Value")
 
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """What a distribution says of itself; a field that it leaves out is empty."""
+    """A distribution's metadata; a missing field is empty."""
 
     name: str
     version: str
     license: str = ""
     homepage: str = ""
     core: str = ""
-    """The range of rrr-core that it is made for, such as `<0.2,>=0.1`."""
+    """The range of rrr-core it is made for, such as `<0.2,>=0.1`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One row, how it is posed, and what the verifier says of answers to it."""
+    """One row, its prompt, and the verdicts on answers to it."""
 
     row: Row
     prompt: Messages
@@ -59,7 +59,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class TaskView:
-    """All that `rrr tasks NAME` shows. What a plugin cannot give is missing, and `problems` says why."""
+    """All that `rrr tasks NAME` shows. If a plugin cannot give something, it is missing, and `problems` says why."""
 
     name: str
     package: Package
@@ -68,25 +68,25 @@ class TaskView:
     hooks: tuple[str, ...]
     """The hooks that the task and its overlays implement, in the contract's order."""
     stacked: tuple[str, ...]
-    """The overlays stacked on it, the last asked first."""
+    """The overlays stacked on it; the last is asked first."""
     overlays: tuple[str, ...]
     """The names of all installed overlays."""
     samples: tuple[Sample, ...]
     examples: tuple[Judged, ...]
-    """The plugin's own failing examples, one of each error class, with the verdicts they get here."""
+    """The plugin's own failing examples, one per error class, with their verdicts here."""
     unshown: int
-    """Its other failing examples."""
+    """The number of its other failing examples."""
     unshown_hostile: int
-    """Those of them that are hostile."""
+    """The number of those that are hostile."""
     problems: tuple[str, ...]
-    """One line for each thing that could not be shown."""
+    """One line for everything that could not be shown."""
 
 
 def view_task(task: Task, data: Mapping[str, str] | None = None, verify: VerifySettings | None = None) -> TaskView:
     """Look at a task through its hooks. `data` are the user's `--data KEY=VALUE`.
 
-    What a plugin cannot give, such as rows that must be downloaded first, becomes a line of `problems`; all else is
-    shown. Only KeyboardInterrupt passes through.
+    Whatever a plugin cannot give, such as rows that must be downloaded first, becomes a line of `problems`; the rest
+    is shown. Only KeyboardInterrupt passes through.
     """
     problems: list[str] = []
 
@@ -100,11 +100,11 @@ def view_task(task: Task, data: Mapping[str, str] | None = None, verify: VerifyS
 
     rows: list[dict[str, Any]] = tried(lambda: list(itertools.islice(task.load_dataset("train", data), SAMPLES)), [])
     failing: list[Example] = tried(lambda: [each for each in task.examples() if each.outcome == "failed"], [])
-    examples = list(_telling(failing))
-    posed: list[Messages] = []
+    examples = list(_shown_failures(failing))
+    prompts: list[Messages] = []
     questions: list[tuple[str, Row, str]] = []
     for row in rows:
-        posed.append(tried(partial(task.prompt, row, MODEL), ()))
+        prompts.append(tried(partial(task.prompt, row, MODEL), ()))
         gold: str | None = tried(partial(task.gold_answer, row), None)
         questions += [("gold", row, gold)] if gold is not None else []
         questions.append(("empty", row, ""))
@@ -120,7 +120,7 @@ def view_task(task: Task, data: Mapping[str, str] | None = None, verify: VerifyS
         tuple(entry.name for entry in find_overlays() if not entry.error),
         tuple(
             Sample(row, prompt, tuple(each for each in judged if each.kind != "example" and each.row is row))
-            for row, prompt in zip(rows, posed, strict=True)
+            for row, prompt in zip(rows, prompts, strict=True)
         ),
         tuple(each for each in judged if each.kind == "example"),
         len(failing) - len(examples),
@@ -130,7 +130,7 @@ def view_task(task: Task, data: Mapping[str, str] | None = None, verify: VerifyS
 
 
 def package_of(distribution: str, version: str) -> Package:
-    """What an installed distribution says of itself; its name and version alone where it cannot be read."""
+    """An installed distribution's metadata; only name and version if it cannot be read."""
     from packaging.requirements import InvalidRequirement, Requirement
 
     try:
@@ -156,8 +156,8 @@ def package_of(distribution: str, version: str) -> Package:
     return Package(distribution, version, next(iter(licenses), ""), next(iter(homes), ""), core)
 
 
-def _telling(failing: Sequence[Example]) -> Iterator[Example]:
-    """At most `SAMPLES` failing examples, each of another error class; hostile and empty ones tell a reader little."""
+def _shown_failures(failing: Sequence[Example]) -> Iterator[Example]:
+    """At most `SAMPLES` failing examples of distinct error classes; hostile and empty ones would show little."""
     seen = set()
     for example in failing:
         if not example.hostile and example.answer and example.category not in seen:
@@ -168,12 +168,12 @@ def _telling(failing: Sequence[Example]) -> Iterator[Example]:
 
 
 def _judged(task: Task, questions: list[tuple[str, Row, str]], verify: VerifySettings | None) -> list[Judged]:
-    """The verdicts on answers, from the one judge there is; a verifier that withholds them all is shown as it is."""
+    """The verdicts on answers, from the usual judge; even a verifier that withholds them all is shown."""
     with Judge(task, max_abstain=1, settings=verify) as judge:
         verdicts = judge.judge([(row, answer) for _, row, answer in questions])
     return [Judged(*question, verdict) for question, verdict in zip(questions, verdicts, strict=True)]
 
 
 def as_json(view: TaskView) -> dict[str, Any]:
-    """The view as JSON can hold it."""
+    """The view as JSON-able values."""
     return asdict(view)

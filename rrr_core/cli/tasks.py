@@ -28,10 +28,10 @@ HEADINGS = ("task", "distribution", "version", "state", "hooks")
 @with_settings("task", "verify")
 @click.option("--json", "as_json", is_flag=True, help="Write one JSON object.")
 def command(task: TaskSettings, verify: VerifySettings, as_json: bool) -> None:
-    """List the installed tasks and overlays, who brings them, their hooks, and what is wrong with the broken ones.
+    """List the installed tasks and overlays, their distributions and hooks, and what is wrong with broken ones.
 
-    With TASK, show that one: its manifest and package, and three rows with their prompts, and the verdicts on the gold
-    answer and on an empty one. What cannot be shown, such as rows that must be downloaded first, is told at the end.
+    With TASK, show that one: its manifest and package, and three rows with their prompts and the verdicts on the gold
+    answer and an empty one. Whatever cannot be shown, such as rows that must be downloaded first, is listed at the end.
     """
     if task.name:
         show(task, verify, as_json)
@@ -62,14 +62,14 @@ def show(settings: TaskSettings, verify: VerifySettings, as_json: bool) -> None:
     from rrr_core.cli.task_view import as_json as view_as_json
     from rrr_core.cli.task_view import view_task
 
-    # What a plugin prints must not come between the lines of the page.
+    # A plugin's prints must not mix with our output.
     with contextlib.redirect_stdout(sys.stderr):
         view = view_task(pipeline.open_task(settings), settings.data, verify)
     click.echo(json.dumps(view_as_json(view), indent=2) if as_json else "\n".join(page(view)))
 
 
 def record(description: TaskDescription) -> dict[str, Any]:
-    """One task or overlay of the list, for JSON."""
+    """One task or overlay of the list, as JSON-able values."""
     entry = description.entry
     return {
         "name": entry.name,
@@ -82,7 +82,7 @@ def record(description: TaskDescription) -> dict[str, Any]:
 
 
 def table(headings: Sequence[str], descriptions: Sequence[TaskDescription]) -> list[str]:
-    """Aligned lines: one for each description, and the error of a broken one in its own line below it."""
+    """Aligned lines: one per description, with a broken one's error on a line of its own below it."""
     rows = [
         (
             description.entry.name,

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class AnswerFile(click.File):
-    """A file, or standard input; who pipes answers in and names neither is told how."""
+    """A file, or standard input; a user who pipes answers in but names neither gets a hint."""
 
     def get_missing_message(self, param: click.Parameter, ctx: click.Context | None) -> str:
         return "Give one, or - for standard input."
@@ -29,9 +29,9 @@ class AnswerFile(click.File):
 def command(task: TaskSettings, verify: VerifySettings, file: BinaryIO, max_abstain: float) -> None:
     """Judge the answers in FILE, or on standard input where FILE is `-`, with TASK's verifier.
 
-    Each line of FILE is {"row": …, "answer": …}. One line is written for each, in order, as soon as it is judged:
+    Each line of FILE is {"row": …, "answer": …}. One line is written per answer, in order, as soon as it is judged:
     {"verdict": "passed"|"failed"|"abstained", "category": …, "detail": …}. The counts go to standard error.
-    A wrong answer is no error: the exit code is 0 unless a line cannot be read or the verifier fails too often.
+    A wrong answer is not an error: the exit code is 0 unless a line cannot be read or the verifier fails too often.
     """
     from rrr_core import pipeline
     from rrr_core.errors import TooManyAbstentions
@@ -40,13 +40,13 @@ def command(task: TaskSettings, verify: VerifySettings, file: BinaryIO, max_abst
 
     opened = pipeline.open_task(task)
     source: Any = file
-    # The limit is held apart from the judging, which would keep a batch's verdicts to itself where it is passed.
+    # The limit is enforced apart from the judging, which would drop a batch's verdicts when it is passed.
     with Judge(opened, max_abstain=1, settings=verify) as judge, Judge(opened, max_abstain, settings=verify) as limit:
         name = str(getattr(file, "name", "<stdin>"))
         try:
             outcomes = judge_file(source, name, judge, lambda lines: click.echo(lines, nl=False), limit)
         except TooManyAbstentions as error:
-            # Here alone rows come from elsewhere, and what reads like the verifier's fault may be a typo in one.
-            raise TooManyAbstentions(f"{error} Or mend the rows of {name}: are they such as the task gives?") from None
+            # Only here do rows come from elsewhere: what looks like the verifier's fault may be a typo in a row.
+            raise TooManyAbstentions(f"{error} Or fix the rows of {name}: do they have the task's format?") from None
     counts = ", ".join(f"{outcomes[outcome]:,} {outcome}" for outcome in ("passed", "failed", "abstained"))
     click.echo(counts, err=True)

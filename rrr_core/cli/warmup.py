@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @click.option("--model", help="The model to warm up, by folder or hub name.  [default: a tiny one made from scratch]")
 @with_settings("task", "warmup", task_presets="warmup")
 def command(task: TaskSettings, warmup: WarmupSettings, folder: Path | None, model: str | None) -> None:
-    """Teach a model that lacks basic ability TASK's worked conversations."""
+    """Train a model that lacks basic ability on TASK's worked conversations."""
     from rrr_core import pipeline
     from rrr_core.cli.progress import make_progress
 

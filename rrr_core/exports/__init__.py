@@ -1,4 +1,4 @@
-"""Tasks for the users of other packages: TRL, verifiers and inspect_ai, each a module that needs its package.
+"""Tasks for users of TRL, verifiers and inspect_ai: one module for each, which needs that package.
 
-Importing this package imports none of them. `docs/exports.md` shows each.
+Importing `rrr_core.exports` imports none of them. `docs/exports.md` has an example of each.
 """

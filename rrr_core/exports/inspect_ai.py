@@ -1,6 +1,6 @@
-"""A task as inspect_ai has it: its rows as samples, its verdicts as scores, and the second try as a solver.
+"""A task for inspect_ai: rows as samples, verdicts as scores, and the second try as a solver.
 
-inspect_ai finds every installed task by our entry point: `inspect eval rrr_core/countdown`.
+inspect_ai finds every installed task through our entry point: `inspect eval rrr_core/countdown`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from inspect_ai.solver import Generate, Solver, TaskState, generate, solver
 
 from rrr_core.errors import RrrError
 from rrr_core.exports.judging import AwaitedJudge, explained, shared_judge
-from rrr_core.exports.posing import ROWS, named_model, posed_rows
+from rrr_core.exports.prompts import ROWS, named_model, prompted_rows
 from rrr_core.hookspecs import Message, Model
 from rrr_core.judging.answer_files import verdict_record
 from rrr_core.tasks import load_task
@@ -30,11 +30,11 @@ from rrr_core.verdicts import Verdict
 
 _MESSAGES = {"system": ChatMessageSystem, "user": ChatMessageUser, "assistant": ChatMessageAssistant}
 _FIRST_TRY = "rrr_first_try"
-"""Where a sample's store keeps the verdict on the first try."""
+"""The key in a sample's store for the verdict on the first try."""
 
 
 class Refused(RrrError, PrerequisiteError):  # type: ignore[misc]
-    """What the user can mend: an RrrError in Python, and one line without a traceback on inspect_ai's command line."""
+    """Something the user can fix: an RrrError in Python, one line without a traceback on inspect_ai's command line."""
 
 
 def task(
@@ -49,9 +49,9 @@ def task(
 ) -> inspect_ai.Task:
     """The first `rows` rows of a split, scored by the task's verdicts. `inspect eval` takes the same as `-T KEY=VALUE`.
 
-    `data` is a mapping or texts `KEY=VALUE`, as in `--data`; `overlays` are names, as in `--with`. `model` names the
-    model that prompts are worded for. With `second_try` a failed answer is reflected on and tried again, and both
-    tries are scored. Raises RrrError.
+    `data` is a mapping or strings `KEY=VALUE`, as in `--data`; `overlays` are names, as in `--with`. `model` names the
+    model that prompts are written for. With `second_try`, the model reflects on a failed answer and tries again, and
+    both tries are scored. Raises RrrError.
     """
     load_task(name, texts(overlays))
     made: inspect_ai.Task = _factory(name)(split, rows, data, overlays, model, family, second_try)
@@ -60,23 +60,23 @@ def task(
 
 @solver  # type: ignore[untyped-decorator]
 def reflect_and_retry() -> Solver:
-    """Try; after a failed verdict reflect on it, and try once more in the same conversation.
+    """Try; after a failed verdict, reflect and try once more in the same conversation.
 
-    A first try that passed, or whose verdict was withheld, is the answer: there is nothing to reflect on.
+    A first try that passed, or got no verdict, is the answer: there is nothing to reflect on.
     """
 
     async def solve(state: TaskState, generate: Generate) -> TaskState:
-        posed = _Posed(state)
+        sample = _Sample(state)
         state = await generate(state)
         attempt = state.output.completion
-        verdict = await posed.judge.judge(posed.row, attempt)
+        verdict = await sample.judge.judge(sample.row, attempt)
         state.store.set(_FIRST_TRY, {**verdict_record(verdict), "answer": attempt})
         if not verdict.is_failed:
             return state
-        rrr_task = posed.judge.task
+        rrr_task = sample.judge.task
         for question in (
-            rrr_task.reflection_prompt(posed.row, attempt, posed.model),
-            rrr_task.retry_prompt(posed.row, posed.model),
+            rrr_task.reflection_prompt(sample.row, attempt, sample.model),
+            rrr_task.retry_prompt(sample.row, sample.model),
         ):
             state.messages.append(ChatMessageUser(content=question))
             state = await generate(state)
@@ -87,7 +87,7 @@ def reflect_and_retry() -> Solver:
 
 @metric  # type: ignore[untyped-decorator]
 def accuracy() -> Metric:
-    """inspect_ai's accuracy, and no figure where every verdict was withheld: its own would be 0."""
+    """inspect_ai's accuracy, but NaN rather than 0 if every verdict was withheld."""
     counted = plain_accuracy()
 
     def measure(scores: list[SampleScore]) -> float:
@@ -98,20 +98,20 @@ def accuracy() -> Metric:
 
 @scorer(metrics=[accuracy(), stderr()])  # type: ignore[untyped-decorator]
 def verdict() -> Scorer:
-    """The task's verdict on the final answer; unscored where it was withheld."""
+    """The task's verdict on the final answer; unscored if it was withheld."""
 
-    async def score(state: TaskState, target: Target) -> Score:  # noqa: ARG001 - inspect_ai's words
-        posed, answer = _Posed(state), state.output.completion
-        return score_of(await posed.judge.judge(posed.row, answer), answer)
+    async def score(state: TaskState, target: Target) -> Score:  # noqa: ARG001 - inspect_ai's argument names
+        sample, answer = _Sample(state), state.output.completion
+        return score_of(await sample.judge.judge(sample.row, answer), answer)
 
     return score
 
 
 @scorer(metrics=[accuracy(), stderr()])  # type: ignore[untyped-decorator]
 def first_try() -> Scorer:
-    """The verdict on the first try of `reflect_and_retry`; without that solver, nothing is scored."""
+    """The verdict on the first try of `reflect_and_retry`; without that solver nothing is scored."""
 
-    async def score(state: TaskState, target: Target) -> Score:  # noqa: ARG001 - inspect_ai's words
+    async def score(state: TaskState, target: Target) -> Score:  # noqa: ARG001 - inspect_ai's argument names
         kept = state.store.get(_FIRST_TRY)
         if kept is None:
             return Score.unscored(reason="scoring_failed", explanation="there was no first try: use reflect_and_retry")
@@ -121,7 +121,7 @@ def first_try() -> Scorer:
 
 
 def score_of(verdict: Verdict, answer: str) -> Score:
-    """A verdict as a score. inspect_ai leaves an unscored sample out of every figure, and counts it."""
+    """A verdict as a score. inspect_ai excludes unscored samples from every metric, and counts them."""
     if verdict.is_abstained:
         return Score.unscored(
             reason="scoring_failed", answer=answer, explanation=explained(verdict), metadata=verdict_record(verdict)
@@ -135,12 +135,12 @@ def score_of(verdict: Verdict, answer: str) -> Score:
 
 
 def texts(given: Any) -> tuple[str, ...]:
-    """Texts from one or several: inspect_ai makes a list of what `-T` gives with commas, a text of what has none."""
+    """One string or several as a tuple: inspect_ai turns a `-T` value with commas into a list."""
     return (given,) if isinstance(given, str) else tuple(map(str, given or ()))
 
 
 def data_options(given: Any) -> dict[str, str]:
-    """Data options from a mapping or from texts `KEY=VALUE`. Raises RrrError.
+    """Data options from a mapping or from strings `KEY=VALUE`. Raises RrrError.
 
     >>> data_options("numbers=4"), data_options(["numbers=4", "largest=9"])
     ({'numbers': '4'}, {'numbers': '4', 'largest': '9'})
@@ -156,8 +156,8 @@ def data_options(given: Any) -> dict[str, str]:
     return options
 
 
-class _Posed:
-    """What a sample's metadata tells of its row, so that solver and scorers need no arguments of their own."""
+class _Sample:
+    """A sample's row, model and judge, read from its metadata, so solver and scorers need no arguments."""
 
     def __init__(self, state: TaskState) -> None:
         self.row = state.metadata["row"]
@@ -167,7 +167,7 @@ class _Posed:
 
 @lru_cache
 def _factory(name: str) -> Callable[..., inspect_ai.Task]:
-    """The function that makes the task `name`, registered with inspect_ai, which calls it to repeat a log's task."""
+    """The function that makes the task `name`, registered with inspect_ai, which calls it to rerun a log's task."""
 
     @inspect_ai.task(name=name)  # type: ignore[untyped-decorator]
     def make(
@@ -201,11 +201,11 @@ def _made(
     known = {"task": name, "overlays": list(overlays), "model": asdict(model)}
     samples = [
         Sample(
-            id=f"{split}-{posed.index}",
-            input=[_message(message) for message in posed.messages],
-            metadata={**known, "row": dict(posed.row), "row_index": posed.index},
+            id=f"{split}-{prompted.index}",
+            input=[_message(message) for message in prompted.messages],
+            metadata={**known, "row": dict(prompted.row), "row_index": prompted.index},
         )
-        for posed in posed_rows(loaded, split, rows, data, model)
+        for prompted in prompted_rows(loaded, split, rows, data, model)
     ]
     return inspect_ai.Task(
         dataset=MemoryDataset(samples, name=f"{name} {split}"),

@@ -1,4 +1,4 @@
-"""A judge that coroutines can ask: a thread of its own judges, in one batch, whatever has come in the meantime."""
+"""A judge for coroutines: a thread of its own judges everything that has arrived as one batch."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from rrr_core.verification import Judge
 
 
 class AwaitedJudge:
-    """Judges for coroutines of any event loop, so that no loop waits for a verifier.
+    """Judges for coroutines of any event loop, so no loop blocks on a verifier.
 
-    It holds no limit on abstentions: the package that asks shows each of them in its own way.
+    There is no limit on abstentions: each package reports them in its own way.
     """
 
     def __init__(self, task: Task) -> None:
-        """Raises RrrError where the verifier needs a process of its own and the system has none to give."""
+        """Raises RrrError if the verifier needs a process of its own and the system cannot provide one."""
         self.task = task
         self._judge = Judge(task, max_abstain=1.0)
-        # One thread alone, since a Judge serves one caller at a time.
+        # Only one thread, since a Judge serves one caller at a time.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="rrr-judge")
         self._lock = threading.Lock()
         self._waiting: list[tuple[Row, str, Future[Verdict]]] = []
 
     async def judge(self, row: Row, answer: str) -> Verdict:
-        """The verdict on one answer. Raises RrrError as `Judge.judge` does."""
+        """The verdict on one answer. Raises RrrError like `Judge.judge`."""
         verdict: Future[Verdict] = Future()
         with self._lock:
             self._waiting.append((row, answer, verdict))
@@ -37,7 +37,7 @@ class AwaitedJudge:
         return await asyncio.wrap_future(verdict)
 
     def close(self) -> None:
-        """End the verifier's processes and the thread. What is still waiting is judged before."""
+        """Stop the verifier's processes and the thread, after judging what is still waiting."""
         self._thread.shutdown()
         self._judge.close()
 
@@ -49,7 +49,7 @@ class AwaitedJudge:
             return
         try:
             verdicts = self._judge.judge([(row, answer) for row, answer, _ in taken])
-        except BaseException as error:  # noqa: BLE001 - it is raised where the verdict is awaited
+        except BaseException as error:  # noqa: BLE001 - raised where the verdict is awaited
             for *_, future in taken:
                 future.set_exception(error)
         else:
@@ -59,7 +59,7 @@ class AwaitedJudge:
 
 @lru_cache
 def shared_judge(task: str, overlays: tuple[str, ...] = ()) -> AwaitedJudge:
-    """This process's one judge of a task. Its verifier's processes end with this one. Raises RrrError."""
+    """This process's only judge of a task. The verifier's processes end with this process. Raises RrrError."""
     return AwaitedJudge(load_task(task, overlays))
 
 

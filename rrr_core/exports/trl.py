@@ -1,6 +1,6 @@
-"""A task as TRL has it: a reward function for `GRPOTrainer(reward_funcs=…)`, and the data set that goes with it.
+"""A task for TRL: a reward function for `GRPOTrainer(reward_funcs=…)`, and the matching data set.
 
-This trains every token of an answer, as TRL does by itself; `rrr train` trains the reflection's alone.
+This trains every token of an answer, as TRL does by default; `rrr train` trains only the reflection's tokens.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from rrr_core.errors import DataError
-from rrr_core.exports.posing import ROWS, named_model, posed_rows
+from rrr_core.exports.prompts import ROWS, named_model, prompted_rows
 from rrr_core.tasks import load_task
 from rrr_core.verification import Judge, VerifySettings
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
 Completion = str | Sequence[Mapping[str, Any]]
-"""A text, or the messages that end with the model's."""
+"""A string, or messages that end with the model's."""
 
 
 def dataset(
@@ -31,32 +31,32 @@ def dataset(
     model: str = "",
     family: str | None = None,
 ) -> Dataset:
-    """The first `rows` rows of a split: the columns `prompt`, as messages, and `row`, as JSON text.
+    """The first `rows` rows of a split, in the columns `prompt` (messages) and `row` (JSON text).
 
-    `data` and `overlays` are as in `--data` and `--with`; `model` is the name of the model that prompts are worded for.
-    A row is kept as text, since a table would give all rows the same keys. Raises RrrError.
+    `data` and `overlays` are as in `--data` and `--with`; `model` names the model that prompts are written for. Rows
+    are kept as text, since a table would give all rows the same keys. Raises RrrError.
     """
     from datasets import Dataset
 
-    posed = posed_rows(load_task(name, overlays), split, rows, data, named_model(model, family))
-    table = [{"prompt": list(each.messages), "row": json.dumps(each.row)} for each in posed]
+    prompted = prompted_rows(load_task(name, overlays), split, rows, data, named_model(model, family))
+    table = [{"prompt": list(each.messages), "row": json.dumps(each.row)} for each in prompted]
     if not table:
         raise DataError(f"The task {name!r} has no rows in its split {split!r}.")
     return Dataset.from_list(table)
 
 
 class RewardFunction:
-    """Rewards a batch of answers: 1.0 passed, 0.0 failed, None where the verdict was withheld.
+    """Rewards a batch of answers: 1.0 for passed, 0.0 for failed, None if the verdict was withheld.
 
-    TRL leaves a None out of the group's baseline and advantages. It logs the share of them as `NAME/abstained`, and the
-    verdicts beside the completions that it prints. A copy in another process, by pickle, has a judge of its own.
+    TRL leaves None out of the group's baseline and advantages. It logs the share of None as `NAME/abstained`, and the
+    verdicts next to the completions that it prints. A pickled copy in another process has a judge of its own.
     """
 
     def __init__(
         self, name: str, overlays: Sequence[str] = (), max_abstain: float = 0.01, verify: VerifySettings | None = None
     ) -> None:
         self.__name__ = name
-        """The task's name, by which TRL logs the reward."""
+        """The task's name, under which TRL logs the reward."""
         self._arguments = (name, tuple(overlays), max_abstain, verify)
         self._judge = Judge(load_task(name, overlays), max_abstain, settings=verify)
 
@@ -70,8 +70,8 @@ class RewardFunction:
     ) -> list[float | None]:
         """One reward for each completion, in order.
 
-        Raises TooManyAbstentions, so that a run does not go on with what a broken verifier leaves of it, and DataError
-        where the data set has no column `row`.
+        Raises TooManyAbstentions, so a run does not continue on what a broken verifier leaves of it, and DataError if
+        the data set has no column `row`.
         """
         if row is None:
             raise DataError(
@@ -98,7 +98,7 @@ class RewardFunction:
         return RewardFunction, self._arguments
 
     def close(self) -> None:
-        """End the verifier's processes. They end with this process in any case."""
+        """Stop the verifier's processes. They end with this process in any case."""
         self._judge.close()
 
 
@@ -107,13 +107,13 @@ def reward_function(
 ) -> RewardFunction:
     """The reward of the task `name`, with `overlays` as in `--with`.
 
-    At most the share `max_abstain` of verdicts may be withheld; `verify` says how verifiers are run. Raises RrrError.
+    At most the share `max_abstain` of verdicts may be withheld; `verify` sets how verifiers run. Raises RrrError.
     """
     return RewardFunction(name, overlays, max_abstain, verify)
 
 
 def answer_of(completion: Completion) -> str:
-    """The text that the model wrote.
+    """The text the model wrote.
 
     >>> answer_of([{"role": "assistant", "content": "3 + 4"}])
     '3 + 4'

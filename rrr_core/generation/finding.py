@@ -15,7 +15,7 @@ from rrr_core.generation.engine_spec import POLICY, EngineSpec
 from rrr_core.generation.engines import AUTO, CORE_ENGINES, CoreEngine
 from rrr_core.generation.entries import CORE, find_engines
 from rrr_core.generation.settings import ModelSettings
-from rrr_core.tasks.blame import describe_exception, mend_or_tell
+from rrr_core.tasks.blame import describe_exception, fix_or_report
 from rrr_core.tasks.discovery import TaskEntry
 from rrr_core.tasks.loading import import_module
 
@@ -83,7 +83,7 @@ class FoundEngine:
         function = getattr(import_module(self.entry, module), name, None)
         if not callable(function):
             raise PluginError(
-                f"{self.entry.who}: there is no function {opener}. {mend_or_tell(self.entry.distribution)}"
+                f"{self.entry.who}: there is no function {opener}. {fix_or_report(self.entry.distribution)}"
             )
         try:
             made = function(*arguments)
@@ -92,7 +92,7 @@ class FoundEngine:
         except Exception as error:
             told = describe_exception(error, module.partition(".")[0])
             raise PluginError(
-                f"{self.entry.who}: {opener} failed: {told}. {mend_or_tell(self.entry.distribution)}"
+                f"{self.entry.who}: {opener} failed: {told}. {fix_or_report(self.entry.distribution)}"
             ) from error
         if not isinstance(made, Engine):
             raise self._wrong(opener, made, Engine)
@@ -101,7 +101,7 @@ class FoundEngine:
     def _wrong(self, opener: str, made: object, wanted: type[object]) -> PluginError:
         return PluginError(
             f"{self.entry.who}: {opener} gave {type(made).__name__}, which is no {wanted.__name__}."
-            f" {mend_or_tell(self.entry.distribution)}"
+            f" {fix_or_report(self.entry.distribution)}"
         )
 
 
@@ -146,12 +146,12 @@ def _check_spec(entry: TaskEntry, spec: EngineSpec) -> None:
         if name not in known:
             raise PluginError(
                 f"{entry.who}: its engine {entry.name!r} takes {name!r}, which is no field of ModelSettings."
-                f"{nearest(name, known)} {mend_or_tell(entry.distribution)}"
+                f"{nearest(name, known)} {fix_or_report(entry.distribution)}"
             )
     if missing := [name for name in spec.needs if name not in spec.takes]:
         raise PluginError(
             f"{entry.who}: its engine {entry.name!r} needs {missing[0]!r}, and does not take it."
-            f" {mend_or_tell(entry.distribution)}"
+            f" {fix_or_report(entry.distribution)}"
         )
 
 

@@ -1,7 +1,7 @@
-"""Overlays: what their authors import beside `rrr_core` and `rrr_core.errors`, and those that come with the core.
+"""Overlays: what their authors import besides `rrr_core` and `rrr_core.errors`, and those that ship with the core.
 
-`noisy`, `agreement` and `model-judge` are modules of this folder, each as a package of its own could offer it
-(`docs/overlays.md`); `plugins/rrr_person_judge` is such a package. The core treats them alike.
+`noisy`, `agreement` and `model-judge` are modules of this folder, written as a separate package would write them
+(`docs/overlays.md`); `plugins/rrr_person_judge` is one. The core treats them all alike.
 """
 
 from rrr_core.config.option import option

@@ -1,7 +1,7 @@
-"""The overlay `agreement`: an answer passes where at least `need` of those who judge it let it pass.
+"""The overlay `agreement`: an answer passes if at least `need` of its judges pass it.
 
-All judges of the stack vote, and the verifier with them. A vote that is withheld counts for neither side: where it
-could tip the balance, the whole verdict is withheld.
+All judges of the stack vote, and so does the verifier. A withheld vote counts for neither side: if it could tip the
+balance, the whole verdict is withheld.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class AgreementOptions:
 
 @hookimpl
 def rrr_configure(options: Mapping[str, str]) -> list[Callable[..., Any]]:
-    """The one hook, which holds the options."""
+    """The overlay's one hook, bound to the options."""
     chosen = read_options("agreement", AgreementOptions, options)
 
     @hookimpl
@@ -37,18 +37,18 @@ def rrr_configure(options: Mapping[str, str]) -> list[Callable[..., Any]]:
 
 
 def combined(votes: Mapping[str, Verdict], options: AgreementOptions) -> Verdict:
-    """The verdict that the votes, by the judges' names, amount to.
+    """The verdict on the votes, which are keyed by the judges' names.
 
-    The class of a failed one is that of the last vote against, so the verifier's own where it failed the answer. It is
-    withheld where fewer voted than have to agree, so that a stack with too few judges stops the run.
+    A failed verdict takes its class from the last vote against, so from the verifier if it failed the answer. The
+    verdict is withheld if fewer voted than have to agree, so a stack with too few judges stops the run.
     """
     counted = {name: vote for name, vote in votes.items() if options.verifier or name != VERIFIER}
     if len(counted) < options.need:
         return withheld(f"the overlay 'agreement' needs {options.need} votes and got {len(counted)}: stack more judges")
-    told = ", ".join(
+    reported = ", ".join(
         f"{name} {vote.outcome}" + (f" ({vote.detail})" if vote.is_abstained else "") for name, vote in counted.items()
     )
-    detail = f"{options.need} of {len(counted)} needed: {told}"
+    detail = f"{options.need} of {len(counted)} needed: {reported}"
     match decided([vote.outcome for vote in counted.values()], options.need):
         case "passed":
             return passed()
@@ -59,7 +59,7 @@ def combined(votes: Mapping[str, Verdict], options: AgreementOptions) -> Verdict
 
 
 def decided(votes: list[Outcome], need: int) -> Outcome:
-    """What k-of-n votes amount to: an abstention where the withheld ones could tip it.
+    """The outcome of k-of-n votes: an abstention if the withheld ones could tip it.
 
     >>> decided(["passed", "failed", "passed"], need=2), decided(["passed", "failed", "abstained"], need=2)
     ('passed', 'abstained')

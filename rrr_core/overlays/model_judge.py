@@ -1,7 +1,7 @@
-"""The overlay `model-judge`: a language model behind any OpenAI-compatible server judges, instead of the verifier.
+"""The overlay `model-judge`: a language model behind an OpenAI-compatible server judges instead of the verifier.
 
-The answer that it judges is hostile to it as well (`rrr_core.overlays.judge_prompt`). A reply that is not to the letter
-gives no verdict: it is withheld, and never a pass or a fail.
+The answer may be hostile to the judge too (`rrr_core.overlays.judge_prompt`). A reply that is not exactly in the
+required form gives no verdict: the verdict is withheld, never a pass or a fail.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 
 NAME = "model-judge"
 CATEGORY = "judged wrong"
-"""The error class of an answer that the model fails."""
+"""The error class of an answer that the judge fails."""
 SEVERAL_TEMPERATURE = 0.7
-"""Several samples of a greedy model would all be the same."""
+"""Several greedy samples would all be the same."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class ModelJudgeOptions:
 
 @hookimpl
 def rrr_configure(options: Mapping[str, str]) -> list[Callable[..., Any]]:
-    """The judge, and a wrapper that tells of it in the task's manifest."""
+    """The judge, and a wrapper that records it in the task's manifest."""
     chosen = read_options(NAME, ModelJudgeOptions, options, required=["base_url", "model"])
     judge = ModelJudge(checked_options(chosen), read_rubric(chosen.rubric))
 
@@ -85,7 +85,7 @@ def rrr_configure(options: Mapping[str, str]) -> list[Callable[..., Any]]:
 
 
 class ModelJudge:
-    """Judges with a server's model; keeps each verdict, so that equal pairs are asked about once in a process."""
+    """Judges with a server's model; caches verdicts, so each process asks about equal pairs only once."""
 
     def __init__(self, options: ModelJudgeOptions, rubric: str = RUBRIC) -> None:
         self.options, self.rubric = options, rubric
@@ -96,7 +96,7 @@ class ModelJudge:
     def judge(self, task: str, pairs: Sequence[tuple[Row, str]]) -> list[Verdict]:
         """The verdicts on (row, answer) pairs, in order.
 
-        Raises ModelError where the server fails, and RrrError where the task has no gold answers to show.
+        Raises ModelError if the server fails, and RrrError if the task has no gold answers to show.
         """
         keys = [pair_key(task, row, answer) for row, answer in pairs]
         new = {key: pair for key, pair in zip(keys, pairs, strict=True) if key not in self._known}
@@ -104,7 +104,7 @@ class ModelJudge:
         return [self._known[key] for key in keys]
 
     def _verdicts(self, task: Task, pairs: Sequence[tuple[Row, str]]) -> list[Verdict]:
-        """The verdicts on pairs that were never asked about: `samples` requests for each, all of them at once."""
+        """The verdicts on pairs not asked about before: `samples` requests for each, all of them at once."""
         options = self.options
         sent = [pair for pair in pairs if len(pair[1]) <= options.longest]
         requests = [request for row, answer in sent for request in self._requests(task, row, answer)]
@@ -119,7 +119,7 @@ class ModelJudge:
         return [next(judged) if len(answer) <= options.longest else too_long for _, answer in pairs]
 
     def _requests(self, task: Task, row: Row, answer: str) -> list[Request]:
-        """One for each sample, each with a code of its own."""
+        """One request per sample, each with a code of its own."""
         prompt = task.prompt(row, Model(self.options.model or ""))
         gold = task.gold_answer(row) if self.options.gold else None
         return [make_request(self.rubric, prompt, answer, gold) for _ in range(self.options.samples)]
@@ -131,22 +131,22 @@ class ModelJudge:
         try:
             return self._engine.generate(conversations, self.options.sampling)
         except ModelError as error:
-            # The command line's options of these names are those of the model that is trained.
-            mended = re.sub(r"--(timeout|retries|concurrency)", r"the overlay's option \1", str(error))
-            raise ModelError(f"The overlay {NAME!r}: {mended}") from error
+            # The command line's options of these names belong to the trained model.
+            reworded = re.sub(r"--(timeout|retries|concurrency)", r"the overlay's option \1", str(error))
+            raise ModelError(f"The overlay {NAME!r}: {reworded}") from error
 
     def _task(self, name: str) -> Task:
-        """The task's plugin without its overlays, for the prompt and the gold answer of a row."""
+        """The task's plugin without its overlays, for a row's prompt and gold answer."""
         if name not in self._tasks:
             task = load_task(name)
             if self.options.gold and not task.implements("rrr_gold_answer"):
-                raise RrrError(f"The overlay {NAME!r}: the task {name!r} tells no gold answers: leave out gold=yes.")
+                raise RrrError(f"The overlay {NAME!r}: the task {name!r} gives no gold answers: leave out gold=yes.")
             self._tasks[name] = task
         return self._tasks[name]
 
 
 def verdict_of(readings: Sequence[Reading], need: int) -> Verdict:
-    """The verdict that the readings of one pair's replies amount to."""
+    """The verdict from the readings of one pair's replies."""
     outcome = decided([reading.outcome for reading in readings], need)
     reasons = [reading.reason for reading in readings if reading.outcome == outcome]
     match outcome:
@@ -159,7 +159,7 @@ def verdict_of(readings: Sequence[Reading], need: int) -> Verdict:
 
 
 def engine_settings(options: ModelJudgeOptions) -> ModelSettings:
-    """The judge's model as any other behind a server."""
+    """The judge's model, set up like any other behind a server."""
     return ModelSettings(
         model=options.model,
         backend="server",
@@ -172,9 +172,9 @@ def engine_settings(options: ModelJudgeOptions) -> ModelSettings:
 
 
 def checked_options(options: ModelJudgeOptions) -> ModelJudgeOptions:
-    """The options, where they fit together. Raises RrrError.
+    """The options, if they are consistent. Raises RrrError.
 
-    A wrong option is told before any answer was generated, and so is the extra that is missing.
+    A wrong option or a missing extra is reported before any answer is generated.
     """
     who = f"The overlay {NAME!r}"
     if options.needed > options.samples:
@@ -193,7 +193,7 @@ def checked_options(options: ModelJudgeOptions) -> ModelJudgeOptions:
 
 
 def read_rubric(path: str | None) -> str:
-    """The rules to judge by. Raises DataError for a file that cannot be read, or holds nothing."""
+    """The rules to judge by. Raises DataError for a file that cannot be read or is empty."""
     if path is None:
         return RUBRIC
     try:

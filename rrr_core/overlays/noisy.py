@@ -1,7 +1,7 @@
-"""The overlay `noisy`: flips verdicts with a given probability, to measure how much noise the method bears.
+"""The overlay `noisy`: flips verdicts with a given probability, to measure how much noise the method tolerates.
 
-A flip is a pure function of seed, row and answer: the same pair gets the same verdict every time, in every process, and
-in a run that is resumed.
+A flip is a pure function of seed, row and answer: the same pair gets the same verdict every time, in every process and
+in a resumed run.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from rrr_core.overlays import option, read_options
 from rrr_core.verdicts import Verdict, failed
 
 CATEGORY = "noise"
-"""The error class of a right answer that was made to fail."""
+"""The error class of a passed verdict that was flipped."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class NoisyOptions:
 
 @hookimpl
 def rrr_configure(options: Mapping[str, str]) -> list[Callable[..., Any]]:
-    """The wrappers round the verifier, round every judge, and round the manifest."""
+    """Wrappers around the verifier, every judge, and the manifest."""
     chosen = read_options("noisy", NoisyOptions, options)
 
     @hookimpl(wrapper=True)
@@ -51,8 +51,8 @@ def rrr_configure(options: Mapping[str, str]) -> list[Callable[..., Any]]:
     ) -> Generator[None, Sequence[Verdict | None] | None, Sequence[Verdict | None] | None]:
         verdicts = yield
         if not isinstance(verdicts, Sequence) or len(verdicts) != len(pairs):
-            return verdicts  # The core says what is wrong with it, and of whom.
-        # What a judge leaves open is flipped where it is judged in the end.
+            return verdicts  # The core reports what is wrong, and with which plugin.
+        # A pair that a judge leaves open is flipped wherever it is finally judged.
         return [
             verdict and with_noise(verdict, row, answer, chosen)
             for (row, answer), verdict in zip(pairs, verdicts, strict=True)
@@ -67,9 +67,9 @@ def rrr_configure(options: Mapping[str, str]) -> list[Callable[..., Any]]:
 
 
 def with_noise(verdict: Verdict, row: Row, answer: str, options: NoisyOptions) -> Verdict:
-    """The verdict, flipped or not. An abstention is never flipped: a fault stays a fault.
+    """The verdict, possibly flipped. An abstention is never flipped: a fault stays a fault.
 
-    The lower a pair's draw, the sooner it is flipped: the flips at a low probability are among those at a higher one.
+    A pair flips if its draw is below the probability: the flips at a low probability are among those at a higher one.
     """
     if not isinstance(verdict, Verdict) or verdict.is_abstained:
         return verdict
@@ -83,7 +83,7 @@ def with_noise(verdict: Verdict, row: Row, answer: str, options: NoisyOptions) -
 
 
 def draw(seed: int, row: Row, answer: str) -> float:
-    """A number in [0, 1) that is a function of seed, row and answer alone; as even as SHA-256.
+    """A number in [0, 1) that depends only on seed, row and answer, as uniform as SHA-256.
 
     >>> draw(0, {"a": 1, "b": 2}, "3") == draw(0, {"b": 2, "a": 1}, "3") != draw(1, {"a": 1, "b": 2}, "3")
     True

@@ -1,7 +1,7 @@
-"""An overlay's options: the texts of `--with NAME:KEY=VALUE,…` made into a frozen dataclass of settings.
+"""An overlay's options: `--with NAME:KEY=VALUE,…` parsed into a frozen dataclass of settings.
 
-The fields are written as everywhere (`rrr_core.config.option.option`), so that each option has a type, a range and a
-help text, and its documentation can be held to it.
+The fields are declared as in all settings (`rrr_core.config.option.option`), so each option has a type, a range and a
+help text, and tests can hold the documentation to them.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ SWITCH = {"yes": True, "no": False}
 def read_options(
     overlay: str, settings_class: type[Settings], options: Mapping[str, str], required: Sequence[str] = ()
 ) -> Settings:
-    """The settings that `--with OVERLAY:KEY=VALUE,…` gives; what it leaves out has its default.
+    """The settings in `--with OVERLAY:KEY=VALUE,…`; options that are left out get their defaults.
 
-    The `required` options have no default that would do. Raises RrrError, naming the overlay, for an unknown option
-    (with the nearest name), a value that the option does not take, and a required option that is missing or empty;
-    TypeError for a settings class with a field that no text of one option can fill.
+    `required` options have no usable default. Raises RrrError, naming the overlay, for an unknown option (with the
+    nearest name), an invalid value, and a required option that is missing or empty; TypeError for a settings class with
+    a field that a single string cannot fill.
     """
     known = {setting.key: setting for setting in settings_of(settings_class)}
     for key in options:

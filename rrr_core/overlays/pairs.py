@@ -1,4 +1,4 @@
-"""What a judge knows an answer by that it has judged."""
+"""The key under which a judge remembers an answer it has judged."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from rrr_core.hookspecs import Row
 
 
 def pair_key(task: str, row: Row, answer: str) -> str:
-    """A hash of task, row and answer, in hexadecimal: the same in every release, so that a file may hold it.
+    """A hash of task, row and answer, in hexadecimal: the same in every release, so files may store it.
 
-    The order of a row's keys makes no difference.
+    The order of a row's keys does not matter.
     """
     text = json.dumps([task, row, answer], sort_keys=True, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""What overlays show to those who judge: the prompt of a row, and the parts of a page that tames hostile text."""
+"""What overlays show to judges: a row's prompt, and the parts of a page that renders hostile text safely."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from rrr_core.tasks import Task, load_task
 
 
 def prompt_of(task: str, row: Row, model: Model) -> Messages:
-    """The chat messages that the task's plugin prompts `model` with, without overlays.
+    """The task's prompt for `model`, as chat messages, without overlays.
 
-    Raises PluginError where the task cannot word the row.
+    Raises PluginError if the task cannot prompt with the row.
     """
     return _loaded(task).prompt(row, model)
 
@@ -24,10 +24,10 @@ def _loaded(task: str) -> Task:
 
 
 def page_parts() -> tuple[str, str]:
-    """Script and style for a page that shows what models wrote, as the report does.
+    """Script and style for a page that shows model output, like the report.
 
-    The script's `h(tag, attributes, ...children)` makes an element whose texts are only ever text, invisible characters
-    named; `plain(text)` is the same for one string, and `count(number)` writes a whole number.
+    The script's `h(tag, attributes, ...children)` makes an element whose strings are only ever text, with invisible
+    characters named; `plain(text)` does the same for one string, and `count(number)` formats a whole number.
     """
     assets = files("rrr_core.report") / "assets"
     script = "\n".join((assets / name).read_text("utf-8") for name in ("text.js", "dom.js"))

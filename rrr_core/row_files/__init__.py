@@ -1,11 +1,11 @@
-"""Rows from files, from a hub, and the options that choose between them: for authors of plugins.
+"""Rows from files, rows from a hub, and the options that choose between them: for plugin authors.
 
     SHAPE = RowShape(columns=("question", "answer"), checked=checked)
     rows = (row for _, row in read_rows(Path("trivia"), SHAPE, split))
 
-`checked` gives the row in a record, or raises RowError with what is wrong; the place is added here. A path is a file,
-or a folder that holds `train.SUFFIX` and `test.SUFFIX`. A single file has no split of its own: `bucket_of` gives one.
-`DataOptions` reads a task's `--data` options, `load_table` and `rows_of_table` a data set on a hub.
+`checked` returns the row in a record, or raises RowError saying what is wrong; the place is added here. A path is a
+file, or a folder with `train.SUFFIX` and `test.SUFFIX`. A single file has no splits: `bucket_of` assigns them.
+`DataOptions` reads a task's `--data` options; `load_table` and `rows_of_table` read a data set on a hub.
 """
 
 from rrr_core.row_files.hub import load_table, rows_of_table

@@ -1,4 +1,4 @@
-"""Rows of a data set on the Hugging Face hub, through the library `datasets`, which is imported when it is needed."""
+"""Rows of a data set on the Hugging Face hub, through the library `datasets`, which is imported on demand."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from rrr_core.row_files.reading import PlacedRow, RowShape, require_columns, row
 def load_table(
     task: str, dataset: str, revision: str | None, shape: RowShape, *, distribution: str, split: str = "train"
 ) -> Any:
-    """One split of a data set as a table of `datasets`. `dataset` is a hub's name or a local folder of data files.
+    """One split of a data set as a table of `datasets`. `dataset` is a hub name or a local folder of data files.
 
-    `distribution` is the plugin's, whose extra `hub` brings the library. Raises DataError where the library is missing,
-    and where the data set cannot be reached, is gated, or has not the columns of `shape`.
+    `distribution` is the plugin's; its extra `hub` installs the library. Raises DataError if the library is missing, or
+    the data set cannot be reached, is gated, or lacks the columns of `shape`.
     """
     try:
         import datasets
@@ -27,7 +27,7 @@ def load_table(
         ) from error
     try:
         table = datasets.load_dataset(dataset, split=split, revision=revision)
-    except Exception as error:  # the hub's client raises errors of several HTTP libraries, which have no common base
+    except Exception as error:  # the hub's client raises errors of several HTTP libraries, which share no base class
         which = f"{dataset!r}{f' at revision {revision!r}' if revision else ''}"
         if is_denied(error):
             raise DataError(
@@ -46,16 +46,16 @@ def load_table(
 def rows_of_table(
     table: Any, dataset: str, shape: RowShape, first: int = 0, count: int | None = None
 ) -> Iterator[PlacedRow]:
-    """`count` rows of a table from the row `first` on; by default all. Raises DataError at a malformed one."""
+    """`count` rows of a table, starting at the row `first`; by default all. Raises DataError at a malformed one."""
     for index in range(first, len(table) if count is None else first + count):
         yield row_at(f"{dataset}, row {index + 1}", table[index], shape, shape.from_table)
 
 
 def is_denied(error: BaseException) -> bool:
-    """Whether the hub refused a user who is not known or has not accepted the licence.
+    """Whether the hub refused a user who is not logged in or has not accepted the licence.
 
-    An exception and its causes are asked what they say: the client's classes are not there without `datasets`, and it
-    wraps one in another.
+    This reads the messages of the exception and its causes: the client's classes are not importable without `datasets`,
+    and the client wraps one exception in another.
     """
     cause: BaseException | None = error
     while cause is not None:

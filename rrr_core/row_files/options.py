@@ -1,4 +1,4 @@
-"""`--data KEY=VALUE` options of a task whose rows are generated, come from a hub, or lie in files of the user's.
+"""`--data KEY=VALUE` options of a task whose rows are generated, come from a hub, or are in the user's files.
 
 OPTIONS = {"source": KINDS, "seed": ("generated",), "dataset": ("hub",)}
 chosen = DataOptions("trivia", options, OPTIONS)
@@ -21,12 +21,12 @@ GENERATED, HUB, FILE, FOLDER = KINDS = ("generated", "hub", "a file", "a folder"
 
 @dataclass(frozen=True, slots=True)
 class DataOptions:
-    """The data options of one call. Every method raises DataError, naming task and option, for what cannot be."""
+    """The data options of one call. Every method raises DataError, naming task and option, for an invalid one."""
 
     task: str
     given: Mapping[str, str]
     known: Mapping[str, Sequence[str]]
-    """Every option, `source` among them, and the kinds of source that it belongs to."""
+    """Every option, including `source`, with the kinds of source it belongs to."""
 
     def __post_init__(self) -> None:
         for name in self.given:
@@ -38,23 +38,23 @@ class DataOptions:
 
     @property
     def source(self) -> str:
-        """What the user named as `source`; by default `generated`."""
+        """The user's `source`; by default `generated`."""
         return self.given.get("source", GENERATED)
 
     @property
     def kind(self) -> str:
-        """Which of `KINDS` the source is; what does not exist counts as a file."""
+        """Which of `KINDS` the source is; a path that does not exist counts as a file."""
         if self.source in (GENERATED, HUB):
             return self.source
         try:
             return FOLDER if Path(self.source).is_dir() else FILE
-        except (OSError, ValueError):  # a name that no file can have, which reading it explains
+        except (OSError, ValueError):  # an impossible file name, which reading it reports
             return FILE
 
     def check_split(self, split: str, splits: Mapping[str, Sequence[str]]) -> None:
-        """Refuse a split that the kind of source does not have, and then options that belong to another kind.
+        """Refuse a split that the kind of source does not have, then options that belong to another kind.
 
-        `splits` gives those of a kind; by default they are `train` and `test`.
+        `splits` lists the splits of each kind; the default is `train` and `test`.
         """
         known = tuple(splits.get(self.kind, ("train", "test")))
         if split not in known:
@@ -70,7 +70,7 @@ class DataOptions:
                 )
 
     def whole(self, name: str, default: int, bounds: tuple[int, int] | None = None) -> int:
-        """The value of an option that is a whole number, of at most 18 digits and within `bounds`."""
+        """The value of a whole-number option, of at most 18 digits and within `bounds`."""
         if name not in self.given:
             return default
         value = self.as_whole(name, self.given[name])
@@ -79,7 +79,7 @@ class DataOptions:
         return value
 
     def as_whole(self, name: str, text: str) -> int:
-        """The whole number that a text, or a part of an option's value, stands for."""
+        """The whole number in an option's value, or in a part of it."""
         if not (text.isascii() and text.isdigit() and len(text) <= 18):
             raise DataError(f"{self.task}'s data option {name}={text[:80]!r} must be a whole number.")
         return int(text)
@@ -94,15 +94,15 @@ class DataOptions:
         return value
 
     def rows_of_path(self, shape: RowShape, split: str = "") -> Iterator[PlacedRow]:
-        """The rows of the file that `source` names, or of one split's file in the folder that it names."""
+        """The rows of the file `source`, or of one split's file in the folder `source`."""
         path = self.source
         try:
             if not Path(path).suffix and not Path(path).exists():
                 raise DataError(
-                    f"{self.task}'s data option source={path[:80]!r} is no file or folder that exists."
+                    f"{self.task}'s data option source={path[:80]!r} is not an existing file or folder."
                     f"{nearest(path, (GENERATED, HUB))} Give 'generated', 'hub', or a path to a {WANTED_SUFFIXES} file."
                 )
             return read_rows(Path(path), shape, split)
-        except (OSError, ValueError) as error:  # a name that no file can have, or a folder that may not be listed
+        except (OSError, ValueError) as error:  # an impossible file name, or a folder that may not be listed
             reason = error.strerror if isinstance(error, OSError) else error
             raise DataError(f"{self.task}'s data option source={path[:80]!r} cannot be read: {reason}.") from error

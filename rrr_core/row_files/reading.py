@@ -1,4 +1,4 @@
-"""Rows from local files: each bad row is blamed on its file and line."""
+"""Rows from local files: an error names the bad row's file and line."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from rrr_core.errors import DataError, nearest
 from rrr_core.row_files import row_json
 
 Record: TypeAlias = Mapping[str, Any]
-"""A row as its file holds it."""
+"""A row as it is in its file."""
 
 PlacedRow: TypeAlias = tuple[str, dict[str, Any]]
-"""Where a row stands, `rows.jsonl, line 7`, and the row."""
+"""A row's place, such as `rows.jsonl, line 7`, and the row."""
 
 _SPACE = re.compile(r"[ \t\n\r]*")
-"""The only white space that JSON knows."""
+"""JSON's only white space."""
 
 
 class RowError(ValueError):
-    """A row is malformed; the message says how in one line, without a full stop and without saying where."""
+    """A malformed row; the message says what is wrong in one line, without the place and without a full stop."""
 
 
 def as_it_is(record: Record) -> Record:
@@ -34,24 +34,24 @@ def as_it_is(record: Record) -> Record:
 
 @dataclass(frozen=True, slots=True)
 class RowShape:
-    """What the rows of a task look like in files."""
+    """The shape of a task's rows in files."""
 
     columns: tuple[str, ...]
     """The columns that every record must have."""
     checked: Callable[[Record], dict[str, Any]]
-    """The row in a record that has the columns. Raises RowError where it is malformed."""
+    """Turns a record with these columns into a row. Raises RowError if it is malformed."""
     optional: tuple[str, ...] = ()
-    """Columns that `checked` takes too, where they are there. Of Parquet files all others stay unread."""
+    """Columns that `checked` takes if they are present. Other columns of Parquet files are not read."""
     from_csv: Callable[[Record], Record] = as_it_is
-    """The record in a CSV row, whose fields are all text: makes numbers and lists of them. May raise RowError."""
+    """Converts a CSV row, whose fields are all text, into a record with numbers and lists. May raise RowError."""
     from_table: Callable[[Record], Record] = as_it_is
-    """The record in a row of Parquet or of a hub's table. May raise RowError, for values that such tables change."""
+    """Converts a row of a Parquet or hub table, which may alter values, into a record. May raise RowError."""
 
 
 def read_rows(path: Path, shape: RowShape, split: str = "") -> Iterator[PlacedRow]:
-    """All rows of a file, or of the file of one split in a folder, lazily and in the file's order.
+    """All rows of a file, or of one split's file in a folder, lazily and in the file's order.
 
-    Raises DataError, here if the file cannot be used at all, and while iterating at the first malformed row.
+    Raises DataError: at once if the file cannot be used at all, and while iterating at the first malformed row.
     """
     if path.is_dir():
         path = path_in_folder(path, split)
@@ -67,9 +67,9 @@ def read_rows(path: Path, shape: RowShape, split: str = "") -> Iterator[PlacedRo
 
 
 def bucket_of(content: str) -> int:
-    """The bucket, 0 to 99, that a text always falls into, by its hash: for a split by content.
+    """A text's bucket, 0 to 99, by its hash: for splitting by content.
 
-    With the rows of the buckets under 20 for `test`, equal rows never fall on both sides, whatever their place.
+    With buckets under 20 as `test`, say, equal rows never end up in both splits, wherever they are in the file.
 
     >>> bucket_of("What is 2 + 3?")
     60
@@ -78,7 +78,7 @@ def bucket_of(content: str) -> int:
 
 
 def row_at(where: str, record: Any, shape: RowShape, adapted: Callable[[Record], Record] = as_it_is) -> PlacedRow:
-    """The row in a record that stands at `where`. Raises DataError, with the place, for a malformed one."""
+    """The row in the record at `where`. Raises DataError, with the place, for a malformed one."""
     if not isinstance(record, dict):
         raise DataError(f"{where}: a row must be a JSON object, but is {excerpt(record)}.")
     require_columns(record, shape.columns, where)
@@ -89,7 +89,7 @@ def row_at(where: str, record: Any, shape: RowShape, adapted: Callable[[Record],
 
 
 def require_columns(found: Iterable[str], wanted: tuple[str, ...], where: str) -> None:
-    """Raise DataError if a wanted column is not among those found, naming both and the nearest."""
+    """Raise DataError if a wanted column is missing, naming those wanted, those found and the nearest."""
     found = list(found)
     for name in wanted:
         if name not in found:
@@ -100,7 +100,7 @@ def require_columns(found: Iterable[str], wanted: tuple[str, ...], where: str) -
 
 
 def path_in_folder(folder: Path, split: str) -> Path:
-    """The one file of a folder that holds a split. Raises DataError where there is none, or more than one."""
+    """The file of a folder that holds a split. Raises DataError if there is none, or more than one."""
     found = sorted(path for path in folder.iterdir() if path.stem == split and path.suffix in READERS)
     if not found:
         present = ", ".join(ascii(path.name) for path in sorted(folder.iterdir())[:8]) or "nothing"
@@ -113,7 +113,7 @@ def path_in_folder(folder: Path, split: str) -> Path:
 
 
 def read_json_lines(path: Path, shape: RowShape) -> Iterator[PlacedRow]:
-    """One JSON object a line, in UTF-8; blank lines are passed over."""
+    """Read one JSON object per line, in UTF-8; blank lines are skipped."""
     with path.open("rb") as lines:
         for number, line in enumerate(lines, start=1):
             where = f"{path}, line {number}"
@@ -130,9 +130,9 @@ def read_json_lines(path: Path, shape: RowShape) -> Iterator[PlacedRow]:
 
 
 def read_json_array(path: Path, shape: RowShape) -> Iterator[PlacedRow]:
-    """One JSON array of objects, in UTF-8. Places in errors are the lines where rows start.
+    """Read one JSON array of objects, in UTF-8. Errors name the line where a row starts.
 
-    The text is held whole, its rows are decoded one at a time.
+    The text is read whole; its rows are decoded one at a time.
     """
     try:
         text = path.read_bytes().decode("utf-8-sig")
@@ -140,7 +140,7 @@ def read_json_array(path: Path, shape: RowShape) -> Iterator[PlacedRow]:
         raise DataError(f"{path}: not UTF-8 text.") from error
     position = _after_space(text, 0)
     if not text.startswith("[", position):
-        raise DataError(f"{path}: not one JSON array of rows. Name a file of one row a line .jsonl.")
+        raise DataError(f"{path}: not one JSON array of rows. Name a file with one row per line .jsonl.")
     position = _after_space(text, position + 1)
     line, counted, is_first = 1, 0, True
     while not text.startswith("]", position):
@@ -163,7 +163,7 @@ def read_json_array(path: Path, shape: RowShape) -> Iterator[PlacedRow]:
 
 
 def read_csv(path: Path, shape: RowShape) -> Iterator[PlacedRow]:
-    """A header, then rows with a field for each of its columns; all are text."""
+    """Read a header, then rows with a field for each column; all fields are text."""
     with path.open(encoding="utf-8-sig", newline="") as text:
         records = csv.reader(text, strict=True)
         header: list[str] = []
@@ -181,7 +181,7 @@ def read_csv(path: Path, shape: RowShape) -> Iterator[PlacedRow]:
                 require_columns(fields, shape.columns, where)
                 twice = [name for name in fields if fields.count(name) > 1]
                 if twice:
-                    raise DataError(f"{where}: the column {twice[0]!r} stands twice.")
+                    raise DataError(f"{where}: the column {twice[0]!r} appears twice.")
                 header = fields
             elif len(fields) == len(header):
                 yield row_at(where, dict(zip(header, fields, strict=True)), shape, shape.from_csv)
@@ -193,7 +193,7 @@ def read_csv(path: Path, shape: RowShape) -> Iterator[PlacedRow]:
 
 
 def read_parquet(path: Path, shape: RowShape) -> Iterator[PlacedRow]:
-    """A Parquet file's rows, a batch at a time. Places in errors are row numbers, counted from 1."""
+    """Read a Parquet file's rows, a batch at a time. Errors name the row number, counted from 1."""
     try:
         import pyarrow
         import pyarrow.parquet
@@ -218,7 +218,7 @@ def read_parquet(path: Path, shape: RowShape) -> Iterator[PlacedRow]:
 
 
 def excerpt(value: Any) -> str:
-    """A value of any kind in at most 40 printable characters.
+    """Any value in at most 40 printable characters.
 
     >>> excerpt("\\x1b[2J"), excerpt([[1]]), excerpt(10**5000)
     ("'\\\\x1b[2J'", 'a list of 1', 'a huge number')
@@ -234,12 +234,12 @@ def excerpt(value: Any) -> str:
 
 
 def names(keys: Iterable[Any]) -> str:
-    """Keys or columns for a person; the first dozen."""
+    """The first dozen keys or columns, for messages."""
     return ", ".join(excerpt(key) for key in list(keys)[:12]) or "none"
 
 
 def listed(words: Iterable[str], joint: str) -> str:
-    """Words in a sentence.
+    """Words joined as in a sentence.
 
     >>> listed(["a", "b", "c"], "and")
     'a, b and c'
@@ -249,7 +249,7 @@ def listed(words: Iterable[str], joint: str) -> str:
 
 
 def _after_space(text: str, position: int) -> int:
-    """The first position from `position` on that holds no white space."""
+    """The first position at or after `position` that is not white space."""
     match = _SPACE.match(text, position)
     return match.end() if match else position
 
@@ -261,4 +261,4 @@ READERS: dict[str, Callable[[Path, RowShape], Iterator[PlacedRow]]] = {
     ".parquet": read_parquet,
 }
 WANTED_SUFFIXES = listed(READERS, "or")
-"""The kinds of files that are read, for messages."""
+"""The supported kinds of files, for messages."""

@@ -1,6 +1,6 @@
-"""The JSON of rows, as Python's own values, strictly: what readers of JSON disagree about is refused.
+"""Strict JSON for rows, as Python's own values: anything JSON parsers disagree about is refused.
 
-The model's answers are read by `strict_json`, which keeps every number exact.
+Model answers are parsed by `strict_json`, which keeps every number exact.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import Any, NoReturn
 def decode(text: str) -> Any:
     """The value of a JSON text.
 
-    Raises ValueError, saying why in one line, for what is no JSON, a repeated key, NaN, Infinity, a number that no
-    float holds, and nesting deeper than Python can follow.
+    Raises ValueError, saying why in one line, for invalid JSON, a repeated key, NaN, Infinity, a number that does not
+    fit in a float, and nesting deeper than Python can follow.
     """
     try:
         return _DECODER.decode(text)
@@ -35,12 +35,12 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(values) < len(pairs):
         keys = [key for key, _ in pairs]
         twice = next(key for key in keys if keys.count(key) > 1)
-        raise ValueError(f"the key {twice[:40]!a} stands twice in one object")
+        raise ValueError(f"the key {twice[:40]!a} appears twice in one object")
     return values
 
 
 def _constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON number")
+    raise ValueError(f"{name} is not a JSON number")
 
 
 def _finite(digits: str) -> float:

@@ -1,6 +1,6 @@
-"""Scaffolding: the package of a new task, written from a template, and brought up to a later version of it.
+"""Scaffolding: a new task's package, created from a template and updated to later versions of it.
 
-The template is rendered and merged by copier, from the folder `rrr_core/template`, which holds each of its versions.
+copier renders and merges the template from the folder `rrr_core/template`, which holds every version of it.
 """
 
 from rrr_core.scaffolding.answers import ANSWERS, LICENSES, Answers, check_line, check_name

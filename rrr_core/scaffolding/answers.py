@@ -1,4 +1,4 @@
-"""What the template asks: the answers, and which of them it can do with."""
+"""The template's questions: the answers, and which ones are valid."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from rrr_core.errors import RrrError
 from rrr_core.tasks import find_overlays, find_tasks
 
 LICENSES = ("Apache-2.0", "MIT", "BSD-3-Clause")
-"""SPDX names of the licences whose text the template holds."""
+"""SPDX names of the licences the template includes."""
 ANSWERS: Mapping[str, str] = {
     "number": "a whole or decimal number such as 48, -3 or 2.50",
     "choice": "the letter of one of two to eight choices, A being the first",
     "text": "a word or a phrase, in whatever capitals",
 }
-"""The kinds of answer that it has a verifier for, and what each is; the first is the default."""
+"""The kinds of answer the template has a verifier for, with their descriptions; the first is the default."""
 
 LONGEST_NAME = 40
 LONGEST_LINE = 90
-"""Characters of a summary or an author: they stand in lines of at most 120."""
+"""Most characters of a summary or an author: they are part of lines of at most 120."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """All that the template asks, as `copier.yml` names it."""
+    """The answers to the template's questions, under the names in `copier.yml`."""
 
     name: str
     """The task's name; its distribution is `rrr-NAME`, its module `rrr_NAME`."""
@@ -39,34 +39,32 @@ class Answers:
     """What an answer is: one of ANSWERS."""
 
     def __post_init__(self) -> None:
-        """Raise RrrError for a name, a summary or an author that would not fit into the files."""
+        """Raise RrrError for a name, a summary or an author that would not work in the files."""
         check_shape(self.name)
         check_line(self.summary)
         check_line(self.author)
 
 
 def check_line(text: str) -> None:
-    """Raise RrrError for a summary or an author that would not stand as it is in TOML, Python and Markdown alike."""
+    """Raise RrrError for a summary or an author that would need escaping in TOML, Python or Markdown."""
     if not text.strip() or not text.isprintable() or len(text) > LONGEST_LINE or set(text) & set('"\\'):
-        raise RrrError(
-            f'{text[:LONGEST_LINE]!r}: one line of 1 to {LONGEST_LINE} characters without " and \\ is wanted.'
-        )
+        raise RrrError(f'{text[:LONGEST_LINE]!r}: use one line of 1 to {LONGEST_LINE} characters without " and \\.')
 
 
 def check_shape(name: str) -> None:
-    """Raise RrrError unless `rrr-NAME` is a distribution's name in normal form (PEP 503), with a suggestion."""
+    """Raise RrrError, with a suggestion, unless `rrr-NAME` is a normalized distribution name (PEP 503)."""
     if len(name) <= LONGEST_NAME and re.fullmatch(r"(?!rrr-)[a-z0-9]+(-[a-z0-9]+)*", name):
         return
     near = re.sub(r"[^a-z0-9]+", "-", name.lower().removeprefix("rrr-"))[:LONGEST_NAME].strip("-")
     suggestion = f" Try {near!r}." if near else ""
     raise RrrError(
-        f"{name!r} cannot be the name of a task: 1 to {LONGEST_NAME} of a-z and 0-9, with single hyphens between and "
-        f"no rrr- before them, are wanted.{suggestion}"
+        f"{name!r} cannot be the name of a task: use 1 to {LONGEST_NAME} of a-z and 0-9, single hyphens between "
+        f"them and no rrr- prefix.{suggestion}"
     )
 
 
 def check_name(name: str) -> None:
-    """Raise RrrError for a malformed name, and for one that something installed here has taken, naming who."""
+    """Raise RrrError for a malformed name, or one that something installed has taken, naming what."""
     check_shape(name)
     for entry in (*find_tasks(), *find_overlays()):
         if entry.name == name:

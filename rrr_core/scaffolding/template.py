@@ -1,7 +1,7 @@
 """The template's versions, and copier, which renders and merges them in a process of its own.
 
-Copier changes its process's working folder and its warnings, and it knows a version of a template as a tag of a git
-repository. An installed package is none, so one is made of the versions' folders where an update needs it.
+copier changes its process's working folder and warnings, and it expects a template's versions as tags of a git
+repository. An installed package has no repository, so an update makes one from the versions' folders.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from rrr_core.errors import RrrError
 TEMPLATE = Path(__file__).parents[1] / "template"
 """Holds a folder for each version: `v1`, `v2`, …"""
 SOURCE = "rrr-core-template"
-"""What a plugin's answers file calls the template: a name, so that no path of a machine gets into it."""
+"""The template's name in a plugin's answers file: a name, so no machine's path gets into it."""
 ANSWERS_FILE = ".copier-answers.yml"
 
 _IDENTITY = {
@@ -33,18 +33,18 @@ _MERGE_SETTINGS = {
     "apply.whitespace": "nowarn",
     "commit.gpgSign": "false",
 }
-"""Settings of git that copier's merge relies on; with others of the user's it would lose edits in silence."""
+"""git settings that copier's merge relies on; some users' settings would make it lose edits silently."""
 _NO_SETTINGS = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
 
 
 def versions(template: Path) -> list[str]:
-    """The versions that a template's folder holds, the oldest first."""
+    """The versions in a template's folder, oldest first."""
     found = (path.name for path in template.iterdir() if path.name[:1] == "v" and path.name[1:].isdecimal())
     return sorted(found, key=lambda version: int(version[1:]))
 
 
 def make_repository(template: Path, folder: Path) -> None:
-    """Make `folder` a git repository with one commit and tag for each version; the same ones each time."""
+    """Make `folder` a git repository with one commit and tag per version; the same ones every time."""
     folder.mkdir()
     environment = _IDENTITY | _NO_SETTINGS
     git(folder, "init", "--quiet", environment=environment)
@@ -53,7 +53,7 @@ def make_repository(template: Path, folder: Path) -> None:
             if path.name != ".git":
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
         shutil.copytree(template / version, folder, dirs_exist_ok=True)
-        # A user's core.autocrlf would change the line ends of what copier clones.
+        # A user's core.autocrlf would change the line endings of what copier clones.
         (folder / ".gitattributes").write_text("* -text\n", encoding="utf-8")
         git(folder, "add", "--all", "--force", environment=environment)
         git(folder, "commit", "--quiet", "--message", version, environment=environment)
@@ -61,7 +61,7 @@ def make_repository(template: Path, folder: Path) -> None:
 
 
 def git(folder: Path, *arguments: str, environment: Mapping[str, str] | None = None) -> str:
-    """What git prints for a command in a folder. Raises RrrError with git's own complaint."""
+    """The output of a git command in a folder. Raises RrrError with git's error message."""
     try:
         done = subprocess.run(
             ["git", *arguments],
@@ -80,13 +80,13 @@ def git(folder: Path, *arguments: str, environment: Mapping[str, str] | None = N
 
 
 def require_copier() -> None:
-    """Raise ModuleNotFoundError where copier is not installed, which the command line knows an extra for."""
+    """Raise ModuleNotFoundError if copier is not installed; the command line knows which extra installs it."""
     if importlib.util.find_spec("copier") is None:
         raise ModuleNotFoundError("copier is not installed", name="copier")
 
 
 def copier(arguments: Sequence[str], folder: Path) -> None:
-    """Run copier's command line in a folder, without a terminal. Raises RrrError with what it complains of."""
+    """Run copier's command line in a folder, without a terminal. Raises RrrError with its error message."""
     require_copier()
     done = subprocess.run(
         [sys.executable, "-P", "-m", "copier", *arguments],
@@ -102,7 +102,7 @@ def copier(arguments: Sequence[str], folder: Path) -> None:
 
 
 def _as_environment(settings: Mapping[str, str]) -> dict[str, str]:
-    """Settings as git reads them from its environment, where they go before those in files."""
+    """Settings as environment variables for git, where they override those in files."""
     environment = {"GIT_CONFIG_COUNT": str(len(settings))}
     for index, (key, value) in enumerate(settings.items()):
         environment |= {f"GIT_CONFIG_KEY_{index}": key, f"GIT_CONFIG_VALUE_{index}": value}
@@ -110,6 +110,6 @@ def _as_environment(settings: Mapping[str, str]) -> dict[str, str]:
 
 
 def complaint(text: str) -> str:
-    """What a program says was the matter: all that it wrote, or the last line where that is a traceback."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()] or ["it failed without a word"]
+    """A program's error message: its whole output, or the last line of a traceback."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()] or ["it failed without a message"]
     return lines[-1] if "Traceback (most recent call last):" in lines else " ".join(lines)

@@ -1,4 +1,4 @@
-"""A plugin brought up to the newest version of the template that it was written from; its author's edits stay."""
+"""Updating a plugin to the newest version of its template; the author's edits stay."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ from rrr_core.scaffolding.template import (
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """What an update did. Where `before` equals `after`, nothing."""
+    """What an update did; nothing if `before` equals `after`."""
 
     before: str
-    """The version of the template that the plugin was at, such as `v1`."""
+    """The template version the plugin was at, such as `v1`."""
     after: str
     changed: tuple[str, ...] = ()
-    """The files that were changed, added or removed, within the plugin's repository."""
+    """The files changed, added or removed in the plugin's repository."""
     conflicts: tuple[str, ...] = ()
-    """Those of them where the template and the author changed the same lines; both are in the file, marked."""
+    """The files in which the template and the author changed the same lines; both are in the file, marked."""
 
 
 def update_plugin(folder: Path, template: Path = TEMPLATE) -> Update:
-    """Merge what has changed in the template since the plugin's version into its working tree; commits nothing.
+    """Merge the template's changes since the plugin's version into its working tree; commits nothing.
 
-    Raises RrrError where the folder holds no plugin of the template, one of a later version, or work that is not
-    committed, so that an update can always be looked at and undone with git. A failure undoes what was begun.
+    Raises RrrError if the folder holds no plugin made from the template, one of a later version, or uncommitted work,
+    so an update can always be reviewed and undone with git. A failed update is rolled back.
     """
     before = version_of(folder)
     known = versions(template)
@@ -51,12 +51,12 @@ def update_plugin(folder: Path, template: Path = TEMPLATE) -> Update:
         return Update(before, after)
     check_committed(folder)
     with tempfile.TemporaryDirectory(prefix="rrr-new-") as scratch:
-        # Copier looks the template up under the name in the answers file, from the folder where it runs.
+        # copier looks the template up under its name in the answers file, relative to the folder where it runs.
         make_repository(template, Path(scratch) / SOURCE)
         try:
             copier(["update", "--quiet", "--defaults", "--conflict", "inline", str(folder.resolve())], Path(scratch))
         except BaseException:
-            # All was committed, so whatever git does not know here is copier's.
+            # Everything was committed, so untracked files here are copier's.
             git(folder, "reset", "--quiet", "--", ".")
             git(folder, "checkout", "--quiet", "--", ".")
             git(folder, "clean", "--quiet", "-d", "--force", "--", ".")
@@ -72,7 +72,7 @@ def update_plugin(folder: Path, template: Path = TEMPLATE) -> Update:
 
 
 def version_of(folder: Path) -> str:
-    """The version of the template that a plugin is at, from its answers file."""
+    """The template version a plugin is at, from its answers file."""
     path = folder / ANSWERS_FILE
     try:
         text = path.read_text(encoding="utf-8")
@@ -80,7 +80,7 @@ def version_of(folder: Path) -> str:
         raise RrrError(
             f"{folder} has no {ANSWERS_FILE}, so it was not written by `rrr new`: name the folder of a plugin that was."
         ) from None
-    # As copier reads it, so that it cannot be led to another template than the one that is looked at here.
+    # Parsed as copier does, so copier cannot be pointed to another template than the one checked here.
     require_copier()
     import yaml  # type: ignore[import-untyped]
 
@@ -97,7 +97,7 @@ def version_of(folder: Path) -> str:
 
 
 def check_committed(folder: Path) -> None:
-    """Raise RrrError unless the folder is in a git repository and all in it is committed."""
+    """Raise RrrError unless the folder is in a git repository and everything in it is committed."""
     try:
         git(folder, "rev-parse", "--show-toplevel")
     except RrrError as error:
@@ -108,6 +108,4 @@ def check_committed(folder: Path) -> None:
             "first."
         ) from None
     if git(folder, "status", "--porcelain", "--untracked-files=all", "--", ".").strip():
-        raise RrrError(
-            f"{folder} holds work that is not committed: git commit it first, so that the update can be undone."
-        )
+        raise RrrError(f"{folder} holds work that is not committed: git commit it first, so the update can be undone.")

@@ -1,4 +1,4 @@
-"""A new plugin's package, written from the newest version of the template."""
+"""Creating a new plugin's package from the newest version of the template."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from rrr_core.scaffolding.template import TEMPLATE, copier, versions
 
 
 def write_plugin(answers: Answers, folder: Path, template: Path = TEMPLATE) -> int:
-    """Write the package into `folder`, which does not exist or is empty; gives the number of files.
+    """Write the package into `folder`, which must be absent or empty, and return the number of files.
 
-    It is rendered elsewhere first, so that a failure leaves nothing behind. Raises RrrError for a name that is taken
-    and for a folder that holds something.
+    It is rendered elsewhere first, so a failure leaves nothing behind. Raises RrrError for a name that is taken and for
+    a folder that is not empty.
     """
     check_name(answers.name)
     check_folder(folder)
@@ -32,24 +32,24 @@ def write_plugin(answers: Answers, folder: Path, template: Path = TEMPLATE) -> i
 
 
 def check_folder(folder: Path) -> None:
-    """Raise RrrError unless a folder can be made there, or an empty one is there already."""
+    """Raise RrrError unless the folder can be created or is empty."""
     if folder.is_dir():
         if any(folder.iterdir()):
             raise RrrError(f"{folder} is not empty: name another --folder, or empty it first.")
         return
     nearest = next(path for path in (folder, *folder.absolute().parents) if path.exists() or path.is_symlink())
     if not nearest.is_dir():
-        raise RrrError(f"{nearest} is there and no folder: name another --folder.")
+        raise RrrError(f"{nearest} exists and is not a folder: name another --folder.")
 
 
 def _move_in(rendered: Path, folder: Path) -> None:
-    """Copy a rendered package to its place, all of it or nothing."""
+    """Copy a rendered package to its destination: all of it or nothing."""
     existed = folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for path in sorted(rendered.rglob("*")):
             target = folder / path.relative_to(rendered)
-            # Not copytree, which hides what the matter was: a full disk, a folder that is not to be written.
+            # Not copytree, which hides the cause of a failure, such as a full disk or an unwritable folder.
             if path.is_dir():
                 target.mkdir()
             else:

@@ -1,6 +1,6 @@
-"""Tasks: find the installed ones, load the one asked for, call its plugin, and say who is to blame.
+"""Tasks: find the installed ones, load one, call its plugin, and attribute its faults.
 
-Importing this package imports no plugin; `find_tasks` and `find_overlays` import none either.
+Neither importing this package nor calling `find_tasks` or `find_overlays` imports a plugin.
 """
 
 from rrr_core.tasks.discovery import TaskEntry, find_overlays, find_tasks

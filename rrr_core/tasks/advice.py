@@ -1,4 +1,4 @@
-"""What to do where a task is not installed or its module cannot be imported: its reader may be its author."""
+"""What to do if a task is not installed or its module cannot be imported; the reader may be its author."""
 
 from __future__ import annotations
 
@@ -6,43 +6,43 @@ import shlex
 from collections.abc import Collection
 from pathlib import Path
 
-from rrr_core.tasks.blame import mend_or_tell
+from rrr_core.tasks.blame import fix_or_report
 from rrr_core.tasks.discovery import OVERLAYS, TASKS, TaskEntry
 
 OURS = {"apigen": "rrr-apigen", "countdown": "rrr-countdown"}
-"""The tasks of the project's own distributions. Of other names none is guessed: anyone may publish `rrr-NAME`."""
+"""The tasks of the project's own distributions. Other names are not guessed: anyone may publish `rrr-NAME`."""
 OUR_OVERLAYS = {"person-judge": "rrr-person-judge"}
-"""The overlays of those distributions. The core's own are always installed."""
+"""The overlays of the project's own distributions. The core's are always installed."""
 SOURCES = ("pyproject.toml", "*/pyproject.toml", "plugins/*/pyproject.toml")
-"""Where the source of what is not installed may lie: here, beside others, and in a clone of the project."""
+"""Where to look for the source of a missing plugin: here, in a subfolder, and in a clone of the project."""
 
 
 def import_advice(entry: TaskEntry, error: BaseException) -> str:
-    """What to do about an error that came up when the module of `entry` was imported."""
+    """What to do about an error raised while importing the module of `entry`."""
     missing = error.name if isinstance(error, ModuleNotFoundError) else None
     if missing is None:
-        return mend_or_tell(entry.distribution)
+        return fix_or_report(entry.distribution)
     if f"{entry.value}.".startswith(f"{missing}."):
         return (
             f"Give the entry point in its pyproject.toml the module's name and install {entry.distribution} again, "
-            "or tell its authors."
+            "or report it to its authors."
         )
     if missing.partition(".")[0] == entry.value.partition(".")[0]:
-        return mend_or_tell(entry.distribution)
+        return fix_or_report(entry.distribution)
     return (
         f"Install {entry.distribution} again with all that it depends on; if {missing!r} is not among that, "
-        "add it to its pyproject.toml, or tell its authors."
+        "add it to its pyproject.toml, or report it to its authors."
     )
 
 
 def install_advice(task: str) -> str:
-    """A sentence on how to install a task that is not: from its source where that lies in the current folder."""
+    """A sentence on how to install a missing task: from source, if that is in the current folder."""
     adds = f"`pip install {OURS[task]}` adds it" if task in OURS else "`pip install DISTRIBUTION` adds one"
     return source_advice(task, TASKS) or f"`rrr tasks` lists what is installed; {adds}."
 
 
 def overlay_advice(overlay: str, installed: Collection[str]) -> str:
-    """The same for an overlay."""
+    """`install_advice` for an overlay."""
     if overlay in OUR_OVERLAYS:
         ours = OUR_OVERLAYS[overlay]
         return f"It comes with {ours}. {source_advice(overlay, OVERLAYS) or f'`pip install {ours}` adds it.'}"
@@ -52,7 +52,7 @@ def overlay_advice(overlay: str, installed: Collection[str]) -> str:
 
 
 def source_advice(name: str, group: str) -> str:
-    """How to install what the current folder, or one of `SOURCES` in it, offers under a name; else nothing."""
+    """How to install what the current folder, or one of `SOURCES` in it, offers under a name; else an empty string."""
     folder = source_of(name, group, Path())
     if folder is None:
         return ""
@@ -61,14 +61,14 @@ def source_advice(name: str, group: str) -> str:
 
 
 def source_of(name: str, group: str, folder: Path) -> Path | None:
-    """The first folder, this one or one of `SOURCES`, whose pyproject.toml offers the name; None where none does."""
+    """The first folder among `SOURCES` whose pyproject.toml offers the name, or None."""
     import tomllib
 
     for pattern in SOURCES:
         for path in sorted(folder.glob(pattern)):
             try:
                 offered = tomllib.loads(path.read_text(encoding="utf-8"))["project"]["entry-points"][group]
-            except (OSError, ValueError, KeyError, TypeError):  # Another's file, which offers nothing.
+            except (OSError, ValueError, KeyError, TypeError):  # Not ours to report: it offers nothing.
                 continue
             if isinstance(offered, dict) and name in offered:
                 return path.parent

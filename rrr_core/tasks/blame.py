@@ -1,4 +1,4 @@
-"""Blame: what an exception was and where in a plugin it came from, in one line that is safe to print and to keep."""
+"""Blame: what an exception was and where in a plugin it came from, in one line that is safe to print and store."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ def describe_exception(error: BaseException, root: str) -> str:
         message = one_line(str(error.msg if isinstance(error, SyntaxError) else error))
     except KeyboardInterrupt:
         raise
-    except BaseException as second:  # noqa: BLE001 - a plugin's own exception class may fail to tell its message
+    except BaseException as second:  # noqa: BLE001 - a plugin's own exception class may fail to format its message
         message = f"(its message raised {type(second).__name__})"
     place = plugin_location(error, root)
     return type(error).__name__ + (f" at {place}" if place else "") + (f": {message}" if message else "")
 
 
-def mend_or_tell(distribution: str) -> str:
-    """What to do about a plugin's fault: its reader may be its author."""
-    return f"Mend it, or tell the authors of {distribution}."
+def fix_or_report(distribution: str) -> str:
+    """What to do about a plugin's fault; the reader may be its author."""
+    return f"Fix it, or report it to the authors of {distribution}."
 
 
 def plugin_location(error: BaseException, root: str) -> str:
-    """`package/module.py:LINE` of the innermost frame inside the package `root`, or nothing where there is none.
+    """`package/module.py:LINE` of the innermost frame inside the package `root`, or an empty string.
 
-    Of a SyntaxError in the package's own source, which no frame has entered yet, it is that source's line.
-    The path starts at the package, so that records read the same on every machine.
+    For a SyntaxError in the package's own source, which no frame has entered yet, it is the line with the error.
+    The path starts at the package, so records read the same on every machine.
     """
     place = ""
     if isinstance(error, SyntaxError) and (path := path_in_package(error.filename or "", root)):
@@ -44,7 +44,7 @@ def plugin_location(error: BaseException, root: str) -> str:
 
 
 def function_location(function: FunctionType, root: str) -> str:
-    """`package/module.py:LINE` where a function of the package `root` begins, or nothing for one from elsewhere."""
+    """`package/module.py:LINE` where a function of the package `root` starts, or an empty string for any other."""
     path = path_in_package(function.__code__.co_filename, root)
     return f"{path}:{function.__code__.co_firstlineno}" if path else ""
 

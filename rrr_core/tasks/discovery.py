@@ -1,4 +1,4 @@
-"""Which tasks, overlays and engines are installed, read from the distributions' metadata: nothing is imported."""
+"""The installed tasks, overlays and engines, read from the distributions' metadata without importing anything."""
 
 from __future__ import annotations
 
@@ -20,29 +20,29 @@ _CORE = "rrr-core"
 
 @dataclass(frozen=True, slots=True)
 class TaskEntry:
-    """A distribution's claim to a task's name, or to an overlay's or an engine's."""
+    """A distribution's claim to the name of a task, an overlay or an engine."""
 
     name: str
-    """The entry point's name; `?` where a distribution's entry points cannot be read, as with the two fields below."""
+    """The entry point's name; `?` if the distribution's entry points cannot be read. So are the next two fields."""
     distribution: str
     version: str
     value: str
-    """The module that holds the hooks; of an engine `module:NAME`."""
+    """The module that holds the hooks; for an engine, `module:NAME`."""
     error: str | None = None
-    """Why it cannot be used, in one line: claimed twice, made for another core, or metadata that are broken."""
+    """Why it cannot be used, in one line: claimed twice, made for another core, or broken metadata."""
     kind: str = "task"
     """`task`, `overlay` or `engine`."""
     options: tuple[tuple[str, str], ...] = ()
-    """What an overlay was asked for with, as pairs of key and value."""
+    """The options an overlay was requested with, as key-value pairs."""
 
     @property
     def who(self) -> str:
-        """Distribution and version, as every error names them."""
+        """Distribution and version, as named in every error."""
         return f"{self.distribution} {self.version}"
 
 
 def find_tasks() -> list[TaskEntry]:
-    """All claims to a task, by name. Where two claim one name, both are there and the error of each names both."""
+    """All claims to a task, by name. If two claim one name, both are listed and each one's error names both."""
     return find_entries(TASKS, "task")
 
 
@@ -52,7 +52,7 @@ def find_overlays() -> list[TaskEntry]:
 
 
 def find_entries(group: str, kind: str, given: Sequence[TaskEntry] = ()) -> list[TaskEntry]:
-    """All claims to a name in a group of entry points, `given` ones first, the others by name."""
+    """All claims in a group of entry points: `given` ones first, then the rest by name."""
     found = [entry for offer in _offering(group) for entry in _claims(offer, group, kind)]
     entries = [*given, *sorted(found, key=lambda entry: (entry.name, entry.distribution, entry.value))]
     claims = Counter(entry.name for entry in entries if entry.value)
@@ -68,9 +68,9 @@ def _clash(entry: TaskEntry, entries: list[TaskEntry]) -> str:
 
 
 def _offering(group: str) -> Iterator[Distribution]:
-    """The distributions that have entry points in `group`; of two copies of one, the one that comes first on the path.
+    """The distributions with entry points in `group`; of two copies of one, the first on the path.
 
-    Reads `entry_points.txt` of each and the full metadata of those few only: this is what keeps `rrr tasks` fast.
+    Reads every `entry_points.txt`, but full metadata only for those few: this keeps `rrr tasks` fast.
     """
     from importlib import metadata
 
@@ -78,7 +78,7 @@ def _offering(group: str) -> Iterator[Distribution]:
     for distribution in metadata.distributions():
         try:
             text = distribution.read_text("entry_points.txt")
-        except Exception:  # noqa: BLE001, S112 - a stranger's broken files: that they mean this group cannot be told
+        except Exception:  # noqa: BLE001, S112 - a stranger's broken files: no way to know if they mean this group
             continue
         if not text or group not in text:
             continue
@@ -89,12 +89,12 @@ def _offering(group: str) -> Iterator[Distribution]:
             seen.add(key)
             try:
                 yield metadata.distribution(name)
-            except metadata.PackageNotFoundError:  # Its folder has another name than its metadata.
+            except metadata.PackageNotFoundError:  # Its folder and its metadata disagree about its name.
                 yield distribution
 
 
 def _claims(distribution: Distribution, group: str, kind: str) -> list[TaskEntry]:
-    """A distribution's claims in `group`, each with the error that holds for the whole distribution."""
+    """A distribution's claims in `group`, each with the error of the whole distribution."""
     fields = _fields(distribution)
     name, version = _field(fields, "Name") or "?", _field(fields, "Version") or "?"
     try:
@@ -107,7 +107,7 @@ def _claims(distribution: Distribution, group: str, kind: str) -> list[TaskEntry
 
 
 def _fields(distribution: Distribution) -> PackageMetadata | None:
-    """A distribution's metadata, which are parsed anew at each access, or None where they cannot be read."""
+    """A distribution's metadata, which is parsed again at each access, or None if it cannot be read."""
     try:
         return distribution.metadata
     except Exception:  # noqa: BLE001 - importlib.metadata lets any error of its parser through
@@ -115,7 +115,7 @@ def _fields(distribution: Distribution) -> PackageMetadata | None:
 
 
 def _field(fields: PackageMetadata | None, key: str) -> str | None:
-    """A metadata field, or None where it is missing or cannot be read, which the callers tell in their own words."""
+    """A metadata field, or None if it is missing or unreadable, which the callers report in their own words."""
     try:
         return " ".join(str(fields[key]).split()) if fields is not None and key in fields else None
     except Exception:  # noqa: BLE001 - importlib.metadata lets any error of its parser through
@@ -123,12 +123,12 @@ def _field(fields: PackageMetadata | None, key: str) -> str | None:
 
 
 def _misfit(distribution: Distribution, fields: PackageMetadata | None, name: str, version: str) -> str | None:
-    """Why this core is not one the distribution was made for, or None. Stating no range fits every core."""
+    """Why the distribution does not fit this core, or None. A distribution that states no range fits every core."""
     who = f"{name} {version}"
     if "?" in (name, version):
         return f"{who}: its metadata in {distribution.locate_file('')} lack name or version: reinstall it."
     try:
-        # `requires` parses the metadata once more, and knows of older places than METADATA.
+        # `requires` parses the metadata once more, and also looks in older places than METADATA.
         required = (fields.get_all("Requires-Dist") if fields is not None else None) or distribution.requires or ()
         stated = [text for text in required if re.match(r"rrr[-_.]+core", text, re.IGNORECASE)]
     except Exception as error:  # noqa: BLE001 - importlib.metadata lets any error of its parser through
@@ -142,7 +142,9 @@ def _misfit(distribution: Distribution, fields: PackageMetadata | None, name: st
         try:
             requirement = Requirement(text)
         except InvalidRequirement:
-            return f"{who}: its metadata hold a malformed requirement {text!r}: reinstall it, or tell its authors."
+            return (
+                f"{who}: its metadata hold a malformed requirement {text!r}: reinstall it, or report it to its authors."
+            )
         if canonicalize_name(requirement.name) != _CORE:
             continue
         if requirement.marker and not requirement.marker.evaluate({"extra": ""}):

@@ -1,6 +1,6 @@
 """A plugin's hooks, checked against the contract before any is called.
 
-pluggy finds some of these mistakes by itself; here each is told in one line that names the distribution and version.
+pluggy finds some of these mistakes too; here each is reported in one line that names distribution and version.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import pluggy
 
 from rrr_core import hookspecs
 from rrr_core.errors import PluginError, RrrError, nearest
-from rrr_core.tasks.blame import describe_exception, function_location, mend_or_tell
+from rrr_core.tasks.blame import describe_exception, fix_or_report, function_location
 from rrr_core.tasks.discovery import TaskEntry
 from rrr_core.tasks.requests import write_request
 from rrr_core.text import one_line
@@ -30,12 +30,12 @@ HOOKS: dict[str, tuple[str, ...]] = {
 
 CONFIGURE = "rrr_configure"
 REQUIRED = ("rrr_load_dataset", "rrr_prompt", "rrr_verify")
-"""What every task plugin must implement; an overlay need not."""
+"""The hooks every task plugin must implement; an overlay need not."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plugin:
-    """An imported plugin whose hooks are sound."""
+    """An imported plugin with valid hooks."""
 
     entry: TaskEntry
     module: ModuleType
@@ -44,12 +44,12 @@ class Plugin:
 
     @property
     def label(self) -> str:
-        """Its name in a pluggy manager: two overlays of one name differ in their options."""
+        """Its name in a pluggy manager: two overlays of the same name differ in their options."""
         return f"{self.entry.kind} {self.called}"
 
     @property
     def called(self) -> str:
-        """Its name with its options, as the user asked for it."""
+        """Its name with its options, as the user requested it."""
         return write_request(self.entry.name, dict(self.entry.options))
 
     @property
@@ -59,7 +59,7 @@ class Plugin:
 
 
 def checked_plugin(entry: TaskEntry, module: ModuleType) -> Plugin:
-    """The plugin that `module` is. Raises PluginError at the first mistake in its hooks."""
+    """The plugin in `module`. Raises PluginError at the first mistake in its hooks."""
     found = list(_implementations(entry, module))
     for hook, function in found:
         _check_arguments(entry, hook, function)
@@ -75,16 +75,16 @@ def checked_plugin(entry: TaskEntry, module: ModuleType) -> Plugin:
         raise PluginError(f"{entry.who}: {entry.value} implements no hook: mark its functions @hookimpl.")
     plugin = Plugin(entry, module, tuple(hook for hook in HOOKS if hook in implemented))
     with warnings.catch_warnings():
-        # What is deprecated is told once, by the manager that the task is made with.
+        # Deprecations are reported once, by the manager the task is made with.
         warnings.simplefilter("ignore", DeprecationWarning)
         make_manager([plugin])
     return plugin
 
 
 def configured_plugin(plugin: Plugin) -> Plugin:
-    """The plugin with the hooks that its `rrr_configure` gives for the options it was asked for with.
+    """The plugin with the hooks that its `rrr_configure` gives for the requested options.
 
-    Raises RrrError for options that it refuses, and PluginError where it is at fault.
+    Raises RrrError for options that it refuses, and PluginError if it is at fault.
     """
     entry, options = plugin.entry, dict(plugin.entry.options)
     configure = next((each for name, each in _implementations(entry, plugin.module) if name == CONFIGURE), None)
@@ -99,12 +99,12 @@ def configured_plugin(plugin: Plugin) -> Plugin:
         raise
     except BaseException as error:
         described = describe_exception(error, plugin.root)
-        raise PluginError(f"{entry.who}, hook {CONFIGURE}: {described}. {mend_or_tell(entry.distribution)}") from error
+        raise PluginError(f"{entry.who}, hook {CONFIGURE}: {described}. {fix_or_report(entry.distribution)}") from error
     return checked_plugin(entry, _joined(plugin, given))
 
 
 def _joined(plugin: Plugin, given: Sequence[object]) -> ModuleType:
-    """A module that holds the plugin's own hooks and those given to it. Raises PluginError where one is twice there."""
+    """A module with the plugin's own hooks and the given ones. Raises PluginError for a hook that is in both."""
     who = f"{plugin.entry.who}, hook {CONFIGURE}"
     joined = ModuleType(plugin.module.__name__)
     for hook, function in _implementations(plugin.entry, plugin.module):
@@ -120,9 +120,9 @@ def _joined(plugin: Plugin, given: Sequence[object]) -> ModuleType:
 
 
 def make_manager(plugins: list[Plugin]) -> pluggy.PluginManager:
-    """A manager that holds these plugins only; the last is asked first. Raises PluginError where pluggy refuses one.
+    """A manager of these plugins only; the last is asked first. Raises PluginError if pluggy refuses one.
 
-    A hook or an argument that the contract is about to lose is told as a DeprecationWarning at the plugin's own line.
+    A deprecated hook or argument is reported as a DeprecationWarning at the plugin's own line.
     """
     manager = pluggy.PluginManager(hookspecs.PROJECT)
     manager.add_hookspecs(hookspecs)
@@ -131,16 +131,16 @@ def make_manager(plugins: list[Plugin]) -> pluggy.PluginManager:
             manager.register(plugin.module, plugin.label)
             manager.check_pending()
         except (pluggy.PluginValidationError, ValueError) as error:
-            raise PluginError(f"{plugin.entry.who}: {one_line(str(error))}: tell its authors.") from None
+            raise PluginError(f"{plugin.entry.who}: {one_line(str(error))}: report it to its authors.") from None
     return manager
 
 
 def _implementations(entry: TaskEntry, module: ModuleType) -> Iterator[tuple[str, FunctionType]]:
-    """The hooks' names with the functions that implement them. Raises PluginError for one that is not what it seems."""
+    """The hooks' names with the functions that implement them. Raises PluginError for one that is malformed."""
     for name, value in sorted(vars(module).items()):
         who = _hook_of(entry, name, value)
         options = inspect.getattr_static(value, f"{hookspecs.PROJECT}_impl", None)
-        # A specification that the module has imported, for its type say, implements nothing.
+        # A specification that the module imported, for its type say, implements nothing.
         if options is None and (name not in HOOKS or hasattr(value, f"{hookspecs.PROJECT}_spec")):
             continue
         if not isinstance(value, FunctionType):
@@ -165,7 +165,7 @@ def _implementations(entry: TaskEntry, module: ModuleType) -> Iterator[tuple[str
 
 
 def _check_arguments(entry: TaskEntry, hook: str, function: FunctionType) -> None:
-    """Raises PluginError for an argument that the core would never pass: it passes the contract's, by position."""
+    """Raise PluginError for an argument the core would never pass: it passes the contract's, by position."""
     who = _hook_of(entry, hook, function)
     known = HOOKS[hook]
     for name, parameter in inspect.signature(function).parameters.items():
@@ -183,7 +183,7 @@ def _check_arguments(entry: TaskEntry, hook: str, function: FunctionType) -> Non
 
 
 def _hook_of(entry: TaskEntry, hook: str, value: object) -> str:
-    """`rrr-x 1.0, hook rrr_verify at rrr_x/verify.py:12`; without the place for what is no function of the package."""
+    """`rrr-x 1.0, hook rrr_verify at rrr_x/verify.py:12`; without the place if it is not a function of the package."""
     root = entry.value.partition(".")[0]
     place = function_location(value, root) if isinstance(value, FunctionType) else ""
     return f"{entry.who}, hook {hook}" + (f" at {place}" if place else "")

@@ -1,4 +1,4 @@
-"""Load a task: pick its entry, import its module and its overlays', and check their hooks before any is called."""
+"""Loading a task: pick its entry, import its module and its overlays', and check all hooks before calling any."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from rrr_core.tasks.task import Task
 
 @dataclass(frozen=True, slots=True)
 class TaskDescription:
-    """A task or overlay as `rrr tasks` lists it."""
+    """A task or overlay as listed by `rrr tasks`."""
 
     entry: TaskEntry
     hooks: tuple[str, ...]
-    """The hooks it implements, in the contract's order; empty where it could not be loaded."""
+    """The hooks it implements, in the contract's order; empty if it could not be loaded."""
     state: str
     """`ok`, or the error in one line."""
 
 
 def load_task(name: str, overlays: Sequence[str] = ()) -> Task:
-    """The installed task `name` with `overlays` stacked on it, the last one asked first.
+    """The installed task `name` with `overlays` stacked on it; the last is asked first.
 
-    An overlay is asked for as `NAME` or `NAME:KEY=VALUE,…`; twice only with different options. Imports these plugins
-    and no other. Raises PluginError where one is unknown, claimed twice, made for another core, or broken, and RrrError
+    An overlay is requested as `NAME` or `NAME:KEY=VALUE,…`; twice only with different options. Imports these plugins
+    and no others. Raises PluginError if one is unknown, claimed twice, made for another core, or broken, and RrrError
     for options that an overlay refuses.
     """
     requests = [read_request(overlay) for overlay in overlays]
@@ -46,16 +46,16 @@ def load_task(name: str, overlays: Sequence[str] = ()) -> Task:
 
 
 def load_entries(entries: Sequence[TaskEntry]) -> Task:
-    """The task of the first entry with the overlays of the others, each configured with the entry's options."""
+    """The task of the first entry with the overlays of the rest, each configured with its entry's options."""
     plugin, *overlays = (configured_plugin(load_plugin(entry)) for entry in entries)
     return Task(plugin, overlays)
 
 
 def describe_task(entry: TaskEntry) -> TaskDescription:
-    """Load one entry to tell whether it works; never raises for a plugin's fault.
+    """Load one entry to find out whether it works; never raises for a plugin's fault.
 
-    Only an import tells the truth about a plugin, and it is cheap: a plugin's module is to import nothing heavy
-    (`docs/hooks.md`). An entry that has an error already is not imported.
+    Only an import can show that, and it is cheap: a plugin's module must import nothing heavy (`docs/hooks.md`). An
+    entry that already has an error is not imported.
     """
     try:
         if entry.error:
@@ -66,9 +66,9 @@ def describe_task(entry: TaskEntry) -> TaskDescription:
 
 
 def load_plugin(entry: TaskEntry) -> Plugin:
-    """Import an entry's module and check its hooks. Raises PluginError naming distribution, version, hook, reason.
+    """Import an entry's module and check its hooks. Raises PluginError naming distribution, version, hook and reason.
 
-    An overlay is not configured yet, so that one can be described without the options that it needs.
+    An overlay is not configured yet, so one that needs options can be described without them.
     """
     return checked_plugin(entry, import_module(entry, entry.value))
 
@@ -78,13 +78,13 @@ def import_module(entry: TaskEntry, name: str) -> ModuleType:
     if not all(part.isidentifier() for part in name.split(".")):
         raise PluginError(
             f"{entry.who}: its entry point's value {entry.value!r} is not a module's name: "
-            f"give it one in its pyproject.toml, or tell its authors."
+            f"give it one in its pyproject.toml, or report it to its authors."
         )
     try:
         return importlib.import_module(name)
     except KeyboardInterrupt:
         raise
-    except BaseException as error:  # Even SystemExit: a broken plugin is an error of its own and ends nothing else.
+    except BaseException as error:  # Even SystemExit: a broken plugin must not take anything else down.
         root = name.partition(".")[0]
         raise PluginError(
             f"{entry.who}: its module {name} cannot be imported: {describe_exception(error, root)}. "

@@ -1,6 +1,6 @@
-"""Presets: the settings that a task itself suggests for `rrr demo` and `rrr warmup`.
+"""Presets: the settings a task suggests for `rrr demo` and `rrr warmup`.
 
-They stand between the defaults and the user's own, and are checked as the user's are.
+They override the defaults, the user's settings override them, and they are validated like the user's.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from rrr_core.tasks.settings import TaskSettings
 from rrr_core.tasks.task import Task
 
 COMMANDS: Mapping[str, tuple[str, ...]] = {"demo": ("mine", "train", "eval"), "warmup": ("warmup",)}
-"""Command that a task may have presets for → the sections of settings that they may hold."""
+"""Command a task may have presets for → the sections of settings they may set."""
 
 
 def presets_of(settings: TaskSettings, command: str) -> dict[str, dict[str, Any]]:
-    """Section → field → value that the named task suggests for a command; nothing where no task is named.
+    """Section → field → value that the named task suggests for a command; empty if no task is named.
 
-    Raises PluginError where the plugin suggests what cannot be set, and RrrError where a task has no demo.
+    Raises PluginError if the plugin suggests something that cannot be set, and RrrError if the task has no demo.
     """
     if not settings.name:
         return {}
@@ -35,7 +35,7 @@ def presets_of(settings: TaskSettings, command: str) -> dict[str, dict[str, Any]
 
 
 def checked_presets(task: Task, command: str) -> dict[str, dict[str, Any]]:
-    """What the task suggests for a command, each value as its setting takes it. Raises PluginError."""
+    """What the task suggests for a command, each value parsed by its setting. Raises PluginError."""
     who = task.who("rrr_presets")
     checked: dict[str, dict[str, Any]] = {}
     for section, values in task.presets(command).items():

@@ -1,4 +1,4 @@
-"""How an overlay is asked for: `NAME`, or `NAME:KEY=VALUE,KEY=VALUE` with options of its own."""
+"""How an overlay is requested: `NAME`, or `NAME:KEY=VALUE,KEY=VALUE` with options of its own."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from rrr_core.errors import RrrError
 
 
 def read_request(text: str) -> tuple[str, dict[str, str]]:
-    """The overlay's name and its options; a comma inside a value is doubled. Raises RrrError.
+    """The overlay's name and options; a comma inside a value is doubled. Raises RrrError.
 
     >>> read_request("noisy:probability=0.1,seed=2")
     ('noisy', {'probability': '0.1', 'seed': '2'})

@@ -1,4 +1,4 @@
-"""What can be set about a task and its rows."""
+"""The settings of a task and its rows."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rrr_core.config.option import option
 
 @dataclass(frozen=True)
 class TaskSettings:
-    """Which task, and how its rows are loaded."""
+    """Which task, and how to load its rows."""
 
     name: str | None = option(None, "The task's name.")
     with_: tuple[str, ...] = option((), "An overlay stacked on the task: NAME, or NAME:KEY=VALUE,… May be repeated.")

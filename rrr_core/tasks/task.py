@@ -1,6 +1,6 @@
 """A loaded task: its plugin's hooks, called, checked and blamed.
 
-This is the one boundary between the core and plugin code. A fault in `rrr_verify` becomes an abstention, a fault in
+This is the only boundary between the core and plugin code. A fault in `rrr_verify` becomes an abstention, a fault in
 any other hook a PluginError; each names the distribution, its version, the hook, and the file and line.
 """
 
@@ -15,7 +15,7 @@ from rrr_core.episode import Messages
 from rrr_core.errors import PluginError, RrrError, nearest
 from rrr_core.hookspecs import TRUSTED, Example, Manifest, Model, Row
 from rrr_core.tasks import values
-from rrr_core.tasks.blame import describe_exception, frames, mend_or_tell
+from rrr_core.tasks.blame import describe_exception, fix_or_report, frames
 from rrr_core.tasks.discovery import TaskEntry
 from rrr_core.tasks.hooks import Plugin, make_manager
 from rrr_core.verdicts import Verdict, abstained
@@ -31,12 +31,12 @@ Value = TypeVar("Value")
 
 
 class Task:
-    """A task's plugin with its overlays; a hook is answered by the first of them that gives something but None.
+    """A task's plugin with its overlays; the first of them to return something other than None answers a hook.
 
-    Every hook gets its own copy of a row, so that a plugin that changes it harms nobody; a trusted `rrr_verify` alone
-    gets the row itself, since the copy would cost more than the verdict.
-    All methods raise PluginError where the plugin is at fault, `verify` alone excepted. An RrrError that a plugin
-    raises, such as a DataError for a bad file, is the user's to mend and passes through.
+    Every hook gets its own copy of a row, so a plugin that changes it does no harm; only a trusted `rrr_verify` gets
+    the row itself, since the copy would cost more than the verdict.
+    All methods except `verify` raise PluginError if the plugin is at fault. An RrrError that a plugin raises, such as a
+    DataError for a bad file, is the user's to fix and passes through.
     """
 
     def __init__(self, plugin: Plugin, overlays: Sequence[Plugin] = ()) -> None:
@@ -44,7 +44,7 @@ class Task:
         self.distribution = plugin.entry.distribution
         self.version = plugin.entry.version
         self.overlays = tuple(overlay.entry.name for overlay in overlays)
-        """Their names, the last one asked first."""
+        """Their names; the last is asked first."""
         self._plugins = {each.label: each for each in (plugin, *overlays)}
         self._manager = make_manager(list(self._plugins.values()))
         self._judges = {
@@ -53,7 +53,7 @@ class Task:
             if not (each.wrapper or each.hookwrapper)
         }
         self.trusted = all(hasattr(each.function, TRUSTED) for each in self._callers("rrr_verify"))
-        """Whether every implementation of `rrr_verify`, the overlays' too, is marked `@trusted`."""
+        """Whether every implementation of `rrr_verify`, including the overlays', is marked `@trusted`."""
 
     def __repr__(self) -> str:
         return (
@@ -62,11 +62,11 @@ class Task:
 
     @property
     def entries(self) -> tuple[TaskEntry, ...]:
-        """What the task was loaded from: the plugin's entry, then the overlays'."""
+        """The entries the task was loaded from: the plugin's, then the overlays'."""
         return tuple(plugin.entry for plugin in self._plugins.values())
 
     def who(self, hook: str, guilty: Plugin | None = None) -> str:
-        """`rrr-x 1.0, hook rrr_verify`, with all who implement the hook where the guilty one cannot be told."""
+        """`rrr-x 1.0, hook rrr_verify`, naming all that implement the hook if the guilty one is unknown."""
         suspects = [guilty] if guilty else [self._plugins[each.plugin_name] for each in self._callers(hook)]
         names = [each.entry.who for each in suspects] or [f"{self.distribution} {self.version}"]
         return f"{' with overlay '.join(names)}, hook {hook}"
@@ -76,10 +76,10 @@ class Task:
         return any(hook in plugin.hooks for plugin in self._plugins.values())
 
     def load_dataset(self, split: str, options: Mapping[str, str] | None = None) -> Iterator[dict[str, Any]]:
-        """The rows of `train` or `test`, lazily, each as JSON would give it back.
+        """The rows of `train` or `test`, lazily, each as if read back from JSON.
 
-        `options` are the user's `--data KEY=VALUE`. Raises RrrError where the plugin takes none, for they would be
-        ignored in silence.
+        `options` are the user's `--data KEY=VALUE`. Raises RrrError if the plugin takes none, since it would silently
+        ignore them.
         """
         hook = "rrr_load_dataset"
         if split not in SPLITS:
@@ -90,12 +90,12 @@ class Task:
         return self._items(hook, values.checked_row, "row", split=split, options=options)
 
     def prompt(self, row: Row, model: Model) -> Messages:
-        """The chat messages that pose a row; the last is the user's."""
+        """The prompt for a row, as chat messages; the last is the user's."""
         check = partial(values.checked_prompt, model=model)
         return self._checked("rrr_prompt", check, self._call("rrr_prompt", row=row, model=model))
 
     def verify(self, row: Row, answer: str) -> Verdict:
-        """The verdict on a model's whole text; an abstention where the verifier, not the answer, is at fault.
+        """The verdict on a model's whole output; an abstention if the verifier, not the answer, is at fault.
 
         Only KeyboardInterrupt passes through, since it is the user's.
         """
@@ -113,18 +113,18 @@ class Task:
 
     @property
     def judges(self) -> tuple[str, ...]:
-        """The names of those who implement `rrr_judge`, in the order they are asked: the last overlay first."""
+        """The names of the plugins that implement `rrr_judge`, in the order asked: the last overlay first."""
         return tuple(self._judges)
 
     @property
     def combines(self) -> bool:
-        """Whether a verdict is made of every judge's and the verifier's, by `rrr_combine`."""
+        """Whether `rrr_combine` makes one verdict out of every judge's and the verifier's."""
         return self.implements("rrr_combine")
 
     def judge(self, judge: str, pairs: Sequence[tuple[Row, str]]) -> list[Verdict | None]:
-        """What one of `judges` says of a batch of (row, answer); None for an item that it leaves to the next.
+        """One judge's verdicts on a batch of (row, answer); None for an item it leaves to the next judge.
 
-        Where it is at fault the whole batch is withheld. An RrrError, such as a server that is down, passes through.
+        A fault of the judge withholds the whole batch. An RrrError, such as for a server that is down, passes through.
         """
         hook = "rrr_judge"
         others = [plugin for name, plugin in self._judges.items() if name != judge]
@@ -142,7 +142,7 @@ class Task:
             return [abstained("bad verdict", f"{self.who(hook)}: {error}")] * len(pairs)
 
     def combine(self, row: Row, answer: str, votes: Mapping[str, Verdict]) -> Verdict:
-        """One verdict from those of every judge, `verifier` the last; withheld where whoever combines is at fault."""
+        """One verdict out of every judge's, `verifier` last; withheld if the combining overlay is at fault."""
         hook = "rrr_combine"
         arguments = {"row": values.private_row(row), "answer": answer, "votes": dict(votes)}
         try:
@@ -155,21 +155,21 @@ class Task:
             return abstained("bad verdict", f"{self.who(hook)}: {error}")
 
     def reflection_prompt(self, row: Row, attempt: str, model: Model) -> str:
-        """The user message that asks what went wrong; the paper's where the plugin has none of its own."""
+        """The user message that asks what went wrong; the paper's if the plugin has none of its own."""
         given = self._call("rrr_reflection_prompt", row=row, attempt=attempt, model=model)
         return (
             REFLECTION_PROMPT if given is None else self._checked("rrr_reflection_prompt", values.checked_text, given)
         )
 
     def retry_prompt(self, row: Row, model: Model) -> str:
-        """The user message that poses the row again; the last message of its prompt where the plugin has none."""
+        """The user message that asks for a retry; the last message of the row's prompt if the plugin has none."""
         given = self._call("rrr_retry_prompt", row=row, model=model)
         if given is None:
             return self.prompt(row, model)[-1]["content"]
         return self._checked("rrr_retry_prompt", values.checked_text, given)
 
     def examples(self) -> tuple[Example, ...]:
-        """Answers with known verdicts; none where the plugin has no such hook."""
+        """Answers with known verdicts; none if the plugin does not implement the hook."""
         return (
             tuple(self._items("rrr_examples", values.checked_example, "example"))
             if self.implements("rrr_examples")
@@ -179,7 +179,7 @@ class Task:
     def warmup(self, split: str, count: int, seed: int) -> Iterator[Messages]:
         """At most `count` worked conversations, lazily, each ending with the assistant's message.
 
-        Raises PluginError where the plugin offers none.
+        Raises PluginError if the plugin offers none.
         """
         hook = "rrr_warmup"
         if not self.implements(hook):
@@ -190,30 +190,30 @@ class Task:
         return itertools.islice(items, count)
 
     def gold_answer(self, row: Row) -> str | None:
-        """An answer that passes, or None where none is known."""
+        """An answer that passes, or None if none is known."""
         return self._checked("rrr_gold_answer", values.checked_optional_text, self._call("rrr_gold_answer", row=row))
 
     def final_answer(self, row: Row, text: str) -> str | None:
-        """The part of a model's text that is judged, or None where there is none or the plugin does not tell."""
+        """The part of a model's text that is judged, or None if there is none or the plugin does not say."""
         given = self._call("rrr_final_answer", row=row, text=text)
         return self._checked("rrr_final_answer", values.checked_optional_text, given)
 
     def default_model(self) -> str | None:
-        """The folder or hub name of the model that is used when the user names none; None where there is no such."""
+        """The folder or hub name of the model to use when the user names none, or None."""
         return self._checked("rrr_default_model", values.checked_optional_text, self._call("rrr_default_model"))
 
     def presets(self, command: str) -> dict[str, Any]:
-        """Section → settings that suit the task in a command, `demo` or `warmup`; empty where the plugin has none."""
+        """Section → settings that suit the task in a command, `demo` or `warmup`; empty if the plugin has none."""
         given = self._call("rrr_presets", command=command)
         return {} if given is None else self._checked("rrr_presets", values.checked_mapping, given)
 
     def manifest(self) -> Manifest | None:
-        """What the plugin says of its rows and verdicts; None where it says nothing."""
+        """What the plugin declares about its rows and verdicts, or None."""
         given = self._call("rrr_manifest")
         return None if given is None else self._checked("rrr_manifest", values.checked_manifest, given)
 
     def provenance(self) -> dict[str, Any]:
-        """What a manifest records of the task: JSON-able, and equal for equal plugins."""
+        """What a run's manifest records about the task: JSON-able, and equal for equal plugins."""
         plugin, *overlays = self._plugins.values()
         return {
             "task": self.name,
@@ -227,7 +227,7 @@ class Task:
         }
 
     def _withheld(self, hook: str, error: BaseException) -> Verdict:
-        """The abstention that a fault makes of a verdict: no verifier may end or sway a run. The user's Ctrl-C may."""
+        """The abstention for a verifier's fault: no verifier may end or sway a run. The user's Ctrl-C may."""
         if isinstance(error, KeyboardInterrupt):
             raise error
         kinds = {MemoryError: "memory", TimeoutError: "timeout", SystemExit: "exit"}
@@ -235,7 +235,7 @@ class Task:
         return abstained(kind, self._fault(hook, error))
 
     def _call(self, hook: str, **arguments: Any) -> Any:
-        """What a hook gives, unchecked; None where nobody implements it or all leave it to the core."""
+        """What a hook returns, unchecked; None if nobody implements it or all leave it to the core."""
         if "row" in arguments:
             arguments["row"] = values.private_row(arguments["row"])
         try:
@@ -244,7 +244,7 @@ class Task:
             self._reraise(hook, error)
 
     def _checked(self, hook: str, check: Callable[[object], Value], given: object, item: str = "") -> Value:
-        """A hook's value, checked; `item` names which of many it is."""
+        """A hook's value, checked; `item` says which of many it is."""
         try:
             return check(given)
         except ValueError as error:
@@ -253,7 +253,7 @@ class Task:
             self._reraise(hook, error)
 
     def _items(self, hook: str, check: Callable[[object], Value], noun: str, **arguments: Any) -> Iterator[Value]:
-        """The checked items of a hook that gives many. The hook is called at once, its items are taken lazily."""
+        """The checked items of a hook that gives many. The hook is called at once; its items are consumed lazily."""
         asked = f"for the split {arguments['split']!r} " if "split" in arguments else ""
         given = self._checked(hook, partial(values.checked_series, noun=noun), self._call(hook, **arguments), asked)
 
@@ -271,20 +271,20 @@ class Task:
         return checked()
 
     def _reraise(self, hook: str, error: BaseException, item: str = "") -> NoReturn:
-        """Raise a plugin's error as what the core makes of it."""
+        """Raise the core's error for a plugin's error."""
         if isinstance(error, (KeyboardInterrupt, RrrError)):
             raise error
-        raise PluginError(f"{self._fault(hook, error, item)}. {mend_or_tell('the plugin')}") from error
+        raise PluginError(f"{self._fault(hook, error, item)}. {fix_or_report('the plugin')}") from error
 
     def _fault(self, hook: str, error: BaseException, item: str = "") -> str:
         """`rrr-x 1.0, hook rrr_verify: KeyError at rrr_x/verify.py:12: 'target'`."""
         guilty = self._guilty(hook, error)
-        # Where several may be at fault, the task's own package is where a reader looks first.
+        # If several may be at fault, a reader looks in the task's own package first.
         root = (guilty or next(iter(self._plugins.values()))).root
         return f"{self.who(hook, guilty)}: {item}{describe_exception(error, root)}"
 
     def _guilty(self, hook: str, error: BaseException) -> Plugin | None:
-        """The plugin whose implementation is innermost in the traceback, or the only one there is."""
+        """The plugin whose implementation is innermost in the traceback, or the only implementation."""
         callers = self._callers(hook)
         owners = {getattr(each.function, "__code__", None): self._plugins[each.plugin_name] for each in callers}
         inside = [owners[frame.f_code] for frame, _ in frames(error) if frame.f_code in owners]
@@ -293,5 +293,5 @@ class Task:
         return self._plugins[callers[0].plugin_name] if len(callers) == 1 else None
 
     def _callers(self, hook: str) -> list[Any]:
-        """pluggy's records of who implements a hook, the first registered first."""
+        """pluggy's records of a hook's implementations, in order of registration."""
         return list(getattr(self._manager.hook, hook).get_hookimpls())

@@ -1,4 +1,4 @@
-"""The tools that a prompt may begin with: function schemas in OpenAI's form, as JSON in a message of their own."""
+"""The tools a prompt may start with: function schemas in OpenAI's format, as JSON in a message of their own."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any, NoReturn
 from rrr_core.hookspecs import Message
 
 TOOLS_ROLE = "tools"
-"""The role of that message. No chat template sees it: the core takes it off and hands its tools over as tools."""
+"""The role of that message. No chat template sees it: the core strips it and passes its tools on as tools."""
 
 
 def read_tools(text: str) -> list[dict[str, Any]]:
-    """The function schemas of a tools message: at least one, each as the field's chat templates want it.
+    """The function schemas of a tools message: at least one, each as chat templates expect it.
 
     `[{"type": "function", "function": {"name": "add", "description": "Adds.", "parameters": {"type": "object", …}}}]`,
-    the description alone optional. Raises ValueError saying what is wrong.
+    where only the description is optional. Raises ValueError saying what is wrong.
     """
     try:
         tools = json.loads(text, parse_constant=_refuse)
@@ -31,7 +31,7 @@ def read_tools(text: str) -> list[dict[str, Any]]:
 
 
 def split_tools(conversation: Sequence[Message]) -> tuple[list[dict[str, Any]], Sequence[Message]]:
-    """The tools that a conversation begins with, none where it does not, and its other messages.
+    """The tools a conversation starts with, if any, and its other messages.
 
     Raises ValueError for a tools message that `read_tools` refuses.
     """
@@ -49,8 +49,8 @@ def _check(place: int, tool: object) -> None:
     if not isinstance(function.get("parameters"), dict):
         raise ValueError(f"tool {place} has no parameters: a JSON schema of an object")
     if not isinstance(function.get("description", ""), str):
-        raise ValueError(f"tool {place} has a description that is no text")
+        raise ValueError(f"tool {place} has a description that is not text")
 
 
 def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is no JSON")
+    raise ValueError(f"{constant} is not JSON")

@@ -1,4 +1,4 @@
-"""What a plugin's hooks may give: each check gives the value made safe, or raises ValueError saying what is wrong."""
+"""What a plugin's hooks may return: each check returns a safe value, or raises ValueError saying what is wrong."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _ROLES = ("system", "user", "assistant")
 
 
 def checked_row(row: object) -> dict[str, Any]:
-    """A row as JSON would give it back, so that a plugin sees the same row before and after it was stored.
+    """A row as if read back from JSON, so a plugin sees the same row before and after it is stored.
 
     `{"numbers": (1, 2)}` → `{"numbers": [1, 2]}`
     """
@@ -29,14 +29,14 @@ def checked_row(row: object) -> dict[str, Any]:
 
 
 def private_row(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A copy of a row that a hook may do with as it likes."""
+    """A copy of a row that a hook may change freely."""
     return {key: _copy(value) for key, value in row.items()}
 
 
 def checked_prompt(prompt: object, model: Model) -> tuple[dict[str, str], ...]:
-    """Messages that end with the user's; a string is one user message.
+    """Messages that end with the user's; a string is a single user message.
 
-    The first may be a tools message, where the model takes tools.
+    The first may be a tools message if the model takes tools.
     """
     given = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else prompt
     messages = checked_messages(given, (TOOLS_ROLE, *_ROLES))
@@ -44,7 +44,7 @@ def checked_prompt(prompt: object, model: Model) -> tuple[dict[str, str], ...]:
         if message["role"] == TOOLS_ROLE:
             _check_tools(index, message["content"], model)
     if messages[-1]["role"] != "user":
-        raise ValueError(f"its last message is of the role {messages[-1]['role']!r}, not 'user'")
+        raise ValueError(f"its last message has the role {messages[-1]['role']!r}, not 'user'")
     return messages
 
 
@@ -52,12 +52,12 @@ def checked_conversation(conversation: object) -> tuple[dict[str, str], ...]:
     """Worked messages that end with the assistant's."""
     messages = checked_messages(conversation)
     if messages[-1]["role"] != "assistant":
-        raise ValueError(f"its last message is of the role {messages[-1]['role']!r}, not 'assistant'")
+        raise ValueError(f"its last message has the role {messages[-1]['role']!r}, not 'assistant'")
     return messages
 
 
 def checked_messages(messages: object, roles: Sequence[str] = _ROLES) -> tuple[dict[str, str], ...]:
-    """At least one message, each with exactly a `role`, one of `roles`, and a `content`."""
+    """At least one message, each with exactly a `role` (one of `roles`) and a `content`."""
     if not isinstance(messages, Sequence) or isinstance(messages, (str, bytes)):
         raise ValueError(f"gave {_a(messages)}, not a list of messages")
     if not messages:
@@ -66,7 +66,7 @@ def checked_messages(messages: object, roles: Sequence[str] = _ROLES) -> tuple[d
 
 
 def checked_text(text: object) -> str:
-    """Text that is not blank and that UTF-8 can hold, as a tokenizer wants it."""
+    """Text that is not blank and can be encoded as UTF-8, as tokenizers require."""
     if not isinstance(text, str):
         raise ValueError(f"gave {_a(text)}, not a str")
     if not text.strip():
@@ -79,14 +79,14 @@ def checked_text(text: object) -> str:
 
 
 def checked_optional_text(text: object) -> str | None:
-    """A `str`, or None where the plugin knows none."""
+    """A `str`, or None if the plugin knows none."""
     if text is not None and not isinstance(text, str):
         raise ValueError(f"gave {_a(text)}, neither a str nor None")
     return text
 
 
 def checked_series(given: object, noun: str) -> Iterable[object]:
-    """Something to go through, which a text or a mapping is not meant as; `noun` says of what."""
+    """An iterable of items named by `noun`; a string or a mapping is a mistake."""
     if isinstance(given, (str, bytes, Mapping)) or not isinstance(given, Iterable):
         raise ValueError(f"gave {_a(given)}: return or yield {noun}s")
     return given
@@ -103,7 +103,7 @@ def checked_mapping(given: object) -> dict[str, Any]:
 
 
 def checked_example(example: object) -> Example:
-    """An example whose row is made safe like a data set's."""
+    """An example, its row made safe like a data set's."""
     if not isinstance(example, Example):
         raise ValueError(f"is {_a(example)}, not an Example")
     for name in ("answer", "outcome", "category", "reason"):
@@ -119,7 +119,7 @@ def checked_example(example: object) -> Example:
 
 
 def checked_manifest(manifest: object) -> Manifest:
-    """A manifest whose texts are on one line each."""
+    """A manifest with each text on one line."""
     if not isinstance(manifest, Manifest):
         raise ValueError(f"gave {_a(manifest)}, not a Manifest")
     for name in ("summary", "source", "revision", "data_license"):
@@ -142,7 +142,7 @@ def checked_manifest(manifest: object) -> Manifest:
 
 
 def checked_judgements(verdicts: object, count: int) -> list[Verdict | None]:
-    """`count` verdicts of a judge, who may withhold any, or give None to leave one to the next judge."""
+    """`count` verdicts of a judge, which may withhold any, or return None to leave one to the next judge."""
     if verdicts is None:
         return [None] * count
     if isinstance(verdicts, (str, bytes)) or not isinstance(verdicts, Sequence):
@@ -153,7 +153,7 @@ def checked_judgements(verdicts: object, count: int) -> list[Verdict | None]:
 
 
 def checked_verdict(verdict: object, *, may_withhold: bool = False) -> Verdict:
-    """A passed or failed verdict, or one withheld by a judge who may, its texts on one line each."""
+    """A passed or failed verdict, or one withheld by a judge that may, with each text on one line."""
     if verdict is None:
         raise ValueError("gave nothing: return passed() or failed(category, detail)")
     if not isinstance(verdict, Verdict):
@@ -172,7 +172,7 @@ def checked_verdict(verdict: object, *, may_withhold: bool = False) -> Verdict:
 
 def _check_tools(index: int, content: str, model: Model) -> None:
     if index > 0:
-        raise ValueError(f"message {index} is of the role {TOOLS_ROLE!r}, which the first alone may have")
+        raise ValueError(f"message {index} has the role {TOOLS_ROLE!r}, which only the first may have")
     if not model.takes_tools:
         raise ValueError(
             "gave tools to a model whose chat template has no place for them: where model.takes_tools is false, write"
@@ -209,6 +209,6 @@ def _copy(value: Any) -> Any:
 
 
 def _a(value: object) -> str:
-    """A value by its type, which is safe to print whatever its `__repr__` does."""
+    """A value described by its type, which is safe to print whatever its `__repr__` does."""
     name = type(value).__name__
     return "None" if value is None else f"{'an' if name[:1].lower() in 'aeiou' else 'a'} {name}"

@@ -1,4 +1,4 @@
-"""Verification: the one judge of training and evaluation, the sandboxed processes it asks, and what guards them.
+"""Verification: the judge of mining, training and evaluation, its sandboxed processes, and what confines them.
 
 docs/verification.md says what is enforced where, and what is not.
 """

@@ -1,4 +1,4 @@
-"""The judge: the one way to verdicts in mining, training and evaluation, and the limit on those that are withheld."""
+"""The judge: the only source of verdicts in mining, training and evaluation, with the limit on withheld ones."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from rrr_core.verification.settings import VerifySettings
 class Judge:
     """Judges answers with a task's verifier and stops the run when too many verdicts are withheld.
 
-    A run whose verifier is broken must not go on to train on what is left. Close it, or use it in `with`, so that the
-    processes of a verifier that is not trusted end with the job.
+    A run with a broken verifier must not continue to train on what is left. Close the judge, or use it in `with`, so an
+    untrusted verifier's processes end with the job.
     """
 
     def __init__(
@@ -33,16 +33,16 @@ class Judge:
         settings: VerifySettings | None = None,
         profile: Profile | None = None,
     ) -> None:
-        """At most the share `max_abstain` (0 to 1) of verdicts may be withheld; asked from `minimum` verdicts on.
+        """At most the share `max_abstain` (0 to 1) of verdicts may be withheld, checked once there are `minimum`.
 
-        `profile` is told of the time that verdicts take.
-        Raises RrrError where the verifier needs a process of its own and the system has none to give.
+        `profile` records the time that verdicts take.
+        Raises RrrError if the verifier needs a process of its own and the system cannot provide one.
         """
         self.task, self.max_abstain, self.minimum = task, max_abstain, minimum
         self.settings = settings or VerifySettings()
         self.profile = profile or Profile()
         self.judged = 0
-        """Verdicts so far, abstentions included."""
+        """Verdicts so far, including abstentions."""
         self.abstained = 0
         self._details: Counter[str] = Counter()
         where = self.settings.isolation
@@ -63,7 +63,7 @@ class Judge:
         return self._runner is not None
 
     def judge(self, pairs: Sequence[tuple[Row, str]]) -> list[Verdict]:
-        """The verdicts on (row, answer) pairs, in order. Raises TooManyAbstentions as soon as the limit is passed."""
+        """The verdicts on (row, answer) pairs, in order. Raises TooManyAbstentions as soon as the limit is exceeded."""
         verdicts = []
         with self.profile.during("judge"), closing(self._verdicts(pairs)) as coming:
             for verdict in coming:
@@ -78,18 +78,18 @@ class Judge:
         return verdicts
 
     def recall(self, judged: int, withheld: Iterable[Verdict]) -> None:
-        """Count an earlier call's verdicts, the withheld ones among them, so that a resumed job holds one limit."""
+        """Count an earlier call's verdicts and its withheld ones, so the limit holds for a resumed job as a whole."""
         self.judged += judged
         for verdict in withheld:
             self.abstained += 1
             self._details[f"{verdict.category}: {verdict.detail}"] += 1
 
     def finish(self) -> None:
-        """Hold the limit at the end of a job, however few verdicts there were. Raises TooManyAbstentions."""
+        """Check the limit at the end of a job, however few verdicts there were. Raises TooManyAbstentions."""
         self._check()
 
     def close(self) -> None:
-        """End the verifier's processes, if it has any."""
+        """Stop the verifier's processes, if any."""
         if self._runner is not None:
             self._runner.close()
 
@@ -114,5 +114,5 @@ class Judge:
         raise TooManyAbstentions(
             f"The verifier of {self.task.distribution} {self.task.version} (task {self.task.name!r}) withheld "
             f"{self.abstained} of {self.judged} verdicts, and {self.max_abstain:.1%} are allowed; "
-            f"most often ({times}×) {commonest}. Mend the verifier, or allow more with --max-abstain."
+            f"most often ({times}×) {commonest}. Fix the verifier, or allow more with --max-abstain."
         )

@@ -1,12 +1,12 @@
-"""What the core and its workers say to each other: JSON, and every reply is read as hostile input.
+"""The protocol between the core and its workers: JSON, with every reply parsed as hostile input.
 
-Nothing is pickled, on purpose. A verifier that runs model text as code hands its worker to that text, and a pool that
-unpickles what a worker sends (multiprocessing, concurrent.futures, pebble) would hand it the core as well.
+Nothing is pickled, on purpose. A verifier that runs model text as code gives that text control of its worker, and a
+pool that unpickles what a worker sends (multiprocessing, concurrent.futures, pebble) would give it the core as well.
 
-A batch goes to a worker as 8 bytes of length and a JSON object; the distinct rows stand in it once, and its items refer
-to them. Back comes one line an item, as soon as it is judged: `[NUMBER, "passed"]` or `[NUMBER, OUTCOME, CATEGORY,
-DETAIL]`. Numbers start at a random place for each batch, so that a blind forgery is found out. Code that runs inside a
-worker can read the number and forge a verdict: isolation guards the user, not the verdict.
+A batch goes to a worker as 8 bytes of length and a JSON object that holds each distinct row once; items refer to the
+rows. The worker replies with one line per item, as soon as it is judged: `[NUMBER, "passed"]` or `[NUMBER, OUTCOME,
+CATEGORY, DETAIL]`. Each batch's numbers start at a random one, so a blind forgery is detected. Code that runs inside a
+worker can read the number and forge a verdict: isolation protects the user, not the verdict.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ from rrr_core.text import one_line
 from rrr_core.verdicts import Verdict, abstained, passed
 
 READY = b'"ready"'
-"""A worker's first line, once its sandbox stands."""
+"""A worker's first line, once its sandbox is in force."""
 ALLOWED = "allowed"
-"""A probe's word for what it was not kept from."""
+"""A probe's outcome for an attempt that nothing stopped."""
 LONGEST_REPLY = 16_384
-"""Bytes. An honest reply is shorter: 80 characters of category and 500 of detail, 12 bytes each at worst."""
+"""Longest reply, in bytes. An honest one has 80 characters of category and 500 of detail, 12 bytes each at most."""
 WORKER_KINDS = ("exception", "timeout", "memory", "exit", "bad verdict")
-"""The kinds of abstention that a worker finds out by itself."""
+"""The kinds of abstention that a worker detects itself."""
 _LENGTH = 8
 _PASSED = passed()
 
 
 class BadReply(ValueError):
-    """A reply that no honest worker sends. The text says what is wrong with it."""
+    """A reply that no honest worker sends; the message says what is wrong with it."""
 
 
 def encode_batch(pairs: Sequence[tuple[Row, str]], first: int) -> bytes:
-    """The batch on the wire. Raises DataError for a row that is not JSON-able."""
+    """The batch as sent to a worker. Raises DataError for a row that is not JSON-able."""
     places: dict[int, int] = {}
     rows: list[Row] = []
     items: list[tuple[int, str]] = []
@@ -55,7 +55,7 @@ def encode_batch(pairs: Sequence[tuple[Row, str]], first: int) -> bytes:
 
 
 def read_batch(read: Any) -> dict[str, Any] | None:
-    """The next batch from `read(count)`, or None at the end. For workers: the core is trusted."""
+    """The next batch from `read(count)`, or None at the end. For workers, which trust the core."""
     length = read(_LENGTH)
     if len(length) < _LENGTH:
         return None
@@ -64,7 +64,7 @@ def read_batch(read: Any) -> dict[str, Any] | None:
 
 
 def first_number() -> int:
-    """Where a batch's numbers start: not to be guessed, and short to write."""
+    """The first number of a batch: hard to guess and short to write."""
     return secrets.randbits(48)
 
 
@@ -75,7 +75,7 @@ def encode_reply(number: int, verdict: Verdict) -> bytes:
 
 
 def checked_reply(line: bytes, number: int) -> Verdict:
-    """The verdict in a worker's line, which may be any bytes at all. Raises BadReply."""
+    """The verdict in a worker's line, which may be any bytes. Raises BadReply."""
     try:
         reply = json.loads(line)
     except (ValueError, RecursionError):

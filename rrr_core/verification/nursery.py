@@ -1,10 +1,10 @@
-"""The nursery: a small process that loads a task once and forks workers from it, in milliseconds instead of a start.
+"""The nursery: a small process that loads a task once and then forks workers in milliseconds.
 
-`python -P -m rrr_core.verification.nursery`, its standard input being a socket to the core. Lines of JSON come in:
-first what to load, then `{"fork": NUMBER}` with the worker's end of a channel beside it, and `{"kill": NUMBER}`. Lines
-go out: `{"loaded": true}` or `{"error": TEXT}`, and `{"exited": NUMBER, "status": STATUS}` for each worker that ended,
-negative for a signal as in `subprocess`. The nursery never runs a verifier. When the core closes the socket, or dies
-however it may, the nursery kills its workers, removes its folder and ends.
+`python -P -m rrr_core.verification.nursery`, with a socket to the core as standard input. It reads lines of JSON: first
+what to load, then `{"fork": NUMBER}`, sent along with the worker's end of a channel, and `{"kill": NUMBER}`. It writes
+lines too: `{"loaded": true}` or `{"error": TEXT}`, and `{"exited": NUMBER, "status": STATUS}` for each worker that
+ended, negative for a signal as in `subprocess`. The nursery never runs a verifier. When the core closes the socket or
+dies in any way, the nursery kills its workers, removes its folder and exits.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from rrr_core.verification import protection_attempts, sandbox, worker
 
 @dataclass
 class Nursery:
-    """The nursery's state: its channel to the core, and its living workers."""
+    """The nursery's state: its channel to the core and its live workers."""
 
     core: socket.socket
     folder: Path
@@ -40,9 +40,9 @@ class Nursery:
     limits: dict[str, Any] = field(default_factory=dict)
     rehearsal: tuple[tuple[Row, str], ...] = ()
     workers: dict[int, int] = field(default_factory=dict)
-    """Process number → the core's number of the worker."""
+    """Process ID → the core's number for the worker."""
 
-    def tell(self, **message: Any) -> None:
+    def send(self, **message: Any) -> None:
         self.core.sendall((json.dumps(message) + "\n").encode())
 
     def load(self, entries: list[dict[str, Any]], limits: dict[str, Any]) -> None:
@@ -75,7 +75,7 @@ class Nursery:
                 os.kill(process, signal.SIGKILL)
 
     def reap(self) -> None:
-        """Tell the core of each worker that ended, once nothing of it is left."""
+        """Report each worker that ended to the core, once nothing of it is left."""
         while self.workers:
             process, status = os.waitpid(-1, os.WNOHANG)
             if not process:
@@ -88,7 +88,7 @@ class Nursery:
             return
         end_group(process)
         shutil.rmtree(self.scratch(number), ignore_errors=True)
-        self.tell(exited=number, status=os.waitstatus_to_exitcode(status))
+        self.send(exited=number, status=os.waitstatus_to_exitcode(status))
 
     def scratch(self, number: int) -> Path:
         return self.folder / f"worker-{number}"
@@ -105,9 +105,9 @@ class Nursery:
 
 
 def rehearsal_of(task: Task) -> tuple[tuple[Row, str], ...]:
-    """One passing and one failing answer of the plugin's examples, no hostile one; none where it has no sound examples.
+    """One passing and one failing answer from the plugin's examples, never a hostile one; none without valid examples.
 
-    Only a verdict of its own limits a verifier's faults, so broken examples are the conformance checks' to tell of.
+    The limit on a verifier's faults counts only real verdicts, so the conformance checks report broken examples.
     """
     try:
         examples = task.examples()
@@ -118,7 +118,7 @@ def rehearsal_of(task: Task) -> tuple[tuple[Row, str], ...]:
 
 
 def end_group(process: int) -> None:
-    """Kill what a worker has started, where no sandbox kept it from starting processes."""
+    """Kill what a worker has started, if no sandbox kept it from starting processes."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process, signal.SIGKILL)
 
@@ -140,7 +140,7 @@ def serve(nursery: Nursery) -> None:
     woken, waker = os.pipe()
     os.set_blocking(waker, False)
     os.set_blocking(woken, False)
-    # A signal handler of Python's own runs between two instructions; the pipe wakes the selector as soon as one ends.
+    # Python runs signal handlers between two instructions; the pipe wakes the selector as soon as a worker ends.
     signal.set_wakeup_fd(waker, warn_on_full_buffer=False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
     lines, descriptors = b"", []
@@ -169,9 +169,9 @@ def obey(nursery: Nursery, message: dict[str, Any], descriptors: list[int]) -> N
             try:
                 nursery.load(entries, limits)
             except RrrError as error:
-                nursery.tell(error=str(error))
+                nursery.send(error=str(error))
             else:
-                nursery.tell(loaded=True)
+                nursery.send(loaded=True)
         case {"fork": number}:
             nursery.fork(number, descriptors.pop(0), message.get("probe"))
         case {"kill": number}:

@@ -1,4 +1,4 @@
-"""The panel: verdicts where people or models judge beside the verifier, or instead of it."""
+"""The panel: verdicts when people or models judge besides the verifier, or instead of it."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ VERIFIER = "verifier"
 def panel_verdicts(task: Task, pairs: Pairs, verify: Callable[[Pairs], Iterable[Verdict]]) -> Iterator[Verdict]:
     """The verdicts on (row, answer) pairs, in order, of a task whose overlays judge.
 
-    Each judge is asked for what those before it have left open, and `verify` for what is left by all. Where an overlay
-    combines votes, all are asked for everything. Raises what a judge raises for the user to mend (RrrError).
+    Each judge gets what those before it left open, and `verify` gets what all of them left. If an overlay combines
+    votes, everyone judges everything. Raises the RrrError of a judge, which is the user's to fix.
     """
     if task.combines:
         votes = {name: task.judge(name, pairs) for name in task.judges}

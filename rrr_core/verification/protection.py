@@ -1,4 +1,4 @@
-"""What guards this machine from a verifier, found out by trying it in a throw-away worker, never by assuming."""
+"""What protects this machine from a verifier, measured in a throw-away worker and never assumed."""
 
 from __future__ import annotations
 
@@ -31,26 +31,26 @@ WHAT = {
     "secrets": "reading the core's environment",
     "signals": "sending a signal to the core",
     "memory": "taking more memory than allowed",
-    "time": "going on without end",
+    "time": "running forever",
 }
-"""Protection → what a verifier tries that it keeps it from."""
+"""Protection → what it keeps a verifier from."""
 
 
 @dataclass(frozen=True, slots=True)
 class Protection:
-    """One thing that a verifier of no trust may or may not do on this machine."""
+    """One thing that an untrusted verifier can or cannot do on this machine."""
 
     name: str
     in_force: bool
     detail: str
-    """What was tried and what came of it, in one line."""
+    """What was tried and the outcome, in one line."""
 
 
 def protections() -> tuple[Protection, ...]:
     """What a sandboxed worker is kept from on this machine, each tried once, in the order of `WHAT`.
 
-    Starts and ends processes of its own; takes a fraction of a second. Where no worker can be had, nothing is in force
-    and the detail says why: there only trusted verifiers run.
+    Starts and stops processes of its own; takes a fraction of a second. If no worker can be started, nothing is in
+    force and the detail says why: only trusted verifiers run there.
     """
     if not hasattr(os, "fork"):
         why = "this system cannot fork, so only trusted verifiers run"
@@ -71,7 +71,7 @@ def protections() -> tuple[Protection, ...]:
 
 
 def _measured() -> dict[str, str]:
-    """Attempt → `allowed`, or what stopped it. Raises RrrError where no worker can be had."""
+    """Attempt → `allowed`, or what stopped it. Raises RrrError if no worker can be started."""
     settings = VerifySettings(memory_mb=64, cpu_seconds=0.05)
     folder = Path(tempfile.mkdtemp(prefix="rrr-probe-"))
     try:
@@ -91,7 +91,7 @@ def _measured() -> dict[str, str]:
                 outcomes = _outcomes(nursery, probe)
             finally:
                 nursery.close()
-        if canary.exists():  # Whatever the worker thinks.
+        if canary.exists():  # Whatever the worker reports.
             outcomes["files"] = ALLOWED
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -106,12 +106,12 @@ def _outcomes(nursery: NurseryProcess, probe: Mapping[str, Any]) -> dict[str, st
         while worker.received.count(b"\n") < 1 and worker.receive():
             pass
     except TimeoutError:
-        raise RrrError(f"The probe of the sandbox said nothing for {PROBE_SECONDS:g} seconds.") from None
-    told = bytes(worker.received).partition(b"\n")[0]
-    found = json.loads(told) if told else None
+        raise RrrError(f"The sandbox's probe did not respond for {PROBE_SECONDS:g} seconds.") from None
+    reported = bytes(worker.received).partition(b"\n")[0]
+    found = json.loads(reported) if reported else None
     if not isinstance(found, dict):
-        raise RrrError(f"The probe of the sandbox could not be locked in: {found or 'it ended'}.")
-    # It then takes CPU time without end; the limit ends it, or this process does.
+        raise RrrError(f"The sandbox's probe could not be locked in: {found or 'it ended'}.")
+    # It then uses CPU time forever; the limit ends it, or this process does.
     began = time.monotonic()
     try:
         ended = not worker.receive()
@@ -122,8 +122,8 @@ def _outcomes(nursery: NurseryProcess, probe: Mapping[str, Any]) -> dict[str, st
 
 
 def _hint() -> str:
-    """What would help where something is allowed."""
+    """What would help if something is allowed."""
     if sys.platform != "linux":
-        return " (sandboxes are for Linux; here verifiers have limits alone)"
+        return " (sandboxes need Linux; here verifiers only have limits)"
     missing = seccomp.missing()
     return f" ({missing})" if missing else ""

@@ -15,7 +15,7 @@ from rrr_core.verification.messages import ALLOWED
 
 
 def run(channel: int, post: worker.Post, probe: Mapping[str, Any]) -> NoReturn:
-    """Be a worker that tries each attempt, tells their outcomes in one line, and then goes on without end."""
+    """Be a worker that tries each attempt, reports the outcomes in one line, and then runs forever."""
     worker.keep_only(channel)
     worker.enter(post)
     attempts: dict[str, Callable[[], object]] = {
@@ -52,7 +52,7 @@ def _connect(port: int) -> None:
 
 
 def _start_program(program: str) -> None:
-    """Become another program, which ends this process: so it is tried in a fork where one can be had."""
+    """Become another program, which ends this process, so it is tried in a fork if possible."""
     try:
         child = os.fork()
     except OSError:
@@ -75,7 +75,7 @@ def _start_process() -> None:
 
 
 def _read_secrets(core: int, known: Sequence[str]) -> None:
-    """Look for variables that nobody meant for a worker, and for where Linux shows those of the core."""
+    """Look for variables that are not meant for a worker, and where Linux exposes those of the core."""
     if set(os.environ) - set(known):
         return
     try:

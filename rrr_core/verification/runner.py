@@ -1,6 +1,6 @@
 """The runner: verdicts from sandboxed workers, in order, whatever a verifier does to its worker.
 
-An item that kills, hangs or confuses its worker abstains; a new worker goes on with the rest of its batch.
+An item that kills, hangs or confuses its worker abstains; a new worker takes over the rest of its batch.
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ from rrr_core.verification.workers import NurseryProcess, Worker
 Pairs = Sequence[tuple[Row, str]]
 
 LARGEST_BATCH = 256
-"""Items. A larger one saves nothing, and the items after a fault have to be sent again."""
+"""Most items per batch. A larger batch saves nothing, and the items after a fault have to be sent again."""
 SMALLEST_BATCH = 16
 BATCH_CHARACTERS = 4_000_000
-"""Characters of answers at most, so that a worker's memory is the verifier's and not its batch's."""
+"""Most characters of answers per batch, so a worker's memory goes to the verifier and not to its batch."""
 GATHER_SECONDS = 0.0005
-"""Replies are let come together: waking for each of them costs more than a verdict. A channel holds thousands."""
+"""Replies are left to accumulate: waking for each one costs more than a verdict. A channel holds thousands."""
 START_SECONDS = 30.0
-"""A worker is forked and locked in within milliseconds; so long on a machine that is busy beyond measure."""
+"""A worker is forked and locked in within milliseconds; it takes this long only on a badly overloaded machine."""
 MOST_WORKERS = 4
 _TIME_SIGNALS = (signal.SIGPROF, signal.SIGXCPU) if sys.platform != "win32" else ()
 
 
 @dataclass
 class _Batch:
-    """A worker's task: items `start` to `stop` of those that are judged, numbered from `first` on the wire."""
+    """A worker's job: items `start` to `stop` of those to judge, numbered from `first` on the wire."""
 
     start: int
     stop: int
@@ -49,19 +49,19 @@ class _Batch:
 
     @property
     def place(self) -> int:
-        """The item that is judged now."""
+        """The item being judged."""
         return self.start + self.done
 
 
 class Runner:
-    """Judges with a task's verifier in workers of its own. They start when they are needed, and end with `close`."""
+    """Judges with a task's verifier in workers of its own, which start on demand and end with `close`."""
 
     def __init__(self, task: Task, settings: VerifySettings) -> None:
-        """Raises RrrError where the system cannot fork."""
+        """Raises RrrError if the system cannot fork."""
         if not hasattr(os, "fork"):
             raise RrrError(
                 f"The verifier of {task.distribution} {task.version} is not marked @trusted, and this system has no "
-                "process for it to be kept in: use Linux or macOS, or set isolation to none if you trust it."
+                "process to isolate it in: use Linux or macOS, or set isolation to none if you trust it."
             )
         self.task, self.settings = task, settings
         self.most_workers = settings.workers or min(_cores(), MOST_WORKERS)
@@ -69,19 +69,19 @@ class Runner:
         self._nursery: NurseryProcess | None = None
         self._selector = selectors.DefaultSelector()
         self._starting: dict[Worker, float] = {}
-        """Worker → when it must have said that it is ready, in monotonic seconds."""
+        """Worker → the deadline for reporting that it is ready, in monotonic seconds."""
         self._idle: list[Worker] = []
         self._busy: dict[Worker, _Batch] = {}
         self._deadlines: dict[Worker, float] = {}
-        """Busy worker → when its verdict must have come."""
+        """Busy worker → the deadline for its verdict."""
         self._killed: dict[Worker, Verdict | None] = {}
-        """Killed worker → the abstention of the item it was killed for; None where that item is not to blame."""
+        """Killed worker → the abstention of the item it was killed for; None if that item is not to blame."""
 
     def verdicts(self, pairs: Pairs) -> Iterator[Verdict]:
-        """The verdicts on (row, answer) pairs, in order, each as soon as all before it are there.
+        """The verdicts on (row, answer) pairs, in order, each as soon as all before it are available.
 
-        Closing the iterator early ends what is still judged. Raises PluginError for a task that cannot be loaded in a
-        process of its own, DataError for a row that is not JSON-able, and RrrError where no worker can start.
+        Closing the iterator early cancels what is still being judged. Raises PluginError for a task that cannot be
+        loaded in a process of its own, DataError for a row that is not JSON-able, and RrrError if no worker can start.
         """
         found: list[Verdict | None] = [None] * len(pairs)
         waiting = deque(batches(pairs, self.most_workers))
@@ -100,7 +100,7 @@ class Runner:
             self._deadlines.clear()
 
     def close(self) -> None:
-        """End all workers. Judging again starts new ones."""
+        """Stop all workers. Judging again starts new ones."""
         if self._nursery is not None:
             self._nursery.close()
         self._nursery = None
@@ -111,7 +111,7 @@ class Runner:
             table.clear()
 
     def _assign(self, pairs: Pairs, waiting: deque[_Batch]) -> None:
-        """Give waiting batches to idle workers, and ask for workers for the others."""
+        """Give waiting batches to idle workers, and request workers for the rest."""
         if self._nursery is None and waiting:
             self._nursery = NurseryProcess(self.task.entries, self.settings)
             self._selector.register(self._nursery.socket, selectors.EVENT_READ)
@@ -131,7 +131,7 @@ class Runner:
             self._selector.register(worker.channel, selectors.EVENT_READ, worker)
 
     def _wait(self, found: list[Verdict | None], waiting: deque[_Batch]) -> None:
-        """Wait until something happens, or the next deadline, and deal with it."""
+        """Wait for the next event or deadline, and handle it."""
         deadlines = [*self._deadlines.values(), *self._starting.values()]
         nearest = min(deadlines, default=time.monotonic() + 1.0)
         ended: list[Worker] = []
@@ -143,7 +143,7 @@ class Runner:
                 ended += self._nursery.ended()
                 continue
             worker: Worker = key.data
-            # Where the channel is at its end the worker's end is about to be told; if not, the deadline ends it.
+            # A closed channel means that the worker's end will be reported soon; if not, the deadline ends it.
             if not worker.receive() or not worker.send():
                 self._selector.unregister(worker.channel)
             else:
@@ -159,7 +159,7 @@ class Runner:
             self._selector.modify(worker.channel, wanted, worker)
 
     def _read(self, worker: Worker, found: list[Verdict | None]) -> None:
-        """Take the whole lines that a worker has said."""
+        """Handle the complete lines that a worker has sent."""
         if worker in self._killed:
             return
         *lines, rest = bytes(worker.received).split(b"\n")
@@ -179,7 +179,7 @@ class Runner:
         self._idle.append(worker)
 
     def _take(self, worker: Worker, line: bytes, found: list[Verdict | None]) -> bool:
-        """Take one reply; False where the worker is of no more use."""
+        """Handle one reply; False if the worker must not be used any more."""
         batch = self._busy.get(worker)
         if batch is None:
             self._refuse(worker, "said what nobody asked for")
@@ -196,16 +196,16 @@ class Runner:
             del self._busy[worker], self._deadlines[worker]
             self._idle.append(worker)
         if verdict.category == "memory" and verdict.is_abstained:
-            self._kill(worker)  # Its memory may be used up for the items after as well.
+            self._kill(worker)  # Its memory may be used up for the next items too.
             return False
         return True
 
     def _refuse(self, worker: Worker, why: str) -> None:
-        """Kill a worker that does not keep to the protocol; the item it was judging abstains."""
+        """Kill a worker that violates the protocol; the item it was judging abstains."""
         self._kill(worker, abstained("bad verdict", f"{self._who}: {why}"))
 
     def _kill(self, worker: Worker, blame: Verdict | None = None) -> None:
-        """Kill a worker. `_bury` gives `blame` to the item it was judging, and the items left to another worker."""
+        """Kill a worker. `_bury` gives `blame` to the item it was judging, and the other items to another worker."""
         if worker in self._idle:
             self._idle.remove(worker)
         self._deadlines.pop(worker, None)
@@ -214,7 +214,7 @@ class Runner:
         self._nursery.kill(worker)
 
     def _watch_clock(self) -> None:
-        """Kill the workers whose verdict is overdue. Replies that have come are read before."""
+        """Kill the workers with an overdue verdict. Replies that have arrived are read first."""
         now = time.monotonic()
         for worker, deadline in list(self._deadlines.items()):
             if deadline < now:
@@ -222,13 +222,13 @@ class Runner:
                 self._kill(worker, abstained("timeout", detail))
         for deadline in self._starting.values():
             if deadline < now and self.task.implements("rrr_examples"):
-                told = f"no verdict on an answer of its own rrr_examples within {START_SECONDS:g} seconds"
-                raise PluginError(f"{self._who}: {told}.")
+                fault = f"no verdict on an answer of its own rrr_examples within {START_SECONDS:g} seconds"
+                raise PluginError(f"{self._who}: {fault}.")
             if deadline < now:
                 raise RrrError(f"A process for verifiers did not start within {START_SECONDS:g} seconds.")
 
     def _bury(self, worker: Worker, found: list[Verdict | None], waiting: deque[_Batch]) -> None:
-        """Deal with a worker's end: take what it still said, blame the item it was judging, pass the others on."""
+        """Handle a worker's end: read its last replies, blame the item it was judging, reassign the others."""
         while worker.channel.fileno() in self._selector.get_map():
             before = len(worker.received)
             if not worker.receive() or len(worker.received) == before:
@@ -240,7 +240,7 @@ class Runner:
         self._deadlines.pop(worker, None)
         blame = self._killed.pop(worker) if worker in self._killed else self._fault_of(worker)
         if self._starting.pop(worker, None) is not None:
-            # Of the plugin's code only a verdict on its own examples is made before that.
+            # Before it is ready, the only plugin code that runs is the verifier, on the plugin's own examples.
             if self.task.implements("rrr_examples"):
                 raise PluginError(f"{self._fault_of(worker).detail}, on an answer of its own rrr_examples.")
             raise RrrError(f"A process for verifiers ended before it was ready, with status {worker.status}.")
@@ -254,7 +254,7 @@ class Runner:
             waiting.appendleft(_Batch(batch.place, batch.stop))
 
     def _fault_of(self, worker: Worker) -> Verdict:
-        """What ended a worker that nobody killed, as the abstention of the item it was judging."""
+        """What ended a worker that we did not kill, as the abstention of the item it was judging."""
         status = worker.status or 0
         if status >= 0:
             return abstained("exit", f"{self._who}: its process exited with status {status}")
@@ -269,7 +269,7 @@ class Runner:
 
 
 def batches(pairs: Pairs, workers: int) -> Iterator[_Batch]:
-    """The items cut into batches: even ones where there are few, and none with too much text."""
+    """The items split into batches: evenly if there are few items, and none with too much text."""
     most = max(SMALLEST_BATCH, min(LARGEST_BATCH, -(-len(pairs) // workers)))
     start = characters = 0
     for place, (_, answer) in enumerate(pairs):

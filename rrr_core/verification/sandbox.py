@@ -1,7 +1,7 @@
 """The sandbox that a worker locks itself into before its first verdict.
 
 On Linux: no new privileges, no capabilities (root's are dropped), Landlock for files, seccomp for all other system
-calls; where the kernel or a library lacks one of them the others still hold, and `protection.py` measures what holds.
+calls; if the kernel or a library lacks one of them, the others still hold, and `protection.py` measures which do.
 Everywhere: limits on memory, on core files, and on the size and number of files. docs/verification.md is for users.
 """
 
@@ -19,28 +19,28 @@ from pathlib import Path
 from rrr_core.verification import seccomp
 
 SYSTEM = ("/usr", "/lib", "/lib64", "/lib32", "/bin", "/etc/ld.so.cache", "/etc/localtime", "/nix/store")
-"""Libraries and time zones; of the rest of /etc nothing, since a worker of root's could read the shadow file."""
+"""Libraries and time zones, but nothing else of /etc, since a root worker could read the shadow file."""
 DEVICES = ("/dev/null", "/dev/zero", "/dev/random", "/dev/urandom")
 MOST_FILES = 64
 LARGEST_FILE = 16 << 20
-"""Bytes of one file in the scratch folder."""
+"""Largest file in the scratch folder, in bytes."""
 _PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38
 _CAPABILITY_VERSION_3 = 0x20080522
 _TRUNCATE_ABI = 3
-"""The first Landlock that guards truncation. An older one does not keep files whole, so writing is refused at all."""
+"""The first Landlock version that controls truncation. An older one cannot protect files, so writing is refused."""
 
 
 def prepare() -> None:
-    """Find what `lock` needs, for this process and its forks: once locked in, a process finds no library any more."""
+    """Load what `lock` needs, for this process and its forks: once locked in, a process cannot find libraries."""
     if sys.platform == "linux":
         seccomp.missing()
         landlock_version()
 
 
 def lock(scratch: Path, readable: Iterable[str], memory_mb: int) -> None:
-    """Lock this process in, for good: it may read `readable` and write `scratch`.
+    """Lock this process in for good: it may read `readable` and write `scratch`.
 
-    Raises OSError where the system has a protection and refuses to put it in force.
+    Raises OSError if the system has a protection and refuses to enforce it.
     """
     limit(memory_mb)
     if sys.platform != "linux":
@@ -54,7 +54,7 @@ def lock(scratch: Path, readable: Iterable[str], memory_mb: int) -> None:
 
 
 def limit(memory_mb: int) -> None:
-    """Limit memory to what is taken now and `memory_mb` more, and what could fill a disk."""
+    """Limit memory to the current use plus `memory_mb`, and limit what could fill a disk."""
     limits = {
         resource.RLIMIT_CORE: 0,
         resource.RLIMIT_FSIZE: LARGEST_FILE,
@@ -70,7 +70,7 @@ def limit(memory_mb: int) -> None:
 
 
 def drop_privileges() -> None:
-    """Give up capabilities and the way to new ones, and ask the kernel to end this process with its parent."""
+    """Give up capabilities and any way to regain them, and have the kernel end this process with its parent."""
     libc = ctypes.CDLL(None, use_errno=True)
     header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
     none = (ctypes.c_uint32 * 6)()
@@ -85,7 +85,7 @@ def drop_privileges() -> None:
 
 @functools.cache
 def landlock_version() -> int:
-    """The version of the kernel's Landlock; 0 where kernel or package has none."""
+    """The kernel's Landlock version; 0 if the kernel or the package lacks it."""
     try:
         from landlock import LandlockError
         from landlock.plumbing import landlock_abi_version
@@ -118,9 +118,10 @@ def existing(paths: Iterable[str]) -> Iterator[str]:
 
 
 def readable_paths() -> tuple[str, ...]:
-    """What this process may need to read yet: Python's own folders, and of other folders the packages imported so far.
+    """What this process may still need to read: Python's folders and, from other folders, only imported packages.
 
-    A folder on the path such as a checkout holds more than packages (a run folder, a `.env`), so it is not taken whole.
+    A folder on the path, such as a checkout, may hold more than packages (a run folder, a `.env`), so it is not
+    readable as a whole.
     """
     own = {sys.prefix, sys.base_prefix, sys.exec_prefix, sys.base_exec_prefix}
     own |= {entry for entry in sys.path if Path(entry).name in ("site-packages", "dist-packages")}

@@ -1,9 +1,9 @@
 """The system calls that a worker may make, enforced by the Linux kernel's seccomp filter.
 
-A list of what is allowed, so that a call nobody thought of, or one that a later kernel adds, is refused. A refused call
-fails with EPERM, which Python turns into PermissionError. What is left out on purpose: sockets of any kind, new
-programs and processes, signals to others, ptrace and its kin, mounts, keys, bpf, io_uring, namespaces, modes, owners
-and times of files (which Landlock does not guard), and raising limits.
+It is an allowlist, so a call nobody thought of, or one that a later kernel adds, is refused. A refused call fails with
+EPERM, which Python turns into PermissionError. Left out on purpose: sockets of any kind, new programs and processes,
+signals to others, ptrace and similar calls, mounts, keys, bpf, io_uring, namespaces, modes, owners and times of files
+(which Landlock does not control), and raising limits.
 """
 
 from __future__ import annotations
@@ -28,28 +28,28 @@ PLAIN = (
     "rt_sigaction rt_sigprocmask rt_sigreturn sigreturn rt_sigpending rt_sigtimedwait rt_sigsuspend sigaltstack "
     "setitimer getitimer alarm pause restart_syscall wait4 waitid exit exit_group "
 )
-"""Allowed whatever their arguments."""
+"""Allowed with any arguments."""
 
 WRITING = (
     "open openat creat mkdir mkdirat rmdir unlink unlinkat rename renameat renameat2 link linkat symlink "
     "symlinkat truncate ftruncate truncate64 ftruncate64 fallocate fsync fdatasync "
 )
-"""Allowed only where Landlock says which files; elsewhere files are opened to be read, and that is all."""
+"""Allowed only if Landlock restricts the files; otherwise files can only be opened for reading."""
 
 CLONE3 = 435
-"""On every architecture. Its flags lie in memory, where no filter sees them; glibc falls back to clone on ENOSYS."""
+"""On every architecture. Its flags are in memory, where no filter sees them; glibc falls back to clone on ENOSYS."""
 CLONE_THREAD = 0x10000
 FCNTL = (0, 1, 2, 3, 4, 5, 6, 7, 36, 37, 38, 1030, 1031, 1032, 1033, 1034)
-"""Duplicates, flags, locks and sizes; not F_SETOWN and F_SETSIG, which send any signal to any process of the user."""
+"""Duplicates, flags, locks and sizes; not F_SETOWN and F_SETSIG, which can signal any process of the user."""
 IOCTL = (0x5401, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451)
-"""What opening a file asks (TCGETS, TIOCGWINSZ, FIONREAD), and flags of descriptors."""
+"""What opening a file needs (TCGETS, TIOCGWINSZ, FIONREAD), and descriptor flags."""
 PRCTL = (15, 16)
 """A thread's own name."""
 
 
 @functools.cache
 def missing() -> str | None:
-    """What lacks for a filter, or None. Asked before a process locks itself in, since it looks for libraries."""
+    """What a filter would need but is missing, or None. Call it before locking in, since it looks for libraries."""
     try:
         import pyseccomp  # noqa: F401
     except ImportError:
@@ -62,20 +62,20 @@ def missing() -> str | None:
 def load(writing: bool) -> None:
     """Filter the system calls of this thread and of all it starts, for good. `writing`: Landlock guards the files.
 
-    Raises OSError where the kernel refuses the filter.
+    Raises OSError if the kernel refuses the filter.
     """
     import pyseccomp as seccomp
 
     arguments = seccomp.Arg
     rules = seccomp.SyscallFilter(seccomp.ERRNO(errno.EPERM))
-    # A call of another architecture (32-bit, x32) would be read by another table: it ends the process.
+    # A call of another architecture (32-bit, x32) would use another table: it ends the process.
     rules.set_attr(seccomp.Attr.ACT_BADARCH, seccomp.KILL_PROCESS)
 
     def allow(name: str, *conditions: Any) -> None:
         try:
             rules.add_rule(seccomp.ALLOW, name, *conditions)
         except OSError as error:
-            # A name that this libseccomp does not know stays refused.
+            # A name unknown to this libseccomp stays refused.
             if error.errno not in (errno.EINVAL, errno.EDOM):
                 raise
 

@@ -1,6 +1,6 @@
-"""A worker: a process that locks itself in, then judges batches of answers until its channel ends.
+"""A worker: a process that locks itself in, then judges batches of answers until its channel closes.
 
-It is forked by the nursery with the task already loaded, and ends with `os._exit`, never by returning.
+The nursery forks it with the task already loaded; it ends with `os._exit`, never by returning.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from rrr_core.verdicts import Verdict, abstained
 from rrr_core.verification import messages, sandbox
 
 CHANNEL = 3
-"""The one file descriptor, beside three of the null device, that a worker has."""
+"""A worker's only file descriptor besides three of the null device."""
 
 FAULT = 70
 """The exit status of a worker whose own code failed: EX_SOFTWARE of sysexits.h."""
@@ -28,18 +28,18 @@ FAULT = 70
 
 @dataclass(frozen=True)
 class Post:
-    """What a worker is told when it is made."""
+    """What a worker needs to know at its start."""
 
     scratch: Path
-    """Its own folder: its current one, and all that it may write."""
+    """Its own folder: its current folder, and the only one it may write to."""
     readable: tuple[str, ...]
-    """Files and folders that it may read."""
+    """Files and folders it may read."""
     memory_mb: int
     cpu_seconds: float
     parent: int
-    """The nursery's process number."""
+    """The nursery's process ID."""
     rehearsal: tuple[tuple[Row, str], ...] = ()
-    """The plugin's own answers to judge first, so that no model's answer pays for what a verifier puts off."""
+    """The plugin's own answers to judge first, so no model's answer pays for what a verifier puts off."""
 
 
 def run(task: Task, channel: int, post: Post) -> NoReturn:
@@ -55,7 +55,7 @@ def run(task: Task, channel: int, post: Post) -> NoReturn:
 
 
 def enter(post: Post) -> None:
-    """Give up all that a verifier needs not."""
+    """Give up everything a verifier does not need."""
     os.setpgid(0, 0)
     os.chdir(post.scratch)
     for name in ("HOME", "TMPDIR"):
@@ -68,7 +68,7 @@ def enter(post: Post) -> None:
 
 
 def keep_only(channel: int) -> None:
-    """Close every file descriptor but the channel, which becomes number 3, and the first three, which lead nowhere."""
+    """Close every file descriptor except the channel, which becomes 3, and the first three, which lead nowhere."""
     null = os.open(os.devnull, os.O_RDWR)
     kept = os.dup(channel) if channel <= CHANNEL else channel
     for number in (0, 1, 2):
@@ -78,7 +78,7 @@ def keep_only(channel: int) -> None:
 
 
 def judge(task: Task, rows: list[Row], items: list[tuple[int, str]], number: int, cpu_seconds: float) -> None:
-    """Judge the items of a batch, and tell of each at once: if one kills the worker, the core knows which."""
+    """Judge the items of a batch, reporting each at once: if one kills the worker, the core knows which."""
     for place, answer in items:
         # SIGPROF's default action ends the process even inside C code. The wall clock is watched by the core.
         signal.setitimer(signal.ITIMER_PROF, cpu_seconds)
@@ -92,15 +92,15 @@ def verdict_on(task: Task, row: Row, answer: str) -> Verdict:
         return task.verify(row, answer)
     except MemoryError:
         return abstained("memory", f"{task.who('rrr_verify')}: MemoryError")
-    except BaseException as error:  # noqa: BLE001 - here a KeyboardInterrupt is the verifier's own, never the user's
+    except BaseException as error:  # noqa: BLE001 - a KeyboardInterrupt here is the verifier's own, never the user's
         return abstained("exception", f"{task.who('rrr_verify')}: {describe_exception(error, '')}")
 
 
-# Plain reads and writes: the sandbox then needs to allow no system call that a socket could be misused with.
+# Plain reads and writes, so the sandbox need not allow any socket system call.
 
 
 def read(count: int) -> bytes:
-    """`count` bytes of the channel, or fewer where it ends."""
+    """`count` bytes from the channel, or fewer at its end."""
     parts: list[bytes] = []
     while count:
         part = os.read(CHANNEL, min(count, 1 << 20))
@@ -118,10 +118,10 @@ def write(data: bytes) -> None:
 
 
 def guarded(work: Callable[[], NoReturn]) -> NoReturn:
-    """Do a worker's work; whatever goes wrong ends this process, and never runs its parent's code."""
+    """Do a worker's work; whatever goes wrong ends this process without running its parent's code."""
     try:
         work()
-    except BaseException as error:  # noqa: BLE001 - the core is told, and shows it where no verdict was asked for yet
+    except BaseException as error:  # noqa: BLE001 - sent to the core, which shows it if no verdict was due yet
         try:
             write((json.dumps(f"{type(error).__name__}: {error}") + "\n").encode())
         finally:

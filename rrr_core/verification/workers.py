@@ -1,4 +1,4 @@
-"""The core's side of its workers: start a nursery, ask it for workers, talk to them, see them end."""
+"""The core's side of the workers: start a nursery, request workers, talk to them, and notice when they end."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ from rrr_core.text import one_line
 from rrr_core.verification.settings import VerifySettings
 
 KEPT_VARIABLES = ("PATH", "LANG", "LANGUAGE", "TZ", "PYTHONHASHSEED", "PYTHONUTF8", "PYTHONDONTWRITEBYTECODE")
-"""With LC_*, all that the nursery and its workers get of the environment: no tokens, keys or proxies."""
+"""Together with LC_*, all the environment variables that the nursery and its workers get: no tokens or proxies."""
 LOAD_SECONDS = 120.0
-"""A plugin may import much; a nursery that says nothing for so long hangs."""
+"""A plugin may import a lot, but a nursery that is silent for this long hangs."""
 CLOSE_SECONDS = 5.0
 
 
 def scrubbed(environment: Mapping[str, str], folder: Path) -> dict[str, str]:
-    """The environment that a nursery gets, its home and its temporary files in `folder`."""
+    """A nursery's environment, with its home and temporary files in `folder`."""
     kept = {name: value for name, value in environment.items() if name in KEPT_VARIABLES or name.startswith("LC_")}
     return {**kept, "HOME": str(folder), "TMPDIR": str(folder), "PYTHONPATH": os.pathsep.join(module_path())}
 
 
 def module_path() -> list[str]:
-    """Where this process looks for modules, from wherever it is asked: a nursery has another current folder."""
+    """This process's module path, made absolute: a nursery has another current folder."""
     return [str(Path(entry).absolute()) for entry in sys.path]
 
 
 class Worker:
-    """One worker as the core sees it: a channel, and what has come and what is still to go through it."""
+    """One worker as the core sees it: a channel, with the data received and the data still to send."""
 
     def __init__(self, number: int, channel: socket.socket) -> None:
         self.number = number
@@ -52,7 +52,7 @@ class Worker:
         """Its exit status once it has ended; negative for a signal."""
 
     def send(self) -> bool:
-        """Send what the channel takes. False where it takes no more at all."""
+        """Send as much as the channel accepts. False if it is closed."""
         if not self.unsent:
             return True
         try:
@@ -65,7 +65,7 @@ class Worker:
         return True
 
     def receive(self) -> bool:
-        """Take what has come. False at the channel's end."""
+        """Receive what has arrived. False at the channel's end."""
         try:
             data = self.channel.recv(1 << 16)
         except BlockingIOError:
@@ -77,12 +77,12 @@ class Worker:
 
 
 class NurseryProcess:
-    """A running nursery. Close it, or it closes when it is collected; it ends by itself when this process does."""
+    """A running nursery. It closes when garbage-collected, if not before, and ends when this process does."""
 
     def __init__(self, entries: Sequence[TaskEntry], settings: VerifySettings) -> None:
-        """Start a nursery and let it load a task. Raises PluginError where it cannot, RrrError where it cannot start.
+        """Start a nursery and load a task in it. Raises PluginError if loading fails, RrrError if it cannot start.
 
-        Without entries it loads nothing: it is there to be probed.
+        Without entries it loads nothing and only serves probes.
         """
         self.folder = Path(tempfile.mkdtemp(prefix="rrr-verify-"))
         self.workers: dict[int, Worker] = {}
@@ -117,21 +117,21 @@ class NurseryProcess:
             raise
 
     def fork(self, probe: Mapping[str, Any] | None = None) -> Worker:
-        """A new worker, which says that it is ready as soon as it is."""
+        """A new worker, which reports as soon as it is ready."""
         ours, theirs = socket.socketpair()
         self._count += 1
         self.workers[self._count] = made = Worker(self._count, ours)
         with theirs:
             asked = {"fork": self._count} | ({} if probe is None else {"probe": probe})
-            self._tell(asked, theirs.fileno())
+            self._send(asked, theirs.fileno())
         return made
 
     def kill(self, worker: Worker) -> None:
-        """Kill a worker for good. Its end is reported as any other."""
-        self._tell({"kill": worker.number})
+        """Kill a worker for good. Its end is reported like any other."""
+        self._send({"kill": worker.number})
 
     def ended(self) -> list[Worker]:
-        """The workers whose end is reported in what has come from the nursery. Blocks where nothing has."""
+        """The workers that the nursery has reported as ended. Blocks until it reports something."""
         gone = []
         for message in self._messages():
             worker = self.workers.pop(message["exited"])
@@ -142,7 +142,7 @@ class NurseryProcess:
     def _load(self, entries: Sequence[TaskEntry], settings: VerifySettings) -> None:
         limits = {"memory_mb": settings.memory_mb, "cpu_seconds": settings.cpu_seconds}
         loaded = [dataclasses.asdict(entry) for entry in entries]
-        self._tell({"load": loaded, "path": module_path(), "limits": limits})
+        self._send({"load": loaded, "path": module_path(), "limits": limits})
         self.socket.settimeout(LOAD_SECONDS)
         who = " with overlay ".join(entry.who for entry in entries) or "rrr-core"
         try:
@@ -155,7 +155,7 @@ class NurseryProcess:
                 f"{error} Its verifier is not trusted, so its module is imported in a process of its own."
             )
 
-    def _tell(self, message: Mapping[str, Any], *descriptors: int) -> None:
+    def _send(self, message: Mapping[str, Any], *descriptors: int) -> None:
         data = (json.dumps(message) + "\n").encode()
         try:
             if descriptors:
@@ -179,7 +179,7 @@ class NurseryProcess:
         return [json.loads(line) for line in whole]
 
     def _lost(self) -> RrrError:
-        """What to raise where the nursery ended without being asked to."""
+        """The error for a nursery that ended unasked."""
         deadline = time.monotonic() + CLOSE_SECONDS
         while self._process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.01)
@@ -197,7 +197,7 @@ def _close(
     folder: Path,
     workers: Mapping[int, Worker],
 ) -> None:
-    """End a nursery, and leave nothing behind."""
+    """Stop a nursery and leave nothing behind."""
     for worker in workers.values():
         worker.channel.close()
     channel.close()

@@ -1,4 +1,4 @@
-"""`rrr check`: one line a check, one sentence for what is wrong, and exit codes that tell the outcomes apart."""
+"""`rrr check`: one line per check, one sentence for what is wrong, and an exit code for each outcome."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.conformance.planted import PLANTS, Plant, install
 
 @pytest.fixture
 def check(capsys: pytest.CaptureFixture[str]) -> Any:
-    """Runs `rrr check sums` on few rows; gives exit code, output and errors."""
+    """Runs `rrr check sums` on a few rows; returns exit code, output and errors."""
 
     def run(*options: str, task: str = "sums") -> tuple[int, str, str]:
         code = cli.run_command(["check", task, "--rows", "5", "--workers", "1", "--cpu-seconds", "1", *options])
@@ -31,21 +31,21 @@ def planted(name: str) -> Plant:
     return next(plant for plant in PLANTS if plant.id == name)
 
 
-def test_a_sound_task_passes_with_a_line_for_each_check_and_one_with_the_counts(site: Any, check: Any) -> None:
+def test_a_sound_task_passes_with_one_line_per_check_and_one_with_the_counts(site: Any, check: Any) -> None:
     install(site)
-    code, told, errors = check()
-    *lines, last = told.splitlines()
+    code, output, errors = check()
+    *lines, last = output.splitlines()
     assert (code, errors) == (0, "")
     assert [line.split()[:2] for line in lines] == [["passed", name] for name in CHECKS]
     assert last.startswith(f"rrr-sums 1.0: {len(CHECKS)} passed in ")
     assert last.endswith("; mutation score 100.0%")
 
 
-def test_a_check_that_fails_is_told_below_its_line_and_by_the_exit_code(site: Any, check: Any) -> None:
+def test_a_failed_check_is_explained_below_its_line_and_sets_the_exit_code(site: Any, check: Any) -> None:
     install(site, planted("check_gold_answers_pass"))
-    code, told, _ = check("--only", "splits_load", "--only", "gold_answers_pass")
+    code, output, _ = check("--only", "splits_load", "--only", "gold_answers_pass")
     assert code == 1
-    loaded, gold, why, last = told.splitlines()
+    loaded, gold, why, last = output.splitlines()
     assert loaded.startswith("passed   check_splits_load")
     assert gold.startswith("FAILED   check_gold_answers_pass")
     assert why.startswith("         rrr-sums 1.0: gold answer 0, '2002', is failed as 'wrong sum'")
@@ -64,19 +64,19 @@ def test_a_check_that_fails_is_told_below_its_line_and_by_the_exit_code(site: An
         ("check_verdicts_are_given-exits", "rrr-sums 1.0, hook rrr_verify: its process exited with status 4"),
     ],
 )
-def test_a_broken_plugin_gets_one_sentence_and_the_rest_waits(
+def test_a_broken_plugin_gets_one_sentence_and_the_other_checks_wait(
     site: Any, check: Any, plant: str, sentence: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(runner, "START_SECONDS", 2.0 if plant.endswith("hangs") else runner.START_SECONDS)
     install(site, planted(plant))
-    code, told, _ = check()
+    code, output, _ = check()
     assert code == 1
-    assert told.count("FAILED") == 1
-    assert told.count("rrr-sums 1.0") == 2, "the sentence, and the last line"
-    assert sentence in told
+    assert output.count("FAILED") == 1
+    assert output.count("rrr-sums 1.0") == 2, "the sentence, and the last line"
+    assert sentence in output
 
 
-def test_the_checks_that_wait_for_one_are_told_in_one_line_at_the_end(site: Any, check: Any) -> None:
+def test_the_checks_that_wait_for_another_share_one_line_at_the_end(site: Any, check: Any) -> None:
     install(site, planted("check_task_loads"))
     failed, *_, waiting, last = check()[1].splitlines()
     assert failed.startswith("FAILED   check_task_loads")
@@ -87,8 +87,8 @@ def test_the_checks_that_wait_for_one_are_told_in_one_line_at_the_end(site: Any,
 def test_two_distributions_that_claim_the_task_are_both_named_and_nothing_is_judged(site: Any, check: Any) -> None:
     install(site)
     site.install("rrr-other", "2.0", tasks={"sums": "rrr_other"})
-    code, told, errors = check()
-    assert (code, told) == (2, "")
+    code, output, errors = check()
+    assert (code, output) == (2, "")
     assert errors.count("\n") == 1
     assert "rrr-other 2.0" in errors
     assert "rrr-sums 1.0" in errors
@@ -96,47 +96,47 @@ def test_two_distributions_that_claim_the_task_are_both_named_and_nothing_is_jud
 
 def test_a_task_for_a_newer_core_is_not_judged(site: Any, check: Any) -> None:
     install(site, Plant("", "", metadata=(">=0.0.1,<99", ">=98,<99")))
-    code, told, errors = check()
-    assert (code, told) == (2, "")
+    code, output, errors = check()
+    assert (code, output) == (2, "")
     assert "rrr-sums 1.0 needs rrr-core" in errors
 
 
 def test_a_task_that_is_not_installed_is_not_judged(check: Any) -> None:
-    code, told, errors = check(task="countdwn")
-    assert (code, told) == (2, "")
+    code, output, errors = check(task="countdwn")
+    assert (code, output) == (2, "")
     assert "Did you mean 'countdown'?" in errors
 
 
-def test_data_that_are_not_there_have_an_exit_code_of_their_own(check: Any, tmp_path: Path) -> None:
-    code, told, _ = check("--data", f"source={tmp_path}/rows.jsonl", "--only", "splits_load", task="countdown")
+def test_missing_data_has_its_own_exit_code(check: Any, tmp_path: Path) -> None:
+    code, output, _ = check("--data", f"source={tmp_path}/rows.jsonl", "--only", "splits_load", task="countdown")
     assert code == 2
-    assert "cannot be judged: " in told
-    assert "No such file" in told
+    assert "cannot be judged: " in output
+    assert "No such file" in output
 
 
-def test_a_fault_of_ours_has_an_exit_code_of_its_own(site: Any, check: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fault_of_ours_has_its_own_exit_code(site: Any, check: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     install(site)
     monkeypatch.setitem(CHECKS, "check_task_loads", lambda subject: 1 / 0)
-    code, told, _ = check("--only", "task_loads")
+    code, output, _ = check("--only", "task_loads")
     assert code == 3
-    assert "rrr-core itself failed: ZeroDivisionError" in told
+    assert "rrr-core itself failed: ZeroDivisionError" in output
 
 
-def test_an_unknown_check_is_refused_with_the_nearest(site: Any, check: Any) -> None:
+def test_an_unknown_check_is_refused_with_the_nearest_name(site: Any, check: Any) -> None:
     install(site)
     code, _, errors = check("--only", "gold_answer_pass")
     assert code == 2
     assert "Did you mean 'check_gold_answers_pass'" in errors
 
 
-def test_the_object_is_all_that_is_written_whatever_the_plugin_prints(site: Any, check: Any) -> None:
+def test_only_the_json_object_is_written_whatever_the_plugin_prints(site: Any, check: Any) -> None:
     install(site, Plant("", "", "counter =", "print('loud')\ncounter ="))
-    code, told, _ = check("--json", "--only", "splits_load")
+    code, output, _ = check("--json", "--only", "splits_load")
     assert code == 0
-    assert json.loads(told)["counts"]["passed"] == 1
+    assert json.loads(output)["counts"]["passed"] == 1
 
 
-def test_the_xml_is_written_whether_or_not_all_passed(site: Any, check: Any, tmp_path: Path) -> None:
+def test_the_xml_is_written_even_if_a_check_failed(site: Any, check: Any, tmp_path: Path) -> None:
     install(site, planted("check_gold_answers_pass"))
     code, _, _ = check("--junit", str(tmp_path / "checks.xml"), "--only", "gold_answers_pass")
     assert code == 1
@@ -144,7 +144,7 @@ def test_the_xml_is_written_whether_or_not_all_passed(site: Any, check: Any, tmp
     assert suite.get("failures") == "1"
 
 
-def test_xml_that_cannot_be_written_is_one_line(site: Any, check: Any, tmp_path: Path) -> None:
+def test_an_unwritable_xml_file_is_reported_in_one_line(site: Any, check: Any, tmp_path: Path) -> None:
     install(site)
     code, _, errors = check("--junit", str(tmp_path / "nowhere" / "checks.xml"), "--only", "manifest_is_complete")
     assert code == 2
@@ -163,6 +163,6 @@ def test_an_overlay_is_checked_with_the_task(site: Any, check: Any) -> None:
             return failed("wrong sum")
         """,
     )
-    code, told, _ = check("--with", "strict", "--only", "gold_answers_pass")
+    code, output, _ = check("--with", "strict", "--only", "gold_answers_pass")
     assert code == 1
-    assert "rrr-sums 1.0 with overlay strict: gold answer 0, '2001', is failed as 'wrong sum'" in told
+    assert "rrr-sums 1.0 with overlay strict: gold answer 0, '2001', is failed as 'wrong sum'" in output

@@ -1,4 +1,4 @@
-"""`rrr` answers quickly, and what the user can mend is one line and exit code 2."""
+"""`rrr` answers quickly, and an error the user can fix is one line and exit code 2."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_help_and_tasks_import_nothing_heavy(arguments: list[str]) -> None:
 
 @pytest.mark.parametrize("arguments", [["--help"], ["tasks"]])
 def test_help_and_tasks_answer_within_three_tenths_of_a_second(arguments: list[str]) -> None:
-    # Processor time, and the least of several: what others do on the machine is no slowness of the program's.
+    # The lowest processor time of several runs: other load on the machine must not count.
     def seconds() -> float:
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         assert rrr(*arguments).returncode == 0
@@ -106,7 +106,7 @@ def test_an_unknown_key_of_the_file_is_refused_with_the_nearest_name(tmp_path: P
     assert done.stderr == "rrr: run.toml: [train] has no key 'group_sise'. Did you mean 'group_size'?\n"
 
 
-def test_a_folder_in_whose_way_a_file_stands_is_refused_in_one_line(tmp_path: Path) -> None:
+def test_a_folder_whose_path_is_a_file_is_refused_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     done = rrr("run", "countdown", "--model", "x", "--folder", "file/run", cwd=tmp_path)
     assert done.returncode == 2
@@ -116,7 +116,7 @@ def test_a_folder_in_whose_way_a_file_stands_is_refused_in_one_line(tmp_path: Pa
 
 @pytest.fixture
 def broken_by(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
-    """Runs `rrr tasks` where it raises the given exception; gives exit code and stderr."""
+    """Runs `rrr tasks` with it raising the given exception; returns exit code and stderr."""
 
     def run(error: BaseException) -> tuple[int, str]:
         def fail() -> None:
@@ -128,7 +128,7 @@ def broken_by(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str
     return run
 
 
-def test_text_of_an_error_cannot_drive_the_terminal(broken_by) -> None:
+def test_an_errors_text_cannot_drive_the_terminal(broken_by) -> None:
     code, text = broken_by(DataError("rows.jsonl:3: \x1b[2J\x9b31m\u202eevil\nsecond line"))
     assert code == 2
     assert text == "rrr: rows.jsonl:3: �[2J�31m�evil second line\n"
@@ -150,11 +150,11 @@ def test_a_full_disk_is_one_line(broken_by) -> None:
 
 
 def test_ctrl_c_exits_with_130(broken_by) -> None:
-    # The blank line leaves the terminal's own ^C behind.
+    # The blank line separates the message from the terminal's own ^C.
     assert broken_by(KeyboardInterrupt()) == (130, "\nrrr: interrupted.\n")
 
 
-def test_ctrl_c_says_how_to_go_on_where_a_command_resumes(
+def test_ctrl_c_says_how_to_resume_a_resumable_command(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def interrupt(*_: object) -> None:
@@ -162,8 +162,8 @@ def test_ctrl_c_says_how_to_go_on_where_a_command_resumes(
 
     monkeypatch.setattr("rrr_core.pipeline.open_task", interrupt)
     assert cli.run_command(["mine", "countdown"]) == 130
-    told = capsys.readouterr().err
-    assert told == "\nrrr: interrupted: the same command goes on from what is finished.\n"
+    errors = capsys.readouterr().err
+    assert errors == "\nrrr: interrupted: run the same command again to resume.\n"
 
 
 @pytest.mark.parametrize(
@@ -175,7 +175,7 @@ def test_a_fault_of_ours_keeps_its_traceback(broken_by, error: Exception) -> Non
         broken_by(error)
 
 
-def test_a_reader_that_goes_away_is_no_traceback() -> None:
+def test_a_reader_that_goes_away_causes_no_traceback() -> None:
     code = "import sys; from rrr_core.cli import main; sys.argv[0] = 'rrr'; main()"
     with subprocess.Popen(
         [sys.executable, "-c", code, "tasks"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

@@ -1,4 +1,4 @@
-"""Each command reads settings, calls its room with the right folder, and prints what the room gives."""
+"""Each command reads settings, calls its room with the right folder, and prints the result."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FIGURE = {"value": 0.5, "low": 0.4, "high": 0.6, "passed": 1, "total": 2}
 
 @pytest.fixture
 def rrr(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Any:
-    """Runs one command line in an empty folder; gives exit code and stdout."""
+    """Runs one command line in an empty folder; returns exit code and stdout."""
     monkeypatch.chdir(tmp_path)
 
     def run(*arguments: str) -> tuple[int, str]:
@@ -37,7 +37,7 @@ def rrr(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureF
 
 @pytest.fixture
 def evaluated(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Path]]:
-    """Stands in for the evaluation; lists the engine and the folder of each."""
+    """Replaces the evaluation; lists the engine and the folder of each call."""
     calls: list[tuple[str, Path]] = []
 
     def evaluate(task: Any, engine: Any, folder: Path, label: str, settings: Any, *_: Any) -> None:
@@ -125,7 +125,7 @@ def test_eval_compares_with_finished_evaluations_and_with_further_models(
         ("a by transformers", Path("new/eval/a")),
     ]
     headings = next(line for line in text.splitlines() if "big" in line)
-    # What the user asked for comes last: a difference is its figure minus another's.
+    # The requested model comes last: a difference is its figure minus another's.
     assert re.findall(r"\w+", headings) == ["big", "b", "a"]
 
 

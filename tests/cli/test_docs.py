@@ -36,19 +36,19 @@ def test_a_page_is_shown_whole(capsys: pytest.CaptureFixture[str], name: str) ->
     assert (code, out.partition("\n")[0]) == (0, (DOCS / "method.md").read_text(encoding="utf-8").partition("\n")[0])
 
 
-def test_a_section_ends_where_the_next_of_its_level_begins(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_section_ends_where_the_next_of_its_level_starts(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = docs(capsys, "docs/checks.md#check_splits_load")
     assert code == 0
     assert out.startswith("## check_splits_load\n\n`train` and `test` each give at least one row.")
     assert "## check_rows_are_json" not in out
 
 
-def test_a_section_holds_those_below_it_and_code_begins_none() -> None:
+def test_a_section_includes_its_subsections_and_code_starts_none() -> None:
     text = "# Page\n\n## One\na\n### Deeper\n```sh\n# no heading\n```\nb\n## Two\nc\n"
     assert pages.section(text, "one", "page.md") == "## One\na\n### Deeper\n```sh\n# no heading\n```\nb\n"
 
 
-def test_the_tests_own_remarks_are_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+def test_comments_for_the_tests_are_left_out(capsys: pytest.CaptureFixture[str]) -> None:
     assert "<!-- not run" in (DOCS / "checks.md").read_text(encoding="utf-8")
     assert "<!--" not in docs(capsys, "checks")[1]
 
@@ -61,7 +61,7 @@ def test_the_tests_own_remarks_are_left_out(capsys: pytest.CaptureFixture[str]) 
         ("hooks.md#rrr_verfy", "hooks.md has no heading 'rrr_verfy'. Did you mean 'rrr_verify'"),
     ],
 )
-def test_what_is_not_there_is_told_with_the_nearest(
+def test_an_unknown_page_or_heading_is_refused_with_the_nearest_name(
     capsys: pytest.CaptureFixture[str], place: str, reason: str
 ) -> None:
     code, out, error = docs(capsys, place)
@@ -69,7 +69,7 @@ def test_what_is_not_there_is_told_with_the_nearest(
     assert reason in error
 
 
-def test_on_a_terminal_the_page_is_laid_out() -> None:
+def test_on_a_terminal_the_page_is_formatted() -> None:
     leader, follower = pty.openpty()
     script = "import sys; from rrr_core.cli import run_command; sys.exit(run_command(['docs', 'judging']))"
     with subprocess.Popen(
@@ -80,7 +80,7 @@ def test_on_a_terminal_the_page_is_laid_out() -> None:
         while True:
             try:
                 part = os.read(leader, 4096)
-            except OSError:  # Linux's word for the end of a terminal
+            except OSError:  # how Linux reports the end of a terminal
                 break
             if not part:
                 break
@@ -100,4 +100,4 @@ def test_an_installation_without_pages_says_so(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(pages, "FOLDERS", (tmp_path,))
-    assert docs(capsys)[::2] == (2, "rrr: The documentation's pages are not beside rrr-core: reinstall it.\n")
+    assert docs(capsys)[::2] == (2, "rrr: The documentation's pages are missing from rrr-core: reinstall it.\n")

@@ -1,4 +1,4 @@
-"""`rrr doctor`: what is there, what is not and what that costs, and what is broken."""
+"""`rrr doctor`: what is present, what is missing and what that costs, and what is broken."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Protection(NamedTuple):
 
 @pytest.fixture
 def protected(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Makes the sandbox one that has the given protections."""
+    """Gives the sandbox exactly these protections."""
 
     def protect(*protections: Protection) -> None:
         module = ModuleType("rrr_core.verification.protection")
@@ -52,7 +52,7 @@ def protected(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 @pytest.fixture
 def installed(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Makes the given tasks and overlays, by their state, the installed ones."""
+    """Makes these tasks and overlays, by state, the installed ones."""
 
     def install(states: dict[TaskEntry, str], trusted: bool = True) -> None:
         monkeypatch.setattr("rrr_core.tasks.load_task", lambda name: SimpleNamespace(trusted=trusted))
@@ -66,7 +66,7 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 @pytest.fixture
 def versions(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Makes the given versions of packages the installed ones, and all others missing."""
+    """Makes these package versions the installed ones, and all others missing."""
 
     def install(**installed: str) -> None:
         def version(name: str) -> str:
@@ -81,7 +81,7 @@ def versions(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 @pytest.fixture
 def torch_says(monkeypatch: pytest.MonkeyPatch, versions: Any) -> Any:
-    """Stands in for the process that asks torch."""
+    """Replaces the process that probes torch."""
     versions(torch="2.13.0")
 
     def say(outcome: BaseException | str, stderr: str = "") -> Finding:
@@ -130,22 +130,22 @@ def test_json_holds_every_finding_and_names_what_is_broken(
 ) -> None:
     installed({SUMS: "cannot be imported"})
     code, out, _ = rrr_doctor(capsys, "--json")
-    told = json.loads(out)
-    assert (code, told["broken"]) == (1, ["sums"])
+    reported = json.loads(out)
+    assert (code, reported["broken"]) == (1, ["sums"])
     assert {
         "group": "sandbox",
         "name": "no network",
         "state": "ok",
         "detail": "connect was refused",
         "cost": "",
-    } in told["findings"]
+    } in reported["findings"]
 
 
 def test_every_group_has_a_title() -> None:
     assert tuple(TITLES) == GROUPS
 
 
-def test_a_lack_has_its_cost_below_it_and_nothing_drives_the_terminal() -> None:
+def test_a_missing_thing_has_its_cost_below_it_and_nothing_drives_the_terminal() -> None:
     findings = [
         Finding("tasks", "su\x1bms", "ok", "rrr-sums 1.2"),
         Finding("sandbox", "no network", "missing", "no sec\ncomp", "a verifier may connect"),
@@ -160,7 +160,7 @@ def test_a_lack_has_its_cost_below_it_and_nothing_drives_the_terminal() -> None:
     ]
 
 
-def test_a_bare_core_says_where_a_task_is_to_be_had(installed: Any) -> None:
+def test_a_bare_core_says_where_to_get_a_task(installed: Any) -> None:
     installed({WORDS: "ok"})
     findings = by_name(tasks())
     assert findings["tasks"].state == "missing"
@@ -175,7 +175,7 @@ def test_a_task_whose_verifier_runs_in_the_sandbox_says_so(installed: Any) -> No
     assert by_name(tasks())["sums"].detail.endswith("it runs in the sandbox")
 
 
-def test_a_protection_that_is_not_in_force_is_said_to_be_missing_with_its_cost(protected: Any) -> None:
+def test_a_protection_that_is_not_in_force_is_reported_missing_with_its_cost(protected: Any) -> None:
     protected(Protection("no network", True, "connect was refused"), Protection("no writing", False, "no Landlock"))
     findings = by_name(sandbox())
     assert (findings["no network"].state, findings["no network"].cost) == ("ok", "")
@@ -183,22 +183,24 @@ def test_a_protection_that_is_not_in_force_is_said_to_be_missing_with_its_cost(p
     assert findings["no writing"].cost
 
 
-def test_an_extra_is_there_when_all_its_packages_fit(versions: Any) -> None:
+def test_an_extra_is_present_when_all_its_packages_fit(versions: Any) -> None:
     versions(openai="3.0", **CORE)
     assert by_name(packages())["[server]"] == Finding("packages", "[server]", "ok", "openai 3.0")
 
 
-@pytest.mark.parametrize(("version", "told"), [(None, "openai is not installed"), ("1.9", "openai 1.9 is not <4,>=2")])
-def test_an_extra_that_lacks_a_package_says_which_and_how_to_get_it(
-    versions: Any, version: str | None, told: str
+@pytest.mark.parametrize(
+    ("version", "reported"), [(None, "openai is not installed"), ("1.9", "openai 1.9 is not <4,>=2")]
+)
+def test_an_extra_with_a_missing_package_says_which_and_how_to_install_it(
+    versions: Any, version: str | None, reported: str
 ) -> None:
     versions(**CORE, **({"openai": version} if version else {}))
     server = by_name(packages())["[server]"]
-    assert (server.state, server.detail) == ("missing", told)
+    assert (server.state, server.detail) == ("missing", reported)
     assert server.cost.endswith("pip install 'rrr-core[server]'")
 
 
-def test_an_engine_of_the_core_is_there_when_its_extra_is(versions: Any) -> None:
+def test_an_engine_of_the_core_is_present_when_its_extra_is(versions: Any) -> None:
     versions(openai="3.0", **CORE)
     found = by_name(engines())
     assert found["--backend server"] == Finding("engines", "--backend server", "ok", "rrr-core[server]")
@@ -207,7 +209,7 @@ def test_an_engine_of_the_core_is_there_when_its_extra_is(versions: Any) -> None
     assert lacking.cost == "no generation with transformers and no training"
 
 
-def test_another_distributions_engine_is_told_with_its_version_and_a_broken_one_with_its_reason(site: Any) -> None:
+def test_another_distributions_engine_is_listed_with_its_version_and_a_broken_one_with_its_reason(site: Any) -> None:
     spec = "from rrr_core.generation import EngineSpec\nENGINE = EngineSpec(open='rrr_echo:open_it')\n"
     site.install("rrr-echo", "2.0", modules={"rrr_echo": spec}, engines={"echo": "rrr_echo:ENGINE"})
     site.install("rrr-mute", "1.1", modules={"rrr_mute": "1 / 0"}, engines={"mute": "rrr_mute:ENGINE"})
@@ -218,14 +220,16 @@ def test_another_distributions_engine_is_told_with_its_version_and_a_broken_one_
     assert found["--backend mute"].cost == "--backend mute cannot be used; other engines can"
 
 
-def test_a_core_that_is_not_installed_says_that_its_extras_cannot_be_told(versions: Any) -> None:
+def test_without_an_installed_core_its_extras_are_unknown(versions: Any) -> None:
     versions()
     findings = by_name(packages())
     assert list(findings) == ["rrr-core", "extras"]
     assert findings["extras"].state == "unknown"
 
 
-def test_without_torch_it_says_how_to_get_it_and_asks_nobody(versions: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_torch_it_says_how_to_install_it_and_probes_nothing(
+    versions: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     versions()
     monkeypatch.setattr(subprocess, "run", None)
     (finding,) = accelerator()
@@ -233,23 +237,23 @@ def test_without_torch_it_says_how_to_get_it_and_asks_nobody(versions: Any, monk
     assert "pip install 'rrr-core[train]'" in finding.cost
 
 
-def test_quickly_asked_it_does_not_load_torch(versions: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_with_quick_it_does_not_load_torch(versions: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     versions(torch="2.13.0")
     monkeypatch.setattr(subprocess, "run", None)
     (finding,) = accelerator(quick=True)
     assert finding.state == "unknown"
 
 
-def test_each_gpu_is_told_with_its_memory() -> None:
-    told = device_finding({"kind": "cuda", "names": ["H200", "H200"], "memory": [150e9, 150e9]})
-    assert (told.state, told.detail) == ("ok", "cuda: H200, 150.0 GB; H200, 150.0 GB")
+def test_each_gpu_is_listed_with_its_memory() -> None:
+    reported = device_finding({"kind": "cuda", "names": ["H200", "H200"], "memory": [150e9, 150e9]})
+    assert (reported.state, reported.detail) == ("ok", "cuda: H200, 150.0 GB; H200, 150.0 GB")
 
 
-def test_another_accelerator_is_told_by_its_kind() -> None:
+def test_another_accelerator_is_listed_by_its_kind() -> None:
     assert device_finding({"kind": "mps", "names": [], "memory": []}).detail == "mps"
 
 
-def test_a_driver_that_torch_warns_of_is_told(torch_says: Any) -> None:
+def test_a_driver_that_torch_warns_about_is_reported(torch_says: Any) -> None:
     answer = 'noise\n{"kind": "cpu", "names": [], "memory": []}\n'
     finding = torch_says(answer, "x.py:9: UserWarning: The NVIDIA driver on your system is too old.\n  return\n")
     assert finding.state == "missing"
@@ -269,7 +273,7 @@ def test_a_torch_that_takes_too_long_is_not_waited_for(torch_says: Any) -> None:
     assert torch_says(subprocess.TimeoutExpired("python", 60)).state == "unknown"
 
 
-def test_little_space_on_the_disk_is_told_with_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_low_disk_space_is_reported_with_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=1e9))
     disk = by_name(machine(tmp_path))["disk"]
     assert (disk.state, disk.detail) == ("missing", "1.0 GB free here")
@@ -295,7 +299,7 @@ def test_a_system_without_locks_says_what_that_costs(monkeypatch: pytest.MonkeyP
     assert "see to it yourself" in locks.cost
 
 
-def test_a_folder_that_cannot_be_written_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_an_unwritable_folder_is_reported(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     def refuse(**_: Any) -> None:
         raise PermissionError(13, "Permission denied")
 
@@ -311,16 +315,16 @@ def test_it_runs_on_this_machine_and_loads_nothing_heavy(tmp_path: Path) -> None
         "assert not {'torch', 'transformers', 'numpy'} & set(sys.modules)\nsys.exit(code)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, cwd=tmp_path)
-    told = json.loads(done.stdout)
-    assert done.returncode == bool(told["broken"]), done.stderr
-    assert {finding["group"] for finding in told["findings"]} == set(GROUPS)
+    reported = json.loads(done.stdout)
+    assert done.returncode == bool(reported["broken"]), done.stderr
+    assert {finding["group"] for finding in reported["findings"]} == set(GROUPS)
     assert {"Python", "rrr-core", "[train]", "--backend server", "countdown"} <= {
-        finding["name"] for finding in told["findings"]
+        finding["name"] for finding in reported["findings"]
     }
 
 
 @pytest.mark.train
-def test_torch_tells_its_device_on_this_machine() -> None:
+def test_torch_reports_its_device_on_this_machine() -> None:
     pytest.importorskip("torch")
     (finding,) = accelerator()
     assert finding.state in ("ok", "missing")

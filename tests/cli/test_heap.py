@@ -1,4 +1,4 @@
-"""A command that runs a network keeps the memory that its tensors free."""
+"""A command that runs a model keeps the memory that its tensors free."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ glibc = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the settin
 
 
 def faults(**environment: str) -> tuple[str, int]:
-    """Whether memory was kept, and the page faults of taking and freeing 96 MiB five times more."""
+    """Whether memory was kept, and the page faults of allocating and freeing 96 MiB five more times."""
     own = {name: value for name, value in os.environ.items() if name not in heap.USERS_OWN}
     output = subprocess.run(
         [sys.executable, "-c", TOUCH], env={**own, **environment}, capture_output=True, text=True, check=True
@@ -39,7 +39,7 @@ def faults(**environment: str) -> tuple[str, int]:
 
 
 @glibc
-def test_what_was_freed_is_taken_again_without_the_system() -> None:
+def test_freed_memory_is_reused_without_the_system() -> None:
     kept, count = faults()
     assert kept == "True"
     assert count < 1000
@@ -52,13 +52,15 @@ def test_a_user_who_chose_the_allocators_settings_keeps_them() -> None:
     assert count > 10_000
 
 
-def test_elsewhere_nothing_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_on_other_systems_nothing_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "darwin")
     assert heap.keep_freed_memory() is False
 
 
 @pytest.mark.parametrize(("command", "keeps"), [("demo", True), ("train", True), ("tasks", False)])
-def test_the_commands_that_run_a_network_do_it(monkeypatch: pytest.MonkeyPatch, command: str, keeps: bool) -> None:
+def test_the_commands_that_run_a_model_keep_freed_memory(
+    monkeypatch: pytest.MonkeyPatch, command: str, keeps: bool
+) -> None:
     called: list[bool] = []
     monkeypatch.setattr("rrr_core.cli.heap.keep_freed_memory", lambda: called.append(True))
     monkeypatch.setattr(sys, "argv", ["rrr", command, "--help"])

@@ -1,4 +1,4 @@
-"""Every setting is an option; the command line beats the file, the file beats a preset, a preset beats the default."""
+"""Every setting is an option: command line overrides file, file overrides preset, preset overrides default."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Bread:
 
 @pytest.fixture
 def bake(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
-    """Runs a command over [oven] and, prefixed, [bread]; gives what it got and click's result."""
+    """Runs a command with [oven] and, prefixed, [bread]; returns what it got and click's result."""
     classes = {"oven": Oven, "bread": Bread}
     for module in (files, options):
         monkeypatch.setattr(module, "section_class", classes.__getitem__)
@@ -56,7 +56,7 @@ def bake(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     return run
 
 
-def test_without_options_the_defaults_stand(bake: Any) -> None:
+def test_without_options_the_defaults_apply(bake: Any) -> None:
     got, _ = bake()
     assert got == {"folder": None, "oven": Oven(), "bread": Bread()}
 
@@ -119,12 +119,12 @@ def test_help_lists_each_section_with_defaults_limits_and_choices(bake: Any) -> 
     assert "--fan / --no-fan Whether air moves. [default: off]" in words
 
 
-def test_help_shows_a_preset_as_the_default_that_it_is(bake: Any) -> None:
+def test_help_shows_a_preset_as_the_default(bake: Any) -> None:
     _, result = bake("--help", presets={"oven": {"heat_level": 2}})
     assert "How hot. [default: 2; at least 1; at most 9]" in " ".join(result.output.split())
 
 
-def test_two_options_of_one_name_are_a_mistake_of_the_programmer(bake: Any) -> None:
+def test_two_options_with_the_same_name_are_a_programming_error(bake: Any) -> None:
     with pytest.raises(TypeError, match="--heat-level: prefix one of them"):
 
         @with_settings("oven", "bread")

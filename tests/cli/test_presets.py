@@ -1,4 +1,4 @@
-"""A task's presets stand between the defaults and the user's own, and are checked as those are."""
+"""A task's presets override the defaults, the user's settings override them, and both are validated alike."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ def test_a_terminal_gets_a_bar_with_count_rate_and_note() -> None:
     assert "a [bold]line[/bold]�" in shown
 
 
-def test_a_bar_is_taken_down_when_the_job_fails() -> None:
+def test_a_bar_is_removed_when_the_job_fails() -> None:
     progress = RichProgress(Console(file=io.StringIO(), force_terminal=True))
     with pytest.raises(ZeroDivisionError), progress.track("mining", total=1):
         raise ZeroDivisionError
@@ -61,7 +61,7 @@ def test_a_bar_is_taken_down_when_the_job_fails() -> None:
         advance(1)
 
 
-def test_bars_are_off_the_terminal_while_a_person_is_asked_and_then_on_it_again() -> None:
+def test_bars_leave_the_terminal_while_a_person_is_asked_and_then_return() -> None:
     out = io.StringIO()
     progress = RichProgress(Console(file=out, force_terminal=True))
     with progress.track("mining", total=2) as advance:
@@ -80,6 +80,6 @@ def test_without_a_terminal_lines_are_written_and_not_wrapped() -> None:
     assert out.getvalue() == "a line that is longer than twenty characters\n"
 
 
-def test_rates_and_durations_are_told_in_fitting_units() -> None:
+def test_rates_and_durations_have_fitting_units() -> None:
     assert [rate(12.34), rate(0.25), rate(0)] == ["12.3/s", "4.0 s each", ""]
     assert [duration(75), duration(3700)] == ["1 min 15 s", "1 h 2 min"]

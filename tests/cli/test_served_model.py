@@ -16,7 +16,7 @@ from tests.generation.served import Handler, completion, serving
 
 
 def hasty(handler: Handler, body: dict[str, Any]) -> None:
-    """Adds all numbers up at first; after a reflection subtracts the last one."""
+    """Adds up all numbers at first; after a reflection it subtracts the last one."""
     messages = body["messages"]
     if "reflect" in messages[-1]["content"].lower():
         handler.send(200, completion("I only added."))

@@ -1,4 +1,4 @@
-"""`rrr tasks NAME`: a task as a person wants to see it, and what is said of what a plugin cannot give."""
+"""`rrr tasks NAME`: what to see of a task before using it, and how missing parts are reported."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ Requires-Dist: rrr_core<0.2,>=0.1
 
 @pytest.fixture
 def shown(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
-    """Runs `rrr tasks` with arguments on a terminal of 100 columns; gives exit code and standard output."""
+    """Runs `rrr tasks` with arguments on a terminal of 100 columns; returns exit code and stdout."""
     monkeypatch.setenv("COLUMNS", "100")
 
     def run(*arguments: str) -> tuple[int, str]:
@@ -65,9 +65,9 @@ def test_a_task_is_shown_with_its_manifest_and_its_package(site: FakeSite, shown
     (site.folder / "rrr_sums-1.0.dist-info" / "METADATA").write_text(METADATA)
     code, page = shown("sums", "--isolation", "none")
     assert code == 0
-    told = facts(page)
-    del told["overlays"]
-    assert told == {
+    shown_facts = facts(page)
+    del shown_facts["overlays"]
+    assert shown_facts == {
         "task": "sums",
         "asks": "Add two numbers.",
         "package": "rrr-sums 1.0",
@@ -143,10 +143,10 @@ def test_an_empty_field_of_the_manifest_is_named(site: FakeSite, shown) -> None:
     extra = "from rrr_core import Manifest\n@hookimpl\ndef rrr_manifest():\n    return Manifest('Add.')\n"
     site.install_task("sums", extra=extra)
     _, page = shown("sums", "--isolation", "none")
-    assert facts(page)["rows' licence"].startswith("not said: Manifest(data_license=…) is empty")
+    assert facts(page)["rows' licence"].startswith("not given: Manifest(data_license=…) is empty")
 
 
-def test_rows_that_cannot_be_loaded_are_told_at_the_end_and_the_rest_is_shown(site: FakeSite, shown) -> None:
+def test_rows_that_cannot_be_loaded_are_reported_at_the_end_and_the_rest_is_shown(site: FakeSite, shown) -> None:
     gated = """
         from rrr_core.errors import DataError
 
@@ -165,7 +165,7 @@ def test_rows_that_cannot_be_loaded_are_told_at_the_end_and_the_rest_is_shown(si
     ]
 
 
-def test_a_broken_hook_is_told_in_its_place(site: FakeSite, shown) -> None:
+def test_a_broken_hook_is_reported_in_its_place(site: FakeSite, shown) -> None:
     site.install_task("sums", extra="@hookimpl\ndef rrr_gold_answer(row):\n    return 1 / 0\n")
     code, page = shown("sums", "--isolation", "none")
     assert code == 0

@@ -1,4 +1,4 @@
-"""`rrr tasks`: who brings which task, and what is wrong with a broken one."""
+"""`rrr tasks`: which distribution has which task, and what is wrong with a broken one."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_overlays_have_a_table_of_their_own(
     assert out.index("task ") < out.index("sums") < out.index("overlay ") < out.index("words")
 
 
-def test_a_bare_core_says_where_a_task_is_to_be_had(
+def test_a_bare_core_says_where_to_get_a_task(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("rrr_core.tasks.find_tasks", list)

@@ -1,4 +1,4 @@
-"""`rrr verify`: a line of verdict for each line of answer, in order, as they come."""
+"""`rrr verify`: one verdict line per answer line, in order, as they arrive."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def line(answer: str, wanted: str = "yes") -> str:
 
 @pytest.fixture
 def verify(site: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
-    """Runs `rrr verify faulty` on a text or on bytes; gives exit code, the verdicts written, and stderr."""
+    """Runs `rrr verify faulty` on text or bytes; returns exit code, the verdicts written, and stderr."""
     site.install_task("faulty", FAULTY)
     site.install_overlay("lenient", OVERLAY)
     monkeypatch.chdir(tmp_path)
@@ -83,34 +83,34 @@ def verify(site: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: p
 
 
 def test_each_line_gets_one_verdict_in_order_and_wrong_answers_are_no_error(verify: Any) -> None:
-    code, verdicts, told = verify(line("yes") + line("no") + line("yes"))
+    code, verdicts, errors = verify(line("yes") + line("no") + line("yes"))
     assert code == 0
     assert verdicts == [PASSED, {"verdict": "failed", "category": "not wanted", "detail": "no"}, PASSED]
-    assert told == "2 passed, 1 failed, 0 abstained\n"
+    assert errors == "2 passed, 1 failed, 0 abstained\n"
 
 
 def test_a_verifiers_fault_is_an_abstention_that_names_it(verify: Any) -> None:
-    code, verdicts, told = verify(line("fault") + line("yes"), "--max-abstain", "0.5")
+    code, verdicts, errors = verify(line("fault") + line("yes"), "--max-abstain", "0.5")
     assert code == 0
     assert [each["verdict"] for each in verdicts] == ["abstained", "passed"]
     assert verdicts[0]["category"] == "exception"
     assert "rrr-faulty 1.0" in verdicts[0]["detail"]
     assert "ZeroDivisionError" in verdicts[0]["detail"]
-    assert told == "1 passed, 0 failed, 1 abstained\n"
+    assert errors == "1 passed, 0 failed, 1 abstained\n"
 
 
 def test_over_the_limit_of_abstentions_every_judged_line_has_its_verdict_and_the_offender_is_named(verify: Any) -> None:
-    code, verdicts, told = verify(line("yes") * 120 + line("fault") * 3 + line("yes"))
+    code, verdicts, errors = verify(line("yes") * 120 + line("fault") * 3 + line("yes"))
     assert code == 2
     assert len(verdicts) == 124
-    assert "rrr-faulty 1.0" in told
-    assert told.count("\n") == 1
+    assert "rrr-faulty 1.0" in errors
+    assert errors.count("\n") == 1
 
 
-def test_a_row_that_lacks_what_the_verifier_reads_may_be_the_one_to_mend(verify: Any) -> None:
-    _, _, told = verify('{"row": {"wnated": "yes"}, "answer": "yes"}\n')
-    assert "KeyError" in told
-    assert told.endswith("Or mend the rows of answers.jsonl: are they such as the task gives?\n")
+def test_a_row_that_lacks_what_the_verifier_reads_may_be_the_one_to_fix(verify: Any) -> None:
+    _, _, errors = verify('{"row": {"wnated": "yes"}, "answer": "yes"}\n')
+    assert "KeyError" in errors
+    assert errors.endswith("Or fix the rows of answers.jsonl: do they have the task's format?\n")
 
 
 def test_a_verifier_that_ends_its_process_ends_neither_the_command_nor_the_answers_after(
@@ -131,7 +131,7 @@ def test_an_overlay_judges_in_the_tasks_place(verify: Any) -> None:
     assert verify(line("no"), "--with", "lenient")[1] == [PASSED]
 
 
-def test_a_last_line_without_its_end_counts(verify: Any) -> None:
+def test_a_last_line_without_a_line_break_counts(verify: Any) -> None:
     assert verify(line("yes") + line("yes").rstrip("\n"))[1] == [PASSED, PASSED]
 
 
@@ -139,7 +139,7 @@ def test_an_empty_file_has_no_verdicts(verify: Any) -> None:
     assert verify("") == (0, [], "0 passed, 0 failed, 0 abstained\n")
 
 
-def test_windows_line_ends_and_a_byte_order_mark_are_no_matter(verify: Any) -> None:
+def test_windows_line_endings_and_a_byte_order_mark_do_not_matter(verify: Any) -> None:
     assert verify(b"\xef\xbb\xbf" + (line("yes") * 2).replace("\n", "\r\n").encode())[1] == [PASSED, PASSED]
 
 
@@ -175,15 +175,15 @@ def test_a_line_that_is_no_answer_is_named_after_the_verdicts_before_it(
     text = (
         (line("yes") + line("no")).encode() + (bad if isinstance(bad, bytes) else bad.encode()) + line("yes").encode()
     )
-    code, verdicts, told = verify(text)
+    code, verdicts, errors = verify(text)
     assert code == 2
     assert [each["verdict"] for each in verdicts] == ["passed", "failed"]
-    assert told.startswith("rrr: answers.jsonl:3: ")
-    assert what in told
-    assert told.count("\n") == 1
+    assert errors.startswith("rrr: answers.jsonl:3: ")
+    assert what in errors
+    assert errors.count("\n") == 1
 
 
-def test_lines_longer_than_one_read_are_put_together(verify: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lines_longer_than_one_read_are_joined(verify: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("rrr_core.judging.answer_files.CHUNK", 7)
     code, verdicts, _ = verify(line("yes") * 3 + line("no"))
     assert code == 0
@@ -191,7 +191,7 @@ def test_lines_longer_than_one_read_are_put_together(verify: Any, monkeypatch: p
 
 
 def sizes_of_batches(seconds_each: float, answers: int = 20_000) -> list[int]:
-    """How many answers are judged at once by a verifier of that speed."""
+    """How many answers a verifier of that speed judges at once."""
     sizes: list[int] = []
     for batch in answer_files._paced([[({}, "")] * answers], lambda: seconds_each * sum(sizes)):
         sizes.append(len(batch))
@@ -209,7 +209,7 @@ def test_a_slow_verifiers_verdicts_do_not_wait_for_many_others() -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "errors"),
     [
         (["verify", "faulty"], "verify: Missing argument 'FILE'. Give one, or - for standard input."),
         (["verify", "faulty", "none.jsonl"], "none.jsonl"),
@@ -219,14 +219,14 @@ def test_a_slow_verifiers_verdicts_do_not_wait_for_many_others() -> None:
     ],
 )
 def test_a_mistake_is_one_line_and_exit_code_2(
-    verify: Any, capsys: pytest.CaptureFixture[str], arguments: list[str], told: str
+    verify: Any, capsys: pytest.CaptureFixture[str], arguments: list[str], errors: str
 ) -> None:
     verify("")
     assert cli.run_command(arguments) == 2
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err.count("\n") == 1
-    assert told in captured.err
+    assert errors in captured.err
 
 
 def test_standard_input_is_read_where_the_file_is_a_dash(

@@ -1,4 +1,4 @@
-"""The whole job with a real, tiny model: interrupted and resumed it ends with the same bits, and nothing is redone."""
+"""A whole run with a real, tiny model: interrupted and resumed, it ends with the same bits and redoes nothing."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def start(place: Path, folder: str, *options: str) -> subprocess.Popen[str]:
-    # A shell's background job is born deaf to Ctrl-C, and so are the programs that it starts.
+    # A shell's background job ignores Ctrl-C, and so do the programs it starts.
     hearing = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)"
     code = f"{hearing}; from rrr_core.cli import main; sys.argv[0] = 'rrr'; main()"
     arguments = ["run", "countdown", "--model", "model", "--config", "tiny.toml", "--folder", folder, *options]
@@ -63,7 +63,7 @@ def start(place: Path, folder: str, *options: str) -> subprocess.Popen[str]:
 
 @pytest.fixture(scope="module")
 def finished(place: Path) -> tuple[Path, str, str]:
-    """A run that nothing interrupted: its folder, stdout and stderr."""
+    """An uninterrupted run: its folder, stdout and stderr."""
     process = start(place, "whole")
     out, err = process.communicate(timeout=400)
     assert process.returncode == 0, err
@@ -89,7 +89,7 @@ def test_ctrl_c_and_the_same_command_end_with_the_same_bits(place: Path, finishe
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=400)
     assert process.returncode == 130, err
-    assert err.endswith("rrr: interrupted: the same command goes on from what is finished.\n")
+    assert err.endswith("rrr: interrupted: run the same command again to resume.\n")
     assert "Traceback" not in err
 
     resumed = start(place, "parts")
@@ -98,7 +98,7 @@ def test_ctrl_c_and_the_same_command_end_with_the_same_bits(place: Path, finishe
     assert "mine: finished earlier" in err
     for part in ("train/model/model.safetensors", "mine/shard-00000.jsonl", "eval/trained/sampled-00000.jsonl"):
         assert (place / "parts" / part).read_bytes() == (finished[0] / part).read_bytes(), part
-    # The metrics hold times, so only their steps can be equal.
+    # The metrics contain times, so only their steps can be equal.
     assert steps(place / "parts") == steps(finished[0]) == list(range(1, 9))
 
 
@@ -116,7 +116,7 @@ def test_other_settings_for_a_finished_folder_are_refused(place: Path, finished:
 
 
 def test_a_model_that_does_not_exist_is_one_line(place: Path) -> None:
-    # A shell's background job is born deaf to Ctrl-C, and so are the programs that it starts.
+    # A shell's background job ignores Ctrl-C, and so do the programs it starts.
     hearing = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)"
     code = f"{hearing}; from rrr_core.cli import main; sys.argv[0] = 'rrr'; main()"
     done = subprocess.run(

@@ -1,4 +1,4 @@
-"""Tasks for the tests of exports, installed as pip would have laid them out."""
+"""Tasks for the tests of exports, laid out as pip would."""
 
 SHAKY = """
     from rrr_core import failed, hookimpl, passed

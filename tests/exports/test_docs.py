@@ -1,4 +1,4 @@
-"""`docs/exports.md` is true: its snippets run, with small models in the place of large ones."""
+"""`docs/exports.md` is true: its snippets run, with small models instead of large ones."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def test_inspects_snippet_prints_both_tries(
 
 
 @pytest.mark.exports
-def test_inspects_command_gives_arguments_that_there_are() -> None:
+def test_inspects_command_uses_existing_arguments() -> None:
     pytest.importorskip("inspect_ai", reason="the extra inspect is not installed")
     from inspect_ai._util.registry import registry_info, registry_lookup
 

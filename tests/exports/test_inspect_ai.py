@@ -1,4 +1,4 @@
-"""A task as inspect_ai has it, in its own `eval`, with its mock model, read back from its log."""
+"""A task in inspect_ai: run by its own `eval` with its mock model, and read back from its log."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_where_every_verdict_is_withheld_there_is_no_accuracy_rather_than_zero(t
     assert (scored, unscored) == (0, 1)
 
 
-def test_samples_are_the_rows_in_order_worded_for_the_named_model(tmp_path: Path) -> None:
+def test_samples_are_the_rows_in_order_with_prompts_for_the_named_model(tmp_path: Path) -> None:
     made = task("shaky", "train", rows=2, data={"first": "5"}, model="Qwen/Qwen3-8B")
     assert [(sample.id, sample.metadata["row"]["number"]) for sample in made.dataset] == [
         ("train-0", 5),
@@ -90,7 +90,7 @@ def test_samples_are_the_rows_in_order_worded_for_the_named_model(tmp_path: Path
     assert [message.text for message in made.dataset[1].input] == ["You are a qwen.", "Say 6."]
 
 
-def test_the_log_tells_which_plugin_made_it_and_with_what(tmp_path: Path) -> None:
+def test_the_log_records_which_plugin_made_it_and_with_what(tmp_path: Path) -> None:
     log = run(task("shaky", rows=1, data="first=3"), tmp_path, "3")
     assert log.eval.metadata == {"task": "shaky", "distribution": "rrr-shaky", "version": "1.0", "overlays": []}
     assert log.eval.task.endswith("shaky")
@@ -119,12 +119,12 @@ def test_a_withheld_first_verdict_is_not_reflected_on(tmp_path: Path) -> None:
     assert [each[1:] for each in figures(log).values()] == [(0, 1), (0, 1)]
 
 
-def test_the_second_try_goes_with_a_task_that_was_made_without_it(tmp_path: Path) -> None:
+def test_the_second_try_works_with_a_task_made_without_it(tmp_path: Path) -> None:
     log = run(task("shaky", rows=1), tmp_path, "7", "Hm.", "0", solver=reflect_and_retry())
     assert figures(log) == {"verdict": (1.0, 1, 0)}
 
 
-def test_overlays_have_their_say(tmp_path: Path) -> None:
+def test_overlays_apply(tmp_path: Path) -> None:
     log = run(task("shaky", rows=1, overlays=["noisy:probability=1"]), tmp_path, "0")
     assert figures(log) == {"verdict": (0.0, 1, 0)}
 
@@ -135,12 +135,12 @@ def test_installed_tasks_are_found_by_their_names(tmp_path: Path) -> None:
     assert scores(log)[0].metadata["category"] == "invalid equation"
 
 
-def test_an_unknown_task_is_told_with_the_nearest_name() -> None:
+def test_an_unknown_task_is_refused_with_the_nearest_name() -> None:
     with pytest.raises(PluginError, match="Did you mean 'shaky'"):
         task("shakey")
 
 
-def test_what_the_user_can_mend_is_told_in_one_line() -> None:
+def test_what_the_user_can_fix_is_reported_in_one_line() -> None:
     with pytest.raises(PrerequisiteError) as caught:
         task("shaky", split="dev")
     assert isinstance(caught.value, RrrError)

@@ -1,4 +1,4 @@
-"""The judge that coroutines ask."""
+"""The judge for coroutines."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_what_the_judge_raises_is_raised_where_the_verdict_is_awaited(judge: Awa
     assert asyncio.run(judge.judge({"number": 1}, "1")).is_passed
 
 
-def test_who_gives_up_waiting_takes_nobodys_verdict(judge: AwaitedJudge) -> None:
+def test_a_caller_that_stops_waiting_takes_nobody_elses_verdict(judge: AwaitedJudge) -> None:
     async def ask() -> bool:
         given_up = asyncio.create_task(judge.judge({"number": 1}, "1"))
         await asyncio.sleep(0)

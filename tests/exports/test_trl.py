@@ -1,4 +1,4 @@
-"""A task as TRL has it: the reward function, the data set, and a real step of GRPOTrainer with both."""
+"""A task in TRL: the reward function, the data set, and a real step of GRPOTrainer with both."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_verdicts_and_the_share_of_abstentions_are_logged(reward: exported.Rewar
     assert extra == {"verdict": ["exception", "passed", "wrong number", "passed"], "shaky/abstained": 0.25}
 
 
-def test_a_data_set_of_somebody_elses_making_is_told_what_it_lacks(reward: exported.RewardFunction) -> None:
+def test_a_data_set_made_elsewhere_is_refused_naming_the_missing_column(reward: exported.RewardFunction) -> None:
     with pytest.raises(DataError, match=r"needs the column 'row': make the data set with rrr_core\.exports\.trl"):
         reward([said("1")], prompts=[said("?")])
 
@@ -74,13 +74,13 @@ def test_it_has_the_tasks_name_and_may_be_pickled(reward: exported.RewardFunctio
         assert copy([said("1")], row=rows(1)) == [1.0]
 
 
-def test_overlays_have_their_say(site: FakeSite) -> None:
+def test_overlays_apply(site: FakeSite) -> None:
     site.install_task("shaky", SHAKY)
     with exported.reward_function("shaky", overlays=["noisy:probability=1"]) as reward:
         assert reward([said("1"), said("2")], row=rows(1, 1)) == [0.0, 1.0]
 
 
-def test_a_task_that_is_not_installed_is_told_at_once() -> None:
+def test_a_task_that_is_not_installed_is_reported_at_once() -> None:
     with pytest.raises(PluginError, match="No task 'cuontdown' is installed. Did you mean 'countdown'"):
         exported.reward_function("cuontdown")
 
@@ -114,7 +114,7 @@ def test_grpo_trains_on_it(site: FakeSite, tmp_path: Path) -> None:
     from rrr_core.training.tiny import make_model, make_tokenizer
     from rrr_core.training.warmup_settings import WarmupSettings
 
-    # Random text gets all three verdicts, by its length, so that groups have some of each.
+    # Random text gets all three verdicts, by its length, so groups have some of each.
     source = SHAKY.replace('answer == "crash"', "len(answer) % 3 == 0")
     source = source.replace('answer == str(row["number"])', "len(answer) % 3 == 1")
     site.install_task("spread", source)

@@ -1,4 +1,4 @@
-"""A task as verifiers has it, in its own rollouts, with a model that a real server plays."""
+"""A task in verifiers: in its own rollouts, with a model played by a real server."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_the_whole_text_is_judged_as_it_was_written() -> None:
     assert trace.rewards["passed"].score == 0.0
 
 
-def test_overlays_have_their_say() -> None:
+def test_overlays_apply() -> None:
     (trace,), _ = rollouts("0", rows=1, overlays=["noisy:probability=1"])
     assert trace.rewards["passed"].score == 0.0
 
@@ -102,7 +102,7 @@ def test_rows_keep_their_order_and_verifiers_takes_some_of_them() -> None:
     ]
 
 
-def test_a_row_tells_where_it_came_from() -> None:
+def test_a_row_records_where_it_came_from() -> None:
     (task,) = environment(rows=1).taskset
     assert task.data.provenance == {
         "task": "shaky",
@@ -121,14 +121,14 @@ def test_a_saved_trace_can_be_scored_again_without_the_run() -> None:
     assert saved.rewards["passed"].score == 1.0
 
 
-def test_gold_answers_are_valid_and_rows_without_one_cannot_be_told() -> None:
+def test_gold_answers_are_valid_and_rows_without_one_are_undecided() -> None:
     async def validate() -> list[bool | None]:
         return [await task.validate(None) for task in environment(rows=2).taskset]
 
     assert asyncio.run(validate()) == [None, True]
 
 
-def test_an_unknown_task_is_told_with_the_nearest_name() -> None:
+def test_an_unknown_task_is_refused_with_the_nearest_name() -> None:
     with pytest.raises(ValueError, match="Did you mean 'shaky'"):
         environment(task_name="shakey")
 

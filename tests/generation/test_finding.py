@@ -101,7 +101,7 @@ def test_a_broken_engine_is_blamed_and_takes_no_other_down(install: Any) -> None
     install("rrr-echo-engine", "rrr-mute-engine", "rrr-odd-engine")
     assert refused("mute") == (
         "rrr-mute-engine 1.0: its module rrr_mute_engine cannot be imported: SyntaxError at rrr_mute_engine.py:3:"
-        " '(' was never closed. Mend it, or tell the authors of rrr-mute-engine."
+        " '(' was never closed. Fix it, or report it to the authors of rrr-mute-engine."
     )
     assert refused("odd") == (
         "rrr-odd-engine 1.0: the value of its entry point, 'rrr_odd_engine:ENGINE', is dict: it has to be `module:NAME`"

@@ -1,4 +1,4 @@
-"""What the README and the configuration promise is so."""
+"""The README and the configuration keep their promises."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_tox_runs_the_train_environment_last_with_every_test_that_others_skip(to
     assert set(found[1].split()) == {"tests", *(path.relative_to(ROOT).as_posix() for path in skipping)}
 
 
-def test_pip_alone_fills_the_environments_with_torch_since_uv_would_not_find_one_for_cpus(
+def test_only_pip_fills_the_environments_with_torch_since_uv_would_not_find_a_cpu_build(
     tox: configparser.ConfigParser,
 ) -> None:
     heavy = [name for name, section in tox.items() if "train" in section.get("extras", "").split()]

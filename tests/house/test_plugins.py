@@ -1,4 +1,4 @@
-"""Our plugins live as anybody's do: on the core's public names, and without circles."""
+"""Our plugins live by everyone's rules: only the core's public names, and no import cycles."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PLUGINS = sorted(path.parent for path in (ROOT / "plugins").glob("*/src"))
 PUBLIC = set(
     re.findall(r"`(rrr_core(?:\.\w+)*)`", (ROOT / "docs" / "compatibility.md").read_text(encoding="utf-8"))
 ) | {"rrr_core.hookspecs", "rrr_core.verdicts"}
-"""Modules that a plugin may import: those of docs/compatibility.md, and where hooks and verdicts are defined."""
+"""Modules that a plugin may import: those of docs/compatibility.md, and the ones that define hooks and verdicts."""
 
 
 def imported(path: Path) -> list[str]:
@@ -29,7 +29,7 @@ def imported(path: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("plugin", PLUGINS, ids=lambda path: path.name)
-def test_a_plugin_imports_public_modules_of_the_core_alone(plugin: Path) -> None:
+def test_a_plugin_imports_only_public_modules_of_the_core(plugin: Path) -> None:
     internal = [
         f"{path.name}: {name}"
         for path in sorted(plugin.glob("src/**/*.py"))
@@ -52,7 +52,7 @@ def test_a_plugins_modules_do_not_import_each_other(plugin: Path) -> None:
         )
         for module, path in modules.items()
     }
-    # A package that its own modules are imported from is named by them; it is not what they need.
+    # A package is named by imports from its own modules; that does not make it a dependency.
     packages = {module for module, path in modules.items() if path.name == "__init__.py"}
     needed = {module: [other for other in others if other not in packages] for module, others in graph.items()}
     assert circles(needed) == []

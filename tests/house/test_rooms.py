@@ -29,7 +29,7 @@ FLOORS = (
     {"pipeline", "doctor", "scaffolding", "testing"},
     {"pytest_plugin", "cli"},
 )
-"""From the ground up. A room imports from its own floor and from those below."""
+"""From the ground up. A room imports from its own floor and from the floors below."""
 FLOOR_OF = {room: number for number, floor in enumerate(FLOORS) for room in floor}
 MODULES = {
     ".".join(path.relative_to(CORE).with_suffix("").parts).removesuffix(".__init__"): path
@@ -90,7 +90,7 @@ def test_no_modules_import_each_other() -> None:
     assert circles(GRAPH) == []
 
 
-def test_every_room_stands_on_a_floor() -> None:
+def test_every_room_has_a_floor() -> None:
     assert {module.partition(".")[0] for module in MODULES} == set(FLOOR_OF)
 
 
@@ -158,7 +158,7 @@ def names_at(body: list[ast.stmt]) -> dict[str, list[ast.stmt]]:
 
 
 def resolves(name: str) -> bool:
-    """Whether a dotted name is a module of the core, or something that one defines; told without importing it."""
+    """Whether a dotted name is a module of the core, or something one defines; found without importing it."""
     parts = name.split(".")[1:]
     paths = {"": CORE / "__init__.py", **MODULES}
     end = max(end for end in range(len(parts) + 1) if ".".join(parts[:end]) in paths)

@@ -17,14 +17,14 @@ import rrr_core
 
 HEAVY = {"torch", "transformers", "trl", "datasets", "vllm", "peft", "accelerate", "openai", "numpy"}
 EXPORTS = ("rrr_core.exports.verifiers", "rrr_core.exports.inspect_ai")
-"""Modules that are for another package's users alone."""
+"""Modules only for users of another package."""
 
 LIGHT_ENGINES = ("engine", "engine_spec", "engines", "entries", "finding", "settings", "measured")
-"""Modules of the generation room that are read before an engine is chosen."""
+"""Modules of the generation room that are imported before an engine is chosen."""
 
 
 def closure(distribution: str) -> set[str]:
-    """Every distribution that installing this one without extras brings, itself included."""
+    """Every distribution installed with this one without extras, including itself."""
     found: set[str] = set()
     waiting = [Requirement(distribution)]
     while waiting:

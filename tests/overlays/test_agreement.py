@@ -1,4 +1,4 @@
-"""`agreement`: k of n votes make a pass, and a vote that is withheld counts for neither side."""
+"""`agreement`: k of n votes make a pass, and a withheld vote counts for neither side."""
 
 import itertools
 
@@ -14,7 +14,7 @@ VOTES = {"+": passed(), "-": failed("wrong"), "?": withheld("hm")}
 
 
 def votes(marks: str) -> dict:
-    """`++-` as the votes of three judges, the last of them the verifier."""
+    """`++-` as the votes of three judges; the last is the verifier."""
     names = [f"judge {place}" for place in range(len(marks) - 1)] + ["verifier"]
     return dict(zip(names, (VOTES[mark] for mark in marks), strict=True))
 
@@ -45,8 +45,8 @@ class TestVotes:
         ways = itertools.product("+-", repeat=marks.count("?"))
         outcomes = set()
         for way in ways:
-            told = iter(way)
-            settled = [VOTES[next(told) if mark == "?" else mark].outcome for mark in marks]
+            decided_votes = iter(way)
+            settled = [VOTES[next(decided_votes) if mark == "?" else mark].outcome for mark in marks]
             outcomes.add(decided(settled, need))
         expected = outcomes.pop() if len(outcomes) == 1 else "abstained"
         assert decided([VOTES[mark].outcome for mark in marks], need) == expected
@@ -60,13 +60,13 @@ class TestVotes:
         verdict = combined(votes("+"), AgreementOptions(need=2))
         assert verdict == withheld("the overlay 'agreement' needs 2 votes and got 1: stack more judges")
 
-    def test_a_failed_verdict_tells_the_votes_and_has_the_class_of_the_last_against(self):
+    def test_a_failed_verdict_lists_the_votes_and_has_the_class_of_the_last_against(self):
         cast = {"strict": failed("unclear"), "kind": passed(), "verifier": failed("wrong sum")}
         assert combined(cast, AgreementOptions(2)) == failed(
             "wrong sum", "2 of 3 needed: strict failed, kind passed, verifier failed"
         )
 
-    def test_a_withheld_verdict_tells_why_each_withheld_vote_is(self):
+    def test_a_withheld_verdict_says_why_each_vote_was_withheld(self):
         verdict = combined({"kind": withheld("no reply"), "verifier": passed()}, AgreementOptions(2))
         assert verdict == withheld("2 of 2 needed: kind abstained (no reply), verifier passed")
 
@@ -80,7 +80,7 @@ def judge_of(name: str, liked: str) -> str:
 
 @pytest.fixture
 def stack(site):
-    """The outcomes of the answers 4, 5 and 6, of which 5 is right, one judge likes 4 and 5, another 5 and 6."""
+    """The outcomes of the answers 4, 5 and 6: 5 is right, one judge likes 4 and 5, another 5 and 6."""
     site.install_task("sums")
     site.install_overlay("low", judge_of("low", "45"))
     site.install_overlay("high", judge_of("high", "56"))
@@ -102,7 +102,7 @@ def stack(site):
         ("need=3", ["failed", "passed", "failed"]),
     ],
 )
-def test_all_judges_of_the_stack_vote_wherever_the_overlay_stands(stack, options, outcomes):
+def test_all_judges_of_the_stack_vote_wherever_the_overlay_is_in_it(stack, options, outcomes):
     assert stack("low", "high", f"agreement:{options}") == outcomes
     assert stack(f"agreement:{options}", "low", "high") == outcomes
 

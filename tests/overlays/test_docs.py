@@ -1,4 +1,4 @@
-"""`docs/overlays.md` is true: its tables are the overlays' options, and its overlay does what the page says."""
+"""`docs/overlays.md` is true: its tables match the overlays' options, and its overlay does what the page says."""
 
 import re
 import tomllib

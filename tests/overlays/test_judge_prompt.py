@@ -1,4 +1,4 @@
-"""What a judging model is asked, and which replies of it count: an answer can forge neither marks nor verdicts."""
+"""What a judging model is asked, and which replies count: an answer can forge neither marks nor verdicts."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""`noisy` flips verdicts at the rate that was asked for, the same ones every time, and never an abstention."""
+"""`noisy` flips verdicts at the requested rate, the same ones every time, and never an abstention."""
 
 import json
 import subprocess
@@ -28,7 +28,7 @@ def share(verdict: Verdict, **options) -> float:
 
 
 def outcomes(site, request: str, verify: str | None = None, isolation: str = "auto") -> list[str]:
-    """The outcomes of twenty answers to one row, of which `5` is right."""
+    """The outcomes of twenty answers to one row; `5` is right."""
     site.install_task("sums") if verify is None else site.install_task("sums", verify)
     with Judge(load_task("sums", [request]), settings=VerifySettings(isolation=isolation)) as judge:
         return [verdict.outcome for verdict in judge.judge([(ROW, str(number)) for number in range(20)])]

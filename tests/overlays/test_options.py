@@ -1,4 +1,4 @@
-"""An overlay's options are read into typed settings, and each mistake in them is told in one line."""
+"""An overlay's options are parsed into typed settings, and each mistake in them is reported in one line."""
 
 from dataclasses import dataclass
 
@@ -59,22 +59,22 @@ def test_an_unknown_option_is_answered_with_the_nearest_and_with_all():
         ("colour", "gren", "must be one of red, green, not 'gren'. Did you mean 'green'?"),
     ],
 )
-def test_a_value_that_does_not_fit_is_told_with_overlay_and_option(key, text, complaint):
+def test_an_invalid_value_is_reported_with_overlay_and_option(key, text, complaint):
     assert error_of(**{key: text}) == f"The overlay 'fake', option {key}: {complaint}"
 
 
 @pytest.mark.parametrize("given", [{}, {"from": ""}])
-def test_a_required_option_that_is_missing_or_empty_is_asked_for(given):
+def test_a_required_option_that_is_missing_or_empty_is_reported(given):
     assert error_of(required=["from"], **given) == "The overlay 'fake' needs from: write --with fake:from=…"
 
 
-def test_all_that_is_missing_is_asked_for_at_once():
+def test_all_missing_options_are_reported_at_once():
     assert error_of(required=["from", "colour"]) == (
         "The overlay 'fake' needs from and colour: write --with fake:from=…,colour=…"
     )
 
 
-def test_a_field_that_one_text_cannot_fill_is_the_authors_mistake():
+def test_a_field_that_one_string_cannot_fill_is_the_authors_mistake():
     @dataclass(frozen=True)
     class Lists:
         names: tuple[str, ...] = option((), "Names.")

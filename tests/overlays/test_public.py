@@ -1,4 +1,4 @@
-"""`rrr_core.overlays`: what authors of overlays build on stays as it is."""
+"""`rrr_core.overlays`: what overlay authors build on stays as it is."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ def test_a_pairs_key_is_the_same_in_every_release_and_whatever_the_order_of_a_ro
     assert key not in [*others, pair_key("sums", {"a": 1, "b": 2}, "3 ")]
 
 
-def test_a_prompt_is_worded_for_the_model_that_is_named(site):
+def test_a_prompt_is_written_for_the_named_model(site):
     site.install_task("worded", extra="@hookimpl\ndef rrr_prompt(row, model): return f'{model.name}: {row}'")
     assert prompt_of("worded", {"a": 1}, Model("a person"))[-1]["content"] == "a person: {'a': 1}"
 
 
-def test_a_prompt_that_a_plugin_cannot_word_is_blamed_on_it(site):
+def test_a_prompt_that_a_plugin_cannot_write_is_blamed_on_it(site):
     site.install_task("wordless")
     with pytest.raises(PluginError, match="rrr-wordless 1.0, hook rrr_prompt"):
         prompt_of("wordless", {}, Model("a person"))

@@ -1,4 +1,4 @@
-"""Wheels of the core and of plugins, and clean environments to install them in from files alone."""
+"""Wheels of the core and of plugins, and clean environments to install them in, only from files."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ ROOT = Path(__file__).parents[2]
 OURS = {path.name.replace("_", "-"): path for path in sorted((ROOT / "plugins").iterdir())}
 """Distribution → folder, of the project's own plugins."""
 BROKEN = {path.name.replace("_", "-"): path for path in sorted(Path(__file__).with_name("plugins").iterdir())}
-"""The same of the plugins made for these tests: sound ones, and those that are broken, each in its own way."""
+"""Distribution → folder, of the plugins made for these tests: sound ones, and ones broken each in its own way."""
 ENGINES = ("rrr-echo-engine", "rrr-echo-twin", "rrr-mute-engine", "rrr-odd-engine")
-"""Those of them that bring an engine; the others bring a task."""
+"""The ones that have an engine; the others have a task."""
 
 CLEAN = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "COV", "PIP_TARGET"))}
 
@@ -31,7 +31,7 @@ def run(
 
 
 def build(folder: Path, target: str, into: Path) -> Path:
-    """Build the `wheel` or `sdist` of a project's folder; gives its file."""
+    """Build the `wheel` or `sdist` of a project's folder and return the file."""
     before = set(into.iterdir())
     done = run([sys.executable, "-m", "hatchling", "build", "--target", target, "--directory", str(into)], cwd=folder)
     assert done.returncode == 0, done.stderr
@@ -49,7 +49,7 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.fixture(scope="session")
 def wheelhouse(wheels: dict[str, Path]) -> Path:
-    """The folder of those wheels and of everything that they need, fetched once from the package index."""
+    """The folder with those wheels and all their dependencies, fetched once from the package index."""
     house = wheels["rrr-core"].parent
     done = run(
         [sys.executable, "-m", "pip", "wheel", "--quiet", "--find-links", str(house), "--wheel-dir", str(house)]
@@ -72,7 +72,7 @@ class Environment:
         return site
 
     def pip(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run the tests' own pip on this environment, which has none and so starts in no time."""
+        """Run the tests' own pip on this environment, which has none and so is created quickly."""
         python = str(self.folder / "bin" / "python")
         return run([sys.executable, "-m", "pip", "--python", python, *arguments])
 
@@ -88,7 +88,7 @@ class Environment:
         assert done.returncode == 0, done.stderr
 
     def rrr(self, *arguments: str, text: str | None = None) -> subprocess.CompletedProcess[str]:
-        """Run the installed `rrr`, in its own folder, so that it sees what is installed and nothing of the checkout."""
+        """Run the installed `rrr` in its own folder, so it sees what is installed and nothing of the checkout."""
         return run([str(self.folder / "bin" / "rrr"), *arguments], cwd=self.folder, text=text, more={"COLUMNS": "120"})
 
     def printed(self, code: str) -> str:
@@ -121,7 +121,7 @@ def environment(tmp_path: Path, wheelhouse: Path) -> Callable[..., Environment]:
         done = run([sys.executable, "-m", "venv", "--without-pip", str(folder)])
         assert done.returncode == 0, done.stderr
         made = Environment(folder, wheelhouse)
-        # What the core's own commands import, they compile themselves; a sandboxed verifier cannot.
+        # The core's commands compile what they import; a sandboxed verifier cannot.
         made.install("--no-compile", "rrr-core")
         if distributions:
             made.install(*distributions)

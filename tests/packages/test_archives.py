@@ -1,4 +1,4 @@
-"""What is in the wheels and the source archives."""
+"""The contents of the wheels and the source archives."""
 
 from __future__ import annotations
 

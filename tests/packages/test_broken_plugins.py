@@ -1,4 +1,4 @@
-"""Installed plugins that are broken, each in its own way: one right sentence, and everything else works on."""
+"""Installed plugins, each broken in its own way: one correct sentence, and everything else keeps working."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.packages
 CASES = {
     "rrr-syntax": (
         "rrr-syntax 1.0: its module rrr_syntax cannot be imported: SyntaxError at rrr_syntax.py:3: "
-        "'(' was never closed. Mend it, or tell the authors of rrr-syntax."
+        "'(' was never closed. Fix it, or report it to the authors of rrr-syntax."
     ),
     "rrr-misspelt": (
         "rrr-misspelt 1.0, hook rrr_gold_anser at rrr_misspelt.py:27: there is no such hook. "
@@ -25,7 +25,7 @@ CASES = {
         "install a release of rrr-newer that fits this core, or a core that fits it."
     ),
 }
-"""Distribution → the sentence that tells what is wrong with it. None of them can be loaded."""
+"""Distribution → the sentence that says what is wrong with it. None of them can be loaded."""
 
 TWINS = (
     "The task 'sound' is claimed by rrr-sound 1.0 (module rrr_sound) and by rrr-twin 1.0 (module rrr_twin): "
@@ -37,7 +37,7 @@ WITHHELD = {
     "rrr-hangs": ("timeout", "rrr-hangs 1.0, hook rrr_verify: no verdict within 0.5 CPU seconds"),
     "rrr-exits": ("exit", "rrr-exits 1.0, hook rrr_verify: SystemExit at rrr_exits.py:26: 3"),
 }
-"""Distribution → category and detail of the verdicts that its verifier withholds. They load well."""
+"""Distribution → category and detail of the verdicts that its verifier withholds. They load fine."""
 
 WORD = json.dumps({"row": {"number": 4}, "answer": "five"})
 ANSWER = json.dumps({"row": {"number": 4}, "answer": "5"})
@@ -59,14 +59,14 @@ def test_a_plugin_that_cannot_be_loaded_has_one_sentence_and_the_others_work(
     env = environment("rrr-sound")
     env.install("--no-deps", distribution)
     task = distribution.removeprefix("rrr-")
-    first, told = env.listed()[task].splitlines()
+    first, reported = env.listed()[task].splitlines()
     assert first.split()[1:] == [distribution, "1.0", "broken"]
-    assert told.strip() == sentence
+    assert reported.strip() == sentence
     for command in (("tasks", task), ("verify", task, "-")):
         refused = env.rrr(*command, text="")
         assert (refused.returncode, refused.stderr, refused.stdout) == (2, f"rrr: {sentence}\n", "")
     checked = env.rrr("check", task)
-    if distribution == "rrr-newer":  # There is nothing to check: another core is needed first.
+    if distribution == "rrr-newer":  # There is nothing to check: it needs another core.
         assert (checked.returncode, checked.stderr, checked.stdout) == (2, f"rrr: {sentence}\n", "")
     else:
         assert checked.returncode == 1
@@ -96,11 +96,11 @@ def test_of_two_plugins_that_claim_one_name_neither_is_chosen_and_each_is_named(
     assert_sound(env)
 
 
-@pytest.mark.parametrize(("distribution", "told"), WITHHELD.items(), ids=list(WITHHELD))
+@pytest.mark.parametrize(("distribution", "reported"), WITHHELD.items(), ids=list(WITHHELD))
 def test_a_verifier_that_gives_no_verdict_is_blamed_and_ends_nothing_but_that_verdict(
-    environment: Callable[..., Environment], distribution: str, told: tuple[str, str]
+    environment: Callable[..., Environment], distribution: str, reported: tuple[str, str]
 ) -> None:
-    category, sentence = told
+    category, sentence = reported
     task = distribution.removeprefix("rrr-")
     env = environment("rrr-sound", distribution)
     assert " ok " in env.listed()[task]

@@ -1,4 +1,4 @@
-"""Engines that other distributions bring, installed from wheels: a sound one works, broken ones are blamed."""
+"""Engines from other distributions, installed from wheels: a sound one works, broken ones are blamed."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ MINE = ("mine", "countdown", "--model", "any", "--rows", "3", "--tries", "2")
 CASES = {
     "rrr-mute-engine": (
         "rrr-mute-engine 1.0: its module rrr_mute_engine cannot be imported: SyntaxError at rrr_mute_engine.py:3: "
-        "'(' was never closed. Mend it, or tell the authors of rrr-mute-engine."
+        "'(' was never closed. Fix it, or report it to the authors of rrr-mute-engine."
     ),
     "rrr-odd-engine": (
         "rrr-odd-engine 1.0: the value of its entry point, 'rrr_odd_engine:ENGINE', is dict: it has to be "
         "`module:NAME` of an EngineSpec (`rrr docs engines.md#bring-an-engine`)."
     ),
 }
-"""Distribution → the sentence that tells what is wrong with it."""
+"""Distribution → the sentence that says what is wrong with it."""
 
 TWINS = (
     "The engine 'echo' is claimed by rrr-echo-engine 1.0 (module rrr_echo_engine:ENGINE) and by rrr-echo-twin 1.0 "
@@ -52,9 +52,9 @@ def test_a_broken_engine_has_one_sentence_and_the_others_work(
     refused = env.rrr(*MINE, "--backend", name)
     assert (refused.returncode, refused.stdout) == (2, "")
     assert refused.stderr.splitlines()[-1] == f"rrr: {sentence}"
-    told = env.rrr("doctor", "--quick")
-    assert told.returncode == 1
-    assert f"rrr: broken: --backend {name}\n" in told.stderr
+    reported = env.rrr("doctor", "--quick")
+    assert reported.returncode == 1
+    assert f"rrr: broken: --backend {name}\n" in reported.stderr
     assert env.rrr(*MINE, "--backend", "echo").returncode == 0
 
 

@@ -22,7 +22,7 @@ def test_each_of_our_plugins_is_tried_here() -> None:
     assert {*TASKS, *OVERLAYS} == set(OURS)
 
 
-def test_the_core_alone_works_and_says_where_a_task_is_to_be_had(environment: Callable[..., Environment]) -> None:
+def test_the_core_alone_works_and_says_where_to_get_a_task(environment: Callable[..., Environment]) -> None:
     bare = environment()
     assert "no task is installed; for one, pip install rrr-countdown" in bare.rrr("tasks").stdout
     assert bare.rrr("--version").stdout == "rrr, version 0.1.0\n"
@@ -62,7 +62,7 @@ def test_an_overlay_is_installed_used_and_removed_without_a_trace(
     verify = ("verify", "sound", "-", "--with", overlay)
     line = json.dumps({"row": row, "answer": answer}) + "\n"
     item = env.printed(f"from rrr_core.overlays import pair_key; print(pair_key('sound', {row!r}, {answer!r}))")
-    # Of an answer that is judged already nobody is asked, so that no terminal is needed.
+    # The answer has been judged already, so nobody is asked and no terminal is needed.
     kept = [
         {"file": "rrr person verdicts", "version": 1, "task": "sound"},
         {"item": item, "outcome": "failed", "category": "a word"},
@@ -80,7 +80,7 @@ def test_an_overlay_is_installed_used_and_removed_without_a_trace(
 
 
 def remove(env: Environment, distribution: str, name: str) -> None:
-    """Uninstall a plugin, of which nothing is left."""
+    """Uninstall a plugin; nothing of it may be left."""
     env.uninstall(distribution)
     assert name not in env.listed()
     stem = distribution.replace("-", "_")

@@ -47,8 +47,8 @@ def test_a_split_that_the_kind_of_source_has_not_is_refused() -> None:
 
 
 def test_an_option_of_another_kind_of_source_is_refused() -> None:
-    told = failing(chosen(order="x").check_split, "train", {})
-    assert told == "trivia's data option 'order' belongs to source=hub or a file, not to source=generated."
+    error = failing(chosen(order="x").check_split, "train", {})
+    assert error == "trivia's data option 'order' belongs to source=hub or a file, not to source=generated."
 
 
 @pytest.mark.parametrize("text", ["x", "-1", "1.0", "", "1" * 19, "١"])
@@ -65,8 +65,8 @@ def test_a_whole_number_has_a_default_and_bounds() -> None:
 def test_a_choice_is_one_of_those_named_the_first_by_default() -> None:
     assert chosen().choice("order", ("forwards", "backwards")) == "forwards"
     assert chosen(order="backwards").choice("order", ("forwards", "backwards")) == "backwards"
-    told = failing(chosen(order="backward").choice, "order", ("forwards", "backwards"))
-    assert told == "trivia's data option order='backward' must be forwards or backwards. Did you mean 'backwards'?"
+    error = failing(chosen(order="backward").choice, "order", ("forwards", "backwards"))
+    assert error == "trivia's data option order='backward' must be forwards or backwards. Did you mean 'backwards'?"
 
 
 def test_a_path_gives_the_rows_of_a_file_or_of_a_folders_split(tmp_path: Path) -> None:
@@ -79,12 +79,12 @@ def test_a_path_gives_the_rows_of_a_file_or_of_a_folders_split(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("source", "words"),
     [
-        ("genrated", "is no file or folder that exists. Did you mean 'generated'?"),
+        ("genrated", "is not an existing file or folder. Did you mean 'generated'?"),
         ("a\0b.json", "cannot be read"),
         ("x" * 5000 + ".json", "cannot be read"),
     ],
 )
 def test_a_path_that_cannot_be_read_is_refused_in_a_short_line(source: str, words: str) -> None:
-    told = failing(chosen(source=source).rows_of_path, SHAPE)
-    assert words in told
-    assert len(told) < 400
+    error = failing(chosen(source=source).rows_of_path, SHAPE)
+    assert words in error
+    assert len(error) < 400

@@ -1,4 +1,4 @@
-"""Rows from files of every kind, and what is said of bad ones."""
+"""Rows from every kind of file, and how bad ones are reported."""
 
 from __future__ import annotations
 
@@ -73,9 +73,7 @@ def test_every_kind_of_file_is_tried_here() -> None:
 
 
 @pytest.mark.parametrize("suffix", WRITERS)
-def test_a_file_of_any_kind_gives_its_rows_in_order_without_columns_that_nobody_asked_for(
-    tmp_path: Path, suffix: str
-) -> None:
+def test_a_file_of_any_kind_gives_its_rows_in_order_without_extra_columns(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"rows{suffix}"
     WRITERS[suffix](path, [{"more": "x", "note": "n", **row} for row in ROWS])
     assert rows_of(path) == [{**row, "note": "n"} for row in ROWS]
@@ -95,7 +93,7 @@ def test_a_bad_row_is_blamed_on_its_place_and_those_before_it_are_given(tmp_path
 
 
 @pytest.mark.parametrize("suffix", WRITERS)
-def test_a_missing_column_is_told_with_the_columns_that_are_there_and_the_nearest(tmp_path: Path, suffix: str) -> None:
+def test_a_missing_column_is_reported_with_the_columns_found_and_the_nearest(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"rows{suffix}"
     WRITERS[suffix](path, [{"words": "one", "length": 3}])
     expected = "no column 'word'; found 'words', 'length', wanted 'word' and 'length'. Did you mean 'words'?"
@@ -115,7 +113,7 @@ def test_a_folder_holds_a_file_for_each_split(tmp_path: Path) -> None:
     assert rows_of(tmp_path, "test") == ROWS[3:]
 
 
-def test_a_folder_without_a_file_for_the_split_is_told_what_it_has(tmp_path: Path) -> None:
+def test_a_folder_without_a_file_for_the_split_is_refused_naming_what_it_has(tmp_path: Path) -> None:
     write_csv(tmp_path / "tests.csv", ROWS)
     assert complaint_about(tmp_path, "test") == (
         f"{tmp_path}: no file for the split 'test': wanted test.* of .jsonl, .json, .csv or .parquet, "
@@ -137,7 +135,7 @@ def test_a_file_that_cannot_be_used_is_refused_before_any_row_with_what_to_do(tm
         read_rows(tmp_path / "rows.jsnl", SHAPE)
 
 
-def test_a_mark_of_utf8_and_blank_lines_are_passed_over(tmp_path: Path) -> None:
+def test_a_utf8_mark_and_blank_lines_are_skipped(tmp_path: Path) -> None:
     line = json.dumps(ROWS[0])
     texts = {
         "a.jsonl": f"\ufeff{line}\n\n  \n",
@@ -155,9 +153,9 @@ BAD_LINES = {
     "a cut line": ('{"word": "one"', "not JSON (Expecting ',' delimiter"),
     "100,000 brackets": ("[" * 100_000, "not JSON (nested too deeply)"),
     "a number of 5,000 digits": ('{"word": "x", "length": ' + "9" * 5_000 + "}", "not JSON (Exceeds the limit"),
-    "NaN": ('{"word": NaN, "length": 1}', "not JSON (NaN is no JSON number)"),
+    "NaN": ('{"word": NaN, "length": 1}', "not JSON (NaN is not a JSON number)"),
     "a number beyond floats": ('{"word": 1e999, "length": 1}', "the number 1e999 is too large for a float"),
-    "a key twice": ('{"word": "a", "word": "b"}', "the key 'word' stands twice in one object"),
+    "a key twice": ('{"word": "a", "word": "b"}', "the key 'word' appears twice in one object"),
     "a huge number": ('{"word": "x", "length": "' + "9" * 4_000 + '"}', "but is '99999"),
 }
 
@@ -179,11 +177,11 @@ BAD_ARRAYS = [
     (f"[\n{ROW}\n{ROW}]", ", line 2: not JSON (wanted ',' or ']' after this row)"),
     (f"[\n{ROW}", ", line 2: not JSON (wanted ',' or ']' after this row)"),
     (f"[{ROW},\n]", ", line 2: not JSON (Expecting value"),
-    (f'[{ROW},\n{{"word": NaN}}]', ", line 2: not JSON (NaN is no JSON number)"),
+    (f'[{ROW},\n{{"word": NaN}}]', ", line 2: not JSON (NaN is not a JSON number)"),
     ("[", ", line 1: not JSON (Expecting value"),
     ("[\n" + "[" * 100_000, ", line 2: not JSON (nested too deeply)"),
     (f"[{ROW}] []", ": more text after the array of rows"),
-    ('{"rows": []}', ": not one JSON array of rows. Name a file of one row a line .jsonl."),
+    ('{"rows": []}', ": not one JSON array of rows. Name a file with one row per line .jsonl."),
     ("", ": not one JSON array of rows"),
 ]
 
@@ -204,7 +202,7 @@ BAD_TABLES = {
     "no header": ("", "line 1: no header; wanted the columns 'word' and 'length'."),
     "a field too few": ("word,length\none,3\none\n", "line 3: 1 fields, but the header has 2."),
     "a field too many": ("word,length\none,3,4\n", "line 2: 3 fields, but the header has 2."),
-    "a column twice": ("word,length,word\n", "line 1: the column 'word' stands twice."),
+    "a column twice": ("word,length,word\n", "line 1: the column 'word' appears twice."),
     "text for a number": ("word,length\none,²\n", "line 2: 'length' must be a whole number"),
     "an open quote": ('word,length\n"one,3\n', "line 2: not CSV"),
     "text after a quote": ('word,length\n"one"x,3\n', "line 2: not CSV"),
@@ -233,7 +231,7 @@ def test_text_that_is_not_utf8_is_named(tmp_path: Path, name: str, content: byte
     assert complaint_about(tmp_path / name).endswith("not UTF-8 text.")
 
 
-def test_what_is_no_parquet_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_not_parquet_is_refused(tmp_path: Path) -> None:
     pytest.importorskip("pyarrow", reason="Parquet needs pyarrow")
     (tmp_path / "rows.parquet").write_bytes(b"PAR1 and then nothing")
     assert "rows.parquet: cannot be read as Parquet after row 0" in complaint_about(tmp_path / "rows.parquet")

@@ -1,4 +1,4 @@
-"""Packages that `rrr new` wrote, one for each kind of answer, and their wheels laid out as pip would."""
+"""Packages created by `rrr new`, one per kind of answer, with their wheels laid out as pip would."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ import pytest
 from rrr_core.scaffolding import ANSWERS, LICENSES, Answers, write_plugin
 
 SUMMARY = "Sums: {{ 1 + 1 }}, `2` & <b>three</b>, Zoë's 4."
-"""Text that would be something else to Jinja, Markdown, TOML or HTML."""
+"""Text with a special meaning in Jinja, Markdown, TOML or HTML."""
 
 PACKAGES = {
     kind: Answers(f"new-{kind}", SUMMARY, "Zoë O'Neil", chosen, kind)
     for kind, chosen in zip(ANSWERS, LICENSES, strict=True)
 }
-"""Each kind of answer, and with it each licence: all branches of the template."""
+"""Each kind of answer, combined with each licence: all branches of the template."""
 
 
 @dataclass(frozen=True)
 class Package:
-    """A package that was written, and where its wheel is laid out."""
+    """A created package, and where its wheel is laid out."""
 
     answers: Answers
     folder: Path
@@ -50,7 +50,7 @@ class Package:
 
 @pytest.fixture(scope="session", params=list(ANSWERS))
 def package(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Package:
-    """A package for each kind of answer, built into a wheel that is unpacked into `site`: so no network is needed."""
+    """A package for each kind of answer, built into a wheel that is unpacked into `site`, so no network is needed."""
     answers = PACKAGES[request.param]
     home = tmp_path_factory.mktemp(answers.name)
     made = Package(answers, home / "package", home / "site")
@@ -65,7 +65,7 @@ def package(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 @pytest.fixture(scope="session")
 def git_at() -> Callable[[Path, Sequence[str]], str]:
-    """Runs git in a folder as somebody who has a name."""
+    """Runs git in a folder as a user with a name."""
 
     def run(folder: Path, arguments: Sequence[str]) -> str:
         identity = ["-c", "user.name=Ada", "-c", "user.email=ada@localhost", "-c", "commit.gpgsign=false"]

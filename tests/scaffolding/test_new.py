@@ -36,7 +36,7 @@ def here(tmp_path, monkeypatch):
 
 
 def refusal(capsys, *arguments: str) -> str:
-    """The one line that a command line is refused with."""
+    """The one-line error of a refused command line."""
     assert cli.run_command(["new", *arguments]) == 2
     captured = capsys.readouterr()
     assert captured.out == ""
@@ -48,7 +48,7 @@ def answers_of(folder: Path) -> dict[str, str]:
     return yaml.safe_load((folder / ".copier-answers.yml").read_text())
 
 
-def test_without_a_terminal_it_wants_all_that_it_would_ask_for_or_to_be_told_to_take_defaults(here, capsys) -> None:
+def test_without_a_terminal_it_needs_every_answer_or_yes(here, capsys) -> None:
     assert refusal(capsys, "words", "--author", "Ada", "--license", "MIT") == (
         "rrr: new: no terminal to ask for --summary, --answer: give them, or --yes for their defaults.\n"
     )
@@ -63,7 +63,7 @@ def test_with_yes_it_takes_the_defaults_and_says_which(here, capsys) -> None:
     assert f"Defaults taken: --summary '{summary}' --license Apache-2.0 --answer number\n" in capsys.readouterr().out
 
 
-def test_where_all_is_given_nothing_is_by_default(capsys) -> None:
+def test_with_every_answer_given_no_default_is_used(capsys) -> None:
     assert cli.run_command(["new", "words", *ALL_GIVEN, "--yes"]) == 0
     assert "Defaults taken" not in capsys.readouterr().out
 
@@ -77,7 +77,7 @@ def test_it_says_that_the_rows_are_samples_and_what_to_type_next(capsys, monkeyp
     monkeypatch.setenv("PATH", str(tmp_path))
     assert cli.run_command(["new", "words", "--folder", "my words", *ALL_GIVEN]) == 0
     assert capsys.readouterr().out.splitlines() == [
-        "Wrote my words: 16 files. They work as they are, on sample rows.",
+        "Wrote my words: 16 files. They work as is, on sample rows.",
         "Next:",
         "  cd 'my words'",
         "  pip install -e .",
@@ -138,7 +138,7 @@ def test_the_template_knows_the_same_licences_and_kinds_of_answer() -> None:
 
 
 def asked(monkeypatch, arguments: list[str], typed: str) -> tuple[str, dict[str, Any]]:
-    """What is shown on a terminal where `typed` is typed, and the answers that the package is written with."""
+    """What a terminal shows while `typed` is typed, and the answers used for the package."""
     written = {}
     monkeypatch.setattr(new, "is_terminal", lambda: True)
     monkeypatch.setattr(new, "write_plugin", lambda answers, folder: written.update(answers=answers, folder=folder))
@@ -156,7 +156,7 @@ def test_on_a_terminal_it_asks_for_what_is_not_given(monkeypatch) -> None:
     assert written["folder"] == Path("rrr-words")
 
 
-def test_an_answer_that_will_not_do_is_asked_for_again(monkeypatch) -> None:
+def test_an_invalid_answer_is_asked_for_again(monkeypatch) -> None:
     shown, written = asked(monkeypatch, ["--author", "Ada"], 'Words!\nwords\na "quote"\nAsk.\nGPL\nMIT\n\n')
     assert shown.count("Error: ") == 3
     assert "Try 'words'." in shown
@@ -212,7 +212,7 @@ def test_the_longest_name_and_lines_still_make_a_package_that_ruff_likes(here) -
     assert done.returncode == 0, done.stdout
 
 
-def test_the_name_of_an_installed_task_is_refused_and_who_brings_it_is_named(capsys, site) -> None:
+def test_the_name_of_an_installed_task_is_refused_naming_its_distribution(capsys, site) -> None:
     site.install_task("sums", version="1.2")
     assert refusal(capsys, "sums") == (
         "rrr: The task 'sums' is installed already, by rrr-sums 1.2: choose another name.\n"
@@ -223,11 +223,11 @@ def test_the_name_of_an_installed_overlay_is_refused(capsys) -> None:
     assert "The overlay 'noisy' is installed already, by rrr-core" in refusal(capsys, "noisy")
 
 
-def test_the_name_of_an_installed_distribution_is_refused_even_if_it_brings_no_task(capsys) -> None:
+def test_the_name_of_an_installed_distribution_is_refused_even_if_it_has_no_task(capsys) -> None:
     assert refusal(capsys, "core") == "rrr: 'core': rrr-core is installed already: choose another name.\n"
 
 
-def test_the_name_of_an_installed_module_is_refused_whoever_brings_it(capsys, site) -> None:
+def test_the_name_of_an_installed_module_is_refused_whatever_installed_it(capsys, site) -> None:
     site.install("other", modules={"rrr_word_sums": ""})
     assert "the module rrr_word_sums is installed already" in refusal(capsys, "word-sums")
 

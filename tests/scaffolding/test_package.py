@@ -1,4 +1,4 @@
-"""What `rrr new` writes is a whole package: it is built, its tests and checks pass, and ruff has nothing to say."""
+"""`rrr new` creates a complete package: it builds, its tests and checks pass, and ruff is clean."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_nothing_of_the_template_is_left_in_it_and_no_path_of_this_machine(packa
 
 
 def todos(folder: Path) -> list[tuple[str, str]]:
-    """Each line with a TODO, and the page of the docs that it tells to show."""
+    """Each line with a TODO, and the docs page that it names."""
     lines = [
         line
         for path in sorted(folder.rglob("*"))
@@ -104,8 +104,8 @@ def test_every_hook_of_the_package_that_an_author_must_change_has_its_todo(packa
     assert hooks <= anchors
 
 
-def test_every_file_that_knows_the_samples_has_a_todo_or_stands_in_the_list(package) -> None:
-    """A file that an author would not be sent to fails once the rows have other columns."""
+def test_every_file_that_knows_the_samples_has_a_todo_or_is_in_the_list(package) -> None:
+    """A file that no TODO points to would fail once the rows have other columns."""
     listed = set(re.findall(r"`([\w./]+)`", (package.folder / "TODO.md").read_text()))
     for path in (path for path in package.folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts):
         text, name = path.read_text(encoding="utf-8"), path.relative_to(package.folder)
@@ -131,7 +131,7 @@ def test_the_list_names_every_file_that_holds_the_summary(package) -> None:
             assert f"`{path.relative_to(package.folder)}`" in listed.partition("\n7. ")[2].partition("\n\n")[0], path
 
 
-def test_what_is_left_to_do_is_listed_in_the_order_in_which_one_thing_needs_the_other(package) -> None:
+def test_the_todo_list_is_in_the_order_of_dependencies(package) -> None:
     steps = re.findall(r"^\d\. \*\*(.*?)\*\*: `([\w./]+)`", (package.folder / "TODO.md").read_text(), re.M)
     assert [step for step, _ in steps] == [
         "Rows",
@@ -160,7 +160,7 @@ def test_it_is_for_the_core_that_wrote_it_and_tox_tests_the_oldest_of_its_range(
     assert tox["tox"]["env_list"] == "lint, py{311,312,313}-{oldest,newest}"
 
 
-def test_a_malformed_row_is_told_with_its_file_and_line(package) -> None:
+def test_a_malformed_row_is_reported_with_its_file_and_line(package) -> None:
     code = (
         f"from {package.module} import rows\n"
         "import pathlib, tempfile\n"

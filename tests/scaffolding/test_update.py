@@ -1,4 +1,4 @@
-"""`rrr new --update` merges what is new in the template, and the author's own edits survive."""
+"""`rrr new --update` merges the template's changes, and the author's own edits survive."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ANSWERS_TEMPLATE = "{{ _copier_conf.answers_file }}.jinja"
 
 @pytest.fixture
 def template(tmp_path) -> Path:
-    """The template as it was first, and a made-up second version that changes, adds and removes files."""
+    """The template's first version, and a made-up second one that changes, adds and removes files."""
     folder = tmp_path / "template"
     shutil.copytree(TEMPLATE / "v1", folder / "v1")
     plugin = folder / "v2" / "plugin"
@@ -34,7 +34,7 @@ def template(tmp_path) -> Path:
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory, git_at) -> Path:
-    """A plugin of the template's first version, committed. Rendered once, since that takes most of a test's time."""
+    """A committed plugin of the template's first version. Rendered once, since that takes most of a test's time."""
     home = tmp_path_factory.mktemp("written")
     shutil.copytree(TEMPLATE / "v1", home / "first" / "v1")
     write_plugin(Answers("words", "Ask.", "Ada"), home / "plugin", home / "first")
@@ -201,7 +201,7 @@ def test_options_that_an_update_would_ignore_are_refused(capsys) -> None:
     assert "--update takes no --author" in capsys.readouterr().err
 
 
-def test_a_failure_undoes_what_was_begun(plugin, template, monkeypatch) -> None:
+def test_a_failed_update_is_rolled_back(plugin, template, monkeypatch) -> None:
     def broken(arguments, folder):
         (plugin / "half").write_text("half")
         (plugin / "README.md").write_text("half")

@@ -1,7 +1,7 @@
-"""The contract is a promise: what plugins rely on is pinned here, and what goes is deprecated first.
+"""The contract is a promise: what plugins rely on is pinned here, and is deprecated before it is removed.
 
-A change that fails one of these tests breaks plugins that are installed somewhere; docs/compatibility.md says what a
-break takes.
+A change that fails one of these tests breaks installed plugins; docs/compatibility.md says how to make a breaking
+change.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ SIGNATURES = {
     "rrr_judge": ("task", "pairs"),
     "rrr_combine": ("task", "row", "answer", "votes"),
 }
-"""Hook → its arguments. A hook may be added, and an argument at its end; none may go without a deprecation."""
+"""Hook → its arguments. Hooks may be added, and arguments at the end; none may be removed without deprecation."""
 
 RECORDS = {
     "Example": ("row", "answer", "outcome", "category", "reason", "hostile"),
@@ -45,7 +45,7 @@ RECORDS = {
     "Model": ("name", "family", "takes_tools"),
     "Verdict": ("outcome", "category", "detail"),
 }
-"""Record that plugins make or read → its fields, in order: plugins may give them by position."""
+"""Record that plugins make or read → its fields, in order: plugins may pass them by position."""
 
 FUNCTIONS = {
     "failed": ("category", "detail"),
@@ -90,7 +90,7 @@ def test_the_names_in_a_plugins_metadata_are_those_that_were_promised():
 
 @pytest.fixture
 def aging(monkeypatch):
-    """The contract with one hook, and one argument of another, that are about to go."""
+    """The contract with one hook, and one argument of another, deprecated."""
 
     @hookspec(firstresult=True, warn_on_impl=DeprecationWarning("rrr_gold_answer goes in 0.3: use rrr_examples."))
     def rrr_gold_answer(task: str, row: Mapping[str, object]) -> str | None: ...

@@ -1,4 +1,4 @@
-"""Finding tasks: from metadata alone, and no broken distribution hides another."""
+"""Finding tasks: only from metadata, and no broken distribution hides another."""
 
 from __future__ import annotations
 
@@ -109,14 +109,14 @@ def test_a_prerelease_of_the_core_counts_as_inside_the_range_it_lies_in(site, mo
     assert [entry.error for entry in claims("sums")] == [None]
 
 
-def test_a_malformed_requirement_is_that_plugins_error_alone(site):
+def test_a_malformed_requirement_is_only_that_plugins_error(site):
     site.install("rrr-bad", tasks={"bad": "rrr_bad"}, requires=["rrr-core >=>= 1"])
     site.install("rrr-sums", tasks={"sums": "rrr_sums"})
     assert "rrr-bad 1.0" in claims("bad")[0].error
     assert claims("sums")[0].error is None
 
 
-def test_an_entry_points_file_that_cannot_be_parsed_is_listed_and_harms_no_other(site):
+def test_an_entry_points_file_that_cannot_be_parsed_is_listed_and_does_not_affect_others(site):
     site.install("rrr-garbled", entry_points="[rrr.tasks]\nthis is no entry point\n")
     site.install("rrr-sums", tasks={"sums": "rrr_sums"})
     (garbled,) = [entry for entry in find_tasks() if entry.distribution == "rrr-garbled"]
@@ -125,7 +125,7 @@ def test_an_entry_points_file_that_cannot_be_parsed_is_listed_and_harms_no_other
     assert claims("sums")[0].error is None
 
 
-def test_a_distribution_whose_files_are_not_text_harms_no_other(site):
+def test_a_distribution_whose_files_are_not_text_does_not_affect_others(site):
     info = site.install("rrr-binary", entry_points="")
     (info / "entry_points.txt").write_bytes(b"[rrr.tasks]\n\xff\xfe = x\n")
     site.install("rrr-sums", tasks={"sums": "rrr_sums"})

@@ -1,4 +1,4 @@
-"""`rrr tasks` stays quick and readable where a hundred tasks are installed."""
+"""`rrr tasks` stays quick and readable with a hundred tasks installed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rrr_core.tasks import find_tasks
 from tests.conftest import SUMS, FakeSite
 
 SECONDS = 1.0
-"""Processor time, start of Python included. It takes 0.2 to 0.3; the promise is 0.5, and test machines are slow."""
+"""Processor time, including Python's start. It takes 0.2 to 0.3; the promise is 0.5, and test machines are slow."""
 
 
 def install_hundred_packages(site: FakeSite) -> None:
@@ -41,7 +41,7 @@ sys.exit(code)
 
 
 def listed(site: FakeSite) -> tuple[list[str], float, str]:
-    """The lines of `rrr tasks` in a fresh process, its processor seconds, and the heavy modules that it imported."""
+    """The lines of `rrr tasks` in a fresh process, its processor seconds, and the heavy modules it imported."""
     environment = {**os.environ, "PYTHONPATH": str(site.folder)}
     environment.pop("COVERAGE_PROCESS_START", None)
     done = subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True, env=environment, timeout=120)
@@ -72,7 +72,7 @@ def test_a_hundred_tasks_have_a_line_each_in_columns_by_name(site: FakeSite, ins
     assert max(map(len, ours)) < 120
 
 
-def test_metadata_are_parsed_of_those_distributions_alone_that_offer_a_task_and_at_most_twice(
+def test_metadata_is_parsed_only_for_distributions_that_offer_a_task_and_at_most_twice(
     site: FakeSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     install_hundred_packages(site)

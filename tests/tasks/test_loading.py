@@ -1,4 +1,4 @@
-"""Loading a task: only the one asked for, and every mistake of a plugin told in one line that names it."""
+"""Loading a task: only the requested one, with every mistake of a plugin reported in one line that names it."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_for_a_task_of_our_own_that_is_missing_its_distribution_is_named(site, t
         ("my tasks; ls", "pip install -e './my tasks; ls'"),
     ],
 )
-def test_a_task_whose_source_lies_here_is_answered_with_the_command_that_installs_it(
+def test_a_task_whose_source_is_here_is_answered_with_the_command_that_installs_it(
     site, tmp_path, monkeypatch, folder, command
 ):
     (tmp_path / folder).mkdir(parents=True, exist_ok=True)
@@ -154,7 +154,7 @@ def test_a_broken_plugin_is_an_error_that_names_distribution_version_hook_and_re
 
 
 @pytest.mark.parametrize(("extra", "hook", "reason"), MISTAKES.values(), ids=MISTAKES)
-def test_a_mistake_in_one_hook_of_a_plugin_is_told_by_its_hook(site, extra, hook, reason):
+def test_a_mistake_in_one_hook_of_a_plugin_names_the_hook(site, extra, hook, reason):
     site.install_task("broken", extra=extra, version="0.3")
     message = error_of("broken")
     assert "rrr-broken 0.3" in message
@@ -162,12 +162,12 @@ def test_a_mistake_in_one_hook_of_a_plugin_is_told_by_its_hook(site, extra, hook
     assert reason in message
 
 
-def test_a_syntax_error_is_told_with_the_file_and_line_to_mend_and_not_with_who_imported_it(site):
+def test_a_syntax_error_names_the_file_and_line_to_fix_and_not_who_imported_it(site):
     modules = {"rrr_roman.__init__": "from rrr_roman import verifier", "rrr_roman.verifier": "x = 1\ndef f(:\n    pass"}
     site.install("rrr-roman", modules=modules, tasks={"roman": "rrr_roman"})
     assert error_of("roman") == (
         "rrr-roman 1.0: its module rrr_roman cannot be imported: SyntaxError at rrr_roman/verifier.py:2: "
-        "invalid syntax. Mend it, or tell the authors of rrr-roman."
+        "invalid syntax. Fix it, or report it to the authors of rrr-roman."
     )
 
 
@@ -175,7 +175,7 @@ def test_an_entry_point_whose_module_is_not_there_is_looked_for_in_the_project_f
     site.install("rrr-roman", tasks={"roman": "rrr_romen.tasks"})
     assert error_of("roman").endswith(
         "ModuleNotFoundError: No module named 'rrr_romen'. Give the entry point in its pyproject.toml the module's "
-        "name and install rrr-roman again, or tell its authors."
+        "name and install rrr-roman again, or report it to its authors."
     )
 
 
@@ -183,19 +183,19 @@ def test_a_package_that_is_not_there_is_a_dependency_that_was_left_out(site):
     site.install_task("roman", "import no_such_package.part")
     assert error_of("roman").endswith(
         "Install rrr-roman again with all that it depends on; if 'no_such_package' is not among that, add it to its "
-        "pyproject.toml, or tell its authors."
+        "pyproject.toml, or report it to its authors."
     )
 
 
-def test_a_module_of_its_own_that_a_plugin_misspells_is_its_to_mend(site):
+def test_a_module_of_its_own_that_a_plugin_misspells_is_its_to_fix(site):
     site.install("rrr-roman", modules={"rrr_roman.__init__": "import rrr_roman.verifer"}, tasks={"roman": "rrr_roman"})
     assert error_of("roman").endswith(
         "ModuleNotFoundError at rrr_roman/__init__.py:1: No module named 'rrr_roman.verifer'. "
-        "Mend it, or tell the authors of rrr-roman."
+        "Fix it, or report it to the authors of rrr-roman."
     )
 
 
-def test_a_misspelt_hook_is_told_with_its_line_and_the_nearest_names_alone(site):
+def test_a_misspelt_hook_is_reported_with_its_line_and_only_the_nearest_names(site):
     site.install_task("broken", extra="@hookimpl\ndef rrr_verfy(row): ...")
     line = (site.folder / "rrr_broken.py").read_text().splitlines().index("def rrr_verfy(row): ...")
     assert error_of("broken") == (
@@ -210,7 +210,7 @@ def test_an_entry_point_that_names_no_module_is_refused(site, value):
     assert "rrr-odd 1.0" in error_of("odd")
 
 
-def test_a_broken_plugin_harms_no_other(site):
+def test_a_broken_plugin_does_not_affect_others(site):
     site.install_task("broken", "import no_such_module")
     site.install_task("sums")
     assert "ModuleNotFoundError" in state_of("broken")
@@ -224,7 +224,7 @@ def test_a_description_lists_the_hooks_implemented_in_the_contracts_order(site):
     assert describe_task(entry).hooks == ("rrr_load_dataset", "rrr_prompt", "rrr_verify", "rrr_gold_answer")
 
 
-def test_a_description_of_an_entry_with_an_error_tells_it_and_imports_nothing(site):
+def test_a_description_of_an_entry_with_an_error_shows_it_and_imports_nothing(site):
     site.install_task("sums")
     site.install("rrr-rival", tasks={"sums": "rrr_sums"})
     for entry in [entry for entry in find_tasks() if entry.name == "sums"]:
@@ -269,7 +269,7 @@ def test_a_hook_of_a_newer_core_may_be_marked_optional(site):
     assert load_task("sums").implements("rrr_verify")
 
 
-def test_an_overlay_is_asked_before_the_task_and_what_it_leaves_out_is_the_tasks(site):
+def test_an_overlay_is_asked_before_the_task_which_answers_what_the_overlay_leaves_out(site):
     site.install_task("sums")
     site.install_overlay(
         "polite", "from rrr_core import hookimpl\n@hookimpl\ndef rrr_prompt(row): return 'Please add.'"
@@ -339,7 +339,7 @@ def test_an_unknown_overlay_is_answered_with_those_that_are_installed(site):
 
 @pytest.fixture
 def without_ours(site, tmp_path, monkeypatch):
-    """The core's own overlays alone are installed, and the source of no other is in the current folder."""
+    """Only the core's own overlays are installed, and no other's source is in the current folder."""
     site.install_task("sums")
     others = [entry for entry in find_overlays() if entry.name != "person-judge"]
     monkeypatch.setattr("rrr_core.tasks.loading.find_overlays", lambda: others)
@@ -355,7 +355,7 @@ def test_for_an_overlay_of_our_own_that_is_missing_its_distribution_is_named(wit
     assert "Did you mean 'person-judge'" in error_of("sums", "person-jugde")
 
 
-def test_an_overlay_whose_source_lies_here_is_answered_with_the_command_that_installs_it(without_ours):
+def test_an_overlay_whose_source_is_here_is_answered_with_the_command_that_installs_it(without_ours):
     source = without_ours / "plugins" / "rrr_person_judge" / "pyproject.toml"
     source.parent.mkdir(parents=True)
     source.write_text('[project.entry-points."rrr.overlays"]\nperson-judge = "rrr_person_judge"\n')

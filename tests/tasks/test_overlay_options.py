@@ -1,4 +1,4 @@
-"""Overlays that take options: how they are written, given to the overlay, refused and recorded."""
+"""Overlays that take options: how options are written, passed to the overlay, refused and recorded."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ TERSE = """
 
         return [rrr_prompt]
 """
-"""An overlay with a hook of its module and one that holds its option."""
+"""An overlay with one hook in its module and one bound to its option."""
 
 
 @pytest.fixture
@@ -76,7 +76,7 @@ def test_an_overlay_is_configured_without_options_too(terse):
     assert prompt_of("terse") == "1 + 2 in 50 words"
 
 
-def test_the_hooks_of_the_module_hold_beside_those_it_gives(terse):
+def test_the_modules_own_hooks_apply_along_with_those_it_gives(terse):
     assert load_task("sums", ["terse:words=20"]).retry_prompt({}, MODEL) == "Once more."
 
 
@@ -92,7 +92,7 @@ def test_an_overlay_is_stacked_twice_only_with_different_options(terse):
         prompt_of("terse:words=1", "terse:words=1")
 
 
-def test_an_option_that_the_overlay_refuses_is_its_own_words(terse):
+def test_a_refused_option_is_reported_in_the_overlays_own_words(terse):
     with pytest.raises(RrrError, match=r"^--with terse has the option words alone\.$"):
         prompt_of("terse:wrods=20")
 

@@ -1,4 +1,4 @@
-"""Calling a task: what its hooks may give, what the core makes of it, and who is blamed for a fault."""
+"""Calling a task: what its hooks may return, what the core makes of it, and who is blamed for a fault."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def rrr_verify(row, answer):
 
 @pytest.fixture
 def make(site):
-    """A function that gives a task whose hooks have the bodies it is called with, and `extra` source."""
+    """A function that makes a task with the given hook bodies and `extra` source."""
 
     def make(load_dataset="return []", prompt="return '?'", verify="return passed()", extra="", overlays=()) -> Task:
         bodies = {"load_dataset": load_dataset, "prompt": prompt, "verify": verify}
@@ -83,8 +83,8 @@ class TestRows:
         ("given", "what"), [("None", "None"), ("'text'", "a str"), ("{'a': 1}", "a dict"), ("7", "an int")]
     )
     def test_what_is_no_series_of_rows_is_an_error_at_once_that_names_the_split(self, make, given, what):
-        told = f"^rrr-x 1\\.0, hook rrr_load_dataset: for the split 'test' gave {what}: return or yield rows\\.$"
-        with pytest.raises(PluginError, match=told):
+        message = f"^rrr-x 1\\.0, hook rrr_load_dataset: for the split 'test' gave {what}: return or yield rows\\.$"
+        with pytest.raises(PluginError, match=message):
             make(load_dataset=f"return {given}").load_dataset("test")
 
     def test_an_exception_between_rows_is_blamed_with_the_index_of_the_row_that_never_came(self, make):
@@ -131,7 +131,7 @@ class TestPrompts:
             ("[{'role': 'user', 'content': 7}]", "message 0: gave an int, not a str"),
             ("[{'role': 'robot', 'content': 'x'}]", "message 0 has the role 'robot'"),
             ("[{'role': ['user'], 'content': 'x'}]", "message 0 has the role"),
-            ("[{'role': 'assistant', 'content': 'x'}]", "its last message is of the role 'assistant', not 'user'"),
+            ("[{'role': 'assistant', 'content': 'x'}]", "its last message has the role 'assistant', not 'user'"),
         ],
     )
     def test_what_is_no_conversation_is_an_error_that_says_why(self, make, given, reason):
@@ -153,7 +153,7 @@ class TestPrompts:
         with pytest.raises(KeyboardInterrupt):
             make(prompt="raise KeyboardInterrupt").prompt(ROW, MODEL)
 
-    def test_a_hook_that_changes_its_row_harms_nobody(self, make):
+    def test_a_hook_that_changes_its_row_does_no_harm(self, make):
         row = {"numbers": [3, 1], "deep": {"x": [1]}}
         make(prompt="row['numbers'].sort(); row['deep']['x'].append(2); row.clear(); return '?'").prompt(row, MODEL)
         assert row == {"numbers": [3, 1], "deep": {"x": [1]}}
@@ -251,7 +251,7 @@ class TestVerdicts:
         row = {"numbers": [1, 2]}
         assert [task.verify(row, "").is_passed for _ in range(3)] == [True, True, True]
 
-    def test_an_exception_whose_message_cannot_be_told_is_an_abstention_all_the_same(self, make):
+    def test_an_exception_whose_message_cannot_be_formatted_is_still_an_abstention(self, make):
         extra = "\nclass Mute(Exception):\n    def __str__(self): raise SystemExit('no')\n"
         verdict = make(verify="raise Mute", extra=extra).verify(ROW, "2")
         assert "Mute at rrr_x.py:11: (its message raised SystemExit)" in verdict.detail
@@ -371,7 +371,7 @@ class TestTheOtherHooks:
 
     def test_a_worked_conversation_ends_with_the_assistants_message(self, make):
         task = make(extra=hook("rrr_warmup(split)", "return [[{'role': 'user', 'content': '?'}]]"))
-        with pytest.raises(PluginError, match="conversation 0 its last message is of the role 'user'"):
+        with pytest.raises(PluginError, match="conversation 0 its last message has the role 'user'"):
             next(task.warmup("train", 1, seed=0))
 
     def test_warming_up_on_a_task_that_offers_nothing_is_an_error(self, make):

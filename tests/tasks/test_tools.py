@@ -1,4 +1,4 @@
-"""The tools that a prompt may begin with: what they must be, when they are taken, and who is blamed."""
+"""The tools a prompt may start with: what they must be, when they are accepted, and who is blamed."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ USER = {"role": "user", "content": "?"}
 
 @pytest.fixture
 def giving(site):
-    """A function that gives a task whose prompt is what it is called with."""
+    """A function that makes a task with the given prompt."""
 
     def giving(*messages):
         extra = f"@hookimpl\ndef rrr_warmup(): return [{[*messages, dict(USER, role='assistant')]!r}]"
@@ -53,16 +53,16 @@ def test_tools_for_a_model_that_takes_none_are_the_plugins_fault_with_what_to_lo
         giving(TOOLS, USER).prompt({}, TAKES_NONE)
 
 
-def test_a_server_or_a_model_that_nobody_asked_takes_no_tools():
+def test_a_server_or_an_unprobed_model_takes_no_tools():
     assert not Model("some/model").takes_tools
 
 
 @pytest.mark.parametrize(
     ("messages", "reason"),
     [
-        ([USER, TOOLS, USER], "message 1 is of the role 'tools', which the first alone may have"),
-        ([TOOLS, TOOLS, USER], "message 1 is of the role 'tools'"),
-        ([TOOLS], "its last message is of the role 'tools', not 'user'"),
+        ([USER, TOOLS, USER], "message 1 has the role 'tools', which only the first may have"),
+        ([TOOLS, TOOLS, USER], "message 1 has the role 'tools'"),
+        ([TOOLS], "its last message has the role 'tools', not 'user'"),
         ([{"role": "tools", "content": "{"}, USER], "message 0, the tools: not JSON"),
     ],
 )
@@ -81,7 +81,7 @@ def test_a_worked_conversation_has_no_tools(giving):
     [
         ("[", "not JSON: "),
         ("[" * 100_000, "not JSON: "),
-        ("[NaN]", "not JSON: NaN is no JSON"),
+        ("[NaN]", "not JSON: NaN is not JSON"),
         ("[1e999]", "not JSON: "),
         ('["\\ud800"]', "not JSON: .*surrogates not allowed"),
         ("[]", "not a JSON array of at least one function schema"),
@@ -107,7 +107,7 @@ def test_a_function_needs_no_description_and_keeps_whatever_else_it_has():
     assert read_tools(json.dumps([tool])) == [tool]
 
 
-def test_tools_are_split_from_what_is_spoken():
+def test_tools_are_split_from_the_other_messages():
     assert split_tools([TOOLS, USER]) == ([TOOL], [USER])
     assert split_tools([USER]) == ([], [USER])
     assert split_tools([]) == ([], [])
@@ -126,7 +126,7 @@ def test_tools_stay_first_in_every_conversation_of_an_episode(giving):
         ) + ["user"]
 
 
-def test_the_row_is_posed_again_without_its_tools_said_twice(giving):
+def test_a_retry_does_not_repeat_the_tools(giving):
     assert giving(TOOLS, USER).retry_prompt({}, TAKES) == USER["content"]
 
 

@@ -1,4 +1,4 @@
-"""Tasks whose verifiers misbehave, and a judge that keeps them in processes of their own."""
+"""Tasks with misbehaving verifiers, and a judge that keeps them in processes of their own."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ RIGHT_OR_RUN = """
 
 @pytest.fixture
 def make_task(site: FakeSite) -> Callable[..., Task]:
-    """Install and load a task whose `rrr_verify` has this body."""
+    """Install and load a task with this body of `rrr_verify`."""
 
     def make(body: str = RIGHT_OR_RUN, name: str = "naive") -> Task:
         site.install_task(name, HOOKS + body)
@@ -48,7 +48,7 @@ def make_task(site: FakeSite) -> Callable[..., Task]:
 
 @pytest.fixture
 def make_judge(make_task: Callable[..., Task]) -> Iterator[Callable[..., Judge]]:
-    """A judge of such a task, with one worker and short limits. Closed afterwards."""
+    """A judge of a task from `make_task`, with one worker and short limits. Closed afterwards."""
     judges: list[Judge] = []
 
     def make(body: str = RIGHT_OR_RUN, max_abstain: float = 1.0, **settings: object) -> Judge:
@@ -63,7 +63,7 @@ def make_judge(make_task: Callable[..., Task]) -> Iterator[Callable[..., Judge]]
 
 @pytest.fixture(scope="module")
 def naive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Judge]:
-    """One judge for a whole file, of the verifier that runs other answers than `right` and `wrong` as code."""
+    """One judge per test file, with the verifier that runs answers other than `right` and `wrong` as code."""
     folder = tmp_path_factory.mktemp("naive")
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(folder))
@@ -75,7 +75,7 @@ def naive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Judge]:
 
 
 def children_of(process: int) -> set[int]:
-    """The living processes that descend from `process`, itself left out. Linux only."""
+    """The live descendants of `process`, without itself. Linux only."""
     parents = {}
     for folder in Path("/proc").iterdir():
         if folder.name.isdigit():

@@ -1,4 +1,4 @@
-"""Faults of every kind in a whole job: none becomes a failure or a figure, and all are counted."""
+"""Faults of every kind in a whole job: none becomes a failure or enters a figure, and all are counted."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PLANTED = {
     "import os; os.kill(os.getpid(), 11)": "crash",
     "import os; os.write(3, b'[0,\"passed\"]\\n')": "bad verdict",
 }
-"""Model text → the kind of abstention of a verifier that runs it."""
+"""Model text → the kind of abstention when a verifier runs it."""
 LIMITS = VerifySettings(seconds=3, cpu_seconds=0.2, memory_mb=256, workers=2)
 
 

@@ -1,7 +1,7 @@
 """A verifier that runs model text as code cannot harm its user. Each text tries something, and nothing happens.
 
 What is checked is the world outside: a file, a port, a process. Where the kernel or a library lacks a protection the
-test is skipped, and says so; `rrr doctor` tells its user the same.
+test is skipped, and says so; `rrr doctor` reports the same.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def needs(*names: str) -> None:
 
 @pytest.fixture
 def run(naive):
-    """Let the verifier run code; gives what became of its verdict. The verifier then still works."""
+    """Let the verifier run code and return its verdict's outcome. The verifier must still work afterwards."""
 
     def run_code(code: str) -> str:
         caught, after = naive.judge([({}, code), ({}, "right")])
@@ -228,7 +228,7 @@ def test_what_would_undo_the_sandbox_is_refused(run, code):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="there is /proc on Linux only")
-def test_a_worker_of_roots_has_no_power_of_roots(make_judge):
+def test_a_root_worker_has_no_root_powers(make_judge):
     body = """
     import ctypes
     header, data = (ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)()
@@ -255,7 +255,7 @@ def test_two_verifiers_in_one_batch_do_not_see_each_other(make_judge):
 
 
 @pytest.mark.skipif(not hasattr(os, "getuid") or os.getuid() != 0, reason="only root can become another user")
-def test_all_of_it_holds_for_a_user_without_rights_too():
+def test_all_of_it_holds_for_an_unprivileged_user_too():
     code = (
         "from rrr_core.verification.protection import protections\n"
         "print([protection.name for protection in protections() if not protection.in_force])"
@@ -265,7 +265,7 @@ def test_all_of_it_holds_for_a_user_without_rights_too():
     try:
         subprocess.run([sys.executable, "-c", "import rrr_core.verification"], check=True, env=here, cwd="/", **nobody)
     except (PermissionError, subprocess.CalledProcessError):
-        pytest.skip("this Python is for root alone")
+        pytest.skip("only root can use this Python")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=here, cwd="/", **nobody)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == str([name for name, held in in_force().items() if not held])

@@ -1,4 +1,4 @@
-"""A verifier at fault: each kind is an abstention of its own, blamed, and the batch goes on."""
+"""A verifier at fault: each kind is an abstention of its own, blamed, and the batch continues."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def pairs(*answers: str) -> list[tuple[dict, str]]:
 
 
 @pytest.mark.parametrize(("code", "kind", "detail"), FAULTS, ids=[code for code, *_ in FAULTS])
-def test_a_fault_abstains_with_its_kind_and_the_batch_goes_on(naive, code, kind, detail):
+def test_a_fault_abstains_with_its_kind_and_the_batch_continues(naive, code, kind, detail):
     verdicts = naive.judge(pairs("right", "wrong", code, "right", "wrong"))
     assert [verdict.outcome for verdict in verdicts] == ["passed", "failed", "abstained", "passed", "failed"]
     assert verdicts[2].category == kind
@@ -66,7 +66,7 @@ def test_a_verdict_that_takes_too_much_cpu_time_is_cut_off(make_judge, code):
     assert (verdicts[1].category, "0.2 CPU seconds" in verdicts[1].detail) == ("timeout", True)
 
 
-def test_cpu_time_is_counted_anew_for_each_verdict(make_judge):
+def test_cpu_time_is_counted_separately_for_each_verdict(make_judge):
     burn = "import time\nend = time.process_time() + 0.1\nwhile time.process_time() < end: pass"
     verdicts = make_judge(cpu_seconds=0.4, seconds=60).judge(pairs(*[burn] * 8))
     assert {verdict.outcome for verdict in verdicts} == {"passed"}
@@ -147,7 +147,7 @@ def test_too_many_faults_stop_the_run_at_the_one_that_passes_the_limit(make_judg
     assert [verdict.outcome for verdict in judge.judge([])] == []
 
 
-def test_after_a_stopped_batch_the_same_judge_goes_on(make_judge):
+def test_after_a_stopped_batch_the_same_judge_continues(make_judge):
     judge = make_judge(max_abstain=0.0, seconds=60)
     judge.minimum = 1
     with pytest.raises(TooManyAbstentions):
@@ -156,7 +156,7 @@ def test_after_a_stopped_batch_the_same_judge_goes_on(make_judge):
     assert [verdict.outcome for verdict in judge.judge(pairs("right", "wrong"))] == ["passed", "failed"]
 
 
-def test_a_closed_judge_starts_anew(make_judge):
+def test_a_closed_judge_starts_again(make_judge):
     judge = make_judge()
     judge.judge(pairs("right"))
     judge.close()
@@ -165,8 +165,8 @@ def test_a_closed_judge_starts_anew(make_judge):
 
 
 def test_a_task_that_no_other_process_can_import_is_one_clear_error():
-    told = pytest.raises(PluginError, match=r"rrr-numbers 1\.0: its module rrr_numbers cannot be imported")
-    with Judge(numbers_task(), settings=VerifySettings(isolation="process")) as judge, told as caught:
+    refused = pytest.raises(PluginError, match=r"rrr-numbers 1\.0: its module rrr_numbers cannot be imported")
+    with Judge(numbers_task(), settings=VerifySettings(isolation="process")) as judge, refused as caught:
         judge.judge(pairs("right"))
     assert "\n" not in str(caught.value)
 
@@ -208,7 +208,7 @@ from rrr_core import Example
 def rrr_examples():
     return [Example({"number": 1}, "hang", "failed", "wrong", hostile=True), Example({"number": 1}, "right", "passed")]
 """
-"""A verifier that imports a slow library where an answer looks right."""
+"""A verifier that imports a slow library when an answer looks right."""
 
 
 def test_what_a_verifier_puts_off_until_its_first_verdict_is_not_paid_by_an_answer(make_judge):

@@ -1,4 +1,4 @@
-"""The judge: verdicts in order, and the limit on those that are withheld."""
+"""The judge: verdicts in order, and the limit on withheld ones."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_the_limit_holds_over_all_calls_together(task):
         judge.judge(answers(fault=1))
 
 
-def test_before_the_minimum_a_run_goes_on_whatever_the_share(task):
+def test_before_the_minimum_a_run_continues_whatever_the_share(task):
     judge = Judge(task, minimum=100)
     judge.judge(answers(fault=99))
     with pytest.raises(TooManyAbstentions, match="100 of 100"):
@@ -98,11 +98,11 @@ def test_the_error_names_the_offender_and_the_commonest_reason_in_one_line(task)
 
 
 def test_a_verdict_comes_from_a_worker_as_it_was_given(site):
-    told = (
+    source = (
         "from rrr_core.verdicts import Verdict\n@hookimpl\ndef rrr_verify(answer): return Verdict(answer, 'why', 'x')"
     )
     site.install_task("sums")
-    site.install_overlay("telling", f"from rrr_core import hookimpl\n{told}")
-    with Judge(load_task("sums", ["telling"]), settings=VerifySettings(isolation="process", workers=1)) as judge:
+    site.install_overlay("reporting", f"from rrr_core import hookimpl\n{source}")
+    with Judge(load_task("sums", ["reporting"]), settings=VerifySettings(isolation="process", workers=1)) as judge:
         verdicts = judge.judge([({"a": 1, "b": 1}, answer) for answer in ("passed", "failed")])
     assert verdicts == [Verdict("passed", "why", "x"), Verdict("failed", "why", "x")]

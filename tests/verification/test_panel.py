@@ -1,4 +1,4 @@
-"""People and models as judges: who is asked for what, how votes are combined, and what a judge at fault does."""
+"""People and models as judges: who judges what, how votes are combined, and what a faulty judge causes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def sums(site):
 
 
 def install_judge(site, name, body):
-    """An overlay whose `rrr_judge` has this body."""
+    """An overlay with this body of `rrr_judge`."""
     site.install_overlay(name, f"{HEAD}@hookimpl\ndef rrr_judge(pairs):\n    {body}\n")
 
 
@@ -98,7 +98,7 @@ def test_a_judge_at_fault_withholds_its_batch_and_is_named(sums, kind, body, rea
     assert reason in verdicts[0].detail
 
 
-def test_what_the_user_can_mend_stops_the_job(sums):
+def test_what_the_user_can_fix_stops_the_job(sums):
     install_judge(sums, "down", "raise ModelError('The server is down.')")
     with pytest.raises(ModelError, match=r"^The server is down\.$"):
         judged(["down"], ["3"])

@@ -53,7 +53,7 @@ def test_a_closed_judge_leaves_no_process_and_no_folder(make_judge, temporary):
     assert not list(temporary.iterdir())
 
 
-def test_a_judge_that_is_forgotten_leaves_none_either(make_task, temporary):
+def test_a_judge_that_is_never_closed_leaves_none_either(make_task, temporary):
     from rrr_core.verification import Judge
 
     before = children_of(os.getpid())
@@ -77,7 +77,7 @@ def test_a_replaced_worker_leaves_no_process_and_no_folder(make_judge, temporary
 
 PROGRAM = """
     import signal, sys
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # A shell's background job is born deaf to Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # A shell's background job ignores Ctrl-C.
     sys.path.insert(0, sys.argv[1])
     from rrr_core.tasks import load_task
     from rrr_core.verification import Judge, VerifySettings
@@ -125,14 +125,14 @@ def test_workers_end_with_their_nursery(make_judge):
         judge.judge(right(1))
 
 
-def test_workers_that_hang_end_while_others_go_on(make_judge):
+def test_workers_that_hang_end_while_others_continue(make_judge):
     began = time.monotonic()
     verdicts = make_judge(workers=2, seconds=2).judge([({}, "import time; time.sleep(60)")] * 2 + right(400))
     assert [verdict.outcome for verdict in verdicts] == ["abstained"] * 2 + ["passed"] * 400
     assert time.monotonic() - began < 50
 
 
-def test_the_environment_of_a_verifier_is_what_is_named_and_no_more(tmp_path):
+def test_a_verifier_gets_only_the_named_environment_variables(tmp_path):
     given = {"PATH": "/bin", "LC_ALL": "C", "HF_TOKEN": "x", "LD_PRELOAD": "x", "PYTHONSTARTUP": "x", "HOME": "/root"}
     kept = scrubbed(given, tmp_path)
     assert kept.pop("PYTHONPATH").split(os.pathsep)

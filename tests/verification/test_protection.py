@@ -1,4 +1,4 @@
-"""`protections()` tells what it has seen, and not what it hopes."""
+"""`protections()` reports what it has measured, not what it assumes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.verification.conftest import children_of, needs_fork
 
 
 @needs_fork
-def test_each_protection_is_named_and_tells_in_one_line_what_was_tried():
+def test_each_protection_is_named_and_says_in_one_line_what_was_tried():
     found = protections()
     assert [each.name for each in found] == list(protection.WHAT)
     assert all(each.detail.startswith(protection.WHAT[each.name]) and "\n" not in each.detail for each in found)
@@ -46,7 +46,7 @@ def test_it_leaves_nothing_behind():
     ],
 )
 def test_without_a_library_its_protections_are_not_claimed(missing, lost, tmp_path, monkeypatch):
-    """Packages that fail to import stand before the real ones, for this process and for the nursery's."""
+    """Packages that fail to import shadow the real ones, in this process and in the nursery."""
     seccomp.missing.cache_clear()
     sandbox.landlock_version.cache_clear()
     for package in ("pyseccomp", "landlock") if missing == "both" else (missing,):
@@ -54,7 +54,7 @@ def test_without_a_library_its_protections_are_not_claimed(missing, lost, tmp_pa
         monkeypatch.delitem(sys.modules, package, raising=False)
     monkeypatch.syspath_prepend(str(tmp_path))
     held = {each.name for each in protections() if not each.in_force}
-    # Root may read what others may not, and without capabilities some of it is kept from it nevertheless.
+    # Root may read what others may not; without capabilities it still cannot read some of it.
     seccomp.missing.cache_clear()
     sandbox.landlock_version.cache_clear()
     assert held <= lost

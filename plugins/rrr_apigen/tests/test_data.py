@@ -135,9 +135,9 @@ BAD_LINES = {
         json.dumps({"query": "q", "tools": [], "answer": []}),
         "wanted 'query', 'tools' and 'answers'. Did you mean 'answer'?",
     ),
-    "answers with NaN": (row_with(answers='[{"name": "f", "arguments": {"a": NaN}}]'), "NaN is no JSON number"),
+    "answers with NaN": (row_with(answers='[{"name": "f", "arguments": {"a": NaN}}]'), "NaN is not a JSON number"),
     "a number beyond floats": (row_with(answers='[{"name": "f", "arguments": {"a": 1e999}}]'), "1e999 is too large"),
-    "a key twice in a string": (row_with(tools='[{"name": "f", "name": "g"}]'), "the key 'name' stands twice"),
+    "a key twice in a string": (row_with(tools='[{"name": "f", "name": "g"}]'), "the key 'name' appears twice"),
     "a number of 5,000 digits": (row_with(answers="[" + "9" * 5_000 + "]"), "'answers' is not JSON"),
     "a tool that is text": (row_with(tools=["add"]), "tool 1 must be a JSON object, but is 'add'"),
     "a tool without name": (row_with(tools=[{"type": "function"}]), "tool 1 must have a 'name', but its name is None"),
@@ -191,7 +191,7 @@ def test_parquet_whose_calls_are_columns_is_refused_since_it_mixes_their_argumen
 
 
 def test_an_unknown_source_is_refused_with_the_nearest():
-    assert "is no file or folder that exists. Did you mean 'generated'?" in failing(source="genrated")
+    assert "is not an existing file or folder. Did you mean 'generated'?" in failing(source="genrated")
 
 
 @pytest.mark.parametrize(

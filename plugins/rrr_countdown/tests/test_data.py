@@ -138,7 +138,7 @@ def test_a_malformed_parquet_row_is_named_by_its_number(tmp_path):
 
 
 def test_an_unknown_source_is_refused_with_the_nearest():
-    assert "is no file or folder that exists. Did you mean 'generated'?" in failing(source="genrated")
+    assert "is not an existing file or folder. Did you mean 'generated'?" in failing(source="genrated")
 
 
 @pytest.mark.parametrize("name", ["a\0.jsonl", "a\0", "a" * 5_000, "a" * 5_000 + ".jsonl", "", "\ud800.csv"], ids=ascii)

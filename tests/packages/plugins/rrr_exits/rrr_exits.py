@@ -1,4 +1,4 @@
-"""A task whose verifier exits on any answer but one."""
+"""A task with a verifier that exits on any answer but one."""
 
 import sys
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""A task whose verifier hangs on every word."""
+"""A task with a verifier that hangs on every word."""
 
 from collections.abc import Iterator
 from typing import Any

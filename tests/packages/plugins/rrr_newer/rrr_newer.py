@@ -1,4 +1,4 @@
-"""A task for a core that is not there yet; importing it would end the process."""
+"""A task for a core that does not exist yet; importing it would end the process."""
 
 import os
 

@@ -1,3 +1,3 @@
-"""An engine whose entry point leads to a dictionary."""
+"""An engine with an entry point that points to a dictionary."""
 
 ENGINE = {"open": "rrr_odd_engine:open"}

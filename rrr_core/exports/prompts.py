@@ -14,12 +14,12 @@ from rrr_core.hookspecs import Model
 from rrr_core.tasks import Task
 
 ROWS = 2000
-"""Rows that an export takes where the user does not say: as many as `rrr eval`."""
+"""Rows an export takes by default: as many as `rrr eval`."""
 
 
 @dataclass(frozen=True, slots=True)
-class PosedRow:
-    """A row, and the messages that pose it."""
+class PromptedRow:
+    """A row and its prompt, as chat messages."""
 
     index: int
     """The row's place in its split's fixed order."""
@@ -28,21 +28,21 @@ class PosedRow:
 
 
 def named_model(name: str, family: str | None = None) -> Model:
-    """What a plugin is told of the model that its prompts are worded for; the family is told by the name if not given.
+    """The model that prompts are written for, as a plugin sees it; its family follows from the name if not given.
 
-    It takes no tools: these packages give tool calls a form of their own, and the text that the model wrote is gone.
+    It takes no tools: these packages parse tool calls into a format of their own, and the model's raw text is lost.
     """
     return Model(name or "generic", family or family_of(name))
 
 
-def posed_rows(
+def prompted_rows(
     task: Task, split: str, rows: int | None, data: Mapping[str, str] | None, model: Model
-) -> Iterator[PosedRow]:
+) -> Iterator[PromptedRow]:
     """The first `rows` rows of a split (all where None), lazily and in their fixed order.
 
-    Raises RrrError as the plugin's hooks do, and where `rows` is below 1.
+    Raises RrrError like the plugin's hooks, and if `rows` is below 1.
     """
     if rows is not None and rows < 1:
         raise RrrError(f"rows = {rows}: at least 1 is needed, or None for all.")
     for index, row in enumerate(itertools.islice(task.load_dataset(split, data), rows)):
-        yield PosedRow(index, row, task.prompt(row, model))
+        yield PromptedRow(index, row, task.prompt(row, model))

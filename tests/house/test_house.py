@@ -38,14 +38,28 @@ def tox() -> configparser.ConfigParser:
     return parser
 
 
-def test_tox_runs_the_train_environment_last_with_every_test_that_others_skip(tox: configparser.ConfigParser) -> None:
-    assert tox["tox"]["env_list"].split()[-1] == "train"
+def test_tox_runs_the_train_environment_with_every_test_that_others_skip(tox: configparser.ConfigParser) -> None:
+    assert tox["tox"]["env_list"].split()[-2:] == ["train", "coverage"]
     found = re.search(r"{posargs:(.*)}", tox["testenv:train"]["commands"])
     assert found is not None
     files = [path for folder in PLUGIN_TESTS for path in (ROOT / folder).rglob("test_*.py")]
     skipping = [path for path in files if "importorskip" in path.read_text(encoding="utf-8")]
     assert skipping
     assert set(found[1].split()) == {"tests", *(path.relative_to(ROOT).as_posix() for path in skipping)}
+
+
+def test_what_the_train_environment_leaves_to_py311_skips_nothing_there(tox: configparser.ConfigParser) -> None:
+    left = re.findall(r"--ignore (\S+)", tox["testenv:train"]["commands"])
+    assert left
+    assert "py311: coverage run -m pytest" in tox["testenv"]["commands"]
+    asking = [
+        path.relative_to(ROOT).as_posix()
+        for room in left
+        for path in (ROOT / room).rglob("*.py")
+        # copier is in both environments.
+        if re.search(r"importorskip\((?!\"copier\")|mark\.train|RRR_BARE", path.read_text(encoding="utf-8"))
+    ]
+    assert asking == []
 
 
 def test_only_pip_fills_the_environments_with_torch_since_uv_would_not_find_a_cpu_build(

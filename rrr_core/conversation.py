@@ -10,7 +10,7 @@ from rrr_core.tasks import Task
 
 
 def conversation(segments: Iterable[Segment]) -> list[dict[str, str]]:
-    """The chat messages of segments: what was read as it was given, what was written as the assistant's. All copied."""
+    """The chat messages of segments, copied: read segments as given, written ones as the assistant's."""
     messages: list[dict[str, str]] = []
     for segment in segments:
         if segment.is_read:
@@ -26,26 +26,26 @@ def reflection_request(task: Task, episode: Episode, model: Model) -> Segment:
 
 
 def retry_request(task: Task, episode: Episode, model: Model) -> Segment:
-    """The prompt that puts the row to the model again."""
+    """The prompt that asks the model to try the row again."""
     return _from_user(task.retry_prompt(episode.row, model))
 
 
 def reflection_conversation(task: Task, episode: Episode, model: Model) -> list[dict[str, str]]:
-    """An episode that ends in a failed answer, and the request to reflect: what the reflection is sampled from."""
+    """What a reflection is sampled from: an episode that ends in a failed answer, and the request to reflect."""
     return conversation(episode.extended(reflection_request(task, episode, model)).segments)
 
 
 def retry_conversation(task: Task, episode: Episode, model: Model) -> list[dict[str, str]]:
-    """An episode and the row again: what a retry is sampled from.
+    """What a retry is sampled from: an episode, and the request to try its row again.
 
-    After a reflection it is the method's retry; right after the failed answer, the control that shows what reflecting
-    adds.
+    After a reflection this is the method's retry. Right after the failed answer it is the control that shows what
+    reflecting adds.
     """
     return conversation(episode.extended(retry_request(task, episode, model)).segments)
 
 
 def with_reflection(task: Task, episode: Episode, reflection: str, model: Model) -> Episode:
-    """An episode that ends in a failed answer, with the request to reflect and a given reflection."""
+    """An episode that ends in a failed answer, extended by the request to reflect and a given reflection."""
     return episode.extended(reflection_request(task, episode, model), Segment("reflection", text=reflection))
 
 

@@ -1,4 +1,4 @@
-"""Progress: what a long job tells the person who waits for it."""
+"""Progress: what a long job shows the person waiting for it."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Protocol
 
 
 class Advance(Protocol):
-    """Tells that `count` more units are done; `note` is a few words on how it goes, such as `37 failures`."""
+    """Reports `count` more units done; `note` is a few words on how it goes, such as `37 failures`."""
 
     def __call__(self, count: int, note: str = "") -> None: ...
 
 
 class Progress:
-    """Shows nothing. The command line passes one that draws a bar with rate and time left."""
+    """Progress that shows nothing. The command line passes one that draws a bar with rate and time left."""
 
     @contextmanager
     def track(self, title: str, total: int, done: int = 0) -> Iterator[Advance]:
@@ -30,7 +30,7 @@ class Progress:
 
 
 class Drawing(Protocol):
-    """What draws on the terminal by itself, again and again."""
+    """Something that keeps redrawing itself on the terminal."""
 
     def start(self) -> None: ...
 
@@ -43,7 +43,7 @@ _DRAWN: list[Drawing] = []
 
 @contextmanager
 def drawn(drawing: Drawing) -> Iterator[None]:
-    """Draw on the terminal, save where somebody has paused it."""
+    """Draw on the terminal, except while it is paused."""
     drawing.start()
     _DRAWN.append(drawing)
     try:

@@ -1,4 +1,4 @@
-"""Records read from JSON: every value is checked, and every complaint names its place."""
+"""Records read from JSON: every value is checked, and every error names its place."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from rrr_core.text import shown
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """What a value has to be."""
+    """A kind of value, and the check for it."""
 
     words: str
-    """For a person: `a whole number`."""
+    """For error messages: `a whole number`."""
     holds: Callable[[Any], bool]
 
 
 def list_of(kind: Kind, words: str) -> Kind:
-    """A list whose items are all of a kind."""
+    """A list of items of one kind."""
     return Kind(words, lambda value: isinstance(value, list) and all(map(kind.holds, value)))
 
 
@@ -52,7 +52,7 @@ _MISSING = object()
 
 
 class Record:
-    """A JSON object that is being read. Its methods raise DataError, naming `place`, where a value is wrong.
+    """A JSON object being read. Its methods raise DataError, naming `place`, for a wrong value.
 
     >>> Record({"tries": 3}, "shard.jsonl:7", "a mined row").get("tries", COUNT)
     3
@@ -68,7 +68,7 @@ class Record:
         return key in self.values
 
     def get(self, key: str, kind: Kind, default: Any = _MISSING) -> Any:
-        """The value of a key. Where a default is given, it stands for a missing key and for null."""
+        """The value of a key. A default, if given, replaces a missing key and null."""
         value = self.values.get(key)
         if kind.holds(value):
             return value
@@ -77,12 +77,12 @@ class Record:
         return self.refuse(key, kind.words if default is not None else f"{kind.words} or null")
 
     def refuse(self, key: str, wanted: str) -> NoReturn:
-        """Say that a key's value is not what it must be."""
+        """Raise DataError: a key's value is not what it must be."""
         found = shown(self.values[key]) if key in self.values else "nothing"
         raise DataError(f"{self.place}: {self.what}'s {key!r} must be {wanted}, found {found}.")
 
     def has_only(self, known: Collection[str]) -> None:
-        """Refuse keys that are not known."""
+        """Raise DataError for an unknown key."""
         for key in self.values:
             if key not in known:
                 wanted = f"its keys are {', '.join(known)}.{nearest(key, known)}"

@@ -1,6 +1,6 @@
-"""Every recipe for a seed, side by side. What is drawn decides its seed: never which process draws it, or beside what.
+"""Every seed recipe, side by side. What is drawn decides its seed: never which process draws it, or beside what.
 
-Each recipe is a pure function of its arguments, so that a resumed job draws what it would have drawn. None may change:
+Each recipe is a pure function of its arguments, so a resumed job draws what it would have drawn. None may change:
 the same settings would then give other texts. Tests pin them.
 """
 
@@ -10,7 +10,7 @@ import hashlib
 
 
 def mining_seed(seed: int, shard: int, round_index: int) -> int:
-    """The seed of one round of tries over a shard's open rows; 31 bits, so that every engine takes it."""
+    """The seed of one round of tries over a shard's open rows; 31 bits, which every engine takes."""
     return _bits(f"mine {seed} {shard} {round_index}", 31)
 
 
@@ -38,7 +38,7 @@ def request_seed(seed: int, place: int) -> int:
 
 
 def stream_seed(seed: int, place: int) -> int:
-    """The seed of one row's own stream of random numbers in this process; 56 bits, for torch's generators."""
+    """The seed of one row's own random stream in this process; 56 bits, for torch's generators."""
     return _bits(f"{seed}:{place}", 56)
 
 

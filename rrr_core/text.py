@@ -1,15 +1,15 @@
-"""Text made safe and short for people: what a model or a file wrote must drive neither a terminal nor a log."""
+"""Safe, short text for people: nothing a model or a file wrote may drive a terminal or a log."""
 
 from __future__ import annotations
 
 import unicodedata
 
 HARMFUL = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
-"""Unicode categories that move the cursor, hide text, turn it round, or have nothing to show."""
+"""Unicode categories that move the cursor, hide text, reverse it, or show nothing."""
 
 
 def plain(text: str) -> str:
-    """The text with every control and format character as `�`; line breaks and tabs stay.
+    """The text with every control and format character replaced by `�`; line breaks and tabs stay.
 
     >>> plain("a\\x1b[2Jb")
     'a�[2Jb'
@@ -20,7 +20,7 @@ def plain(text: str) -> str:
 
 
 def cut(text: str, longest: int) -> str:
-    """At most `longest` characters of the text; `…` ends one that was cut.
+    """The text cut to at most `longest` characters; a cut text ends in `…`.
 
     >>> cut("a long text", 7)
     'a long…'
@@ -29,7 +29,7 @@ def cut(text: str, longest: int) -> str:
 
 
 def one_line(value: object, longest: int = 1000) -> str:
-    """A text, or what a value says of itself, as one plain line of at most `longest` characters.
+    """A text, or a value's `str`, as one plain line of at most `longest` characters.
 
     >>> one_line("No such\\n  file\\x1b[31m")
     'No such file�[31m'
@@ -39,7 +39,7 @@ def one_line(value: object, longest: int = 1000) -> str:
 
 
 def shown(value: object, longest: int = 60) -> str:
-    """A foreign value quoted in ASCII, cut at `longest` characters: for errors about a file's content.
+    """A foreign value quoted in ASCII and cut to `longest` characters, for errors about a file's content.
 
     >>> shown("né\\n")
     "'n\\\\xe9\\\\n'"
@@ -48,7 +48,8 @@ def shown(value: object, longest: int = 60) -> str:
 
 
 def duration(seconds: float) -> str:
-    """
+    """A duration for people, in its one or two largest units.
+
     >>> duration(3.14), duration(34.2), duration(60), duration(130), duration(11_100)
     ('3.1 s', '34 s', '1 min', '2 min 10 s', '3 h 5 min')
     """

@@ -1,4 +1,4 @@
-"""Fakes that several rooms' tests share: a model that follows a script, and a task without a plugin."""
+"""Fakes shared by the tests of several rooms: a model that follows a script, and a task without a plugin."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from rrr_core.verdicts import Verdict, failed, passed
 
 Conversation = Sequence[Message]
 Script = Callable[[Conversation, random.Random], str]
-"""Gives the answer to a conversation, by chance if it likes: the chance is a function of seed and conversation."""
+"""Gives the answer to a conversation, possibly at random: the randomness is a function of seed and conversation."""
 
 
 def right_or_wrong(conversation: Conversation, chance: random.Random) -> str:
@@ -29,10 +29,10 @@ def right_or_wrong(conversation: Conversation, chance: random.Random) -> str:
 
 
 class ScriptedGenerator(Engine):
-    """An `Engine` whose answers are a pure function of sampling seed, conversation and how often it was asked.
+    """An `Engine` with answers that are a pure function of sampling seed, conversation and repetition.
 
-    At temperature 0 the seed and the repetition play no part. `calls` keeps what was asked for; `delay` is in seconds a
-    call; a token is a byte.
+    At temperature 0, seed and repetition have no effect. `calls` records the requests; `delay` is in seconds per call;
+    a token is a byte.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ def names(folder: Path) -> list[str]:
 
 
 def numbers_task(size: int = 20) -> Task:
-    """A task of `size` rows `{"number": n}`, made of a real plugin module that no distribution installs.
+    """A task of `size` rows `{"number": n}`, with a real plugin module that no distribution installs.
 
     An answer passes where it begins with `right`; at `crash` the verifier raises; all else fails. The data option
     `first` shifts the numbers.
@@ -110,7 +110,7 @@ def numbers_task(size: int = 20) -> Task:
 
 
 class KeptProgress(Progress):
-    """Keeps what a person would be told: lines, notes, and units done."""
+    """Records what a person would see: lines, notes, and units done."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []

@@ -1,4 +1,4 @@
-"""What this machine has for rrr, what it lacks, and what each lack costs."""
+"""What this machine has for rrr, what it lacks, and what each gap costs."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ __all__ = ["GROUPS", "Finding", "examine"]
 
 
 def examine(folder: Path, *, quick: bool = False) -> Iterator[Finding]:
-    """All findings, group by group; `folder` is where runs would be kept. `quick` leaves out what takes seconds.
+    """All findings, group by group; `folder` is where runs would be kept. `quick` skips what takes seconds.
 
-    Nothing is changed, and no torch is imported here: its device is asked for in a process of its own.
+    Changes nothing and imports no torch: a separate process reports torch's device.
     """
     yield from machine(folder)
     yield from packages()

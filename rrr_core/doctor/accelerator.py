@@ -1,4 +1,4 @@
-"""What torch would compute on, asked for in a process of its own."""
+"""What torch would compute on, asked of a separate process."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rrr_core.doctor.finding import Finding
 from rrr_core.doctor.packages import version_of
 
 TORCH_SECONDS = 60
-"""How long torch may take to tell its device: a cold start from a slow disk takes most of it."""
+"""How long torch may take to report its device: a cold start from a slow disk takes most of it."""
 
 _ASK_TORCH = """
 import json, torch
@@ -31,7 +31,7 @@ def accelerator(*, quick: bool = False) -> Iterator[Finding]:
         yield Finding("packages", "accelerator", "unknown", "torch is not installed", cost)
         return
     if quick:
-        yield Finding("packages", "accelerator", "unknown", "not asked for, since torch takes seconds to load")
+        yield Finding("packages", "accelerator", "unknown", "skipped, since torch takes seconds to load")
         return
     try:
         done = subprocess.run(
@@ -50,13 +50,13 @@ def accelerator(*, quick: bool = False) -> Iterator[Finding]:
         cost = "no model runs on this machine: reinstall torch for this system"
         yield Finding("packages", "accelerator", "broken", f"torch does not work: {reason}", cost)
         return
-    # A driver that is too old for torch is told in a warning, and nowhere else.
+    # Only a warning reports a driver that is too old for torch.
     warnings = [line for line in done.stderr.splitlines() if "Warning: " in line]
     yield device_finding(answer, warnings[0].partition("Warning: ")[2] if warnings else "")
 
 
 def device_finding(answer: dict[str, Any], warning: str = "") -> Finding:
-    """What torch told of its device, and warned of, as a finding.
+    """The finding for the device that torch reports, and for a warning of torch's.
 
     >>> device_finding({"kind": "cuda", "names": ["H200"], "memory": [150e9]}).detail
     'cuda: H200, 150.0 GB'

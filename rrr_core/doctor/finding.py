@@ -1,4 +1,4 @@
-"""What was found on a machine, one thing at a time."""
+"""A finding: one thing that rrr can use, and its state on this machine."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ GROUPS = ("machine", "packages", "engines", "tasks", "sandbox")
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that rrr can use."""
+    """One thing that rrr can use, and its state on this machine."""
 
     group: str
     """One of `GROUPS`."""
     name: str
     state: State
-    """`ok`; `missing`: not there, and not needed by everyone; `broken`: there, and does not work; `unknown`."""
+    """`ok`; `missing`: absent, and not needed by everyone; `broken`: present, but does not work; `unknown`."""
     detail: str
     """What was found, in one line."""
     cost: str = ""
-    """What cannot be done without it, and what to do about it."""
+    """What cannot be done without it, and how to fix that."""

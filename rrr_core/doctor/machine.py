@@ -12,7 +12,7 @@ from pathlib import Path
 from rrr_core.doctor.finding import Finding
 
 LITTLE_SPACE = 5e9
-"""Bytes of free disk below which a model of a billion weights, with its optimiser's state, leaves no checkpoint."""
+"""Bytes of free disk below which no checkpoint of a model of a billion weights, with optimiser state, fits."""
 
 
 def machine(folder: Path) -> Iterator[Finding]:
@@ -42,15 +42,15 @@ def _space(folder: Path) -> Finding:
 
 
 def _files(folder: Path) -> Iterator[Finding]:
-    """Whether a run can be written in `folder`, and held by one process at a time."""
+    """Whether a run can be written in `folder`, and locked by one process at a time."""
     try:
-        file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - what follows must not be taken for its error
+        file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - errors of what follows are not its errors
     except OSError as error:
-        cost = "runs cannot be kept here: go elsewhere, or name a --folder"
+        cost = "runs cannot be kept here: change folder, or give --folder"
         yield Finding("machine", "files", "missing", f"this folder cannot be written: {error.strerror}", cost)
         return
     with file:
-        cost = "two processes on one run folder would not notice each other: see to it yourself"
+        cost = "two processes on one run folder would not notice each other: run one at a time"
         if _locks(file.fileno()):
             yield Finding("machine", "file locks", "ok", "a run folder has one writer at a time")
         else:

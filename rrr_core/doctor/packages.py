@@ -1,4 +1,4 @@
-"""Which of rrr-core's extras are installed, and what each that is not would bring."""
+"""Which of rrr-core's extras are installed, and what each missing one would add."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 def packages() -> Iterator[Finding]:
-    """rrr-core, and each of its extras with the packages that it needs."""
+    """rrr-core, and each of its extras with the packages it needs."""
     yield Finding("packages", "rrr-core", "ok", rrr_core.__version__)
     if version_of("rrr-core") is None:
-        cost = "which extras are there cannot be told: pip install rrr-core"
+        cost = "which extras are installed is unknown: pip install rrr-core"
         yield Finding("packages", "extras", "unknown", "rrr-core runs from its source and is not installed", cost)
         return
     costs = {engine.extra: engine.without for engine in CORE_ENGINES.values()}
@@ -36,7 +36,7 @@ def packages() -> Iterator[Finding]:
 
 
 def extras() -> dict[str, list[Requirement]]:
-    """Extra → the packages that it adds on this machine, those of an extra within it included."""
+    """Extra → the packages it adds on this machine, including those of an extra within it."""
     from packaging.requirements import Requirement
 
     about = metadata.metadata("rrr-core")
@@ -54,7 +54,7 @@ def _applies(requirement: Requirement, extra: str) -> bool:
 
 
 def installed(requirement: Requirement) -> tuple[str, bool]:
-    """A package as it is told (`trl 1.16.0`, or why it does not do), and whether it does."""
+    """A package as shown to people (`trl 1.16.0`, or what is wrong with it), and whether it will do."""
     version = version_of(requirement.name)
     if version is None:
         return f"{requirement.name} is not installed", False
@@ -64,7 +64,7 @@ def installed(requirement: Requirement) -> tuple[str, bool]:
 
 
 def version_of(distribution: str) -> str | None:
-    """The installed version of a distribution; None where it is not installed."""
+    """The installed version of a distribution; None if it is not installed."""
     try:
         return metadata.version(distribution)
     except metadata.PackageNotFoundError:

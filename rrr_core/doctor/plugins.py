@@ -1,4 +1,4 @@
-"""What the installed distributions bring: tasks, overlays and engines, each loaded to tell whether it works."""
+"""What installed distributions provide: tasks, overlays and engines, each loaded to see whether it works."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def engines() -> Iterator[Finding]:
-    """The engines that `--backend` takes. The core's are there where their extra is; of others the spec is loaded."""
+    """The engines that `--backend` takes. The core's need their extra; the specs of others are loaded."""
     from rrr_core.generation.entries import find_engines
     from rrr_core.generation.finding import load_engine
 
@@ -31,7 +31,7 @@ def engines() -> Iterator[Finding]:
         if ours is None:
             yield Finding("engines", _name(entry), "ok", entry.who)
         elif ours.extra not in needs:
-            yield Finding("engines", _name(entry), "unknown", f"rrr-core[{ours.extra}] cannot be told")
+            yield Finding("engines", _name(entry), "unknown", f"rrr-core[{ours.extra}] may be missing")
         elif needs[ours.extra] and all(fits for _, fits in map(installed, needs[ours.extra])):
             yield Finding("engines", _name(entry), "ok", f"rrr-core[{ours.extra}]")
         else:
@@ -39,7 +39,7 @@ def engines() -> Iterator[Finding]:
 
 
 def tasks() -> Iterator[Finding]:
-    """The installed tasks and overlays, each loaded to tell whether it works."""
+    """The installed tasks and overlays, each loaded to see whether it works."""
     from rrr_core.tasks import describe_task, find_overlays, find_tasks, load_task
 
     entries = [*find_tasks(), *find_overlays()]
@@ -57,6 +57,6 @@ def tasks() -> Iterator[Finding]:
 
 
 def _name(entry: TaskEntry) -> str:
-    """What a person types for it."""
+    """What a person types to use it."""
     option = {"overlay": "--with ", "engine": "--backend "}.get(entry.kind, "")
     return f"{option}{entry.name}"

@@ -1,4 +1,4 @@
-"""What a verifier that runs model text is kept from on this machine."""
+"""What this machine's sandbox keeps a verifier that runs model text from."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from rrr_core.doctor.finding import Finding
 
 
 def sandbox() -> Iterator[Finding]:
-    """What a verifier that runs model text is kept from on this machine."""
+    """Each protection of the sandbox, and whether this machine enforces it."""
     from rrr_core.verification.protection import protections
 
     for protection in protections():

@@ -1,4 +1,4 @@
-"""Failures: what mining finds, and what training starts from."""
+"""Failures: what mining finds and training starts from."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Failure:
 
     failure_id: str
     try_index: int
-    """Which try at its row this was, from 0."""
+    """Which try at its row this was, counted from 0."""
     episode: Episode
 
     @property
@@ -43,15 +43,15 @@ class Failure:
         return self.episode.last_verdict
 
     def with_attempt(self, attempt: Segment) -> Failure:
-        """The same failure with another failed answer at its end."""
+        """The same failure, ending in another failed answer."""
         return replace(self, episode=replace(self.episode, segments=(*self.episode.segments[:-1], attempt)))
 
     def to_json(self) -> dict[str, Any]:
-        """The failure as JSON's values; row and messages are not copied, which mining could not afford."""
+        """The failure as JSON values; row and messages are not copied, which mining could not afford."""
         return {"failure_id": self.failure_id, "try_index": self.try_index, **self.episode.to_json()}
 
     def to_short_json(self) -> dict[str, Any]:
-        """The failure in the form of rrr 0.1 where it is a prompt and an answer: a run's identity is made of it."""
+        """The failure in rrr 0.1's form if it is a prompt and an answer; a run's identity is a hash of this."""
         if len(self.episode.segments) > 2:
             return self.to_json()
         return {

@@ -1,7 +1,7 @@
-"""Records as rrr 0.1 wrote them before there were segments, with one reflection and one retry as fields.
+"""Records as rrr 0.1 wrote them, before segments: one reflection and one retry, as fields.
 
 The short form of a failure, `{"failure_id", "row_index", "row", "prompt", "attempt", "verdict", "try_index"}`, is the
-same: it is the easiest to write by hand.
+same, and the easiest to write by hand.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ EPISODE_KEYS = (
 
 
 def upgraded_failure(fields: Record) -> Record:
-    """A failure in its short form as one of segments. Raises DataError naming the record's place."""
+    """A short-form failure, turned into segments. Raises DataError naming the record's place."""
     kinds = (TEXT, COUNT, OBJECT, MESSAGES, TEXT, _FAILED, COUNT)
     values = {key: fields.get(key, kind) for key, kind in zip(FAILURE_KEYS, kinds, strict=True)}
     fields.has_only(FAILURE_KEYS)
@@ -42,7 +42,7 @@ def upgraded_failure(fields: Record) -> Record:
 
 
 def upgraded_episode(fields: Record) -> Record:
-    """An episode with one reflection and one retry as one of segments. Raises DataError naming the record's place."""
+    """An episode of one reflection and one retry, turned into segments. Raises DataError naming the record's place."""
     fields.has_only(EPISODE_KEYS)
     segments: list[dict[str, Any]] = [
         {"role": "prompt", "messages": fields.get("prompt", MESSAGES)},
@@ -54,7 +54,7 @@ def upgraded_episode(fields: Record) -> Record:
         written: dict[str, Any] = {"role": "reflection", "text": reflection or ""}
         written["length"] = fields.get("reflection_tokens", COUNT, None)
         written["token_texts"] = tokens = fields.get("token_texts", TEXTS, None)
-        # Only the report kept tokens, of what it took to be trained.
+        # Only the report kept tokens, and only those it took to be trained.
         written["is_trained"] = tokens is not None
         segments += [_asked(fields, "reflection_prompt"), written]
         if retry is not None:

@@ -3,7 +3,7 @@
     prompt → attempt → prompt (reflect) → reflection → prompt (try again) → retry → …
 
 What the model read and what it wrote alternate, however long the episode is. The mask, the log-probabilities, kept
-answers, figures and the report are made of segments and of nothing else. docs/run-folders.md describes the JSON.
+answers, figures and the report are computed from segments alone. docs/run-folders.md describes the JSON.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ Messages = tuple[dict[str, str], ...]
 Role = Literal["prompt", "observation", "attempt", "reflection", "retry"]
 ROLES: tuple[Role, ...] = get_args(Role)
 READ: frozenset[Role] = frozenset({"prompt", "observation"})
-"""Roles of what the model is given to read; it wrote the others."""
+"""Roles of what the model reads; it wrote the others."""
 ANSWERS: frozenset[Role] = frozenset({"attempt", "retry"})
-"""Roles of what a verifier judges."""
+"""Roles that a verifier judges."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +32,9 @@ class Generation:
 
     text: str
     token_ids: tuple[int, ...] = ()
-    """The sampled ids, the end token included where the model wrote one; empty where the engine does not give them."""
+    """The sampled ids, with the end token if the model wrote one; empty if the engine does not give them."""
     finish: str = "stop"
-    """`stop`, or `length` where the token limit cut it off."""
+    """`stop`, or `length` if the token limit cut it off."""
 
     @property
     def is_cut_off(self) -> bool:
@@ -45,27 +45,28 @@ class Generation:
 class Segment:
     """One part of an episode: messages that the model read, or a text that it wrote.
 
-    Raises ValueError for what cannot be: an unknown role, a verdict on what was read, log-probabilities of other ids.
+    Raises ValueError for what is impossible: an unknown role, a verdict on what was read, log-probabilities of other
+    ids.
     """
 
     role: Role
     messages: Messages = ()
-    """What was read; empty where it was not kept."""
+    """What was read; empty if it was not kept."""
     text: str = ""
     """What was written: the answer, without its thought."""
     thought: str = ""
     """What the model thought before its answer. No verifier sees it."""
     ids: tuple[int, ...] = ()
-    """Of a written segment its sampled ids, end token included; of a read one, all ids since the last segment that has
-    any. So the ids of an episode's segments, one after the other, are what the network saw. Empty where not kept."""
+    """Of a written segment, its sampled ids, end token included; of a read one, all ids since the last segment that has
+    any. The ids of an episode's segments, concatenated, are thus what the network saw. Empty if not kept."""
     length: int | None = None
-    """Tokens of a written segment, end token included; None where the engine does not count them."""
+    """Tokens of a written segment, end token included; None if the engine does not count them."""
     is_cut_off: bool = False
     """Whether the token limit ended it."""
     verdict: Verdict | None = None
-    """Of an answer; of a reflection, where it is empty or cut off, so that no retry follows and it has failed."""
+    """Of an answer; or of an empty or cut-off reflection, which has failed and gets no retry."""
     logprobs: tuple[float, ...] | None = None
-    """Log-probability that each id was drawn with, where something else than the policy drew it."""
+    """The log-probability each id was drawn with, if something other than the policy drew it."""
     is_trained: bool = False
     """Whether its tokens get the reward."""
     token_texts: tuple[str, ...] | None = None
@@ -85,11 +86,11 @@ class Segment:
 
     @property
     def is_read(self) -> bool:
-        """Whether the model read it; it wrote all others."""
+        """Whether the model read it, rather than wrote it."""
         return self.role in READ
 
     def to_json(self) -> dict[str, Any]:
-        """The segment as JSON's values, without what it does not have; messages are not copied."""
+        """The segment as JSON values, without absent fields; messages are not copied."""
         record: dict[str, Any] = {"role": self.role}
         if self.is_read:
             record["messages"] = self.messages
@@ -140,7 +141,7 @@ def _tuple(values: list[Any] | None) -> tuple[Any, ...] | None:
 
 
 def written(role: Role, made: Generation, verdict: Verdict | None = None) -> Segment:
-    """The segment of what an engine wrote: its text and length, without the ids."""
+    """A segment of what an engine wrote: text and length, without the ids."""
     length = len(made.token_ids) or None
     return Segment(role, text=made.text, length=length, is_cut_off=made.is_cut_off, verdict=verdict)
 
@@ -151,20 +152,20 @@ class Round:
 
     reflection: Segment
     retry: Segment | None
-    """None where none was generated."""
+    """None if none was generated."""
 
     @property
     def verdict(self) -> Verdict | None:
-        """The retry's; where no retry followed, the reflection's own. None where nothing was judged."""
+        """The retry's; if no retry followed, the reflection's own. None if nothing was judged."""
         return self.reflection.verdict if self.retry is None else self.retry.verdict
 
 
 @dataclass(frozen=True, slots=True)
 class Episode:
-    """One row's whole way: in mining, in a training step, or in an evaluation.
+    """One row's whole path through mining, a training step, or an evaluation.
 
-    Raises ValueError where its segments are no conversation: it begins with a prompt, and what is read and what is
-    written alternate.
+    Raises ValueError if its segments are not a conversation, which begins with a prompt, and in which read and written
+    segments alternate.
     """
 
     row_index: int
@@ -174,7 +175,7 @@ class Episode:
     controls: Mapping[str, tuple[str, Verdict]] = field(default_factory=dict)
     """Control's key (`rrr_core.evaluation.controls`) → its answer and verdict."""
     step: int | None = None
-    """The training step that the episode is of."""
+    """The training step it belongs to."""
     reward: float | None = None
     advantage: float | None = None
     """The group-relative advantage that weighed the trained tokens."""
@@ -188,7 +189,7 @@ class Episode:
 
     @property
     def prompt(self) -> Messages:
-        """The messages that put the row to the model."""
+        """The messages that present the row to the model."""
         return self.segments[0].messages
 
     @property
@@ -222,7 +223,7 @@ class Episode:
 
     @property
     def last_verdict(self) -> Verdict:
-        """The verdict of whatever was judged last: what a reward is made of."""
+        """The verdict of whatever was judged last, which decides the reward."""
         return next(segment.verdict for segment in reversed(self.segments) if segment.verdict is not None)
 
     @property
@@ -232,7 +233,7 @@ class Episode:
 
     @property
     def sampled_tokens(self) -> int:
-        """Ids that were sampled in its rounds."""
+        """How many ids were sampled in its rounds."""
         return sum(len(segment.ids) for segment in self.segments if segment.role in ("reflection", "retry"))
 
     def extended(self, *segments: Segment) -> Episode:
@@ -240,7 +241,7 @@ class Episode:
         return replace(self, segments=(*self.segments, *segments))
 
     def to_json(self) -> dict[str, Any]:
-        """The episode as JSON's values; the row is not copied."""
+        """The episode as JSON values; the row is not copied."""
         record: dict[str, Any] = {
             "row_index": self.row_index,
             "row": self.row,
@@ -255,7 +256,7 @@ class Episode:
 
     @classmethod
     def from_json(cls, record: Any, place: str) -> Episode:
-        """The episode that `to_json` wrote, or rrr 0.1 before there were segments. Raises DataError naming `place`."""
+        """The episode that `to_json` wrote, or rrr 0.1 before segments. Raises DataError naming `place`."""
         fields = Record(record, place, "an episode")
         if "segments" not in fields:
             fields = upgraded_episode(fields)

@@ -1,6 +1,6 @@
 """Inference engines behind one base class. Importing this package imports no engine.
 
-What `__all__` names is for those who bring an engine of their own, and stays as it is (docs/compatibility.md).
+The names in `__all__` are for those who bring an engine of their own, and stay as they are (docs/compatibility.md).
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ __all__ = ["Engine", "EngineSpec", "Generation", "Hits", "ModelSettings", "Sampl
 def make_engine(settings: ModelSettings) -> Engine:
     """The engine that the settings ask for, its model loaded.
 
-    Raises ModelError where the model cannot be used, the settings do not fit the engine, or the extra that brings it
-    is not installed; PluginError for another distribution's engine that is at fault.
+    Raises ModelError if the model cannot be used, the settings do not fit the engine, or its extra is not installed;
+    PluginError for a broken engine of another distribution.
     """
     from rrr_core.generation.finding import find_engine
 
@@ -28,9 +28,9 @@ def make_engine(settings: ModelSettings) -> Engine:
 
 
 def chosen_backend(settings: ModelSettings) -> str:
-    """The settings' backend, with `auto` told from the machine.
+    """The settings' backend, with `auto` resolved for this machine.
 
-    vLLM is not chosen where an option of the transformers backend is set, nor on a CPU, where it is for development.
+    vLLM is not chosen if an option of the transformers backend is set, nor on a CPU, where it is for development.
     """
     if settings.backend != AUTO:
         return settings.backend

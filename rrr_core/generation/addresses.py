@@ -1,4 +1,4 @@
-"""Servers' addresses: whether one is one, and how it is shown."""
+"""Server addresses: whether one is valid, and how it is shown."""
 
 from __future__ import annotations
 

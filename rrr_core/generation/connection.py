@@ -1,7 +1,7 @@
-"""Requests to an OpenAI-compatible server: several in flight, sent again after a fault, errors told in one line.
+"""Requests to an OpenAI-compatible server: several in flight, retried after a fault, errors in one line.
 
-The `openai` client sends a request again after 408, 409, 429, 5xx, time-outs and lost connections. It waits twice as
-long each time (0.5 to 8 s, less a random quarter at most), or as the server's `Retry-After` says, up to two minutes.
+The `openai` client retries a request after 408, 409, 429, 5xx, time-outs and lost connections. Its wait doubles each
+time (0.5 to 8 s, less up to a random quarter), or follows the server's `Retry-After`, up to two minutes.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from rrr_core.text import one_line
 Answer = TypeVar("Answer")
 
 CONNECT_SECONDS = 10.0
-"""Longest wait for a connection, whatever the time-out of an answer is."""
+"""Longest wait for a connection, whatever the time-out for an answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """Where a server is and how it is asked. Raises ModelError for an address that is none."""
+    """A server's address and how to send requests to it. Raises ModelError for an invalid address."""
 
     base_url: str
     model: str
@@ -39,11 +39,11 @@ class Connection:
 
     def __post_init__(self) -> None:
         if not is_address(self.base_url):
-            raise ModelError("The base URL is no server's address: write it like http://127.0.0.1:8000/v1.")
+            raise ModelError("The base URL is not a server's address: write it like http://127.0.0.1:8000/v1.")
 
     @property
     def authorization(self) -> dict[str, str]:
-        """The HTTP header that lets a request in."""
+        """The HTTP header that authorizes a request."""
         key = os.environ.get(self.api_key_env)
         return {"Authorization": f"Bearer {key}"} if key else {}
 
@@ -53,7 +53,7 @@ class Connection:
         ask: Callable[[openai.AsyncOpenAI, int], Awaitable[Answer]],
         on_done: Callable[[int], None] | None,
     ) -> list[Answer]:
-        """The answers of `ask(client, index)` for each index below `count`, in order; the first that fails ends all."""
+        """The answers of `ask(client, index)` for each index below `count`, in order; the first failure ends all."""
         return asyncio.run(self._ask_all(count, ask, on_done))
 
     async def _ask_all(
@@ -87,7 +87,7 @@ class Connection:
         return [results[index] for index in range(count)]
 
     def what_failed(self, error: openai.OpenAIError) -> str:
-        """One line on a request that was refused, or failed once more after all its retries."""
+        """One line on a request that was refused, or that failed after all its retries."""
         who = f"The server {shown(self.base_url)}"
         if isinstance(error, openai.APITimeoutError):
             return f"{who} gave no answer within {self.timeout:g} s, {self.retries + 1} times: raise --timeout."
@@ -99,7 +99,7 @@ class Connection:
         said = f"HTTP {error.status_code}: {self.safe(error.message)}"
         if error.status_code in (401, 403):
             state = "is set, but refused" if os.environ.get(self.api_key_env) else "is not set"
-            return f"{who} lets us not in ({said}): the environment variable {self.api_key_env} {state}."
+            return f"{who} denies access ({said}): the environment variable {self.api_key_env} {state}."
         if error.status_code == 404:
             return f"{who} knows no model {self.model!r}, or the address lacks its /v1 ({said})."
         if error.status_code in (408, 409, 429) or error.status_code >= 500:

@@ -1,11 +1,11 @@
 """Conversations as token ids: the prompt of a conversation, and what follows after ids that a model sampled.
 
-Sampled ids are never decoded and encoded again. What is encoded is text that came from elsewhere: rows, prompts, and
-attempts read back from a file. Such text may spell a control token, such as `<|im_end|>`, and a tokenizer would make
-the real token of it, by which an attempt could end its own turn and speak as the user. So every spelling of a special
-token in a message is broken with a space before the chat template sees it. A message without one is untouched.
-Markers that are plain text to the tokenizer, such as a template's literal `[INST]`, cannot be told from prose and stay.
-The same is done to the tools that a conversation may begin with.
+Sampled ids are never decoded and encoded again. Only text from elsewhere is encoded: rows, prompts, and attempts read
+back from a file. That text may spell a control token, such as `<|im_end|>`. A tokenizer would turn it into the real
+token, and an attempt could end its own turn and speak as the user. So every spelling of a special token in a message is
+broken with a space before the chat template sees it. A message without one is untouched. Markers that are plain text to
+the tokenizer, such as a template's literal `[INST]`, look like prose and stay. Tools at the beginning of a conversation
+are treated the same way.
 """
 
 from __future__ import annotations
@@ -36,18 +36,18 @@ def neutral(tokenizer: Any, text: str) -> str:
 
 @lru_cache(maxsize=8)
 def _special_spellings(tokenizer: Any, size: int) -> re.Pattern[str] | None:  # noqa: ARG001 - the cache's key
-    """Matches the texts that the tokenizer, of `size` tokens, makes special tokens of; None where it has none."""
+    """Matches the texts that the tokenizer, of `size` tokens, turns into special tokens; None if it has none."""
     spellings = {token.content for token in tokenizer.added_tokens_decoder.values() if token.special}
     escaped = [re.escape(spelling) for spelling in sorted(spellings, key=len, reverse=True) if spelling.strip()]
     return re.compile("|".join(escaped)) if escaped else None
 
 
 def render(tokenizer: Any, conversation: Sequence[Message]) -> str:
-    """The chat template's text of a conversation, up to where the assistant is to write.
+    """The chat template's text of a conversation, up to where the assistant writes.
 
-    Tools that the conversation begins with are shown where the template has its place for them.
-    Raises ModelError where there is no template, it has no place for tools, or it refuses the conversation; DataError
-    where the tools are no function schemas.
+    Tools at the beginning of the conversation go where the template has its place for them.
+    Raises ModelError if there is no template, it has no place for tools, or it refuses the conversation; DataError if
+    the tools are not function schemas.
     """
     if not tokenizer.chat_template:
         raise ModelError("The tokenizer has no chat template: use an instruct model, or warm the model up.")
@@ -64,19 +64,19 @@ def render(tokenizer: Any, conversation: Sequence[Message]) -> str:
         messages, arguments = put_tools(place, json.loads(neutral(tokenizer, _as_text(tools))), messages)
     try:
         text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True, **arguments)
-    except Exception as error:  # templates are foreign programs: jinja's own errors and anything that they call
+    except Exception as error:  # templates are foreign programs: jinja's errors, and those of anything they call
         roles = ", ".join(message["role"] for message in messages)
         raise ModelError(f"The model's chat template refuses a conversation of {roles}: {one_line(error)}") from error
     return str(text)
 
 
 def encode_prompt(tokenizer: Any, conversation: Sequence[Message]) -> list[int]:
-    """The ids of a conversation that ends with a user message, up to where the assistant is to write."""
+    """The ids of a conversation that ends with a user message, up to where the assistant writes."""
     return encode_prompts(tokenizer, [conversation])[0]
 
 
 def encode_prompts(tokenizer: Any, conversations: Sequence[Sequence[Message]]) -> list[list[int]]:
-    """`encode_prompt` of each conversation. A tokenizer takes many texts at once in a fraction of the time."""
+    """`encode_prompt` of each conversation. A tokenizer is much faster on many texts at once."""
     if not conversations:
         return []
     texts = [render(tokenizer, conversation) for conversation in conversations]
@@ -87,14 +87,14 @@ def encode_prompts(tokenizer: Any, conversations: Sequence[Sequence[Message]]) -
 def continuation_ids(
     tokenizer: Any, conversation: Sequence[Message], reply_message: str, sampled_ids: Sequence[int], ended: bool
 ) -> list[int]:
-    """The ids to append after `encode_prompt(conversation)` and the ids sampled on it, so that the user speaks next.
+    """The ids to append to `encode_prompt(conversation)` and the ids sampled on it, so that the user speaks next.
 
     The whole is then the template's rendering of the conversation, the sampled reply, the user's `reply_message`, and
     the start of the assistant's turn. The template is rendered with a marker in the reply's place, and what follows the
-    marker is taken. Where the reply `ended` with its own end token, the template's is left out if it is the same one.
-    What a template would do to the reply itself (trim it, drop its thinking) is not done: sampled ids stay as sampled.
+    marker is taken. If the reply `ended` with its own end token, the template's is dropped if it is the same one.
+    Whatever a template does to a reply (trim it, drop its thinking) is not done: sampled ids stay as sampled.
 
-    Raises ModelError where the template shows the reply not exactly once.
+    Raises ModelError unless the template shows the reply exactly once.
     """
     marker, text = _render_marked(
         tokenizer, [*conversation, {"role": "user", "content": reply_message}], len(conversation)
@@ -106,7 +106,7 @@ def continuation_ids(
 
 
 def turn_end_id(tokenizer: Any) -> int | None:
-    """The special token that the chat template puts after the assistant's text; None where it is plain text."""
+    """The special token that the chat template puts after the assistant's text; None if it is plain text."""
     question, again = {"role": "user", "content": "1"}, {"role": "user", "content": "2"}
     marker, text = _render_marked(tokenizer, [question, again], 1)
     for token in _encode_after(tokenizer, marker, text[text.index(marker) + len(marker) :]):
@@ -138,13 +138,11 @@ def _split(conversation: Sequence[Message]) -> tuple[list[dict[str, Any]], Seque
     try:
         return split_tools(conversation)
     except ValueError as error:
-        raise DataError(
-            f"A prompt begins with tools that no model can be shown: {error}. Mend what wrote it."
-        ) from None
+        raise DataError(f"A prompt begins with tools that no model can be shown: {error}. Fix what wrote it.") from None
 
 
 def _as_text(tools: Sequence[dict[str, Any]]) -> str:
-    """Tools as JSON with no character escaped that a template would show as it is."""
+    """Tools as JSON, without escapes for characters that a template shows verbatim."""
     return json.dumps(tools, ensure_ascii=False)
 
 
@@ -154,7 +152,7 @@ def _encode(tokenizer: Any, text: str) -> list[int]:
 
 
 def _encode_after(tokenizer: Any, marker: str, rest: str) -> list[int]:
-    """The ids of `rest` where it follows other text: some tokenizers write the start of a text another way."""
+    """The ids of `rest` after other text: some tokenizers encode the start of a text differently."""
     encoded = tokenizer(marker + rest, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
     offsets = encoded["offset_mapping"]
     if any(start < len(marker) < end for start, end in offsets):  # a token over the seam

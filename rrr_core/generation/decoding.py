@@ -1,9 +1,9 @@
 """The decoding loop: left-padded batch in, sampled ids out.
 
-It draws from exactly the distribution asked for, whatever a hub model's `generation_config` says. What makes it quicker
-than `generate`: what was read is not read again, be it a prompt that occurs several times or one that goes on from an
-earlier text, and rows that have ended are dropped from the batch. `tests/generation/test_decoding.py` holds it to
-`generate`'s own greedy output.
+It samples from exactly the requested distribution, whatever a hub model's `generation_config` says. It is faster than
+`generate` for two reasons: nothing is prefilled twice, neither a prompt that occurs several times nor one that
+continues an earlier text, and rows that have ended are dropped from the batch. `tests/generation/test_decoding.py`
+holds it to `generate`'s own greedy output.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from rrr_core.generation.reading import forward, read
 from rrr_core.seeds import stream_seed
 
 DROP_SHARE = 0.25
-"""Share of a batch's rows that have to have ended before it is cut down: cutting copies the whole cache once."""
+"""Share of a batch's rows that must have ended before they are dropped: dropping moves rows of the cache."""
 
 CPU_LOGITS = 1 << 19
-"""Logits that a CPU draws from at once: a vocabulary of 150,000 for 32 rows takes it a fifth of the time so, since
+"""Logits that a CPU samples from at once. A vocabulary of 150,000 for 32 rows takes a fifth of the time this way, since
 tensors of that size stay in its caches and need no new pages."""
 
 
@@ -40,7 +40,7 @@ def can_decode(network: Any) -> bool:
 
 
 def uniforms(seed: int, row: int, count: int) -> torch.Tensor:
-    """Row `row`'s own stream of `count` numbers in [0, 1), float64, whatever its batch, device and global state."""
+    """Row `row`'s own stream of `count` numbers in [0, 1), float64, independent of batch, device and global state."""
     source = torch.Generator().manual_seed(stream_seed(seed, row))
     return torch.rand(count, dtype=torch.float64, generator=source)
 
@@ -70,7 +70,7 @@ def choose(logits: torch.Tensor, sampling: Sampling, drawn: torch.Tensor) -> tor
 
 def _invert(probabilities: torch.Tensor, drawn: torch.Tensor) -> torch.Tensor:
     cumulative = probabilities.double().cumsum(-1)
-    # Below the total even after rounding, so that the first id whose cumulative exceeds it has a chance above nothing.
+    # Below the total even after rounding, so that the first id whose cumulative exceeds it has a nonzero chance.
     point = (drawn[:, None] * cumulative[:, -1:]).clamp(max=cumulative[:, -1:] * (1 - 1e-12))
     return torch.searchsorted(cumulative, point, right=True)[:, 0]
 
@@ -87,12 +87,12 @@ def decode(
     known: PrefixCache | None,
     on_read: Callable[[int], None],
 ) -> list[list[int]]:
-    """The sampled ids of each prompt, in order, the end id included where one was sampled.
+    """The sampled ids of each prompt, in order, the end id included if one was sampled.
 
-    `limits` are the most tokens of each row, `draws` (B, max(limits)) its uniform numbers. What `known` has of a
-    prompt is not read again, and what is read and written here is kept in it; `on_read` is told how many tokens of the
-    prompts were read. To be called under `torch.no_grad()`, on a network in evaluation mode. Raises ModelError where
-    the network's output is not finite.
+    `limits` are each row's most tokens, `draws` (B, R) its uniform numbers, R the largest limit. What the prefix cache
+    `known` has of a prompt is not prefilled again, and what is prefilled and decoded here is kept in it; `on_read` gets
+    the number of prompt tokens prefilled. Call it under `torch.no_grad()`, on a network in evaluation mode. Raises
+    ModelError if the network's output is not finite.
     """
     device = network.device
     if known is not None and not is_plain(network.config):
@@ -101,17 +101,17 @@ def decode(
     on_read(reading.tokens)
     cache, logits, mask = reading.cache, reading.logits, reading.mask
     width = mask.shape[1]
-    positions = mask.sum(-1, keepdim=True)  # (B, 1), of the token that comes next
+    positions = mask.sum(-1, keepdim=True)  # (B, 1), of the next token
     rows = torch.tensor(reading.rows, device=device)  # the prompts of the rows still in the batch
     limit, drawn = torch.tensor(limits, device=device), draws.to(device)
     ends = torch.tensor(sorted(end_ids), device=device)
     sampled = torch.full((len(prompts), max(limits)), pad_id, device=device)
     lengths = limit.clone()
     done = torch.zeros(len(prompts), dtype=torch.bool, device=device)
-    told = 0
+    reported = 0
 
     def keep_ended(places: torch.Tensor) -> None:
-        """Keep what the cache has of the rows at these places of the batch, all of them ended."""
+        """Keep the cache of the rows at these places of the batch, all ended."""
         if known is not None:
             leaving = rows[places]
             written = zip(leaving.tolist(), sampled[leaving].tolist(), lengths[leaving].tolist(), strict=True)
@@ -130,9 +130,9 @@ def decode(
         done |= stops
         left = int((~done).sum())
         finished = len(prompts) - left
-        if finished > told:
-            on_done(finished - told)
-            told = finished
+        if finished > reported:
+            on_done(finished - reported)
+            reported = finished
         if left == 0:
             keep_ended(torch.arange(len(rows), device=device))
             break

@@ -1,4 +1,4 @@
-"""What engines that give and take token ids have in common: conversations in, ids through the engine, texts out."""
+"""What engines of token ids share: conversations in, ids through the engine, texts out."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from rrr_core.hookspecs import Message, Model
 
 
 class EncodedEngine(TokenEngine):
-    """A TokenEngine whose `generate` goes over `generate_ids`, which an engine brings.
+    """A TokenEngine with `generate` built on `generate_ids`, which an engine implements.
 
-    Prompts are encoded here, from the neutralised text (see `continuation`), so that all engines pose the same ids.
+    Prompts are encoded here, from the neutralised text (see `continuation`), so that all engines get the same ids.
     """
 
     def __init__(self, tokenizer: Any, info: Model, end_ids: Sequence[int], context: int | None) -> None:
@@ -41,7 +41,7 @@ class EncodedEngine(TokenEngine):
         ]
 
     def encode(self, conversations: Sequence[Sequence[Message]]) -> list[list[int]]:
-        """Their prompts' ids. Equal conversations, and those of the last call, are rendered and encoded once."""
+        """The ids of their prompts. Equal conversations, and those of the last call, are rendered and encoded once."""
         template = self.tokenizer.chat_template
         keys = [(template, *(tuple(message.items()) for message in each)) for each in conversations]
         fresh = {key: each for key, each in zip(keys, conversations, strict=True) if key not in self._encoded}
@@ -51,7 +51,7 @@ class EncodedEngine(TokenEngine):
         return [known[key] for key in keys]
 
     def described(self, backend: str, source: Mapping[str, object]) -> dict[str, object]:
-        """What a manifest records of any such engine: backend, name, family, where the weights are from, tokenizer."""
+        """What a manifest records of any such engine: backend, name, family, source of the weights, tokenizer."""
         return {
             "backend": backend,
             "name": self.model.name,
@@ -62,7 +62,7 @@ class EncodedEngine(TokenEngine):
         }
 
     def is_ended(self, ids: Sequence[int]) -> bool:
-        """Whether sampled ids end with an end token; False where the token limit cut them off."""
+        """Whether sampled ids end with an end token; False if the token limit cut them off."""
         return bool(ids) and ids[-1] in self.end_ids
 
     def text_of(self, ids: Sequence[int]) -> str:
@@ -70,7 +70,7 @@ class EncodedEngine(TokenEngine):
         return str(self.tokenizer.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False))
 
     def limit_of(self, prompt: Sequence[int], sampling: Sampling) -> int:
-        """Most tokens to sample after `prompt`. Raises ModelError where the prompt fills the context."""
+        """Most tokens to sample after `prompt`. Raises ModelError if the prompt fills the context."""
         if self.context is None:
             return sampling.max_tokens
         left = self.context - len(prompt)
@@ -83,7 +83,7 @@ class EncodedEngine(TokenEngine):
 
 
 def tokenizer_digest(tokenizer: Any) -> str:
-    """Short SHA-256 of all that decides how a tokenizer encodes a conversation: its model and its chat template."""
+    """A short SHA-256 of what decides how a tokenizer encodes a conversation: its model and its chat template."""
     state = json.loads(tokenizer.backend_tokenizer.to_str())
     for changing in ("padding", "truncation"):
         state.pop(changing, None)

@@ -1,6 +1,6 @@
-"""What an inference engine is: a small base class whose capabilities are methods with defaults.
+"""The base class of inference engines: its capabilities are methods with defaults.
 
-An engine overrides what it can do. Callers ask these methods and properties alone, and probe nothing.
+An engine overrides what it can do. Callers use these methods and properties alone, and probe nothing.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ class Sampling:
     top_k: int = 0
     """0 keeps all tokens."""
     seed: int = 0
-    """Same requests, same order, same seed and same machine give the same texts."""
+    """The same requests in the same order, with the same seed on the same machine, give the same texts."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hits:
-    """How much of the prompts an engine did not have to read: it was in its prefix cache."""
+    """How much of the prompts an engine found in its prefix cache, and did not have to prefill."""
 
     prompt_tokens: int = 0
     cached_tokens: int = 0
 
     @property
     def rate(self) -> float:
-        """Share of the prompts' tokens that came from the cache; 0 before there is a prompt.
+        """Share of the prompts' tokens that came from the cache; 0 before the first prompt.
 
         >>> Hits(prompt_tokens=200, cached_tokens=150).rate
         0.75
@@ -66,42 +66,42 @@ class Engine(ABC):
         """One text for each conversation, in order; each conversation ends with a user message.
 
         `on_done(n)` is called as texts are finished, n of them since the last call.
-        Raises ModelError where the engine cannot be reached or answers with nonsense.
+        Raises ModelError if the engine cannot be reached or answers with nonsense.
         """
 
     @abstractmethod
     def describe(self) -> dict[str, object]:
         """What a manifest records of the engine, as JSON: model, revision, tokenizer, dtype, versions.
 
-        A run that is resumed by an engine that describes itself otherwise is refused.
+        A run cannot be resumed with an engine that describes itself differently.
         """
 
     def prefix_caching(self) -> AbstractContextManager[None]:
-        """A stretch in which the weights do not change, so that what was prefilled and decoded may be kept.
+        """A context in which the weights do not change, so what was prefilled and decoded may be kept.
 
         A later prompt that begins with an earlier one, and perhaps with what was sampled on it, is then not prefilled
-        again. No text depends on it. By default nothing is kept, or the engine manages its cache by itself.
+        again. No text depends on it. By default nothing is kept, or the engine manages its own cache.
         """
         return nullcontext()
 
     @property
     def prefix_cache_hits(self) -> Hits | None:
-        """How much of all prompts so far came from the prefix cache; None where the engine does not count."""
+        """How much of all prompts so far came from the prefix cache; None if the engine does not count it."""
         return None
 
     @property
     def notice(self) -> str | None:
-        """What a person should know of how the engine works on this model; most have nothing to say."""
+        """What a person should know about how the engine runs this model; None for most."""
         return None
 
     @property
     def network(self) -> Any:
-        """The torch network in this process that writes the texts; None where there is none."""
+        """The torch network in this process that writes the texts; None if there is none."""
         return None
 
 
 class TokenEngine(Engine):
-    """An engine that gives and takes token ids, which training needs: sampled ids are never encoded again."""
+    """An engine that takes and gives token ids, which training needs: sampled ids are never encoded again."""
 
     tokenizer: Any
     """Encodes the prompts; a fast tokenizer of transformers."""
@@ -114,16 +114,16 @@ class TokenEngine(Engine):
         on_done: Callable[[int], None] | None = None,
         places: Sequence[int] | None = None,
     ) -> list[list[int]]:
-        """The sampled ids for each prompt's ids, in order; the end id included where one was sampled, never padding.
+        """The sampled ids for each prompt's ids, in order; the end id included if one was sampled, never padding.
 
-        A text is drawn by `Sampling.seed` and its prompt's place: one of `places`, or else its index. So a caller that
-        leaves prompts out, and gives the others the places they would have had, gets the texts they would have got.
-        Raises ModelError where a prompt fills the model's context, or the engine fails.
+        `Sampling.seed` and a prompt's place decide its text: one of `places`, or else its index. So a caller that drops
+        prompts, and gives the others the places they would have had, gets the same texts for them.
+        Raises ModelError if a prompt fills the model's context, or the engine fails.
         """
 
     @abstractmethod
     def is_ended(self, ids: Sequence[int]) -> bool:
-        """Whether sampled ids end with an end token; False where the token limit cut them off."""
+        """Whether sampled ids end with an end token; False if the token limit cut them off."""
 
     @abstractmethod
     def text_of(self, ids: Sequence[int]) -> str:
@@ -131,25 +131,25 @@ class TokenEngine(Engine):
 
     @abstractmethod
     def sync_weights(self, network: Any) -> None:
-        """From now on texts come from this network's weights, as they are at this moment."""
+        """Use this network's weights, as they are now, for all further texts."""
 
     @property
     def off_policy(self) -> bool:
-        """Whether another program than the policy draws the texts, so that training must correct for it.
+        """Whether a program other than the policy draws the texts, so that training must correct for it.
 
-        True unless an engine says otherwise: kernels that round otherwise are enough. Training takes an off-policy
-        engine only where it `keeps_logprobs`.
+        True unless an engine says otherwise: kernels that round differently are enough. Training takes an off-policy
+        engine only if it `keeps_logprobs`.
         """
         return True
 
     @property
     def keeps_logprobs(self) -> bool:
-        """Whether `logprobs_of` gives the log-probabilities of what was written since the last sync of weights."""
+        """Whether `logprobs_of` gives the log-probabilities of what was written since the last weight sync."""
         return False
 
     def logprobs_of(self, prompt: Sequence[int], written: Sequence[int]) -> list[float]:
         """The log-probability of each sampled id, as it was drawn: after temperature, top-k and top-p.
 
-        Raises ModelError where the engine keeps none.
+        Raises ModelError if the engine keeps none.
         """
         raise ModelError(f"The engine of {self.model.name!r} keeps no log-probabilities.")

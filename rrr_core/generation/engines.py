@@ -8,20 +8,20 @@ from dataclasses import dataclass
 from rrr_core.generation.engine_spec import POLICY, EngineSpec
 
 AUTO = "auto"
-"""What is given for an engine's name to have one chosen."""
+"""The engine name that has one chosen."""
 _PACE = ("concurrency", "timeout", "retries", "api_key_env")
 
 
 @dataclass(frozen=True, kw_only=True)
 class CoreEngine(EngineSpec):
-    """An engine of the core's own."""
+    """An engine of the core."""
 
     extra: str
-    """The extra of rrr-core that brings its packages."""
+    """The extra of rrr-core that installs its packages."""
     without: str
     """What cannot be done without it."""
     ignores: Collection[str] = ()
-    """Fields of ModelSettings that are nothing to it and do no harm, so that one file can set up several engines."""
+    """Fields of ModelSettings it harmlessly ignores, so that one file can configure several engines."""
 
 
 CORE_ENGINES: Mapping[str, CoreEngine] = {

@@ -1,6 +1,6 @@
-"""The engines that are installed, by name: the core's, and those that other distributions bring. None is imported.
+"""The installed engines by name: the core's, and those of other distributions. None is imported.
 
-Other distributions bring theirs by an entry point of the group `rrr.engines`, whose value is `module:NAME` of an
+Other distributions provide theirs through an entry point of the group `rrr.engines`, with the value `module:NAME` of an
 EngineSpec.
 """
 
@@ -17,16 +17,16 @@ CORE, TABLE = "rrr-core", "rrr_core.generation.engines:CORE_ENGINES"
 
 
 def find_engines() -> list[TaskEntry]:
-    """The core's engines, and all claims of others to a name; where two claim one, the error of each names both."""
+    """The core's engines and all others; if two distributions claim one name, the error of each names both."""
     ours = [TaskEntry(name, CORE, __version__, TABLE, kind="engine") for name in CORE_ENGINES]
     theirs = find_entries(GROUP, "engine", ours)
-    taken = f"The engine {AUTO!r} is no engine's name, but the choice of one: "
+    taken = f"{AUTO!r} chooses an engine and cannot be the name of one: "
     return [
-        replace(entry, error=f"{taken}{entry.who} is to give its engine another.") if entry.name == AUTO else entry
+        replace(entry, error=f"{taken}{entry.who} must rename its engine.") if entry.name == AUTO else entry
         for entry in theirs
     ]
 
 
 def other_names() -> list[str]:
-    """The names that other distributions' engines have, broken ones included: their own error says more."""
+    """The names of other distributions' engines, including broken ones, whose own error says more."""
     return [entry.name for entry in find_engines() if entry.value and entry.name not in CORE_ENGINES]

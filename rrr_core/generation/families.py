@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-# Names are asked first: many families' models are stored as `llama`, so that a model type of that says nothing alone.
+# Names come first: many families' models are stored as `llama`, so that model type alone says nothing.
 _BY_NAME = {
     "qwen": r"qwen|qwq",
     "llama": r"llama",
@@ -20,7 +20,7 @@ _BY_TYPE = ("qwen", "phi", "gemma", "mistral", "mixtral", "ministral", "granite"
 
 
 def family_of(name: str, model_type: str = "", declared: object = None) -> str:
-    """The family of a model: what its configuration declares as `rrr_family`, else told by its name, else by its type.
+    """The family of a model: declared as `rrr_family` in its configuration, else from its name, else from its type.
 
     >>> family_of("Qwen/Qwen2.5-1.5B-Instruct")
     'qwen'

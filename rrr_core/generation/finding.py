@@ -1,6 +1,6 @@
-"""Finding an engine by its name: one of the core's, or one that another distribution brings.
+"""Finding an engine by name, among the core's and those of other distributions.
 
-Only the one that is asked for is imported, and a broken one takes no other down.
+Only the requested one is imported, and a broken one does not affect the others.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ class FoundEngine:
 
     @property
     def is_policy(self) -> bool:
-        """Whether the policy that is trained is the engine itself."""
+        """Whether the engine is the policy itself."""
         return self.spec.beside == POLICY
 
     def check(self, settings: ModelSettings) -> None:
-        """Raise ModelError for a setting that the engine does not take, or one that it needs and lacks."""
+        """Raise ModelError for a setting that the engine does not take, or a missing one that it needs."""
         name = self.entry.name
         ignored = self.spec.ignores if isinstance(self.spec, CoreEngine) else ()
         for field in fields(settings):
@@ -50,7 +50,7 @@ class FoundEngine:
                 raise ModelError(f"The {name} backend needs {needed}: give --{needed.replace('_', '-')}.")
 
     def check_beside(self, settings: ModelSettings) -> None:
-        """Raise ModelError for an engine that is none to train with, or settings as in `check`."""
+        """Raise ModelError for an engine that cannot be trained with, or settings as in `check`."""
         if self.spec.beside is None:
             able = " or ".join(name for name, spec in CORE_ENGINES.items() if spec.beside is not None)
             raise ModelError(
@@ -60,12 +60,12 @@ class FoundEngine:
         self.check(settings)
 
     def open(self, settings: ModelSettings) -> Engine:
-        """The engine, its model loaded. Raises ModelError, or PluginError for an engine that is at fault."""
+        """The engine, its model loaded. Raises ModelError, or PluginError for a broken engine."""
         self.check(settings)
         return self._opened(self.spec.open, settings)
 
     def open_beside(self, policy: TokenEngine, settings: ModelSettings) -> TokenEngine:
-        """The engine that writes the policy's rollouts: it may be the policy. Raises as `open`."""
+        """The engine that writes the policy's rollouts, which may be the policy. Raises as `open`."""
         self.check_beside(settings)
         if self.spec.beside is None or self.is_policy:
             return policy
@@ -108,8 +108,7 @@ class FoundEngine:
 def find_engine(name: str) -> FoundEngine:
     """The engine of that name.
 
-    Raises ModelError for a name that nothing brings, and PluginError where it is claimed twice, made for another core,
-    or broken.
+    Raises ModelError for an unknown name, and PluginError for one claimed twice, made for another core, or broken.
     """
     entries = find_engines()
     for entry in entries:

@@ -1,4 +1,4 @@
-"""Where a named model lies: a folder, or one commit of a hub repository, asked for once and without long retries."""
+"""Where a named model is: a folder, or one commit of a hub repository, requested once without long retries."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from rrr_core.errors import ModelError
 from rrr_core.text import one_line
 
 HUB_PATIENCE = 10.0
-"""Seconds that the hub is given to answer; `from_pretrained` alone would retry for half a minute when offline."""
+"""Seconds the hub gets to answer; `from_pretrained` alone would retry for half a minute when offline."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Source:
     commit: str | None = None
     """The hub commit; None for a folder."""
     cached: bool = False
-    """True where the hub cannot be reached and the local cache has to do."""
+    """True if the hub cannot be reached and the local cache is used."""
 
     @property
     def folder(self) -> Path | None:
@@ -38,15 +38,15 @@ class Source:
 
     @property
     def arguments(self) -> dict[str, object]:
-        """What `from_pretrained` is told besides the name."""
+        """The arguments of `from_pretrained`, besides the name."""
         return {} if self.commit is None else {"revision": self.commit, "local_files_only": self.cached}
 
 
 def locate(name: str, revision: str | None = None, marker: str = "config.json") -> Source:
     """The folder or hub commit that `name` means.
 
-    `marker` is the file that a folder has to hold. Raises ModelError where there is no such folder or repository, or
-    neither hub nor cache can give it.
+    `marker` is a file that the folder must hold. Raises ModelError if there is no such folder or repository, or neither
+    hub nor cache has it.
     """
     folder = Path(name).expanduser()
     if folder.is_dir():
@@ -74,7 +74,7 @@ def locate(name: str, revision: str | None = None, marker: str = "config.json") 
         raise ModelError(
             f"There is no folder and no hub model {name!r} (a private one needs `hf auth login`): check the name."
         ) from error
-    except Exception as error:  # whatever keeps the hub from answering: offline, proxies, TLS, its own faults
+    except Exception as error:  # whatever keeps the hub from answering: offline, proxies, TLS, faults of its own
         found = try_to_load_from_cache(name, marker, revision=revision)
         if isinstance(found, str):
             return Source(name, commit=Path(found).parent.name, cached=True)
@@ -86,7 +86,7 @@ def locate(name: str, revision: str | None = None, marker: str = "config.json") 
 
 
 def folder_digest(folder: Path) -> str:
-    """Short SHA-256 over the names and bytes of a folder's safetensors files."""
+    """A short SHA-256 over the names and bytes of a folder's safetensors files."""
     digest = hashlib.sha256()
     for path in sorted(folder.glob("*.safetensors")):
         digest.update(path.name.encode())
@@ -97,7 +97,7 @@ def folder_digest(folder: Path) -> str:
 
 @contextmanager
 def silenced() -> Iterator[None]:
-    """Keeps transformers and the hub from drawing bars, logging and warning; puts all back as it was."""
+    """Keep transformers and the hub from drawing bars, logging and warning; restores everything at the end."""
     verbosity, bars, hub_bars = (
         logging.get_verbosity(),
         logging.is_progress_bar_enabled(),

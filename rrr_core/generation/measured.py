@@ -1,4 +1,4 @@
-"""An engine with a profile: the seconds and tokens of its generating, and the seconds of its weight syncs."""
+"""An engine with a profile: the seconds and tokens of generation, and the seconds of weight syncs."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ def measured(engine: TokenEngine, profile: Profile) -> TokenEngine: ...
 @overload
 def measured(engine: Engine, profile: Profile) -> Engine: ...
 def measured(engine: Engine, profile: Profile) -> Engine:
-    """The engine, its generating and its weight syncs measured; it gives the same texts."""
+    """The engine with generation and weight syncs measured; it gives the same texts."""
     profile.machine = machine_of(engine.network)
     return _MeasuredTokens(engine, profile) if isinstance(engine, TokenEngine) else _Measured(engine, profile)
 
 
 class _Measured(Engine):
-    """Another engine, its `generate` measured."""
+    """Another engine, with `generate` measured."""
 
     def __init__(self, engine: Engine, profile: Profile) -> None:
         self._engine, self._profile = engine, profile
@@ -71,7 +71,7 @@ class _Measured(Engine):
 
 
 class _MeasuredTokens(_Measured, TokenEngine):
-    """Another engine of token ids, its `generate_ids` and `sync_weights` measured as well."""
+    """Another engine of token ids, with `generate_ids` and `sync_weights` measured as well."""
 
     _engine: TokenEngine
 

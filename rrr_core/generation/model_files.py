@@ -1,4 +1,4 @@
-"""What a model's files tell without its weights: configuration, tokenizer, end tokens, and where they are from."""
+"""What a model's files say without its weights: configuration, tokenizer, end tokens, and their source."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from rrr_core.text import one_line
 
 @dataclass(frozen=True, slots=True)
 class ModelFiles:
-    """A model as an engine that loads its weights itself needs it."""
+    """A model's files, for an engine that loads the weights itself."""
 
     name: str
     """The folder, or the hub name."""
@@ -29,18 +29,18 @@ class ModelFiles:
     model: Model
     end_ids: tuple[int, ...]
     source: dict[str, object]
-    """What a manifest records of where the weights are from."""
+    """What a manifest records of the source of the weights."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Unloaded:
-    """What `end_ids_of` asks of a network."""
+    """The part of a network that `end_ids_of` reads."""
 
     generation_config: Any
 
 
 def read_files(settings: ModelSettings) -> ModelFiles:
-    """The files of the model that the settings name, which is no adapter. Raises ModelError as `load_transformers`."""
+    """The files of the model the settings name, not an adapter. Raises ModelError as `load_transformers`."""
     name = settings.named
     source = locate(name, settings.revision)
     config, tokenizer = load_tokenizer(source, name)
@@ -56,21 +56,21 @@ def read_files(settings: ModelSettings) -> ModelFiles:
     return ModelFiles(source.name, source.commit, tokenizer, info, end_ids, described(source))
 
 
-def files_of(generator: TransformersEngine, settings: ModelSettings) -> ModelFiles:
-    """The files that a loaded model, or the model under its adapter, came from."""
-    base, commit = generator.source.get("base", settings.named), generator.source.get("revision")
+def files_of(engine: TransformersEngine, settings: ModelSettings) -> ModelFiles:
+    """The files of a loaded model, or of the model under its adapter."""
+    base, commit = engine.source.get("base", settings.named), engine.source.get("revision")
     return ModelFiles(
         name=str(base),
         commit=None if commit is None else str(commit),
-        tokenizer=generator.tokenizer,
-        model=generator.model,
-        end_ids=generator.end_ids,
-        source=generator.source,
+        tokenizer=engine.tokenizer,
+        model=engine.model,
+        end_ids=engine.end_ids,
+        source=engine.source,
     )
 
 
 def load_tokenizer(source: Source, name: str) -> tuple[Any, Any]:
-    """Configuration and tokenizer. Raises ModelError where they cannot be had, or the tokenizer does not serve."""
+    """Configuration and tokenizer. Raises ModelError if they cannot be loaded or the tokenizer cannot be used."""
     with silenced():
         try:
             arguments: dict[str, Any] = {**source.arguments, "trust_remote_code": False}
@@ -86,13 +86,13 @@ def load_tokenizer(source: Source, name: str) -> tuple[Any, Any]:
 
 
 def check_vocabulary(tokenizer: Any, embeddings: int, name: str) -> None:
-    """Raise ModelError for a tokenizer whose largest id the model has no embedding for."""
+    """Raise ModelError if the model has no embedding for the tokenizer's largest id."""
     if (largest := max(tokenizer.get_vocab().values())) >= embeddings:
         raise ModelError(f"The tokenizer of {name!r} has the id {largest}, and the model only {embeddings} embeddings.")
 
 
 def described(source: Source) -> dict[str, object]:
-    """What a manifest records of where weights are from: a hub commit, or a digest of a folder's weights."""
+    """What a manifest records of the source of weights: a hub commit, or a digest of a folder's weights."""
     if source.folder is None:
         return {"revision": source.commit}
     return {"revision": None, "weights_sha256": folder_digest(source.folder)}

@@ -1,4 +1,4 @@
-"""Where a model's chat template shows tools, and a conversation's tools put there."""
+"""Where a model's chat template shows tools, and a conversation's tools in that place."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any, Literal
 from rrr_core.hookspecs import Message
 
 Place = Literal["argument", "system message"]
-"""`argument`: the template takes `tools=`, as nearly all do. `system message`: it reads `tools` off the system's
-message, as text, as Phi-4-mini's does."""
+"""`argument`: the template takes `tools=`, as nearly all do. `system message`: it reads `tools`, as text, from the
+system message, as Phi-4-mini's does."""
 
 _NAME = "look_for_this_tool"
 _PROBE = [
@@ -31,17 +31,17 @@ _PROBE = [
 
 
 def place_of_tools(tokenizer: Any) -> Place | None:
-    """Where the tokenizer's chat template shows tools, found out by rendering a probe; None where it shows none."""
+    """Where the tokenizer's chat template shows tools, found by rendering a probe; None if it shows none."""
     return _place(tokenizer, str(tokenizer.chat_template))
 
 
 def put_tools(
     place: Place, tools: Sequence[dict[str, Any]], messages: Sequence[dict[str, str]]
 ) -> tuple[list[dict[str, str]], dict[str, Any]]:
-    """The messages, and the further arguments of `apply_chat_template`, that show the tools at their place.
+    """The messages, and the extra arguments of `apply_chat_template`, that show the tools in their place.
 
-    On a system message they are a JSON array of the bare functions, which is what Phi-4-mini's card shows; where the
-    conversation has no such message, an empty one is made.
+    In a system message they are a JSON array of the bare functions, as in Phi-4-mini's model card; if the conversation
+    has no such message, an empty one is added.
     """
     if place == "argument":
         return list(messages), {"tools": list(tools)}

@@ -1,4 +1,4 @@
-"""A prefix cache: what an engine has read and written, kept for prompts that begin alike while the weights stay."""
+"""A prefix cache: what an engine has prefilled and decoded with the same weights, for prompts that share a prefix."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import torch
 Ids = tuple[int, ...]
 
 WORTH_KEEPING = 0.6
-"""Share of a cache's storage that has to be in use for it to be kept as it is; else the part in use is copied."""
+"""Share of a cache's storage that must be in use for it to be kept as is; otherwise the part in use is copied."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -21,14 +21,14 @@ class Block:
     """Rows that left a batch together."""
 
     layers: tuple[tuple[torch.Tensor, torch.Tensor], ...]
-    """Each layer's keys and values, each (R, heads, T, D)."""
+    """Each layer's keys and values, each (B, K, T, d)."""
     size: int
-    """Bytes that they keep from being freed."""
+    """Bytes that they hold."""
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The columns of a block's row that hold what a prompt begins with."""
+    """The columns of a block's row that hold a prompt's prefix."""
 
     block: Block
     row: int
@@ -37,7 +37,7 @@ class Found:
 
 
 class PrefixCache:
-    """Rows' ids with their keys and values, at most `limit` bytes of these; the oldest go first."""
+    """The ids of rows with their keys and values, at most `limit` bytes; the oldest are dropped first."""
 
     def __init__(self, limit: int) -> None:
         self.limit, self.size = limit, 0
@@ -51,10 +51,10 @@ class PrefixCache:
         self._found, self._sorted, self.size = {}, None, 0
 
     def keep(self, cache: Any, rows: torch.Tensor, starts: Sequence[int], ids: Sequence[Ids]) -> None:
-        """Keep `rows` of a growing cache of plain layers; `ids[r]` stand in its columns from `starts[r]` on.
+        """Keep `rows` of a growing cache of plain layers; `ids[r]` are in its columns from `starts[r]`.
 
-        Ids beyond the cache's last column, of tokens that were sampled and never read, are left out. Where all rows
-        are kept, the cache itself is, and must not be written any more.
+        Ids beyond the cache's last column, of tokens sampled but never read, are dropped. If all rows are kept, so may
+        be the cache itself: it must not be written to again.
         """
         block, first = _block(cache, rows, min(starts))
         if block.size > self.limit:
@@ -74,11 +74,11 @@ class PrefixCache:
             self._found = {ids: found for ids, found in self._found.items() if found.block not in forgotten}
 
     def longest(self, prompt: Ids) -> Found | None:
-        """The kept row that begins like the prompt for longest, up to the prompt's last token; None where none does."""
+        """The kept row with the longest prefix of the prompt, up to its last token; None if there is none."""
         if self._sorted is None:
             self._sorted = sorted(self._found)
         place = bisect_left(self._sorted, prompt)
-        # In the order of their ids, the row with the most in common stands right before or behind the prompt's place.
+        # In sorted order, the row with the longest common prefix is right before or after the prompt's place.
         best, longest = None, 0
         for ids in self._sorted[max(place - 1, 0) : place + 1]:
             common = min(common_length(ids, prompt), len(prompt) - 1)
@@ -91,9 +91,9 @@ class PrefixCache:
 
 
 def _block(cache: Any, rows: torch.Tensor, first: int) -> tuple[Block, int]:
-    """The rows' block, and which of the cache's columns is its first one: `first`, or 0 where nothing is copied."""
+    """The rows' block, and the cache's column that is its first: `first`, or 0 if nothing is copied."""
     all_states = [states for layer in cache.layers for states in (layer.keys, layer.values)]
-    # Of the whole storage, which may have had more rows and have columns to spare.
+    # The whole storage, which may have had more rows and may have spare columns.
     held = sum(states.untyped_storage().nbytes() for states in all_states)
     batch, _, columns, _ = all_states[0].shape
     used = sum(states.numel() * states.element_size() for states in all_states) * (columns - first) // columns
@@ -107,7 +107,7 @@ def _block(cache: Any, rows: torch.Tensor, first: int) -> tuple[Block, int]:
 
 
 def common_length(one: Sequence[int], other: Sequence[int]) -> int:
-    """How many ids two rows begin with alike.
+    """The length of the common prefix of two rows of ids.
 
     >>> common_length([4, 5, 6], [4, 5, 7, 8])
     2

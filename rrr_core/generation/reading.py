@@ -1,9 +1,9 @@
-"""Reading prompts into a cache: each distinct one once, and of each only what the prefix cache does not hold.
+"""Prefill: each distinct prompt is read into a cache once, and only the part that the prefix cache does not hold.
 
-Rows are padded on the left, so that every prompt ends in the last column. To read the last Q columns of a batch, each
-row needs its keys and values up to there: a row of which more is known reads some of it again, which changes nothing.
-So prompts of which about as much is left to read are read together, on a CPU few at a time, and each group is read into
-its place in the batch's cache.
+Rows are padded on the left, so every prompt ends in the last column. To read the last Q columns of a batch, each row
+needs its keys and values up to there: a row with more in the prefix cache reads some of it again, which changes
+nothing. So prompts with about as much left to read are read together, on a CPU a few at a time, and each group is read
+into its place in the batch's cache.
 """
 
 from __future__ import annotations
@@ -18,32 +18,32 @@ from rrr_core.generation.kv_cache import buffer_for, cache_argument, growing_cac
 from rrr_core.generation.prefix_cache import Block, Found, Ids, PrefixCache, common_length
 
 Buffers = tuple[torch.Tensor, torch.Tensor]
-"""A layer's keys and values, with columns to spare."""
+"""A layer's keys and values (B, K, T, d), with spare columns."""
 
 LEFT_APART = 32
-"""Tokens left to read by which prompts may differ and are still read together, or else a factor of two.
+"""Prompts are read together if what is left to read differs by at most this many tokens, or by a factor of two.
 
-A pass over a batch has a cost of its own, of the order of reading some tens of tokens a row."""
+A pass over a batch has a fixed cost, about that of reading some tens of tokens per row."""
 
 CPU_TOKENS = 2048
 """Tokens that a CPU reads at once. Its caches do not hold the activations of more: a core takes 1.22 times as long for
-17,000 tokens of a model of four million weights as for 2,000 at a time."""
+17,000 tokens of a model of four million weights at once as for 2,000 at a time."""
 
 WORTH_A_PASS = 512
-"""Tokens to save for which a pass over one row alone is worth it."""
+"""Tokens saved that make a pass over a single row worthwhile."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """Rows that are read: their cache, the logits after each, and the mask of their columns."""
+    """Prompts after prefill: their cache, the logits after each, and the mask of their columns."""
 
     rows: list[int]
-    """Which of the prompts each row of the cache is of."""
+    """The prompt of each row of the cache, by index."""
     cache: Any
     logits: torch.Tensor  # (B, V)
-    mask: torch.Tensor  # (B, W), 1 where a column is the row's own
+    mask: torch.Tensor  # (B, T), 1 where a column is the row's own
     tokens: int
-    """Tokens that were read for them, padding left out."""
+    """Tokens that were read for them, without padding."""
 
 
 def read(network: Any, prompts: Sequence[Sequence[int]], pad_id: int, prefix_cache: PrefixCache | None) -> Reading:
@@ -85,7 +85,7 @@ def forward(
 
 
 def _read_beginning(network: Any, distinct: Sequence[Ids], pad_id: int) -> dict[Ids, Found | None]:
-    """What all prompts begin with, such as a system message, read once where that saves enough; else nothing."""
+    """The common prefix of all prompts, such as a system message, read once if that saves enough; else nothing."""
     length = min(common_length(min(distinct), max(distinct)), min(map(len, distinct)) - 1)
     if length * (len(distinct) - 1) < WORTH_A_PASS:
         return dict.fromkeys(distinct)
@@ -96,13 +96,13 @@ def _read_beginning(network: Any, distinct: Sequence[Ids], pad_id: int) -> dict[
 
 
 def _groups(known: dict[Ids, Found | None], at_once: int | None) -> Iterator[list[Ids]]:
-    """The prompts in groups that are read together, each of at most `at_once` tokens or one prompt."""
+    """The prompts in groups to read together, each of at most `at_once` tokens or one prompt."""
     group: list[Ids] = []
     least = 0
     for prompt in sorted(known, key=lambda prompt: _left(prompt, known[prompt])):
         left = _left(prompt, known[prompt])
         too_many = at_once is not None and (len(group) + 1) * left > at_once
-        # Where nothing is known of any prompt, reading them together is reading one batch.
+        # If no prompt has a cached prefix, reading them together is reading one batch.
         too_far = left > max(least + LEFT_APART, 2 * least) and any(known.values())
         if group and (too_many or too_far):
             yield group
@@ -120,7 +120,7 @@ def _left(prompt: Ids, found: Found | None) -> int:
 def _read_groups(
     network: Any, groups: Sequence[Sequence[Ids]], known: dict[Ids, Found | None], pad_id: int
 ) -> tuple[Any, torch.Tensor, int]:
-    """Their prompts' cache and logits, in order, and the tokens that were read."""
+    """The cache and logits of all their prompts, in order, and the number of tokens read."""
     if len(groups) == 1:
         return _read_group(network, groups[0], known, pad_id, None)
     rows, width = sum(map(len, groups)), max(len(prompt) for group in groups for prompt in group)
@@ -129,7 +129,7 @@ def _read_groups(
     for group in groups:
         stop, own = start + len(group), max(map(len, group))
         if room is None:
-            # The first group's shows what a cache of this model looks like.
+            # The first group's cache shows the shapes of this model's.
             cache, after, count = _read_group(network, group, known, pad_id, None)
             room = [(buffer_for(one.keys, rows, width), buffer_for(one.values, rows, width)) for one in cache.layers]
             for (keys, values), layer in zip(room, cache.layers, strict=True):
@@ -157,7 +157,7 @@ def _read_group(
     pad_id: int,
     buffers: Sequence[Buffers] | None,
 ) -> tuple[Any, torch.Tensor, int]:
-    """Their cache and logits, and the tokens that were read; the cache is in `buffers` where these are given."""
+    """Their cache and logits, and the number of tokens read; the cache is in `buffers` if given."""
     mask = _mask_of(prompts, network.device)
     width = mask.shape[1]
     left = max(_left(prompt, known[prompt]) for prompt in prompts)
@@ -178,16 +178,16 @@ def _read_group(
 
 
 def _mask_of(prompts: Sequence[Ids], device: torch.device) -> torch.Tensor:
-    """The mask (B, W) of the prompts, padded on the left to the longest: 1 where a column is a prompt's own."""
+    """The mask (B, P) of the prompts, padded on the left to the longest: 1 where a column is a prompt's own."""
     lengths = torch.tensor([len(prompt) for prompt in prompts], device=device)
     width = max(map(len, prompts))
     return (torch.arange(width, device=device) >= width - lengths[:, None]).long()
 
 
 def _recall(cache: Any, rows: Sequence[tuple[int, Found | None]], columns: int) -> None:
-    """Write the cache's `columns` columns: row r's own begin at `rows[r][0]`, and are in what was found for it."""
-    # Rows of a block that move by as many columns are copied at once. What stands before a row's own columns is
-    # masked: it only has to be numbers.
+    """Fill the cache's first `columns` columns: row r's own begin at `rows[r][0]`, a copy of what was found for it."""
+    # Rows of a block that shift by the same number of columns are copied at once. What is before a row's own columns
+    # is masked, and only has to be finite.
     moves: dict[tuple[Block, int], list[tuple[int, int]]] = {}
     empty = 0
     for row, (start, found) in enumerate(rows):
@@ -209,5 +209,5 @@ def _recall(cache: Any, rows: Sequence[tuple[int, Found | None]], columns: int) 
                 known = block.layers[depth][kind][:, :, origin]
                 if together is None:
                     states[:, :, target].index_copy_(0, into, known.index_select(0, source))
-                else:  # rows side by side are written without a copy between
+                else:  # adjacent rows are written without an intermediate copy
                     torch.index_select(known, 0, source, out=states[together, :, target])

@@ -24,11 +24,11 @@ from rrr_core.tasks.tools import TOOLS_ROLE
 class ServerEngine(Engine):
     """A server's model as an Engine; at most `concurrency` requests are in flight at a time.
 
-    Each request carries its own seed, a pure function of `Sampling.seed` and the request's place; whether the same seed
-    gives the same text is up to the server. `top_k` is sent where it is set: vLLM and others take it, OpenAI does not.
+    Each request has its own seed, a pure function of `Sampling.seed` and the request's place; whether the same seed
+    gives the same text is up to the server. `top_k` is sent if it is set: vLLM and others take it, OpenAI does not.
 
-    Its model takes no tools (`Model.takes_tools`), whatever its chat template: a server that is given tools parses the
-    reply into calls of its own form, and the text that the model wrote, which is what a task judges, is gone.
+    Its model takes no tools (`Model.takes_tools`), whatever its chat template: given tools, a server parses the reply
+    into its own form of calls, and the text that the model wrote, which a task judges, is lost.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class ServerEngine(Engine):
         sampling: Sampling,
         on_done: Callable[[int], None] | None = None,
     ) -> list[Generation]:
-        """One text for each conversation, in order; see Engine. The first request that fails ends them all."""
+        """One text for each conversation, in order; see Engine. The first failing request ends them all."""
         if not conversations:
             return []
         if any(conversation[0]["role"] == TOOLS_ROLE for conversation in conversations):
@@ -94,7 +94,7 @@ class ServerEngine(Engine):
         return self._read(answer.http_response.text)
 
     def _read(self, text: str) -> Generation:
-        """The generation in the body of an answer. Raises ModelError where there is none."""
+        """The generation in the body of an answer. Raises ModelError if there is none."""
         who, safe = f"The server {shown(self.base_url)}", self.connection.safe
         try:
             choice = json.loads(text)["choices"][0]
@@ -102,14 +102,14 @@ class ServerEngine(Engine):
         except (ValueError, LookupError, TypeError, AttributeError) as error:
             raise ModelError(f"{who} answered with no chat completion: {safe(text, 120)!r}.") from error
         if content is None and finish == "length":
-            content = ""  # a reasoning model that spent its tokens before it came to answer
+            content = ""  # a reasoning model that ran out of tokens before its answer
         if not isinstance(content, str):
             raise ModelError(f"{who} answered without a text (finish reason {safe(finish, 40)}).")
         return Generation(content, finish="length" if finish == "length" else "stop")
 
 
 def open_server(settings: ModelSettings) -> ServerEngine:
-    """The server's model that the settings name. Raises ModelError for an address that is none."""
+    """The server's model that the settings name. Raises ModelError for an invalid address."""
     return ServerEngine(
         base_url=settings.base_url or "",
         model=settings.named,

@@ -1,4 +1,4 @@
-"""What can be set about a model and the engine that runs it. Imports no torch: the command line starts with it."""
+"""Settings of a model and its engine. Imports no torch, so that the command line starts quickly."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ class ModelSettings:
     adapter: str | None = option(None, "A peft adapter to put on the model: a hub name or a folder.")
     backend: str = option(
         AUTO,
-        "The inference engine; auto is server where a base URL is given, vllm where vLLM and a CUDA GPU are there, else"
-        " transformers. Other packages can bring more: `rrr doctor` lists them.",
+        "The inference engine; auto is server if a base URL is given, vllm if vLLM and a CUDA GPU are available, else"
+        " transformers. Other packages can add more: `rrr doctor` lists them.",
         choices=(AUTO, *CORE_ENGINES),
         further=_of_other_distributions,
     )
     family: str | None = option(
-        None, "The model family prompts are worded for, such as qwen; by default told from the model."
+        None, "The model family prompts are worded for, such as qwen; by default inferred from the model."
     )
     dtype: str = option("auto", "Type of the weights in memory; auto is as they are stored.", choices=DTYPES)
     device: str | None = option(None, "Where transformers runs, such as cpu or cuda:0; by default the accelerator.")
@@ -54,11 +54,11 @@ class ModelSettings:
     api_key_env: str = option("OPENAI_API_KEY", "Environment variable that holds the server's key.")
     concurrency: int = option(16, "Requests in flight at a time.", minimum=1)
     timeout: float = option(300.0, "Seconds to wait for one answer of a server.", minimum=0.001)
-    retries: int = option(5, "Times a request is sent again after a fault of server or network.", minimum=0)
+    retries: int = option(5, "Retries of a request after a server or network fault.", minimum=0)
 
     @property
     def named(self) -> str:
-        """The model's name. Raises ModelError where none is given."""
+        """The model's name. Raises ModelError if none is given."""
         if not self.model:
             raise ModelError("No model is named, and the task brings none: give --model.")
         return self.model

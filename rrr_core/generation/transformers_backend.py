@@ -24,7 +24,7 @@ __all__ = ["TransformersEngine", "load_from", "load_transformers"]
 
 
 def load_from(settings: ModelSettings, dtype: str | None = None) -> TransformersEngine:
-    """The model that the settings name, ready to generate; `dtype` goes over theirs. Raises as `load_transformers`."""
+    """The model the settings name, ready to generate; `dtype` overrides theirs. Raises as `load_transformers`."""
     return load_transformers(
         settings.named,
         revision=settings.revision,
@@ -48,10 +48,10 @@ def load_transformers(
 ) -> TransformersEngine:
     """The model of that name, from a folder or the hub, ready to generate.
 
-    No code of the model's repository is run, and only safetensors are read. A folder that holds a peft adapter is
-    loaded with the base model it names. The family is noted as `rrr_family` in the configuration, so that a model
-    trained from this one and saved keeps it.
-    Raises ModelError, in one line, where the model cannot be had or has no fast tokenizer or chat template.
+    No code from the model's repository is run, and only safetensors are read. A folder that holds a peft adapter is
+    loaded with the base model it names. The family is stored as `rrr_family` in the configuration, so that a model
+    trained from this one keeps it.
+    Raises ModelError, in one line, if the model cannot be loaded or has no fast tokenizer or chat template.
     """
     if dtype not in DTYPES:
         raise ModelError(f"There is no dtype {dtype!r}: choose one of {', '.join(DTYPES)}.")
@@ -109,7 +109,7 @@ def _with_adapter(network: Any, patch: Source, name: str) -> Any:
     if patch.folder is not None and not (patch.folder / "adapter_model.safetensors").is_file():
         raise ModelError(f"The adapter folder {patch.name!r} has no adapter_model.safetensors.")
     with silenced():
-        # peft only warns of an adapter made for another model, and leaves the model as good as bare.
+        # peft only warns about an adapter made for another model, and leaves the model all but unchanged.
         warnings.filterwarnings("error", message="Found missing adapter keys")
         try:
             return PeftModel.from_pretrained(network, patch.name, **patch.arguments)
@@ -118,7 +118,7 @@ def _with_adapter(network: Any, patch: Source, name: str) -> Any:
 
 
 def _device(device: str | None) -> torch.device:
-    """The asked-for device, else the machine's accelerator, else the CPU."""
+    """The requested device, else the machine's accelerator, else the CPU."""
     accelerator = torch.accelerator.current_accelerator(check_available=True)
     if device is None:
         return accelerator or torch.device("cpu")
@@ -132,7 +132,7 @@ def _device(device: str | None) -> torch.device:
 
 
 def is_adapter(name: str) -> bool:
-    """Whether the name is a folder that holds a peft adapter and no whole model."""
+    """Whether the name is a folder with a peft adapter and no whole model."""
     folder = Path(name).expanduser()
     return (folder / "adapter_config.json").is_file() and not (folder / "config.json").is_file()
 

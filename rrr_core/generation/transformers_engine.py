@@ -1,4 +1,4 @@
-"""The transformers engine: a causal language model in this process, batched, seeded, and left as it was found."""
+"""The transformers engine: a causal language model in this process, batched, seeded, and left unchanged."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from rrr_core.hookspecs import Model
 from rrr_core.seeds import stream_seed
 
 CPU_BATCH_TOKENS, BATCH_TOKENS = 32768, 65536
-"""Default tokens of a batch: a CPU's caches do not hold a larger one, and an accelerator is idle with a smaller one."""
+"""Default tokens of a batch: a larger one does not fit a CPU's caches, and a smaller one leaves an accelerator idle."""
 
 PREFIX_CACHE_BYTES, PREFIX_CACHE_SHARE = 1 << 30, 0.1
-"""What the prefix cache may hold: on a CPU so many bytes, on an accelerator this share of its memory. The rest is for
-the model, the batch that is being written, and a trainer's optimiser."""
+"""Limits of the prefix cache: bytes on a CPU, a share of the memory on an accelerator. The rest is for the model, the
+batch being decoded, and a trainer's optimiser."""
 
 
 class TransformersEngine(EncodedEngine):
-    """A network and its tokenizer as a TokenEngine. It reads the network's weights anew in each call.
+    """A network and its tokenizer as a TokenEngine. Each call uses the network's current weights.
 
-    So it may be given the policy that a trainer is changing: modes, gradients and the global random state are left as
-    they were found. Each row draws from its own stream of random numbers, a pure function of `Sampling.seed` and the
-    row's place, so that how rows are batched changes nothing.
+    So it works on a policy in training: modes, gradients and the global random state are left as they were. Each row
+    draws from its own random stream, a pure function of `Sampling.seed` and the row's place, so that batching changes
+    nothing.
     """
 
     def __init__(
@@ -60,11 +60,9 @@ class TransformersEngine(EncodedEngine):
         on_done: Callable[[int], None] | None = None,
         places: Sequence[int] | None = None,
     ) -> list[list[int]]:
-        """The sampled ids for each prompt's ids, in order; the end id included where one was sampled, never padding.
+        """The sampled ids for each prompt's ids, in order; see TokenEngine.
 
-        A text is drawn by `Sampling.seed` and its prompt's place: one of `places`, or else its index. So a caller that
-        leaves prompts out, and gives the others the places they would have had, gets the texts they would have got.
-        Raises ModelError where a prompt fills the model's context, memory runs out, or the output is not finite.
+        Raises ModelError if a prompt fills the model's context, memory runs out, or the output is not finite.
         """
         places = range(len(prompts)) if places is None else places
         limits = [self.limit_of(prompt, sampling) for prompt in prompts]
@@ -79,9 +77,9 @@ class TransformersEngine(EncodedEngine):
 
     @contextmanager
     def prefix_caching(self) -> Iterator[None]:
-        """Inside, what is read and written is kept, at most `PREFIX_CACHE_SHARE` of the memory; see `Engine`.
+        """Keep what is prefilled and decoded inside, at most `PREFIX_CACHE_SHARE` of the memory; see `Engine`.
 
-        Within another such stretch it adds nothing. Models with a sliding window keep nothing.
+        Nested, it adds nothing. Models with a sliding window keep nothing.
         """
         if self.prefix_cache is not None:
             yield
@@ -93,7 +91,7 @@ class TransformersEngine(EncodedEngine):
             self.prefix_cache = None
 
     def sync_weights(self, network: Any) -> None:
-        """From now on texts come from this network's weights, read anew in each call."""
+        """Use this network for all further texts; each call uses its current weights."""
         self._network = network
         if self.prefix_cache is not None:
             self.prefix_cache.clear()
@@ -105,24 +103,24 @@ class TransformersEngine(EncodedEngine):
 
     @property
     def off_policy(self) -> bool:
-        """False: the network that is trained writes the texts itself."""
+        """False: the policy writes the texts itself."""
         return False
 
     @property
     def prefix_cache_hits(self) -> Hits:
-        """Of all prompts so far. A prompt that stands in a batch more than once is read once."""
+        """Over all prompts so far. A prompt that occurs in a batch more than once is read once."""
         return self._hits
 
     @property
     def notice(self) -> str | None:
-        """That a model of this kind is slow here, where it is."""
+        """A warning if a model of this kind is slow here."""
         if can_decode(self.network):
             return None
         kind = type(without_adapters(self.network)).__name__
-        return f"Texts are written by the slower `generate` of transformers: rrr's own decoding does not serve {kind}."
+        return f"Texts come from the slower `generate` of transformers: rrr's own decoding does not support {kind}."
 
     def describe(self) -> dict[str, object]:
-        """What a manifest records: name, family, where the weights are from, tokenizer, dtype, device, versions."""
+        """What a manifest records: name, family, source of the weights, tokenizer, dtype, device, versions."""
         return {
             **self.described("transformers", self.source),
             "dtype": str(self.network.dtype).removeprefix("torch."),
@@ -149,11 +147,11 @@ class TransformersEngine(EncodedEngine):
             draws = torch.zeros(len(batch), max(batch_limits), dtype=torch.float64)
         else:
             draws = torch.stack([uniforms(sampling.seed, places[index], max(batch_limits)) for index in batch])
-        told = 0
+        reported = 0
 
-        def tell(count: int) -> None:
-            nonlocal told
-            told += count
+        def report(count: int) -> None:
+            nonlocal reported
+            reported += count
             on_done(count)
 
         def count_read(count: int) -> None:
@@ -173,12 +171,12 @@ class TransformersEngine(EncodedEngine):
             if self.prefix_cache is None or not self.prefix_cache.size:
                 return sample(self.prefix_cache, on_done)
             try:
-                return sample(self.prefix_cache, tell)
+                return sample(self.prefix_cache, report)
             except torch.OutOfMemoryError:
                 self.prefix_cache.clear()
-            # What is cached took the room. Outside of `except`, so that no frame holds on to the batch's cache.
+            # The prefix cache took the room. Outside of `except`, so that no frame keeps the batch's cache alive.
             written = sample(None, _ignore)
-            on_done(len(batch) - told)
+            on_done(len(batch) - reported)
             return written
         except torch.OutOfMemoryError as error:
             raise ModelError(
@@ -194,7 +192,7 @@ class TransformersEngine(EncodedEngine):
         sampling: Sampling,
         on_done: Callable[[int], None],
     ) -> list[list[int]]:
-        """By the model's own `generate`, for architectures that the loop does not serve; seeded by the batch."""
+        """Sample with the model's own `generate`, for architectures the loop does not support; seeded per batch."""
         width, device = max(map(len, prompts)), self.network.device
         ids = [[self.pad_id] * (width - len(prompt)) + [*prompt] for prompt in prompts]
         mask = [[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts]
@@ -209,7 +207,7 @@ class TransformersEngine(EncodedEngine):
         )
         base = without_adapters(self.network)
         devices = [device] if device.type == "cuda" else []
-        # `generate` fills what a given configuration leaves open from the model's own, a repetition penalty say.
+        # `generate` fills gaps in a given configuration from the model's own, such as a repetition penalty.
         own_config, base.generation_config = base.generation_config, GenerationConfig()
         try:
             with torch.random.fork_rng(devices=devices):
@@ -238,9 +236,9 @@ def end_ids_of(network: Any, tokenizer: Any) -> tuple[int, ...]:
 
 
 def batches_of(prompts: Sequence[Sequence[int]], limits: Sequence[int], batch_tokens: int) -> Iterator[list[int]]:
-    """Indices of prompts, the longest first and equal ones side by side, cut into batches.
+    """Indices of prompts, longest first and equal ones adjacent, cut into batches.
 
-    A batch's rows times the longest that one of them may grow to stay within `batch_tokens`, or it is one row.
+    A batch's rows times the longest length any of them may reach is at most `batch_tokens`, unless it is one row.
     """
     order = sorted(range(len(prompts)), key=lambda index: (-len(prompts[index]), tuple(prompts[index]), index))
     batch: list[int] = []
@@ -257,7 +255,7 @@ def batches_of(prompts: Sequence[Sequence[int]], limits: Sequence[int], batch_to
 
 
 def cut(ids: Sequence[int], end_ids: Sequence[int]) -> list[int]:
-    """`ids` up to and with the first end id.
+    """`ids` up to and including the first end id.
 
     >>> cut([5, 6, 2, 0, 0], [2])
     [5, 6, 2]
@@ -277,7 +275,7 @@ def prefix_cache_bytes(device: torch.device) -> int:
 
 @contextmanager
 def evaluating(network: Any) -> Iterator[None]:
-    """The network in evaluation mode; afterwards every module is in the mode it was found in."""
+    """Put the network in evaluation mode; at the end every module returns to its former mode."""
     modes = [(module, module.training) for module in network.modules()]
     network.eval()
     try:

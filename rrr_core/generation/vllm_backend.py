@@ -1,9 +1,9 @@
-"""The vLLM engine: a model in this process, its prompts' common beginnings read once.
+"""The vLLM engine: a model in this process, with vLLM's prefix cache.
 
-The engine is started from the model's files, and takes the weights of a network that is being trained: `sync_weights`
-puts them into it. Prompts that begin alike are posed side by side, and what one has read of them the others take from
-vLLM's prefix cache. A task's attempt, reflection and retry extend each other exactly (see `continuation`), so the cache
-holds nearly all of a retry's prompt.
+The engine starts from the model's files, and `sync_weights` gives it the weights of a network in training. Prompts with
+a common prefix are requested together, so that it is prefilled once and then found in vLLM's prefix cache. A task's
+attempt, reflection and retry extend each other exactly (see `continuation`), so the cache holds nearly all of a retry's
+prompt.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ if TYPE_CHECKING:
     from rrr_core.generation.vllm_server import VllmServerEngine
 
 WAVE = 1024
-"""Prompts given to the engine at a time, so that progress is told; as many as vLLM writes at once on a large GPU."""
+"""Prompts given to the engine at a time, so that progress shows; as many as vLLM decodes at once on a large GPU."""
 
 
 class VllmEngine(EncodedEngine):
     """A `vllm.LLM` as a TokenEngine.
 
-    Each text is drawn with a seed of its own, a pure function of `Sampling.seed` and the prompt's place. The same calls
-    on the same machine give the same texts; how vLLM batches them changes the last bits of its logits, and with them,
-    now and then, a text.
+    Each text has its own seed, a pure function of `Sampling.seed` and the prompt's place. The same calls on the same
+    machine give the same texts; how vLLM batches them changes the last bits of its logits, and so, now and then, a
+    text.
     """
 
     def __init__(self, engine: Any, files: ModelFiles, *, keeps_logprobs: bool = False) -> None:
@@ -60,7 +60,7 @@ class VllmEngine(EncodedEngine):
         on_done: Callable[[int], None] | None = None,
         places: Sequence[int] | None = None,
     ) -> list[list[int]]:
-        """See TokenEngine. Raises ModelError where a prompt fills the context, or vLLM fails."""
+        """See TokenEngine. Raises ModelError if a prompt fills the context, or vLLM fails."""
         places = range(len(prompts)) if places is None else places
         limits = [self.limit_of(prompt, sampling) for prompt in prompts]
         results: list[list[int]] = [[] for _ in prompts]
@@ -76,31 +76,31 @@ class VllmEngine(EncodedEngine):
         return results
 
     def sync_weights(self, network: Any) -> None:
-        """From now on texts come from this network's weights, as they are at this moment; the prefix cache is empty."""
+        """Use this network's weights, as they are now, for all further texts; empties the prefix cache."""
         self.engine.apply_model(lambda model: take_weights(model, file_weights(network)))
         self.drawn.forget()
         if not self.engine.reset_prefix_cache():
-            raise ModelError("vLLM did not empty its prefix cache, which holds what the old weights have read.")
+            raise ModelError("vLLM did not empty its prefix cache, which the old weights computed.")
 
     @property
     def prefix_cache_hits(self) -> Hits:
-        """Of all prompts so far."""
+        """Over all prompts so far."""
         return self._hits
 
     @property
     def keeps_logprobs(self) -> bool:
-        """Whether it was opened beside a policy."""
+        """Whether the engine was opened beside a policy."""
         return self.drawn.are_kept
 
     def logprobs_of(self, prompt: Sequence[int], written: Sequence[int]) -> list[float]:
         """The log-probability of each id of a text, as it was drawn, after temperature, top-k and top-p.
 
-        Of texts written since the weights were last changed, by an engine that keeps log-probabilities.
+        For texts written since the last weight sync, if the engine keeps log-probabilities.
         """
         return self.drawn.of(prompt, written)
 
     def describe(self) -> dict[str, object]:
-        """What a manifest records: name, family, where the weights are from, tokenizer, dtype, device, versions."""
+        """What a manifest records: name, family, source of the weights, tokenizer, dtype, device, versions."""
         return {
             **self.described("vllm", self.files.source),
             "dtype": self.dtype,
@@ -124,28 +124,28 @@ class VllmEngine(EncodedEngine):
         )
 
     def _write(self, prompts: Sequence[Sequence[int]], parameters: list[Any]) -> list[Any]:
-        posed = [{"prompt_token_ids": list(prompt)} for prompt in prompts]
+        requests = [{"prompt_token_ids": list(prompt)} for prompt in prompts]
         try:
-            outputs: list[Any] = self.engine.generate(posed, parameters, use_tqdm=False)
-        except Exception as error:  # whatever stops vLLM's engine, which does not run again after it
+            outputs: list[Any] = self.engine.generate(requests, parameters, use_tqdm=False)
+        except Exception as error:  # whatever stops vLLM's engine, which cannot run again afterwards
             raise ModelError(f"vLLM {vllm_version()} failed on {len(prompts)} prompts: {one_line(error)}") from error
         return outputs
 
     def _keep(self, prompt: Sequence[int], output: Any) -> list[int]:
-        """The ids in one output of the engine; what else it tells is counted and kept."""
+        """The ids in one output of the engine; its cache hits are counted and its log-probabilities kept."""
         written = [int(token) for token in output.outputs[0].token_ids]
         self._hits += Hits(len(prompt), output.num_cached_tokens or 0)
-        told = output.outputs[0].logprobs if self.drawn.are_kept else []
+        logprobs = output.outputs[0].logprobs if self.drawn.are_kept else []
         self.drawn.keep(
-            prompt, written, [position[token].logprob for token, position in zip(written, told, strict=False)]
+            prompt, written, [position[token].logprob for token, position in zip(written, logprobs, strict=False)]
         )
         return written
 
 
 def load_vllm(settings: ModelSettings) -> TokenEngine:
-    """The model that the settings name: with its adapter, if it has one, in an engine in this process; or at a server.
+    """The model the settings name: in this process, with its adapter if it has one; or at a server.
 
-    Raises ModelError, in one line, where the model cannot be had, or vLLM is not installed or refuses it.
+    Raises ModelError, in one line, if the model cannot be loaded, or vLLM is not installed or refuses it.
     """
     if settings.base_url:
         return _connect(settings, read_files(settings), keeps_logprobs=False)
@@ -154,13 +154,13 @@ def load_vllm(settings: ModelSettings) -> TokenEngine:
         return VllmEngine(_start(files, settings, beside_training=False), files)
     adapted = load_from(dataclasses.replace(settings, device="cpu"))
     files = files_of(adapted, settings)
-    generator = VllmEngine(_start(files, settings, beside_training=False), files)
-    generator.sync_weights(adapted.network)
-    return generator
+    engine = VllmEngine(_start(files, settings, beside_training=False), files)
+    engine.sync_weights(adapted.network)
+    return engine
 
 
 def open_beside(policy: TransformersEngine, settings: ModelSettings) -> TokenEngine:
-    """An engine for the policy that is being trained from the model that the settings name: here, or at a server.
+    """An engine for a policy trained from the model the settings name: in this process, or at a server.
 
     It starts with the weights of the model's files; `sync_weights` gives it the policy's.
     Raises ModelError as `load_vllm`.
@@ -197,7 +197,7 @@ def _start(files: ModelFiles, settings: ModelSettings, beside_training: bool) ->
 
 
 def waves_of(prompts: Sequence[Sequence[int]], size: int) -> Iterator[list[int]]:
-    """Indices of the prompts, those that begin alike side by side, `size` at a time.
+    """Indices of the prompts, those with a common prefix adjacent, `size` at a time.
 
     >>> list(waves_of([[1, 2], [3], [1, 2, 9], [1, 2]], 3))
     [[0, 3, 2], [1]]

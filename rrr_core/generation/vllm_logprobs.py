@@ -1,4 +1,4 @@
-"""The log-probabilities that an engine's texts were drawn with, kept while its weights are the same."""
+"""The log-probabilities that an engine's texts were drawn with, kept until its next weight sync."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from rrr_core.errors import ModelError
 
 
 class DrawnLogprobs:
-    """Log-probabilities after temperature, top-k and top-p, one for each id of a text, by prompt and text."""
+    """Log-probabilities after temperature, top-k and top-p, one per id of a text, by prompt and text."""
 
     def __init__(self, are_kept: bool) -> None:
         self.are_kept = are_kept
         self._of: dict[tuple[tuple[int, ...], tuple[int, ...]], list[float]] = {}
 
     def keep(self, prompt: Sequence[int], written: Sequence[int], logprobs: Sequence[float | None]) -> None:
-        """Keep a text's, if any are kept. Raises ModelError where they are not finite, or not one for each id."""
+        """Keep a text's, if any are kept. Raises ModelError unless they are finite, and one per id."""
         if not self.are_kept:
             return
         if len(logprobs) != len(written):
-            raise ModelError(f"vLLM told {len(logprobs)} log-probabilities of {len(written)} sampled ids.")
+            raise ModelError(f"vLLM returned {len(logprobs)} log-probabilities for {len(written)} sampled ids.")
         finite = [logprob for logprob in logprobs if logprob is not None and math.isfinite(logprob)]
         if len(finite) < len(written):
             raise ModelError(
@@ -29,7 +29,7 @@ class DrawnLogprobs:
         self._of[tuple(prompt), tuple(written)] = finite
 
     def of(self, prompt: Sequence[int], written: Sequence[int]) -> list[float]:
-        """Those of a text written since the weights were last changed. Raises KeyError for any other."""
+        """Those of a text written since the last weight sync. Raises KeyError for any other."""
         return self._of[tuple(prompt), tuple(written)]
 
     def forget(self) -> None:

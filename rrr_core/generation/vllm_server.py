@@ -1,7 +1,7 @@
 """A vLLM server as an engine of token ids: prompts go to its `/v1/completions` as ids, and sampled ids come back.
 
-Weights are exchanged through a safetensors file, which the server's workers load; so the server runs on this machine.
-The way is the same on a CPU and on a GPU, and exact on both.
+Weights are synced through a safetensors file that the server's workers load, so the server must run on this machine.
+This is the same on a CPU and on a GPU, and exact on both.
 """
 
 from __future__ import annotations
@@ -34,19 +34,19 @@ COMMAND = (
     "VLLM_SERVER_DEV_MODE=1 vllm serve MODEL --worker-extension-cls rrr_core.generation.vllm_worker.WeightFile"
     " --logprobs-mode processed_logprobs --enable-prompt-tokens-details"
 )
-"""What starts a server that can be trained with."""
+"""The command that starts a server for training."""
 EXTENSION = "vllm_worker.WeightFile"
-"""The end of the name of what takes weights in the server."""
+"""The suffix of the worker extension that takes weights in the server."""
 MEMORY_FOLDER = Path("/dev/shm")  # noqa: S108
-"""Where Linux keeps files in memory: the best place for weights on their way."""
+"""Where Linux keeps files in memory: the best place for weights in transit."""
 
 
 class VllmServerEngine(EncodedEngine):
     """A `vllm serve` as a TokenEngine; at most `concurrency` requests are in flight at a time.
 
-    `files` are the model's own, for its tokenizer. Each request has a seed of its own, as in VllmEngine. Hits are
-    told where the server was started with `--enable-prompt-tokens-details`.
-    Raises ModelError where the server cannot be reached, or serves no such model.
+    `files` are the model's own, for its tokenizer. Each request has its own seed, as in VllmEngine. Cache hits are
+    reported if the server was started with `--enable-prompt-tokens-details`.
+    Raises ModelError if the server cannot be reached, or serves no such model.
     """
 
     def __init__(self, connection: Connection, files: ModelFiles, *, keeps_logprobs: bool = False) -> None:
@@ -67,7 +67,7 @@ class VllmServerEngine(EncodedEngine):
         on_done: Callable[[int], None] | None = None,
         places: Sequence[int] | None = None,
     ) -> list[list[int]]:
-        """See TokenEngine. Raises ModelError where a prompt fills the context, or the server fails."""
+        """See TokenEngine. Raises ModelError if a prompt fills the context, or the server fails."""
         if not prompts:
             return []
         drawn_by = range(len(prompts)) if places is None else places
@@ -84,9 +84,9 @@ class VllmServerEngine(EncodedEngine):
         return [by_index[index] for index in range(len(prompts))]
 
     def sync_weights(self, network: Any) -> None:
-        """From now on texts come from this network's weights, as they are at this moment; the prefix cache is empty.
+        """Use this network's weights, as they are now, for all further texts; empties the prefix cache.
 
-        Of several processes that train together, the first gives the weights, while no other asks for texts.
+        In distributed training the first process syncs the weights, while no other asks for texts.
         """
         _wait_for_all()
         if _is_first():
@@ -96,12 +96,12 @@ class VllmServerEngine(EncodedEngine):
 
     @property
     def prefix_cache_hits(self) -> Hits:
-        """Of all prompts whose hits the server told."""
+        """Over all prompts with hits reported by the server."""
         return self._hits
 
     @property
     def keeps_logprobs(self) -> bool:
-        """Whether it was opened beside a policy."""
+        """Whether the engine was opened beside a policy."""
         return self.drawn.are_kept
 
     def logprobs_of(self, prompt: Sequence[int], written: Sequence[int]) -> list[float]:
@@ -109,7 +109,7 @@ class VllmServerEngine(EncodedEngine):
         return self.drawn.of(prompt, written)
 
     def describe(self) -> dict[str, object]:
-        """What a manifest records: name, family, where the weights are from, tokenizer, the server's address."""
+        """What a manifest records: name, family, source of the weights, tokenizer, the server's address."""
         return {
             **self.described("vllm", self.files.source),
             "base_url": shown(self.connection.base_url),
@@ -127,7 +127,7 @@ class VllmServerEngine(EncodedEngine):
                 max_tokens=limit,
                 seed=seed,
                 logprobs=0 if self.drawn.are_kept else None,
-                # All that a model's own `generation_config` could bring in is said.
+                # Overrides every default that a model's own `generation_config` could set.
                 presence_penalty=0,
                 frequency_penalty=0,
                 extra_body={
@@ -143,7 +143,7 @@ class VllmServerEngine(EncodedEngine):
         return self._read(prompt, answer.http_response.text)
 
     def _read(self, prompt: Sequence[int], text: str) -> list[int]:
-        """The sampled ids in an answer; what else it tells is counted and kept. Raises ModelError where it has none."""
+        """The sampled ids in an answer; hits are counted, log-probabilities kept. Raises ModelError without ids."""
         try:
             body = json.loads(text)
             choice = body["choices"][0]
@@ -167,10 +167,10 @@ class VllmServerEngine(EncodedEngine):
             save_file({name: weight.contiguous().cpu() for name, weight in file_weights(network)}, path)
             self._call("/collective_rpc", {"method": "take_weight_file", "args": [str(path)]})
         if not self._call("/reset_prefix_cache", {}).get("success", True):
-            raise ModelError("The server did not empty its prefix cache, which holds what the old weights have read.")
+            raise ModelError("The server did not empty its prefix cache, which the old weights computed.")
 
     def _context(self) -> int | None:
-        """The served model's context. Raises ModelError where the server has no such model."""
+        """The served model's context. Raises ModelError if the server has no such model."""
         models = self._call("/v1/models").get("data", [])
         for model in models:
             if model.get("id") == self.connection.model:
@@ -183,7 +183,7 @@ class VllmServerEngine(EncodedEngine):
         )
 
     def _check_trainable(self) -> None:
-        """Raise ModelError for a server that cannot take weights, or tells other log-probabilities than it draws by."""
+        """Raise ModelError for a server that cannot take weights, or reports other log-probabilities than it uses."""
         config = self._call("/server_info?config_format=json").get("vllm_config", {})
         mode, extension = config.get("model_config", {}).get("logprobs_mode"), _extension(config)
         if mode != "processed_logprobs" or not extension.endswith(EXTENSION):
@@ -196,7 +196,7 @@ class VllmServerEngine(EncodedEngine):
         """Raise ModelError for a server that still has the weights of a training run."""
         try:
             config = self._call("/server_info?config_format=json").get("vllm_config", {})
-        except ModelError:  # not a server that tells
+        except ModelError:  # a server that does not say
             return
         if not _extension(config).endswith(EXTENSION):
             return
@@ -207,7 +207,7 @@ class VllmServerEngine(EncodedEngine):
             )
 
     def _call(self, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
-        """One request to the server outside of its completions: GET, or POST with a body. Raises ModelError."""
+        """One request to the server besides completions: GET, or POST with a body. Raises ModelError."""
         who = f"The server {shown(self.connection.base_url)}"
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(  # noqa: S310 - the address is one of http or https
@@ -226,7 +226,7 @@ class VllmServerEngine(EncodedEngine):
 
 
 def connect(settings: ModelSettings, files: ModelFiles, *, keeps_logprobs: bool) -> VllmServerEngine:
-    """The engine behind the settings' base URL, of the model with these files. Raises ModelError as the class does."""
+    """The engine at the settings' base URL, for the model with these files. Raises ModelError as the class does."""
     connection = Connection(
         base_url=settings.base_url or "",
         model=settings.named,

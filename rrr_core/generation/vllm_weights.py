@@ -1,4 +1,4 @@
-"""The weights of a network that is being trained, put into a vLLM engine's model.
+"""Weight sync: the weights of a network in training, loaded into a vLLM engine's model.
 
 Names and shapes are those of the model's files, which vLLM knows how to load; what it fuses (q, k and v, gate and up)
 it fuses again.
@@ -19,16 +19,16 @@ from rrr_core.generation.kv_cache import without_adapters
 def file_weights(network: Any) -> Iterator[tuple[str, torch.Tensor]]:
     """(name, weight) of every parameter, as `save_pretrained` would write them; tied weights once.
 
-    LoRA adapters are added to the weights they adapt, on the way. The network's own are not touched, so that no
-    rounding of a merge and its undoing piles up over the steps.
-    Raises ModelError for an adapter of another kind, and for weights that are spread over processes.
+    LoRA adapters are merged into copies of the weights they adapt. The network's own weights are not touched, so no
+    rounding from merging and unmerging accumulates over the steps.
+    Raises ModelError for an adapter of another kind, and for weights sharded over processes.
     """
     plain = without_adapters(network)
     weights = dict(_merged(plain))
     for name, weight in weights.items():
         if weight.numel() == 0 or hasattr(weight, "full_tensor"):
             raise ModelError(
-                f"The weight {name} is spread over processes (DeepSpeed ZeRO-3 or FSDP), and cannot be given to vLLM:"
+                f"The weight {name} is sharded over processes (DeepSpeed ZeRO-3 or FSDP), and cannot be given to vLLM:"
                 " train with --backend transformers, or with whole weights in every process."
             )
     yield from revert_weight_conversion(plain, weights).items()
@@ -46,7 +46,7 @@ def _merged(network: Any) -> Iterator[tuple[str, torch.Tensor]]:
 
 
 def _delta(module: Any, name: str) -> torch.Tensor:
-    """What a layer's active LoRA adapters add to its weight."""
+    """The sum of what a layer's active LoRA adapters add to its weight."""
     if not hasattr(module, "get_delta_weight") or any(getattr(module, "use_dora", {}).values()):
         raise ModelError(f"The adapter on {name} is not LoRA: merge it into its model, or use --backend transformers.")
     with torch.no_grad():
@@ -55,7 +55,7 @@ def _delta(module: Any, name: str) -> torch.Tensor:
 
 
 def take_weights(model: Any, weights: Iterable[tuple[str, torch.Tensor]]) -> None:
-    """Load (name, weight) into vLLM's `model`. Raises ModelError where a parameter of the model got none."""
+    """Load (name, weight) pairs into vLLM's `model`. Raises ModelError if a parameter of the model got none."""
     try:
         loaded = model.load_weights(weights)
     except Exception as error:  # vLLM's loaders raise KeyError, ValueError, AssertionError, RuntimeError…

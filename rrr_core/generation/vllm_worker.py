@@ -1,6 +1,6 @@
-"""What `vllm serve` is given to take new weights: `--worker-extension-cls rrr_core.generation.vllm_worker.WeightFile`.
+"""Weight sync for `vllm serve`, with `--worker-extension-cls rrr_core.generation.vllm_worker.WeightFile`.
 
-Importing this module, which vLLM's worker does before it loads a model, keeps a CPU's weights exchangeable.
+vLLM's worker imports this module before it loads a model, which keeps weights on a CPU replaceable.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ if is_installed() and not torch.cuda.is_available():
 
 
 class WeightFile:
-    """Methods that vLLM's worker has besides its own, and that `/collective_rpc` calls in each worker."""
+    """Extra methods of vLLM's worker, called in each worker through `/collective_rpc`."""
 
     model_runner: Any
     """The worker's."""
     weight_files_taken = 0
 
     def take_weight_file(self, path: str) -> str:
-        """Load a safetensors file, with the names of the model's own files, into the model."""
+        """Load a safetensors file, with names as in the model's own files, into the model."""
         self.weight_files_taken += 1
         with safe_open(path, "pt") as file:
             take_weights(self.model_runner.model, ((name, file.get_tensor(name)) for name in file.keys()))  # noqa: SIM118
         return "taken"
 
     def count_weight_files(self) -> str:
-        """How many have been taken: `0` means that the weights are the model's own."""
+        """How many were taken: `0` means the weights are the model's own."""
         return str(self.weight_files_taken)

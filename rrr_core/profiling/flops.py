@@ -3,8 +3,8 @@
 A network of N parameters does about 2·N floating-point operations for each token that it reads or writes, and 4·N more
 for the gradient: 6·N·tokens for training, 2·N·tokens without a gradient. That over seconds × the device's peak is the
 utilisation of PaLM (arXiv 2204.02311, appendix B). Its attention term (12·layers·heads·head size·length a token) is
-left out, as most who quote the figure do, so long prompts look a little worse here than they are. What gradient
-checkpointing computes a second time counts once.
+left out, as in most reports of this figure, so long prompts look slightly worse here than they are. What gradient
+checkpointing recomputes counts once.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ PEAK_TERAFLOPS = {
 }
 """Device → dense bfloat16 peak with float32 sums, in 10¹² operations a second, at the boost clock.
 
-From NVIDIA's data sheets, half of the figure "with sparsity" where only that is given; of the RTX cards from the
-architecture papers (GA102, Ada, Blackwell). H100 and H200 without a further word are the SXM boards."""
+From NVIDIA's data sheets, half of the figure "with sparsity" if only that is given; of the RTX cards from the
+architecture papers (GA102, Ada, Blackwell). Plain H100 and H200 are the SXM boards."""
 
 
 def peak_flops(device: str) -> float | None:
-    """The dense bfloat16 peak of a device by its name, in operations a second; None where it is not known.
+    """The dense bfloat16 peak of a device by its name, in operations a second; None if unknown.
 
-    A part of a device (MIG) is not known: its share of the peak is not in its name.
+    A part of a device (MIG) is unknown: its name does not give its share of the peak.
 
     >>> peak_flops("NVIDIA H100 80GB HBM3"), peak_flops("NVIDIA L40S"), peak_flops("cpu")
     (989000000000000.0, 362000000000000.0, None)
@@ -45,7 +45,7 @@ def peak_flops(device: str) -> float | None:
     words = re.split(r"[^A-Z0-9]+", device.upper())
     if "MIG" in words:
         return None
-    # "H100 PCIE" goes before "H100": the more words of a name are known, the surer it is.
+    # "H100 PCIE" is tried before "H100": the most specific name wins.
     for known in sorted(PEAK_TERAFLOPS, key=lambda name: -len(name.split())):
         if all(word in words for word in known.split()) and not _is_laptop(words):
             return PEAK_TERAFLOPS[known] * 1e12
@@ -53,7 +53,7 @@ def peak_flops(device: str) -> float | None:
 
 
 def _is_laptop(words: list[str]) -> bool:
-    """A laptop's card bears the name of a larger one."""
+    """Whether it is a laptop's GPU or a `D` variant: these share the name of a larger one."""
     return "LAPTOP" in words or "D" in words
 
 
@@ -70,10 +70,10 @@ def training_flops(parameters: int, trainable: int, trained: int, scored: int) -
 
 
 def generation_flops(parameters: int, tokens: int) -> float:
-    """Operations of `tokens` tokens read or written; those that came from a cache are none."""
+    """Operations to read or write `tokens` tokens; tokens from a cache cost none."""
     return 2.0 * parameters * tokens
 
 
 def utilisation(flops: float, seconds: float, peak: float | None) -> float | None:
-    """Share of the peak, 0 to 1; None where the peak is not known or no time was taken."""
+    """Share of the peak, 0 to 1; None if the peak is unknown or no time passed."""
     return flops / seconds / peak if peak and seconds > 0 else None

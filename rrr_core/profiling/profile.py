@@ -1,7 +1,7 @@
 """The profile of a stage: the seconds and tokens of each kind of work, kept in the stage's folder.
 
-Each moment belongs to one kind: what is measured inside another measurement counts for the inner one alone. What is
-measured as nothing is `other`, so that the kinds and `other` add up to the wall time.
+Each moment belongs to one kind: a nested measurement counts for the inner kind alone. Unmeasured time is `other`, so
+the kinds and `other` add up to the wall time.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from rrr_core.runs.stage import holds_nothing
 
 
 class Profile:
-    """Measures one call of a stage, from when it is made. Not for several threads at once.
+    """Measures one call of a stage, from its creation on. Not thread-safe.
 
     On a GPU, work is counted where it is waited for: generation ends with ids on the CPU, and training waits at the
     end of each kind of work (`rrr_core.training.profiling`).
@@ -37,12 +37,12 @@ class Profile:
 
     @property
     def kind(self) -> str:
-        """The kind of work that is being measured now."""
+        """The kind of work being measured now."""
         return self._open[-1] if self._open else OTHER
 
     @contextmanager
     def during(self, kind: str) -> Iterator[None]:
-        """Count the seconds until the end for `kind`; inside another kind they are taken from that one."""
+        """Count the seconds until the end as `kind`; nested in another kind, they are taken from that one."""
         self.enter(kind)
         try:
             yield
@@ -50,20 +50,20 @@ class Profile:
             self.leave(kind)
 
     def enter(self, kind: str) -> None:
-        """Begin `kind`, where beginning and end are in two functions. Raises KeyError for an unknown kind."""
+        """Begin `kind`, for a beginning and an end in two functions. Raises KeyError for an unknown kind."""
         if kind not in KINDS:
             raise KeyError(kind)
         self._settle()
         self._open.append(kind)
 
     def leave(self, kind: str) -> None:
-        """End `kind`, and what was begun in it and not ended, as by an exception between the two functions."""
+        """End `kind`, and any kind inside it left open, as by an exception between the two functions."""
         self._settle()
         while kind in self._open and self._open.pop() != kind:
             pass
 
     def count(self, **tokens: int | None) -> None:
-        """Add tokens by kind; None says that the engine does not tell."""
+        """Add tokens by kind; None means the engine does not report them."""
         self._tokens = summed(self._tokens, {kind: value for kind, value in tokens.items() if value is not None})
 
     def spent(self) -> Spent:
@@ -74,7 +74,7 @@ class Profile:
         return Spent(int(worked), wall, dict(self._seconds), dict(self._tokens), self.verdicts, self.machine)
 
     def write(self, folder: Path) -> None:
-        """Write `profile.json`: earlier calls and this one. Nothing, where this call did no work yet."""
+        """Write `profile.json`: earlier calls and this one. Nothing is written before this call has done any work."""
         now = self.spent()
         if now.calls:
             write_json(StageFolder(folder).profile, self._earlier.plus(now).to_json())
@@ -88,16 +88,16 @@ class Profile:
 
 @contextmanager
 def profiled(folder: Path) -> Iterator[Profile]:
-    """The profile of this call on a stage's folder, added to what earlier calls spent, and written however it ends.
+    """The profile of this call on a stage's folder, added to what earlier calls spent; written however the call ends.
 
-    A folder in which nothing was made gets none: it is as if the call had not been.
-    Raises DataError for a `profile.json` that is none.
+    An empty folder gets none, as if there had been no call.
+    Raises DataError for an invalid `profile.json`.
     """
     profile = Profile(read_profile(folder))
     try:
         yield profile
     except BaseException:
-        # A disk that refuses the profile has refused the stage's own file before, and that is the error to tell.
+        # A disk that refuses the profile has already refused the stage's own file: that is the error to raise.
         with suppress(RrrError):
             _keep(profile, folder)
         raise
@@ -110,7 +110,7 @@ def _keep(profile: Profile, folder: Path) -> None:
 
 
 def read_profile(folder: Path) -> Spent | None:
-    """What `profile.json` in a stage's folder holds; None where there is none. Raises DataError for a broken one."""
+    """What `profile.json` in a stage's folder holds; None if there is none. Raises DataError for a broken one."""
     path = StageFolder(folder).profile
     if not path.exists():
         return None

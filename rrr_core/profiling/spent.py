@@ -18,20 +18,20 @@ KINDS = {
     "save": "saving",
     "other": "waiting and other",
 }
-"""Kind of work → how a person is told of it. `docs/run-folders.md` says what each one is."""
+"""Kind of work → its name for people. `docs/run-folders.md` says what each one is."""
 OTHER = "other"
 TOKENS = ("prompt", "cached", "written", "trained", "scored")
-"""Kinds of tokens: of prompts given to an engine; of these, those it had in a cache; sampled; computed with a gradient,
-and without one."""
+"""Kinds of tokens: in prompts given to an engine; of these, found in its prefix cache; sampled; computed with a
+gradient; computed without one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """The model and the device that a stage ran on."""
+    """The model and the device a stage ran on."""
 
     parameters: int
     trainable: int
-    """Parameters that get a gradient; in a stage that trains nothing it plays no part."""
+    """Parameters that get a gradient; unused in a stage that trains nothing."""
     device: str
     """A GPU's name as its driver gives it, else `cpu` or the like."""
 
@@ -41,15 +41,15 @@ class Spent:
     """What a stage's calls have spent: the content of `profile.json`."""
 
     calls: int = 0
-    """Calls that did any work; a call after the stage is finished is none."""
+    """Calls that did any work; a call on a finished stage does not count."""
     wall_seconds: float = 0.0
     seconds: Mapping[str, float] = field(default_factory=dict)
-    """Kind of work, `other` excepted → seconds."""
+    """Kind of work, except `other` → seconds."""
     tokens: Mapping[str, int] = field(default_factory=dict)
-    """Kind of tokens → how many; a kind that no engine told of is missing."""
+    """Kind of tokens → count; a kind that no engine reported is missing."""
     verdicts: int = 0
     machine: Machine | None = None
-    """None where the model is not in this process, or calls ran on different ones."""
+    """None if the model is not in this process, or calls ran on different machines."""
 
     @property
     def other_seconds(self) -> float:
@@ -74,35 +74,35 @@ class Spent:
         }
 
     def utilisation(self) -> dict[str, float | None]:
-        """Model FLOPs utilisation of generating and of training, 0 to 1; None where it cannot be told."""
+        """Model FLOPs utilisation of generating and of training, 0 to 1; None if unknown."""
         if self.machine is None:
             return {"generate": None, "train": None}
         size, peak, tokens = self.machine.parameters, peak_flops(self.machine.device), self.tokens
         read = tokens.get("prompt", 0) - tokens.get("cached", 0) + tokens.get("written", 0)
-        told = "prompt" in tokens and "written" in tokens
+        reported = "prompt" in tokens and "written" in tokens
         trained = training_flops(size, self.machine.trainable, tokens.get("trained", 0), tokens.get("scored", 0))
         return {
             "generate": utilisation(generation_flops(size, read), self.seconds.get("generate", 0.0), peak)
-            if told
+            if reported
             else None,
             "train": utilisation(trained, self.seconds.get("forward_backward", 0.0), peak) if trained else None,
         }
 
     def cache_hit_rate(self) -> float | None:
-        """Share of prompt tokens that an engine had in a cache; None where it does not tell."""
+        """Share of prompt tokens found in an engine's prefix cache; None if it does not report them."""
         prompt, cached = self.tokens.get("prompt"), self.tokens.get("cached")
         return cached / prompt if prompt and cached is not None else None
 
     def describe(self) -> str:
-        """The wall time and its shares, the largest first; the wall time alone where nothing was measured.
+        """The wall time and its shares, the largest first; the wall time alone if nothing was measured.
 
         >>> Spent(1, 130.0, {"generate": 80.0, "forward_backward": 45.0, "sync": 0.1}).describe()
         '2 min 10 s: 62% generating, 35% forward and backward, 4% waiting and other'
         """
         seconds = {**self.seconds, OTHER: self.other_seconds}
         shares = sorted(((seconds[kind] / (self.wall_seconds or 1), KINDS[kind]) for kind in seconds), reverse=True)
-        told = ", ".join(f"{share:.0%} {name}" for share, name in shares if share >= 0.005)
-        return f"{duration(self.wall_seconds)}: {told}" if self.seconds else duration(self.wall_seconds)
+        largest = ", ".join(f"{share:.0%} {name}" for share, name in shares if share >= 0.005)
+        return f"{duration(self.wall_seconds)}: {largest}" if self.seconds else duration(self.wall_seconds)
 
     def to_json(self) -> dict[str, Any]:
         machine = self.machine
@@ -124,7 +124,7 @@ class Spent:
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> Spent:
-        """Raises KeyError, TypeError, ValueError or AttributeError for what is no profile."""
+        """What `to_json` gave. Raises KeyError, TypeError, ValueError or AttributeError for anything but a profile."""
         machine = None
         if record["parameters"] is not None:
             machine = Machine(int(record["parameters"]), int(record["trainable"]), str(record["device"]))

@@ -1,6 +1,6 @@
-"""A generation batch: its failures chosen, its episodes played, and its groups without a signal replaced by others.
+"""A generation batch: its failures chosen, its episodes played, and its zero-variance groups resampled.
 
-The last is after DAPO's dynamic sampling (arXiv 2503.14476, section 3.2), with a limit on the rounds.
+Resampling follows DAPO's dynamic sampling (arXiv 2503.14476, section 3.2), with a limit on its rounds.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from rrr_core.episode import Episode, Failure
 from rrr_core.training.credit import credit_named, reward_of
 from rrr_core.training.freshness import Freshness
-from rrr_core.training.micro_batches import has_signal
+from rrr_core.training.micro_batches import has_variance
 from rrr_core.training.rollout import Rollout
 from rrr_core.training.settings import TrainSettings
 
@@ -24,22 +24,22 @@ class Resampled:
 
     groups: list[Group]
     replaced: int
-    """Groups that are not those the batch began with."""
+    """Groups that replaced one of the batch's first groups."""
     tokens: int
-    """Sampled in the groups that were played here, whether they stayed or were replaced in their turn."""
+    """Sampled in the groups played here, including those replaced in their turn."""
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """The episodes of one process's generation batch, groups side by side, their segments marked as trained or not."""
+    """The episodes of one process's generation batch, group by group, their segments marked as trained or not."""
 
     episodes: list[Episode]
     tokens: int
-    """All that were sampled for it, in attempts and replaced groups too."""
+    """All tokens sampled for it, including those in attempts and replaced groups."""
     stale: float | None
-    """Share of the failures tried again that passed; None where none was tried."""
+    """Share of the retried failures that passed; None if none was tried again."""
     resampled: float | None
-    """Share of the groups that were replaced; None where groups stay as they are."""
+    """Share of the groups that were replaced; None without resampling."""
 
 
 def resample(
@@ -49,10 +49,10 @@ def resample(
     play: Callable[[Sequence[Failure], int], Sequence[Group]],
     rounds: int,
 ) -> Resampled:
-    """Replace each zero-variance group by a group on a further failure, again and again, in `rounds` rounds at most.
+    """Replace each zero-variance group by a group on a further failure, in at most `rounds` rounds.
 
-    `further(n, round)` gives n failures, or fewer where there are no more; `play(failures, round)` gives the group on
-    each of them. A zero-variance group stays where rounds or failures have run out.
+    `further(n, round)` gives n failures, or fewer once they run out; `play(failures, round)` gives a group on each. A
+    zero-variance group stays once rounds or failures have run out.
     """
     standing, replaced, tokens = list(groups), set[int](), 0
     for number in range(1, rounds + 1):
@@ -76,9 +76,9 @@ def play_batch(
     forward_pass: int,
     process: int,
 ) -> Batch:
-    """The episodes on the failures of these indices, each repeated within its group, at a forward pass of a step.
+    """The episodes on the failures at these indices, each repeated within its group, for a forward pass of a step.
 
-    A pure function of the policy's weights, the settings' seed and what else is given.
+    A pure function of the policy's weights, the settings' seed and the other arguments.
     """
     size, seed = settings.group_size, (settings.seed, step, forward_pass, process)
     credit = credit_named(settings.credit)
@@ -101,7 +101,7 @@ def play_batch(
 
     resampled = resample(
         played,
-        lambda group: not any(has_signal([reward_of(episode) for episode in group], size)),
+        lambda group: not any(has_variance([reward_of(episode) for episode in group], size)),
         further,
         lambda failures, number: groups([one for one in failures for _ in range(size)], "refill", number),
         settings.resample_rounds,

@@ -1,4 +1,4 @@
-"""Checkpoints that can be trusted after a kill: one counts only once it is sealed."""
+"""Checkpoints that survive a kill: one counts only once it is sealed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SEAL = "complete.json"
 
 
 class SealCheckpoints(TrainerCallback):  # type: ignore[misc]
-    """Writes a seal into each checkpoint when all of its other files are on the disk."""
+    """Writes a seal into each checkpoint once all its other files are on disk."""
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         if state.is_world_process_zero:
@@ -24,9 +24,9 @@ class SealCheckpoints(TrainerCallback):  # type: ignore[misc]
 
 
 def newest_checkpoint(folder: Path) -> tuple[int, Path | None]:
-    """The newest sealed checkpoint and its step; 0 and None where there is none.
+    """The step of the newest sealed checkpoint, and its folder; 0 and None if there is none.
 
-    An unsealed one was being written when a run was killed: it is removed.
+    Removes an unsealed checkpoint, which a killed run was still writing.
     """
     newest: tuple[int, Path | None] = (0, None)
     for step, checkpoint in TrainFolder(folder).checkpoints().items():

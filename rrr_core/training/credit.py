@@ -11,7 +11,7 @@ from rrr_core.errors import RrrError, nearest
 
 @dataclass(frozen=True, slots=True)
 class Credit:
-    """One way to give the reward of an episode to what the model wrote after its failure."""
+    """One way to credit an episode's reward to what the model wrote after its failure."""
 
     name: str
     trains: frozenset[Role]
@@ -19,10 +19,10 @@ class Credit:
     help: str
     """For `--credit`, after `which tokens are trained:`."""
     shuffles: bool = False
-    """Whether the rewards are shuffled over the batch, so that they say nothing: a control."""
+    """Whether rewards are shuffled across the batch, so that they carry no information: a control."""
 
     def marked(self, episode: Episode) -> Episode:
-        """The episode, each of its sampled segments marked as trained or not."""
+        """The episode, each sampled segment marked as trained or not."""
         first = _first_sampled(episode)
         sampled = tuple(
             segment if segment.is_read else replace(segment, is_trained=segment.role in self.trains)
@@ -56,7 +56,7 @@ def credit_named(name: str) -> Credit:
 
 
 def reward_of(episode: Episode) -> float | None:
-    """1 where the last answer passed, 0 where it failed; None where the verifier abstained, or nothing is trained."""
+    """1 if the last answer passed, 0 if it failed; None if the verifier abstained or nothing is trained."""
     return episode.last_verdict.reward if any(segment.is_trained for segment in episode.segments) else None
 
 
@@ -66,9 +66,9 @@ class Completion:
 
     ids: list[int]
     mask: list[int]
-    """1 on trained tokens, 0 on those that are only read."""
+    """1 on trained tokens, 0 on those only read."""
     logprobs: list[float] | None
-    """Log-probability that each id was drawn with; 0 on those that nobody drew. None where the policy drew them."""
+    """The log-probability each id was drawn with; 0 on ids that nothing drew. None if the policy drew them."""
 
 
 def before_sampled(episode: Episode) -> Sequence[Segment]:
@@ -82,7 +82,7 @@ def prompt_ids(episode: Episode) -> list[int]:
 
 
 def completion_of(episode: Episode) -> Completion:
-    """From the first sampled segment to the last trained one, or to the last of all where none is trained."""
+    """From the first sampled segment to the last trained one, or to the last of all if none is trained."""
     sampled = list(episode.segments[_first_sampled(episode) :])
     while not sampled[-1].is_trained and any(segment.is_trained for segment in sampled):
         sampled.pop()
@@ -96,5 +96,5 @@ def completion_of(episode: Episode) -> Completion:
 
 
 def _first_sampled(episode: Episode) -> int:
-    """The place of the first sampled segment: what is read before it is the first to have ids."""
+    """The place of the first sampled segment: the read segment before it is the first with ids."""
     return next(place for place, segment in enumerate(episode.segments) if segment.ids) + 1

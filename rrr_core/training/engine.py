@@ -1,9 +1,9 @@
-"""The engine that writes the rollouts' texts: the policy itself, or one beside it that takes its weights.
+"""The engine that writes the rollouts' texts: the policy itself, or one beside it that its weights are synced to.
 
-Another program's distribution is not quite the policy's: its kernels round otherwise, and on a GPU it computes in
-bfloat16. TRL corrects for that: each token's loss is weighted by the ratio of the policy's probability to the one that
-the token was drawn with, which the engine tells (truncated importance sampling). It is set up by
-`vllm_importance_sampling_correction` and its kin, to be given with `--grpo`.
+Another program's distribution is not quite the policy's: its kernels round differently, and on a GPU it computes in
+bfloat16. TRL corrects for that: each token's loss is weighted by the ratio of the policy's probability to the one the
+token was drawn with, which the engine reports (truncated importance sampling). Configure it with `--grpo` and the
+fields `vllm_importance_sampling_*`.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from rrr_core.generation.vllm_start import vllm_version
 
 
 def open_engine(policy: TransformersEngine, settings: ModelSettings) -> TokenEngine:
-    """What is to write the texts of the policy's rollouts.
+    """The engine to write the policy's rollouts.
 
-    Raises ModelError for an engine that cannot be had, or that training cannot take, and PluginError for one at fault.
+    Raises ModelError for an engine that cannot be opened or trained with, and PluginError for a broken one.
     """
     found = find_engine(chosen_backend(settings))
     engine = found.open_beside(policy, settings)
@@ -34,22 +34,22 @@ def open_engine(policy: TransformersEngine, settings: ModelSettings) -> TokenEng
 
 
 def engine_identity(settings: ModelSettings) -> dict[str, object]:
-    """What a training manifest records of the engine: nothing where the policy writes its own texts.
+    """What a training manifest records of the engine: nothing if the policy writes its own texts.
 
-    Raises ModelError for an engine that is none to train with, or settings that do not fit it.
+    Raises ModelError for an engine that cannot be trained with, or settings that do not fit it.
     """
     found = find_engine(chosen_backend(settings))
     found.check_beside(settings)
     if found.is_policy:
         return {}
-    what: dict[str, object] = {"backend": found.entry.name}
+    identity: dict[str, object] = {"backend": found.entry.name}
     if settings.base_url is not None:
-        what["base_url"] = shown(settings.base_url)
+        identity["base_url"] = shown(settings.base_url)
     if found.entry.name not in CORE_ENGINES:
-        what[found.entry.distribution] = found.entry.version
+        identity[found.entry.distribution] = found.entry.version
     elif settings.base_url is None:
-        what["vllm"] = vllm_version()
-    return {"engine": what}
+        identity["vllm"] = vllm_version()
+    return {"engine": identity}
 
 
 def check_correctable(engine: TokenEngine, who: str) -> None:
@@ -62,17 +62,17 @@ def check_correctable(engine: TokenEngine, who: str) -> None:
 
 
 class _Synced:
-    """What TRL takes for its own vLLM: it need not sync the weights, since the engine has them."""
+    """What TRL takes for its own vLLM. It syncs no weights, since the engine has them already."""
 
     def sync_weights(self) -> None:
         pass
 
 
 def correct_for(trainer: GRPOTrainer, engine: TokenEngine) -> None:
-    """Have TRL correct for an off-policy engine's distribution: it is what TRL does with its own vLLM.
+    """Have TRL correct for an off-policy engine's distribution, as it does for its own vLLM.
 
-    To be called on a trainer that was made without vLLM, so that TRL has started none. Raises ModelError for an
-    off-policy engine without log-probabilities, with which there is no correction.
+    Call it on a trainer made without vLLM, so that TRL has started none. Raises ModelError for an off-policy engine
+    without log-probabilities, which cannot be corrected for.
     """
     check_correctable(engine, f"The engine of {engine.model.name!r}")
     if engine.off_policy:
@@ -84,7 +84,7 @@ def correct_for(trainer: GRPOTrainer, engine: TokenEngine) -> None:
 def drawn_logprobs(
     engine: TokenEngine, contexts: Sequence[Sequence[int]], written: Sequence[Sequence[int]]
 ) -> list[tuple[float, ...] | None]:
-    """For each text's ids the log-probabilities that it drew them with; None where it is the policy itself."""
+    """The log-probabilities that each text's ids were drawn with; None where the engine is the policy."""
     if not engine.off_policy:
         return [None] * len(written)
     return [tuple(engine.logprobs_of(context, ids)) for context, ids in zip(contexts, written, strict=True)]

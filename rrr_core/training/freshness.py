@@ -1,6 +1,6 @@
-"""What the groups of a step reflect on: the mined attempts, or newer ones by the policy of the moment.
+"""What the groups of a step reflect on: the mined attempts, or newer ones by the current policy.
 
-A failure was mined once, and the policy moves on. `--refresh-every K` tries the failures of K steps again before the
+A failure is mined once, but the policy keeps changing. `--refresh-every K` retries the failures of K steps before the
 first of them, `--on-policy-attempts` those of each generation batch. A failure that fails again gets the new attempt.
 One that passes is stale, and the next failures in order are tried in its place.
 """
@@ -24,10 +24,10 @@ from rrr_core.training.settings import TrainSettings
 from rrr_core.verdicts import Verdict
 
 ROUNDS = 4
-"""Rounds of attempts for a place: the failure's own, and at most three others' where it is stale."""
+"""Rounds of attempts for a place: the failure's own, and at most three others' if it is stale."""
 
 Try = Callable[[Sequence[Failure], int], Sequence[Segment]]
-"""One judged attempt at each failure, in the round of that number."""
+"""Gives one judged attempt at each failure, in the round of that number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +36,11 @@ class Renewal:
 
     failure_id: str
     outcome: str
-    """`failed`; `passed`, so that it is stale; or `abstained`, so that nothing is known."""
+    """`failed`; `passed`: it is stale; or `abstained`: nothing is known."""
     failure: Failure
-    """What is reflected on in its place: itself or another, with its new attempt; the mined one where none failed."""
+    """What to reflect on in its place: this failure or another, with its new attempt; the mined one if none failed."""
     tokens: int
-    """Sampled for its place, all rounds together."""
+    """Sampled for its place in all rounds."""
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -63,9 +63,9 @@ class Renewal:
 
 
 def renew(wanted: Sequence[Failure], others: Iterator[Failure], attempt: Try) -> list[Renewal]:
-    """Each wanted failure tried again; for one that passes, failures are taken from `others` until one fails.
+    """Each wanted failure, tried again; for one that passes, failures from `others` are tried until one fails.
 
-    In `ROUNDS` rounds at most. Where no other is found to fail, the mined attempt stands in, so that steps stay full.
+    At most `ROUNDS` rounds. If no other fails either, the mined attempt is used, so that steps stay full.
     """
     renewals: list[Renewal] = []
     places, tried = list(range(len(wanted))), list(wanted)
@@ -99,7 +99,7 @@ def _verdict(attempt: Segment) -> Verdict:
 
 
 def stale_share(renewals: Iterable[Renewal]) -> float | None:
-    """Share of the judged failures that the policy now passes; None where none was judged."""
+    """Share of the judged failures that the policy now passes; None if none was judged."""
     judged = [renewal.outcome == "passed" for renewal in renewals if renewal.outcome != "abstained"]
     return sum(judged) / len(judged) if judged else None
 
@@ -109,15 +109,15 @@ class Chosen:
     """What a generation batch reflects on."""
 
     failures: list[Failure]
-    """One for each index that was asked for."""
+    """One for each requested index."""
     stale: float | None = None
-    """Share of stale failures; None where nothing was tried again at this moment."""
+    """Share of stale failures; None if nothing was tried again for this batch."""
     tokens: int = 0
-    """Sampled in trying again."""
+    """Sampled in new attempts."""
 
 
 class Freshness:
-    """Chooses what the groups of one process reflect on, a pure function of weights, seed and step."""
+    """Chooses what the groups of one process reflect on: a pure function of weights, seed and step."""
 
     def __init__(
         self,
@@ -131,7 +131,7 @@ class Freshness:
         processes: int = 1,
         gather: Callable[[list[Any]], list[Any]] = list,
     ) -> None:
-        """`gather` gives all processes' lists as one, in every process; the first process writes into `folder`."""
+        """`gather` concatenates all processes' lists, in every process; the first process writes into `folder`."""
         self.failures, self.order, self.rollout, self.settings, self.folder = failures, order, rollout, settings, folder
         self.process, self.processes, self.gather = process, processes, gather
         self._refreshed: dict[str, Renewal] = {}
@@ -139,9 +139,9 @@ class Freshness:
         self._others: Iterator[Failure] = iter(())
 
     def choose(self, indices: Sequence[int], step: int, forward_pass: int) -> Chosen:
-        """What to reflect on, for a generation batch of failures by their index, repeated within their groups.
+        """What to reflect on, for a generation batch of failures by index, repeated within their groups.
 
-        Raises DataError where the attempts that an earlier call found are gone or spoilt.
+        Raises DataError if the attempts that an earlier call found are missing or damaged.
         """
         every, found = self.settings.refresh_every, Chosen([])
         if every and step // every * every != self._refreshed_at:
@@ -157,7 +157,7 @@ class Freshness:
         return replace(found, failures=[mined[index] for index in indices])
 
     def further(self, count: int, step: int, forward_pass: int, number: int) -> Chosen:
-        """Up to `count` failures beyond those of the generation batch chosen last, none of them given out before."""
+        """Up to `count` failures beyond the generation batch chosen last, none of them given before."""
         wanted = list(islice(self._others, count))
         if not self.settings.on_policy_attempts:
             return Chosen(wanted)
@@ -176,7 +176,7 @@ class Freshness:
         return {self.failures[index].failure_id for index in indices}
 
     def _further(self, number: int, taken: set[str]) -> Iterator[Failure]:
-        """The failures beyond a generation batch, but for those taken; of several processes each gets its share."""
+        """The failures beyond a generation batch, except those taken; each process gets its share."""
         for index in self.order.beyond(number)[self.process :: self.processes]:
             failure = self._standing(self.failures[index])
             if failure.failure_id not in taken:
@@ -184,14 +184,14 @@ class Freshness:
                 yield failure
 
     def _refresh(self, start: int, step: int) -> Chosen:
-        """Have the attempts for the steps from `start` on: read where they were found before, else found now."""
+        """Get the attempts for the steps from `start`: from the file of an earlier call, or by trying now."""
         path = TrainFolder(self.folder).refreshed(start)
         if path.exists():
             renewals = read_renewals(path, self.process, self.processes)
         elif start == step:
             renewals = self._refreshed_now(start, path)
         else:
-            raise DataError(f"{path} is missing, without which the run cannot go on as it began: use another folder.")
+            raise DataError(f"{path} is missing, and without it the run cannot resume exactly: use another folder.")
         self._refreshed, self._refreshed_at = {each.failure_id: each for each in renewals}, start
         if start != step:
             return Chosen([])
@@ -201,7 +201,7 @@ class Freshness:
         numbers = self.order.numbers(range(start, min(start + self.settings.refresh_every, self.settings.steps)))
         share = self.order.groups // self.processes
         mine = slice(self.process * share, (self.process + 1) * share)
-        # A failure that several steps are on is tried once.
+        # A failure that several steps use is tried once.
         wanted = {
             self.failures[index].failure_id: self.failures[index]
             for number in numbers
@@ -237,7 +237,7 @@ def read_renewals(path: Path, process: int, processes: int) -> list[Renewal]:
 
 
 def forget_refreshes(folder: Path, after: int) -> None:
-    """Remove what was found with the weights of steps that a run, resumed after `after` steps, takes again."""
+    """Remove attempts found by steps that a run resumed after `after` steps takes again."""
     for step, path in TrainFolder(folder).refreshes().items():
         if step > after:
             path.unlink()

@@ -1,4 +1,4 @@
-"""What is logged of a generation batch, besides TRL's own metrics."""
+"""What is logged about a generation batch, besides TRL's own metrics."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rrr_core.training.batches import Batch
 
 
 def measures_of(batch: Batch, task: Task, processes: int) -> dict[str, float]:
-    """Metrics by their names, of one of so many processes. Their mean over the processes is what is logged."""
+    """Metrics by name, for one of `processes` processes. Their mean over the processes is logged."""
     rounds = [(episode, each) for episode in batch.episodes for each in episode.rounds]
     reflections = [each.reflection for _, each in rounds]
     verdicts = [episode.last_verdict for episode in batch.episodes]
@@ -24,7 +24,7 @@ def measures_of(batch: Batch, task: Task, processes: int) -> dict[str, float]:
         "reflections_cut_off": sum(reflection.is_cut_off for reflection in reflections) / len(reflections),
         "reflections_with_gold_answer": _leaks(task, rounds, lambda row, _: task.gold_answer(row)),
         "reflections_with_retry_answer": _leaks(task, rounds, lambda _, retry: None if retry is None else retry.text),
-        # A sum over the processes, whereas all else is a mean.
+        # The logged mean is then the sum over the processes.
         "sampled_tokens": batch.tokens * processes,
     }
     if batch.stale is not None:
@@ -37,7 +37,7 @@ def measures_of(batch: Batch, task: Task, processes: int) -> dict[str, float]:
 def _leaks(
     task: Task, rounds: Sequence[tuple[Episode, Round]], text_of: Callable[[Row, Segment | None], str | None]
 ) -> float:
-    """Share of reflections that contain what would be judged of a text, white space aside."""
+    """Share of reflections that contain the final answer of a text, ignoring white space."""
     found = 0
     for episode, each in rounds:
         text = text_of(episode.row, each.retry)

@@ -1,4 +1,4 @@
-"""A generation batch dealt out to its forward passes: groups side by side, and those without a signal not computed."""
+"""A generation batch split into micro-batches: whole groups together, zero-variance groups not computed."""
 
 from __future__ import annotations
 
@@ -7,31 +7,31 @@ from typing import Any
 
 import torch
 
-MAY_LEAVE_OUT = frozenset({"dapo", "cispo", "vespo", "grpo", "dr_grpo", "sapo", "luspo"})
-"""Losses of TRL in which a row whose loss is zero changes no other row's: all but bnpo, which divides by the tokens of
-the micro-batch it happens to be in."""
+MAY_DROP = frozenset({"dapo", "cispo", "vespo", "grpo", "dr_grpo", "sapo", "luspo"})
+"""TRL's losses in which a row whose loss is zero changes no other row's: all but bnpo, which divides by the tokens of
+the micro-batch a row happens to be in."""
 
 
-def has_signal(rewards: Sequence[float | None], group_size: int) -> list[bool]:
-    """For each row, whether the judged rewards of its group differ; rows of a group stand side by side.
+def has_variance(rewards: Sequence[float | None], group_size: int) -> list[bool]:
+    """For each row, whether the judged rewards of its group differ; rows of a group are adjacent.
 
-    >>> has_signal([1, 0, None, 1, 1, None], 3)
+    >>> has_variance([1, 0, None, 1, 1, None], 3)
     [True, True, True, False, False, False]
     """
     groups = [rewards[start : start + group_size] for start in range(0, len(rewards), group_size)]
     return [spread for group in groups for spread in [len({*group} - {None}) > 1] * len(group)]
 
 
-def deal(
+def split_micro_batches(
     batch: Mapping[str, Any], kept: Sequence[bool], *, count: int, group_size: int, seed: int
 ) -> list[dict[str, Any]]:
-    """`count` micro-batches of equally many rows, the kept rows of `batch` in the first ones.
+    """The rows of `batch` in `count` micro-batches of equal size, kept rows first.
 
-    `batch` maps names to tensors whose first dimension is the rows, and to tensors without dimensions, which every
-    micro-batch gets. A row that is not kept stays, since processes of one run gather rows from each other and so must
-    have equally many, but its completion is masked out: it is not computed, and its loss is zero.
-    Groups come in an order drawn by `seed`, since one generation may serve several optimiser steps; the rows of a group
-    stay side by side, so that they share their prompt.
+    `batch` maps names to tensors (B, ...), and to tensors without dimensions, which every micro-batch gets. A row that
+    is not kept stays, since the processes of a run gather rows from each other and so need equally many, but its
+    completion is masked out: it is not computed, and its loss is zero.
+    `seed` draws the order of the groups, since one generation may serve several optimiser steps; the rows of a group
+    stay adjacent, so that they share their prompt.
     """
     rows = len(kept)
     groups = [range(start, min(start + group_size, rows)) for start in range(0, rows, group_size)]

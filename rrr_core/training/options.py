@@ -1,4 +1,4 @@
-"""From our settings to TRL's GRPOConfig, with every further field of it open to the user."""
+"""Our settings as TRL's GRPOConfig; the user may set every other field of it."""
 
 from __future__ import annotations
 
@@ -41,29 +41,29 @@ OURS = {
     "seed": "--seed",
     "data_seed": "--seed",
 }
-"""Fields of GRPOConfig that have an option of their own."""
+"""Fields of GRPOConfig with an option of their own."""
 FIXED = {
     "remove_unused_columns": "the failure's column has to reach the reward",
     "model_init_kwargs": "the model is set with --model, --revision and --dtype",
     "trust_remote_code": "code from a model's repository is never run",
     "use_vllm": "the engine is chosen with --backend",
     "use_transformers_continuous_batching": "this version generates with its own batches",
-    "resume_from_checkpoint": "a run resumes from its folder by itself",
+    "resume_from_checkpoint": "a run resumes from its folder automatically",
     "disable_tqdm": "progress is shown by the command line",
     "shuffle_dataset": "failures are always shuffled by the seed",
     "eval_strategy": "evaluation is `rrr eval`'s",
     "push_to_hub": "upload the finished model yourself",
 }
-"""Fields that cannot be set, and why."""
+"""Fields that cannot be set, and why not."""
 OWN_VLLM = re.compile(r"vllm_(?!importance_sampling)")
-"""Fields of the vLLM that TRL would start: ours is started from --backend, --gpu-share and --base-url."""
+"""Fields of the vLLM that TRL would start; ours is configured with --backend, --gpu-share and --base-url."""
 
 LOSSES = ("bnpo", "cispo", "dapo", "dr_grpo", "grpo", "luspo", "sapo", "vespo")
-"""The losses of TRL 1.16, which finds an unknown one only in the middle of its first step."""
+"""The losses of TRL 1.16, which rejects an unknown one only in the middle of its first step."""
 
 
 def parse_fields(given: Mapping[str, Any]) -> dict[str, Any]:
-    """The user's GRPOConfig fields as typed values. A text is read as JSON where it is JSON.
+    """The user's GRPOConfig fields as typed values. A text that is valid JSON is parsed.
 
     Raises RrrError for a field that does not exist (naming the nearest), has an option of its own, or gets a value of
     another type.
@@ -93,7 +93,7 @@ def parse_fields(given: Mapping[str, Any]) -> dict[str, Any]:
 
 def _typed(name: str, value: Any, hint: Any) -> Any:
     if isinstance(value, str):
-        with contextlib.suppress(ValueError):  # what is not JSON is a text
+        with contextlib.suppress(ValueError):  # anything but JSON stays a text
             value = json.loads(value)
     allowed = _plain_types(hint)
     if isinstance(value, int) and not isinstance(value, bool) and float in allowed and int not in allowed:
@@ -107,14 +107,14 @@ def _typed(name: str, value: Any, hint: Any) -> Any:
 
 
 def _plain_types(hint: Any) -> set[type]:
-    """The JSON types a hint admits; empty where it admits types that JSON has not."""
+    """The JSON types a hint admits; empty if it admits types that JSON lacks."""
     members = typing.get_args(hint) if typing.get_origin(hint) in (typing.Union, types.UnionType) else (hint,)
     plain = {typing.get_origin(member) or member for member in members}
     return plain if plain <= {int, float, str, bool, list, dict, types.NoneType} else set()
 
 
 def check_trackers(names: Sequence[str]) -> None:
-    """Raise RrrError for a tracker that transformers does not know, or whose package is not installed."""
+    """Raise RrrError for a tracker unknown to transformers, or one without its package installed."""
     for name in names:
         if name not in INTEGRATION_TO_CALLBACK:
             raise RrrError(f"transformers knows no tracker {name!r}.{nearest(name, INTEGRATION_TO_CALLBACK)}")
@@ -125,7 +125,7 @@ def check_trackers(names: Sequence[str]) -> None:
 def grpo_config(settings: TrainSettings, folder: Path, dtype: str, revision: str | None, processes: int) -> GRPOConfig:
     """TRL's configuration for one process of `processes`.
 
-    Raises RrrError where batch, micro-batch, group and number of processes do not divide one another.
+    Raises RrrError if batch, micro-batch, group and number of processes do not divide one another.
     """
     user = parse_fields(settings.grpo)
     if settings.on_policy_attempts and settings.refresh_every:

@@ -1,16 +1,18 @@
 """One forward pass in which a group's prompt is computed once, and its completions on top of it.
 
 The G reflections on one failure share a prompt that is often ten times as long as they are, and a padded batch computes
-it G times, forward and backward. Here all tokens lie in one row without padding: first each distinct prompt, then each
+it G times, forward and backward. Here all tokens form one row without padding: first each distinct prompt, then each
 completion, which begins with the last token of its prompt, since that token predicts the first one written:
 
     prompt A · prompt B · A₁ · A₂ · A₃ · B₁ · B₂ · B₃
 
 Whatever treats tokens one by one (norms, projections, rotary positions, experts) needs no change. Only attention does:
 a prompt attends to itself, and a completion to its prompt and itself. The language model's head is computed on the
-completions alone. G completions of R tokens on a prompt of P cost P + G·R tokens instead of G·(P + R); the loss and the
-gradient are the same but for the order of floating-point sums. The pass is a single call of the model, so gradient
+completions alone. G completions of R tokens on a prompt of P cost P + G·R tokens instead of G·(P + R); loss and
+gradient are the same up to the order of floating-point sums. The pass is a single call of the model, so gradient
 checkpointing, LoRA, autocast and data-parallel wrappers work as they do on a padded batch.
+
+`rrr_core.training` lists the letters of shapes.
 """
 
 from __future__ import annotations
@@ -28,35 +30,35 @@ IGNORED = -100
 class Packing:
     """A padded batch laid out as one row of N tokens without padding, each distinct prompt in it once.
 
-    D distinct prompts, B completions. It is given to the model as the argument `shared_prompt`, which transformers
-    hands down to the attention function of every layer. No dataclass, so that data-parallel wrappers pass it as it is.
+    The model takes it as the argument `shared_prompt`, which transformers passes down to the attention function of
+    every layer. Not a dataclass, so that data-parallel wrappers leave it intact.
     """
 
     def __init__(self, input_ids: torch.Tensor, attention_mask: torch.Tensor, completion_width: int) -> None:
-        """From TRL's batch: ids and mask (B, P + C), prompts padded on the left, completions on the right.
+        """From TRL's batch: ids and mask (B, P + R), prompts padded on the left, completions on the right.
 
-        Rows with one prompt must stand side by side to share it.
+        `completion_width` is R. Only adjacent rows share a prompt.
         """
         self.device = input_ids.device
         edge = input_ids.shape[1] - completion_width
         real = attention_mask.bool()
         same = (input_ids[1:, :edge] == input_ids[:-1, :edge]) & (real[1:, :edge] == real[:-1, :edge])
         is_first = torch.cat([real.new_ones(1), ~same.all(1)])  # (B,)
-        self.owners = is_first.cumsum(0) - 1  # (B,), of each completion its prompt
+        self.owners = is_first.cumsum(0) - 1  # (B,), each completion's prompt
         before = real[is_first, : edge - 1]  # (D, P - 1): a prompt's last token is its completions' first
-        # A completion of no token (masked out as a whole) stays as one token that is not scored.
-        self.written = real[:, edge:].clone()
+        # A completion without tokens (masked out as a whole) stays as one token that is not scored.
+        self.written = real[:, edge:].clone()  # (B, R)
         self.written[:, 0] = True
         labels = input_ids[:, edge:].masked_fill(~real[:, edge:], IGNORED)
         self.prompt_lengths, self.completion_lengths = before.sum(1), self.written.sum(1)
         self.prompt_tokens = int(self.prompt_lengths.sum())
-        self.prompt_places = _places(self.prompt_lengths, 0)  # (D, longest prompt - 1)
-        self.completion_places = _places(self.completion_lengths, self.prompt_tokens)  # (B, longest completion)
+        self.prompt_places = _places(self.prompt_lengths, 0)  # (D, P - 1), P the longest prompt here
+        self.completion_places = _places(self.completion_lengths, self.prompt_tokens)  # (B, R), R the longest here
         self.ids = torch.cat([input_ids[is_first, : edge - 1][before], input_ids[:, edge - 1 : -1][self.written]])[None]
-        self.labels = labels[self.written][None]  # (1, tokens of completions)
+        self.labels = labels[self.written][None]  # (1, completions' part of N)
         starts = self.prompt_lengths[self.owners, None]  # (B, 1)
         width = self.completion_places.shape[1]
-        self.completion_positions = starts + torch.arange(width, device=self.device)  # (B, width)
+        self.completion_positions = starts + torch.arange(width, device=self.device)  # (B, R)
         prompt_positions = torch.arange(self.prompt_places.shape[1], device=self.device).expand_as(self.prompt_places)
         self.positions = torch.cat(
             [prompt_positions[self._prompt_is_real()], self.completion_positions[self._completion_is_real()]]
@@ -67,15 +69,15 @@ class Packing:
         self._unpacking = self._unpacking_order()
         self._masks: dict[tuple[int | None, int], torch.Tensor] = {}
         self.layers = 0
-        """Attention layers that have been computed with this packing: the proof that a model understood it."""
+        """Attention layers computed with this packing: the proof that the model used it."""
 
     @property
     def tokens(self) -> int:
-        """N, the tokens that the model computes."""
+        """N, the tokens the model computes."""
         return int(self.ids.shape[1])
 
     def padded(self, values: torch.Tensor) -> torch.Tensor:
-        """Values of the completions' tokens (1, tokens) in the batch's own layout (B, C), zero where it is padded."""
+        """Values of the completions' tokens (1, ...) in the batch's own layout (B, R), zero in its padding."""
         return values.new_zeros(self.written.shape).masked_scatter(self.written, values)
 
     def attend(
@@ -90,8 +92,8 @@ class Packing:
     ) -> tuple[torch.Tensor, None]:
         """Attention's output (1, N, H, d) of query (1, H, N, d), key and value (1, K, N, d).
 
-        `attention` is the function of transformers that stands in for a FlashAttention kernel; it is called once for
-        prompts and once for completions. Without one (`is_flash` false) both are torch's own.
+        `attention` is transformers' function for a FlashAttention kernel, called once for prompts and once for
+        completions. Without one (`is_flash` false) torch's own attention computes both.
         """
         self.layers += 1
         compute = self._flash(attention, module, arguments) if is_flash else self._sdpa(arguments)
@@ -108,18 +110,18 @@ class Packing:
                 True,
             )
         )
-        flat = torch.cat([output.flatten(0, 1) for output in outputs])  # (padded tokens, H, d)
+        flat = torch.cat([output.flatten(0, 1) for output in outputs])  # (D·(P - 1) + B·R, H, d)
         return (flat if self._unpacking is None else flat.index_select(0, self._unpacking))[None], None
 
     def _rows(self, states: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
-        """States (1, H, N, d) as rows (rows, H, width, d); what stands in the padding is of no account."""
+        """States (1, H, N, d) as rows: (D, H, P - 1, d) or (B, H, R, d). Values in the padding do not matter."""
         if self._is_padded:
             return states[0].index_select(1, places.flatten()).unflatten(1, places.shape).transpose(0, 1)
         start = self.prompt_tokens if places is self.completion_places else 0
         return states[0].narrow(1, start, places.numel()).unflatten(1, places.shape).transpose(0, 1)
 
     def _unpacking_order(self) -> torch.Tensor | None:
-        """Where each of the N tokens stands in the padded rows of prompts and then of completions; None if in order."""
+        """The place (N,) of each token in the padded rows, prompts first, then completions; None if in order."""
         if not self._is_padded:
             return None
         real = torch.cat([self._prompt_is_real().flatten(), self._completion_is_real().flatten()])
@@ -133,15 +135,15 @@ class Packing:
         window = arguments.get("sliding_window")
 
         def compute(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, on_prompt: bool) -> torch.Tensor:
-            """Output (rows, width, H, d)."""
+            """Output (B, Q, H, d) of query (B, H, Q, d), key and value (B, K, T, d); B is D for prompts."""
             repeats = query.shape[1] // key.shape[1]
             if not on_prompt and (window is None or window >= query.shape[2]):
-                # Prompts are padded on the right, where no real token can see it, so they need no mask.
+                # Prompts are padded on the right, which no real token attends to, so they need no mask.
                 output = functional.scaled_dot_product_attention(
                     query, key, value, dropout_p=drop, is_causal=True, scale=scale, enable_gqa=repeats > 1
                 )
                 return output.transpose(1, 2)
-            # The query heads of one key head as further queries: with a mask, kernels would copy the keys for each.
+            # The H/K query heads of a key head become more queries: with a mask, kernels would copy the keys for each.
             folded = query.reshape(query.shape[0], key.shape[1], -1, query.shape[3])
             mask = self._mask(on_prompt, window, repeats)
             output = functional.scaled_dot_product_attention(
@@ -156,7 +158,7 @@ class Packing:
     ) -> Callable[..., torch.Tensor]:
         def compute(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, on_prompt: bool) -> torch.Tensor:
             mask = None
-            if on_prompt and self._is_padded:  # (B, keys): a kernel for rows of uneven lengths is chosen by it
+            if on_prompt and self._is_padded:  # (B, T): selects a kernel for rows of uneven lengths
                 mask = torch.cat([self._prompt_is_real()[self.owners], self._completion_is_real()], dim=1)
             output: torch.Tensor = attention(module, query, key, value, mask, **arguments)[0]
             return output
@@ -170,7 +172,7 @@ class Packing:
         return _is_real(self.completion_lengths, self.completion_places.shape[1])
 
     def _mask(self, on_prompt: bool, window: int | None, repeats: int) -> torch.Tensor:
-        """What may be attended to, (rows or 1, 1, repeats · queries, keys), the same for every layer of one window."""
+        """What may be attended to, (B or 1, 1, H/K·Q, T), the same for every layer with this window."""
         wanted = (window, repeats if on_prompt else -repeats)
         if wanted not in self._masks:
             prompt = torch.arange(self.prompt_places.shape[1], device=self.device)[None]  # positions of its keys
@@ -190,7 +192,7 @@ class Packing:
 
 
 def _places(lengths: torch.Tensor, start: int) -> torch.Tensor:
-    """Places (rows, longest) of the tokens of rows of `lengths` (rows,) packed from `start` on; `start` as padding.
+    """Places (B, T) of the tokens of rows of `lengths` (B,), packed from `start`; the padding is `start`.
 
     >>> _places(torch.tensor([2, 1]), 5).tolist()
     [[5, 6], [7, 5]]
@@ -201,16 +203,16 @@ def _places(lengths: torch.Tensor, start: int) -> torch.Tensor:
 
 
 def _is_real(lengths: torch.Tensor, width: int) -> torch.Tensor:
-    """Which places of rows of `lengths` (rows,), padded on the right to `width`, hold a token: (rows, width)."""
+    """Which places of rows of `lengths` (B,), padded on the right to width T, hold a token: (B, T)."""
     return torch.arange(width, device=lengths.device) < lengths[:, None]
 
 
 def inputs_of(packing: Packing) -> dict[str, Any]:
-    """What a causal language model is called with for a packed pass, labels apart."""
+    """A causal language model's arguments for a packed pass, without labels."""
     return {
         "input_ids": packing.ids,
         "position_ids": packing.positions,
-        # With four dimensions a mask is taken to be prepared, and none is built: the packing has its own.
+        # A mask of four dimensions counts as prepared, so none is built: the packing has its own.
         "attention_mask": torch.zeros(1, 1, 1, 1, device=packing.device),
         "shared_prompt": packing,
         "use_cache": False,

@@ -1,4 +1,4 @@
-"""What a trainer tells a profile of its steps, checkpoints and tokens, and what its metrics take from the profile."""
+"""A trainer's steps, checkpoints and tokens in a profile, and the metrics read from that profile."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ RATES = {
     "written_tokens_per_second": (("written",), "generate"),
     "trained_tokens_per_second": (("trained", "scored"), "forward_backward"),
 }
-"""Metric → kinds of tokens, and the work that makes them."""
+"""Metric → kinds of tokens, and the kind of work that makes them."""
 
 
 class MeasureSteps(TrainerCallback):  # type: ignore[misc]
-    """Tells the profile what the trainer is at; what a step does besides forward and backward tells it by itself.
+    """Reports the trainer's phases to the profile; what a step does besides forward and backward reports itself.
 
-    The clipping of the gradient counts as backward, the log line before a checkpoint as saving. After each checkpoint
-    the profile is written into `folder`, or nowhere.
+    Gradient clipping counts as backward, the log line before a checkpoint as saving. After each checkpoint the profile
+    is written into `folder`, if there is one.
     """
 
     def __init__(self, profile: Profile, folder: Path | None) -> None:
@@ -70,9 +70,9 @@ class Laps:
         self.before, self.step = profile.spent(), 0
 
     def metrics(self, step: int) -> dict[str, float]:
-        """Seconds a step of each kind of work, and tokens a second, since the last line.
+        """Seconds per step of each kind of work, and tokens per second, since the last line.
 
-        What made no tokens has no tokens a second.
+        Work that made no tokens has no rate.
         """
         before, now = self.before, self.profile.spent()
         steps = max(1, step - self.step)
@@ -93,7 +93,7 @@ class Laps:
 
 @contextmanager
 def scoring(profile: Profile) -> Iterator[None]:
-    """A forward pass outside a step's own: its device is waited for, so that its time is not taken for another's."""
+    """A forward pass outside a step's own: waits for the device, so that its time counts here and nowhere else."""
     outside = profile.kind != "forward_backward"
     with profile.during("forward_backward"):
         yield
@@ -102,9 +102,9 @@ def scoring(profile: Profile) -> Iterator[None]:
 
 
 def count_tokens(profile: Profile, policy: Any, reference: Any = None) -> None:
-    """Have the profile count the tokens, padding included, that the networks compute while they train or score.
+    """Have the profile count the tokens, padding included, that the networks compute in training and scoring.
 
-    They are counted where all passes begin, at the embedding: a network may be wrapped, and called by a part of it.
+    They are counted at the embedding, where every pass begins: a network may be wrapped, or called through a part.
     """
 
     def count(_module: Any, arguments: tuple[Any, ...]) -> None:
@@ -118,6 +118,6 @@ def count_tokens(profile: Profile, policy: Any, reference: Any = None) -> None:
 
 
 def wait_for_device() -> None:
-    """Wait until an accelerator has done what it was given. At the ends of a step's parts that is nearly free."""
+    """Wait until the accelerator has finished its work. Between the parts of a step this is nearly free."""
     if torch.accelerator.is_available():
         torch.accelerator.synchronize()

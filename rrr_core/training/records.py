@@ -1,4 +1,4 @@
-"""What a training run writes down as it goes: a line of metrics a step, and a sample of its episodes."""
+"""What a training run records as it goes: a line of metrics per step, and a sample of its episodes."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ RENAMED = {
     "completions/mean_length": "trained_tokens",
     "step_time": "step_seconds",
 }
-"""TRL's names for what we call otherwise."""
+"""TRL's metric names → ours."""
 DROPPED = ("rewards/", "completions/", "clip_ratio/", "frac_reward_zero_std")
-"""Beginnings of the names of TRL's metrics that say what another one says."""
+"""Prefixes of TRL's redundant metrics."""
 
 
 class Journal:
-    """A file of JSON lines, one or more a step, that a resumed run cuts back to where it resumes."""
+    """A file of JSON lines, one or more per step, which a resumed run cuts back to its checkpoint."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def cut_back(self, step: int) -> None:
-        """Drop what was written after `step`, and a last line that a kill has torn."""
+        """Drop what was written after `step`, and a last line that a kill cut off."""
         kept = []
         if self.path.exists():
             with self.path.open(encoding="utf-8") as lines:
@@ -49,7 +49,7 @@ class Journal:
 
 
 class Recorder(TrainerCallback):  # type: ignore[misc]
-    """Writes `metrics.jsonl` and `episodes.jsonl` in the training folder, and moves the progress bar."""
+    """Writes `metrics.jsonl` and `episodes.jsonl` in the training folder, and advances the progress bar."""
 
     def __init__(
         self,
@@ -69,7 +69,7 @@ class Recorder(TrainerCallback):  # type: ignore[misc]
         """False in all but one process of a distributed run."""
 
     def cut_back(self, step: int) -> None:
-        """Drop what an earlier call wrote after `step`, where this one resumes."""
+        """Drop what an earlier call wrote after `step`, from which this one resumes."""
         self.laps.step = step
         if not self.writes:
             return
@@ -96,7 +96,7 @@ class Recorder(TrainerCallback):  # type: ignore[misc]
     def keep(
         self, step: int, episodes: Sequence[Episode], rewards: Sequence[float | None], advantages: Sequence[float]
     ) -> None:
-        """Keep the first `kept` episodes: whole groups, since a group's episodes stand side by side."""
+        """Keep the first `kept` episodes: whole groups, since a group's episodes are adjacent."""
         if not self.writes:
             return
         self.episodes.write(
@@ -108,7 +108,7 @@ class Recorder(TrainerCallback):  # type: ignore[misc]
 def as_kept(
     episode: Episode, step: int, reward: float | None, advantage: float, tokenizer: PreTrainedTokenizerBase
 ) -> Episode:
-    """A training episode as the report shows it: trained tokens as texts, and no ids."""
+    """A training episode as the report shows it: trained tokens as texts, no ids."""
     segments = tuple(
         replace(
             segment,

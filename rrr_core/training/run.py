@@ -44,18 +44,18 @@ from rrr_core.training.records import Recorder
 from rrr_core.training.rollout import Rollout
 from rrr_core.training.settings import MAY_CHANGE, TrainSettings
 from rrr_core.training.trainer import ReflectionTrainer
-from rrr_core.training.upstream import mend
+from rrr_core.training.upstream import patch_upstream
 from rrr_core.verification import Judge, VerifySettings
 
 
 @dataclass(frozen=True)
 class TrainSummary:
-    """What a finished training run was."""
+    """The outcome of a finished training run."""
 
     steps: int
     failures: int
     seconds: float
-    """Wall-clock time of this call; a resumed run's earlier calls are not in it."""
+    """Wall-clock time of this call, without a resumed run's earlier calls."""
     model: str
     """Folder of the trained model, or of its LoRA adapter."""
     abstentions: int
@@ -72,7 +72,7 @@ def train(
 ) -> TrainSummary:
     """Train the model named in `model_settings` on `failures`; everything is written into `folder`.
 
-    A second call with the same settings resumes at the newest checkpoint, and on a CPU ends with the same bits as an
+    A second call with the same settings resumes at the newest checkpoint; on a CPU it ends bit-identical to an
     uninterrupted run. Under `accelerate launch` every process calls it, and the first one writes.
     Raises DataError for an empty failure set, ModelError for a model that cannot be loaded, and RrrError for options
     that do not fit together or a folder that holds another run.
@@ -103,8 +103,8 @@ def _train(
     started = time.monotonic()
     prepare()
     dtype = training_dtype(model_settings)
-    generator = load_from(model_settings, dtype)
-    if hasattr(generator.network, "peft_config"):
+    policy = load_from(model_settings, dtype)
+    if hasattr(policy.network, "peft_config"):
         raise ModelError(
             f"{model_settings.adapter or model_settings.model} is an adapter, and training starts from whole weights:"
             " merge it into its model (peft's merge_and_unload) and name the merged folder as --model."
@@ -115,7 +115,7 @@ def _train(
     if _writes():
         identity = {
             "task": task.provenance(),
-            "model": generator.describe(),
+            "model": policy.describe(),
             **engine_identity(model_settings),
             "settings": {k: v for k, v in dataclasses.asdict(settings).items() if k not in MAY_CHANGE},
             "failures": {"count": len(failures), "sha256": digest(failures)},
@@ -128,11 +128,11 @@ def _train(
     done, checkpoint = newest_checkpoint(folder)
     with progress.track(f"Training {task.name}", total=settings.steps, done=done) as advance:
         profile = judge.profile
-        recorder = Recorder(folder, generator.tokenizer, settings.episodes_per_step, advance, _writes(), profile)
+        recorder = Recorder(folder, policy.tokenizer, settings.episodes_per_step, advance, _writes(), profile)
         recorder.cut_back(done)
         if _writes():
             forget_refreshes(folder, after=done)
-        engine = open_engine(generator, model_settings)
+        engine = open_engine(policy, model_settings)
         if engine.notice:
             progress.say(engine.notice)
         trainer = ReflectionTrainer(
@@ -142,9 +142,9 @@ def _train(
             settings=settings,
             on_episodes=recorder.keep,
             say=progress.say,
-            model=generator.network,
+            model=policy.network,
             args=arguments,
-            processing_class=generator.tokenizer,
+            processing_class=policy.tokenizer,
             peft_config=_lora(settings),
             callbacks=[SealCheckpoints(), MeasureSteps(profile, folder if _writes() else None), recorder],
         )
@@ -161,14 +161,14 @@ def _train(
         abstentions=judge.abstained,
     )
     with profile.during("save"), disk_faults(folder):
-        save_whole(trainer, generator.tokenizer, files.model)
+        save_whole(trainer, policy.tokenizer, files.model)
     if _writes():
         write_json(summary_file, dataclasses.asdict(summary))
     return summary
 
 
 def digest(failures: Sequence[Failure]) -> str:
-    """A short SHA-256 of what the failures are, in their order."""
+    """A short SHA-256 of the failures, in order."""
     content = hashlib.sha256()
     for failure in failures:
         content.update(json.dumps(failure.to_short_json(), sort_keys=True).encode())
@@ -176,7 +176,7 @@ def digest(failures: Sequence[Failure]) -> str:
 
 
 def enough(failures: Sequence[Failure], groups: int) -> list[Failure]:
-    """The failures, as often as it takes to fill one batch of `groups` groups.
+    """The failures, repeated until they fill one batch of `groups` groups.
 
     >>> enough(["a", "b"], 3)
     ['a', 'b', 'a', 'b']
@@ -185,7 +185,7 @@ def enough(failures: Sequence[Failure], groups: int) -> list[Failure]:
 
 
 def training_dtype(settings: ModelSettings) -> str:
-    """Weights are trained in float32 unless the user says otherwise; on a GPU TRL computes in bfloat16."""
+    """The dtype of trained weights: float32 unless the user says otherwise; on a GPU TRL computes in bfloat16."""
     return "float32" if settings.dtype == "auto" else settings.dtype
 
 
@@ -200,7 +200,7 @@ def _lora(settings: TrainSettings) -> LoraConfig | None:
 
 @contextmanager
 def disk_faults(folder: Path) -> Iterator[None]:
-    """Turn a disk that refuses a checkpoint into one line for a person, whatever library was writing it."""
+    """Turn a refused checkpoint into one clear line, whatever library was writing it."""
     try:
         with explained(folder):
             yield
@@ -231,25 +231,25 @@ def save_whole(trainer: Trainer, tokenizer: PreTrainedTokenizerBase, model: Path
 
 
 def leave_processes() -> None:
-    """Leave the processes that `accelerate launch` joined, all together: one left behind may abort at its end."""
+    """Leave the process group of `accelerate launch`, all together: a process left behind may abort at its end."""
     if torch.distributed.is_available() and torch.distributed.is_initialized():
         torch.distributed.barrier()
         torch.distributed.destroy_process_group()
 
 
 def _writes() -> bool:
-    """Whether this process is the one of a distributed run that writes files."""
+    """Whether this process is the one that writes files in a distributed run."""
     return os.environ.get("RANK", "0") == "0"
 
 
 def prepare() -> None:
-    """Ready the libraries under us: mended where they crash, and quiet."""
-    mend()
+    """Prepare the libraries under us: patched where they crash, and quiet."""
+    patch_upstream()
     _quiet()
 
 
 def _quiet() -> None:
-    """Keep libraries' notices off the terminal: what matters is in the metrics, and some of them quote model text."""
+    """Keep libraries' notices off the terminal: what matters is in the metrics, and some notices quote model text."""
     os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     logging.getLogger("trl").setLevel(logging.ERROR)

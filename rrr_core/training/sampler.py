@@ -12,10 +12,10 @@ from torch.utils.data import Sampler
 
 @dataclass(frozen=True, slots=True)
 class FailureOrder:
-    """Which failures, by their index, make which generation batch.
+    """Which failures, by index, make up which generation batch.
 
-    An epoch is one permutation of all failures, cut into generation batches of `groups` failures; what does not fill a
-    batch is left out of that epoch. Batches are numbered from 0 on through all epochs. A generation batch serves
+    An epoch is one permutation of all failures, cut into generation batches of `groups` failures; a remainder is
+    dropped from that epoch. Batches are numbered from 0, through all epochs. A generation batch serves
     `repeats` forward passes, and an optimiser step takes `accumulation` of them, fewer at the end of an epoch.
     """
 
@@ -40,19 +40,19 @@ class FailureOrder:
         return permutation(self.failures, self.seed, epoch)[place * self.groups : (place + 1) * self.groups]
 
     def beyond(self, number: int) -> list[int]:
-        """The epoch's other failures: those after that batch, and then those from the epoch's beginning up to it."""
+        """The epoch's other failures: those after that batch, then those before it."""
         epoch, place = divmod(number, self.batches)
         order = permutation(self.failures, self.seed, epoch)
         return order[(place + 1) * self.groups :] + order[: place * self.groups]
 
     def number(self, step: int, forward_pass: int) -> int:
-        """The generation batch that a forward pass of an optimiser step is on, both counted from 0."""
+        """The generation batch used by a forward pass of an optimiser step, both counted from 0."""
         steps = -(-self.batches * self.repeats // self.accumulation)
         epoch, step = divmod(step, steps)
         return epoch * self.batches + (step * self.accumulation + forward_pass) // self.repeats
 
     def numbers(self, steps: Iterable[int]) -> list[int]:
-        """The generation batches that these optimiser steps are on, in order."""
+        """The generation batches used by these optimiser steps, in order."""
         found = {}
         for step in steps:
             first = self.number(step, 0)
@@ -63,7 +63,7 @@ class FailureOrder:
 
 @lru_cache(maxsize=2)
 def permutation(failures: int, seed: int, epoch: int) -> list[int]:
-    """An epoch's order of the numbers below `failures`. Not to be changed by who gets it."""
+    """An epoch's order of the numbers below `failures`. Cached: do not modify it."""
     random = torch.Generator().manual_seed(seed * 1_000_003 + epoch)
     order: list[int] = torch.randperm(failures, generator=random).tolist()
     return order
@@ -72,8 +72,8 @@ def permutation(failures: int, seed: int, epoch: int) -> list[int]:
 class FailureSampler(Sampler[int]):  # type: ignore[misc]
     """Indices of failures, laid out as TRL's trainer wants them.
 
-    Each failure of a batch is repeated `group_size` times side by side, and each generation batch as often as forward
-    passes share it, since TRL reads it once for every one of them.
+    Each failure of a batch is repeated `group_size` times in a row, and each generation batch as often as forward
+    passes share it, since TRL reads it once for each of them.
 
     >>> sorted(FailureSampler(FailureOrder(failures=2, groups=1, seed=0), group_size=2))
     [0, 0, 1, 1]
@@ -84,7 +84,7 @@ class FailureSampler(Sampler[int]):  # type: ignore[misc]
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Called by the trainer before each epoch, after a resume as well."""
+        """Called by the trainer before each epoch, also after a resume."""
         self.epoch = epoch
 
     def __iter__(self) -> Iterator[int]:

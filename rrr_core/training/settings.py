@@ -1,4 +1,4 @@
-"""What can be set about training. Imports no torch, so that the command line starts quickly."""
+"""Training settings. Imports no torch, so that the command line starts quickly."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from rrr_core.config.option import option
 from rrr_core.training.credit import CREDITS
 
 MAY_CHANGE = frozenset({"max_abstain", "keep_checkpoints", "report_to"})
-"""Settings that decide no result: a run may be resumed with others."""
+"""Settings that change no result: a run may be resumed with other values."""
 ZERO_VARIANCE = ("drop", "keep", "resample")
 
 
@@ -34,26 +34,24 @@ class TrainSettings:
         choices=tuple(CREDITS),
     )
     shared_prompt: bool = option(
-        True, "Compute the prompt of a group once for all its reflections, and not once for each of them."
+        True, "Compute a group's prompt once for all its reflections, not once for each of them."
     )
     zero_variance: str = option(
         "drop",
-        "What becomes of a zero-variance group, whose judged retries all have one reward and give no gradient: drop"
-        " it from the forward pass; keep it there, where only the divergence (--kl) can move it; or resample: put"
-        " a group on another failure in its place (dynamic sampling), and drop what is left.",
+        "What to do with a zero-variance group, whose judged retries all have one reward and give no gradient: drop"
+        " it from the forward pass; keep it there, where only the divergence (--kl) gives a gradient; or resample:"
+        " replace it with a group on another failure (dynamic sampling), and drop those that remain.",
         choices=ZERO_VARIANCE,
     )
-    resample_rounds: int = option(
-        3, "Rounds of further groups that `--zero-variance resample` samples in a step.", minimum=1
-    )
+    resample_rounds: int = option(3, "Rounds of resampling in a step, with `--zero-variance resample`.", minimum=1)
     refresh_every: int = option(
         0,
-        "Steps between refreshes, in which the current policy tries the coming steps' failures again: new failing"
-        " attempts replace the mined ones, and rows that pass now are skipped. 0 keeps the mined attempts.",
+        "Steps between refreshes, when the current policy tries the coming steps' failures again: new failing"
+        " attempts replace the mined ones, and rows that now pass are skipped. 0 keeps the mined attempts.",
         minimum=0,
     )
     on_policy_attempts: bool = option(
-        False, "Reflect on new attempts of the current policy, one for each group, and not on the mined ones."
+        False, "Reflect on new attempts of the current policy, one per group, instead of the mined ones."
     )
     max_attempt_tokens: int = option(
         512, "Longest attempt, in tokens, that --refresh-every and --on-policy-attempts sample.", minimum=1

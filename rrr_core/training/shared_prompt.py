@@ -1,4 +1,4 @@
-"""Making a causal language model ready for packed passes, in which a group's prompt is computed once."""
+"""Preparing a causal language model for packed passes, in which a group's prompt is computed once."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from rrr_core.training.packing import Packing, inputs_of
 
 
 def can_share(network: Any) -> str | None:
-    """Ready a causal language model for packed passes; None where that worked, else why not, in a few words.
+    """Prepare a causal language model for packed passes; None if that worked, else why not, in a few words.
 
-    A model is believed only after a trial: on two short prompts with three completions, each of its layers must have
-    attended through the packing, and the log-probabilities must be those of the unpacked pass.
+    A model has to pass a trial: on two short prompts with three completions, each of its layers must attend through
+    the packing, and the log-probabilities must be those of the unpacked pass.
     """
     network = without_adapters(network)
     config = network.config.get_text_config()
@@ -29,8 +29,8 @@ def can_share(network: Any) -> str | None:
         return f"its attention is {implementation}, not sdpa or flash_attention"
     parameters = inspect.signature(backbone.forward).parameters.values()
     if all(parameter.kind is not parameter.VAR_KEYWORD for parameter in parameters):
-        return "it hands no further arguments to its layers"
-    _teach(implementation)
+        return "it passes no extra arguments to its layers"
+    _patch_attention(implementation)
     if not getattr(backbone, "_scores_completions", False):
         backbone.register_forward_hook(_keep_completions, with_kwargs=True)
         backbone._scores_completions = True
@@ -41,8 +41,8 @@ def _is_flash(implementation: str) -> bool:
     return "flash" in implementation and "flex" not in implementation
 
 
-def _teach(implementation: str) -> None:
-    """Let transformers' attention function of that name take packings; without one it is what it was."""
+def _patch_attention(implementation: str) -> None:
+    """Let transformers' attention function of that name take packings; without one it is unchanged."""
     attention = ALL_ATTENTION_FUNCTIONS[implementation]
     if getattr(attention, "takes_packings", False):
         return
@@ -60,7 +60,7 @@ def _teach(implementation: str) -> None:
     ) -> Any:
         if shared_prompt is None:
             return attention(module, query, key, value, attention_mask, *arguments, **keywords)
-        keywords.pop("position_ids", None)  # by which FlashAttention would look for packed sequences of its own
+        keywords.pop("position_ids", None)  # FlashAttention would look for its own packed sequences in it
         return shared_prompt.attend(attention, module, query, key, value, is_flash, **keywords)
 
     attend.takes_packings = True  # type: ignore[attr-defined]
@@ -68,7 +68,7 @@ def _teach(implementation: str) -> None:
 
 
 def _keep_completions(_module: Any, _arguments: Any, keywords: dict[str, Any], output: Any) -> Any:
-    """A hook on the backbone: of a packed pass only the completions' hidden states go on to the head."""
+    """A hook on the backbone: only the completions' hidden states of a packed pass reach the head."""
     packing = keywords.get("shared_prompt")
     if packing is not None:
         output.last_hidden_state = output.last_hidden_state[:, packing.prompt_tokens :]
@@ -76,7 +76,7 @@ def _keep_completions(_module: Any, _arguments: Any, keywords: dict[str, Any], o
 
 
 PROMPTS, COMPLETIONS = (9, 5), ((0, 3), (0, 1), (1, 4))
-"""The trial's prompts, by length, and completions, by prompt and length."""
+"""The lengths of the trial's prompts, and its completions as (prompt, length)."""
 
 
 def _trial(network: Any, config: Any) -> str | None:
@@ -102,8 +102,8 @@ def _trial(network: Any, config: Any) -> str | None:
                 expected = _of_labels(logits, alone[None, -length:])[0].cpu()
                 tolerance = 1e-3 if expected.dtype == torch.float32 and logits.dtype == torch.float32 else 0.15
                 if not torch.allclose(packed[row, :length], expected, rtol=tolerance, atol=tolerance):
-                    return "its log-probabilities come out otherwise"
-    except Exception as error:  # noqa: BLE001 - a foreign architecture refuses in its own way; the refusal is passed on
+                    return "its log-probabilities differ"
+    except Exception as error:  # noqa: BLE001 - a foreign architecture fails in its own way; the reason is returned
         return f"it fails on a packed pass: {' '.join(str(error).split())[:200]}"
     finally:
         for module, mode in modes:
@@ -114,5 +114,5 @@ def _trial(network: Any, config: Any) -> str | None:
 
 
 def _of_labels(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """Log-probabilities (1, T) in float32 of labels (1, T), each predicted by the logits (1, T, V) in its place."""
+    """Log-probabilities (1, R) in float32 of labels (1, R), each predicted by the logits (1, R, V) in its place."""
     return logits.float().log_softmax(-1).gather(-1, labels.clamp(min=0)[..., None])[..., 0]

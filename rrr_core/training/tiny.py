@@ -12,11 +12,11 @@ from rrr_core.errors import RrrError
 from rrr_core.training.warmup_settings import TAGS, WarmupSettings
 
 FAMILY = "rrr-tiny"
-"""The model family that plugins see: they may word their prompts tersely for it."""
+"""The model family that plugins see; they may word their prompts tersely for it."""
 WHOLE_NUMBERS = 300
-"""Numbers below this are one token each, as in the tokenizers of large models; longer digit strings are split."""
+"""Numbers below this are one token each, as in large models' tokenizers; longer digit strings are split."""
 PIECES = Regex(r"\p{N}{1,3}| ?\p{L}+|[^\s\p{L}\p{N}] ?(?=\p{N})|[^\s\p{L}\p{N}]|\s+")
-"""What the tokenizer never merges across. White space before a number belongs to what stands before it."""
+"""The tokenizer never merges across these pieces. White space before a number belongs to the piece before it."""
 SPECIAL = ("<|pad|>", "<|end|>", "<|system|>", "<|user|>", "<|assistant|>")
 CHAT_TEMPLATE = (
     "{% for message in messages %}"
@@ -31,7 +31,7 @@ CHAT_TEMPLATE = (
 def make_tokenizer(texts: Iterable[str], most_tokens: int, tags: Sequence[str] = TAGS) -> PreTrainedTokenizerFast:
     """A fast tokenizer that can encode any text: at most `most_tokens` tokens learned from `texts`, and the `tags`.
 
-    Raises RrrError for a tag that is blank, or that is one of the conversation's own special tokens.
+    Raises RrrError for a tag that is blank or one of the conversation's special tokens.
     """
     for tag in tags:
         if not tag.strip() or tag in SPECIAL:
@@ -62,7 +62,7 @@ def make_tokenizer(texts: Iterable[str], most_tokens: int, tags: Sequence[str] =
 
 
 def make_model(tokenizer: PreTrainedTokenizerFast, settings: WarmupSettings) -> LlamaForCausalLM:
-    """A Llama with random weights drawn from the seed, its configuration marked with our family."""
+    """A Llama with random weights drawn from the seed, and our family in its configuration."""
     torch.manual_seed(settings.seed)
     config = LlamaConfig(
         vocab_size=-(-len(tokenizer) // 8) * 8,

@@ -22,7 +22,7 @@ from rrr_core.training.credit import before_sampled, completion_of, credit_named
 from rrr_core.training.engine import correct_for
 from rrr_core.training.freshness import Freshness
 from rrr_core.training.measures import measures_of
-from rrr_core.training.micro_batches import MAY_LEAVE_OUT, deal, has_signal
+from rrr_core.training.micro_batches import MAY_DROP, has_variance, split_micro_batches
 from rrr_core.training.packing import Packing, inputs_of
 from rrr_core.training.profiling import scoring
 from rrr_core.training.rollout import Rollout
@@ -31,15 +31,15 @@ from rrr_core.training.settings import TrainSettings
 from rrr_core.training.shared_prompt import can_share
 
 OnEpisodes = Callable[[int, Sequence[Episode], Sequence[float | None], Sequence[float]], None]
-"""Gets (step, episodes, rewards, advantages) once a step's episodes are judged."""
+"""Called with (step, episodes, rewards, advantages) once a step's episodes are judged."""
 
 
 class ReflectionTrainer(GRPOTrainer):  # type: ignore[misc]
     """Trains the tokens that `settings.credit` names, and no others.
 
-    What is ours: the rollout (reflect, retry, judge), the reward (1, 0, or None for an abstention, which TRL leaves out
-    of the group's baseline), the order of the failures, the forward pass (a group's prompt once, and groups without a
-    signal not at all), and a resume that repeats an uninterrupted run to the bit.
+    Ours are the rollout (reflect, retry, judge), the reward (1, 0, or None for an abstention, which TRL excludes from
+    the group's baseline), the order of the failures, the forward pass (each prompt once per group, zero-variance groups
+    not at all), and a resume that is bit-identical to an uninterrupted run.
     """
 
     def __init__(
@@ -63,24 +63,24 @@ class ReflectionTrainer(GRPOTrainer):  # type: ignore[misc]
         self.profile = rollout.judge.profile
         self.credit = credit_named(settings.credit)
         self._inputs: list[dict[str, Any]] = []
-        """The failures that the sampler drew, each as often as its group is large: their indices and prompts."""
+        """The failures drawn by the sampler, each repeated within its group: indices and prompts."""
         self._played: Batch | None = None
         """The generation batch in use."""
         self._rewards: list[float | None] = []
-        self._signal: list[bool] = []
-        """Of each row of the generation batch, whether it is computed: rows without a signal may be left out."""
-        self._dealt: list[dict[str, Any]] = []
+        self._kept: list[bool] = []
+        """For each row of the generation batch, whether it is computed: zero-variance groups may be dropped."""
+        self._micro_batches: list[dict[str, Any]] = []
         """The micro-batches of the generation batch in use."""
         super().__init__(
             reward_funcs=[self.retry_passes],
             rollout_func=self.play_batch,
-            # Conversations are rendered when they are played: a failure set may hold more of them than memory does.
+            # Conversations are rendered when played: a failure set may be larger than memory.
             train_dataset=Dataset.from_dict(
                 {"prompt": [[{"role": "user", "content": ""}]] * len(failures), "failure": range(len(failures))}
             ),
             **arguments,
         )
-        correct_for(self, rollout.generator)
+        correct_for(self, rollout.engine)
         self.order = FailureOrder(
             failures=len(failures),
             groups=self.args.generation_batch_size // self.num_generations,
@@ -99,29 +99,29 @@ class ReflectionTrainer(GRPOTrainer):  # type: ignore[misc]
             gather=gather_object,
         )
         self.shares_prompts = settings.shared_prompt and self._can_share(say)
-        self._leaves_out = settings.zero_variance != "keep" and self._may_leave_out()
+        self._drops = settings.zero_variance != "keep" and self._may_drop()
 
     def _can_share(self, say: Callable[[str], None]) -> bool:
-        """Whether policy and reference model take packed passes; where they do not, `say` is told once."""
+        """Whether policy and reference model take packed passes; if not, `say` gets the reason, once."""
         models = [self.model, *([] if self.ref_model is None else [self.ref_model])]
         reasons = [reason for reason in map(can_share, map(self.accelerator.unwrap_model, models)) if reason]
         if self.aux_loss_enabled:
             reasons.append("its experts are balanced over the padded batch")
         if reasons and self.accelerator.is_main_process:
-            say(f"Each prompt is computed once for each of its reflections, since of this model {reasons[0]}.")
+            say(f"Each prompt is computed once per reflection, since this model cannot share it: {reasons[0]}.")
         return not reasons
 
-    def _may_leave_out(self) -> bool:
-        """Whether rows without a signal can be left out with the loss of the others unchanged.
+    def _may_drop(self) -> bool:
+        """Whether zero-variance groups can be dropped without changing the loss of the others.
 
-        Not where a loss depends on how rows are put together, nor where something other than the reward moves weights.
+        Not if the loss depends on how rows are batched, or if something other than the reward moves weights.
         """
         whole_groups = (
             self.args.per_device_train_batch_size * self.args.steps_per_generation % self.num_generations == 0
         )
         return (
             whole_groups
-            and self.loss_type in MAY_LEAVE_OUT
+            and self.loss_type in MAY_DROP
             and not self._entropy_bonus_enabled
             and self.top_entropy_quantile == 1.0
             and not self.aux_loss_enabled
@@ -132,15 +132,15 @@ class ReflectionTrainer(GRPOTrainer):  # type: ignore[misc]
 
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
         self._inputs = inputs
-        self._signal = [True] * len(inputs)
+        self._kept = [True] * len(inputs)
         output: dict[str, Any] = super()._generate_and_score_completions(inputs)
         episodes = [example["episode"] for example in inputs]
         self.on_episodes(self.state.global_step + 1, episodes, self._rewards, output["advantages"].tolist())
         return output
 
     def play_batch(self, prompts: Sequence[Any], trainer: GRPOTrainer) -> dict[str, Any]:
-        """TRL's `rollout_func`: the ids of prompts and completions, which of them are trained, and the episodes."""
-        self.rollout.generator.sync_weights(self.accelerator.unwrap_model(self.model))
+        """TRL's `rollout_func`: the ids of prompts and completions, which are trained, and the episodes."""
+        self.rollout.engine.sync_weights(self.accelerator.unwrap_model(self.model))
         _, step, forward_pass = self._moment()
         process = self.accelerator.process_index
         indices = [example["failure"] for example in self._inputs]
@@ -148,12 +148,12 @@ class ReflectionTrainer(GRPOTrainer):  # type: ignore[misc]
         episodes = self._played.episodes
         if self.log_completions:
             for example, episode in zip(self._inputs, episodes, strict=True):
-                # In place, since TRL holds on to the lists: its table is to show what was really reflected on.
+                # In place, since TRL keeps the lists: its table shows what was really reflected on.
                 example["prompt"][:] = conversation(before_sampled(episode))
         completions = [completion_of(episode) for episode in episodes]
         self._rewards = self._rewards_of(episodes)
-        if self._leaves_out:
-            self._signal = has_signal(self._rewards, self.num_generations)
+        if self._drops:
+            self._kept = has_variance(self._rewards, self.num_generations)
         return {
             "prompt_ids": [prompt_ids(episode) for episode in episodes],
             "completion_ids": [completion.ids for completion in completions],
@@ -175,31 +175,31 @@ class ReflectionTrainer(GRPOTrainer):  # type: ignore[misc]
         assert self._played is not None
         for name, value in measures_of(self._played, self.task, self.accelerator.num_processes).items():
             log_metric(name, value)
-        signal = has_signal(self._rewards, self.num_generations)
+        signal = has_variance(self._rewards, self.num_generations)
         log_metric("groups_without_spread", signal.count(False) / len(signal))
         return self._rewards
 
     def _prepare_inputs(self, generation_batch: Any) -> Any:
-        """The rows of one forward pass; each generation batch is played, judged and dealt out when its first is due."""
+        """The rows of one forward pass; a generation batch is played, judged and split when its first pass is due."""
         if not self.model.training:
             return super()._prepare_inputs(generation_batch)
         shared_by = self.args.steps_per_generation
-        if self._step % (shared_by * self.num_iterations) == 0 or not self._dealt:
-            with self.profile.during("other"):  # but for what in it is measured by itself
-                self._dealt = deal(
+        if self._step % (shared_by * self.num_iterations) == 0 or not self._micro_batches:
+            with self.profile.during("other"):  # except what is measured inside
+                self._micro_batches = split_micro_batches(
                     self._generate_and_score_completions(generation_batch),
-                    self._signal,
+                    self._kept,
                     count=shared_by,
                     group_size=self.num_generations,
                     seed=rollout_seed(*self._moment(), "deal"),
                 )
-        return self._dealt[self._step % shared_by]
+        return self._micro_batches[self._step % shared_by]
 
     def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> torch.Tensor:
         metrics = self._metrics["train"]
         lengths = {name: len(values) for name, values in metrics.items()}
         loss: torch.Tensor = super()._compute_loss(model, inputs)
-        if not inputs["completion_mask"].any():  # what is measured of no token is no measurement
+        if not inputs["completion_mask"].any():  # a measurement of no token is not logged
             for name, values in metrics.items():
                 del values[lengths.get(name, 0) :]
         return loss
@@ -214,10 +214,10 @@ class ReflectionTrainer(GRPOTrainer):  # type: ignore[misc]
         compute_entropy: bool = False,
         **keywords: Any,
     ) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]:
-        """Log-probabilities and entropies (B, logits_to_keep) of the completions; zero in padding and left-out rows."""
+        """Log-probabilities and entropies (B, R) of the completions, R `logits_to_keep`; zero if padding or dropped."""
         kept = self._computed(attention_mask[:, -logits_to_keep:])
         if not kept.any():
-            # All processes have to call their model equally often, so the smallest row there is goes through it.
+            # All processes must call their model equally often, so the smallest possible row goes through it.
             start, end = max(input_ids.shape[1] - logits_to_keep - 2, 0), input_ids.shape[1] - logits_to_keep + 1
             cut = slice(0, 1), slice(start, end)
             nothing = self._log_probabilities(model, input_ids[cut], attention_mask[cut], 1, None, False, keywords)[0]
@@ -233,14 +233,14 @@ class ReflectionTrainer(GRPOTrainer):  # type: ignore[misc]
         return _spread(logps, kept), None if entropies is None else _spread(entropies, kept), auxiliary
 
     def _computed(self, completion_mask: torch.Tensor) -> torch.Tensor:
-        """Which rows (B,) are computed: those with a completion that is not masked out.
+        """Which rows (B,) are computed, given the mask (B, R): those whose completion is not masked out.
 
-        Before TRL has any rewards it wants the whole generation batch measured, by the reference model say; the rows
-        without a signal are known by then, and left out there too.
+        TRL also scores the whole generation batch before it asks for rewards, with the reference model for example;
+        the zero-variance groups are known by then, and dropped there too.
         """
         kept = completion_mask.any(1)
-        if not torch.is_grad_enabled() and not self.use_vllm and len(kept) == len(self._signal):
-            kept &= torch.tensor(self._signal, device=kept.device)
+        if not torch.is_grad_enabled() and not self.use_vllm and len(kept) == len(self._kept):
+            kept &= torch.tensor(self._kept, device=kept.device)
         return kept
 
     def _log_probabilities(
@@ -278,15 +278,15 @@ class ReflectionTrainer(GRPOTrainer):  # type: ignore[misc]
             return model(**inputs_of(packing), shift_labels=packing.labels, fused_lm_head=True)
 
     def _moment(self) -> tuple[int, int, int]:
-        """What sampling seeds are made of: seed, optimiser step and forward pass within it, the same after a resume."""
+        """What seeds sampling: seed, optimiser step and forward pass within it, the same after a resume."""
         return self.settings.seed, self.state.global_step, self._step % self.args.gradient_accumulation_steps
 
     def create_model_card(self, *arguments: Any, **keywords: Any) -> None:
-        """No card: the run folder's manifest says what made the model."""
+        """Write no card: the run folder's manifest says what made the model."""
 
 
 def _spread(values: torch.Tensor, kept: torch.Tensor) -> torch.Tensor:
-    """Values (K, T) of the kept rows among all rows (B, T), the others zero; `kept` is (B,) with K true."""
+    """Values (kept rows, R) spread over all rows (B, R), the others zero; `kept` is (B,)."""
     spread = values.new_zeros(len(kept), values.shape[1])
     spread[kept] = values
     return spread

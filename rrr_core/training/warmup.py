@@ -1,4 +1,4 @@
-"""Warm-up: supervised training on a task's worked conversations, for a model that has no basic ability yet."""
+"""Warm-up: supervised training on a task's worked conversations, for a model without basic ability."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ from rrr_core.training.tiny import make_model, make_tokenizer
 from rrr_core.training.warmup_settings import WarmupSettings
 
 TOKENIZER_CONVERSATIONS = 4000
-"""Conversations that a tokenizer made from scratch learns from."""
+"""Conversations that a tokenizer is trained on from scratch."""
 
 
 class ShowSteps(TrainerCallback):  # type: ignore[misc]
-    """Moves a progress bar with each optimiser step."""
+    """Advances a progress bar with each optimiser step."""
 
     def __init__(self, advance: Advance) -> None:
         self.advance = advance
@@ -61,11 +61,11 @@ def warm_up(
     model_name: str | None = None,
     progress: Progress | None = None,
 ) -> Path:
-    """Train on the task's worked conversations, in their order; gives the finished model's folder, `folder / "model"`.
+    """Train on the task's worked conversations, in order; gives the finished model's folder, `folder / "model"`.
 
-    Only the assistant's tokens are learned, each turn's end token included. With no `model_name` a tiny model is made
-    from scratch. A second call with the same settings resumes at the newest checkpoint. Raises PluginError where the
-    task has no such conversations, and ModelError for a model that cannot be loaded.
+    Only the assistant's tokens are learned, each turn's end token included. Without `model_name` a tiny model is made
+    from scratch. A second call with the same settings resumes at the newest checkpoint. Raises PluginError if the task
+    has no such conversations, and ModelError for a model that cannot be loaded.
     """
     progress = progress or Progress()
     with stage_lock(folder, progress), profiled(folder) as profile:

@@ -1,4 +1,4 @@
-"""What can be set about warming up a model. Imports no torch."""
+"""Warm-up settings. Imports no torch."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from rrr_core.config.option import option
 
 TAGS = ("<answer>", "</answer>")
-"""Strings that are one token each, as plain text, in a tokenizer made from scratch unless others are named."""
+"""Strings that are one plain-text token each in a tokenizer made from scratch, unless others are named."""
 
 
 @dataclass(frozen=True)
 class WarmupSettings:
-    """Supervised training on a task's worked conversations; with no model named, a tiny one is made from scratch."""
+    """Supervised training on a task's worked conversations; without a model, a tiny one is made from scratch."""
 
     conversations: int = option(192_000, "Worked conversations learned from.", minimum=1)
     batch_size: int = option(64, "Conversations in one step.", minimum=1)

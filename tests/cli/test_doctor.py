@@ -296,7 +296,7 @@ def test_a_system_without_locks_says_what_that_costs(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(builtins, "__import__", without_fcntl)
     locks = by_name(machine(tmp_path))["file locks"]
     assert locks.state == "missing"
-    assert "see to it yourself" in locks.cost
+    assert "run one at a time" in locks.cost
 
 
 def test_an_unwritable_folder_is_reported(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

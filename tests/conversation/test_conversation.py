@@ -61,7 +61,7 @@ def test_the_retry_conversation_continues_the_reflection_conversation(task):
     assert retry[: len(reflection)] == reflection
 
 
-def test_a_second_round_goes_on_from_the_first(task):
+def test_a_second_round_continues_the_first(task):
     retried = with_reflection(task, EPISODE, "I miscounted.", MODEL)
     retried = retried.extended(retry_request(task, retried, MODEL), Segment("retry", text="4", verdict=failed("x")))
     assert roles_and_contents(reflection_conversation(task, retried, MODEL)) == [

@@ -88,11 +88,11 @@ ROUNDS = st.integers(0, 3)
 
 
 @given(episodes())
-def test_an_episode_however_long_comes_back_from_its_json_as_it_was(episode: Episode) -> None:
+def test_an_episode_of_any_length_survives_its_json(episode: Episode) -> None:
     assert Episode.from_json(through_json(episode.to_json()), PLACE) == episode
 
 
-def test_a_failure_comes_back_from_its_json_as_it_was() -> None:
+def test_a_failure_survives_its_json() -> None:
     failure = make_failure(7, "3", failed("sum"), row={"a": 1}, prompt=ASKED, try_index=2)
     assert Failure.from_json(through_json(failure.to_json()), PLACE) == failure
     assert failure.failure_id == "7-2"
@@ -129,7 +129,7 @@ def test_a_training_episode_of_0_1_without_a_retry_keeps_its_failed_verdict() ->
     assert [segment.text for segment in episode.answers] == ["3"]
 
 
-def test_a_failure_in_the_short_form_is_read_as_one_of_segments() -> None:
+def test_a_failure_in_the_short_form_is_read_as_segments() -> None:
     record = {"failure_id": "4-1", "row_index": 4, "row": {"a": 1}, "prompt": list(ASKED), "attempt": "3"}
     failure = Failure.from_json({**record, "verdict": WRONG, "try_index": 1}, PLACE)
     assert (failure.row, failure.prompt, failure.attempt, failure.try_index) == ({"a": 1}, ASKED, "3", 1)
@@ -149,7 +149,7 @@ def test_a_failure_in_the_short_form_is_read_as_one_of_segments() -> None:
         (lambda: make_episode(passed()).extended(Segment("retry")), "a retry, follows a attempt"),
     ],
 )
-def test_what_cannot_be_is_refused(make: Any, words: str) -> None:
+def test_an_impossible_segment_or_episode_is_refused(make: Any, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         make()
 

@@ -18,14 +18,14 @@ def tokenizer() -> Any:
 
 @pytest.fixture
 def network(tokenizer: Any) -> Any:
-    """Besides its end token it stops at thirty others, so that texts end at uneven lengths."""
+    """Stops at thirty ids besides its end token, so that texts have uneven lengths."""
     network = make_network(tokenizer)
     network.generation_config.eos_token_id = [tokenizer.eos_token_id, *range(100, 130)]
     return network
 
 
 @pytest.fixture
-def generator(network: Any, tokenizer: Any) -> Any:
+def engine(network: Any, tokenizer: Any) -> Any:
     from rrr_core.generation.transformers_engine import TransformersEngine
     from rrr_core.hookspecs import Model
 
@@ -34,7 +34,7 @@ def generator(network: Any, tokenizer: Any) -> Any:
 
 @pytest.fixture
 def prompts(tokenizer: Any) -> list[list[int]]:
-    """Forty prompts of 3 to 42 tokens, some of them equal."""
+    """Forty prompts of 3 to 42 tokens, some equal."""
     return [[(7 * row + 3 * place) % 230 + 20 for place in range(3 + row % 20 * 2)] for row in range(40)]
 
 

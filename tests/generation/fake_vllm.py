@@ -1,4 +1,4 @@
-"""A module that plays vLLM: its engine is a transformers network, its prefix cache a set of the blocks it has read."""
+"""A fake vLLM: its engine is a transformers network, its prefix cache the set of blocks it has read."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ class SamplingParams:
 
 @dataclass
 class Model:
-    """vLLM's model as far as weights go: it takes them by the names of the model's files."""
+    """The weights of vLLM's model, loaded by the names in the model's files."""
 
     network: Any
     forgets: str | None = None
-    """A parameter that the loader leaves as it is."""
+    """A parameter that the loader does not load."""
     loads: int = 0
 
     def named_parameters(self) -> Any:
@@ -50,7 +50,7 @@ class Model:
 
 @dataclass
 class Played:
-    """What the fake is to do badly, and what it was asked."""
+    """What the fake should do wrong, and what it was asked."""
 
     refuses: Exception | None = None
     fails: Exception | None = None
@@ -95,7 +95,7 @@ def make_llm(played: Played) -> type:
 
             played.prompts.append(prompt)
             played.parameters.append(parameters)
-            # At least one token is read, or there would be nothing to write by.
+            # At least one token is read, or there would be nothing to sample from.
             whole = [tuple(prompt[:end]) for end in range(self.block, len(prompt), self.block)]
             cached = max((len(block) for block in whole if block in self.cache), default=0)
             source = torch.Generator().manual_seed(parameters.seed)
@@ -131,7 +131,7 @@ def make_llm(played: Played) -> type:
 
 
 def install(monkeypatch: pytest.MonkeyPatch) -> Played:
-    """Put the fake in vLLM's place; TRL, which looks for vLLM as it is imported, has to be imported before."""
+    """Replace vLLM by the fake; TRL, which looks for vLLM at import, must be imported first."""
     pytest.importorskip("torch")
     import trl.generation.vllm_generation  # noqa: F401
 

@@ -1,4 +1,4 @@
-"""A real HTTP server on this machine that plays an OpenAI-compatible one, well or badly."""
+"""A real HTTP server on this machine that acts as an OpenAI-compatible one, well or badly."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Play = Callable[["Handler", dict[str, Any]], None]
 
 
 class Stage(ThreadingHTTPServer):
-    """Answers each request as `play` does; keeps what was asked, when, and how many were in flight at once."""
+    """Answers each request with `play`; records what was asked, when, and how many were in flight at once."""
 
     daemon_threads = True
     request_queue_size = 128
@@ -35,7 +35,7 @@ class Stage(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_address[1]}/v1"
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that hangs up is part of the play."""
+        """Clients that hang up are expected."""
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -59,7 +59,7 @@ class Handler(BaseHTTPRequestHandler):
                 stage.in_flight -= 1
 
     def send(self, status: int, body: object, headers: dict[str, str] | None = None) -> None:
-        """`body` as JSON, or a `str` as it is. What is sent is in flight no longer."""
+        """Send `body` as JSON, or a `str` as is. A sent request is no longer in flight."""
         content = (body if isinstance(body, str) else json.dumps(body)).encode()
         self.send_response(status)
         for name, value in {"Content-Type": "application/json", **(headers or {})}.items():
@@ -69,7 +69,7 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(content)
 
     def reset(self) -> None:
-        """Break the connection off."""
+        """Break off the connection."""
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.close_connection = True
         self.connection.close()

@@ -1,4 +1,4 @@
-"""A real HTTP server on this machine that plays `vllm serve`, a fake engine behind it (see `fake_vllm`)."""
+"""A real HTTP server on this machine that acts as `vllm serve`, with a fake engine (see `fake_vllm`)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TRAINABLE = {
 
 
 class Stage(ThreadingHTTPServer):
-    """Serves the model in `folder` under that name; keeps what was asked of its completions."""
+    """Serves the model in `folder` under that name; records the requests for completions."""
 
     daemon_threads = True
 
@@ -75,7 +75,7 @@ class Handler(BaseHTTPRequestHandler):
         asked = SamplingParams(**{name: body[name] for name in fields}, detokenize=False, logprobs=body.get("logprobs"))
         written = stage.llm.write(body["prompt"], asked)
         output = written.outputs[0]
-        told = [
+        logprobs = [
             position[token].logprob for token, position in zip(output.token_ids, output.logprobs or [], strict=False)
         ]
         choice = {
@@ -83,7 +83,7 @@ class Handler(BaseHTTPRequestHandler):
             "text": "",
             "finish_reason": "stop",
             "token_ids": list(output.token_ids) if body.get("return_token_ids") else None,
-            "logprobs": {"token_logprobs": told} if told else None,
+            "logprobs": {"token_logprobs": logprobs} if logprobs else None,
         }
         details = {"cached_tokens": written.num_cached_tokens} if stage.tells_hits else None
         return {"id": "1", "choices": [choice], "usage": {"prompt_tokens_details": details}}

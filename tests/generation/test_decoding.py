@@ -1,4 +1,4 @@
-"""The decoding loop against the library's own `generate`, and its draws against the distribution asked for."""
+"""The decoding loop against the library's own `generate`, and its draws against the requested distribution."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def model_of(architecture: tuple[str, dict[str, Any]], tokenizer: Any) -> Any:
 
 
 def renamed(kind: Any, name: str) -> type:
-    """The same architecture, whose cache has this name."""
+    """The same architecture, with this name for its cache."""
     before = inspect.signature(kind.forward).parameters
     own = next(each for each in CACHE_ARGUMENTS if each in before)
 
@@ -82,9 +82,9 @@ def alone(network: Any, prompt: list[int], count: int) -> list[int]:
 def test_the_loop_writes_greedily_what_generate_writes(name: str, tokenizer: Any, prompts: list[list[int]]) -> None:
     network = model_of(ARCHITECTURES[name], tokenizer)
     assert can_decode(network)
-    generator = TransformersEngine(network, tokenizer, Model("tiny"))
-    assert generator.notice is None
-    written = generator.generate_ids(prompts, Sampling(temperature=0, max_tokens=24))
+    engine = TransformersEngine(network, tokenizer, Model("tiny"))
+    assert engine.notice is None
+    written = engine.generate_ids(prompts, Sampling(temperature=0, max_tokens=24))
     assert written == [alone(network, prompt, 24) for prompt in prompts]
     assert len({len(ids) for ids in written}) > 1
 
@@ -92,29 +92,29 @@ def test_the_loop_writes_greedily_what_generate_writes(name: str, tokenizer: Any
 @pytest.mark.parametrize("name", CACHE_ARGUMENTS)
 def test_a_model_may_call_its_cache_by_either_name(name: str, tokenizer: Any, prompts: list[list[int]]) -> None:
     network = model_of(ARCHITECTURES["llama"], tokenizer)
-    generator = TransformersEngine(network, tokenizer, Model("tiny"))
+    engine = TransformersEngine(network, tokenizer, Model("tiny"))
     sampling = Sampling(temperature=0, max_tokens=12)
-    written = generator.generate_ids(prompts, sampling)
+    written = engine.generate_ids(prompts, sampling)
     network.__class__ = renamed(type(network), name)
     assert cache_argument(network) == name
     assert can_decode(network)
-    assert generator.generate_ids(prompts, sampling) == written
+    assert engine.generate_ids(prompts, sampling) == written
 
 
 @pytest.mark.parametrize("name", OTHERS)
-def test_an_architecture_the_loop_does_not_serve_goes_by_generate(name: str, tokenizer: Any) -> None:
+def test_an_architecture_the_loop_does_not_support_uses_generate(name: str, tokenizer: Any) -> None:
     network = model_of(OTHERS[name], tokenizer)
     network.generation_config.repetition_penalty = 3.0
     assert not can_decode(network)
-    generator = TransformersEngine(network, tokenizer, Model("tiny"))
-    assert type(network).__name__ in str(generator.notice)
+    engine = TransformersEngine(network, tokenizer, Model("tiny"))
+    assert type(network).__name__ in str(engine.notice)
     prompts = [[30, 31, 32, 33], [40, 41, 42, 43], [50, 51, 52, 53]]
-    written = generator.generate_ids(prompts, Sampling(temperature=0, max_tokens=12))
+    written = engine.generate_ids(prompts, Sampling(temperature=0, max_tokens=12))
     assert network.generation_config.repetition_penalty == 3.0
     network.generation_config.repetition_penalty = 1.0
     assert written == [alone(network, prompt, 12) for prompt in prompts]
     state = torch.get_rng_state()
-    drawn = [generator.generate_ids(prompts, Sampling(temperature=1, max_tokens=12, seed=seed)) for seed in (5, 5, 6)]
+    drawn = [engine.generate_ids(prompts, Sampling(temperature=1, max_tokens=12, seed=seed)) for seed in (5, 5, 6)]
     assert drawn[0] == drawn[1] != drawn[2]
     assert torch.equal(torch.get_rng_state(), state)
 
@@ -150,21 +150,21 @@ def test_drawing_a_few_rows_at_a_time_changes_no_draw(sampling: Sampling, monkey
 
 
 @pytest.mark.parametrize("drawn", [0.0, 1 - 2**-53])
-def test_a_draw_at_either_end_never_takes_a_token_without_a_chance(drawn: float) -> None:
+def test_a_draw_at_either_end_never_takes_a_token_of_probability_zero(drawn: float) -> None:
     logits = torch.tensor([[-torch.inf, 0.0, 1.0, -torch.inf]]).expand(64, -1)
     chosen = choose(logits, Sampling(temperature=1), torch.full((64,), drawn, dtype=torch.float64))
     assert set(chosen.tolist()) == {1 if drawn == 0 else 2}
 
 
-def test_a_rows_stream_is_its_own_and_longer_ones_start_alike() -> None:
+def test_each_row_has_its_own_stream_and_longer_ones_start_the_same() -> None:
     assert torch.equal(uniforms(3, 1, 5), uniforms(3, 1, 9)[:5])
     assert not torch.equal(uniforms(3, 1, 5), uniforms(3, 2, 5))
     assert not torch.equal(uniforms(3, 1, 5), uniforms(4, 1, 5))
 
 
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
-def test_output_that_is_not_finite_is_an_error_and_no_text(generator: Any, temperature: float) -> None:
+def test_output_that_is_not_finite_is_an_error_and_no_text(engine: Any, temperature: float) -> None:
     with torch.no_grad():
-        generator.network.model.norm.weight.fill_(torch.nan)
+        engine.network.model.norm.weight.fill_(torch.nan)
     with pytest.raises(ModelError, match="not finite"):
-        generator.generate_ids([[30, 31]], Sampling(temperature=temperature, max_tokens=4))
+        engine.generate_ids([[30, 31]], Sampling(temperature=temperature, max_tokens=4))

@@ -1,4 +1,4 @@
-"""Engines of other distributions: found by name, imported when asked for, blamed when broken."""
+"""Engines of other distributions: found by name, imported on request, blamed when broken."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_a_setting_that_the_engine_does_not_act_on_is_refused(
         make_engine(ModelSettings(**{"model": "m", "backend": "echo", **setting}))
 
 
-def test_an_unknown_name_is_answered_with_the_nearest(install: Any) -> None:
+def test_an_unknown_name_suggests_the_nearest(install: Any) -> None:
     install("rrr-echo-engine")
     with pytest.raises(ModelError) as caught:
         find_engine("ehco")
@@ -90,14 +90,14 @@ def test_an_unknown_name_is_answered_with_the_nearest(install: Any) -> None:
     )
 
 
-def test_only_the_engine_that_is_asked_for_is_imported(site: Any, install: Any) -> None:
+def test_only_the_requested_engine_is_imported(site: Any, install: Any) -> None:
     install("rrr-echo-engine")
     site.install("rrr-loud", modules={"rrr_loud": "raise SystemExit('imported')"}, engines={"loud": "rrr_loud:ENGINE"})
     assert make_engine(ModelSettings(model="m", backend="echo"))
     assert "rrr_loud" not in sys.modules
 
 
-def test_a_broken_engine_is_blamed_and_takes_no_other_down(install: Any) -> None:
+def test_a_broken_engine_is_blamed_and_does_not_affect_others(install: Any) -> None:
     install("rrr-echo-engine", "rrr-mute-engine", "rrr-odd-engine")
     assert refused("mute") == (
         "rrr-mute-engine 1.0: its module rrr_mute_engine cannot be imported: SyntaxError at rrr_mute_engine.py:3:"
@@ -217,7 +217,7 @@ def test_a_settings_file_takes_an_installed_engine(install: Any) -> None:
     assert backend.from_toml("echo") == "echo"
 
 
-def test_help_shows_the_cores_engines_and_asks_for_no_others(
+def test_help_shows_the_cores_engines_and_looks_for_no_others(
     site: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("rrr_core.generation.entries.find_engines", None)
@@ -236,7 +236,7 @@ def test_finding_an_engine_of_the_core_imports_none() -> None:
 
 
 @pytest.mark.parametrize("name", CORE_ENGINES)
-def test_the_table_names_settings_that_there_are_and_each_is_taken_ignored_or_refused_once(name: str) -> None:
+def test_the_table_names_existing_settings_and_each_is_taken_ignored_or_refused_once(name: str) -> None:
     spec = CORE_ENGINES[name]
     known = set(ModelSettings.__dataclass_fields__) - {"model", "backend"}
     assert set(spec.takes) | set(spec.ignores) <= known

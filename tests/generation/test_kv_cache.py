@@ -59,13 +59,13 @@ def test_layers_with_a_sliding_window_stay_the_librarys(tokenizer: Any) -> None:
 
 @pytest.mark.parametrize("name", ["llama", "qwen2", "gemma2, alternating windows", "gpt2, learned positions"])
 @pytest.mark.parametrize("sampling", [SAMPLED, Sampling(temperature=0, max_tokens=60)], ids=["sampled", "greedy"])
-def test_texts_are_those_that_the_librarys_cache_gives(
+def test_texts_are_the_same_as_with_the_librarys_cache(
     name: str, sampling: Sampling, tokenizer: Any, prompts: list[list[int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from rrr_core.generation.transformers_engine import TransformersEngine
     from rrr_core.hookspecs import Model
 
-    generator = TransformersEngine(model_of(ARCHITECTURES[name], tokenizer), tokenizer, Model("tiny"))
-    written = generator.generate_ids(prompts, sampling)
+    engine = TransformersEngine(model_of(ARCHITECTURES[name], tokenizer), tokenizer, Model("tiny"))
+    written = engine.generate_ids(prompts, sampling)
     monkeypatch.setattr("rrr_core.generation.reading.growing_cache", lambda config: DynamicCache(config=config))
-    assert generator.generate_ids(prompts, sampling) == written
+    assert engine.generate_ids(prompts, sampling) == written

@@ -1,4 +1,4 @@
-"""Loading by name: what is refused, in one line and at once, and what is told of what was loaded."""
+"""Loading by name: what is refused, at once and in one line, and how a loaded model is described."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ def refused(name: object, **arguments: Any) -> str:
 
 
 def test_a_folder_loads_and_writes(model_folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    generator = make_engine(ModelSettings(model=str(model_folder), device="cpu"))
-    assert len(generator.generate(QUESTION, GREEDY)) == 1
-    assert generator.model.name == str(model_folder)
+    engine = make_engine(ModelSettings(model=str(model_folder), device="cpu"))
+    assert len(engine.generate(QUESTION, GREEDY)) == 1
+    assert engine.model.name == str(model_folder)
     assert capfd.readouterr() == ("", "")
 
 
-def test_the_description_tells_weights_tokenizer_and_versions_apart(copy: Path) -> None:
+def test_the_description_distinguishes_weights_tokenizers_and_versions(copy: Path) -> None:
     first = load_transformers(str(copy), device="cpu").describe()
     assert first == {
         "backend": "transformers",
@@ -75,25 +75,25 @@ def test_the_description_tells_weights_tokenizer_and_versions_apart(copy: Path) 
 
 
 def test_generating_changes_no_description(model_folder: Path) -> None:
-    generator = load_transformers(str(model_folder), device="cpu")
-    before = generator.describe()
-    generator.generate(QUESTION * 3, GREEDY)
-    assert generator.describe() == before
+    engine = load_transformers(str(model_folder), device="cpu")
+    before = engine.describe()
+    engine.generate(QUESTION * 3, GREEDY)
+    assert engine.describe() == before
 
 
-def test_the_family_is_declared_or_told_by_the_name_and_stays_with_a_saved_copy(
+def test_the_family_is_declared_or_inferred_from_the_name_and_stays_with_a_saved_copy(
     model_folder: Path, tmp_path: Path
 ) -> None:
     named = Path(shutil.copytree(model_folder, tmp_path / "Llama-tiny"))
-    generator = load_transformers(str(named), device="cpu")
-    assert generator.model.family == "llama"
-    generator.network.save_pretrained(tmp_path / "model")
-    generator.tokenizer.save_pretrained(tmp_path / "model")
+    engine = load_transformers(str(named), device="cpu")
+    assert engine.model.family == "llama"
+    engine.network.save_pretrained(tmp_path / "model")
+    engine.tokenizer.save_pretrained(tmp_path / "model")
     assert load_transformers(str(tmp_path / "model"), device="cpu").model.family == "llama"
     assert load_transformers(str(tmp_path / "model"), device="cpu", family="own").model.family == "own"
 
 
-def test_the_asked_for_dtype_is_used(model_folder: Path) -> None:
+def test_the_requested_dtype_is_used(model_folder: Path) -> None:
     assert load_transformers(str(model_folder), dtype="bfloat16", device="cpu").describe()["dtype"] == "bfloat16"
 
 
@@ -106,7 +106,7 @@ def test_an_adapter_goes_on_a_model_by_option_or_by_its_own_folder(model_folder:
     change(tmp_path / "adapter" / "adapter_config.json", base_model_name_or_path=str(model_folder))
     by_option = load_transformers(str(model_folder), adapter=str(tmp_path / "adapter"), device="cpu")
     by_folder = load_transformers(str(tmp_path / "adapter"), device="cpu")
-    texts = [generator.generate(QUESTION, GREEDY) for generator in (by_option, by_folder)]
+    texts = [engine.generate(QUESTION, GREEDY) for engine in (by_option, by_folder)]
     assert texts[0] == texts[1] != plain
     assert by_option.describe()["adapter"]["weights_sha256"] == by_folder.describe()["adapter"]["weights_sha256"]
     assert by_folder.describe()["base"] == str(model_folder)
@@ -127,19 +127,19 @@ def test_an_adapter_made_for_another_model_is_refused(model_folder: Path, tmp_pa
     assert "names no base model" in refused(folder)
 
 
-def test_no_such_folder_is_told_without_asking_the_hub(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_folder_is_reported_without_asking_the_hub(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hub, "HfApi", None)
     for name in ("./nowhere", "/no/where", "~/nowhere", "runs/7/model"):
         assert refused(name) == f"There is no model folder '{name}'."
 
 
-def test_a_folder_without_a_model_is_told(tmp_path: Path) -> None:
+def test_a_folder_without_a_model_is_reported(tmp_path: Path) -> None:
     assert "holds no model: it has no config.json" in refused(tmp_path)
     (tmp_path / "file").touch()
     assert "is a file" in refused(tmp_path / "file")
 
 
-def test_an_unreachable_hub_is_told_at_once() -> None:
+def test_an_unreachable_hub_is_reported_at_once() -> None:
     started = time.monotonic()
     line = refused("someone/some-model", revision="v1")
     assert time.monotonic() - started < 5
@@ -147,7 +147,7 @@ def test_an_unreachable_hub_is_told_at_once() -> None:
     assert "hub cannot be reached" in line
 
 
-def test_what_can_be_no_hub_name_is_told() -> None:
+def test_an_impossible_hub_name_is_reported() -> None:
     assert "neither a folder nor a hub name" in refused("what model?")
 
 
@@ -182,20 +182,20 @@ def test_broken_models_are_refused_in_one_line(copy: Path) -> None:
         (copy / file).write_bytes(whole)
 
 
-def test_weights_in_pickles_are_not_read(copy: Path) -> None:
+def test_pickled_weights_are_not_read(copy: Path) -> None:
     torch.save(load_file(copy / "model.safetensors"), copy / "pytorch_model.bin")
     (copy / "model.safetensors").unlink()
     assert "cannot be loaded" in refused(copy)
 
 
-def test_code_of_a_models_repository_is_not_run(copy: Path) -> None:
+def test_code_from_a_models_repository_is_not_run(copy: Path) -> None:
     (copy / "own.py").write_text(f"open({str(copy / 'ran')!r}, 'w')\n")
     change(copy / "config.json", model_type="own", auto_map={"AutoConfig": "own.C", "AutoModelForCausalLM": "own.M"})
     refused(copy)
     assert not (copy / "ran").exists()
 
 
-def test_missing_weights_are_refused_and_not_made_up(copy: Path) -> None:
+def test_missing_weights_are_refused_and_not_initialised(copy: Path) -> None:
     weights = load_file(copy / "model.safetensors")
     del weights["model.layers.1.mlp.up_proj.weight"]
     save_file(weights, copy / "model.safetensors", metadata={"format": "pt"})
@@ -221,7 +221,7 @@ def test_unknown_dtypes_and_devices_are_refused(model_folder: Path) -> None:
         assert "has no device 'cuda'; it has the CPU alone" in refused(model_folder, device="cuda")
 
 
-def test_silence_is_undone() -> None:
+def test_silencing_is_undone() -> None:
     from huggingface_hub.utils.tqdm import are_progress_bars_disabled
     from transformers.utils import logging
 

@@ -45,7 +45,7 @@ def encode(tokenizer: Any, text: str) -> list[int]:
 
 
 def own_rendering(tokenizer: Any, system: dict[str, str], spoken: list[dict[str, str]]) -> str:
-    """What the family's own documentation says to call."""
+    """The call from the family's own documentation."""
     if tokenizer is QWEN:
         text = tokenizer.apply_chat_template([system, *spoken], tools=TOOLS, tokenize=False, add_generation_prompt=True)
     else:
@@ -64,7 +64,7 @@ def test_a_template_that_shows_no_tools_or_refuses_them_has_no_place_for_them(te
     assert place_of_tools(make_tokenizer(template)) is None
 
 
-def test_another_template_is_probed_anew() -> None:
+def test_another_template_is_probed_again() -> None:
     tokenizer = make_tokenizer(CHATML)
     assert place_of_tools(tokenizer) is None
     tokenizer.chat_template = QWEN_LIKE
@@ -108,7 +108,7 @@ def test_the_retry_extends_the_ids_of_prompt_and_reflection(tokenizer: Any, ende
 
 @BOTH
 @pytest.mark.parametrize("spelling", ["<|im_end|>", "<|im_start|>", "<|end|>", "<|tool|>", "<|/tool|>"])
-def test_tools_that_spell_a_control_token_become_none_however_they_write_it(tokenizer: Any, spelling: str) -> None:
+def test_tools_that_spell_a_control_token_never_become_one(tokenizer: Any, spelling: str) -> None:
     escaped = "".join(f"\\u{ord(character):04x}" for character in spelling)
     control = set(tokenizer.convert_tokens_to_ids([*SPECIAL, *PHI_SPECIAL])) - {None}
 
@@ -130,19 +130,19 @@ def test_tools_that_spell_the_marker_of_a_continuation_change_nothing(tokenizer:
     assert more == plain
 
 
-def test_a_model_without_a_place_for_tools_is_one_error_that_says_what_the_plugin_is_to_look_at() -> None:
+def test_a_model_without_a_place_for_tools_is_one_error_that_says_what_the_plugin_should_check() -> None:
     with pytest.raises(ModelError, match=r"no place for tools.* model\.takes_tools is false\.$"):
         encode_prompt(make_tokenizer(CHATML), [tools_message(), *SPOKEN])
 
 
 @pytest.mark.parametrize("content", ["{", "[]", '[{"type": "function"}]', '"text"'])
-def test_a_stored_prompt_whose_tools_are_none_is_an_error_of_the_data(content: str) -> None:
+def test_a_stored_prompt_with_invalid_tools_is_a_data_error(content: str) -> None:
     with pytest.raises(DataError, match="A prompt begins with tools that no model can be shown: "):
         encode_prompt(QWEN, [{"role": "tools", "content": content}, *SPOKEN])
 
 
 @pytest.mark.parametrize(("template", "takes_tools"), [(QWEN_LIKE, True), (CHATML, False)], ids=["qwen", "chatml"])
-def test_a_loaded_model_tells_whether_it_takes_tools(
+def test_a_loaded_model_says_whether_it_takes_tools(
     model_folder: Path, tmp_path: Path, template: str, takes_tools: bool
 ) -> None:
     copy = Path(shutil.copytree(model_folder, tmp_path / "copy"))
@@ -153,8 +153,8 @@ def test_a_loaded_model_tells_whether_it_takes_tools(
 def test_an_engine_writes_after_a_prompt_with_tools(model_folder: Path, tmp_path: Path) -> None:
     copy = Path(shutil.copytree(model_folder, tmp_path / "copy"))
     (copy / "chat_template.jinja").write_text(QWEN_LIKE)
-    generator = load_transformers(str(copy), device="cpu")
-    generator.context = None
+    engine = load_transformers(str(copy), device="cpu")
+    engine.context = None
     sampling = Sampling(temperature=0, max_tokens=4)
-    with_tools, without = generator.generate([[tools_message(), *SPOKEN], SPOKEN], sampling)
+    with_tools, without = engine.generate([[tools_message(), *SPOKEN], SPOKEN], sampling)
     assert with_tools.token_ids != without.token_ids

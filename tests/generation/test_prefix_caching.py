@@ -1,4 +1,4 @@
-"""Caches kept while the weights do not change: less is read, and no text is another."""
+"""The prefix cache while weights do not change: less is read, and no text changes."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ WINDOWED = ["mistral, sliding window", "gemma2, alternating windows"]
 
 @contextmanager
 def counted(network: Any) -> Iterator[list[int]]:
-    """The tokens, padding included, of each pass that reads prompts."""
+    """The tokens, padding included, of each prefill pass."""
     read: list[int] = []
 
     def count(module: Any, positional: Any, named: dict[str, Any]) -> None:
@@ -45,11 +45,11 @@ def counted(network: Any) -> Iterator[list[int]]:
         hook.remove()
 
 
-def stages(generator: Any, prompts: list[list[int]], sampling: Sampling) -> list[list[list[int]]]:
+def stages(engine: Any, prompts: list[list[int]], sampling: Sampling) -> list[list[list[int]]]:
     """Attempts, reflections on them, retries after these, a control, and the attempts drawn again."""
-    attempts = generator.generate_ids(prompts, sampling)
+    attempts = engine.generate_ids(prompts, sampling)
     requests = [[*prompt, *ids, 90, 91, 92] for prompt, ids in zip(prompts, attempts, strict=True)]
-    reflections = generator.generate_ids(requests, replace(sampling, seed=1))
+    reflections = engine.generate_ids(requests, replace(sampling, seed=1))
     retries = [[*request, *ids, 93, 94] for request, ids in zip(requests, reflections, strict=True)]
     others = [
         [*request, *ids, 93, 94] for request, ids in zip(requests, reflections[1:] + reflections[:1], strict=True)
@@ -57,160 +57,160 @@ def stages(generator: Any, prompts: list[list[int]], sampling: Sampling) -> list
     return [
         attempts,
         reflections,
-        generator.generate_ids(retries, replace(sampling, seed=2)),
-        generator.generate_ids(others, replace(sampling, seed=3)),
-        generator.generate_ids([prompt for prompt in prompts for _ in range(3)], replace(sampling, seed=4)),
+        engine.generate_ids(retries, replace(sampling, seed=2)),
+        engine.generate_ids(others, replace(sampling, seed=3)),
+        engine.generate_ids([prompt for prompt in prompts for _ in range(3)], replace(sampling, seed=4)),
     ]
 
 
 @pytest.mark.parametrize("name", [*PLAIN, *WINDOWED])
 @pytest.mark.parametrize("sampling", [SAMPLED, GREEDY], ids=["sampled", "greedy"])
-def test_every_stages_texts_are_the_same_with_and_without(
+def test_every_stages_texts_are_the_same_with_and_without_the_cache(
     name: str, sampling: Sampling, tokenizer: Any, prompts: list[list[int]]
 ) -> None:
-    generator = TransformersEngine(model_of(ARCHITECTURES[name], tokenizer), tokenizer, Model("tiny"))
-    plain = stages(generator, prompts, sampling)
-    with generator.prefix_caching():
-        assert stages(generator, prompts, sampling) == plain
+    engine = TransformersEngine(model_of(ARCHITECTURES[name], tokenizer), tokenizer, Model("tiny"))
+    plain = stages(engine, prompts, sampling)
+    with engine.prefix_caching():
+        assert stages(engine, prompts, sampling) == plain
 
 
 @pytest.mark.parametrize("batch_tokens", [1, 400, 2000])
-def test_the_size_of_batches_changes_nothing(generator: Any, prompts: list[list[int]], batch_tokens: int) -> None:
-    plain = stages(generator, prompts, SAMPLED)
-    generator.batch_tokens = batch_tokens
-    with generator.prefix_caching():
-        assert stages(generator, prompts, SAMPLED) == plain
+def test_the_size_of_batches_changes_nothing(engine: Any, prompts: list[list[int]], batch_tokens: int) -> None:
+    plain = stages(engine, prompts, SAMPLED)
+    engine.batch_tokens = batch_tokens
+    with engine.prefix_caching():
+        assert stages(engine, prompts, SAMPLED) == plain
 
 
-def test_only_what_is_new_is_read(generator: Any) -> None:
+def test_only_what_is_new_is_read(engine: Any) -> None:
     prompts = [[30 + row, *range(40, 90)] for row in range(8)]
-    attempts = generator.generate_ids(prompts, SAMPLED)
+    attempts = engine.generate_ids(prompts, SAMPLED)
     longer = [[*prompt, *ids, 90, 91, 92] for prompt, ids in zip(prompts, attempts, strict=True)]
-    with generator.prefix_caching():
-        generator.generate_ids(prompts, SAMPLED)
-        with counted(generator.network) as read:
-            generator.generate_ids(longer, SAMPLED)
-    # The last sampled token was never read where its row was the last to end.
+    with engine.prefix_caching():
+        engine.generate_ids(prompts, SAMPLED)
+        with counted(engine.network) as read:
+            engine.generate_ids(longer, SAMPLED)
+    # The last sampled token of the row that ends last is never read.
     assert sum(read) <= 8 * 4
 
 
-def test_a_prompt_that_was_read_before_is_read_from_its_last_token(generator: Any) -> None:
+def test_a_prompt_that_was_read_before_is_read_from_its_last_token(engine: Any) -> None:
     prompts = [[30 + row, *range(40, 90)] for row in range(8)]
-    with generator.prefix_caching():
-        first = generator.generate_ids(prompts, SAMPLED)
-        with counted(generator.network) as read:
-            assert generator.generate_ids(prompts, SAMPLED) == first
+    with engine.prefix_caching():
+        first = engine.generate_ids(prompts, SAMPLED)
+        with counted(engine.network) as read:
+            assert engine.generate_ids(prompts, SAMPLED) == first
     assert read == []
 
 
-def test_a_prompt_that_begins_like_another_takes_over_the_part_that_is_alike(generator: Any) -> None:
+def test_a_prompt_reuses_the_prefix_it_shares_with_another(engine: Any) -> None:
     known, asked = list(range(30, 80)), [*range(30, 70), *range(130, 140)]
-    plain = generator.generate_ids([asked], SAMPLED)
-    with generator.prefix_caching():
-        generator.generate_ids([known], SAMPLED)
-        with counted(generator.network) as read:
-            assert generator.generate_ids([asked], SAMPLED) == plain
+    plain = engine.generate_ids([asked], SAMPLED)
+    with engine.prefix_caching():
+        engine.generate_ids([known], SAMPLED)
+        with counted(engine.network) as read:
+            assert engine.generate_ids([asked], SAMPLED) == plain
     assert read == [10]
 
 
-def test_prompts_of_which_little_is_known_are_read_apart_from_the_others(generator: Any) -> None:
+def test_prompts_with_little_in_the_cache_are_read_apart_from_the_others(engine: Any) -> None:
     known = [[30 + row, *range(40, 120)] for row in range(6)]
     mixed = [*known, [*range(140, 240)], [50, 51]]
-    plain = generator.generate_ids(mixed, SAMPLED)
-    with generator.prefix_caching():
-        generator.generate_ids(known, SAMPLED)
-        with counted(generator.network) as read:
-            assert generator.generate_ids(mixed, SAMPLED) == plain
+    plain = engine.generate_ids(mixed, SAMPLED)
+    with engine.prefix_caching():
+        engine.generate_ids(known, SAMPLED)
+        with counted(engine.network) as read:
+            assert engine.generate_ids(mixed, SAMPLED) == plain
     assert sum(read) <= 7 * 2 + 100
 
 
-def test_what_all_prompts_begin_with_is_read_once(generator: Any) -> None:
+def test_the_common_prefix_of_all_prompts_is_read_once(engine: Any) -> None:
     prompts = [[*range(40, 140), 150 + row, 30, 31] for row in range(16)]
-    plain = [generator.generate_ids([prompt], GREEDY)[0] for prompt in prompts]
-    with counted(generator.network) as read:
-        assert generator.generate_ids(prompts, GREEDY) == plain
+    plain = [engine.generate_ids([prompt], GREEDY)[0] for prompt in prompts]
+    with counted(engine.network) as read:
+        assert engine.generate_ids(prompts, GREEDY) == plain
     assert read == [100, 16 * 3]
 
 
-def test_nothing_is_kept_outside(generator: Any) -> None:
+def test_nothing_is_kept_outside(engine: Any) -> None:
     prompts = [[30, *range(40, 90)]]
-    with generator.prefix_caching():
-        generator.generate_ids(prompts, SAMPLED)
-        assert generator.prefix_cache.size > 0
-    assert generator.prefix_cache is None
-    with counted(generator.network) as read:
-        generator.generate_ids(prompts, SAMPLED)
-        generator.generate_ids(prompts, SAMPLED)
+    with engine.prefix_caching():
+        engine.generate_ids(prompts, SAMPLED)
+        assert engine.prefix_cache.size > 0
+    assert engine.prefix_cache is None
+    with counted(engine.network) as read:
+        engine.generate_ids(prompts, SAMPLED)
+        engine.generate_ids(prompts, SAMPLED)
     assert read == [51, 51]
 
 
-def test_everything_is_forgotten_after_a_fault(generator: Any) -> None:
+def test_everything_is_forgotten_after_a_fault(engine: Any) -> None:
     with torch.no_grad():
-        generator.network.model.norm.weight.fill_(torch.nan)
-    with pytest.raises(ModelError, match="not finite"), generator.prefix_caching():
-        generator.generate_ids([[30, 31, 32]], SAMPLED)
-    assert generator.prefix_cache is None
+        engine.network.model.norm.weight.fill_(torch.nan)
+    with pytest.raises(ModelError, match="not finite"), engine.prefix_caching():
+        engine.generate_ids([[30, 31, 32]], SAMPLED)
+    assert engine.prefix_cache is None
 
 
-def test_a_change_of_the_weights_shows_in_the_next_stretch(generator: Any, prompts: list[list[int]]) -> None:
-    with generator.prefix_caching():
-        before = generator.generate_ids(prompts, GREEDY)
+def test_a_change_of_the_weights_shows_in_the_next_context(engine: Any, prompts: list[list[int]]) -> None:
+    with engine.prefix_caching():
+        before = engine.generate_ids(prompts, GREEDY)
     with torch.no_grad():
-        generator.network.model.layers[0].self_attn.k_proj.weight.mul_(-1)
-    after = generator.generate_ids(prompts, GREEDY)
-    with generator.prefix_caching():
-        assert generator.generate_ids(prompts, GREEDY) == after != before
+        engine.network.model.layers[0].self_attn.k_proj.weight.mul_(-1)
+    after = engine.generate_ids(prompts, GREEDY)
+    with engine.prefix_caching():
+        assert engine.generate_ids(prompts, GREEDY) == after != before
 
 
-def test_synced_weights_empty_it(generator: Any, tokenizer: Any, prompts: list[list[int]]) -> None:
+def test_synced_weights_empty_it(engine: Any, tokenizer: Any, prompts: list[list[int]]) -> None:
     other = model_of(ARCHITECTURES["qwen2"], tokenizer)
     expected = TransformersEngine(other, tokenizer, Model("tiny")).generate_ids(prompts, GREEDY)
-    with generator.prefix_caching():
-        generator.generate_ids(prompts, GREEDY)
-        generator.sync_weights(other)
-        ended_otherwise = generator.end_ids
-        generator.end_ids = TransformersEngine(other, tokenizer, Model("tiny")).end_ids
-        assert generator.generate_ids(prompts, GREEDY) == expected
-        generator.end_ids = ended_otherwise
+    with engine.prefix_caching():
+        engine.generate_ids(prompts, GREEDY)
+        engine.sync_weights(other)
+        ended_otherwise = engine.end_ids
+        engine.end_ids = TransformersEngine(other, tokenizer, Model("tiny")).end_ids
+        assert engine.generate_ids(prompts, GREEDY) == expected
+        engine.end_ids = ended_otherwise
 
 
-def test_a_stretch_within_a_stretch_ends_with_the_outer_one(generator: Any) -> None:
-    with generator.prefix_caching():
-        with generator.prefix_caching():
-            generator.generate_ids([[30, *range(40, 90)]], SAMPLED)
-        assert generator.prefix_cache.size > 0
+def test_a_nested_context_ends_with_the_outer_one(engine: Any) -> None:
+    with engine.prefix_caching():
+        with engine.prefix_caching():
+            engine.generate_ids([[30, *range(40, 90)]], SAMPLED)
+        assert engine.prefix_cache.size > 0
 
 
-def test_it_stays_within_its_bytes_and_the_oldest_go_first(generator: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_stays_within_its_bytes_and_drops_the_oldest_first(engine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     limit = 100_000
     monkeypatch.setattr("rrr_core.generation.transformers_engine.PREFIX_CACHE_BYTES", limit)
     prompts = [[30 + row, *range(40, 90)] for row in range(12)]
-    generator.batch_tokens = 2 * 75
-    plain = generator.generate_ids(prompts, SAMPLED)
-    with generator.prefix_caching():
-        assert generator.generate_ids(prompts, SAMPLED) == plain
+    engine.batch_tokens = 2 * 75
+    plain = engine.generate_ids(prompts, SAMPLED)
+    with engine.prefix_caching():
+        assert engine.generate_ids(prompts, SAMPLED) == plain
         held = {
             states.untyped_storage().data_ptr(): states.untyped_storage().nbytes()
-            for block in generator.prefix_cache._blocks
+            for block in engine.prefix_cache._blocks
             for layer in block.layers
             for states in layer
         }
-        assert 0.5 * limit < sum(held.values()) <= generator.prefix_cache.size <= limit
-        assert generator.prefix_cache.longest((*prompts[-1], 3)).length >= 51
-        # The oldest is gone: only the prompts' first tokens could be alike, and they are not.
-        assert generator.prefix_cache.longest((*prompts[0], 3)) is None
+        assert 0.5 * limit < sum(held.values()) <= engine.prefix_cache.size <= limit
+        assert engine.prefix_cache.longest((*prompts[-1], 3)).length >= 51
+        # The oldest is gone: only the prompts' first tokens could be shared, and they are not.
+        assert engine.prefix_cache.longest((*prompts[0], 3)) is None
 
 
 def test_windowed_models_keep_nothing(tokenizer: Any, prompts: list[list[int]]) -> None:
-    generator = TransformersEngine(model_of(ARCHITECTURES[WINDOWED[0]], tokenizer), tokenizer, Model("tiny"))
-    with generator.prefix_caching():
-        generator.generate_ids(prompts, SAMPLED)
-        assert generator.prefix_cache.size == 0
+    engine = TransformersEngine(model_of(ARCHITECTURES[WINDOWED[0]], tokenizer), tokenizer, Model("tiny"))
+    with engine.prefix_caching():
+        engine.generate_ids(prompts, SAMPLED)
+        assert engine.prefix_cache.size == 0
 
 
-def test_where_memory_runs_out_it_forgets_and_goes_on(generator: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_if_memory_runs_out_it_is_cleared_and_decoding_goes_on(engine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     prompts = [[30 + row, *range(40, 90)] for row in range(8)]
-    plain, forward, calls, told = generator.generate_ids(prompts, SAMPLED), generator.network.forward, [], []
+    plain, forward, calls, finished = engine.generate_ids(prompts, SAMPLED), engine.network.forward, [], []
 
     def full_at_the_third(**arguments: Any) -> Any:
         calls.append(1)
@@ -218,27 +218,27 @@ def test_where_memory_runs_out_it_forgets_and_goes_on(generator: Any, monkeypatc
             raise torch.OutOfMemoryError("CUDA out of memory")
         return forward(**arguments)
 
-    with generator.prefix_caching():
-        generator.generate_ids(prompts, SAMPLED)
-        monkeypatch.setattr(generator.network, "forward", full_at_the_third)
+    with engine.prefix_caching():
+        engine.generate_ids(prompts, SAMPLED)
+        monkeypatch.setattr(engine.network, "forward", full_at_the_third)
         monkeypatch.setattr("rrr_core.generation.transformers_engine.can_decode", lambda network: True)
-        assert generator.generate_ids(prompts, SAMPLED, told.append) == plain
-        assert sum(told) == len(prompts)
+        assert engine.generate_ids(prompts, SAMPLED, finished.append) == plain
+        assert sum(finished) == len(prompts)
 
 
-def test_where_memory_runs_out_for_good_it_is_one_error(generator: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_if_memory_still_runs_out_it_is_one_error(engine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(**arguments: Any) -> Any:
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    with generator.prefix_caching():
-        generator.generate_ids([[30, 31, 32]], SAMPLED)
-        monkeypatch.setattr(generator.network, "forward", full)
+    with engine.prefix_caching():
+        engine.generate_ids([[30, 31, 32]], SAMPLED)
+        monkeypatch.setattr(engine.network, "forward", full)
         monkeypatch.setattr("rrr_core.generation.transformers_engine.can_decode", lambda network: True)
         with pytest.raises(ModelError, match="batch of 1 texts: lower --batch-tokens"):
-            generator.generate_ids([[30, 31, 33]], SAMPLED)
+            engine.generate_ids([[30, 31, 33]], SAMPLED)
 
 
-def test_an_engine_that_keeps_nothing_may_be_asked_to() -> None:
+def test_prefix_caching_is_allowed_on_an_engine_that_keeps_nothing() -> None:
     with ScriptedGenerator(lambda conversation, chance: "").prefix_caching():
         pass
 

@@ -39,26 +39,26 @@ def engine(stage: Stage, **changes: Any) -> ServerEngine:
     return ServerEngine(**{"base_url": stage.base_url, "model": "m", "timeout": 20, "retries": 2, **changes})
 
 
-def fault_of(generator: ServerEngine, count: int = 1) -> str:
+def fault_of(client: ServerEngine, count: int = 1) -> str:
     with pytest.raises(ModelError) as caught:
-        generator.generate(questions(count), SAMPLING)
+        client.generate(questions(count), SAMPLING)
     (line,) = str(caught.value).splitlines()
     return line
 
 
-def test_answers_come_in_order_though_they_end_in_another() -> None:
+def test_answers_come_in_order_although_they_finish_in_another() -> None:
     def late_first(handler: Handler, body: dict[str, Any]) -> None:
         time.sleep(0.2 if body["messages"][0]["content"].endswith(("0", "3")) else 0)
         echo(handler, body)
 
-    told: list[int] = []
+    finished: list[int] = []
     with serving(late_first) as stage:
-        generations = engine(stage, concurrency=4).generate(questions(12), SAMPLING, told.append)
+        generations = engine(stage, concurrency=4).generate(questions(12), SAMPLING, finished.append)
     assert generations == [Generation(f"you said question {number}") for number in range(12)]
-    assert told == [1] * 12
+    assert finished == [1] * 12
 
 
-def test_a_request_says_all_that_was_asked_for() -> None:
+def test_a_request_carries_every_sampling_setting() -> None:
     with serving(echo) as stage:
         engine(stage).generate(questions(1), Sampling(temperature=0.7, max_tokens=33, top_p=0.9, top_k=7, seed=5))
         engine(stage).generate(questions(1), SAMPLING)
@@ -96,7 +96,7 @@ def test_as_many_requests_as_allowed_are_in_flight_and_no_more(concurrency: int)
     def meet(handler: Handler, body: dict[str, Any]) -> None:
         together.wait(timeout=10)
         time.sleep(0.02)
-        # Counted out before the answer, since the client's next request may come before this thread goes on.
+        # Counted out before the answer, since the client's next request may come before this thread continues.
         with handler.server.lock:
             handler.server.in_flight -= 1
         echo(handler, body)
@@ -115,14 +115,14 @@ def test_no_more_connections_than_requests_are_opened() -> None:
 
 
 @pytest.mark.parametrize("status", [500, 503, 429, 408])
-def test_a_fault_that_passes_is_tried_again(status: int) -> None:
+def test_a_passing_fault_is_retried(status: int) -> None:
     with serving(first(2, lambda handler, body: handler.send(status, {"error": {"message": "busy"}}))) as stage:
         assert engine(stage).generate(questions(1), SAMPLING) == [Generation("you said question 0")]
     assert len(stage.requests) == 3
     assert stage.requests[0]["seed"] == stage.requests[2]["seed"]
 
 
-def test_a_connection_broken_off_is_tried_again() -> None:
+def test_a_broken_connection_is_retried() -> None:
     with serving(first(2, lambda handler, body: handler.reset())) as stage:
         assert engine(stage).generate(questions(1), SAMPLING) == [Generation("you said question 0")]
     assert len(stage.requests) == 3
@@ -144,7 +144,7 @@ def test_waits_between_tries_grow(monkeypatch: pytest.MonkeyPatch) -> None:
         assert 0.1 * 2**number * 0.75 <= wait < 0.1 * 2**number + 1
 
 
-def test_a_fault_that_lasts_is_one_line_with_the_servers_words() -> None:
+def test_a_lasting_fault_is_one_line_with_the_servers_words() -> None:
     said = {"error": {"message": "out\nof \x1b[31mmemory " + "x" * 999}}
     with serving(lambda handler, body: handler.send(500, said)) as stage:
         line = fault_of(engine(stage))
@@ -154,13 +154,13 @@ def test_a_fault_that_lasts_is_one_line_with_the_servers_words() -> None:
     assert len(stage.requests) == 3
 
 
-def test_a_server_that_is_too_slow_is_told_with_the_option() -> None:
+def test_a_server_that_is_too_slow_is_reported_with_the_option() -> None:
     with serving(lambda handler, body: time.sleep(0.6)) as stage:
         line = fault_of(engine(stage, timeout=0.1, retries=1))
     assert "no answer within 0.1 s, 2 times: raise --timeout" in line
 
 
-def test_no_server_is_told() -> None:
+def test_a_missing_server_is_reported() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     line = fault_of(ServerEngine(f"http://127.0.0.1:{port}/v1", "m", retries=1))
@@ -177,7 +177,7 @@ def test_no_server_is_told() -> None:
         (400, "refused the request (HTTP 400"),
     ],
 )
-def test_a_refusal_is_not_tried_again(status: int, message: str) -> None:
+def test_a_refusal_is_not_retried(status: int, message: str) -> None:
     with serving(lambda handler, body: handler.send(status, {"error": {"message": "no"}})) as stage:
         assert message in fault_of(engine(stage))
     assert len(stage.requests) == 1
@@ -202,18 +202,18 @@ def test_a_refusal_is_not_tried_again(status: int, message: str) -> None:
     ],
     ids=str,
 )
-def test_an_answer_that_is_no_completion_is_an_error(body: object) -> None:
+def test_an_answer_that_is_not_a_completion_is_an_error(body: object) -> None:
     with serving(lambda handler, request: handler.send(200, body)) as stage:
         assert "answered with no chat completion" in fault_of(engine(stage))
 
 
 @pytest.mark.parametrize("text", [None, 7, ["a"]])
-def test_an_answer_without_text_is_an_error_and_no_empty_text(text: Any) -> None:
+def test_an_answer_without_text_is_an_error_not_an_empty_text(text: Any) -> None:
     with serving(lambda handler, body: handler.send(200, completion(text, "tool_calls"))) as stage:
         assert "answered without a text (finish reason tool_calls)" in fault_of(engine(stage))
 
 
-def test_why_a_text_finished_is_told() -> None:
+def test_the_finish_reason_of_a_text_is_kept() -> None:
     def play(handler: Handler, body: dict[str, Any]) -> None:
         number = int(body["messages"][0]["content"].split()[1])
         handler.send(200, [completion("a"), completion("b", "length"), completion(None, "length")][number])
@@ -245,12 +245,12 @@ def test_the_key_is_sent_from_its_variable_and_shown_nowhere(
     monkeypatch.setenv("OPENAI_ADMIN_KEY", "sk-admin")
     refusal = {"error": {"message": f"Incorrect API key provided: {SECRET}"}}
     with serving(first(1, lambda handler, body: handler.send(401, refusal))) as stage:
-        generator = engine(stage, api_key_env="MY_KEY")
-        line = fault_of(generator)
-        generator.generate(questions(1), SAMPLING)
+        client = engine(stage, api_key_env="MY_KEY")
+        line = fault_of(client)
+        client.generate(questions(1), SAMPLING)
     assert "environment variable MY_KEY is set, but refused" in line
     assert [headers["authorization"] for headers in stage.headers] == [f"Bearer {SECRET}"] * 2
-    everything = line + json.dumps(generator.describe()) + caplog.text + repr(vars(generator))
+    everything = line + json.dumps(client.describe()) + caplog.text + repr(vars(client))
     for secret in (SECRET, "sk-another", "sk-admin"):
         assert secret not in everything
         assert secret == SECRET or secret not in str(stage.headers)
@@ -261,33 +261,33 @@ def test_a_server_without_keys_needs_none() -> None:
         assert len(engine(stage).generate(questions(1), SAMPLING)) == 1
 
 
-def test_no_requests_ask_nothing() -> None:
+def test_without_requests_nothing_is_sent() -> None:
     assert ServerEngine("http://127.0.0.1:9/v1", "m").generate([], SAMPLING) == []
 
 
 def test_the_settings_lead_to_the_server() -> None:
     with serving(echo) as stage:
-        generator = make_engine(ModelSettings(model="Qwen2-72B-Instruct", base_url=stage.base_url))
-        assert generator.generate(questions(1), SAMPLING)[0].text == "you said question 0"
-    assert generator.model.family == "qwen"
-    assert generator.describe()["base_url"] == stage.base_url
+        client = make_engine(ModelSettings(model="Qwen2-72B-Instruct", base_url=stage.base_url))
+        assert client.generate(questions(1), SAMPLING)[0].text == "you said question 0"
+    assert client.model.family == "qwen"
+    assert client.describe()["base_url"] == stage.base_url
 
 
 def test_an_address_is_shown_without_its_credentials() -> None:
-    generator = ServerEngine("https://me:secret@host:8000/v1?token=x", "m")
-    assert generator.describe()["base_url"] == shown(generator.base_url) == "https://host:8000/v1"
+    client = ServerEngine("https://me:secret@host:8000/v1?token=x", "m")
+    assert client.describe()["base_url"] == shown(client.base_url) == "https://host:8000/v1"
 
 
 @pytest.mark.parametrize("address", ["", "host:8000", "ftp://host/v1", "http://", "http://[::1/v1", "http://h:nine/v1"])
-def test_what_is_no_address_is_refused(address: str) -> None:
-    with pytest.raises(ModelError, match="is no server's address"):
+def test_an_invalid_address_is_refused(address: str) -> None:
+    with pytest.raises(ModelError, match="is not a server's address"):
         ServerEngine(address, "m")
 
 
 def test_a_prompt_with_tools_is_refused_before_anything_is_asked() -> None:
     with serving(echo) as stage:
-        generator = engine(stage)
-        assert not generator.model.takes_tools
+        client = engine(stage)
+        assert not client.model.takes_tools
         with pytest.raises(ModelError, match=r"a server's model is given none: .*model\.takes_tools is false"):
-            generator.generate([*questions(1), [{"role": "tools", "content": "[]"}, *questions(1)[0]]], SAMPLING)
+            client.generate([*questions(1), [{"role": "tools", "content": "[]"}, *questions(1)[0]]], SAMPLING)
     assert stage.requests == []

@@ -1,4 +1,4 @@
-"""Choosing an engine, and the weight of asking for one."""
+"""Choosing an engine, and how little that imports."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_an_engine_that_is_not_installed_names_what_it_needs_and_its_extra(
         ("Qwen/Qwen2.5-1.5B", "qwen2", 7, "qwen"),
     ],
 )
-def test_a_family_is_declared_or_told_by_name_or_type(
+def test_a_family_is_declared_or_inferred_from_name_or_type(
     name: str, model_type: str, declared: object, family: str
 ) -> None:
     assert family_of(name, model_type, declared) == family

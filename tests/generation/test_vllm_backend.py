@@ -1,4 +1,4 @@
-"""The vllm backend, with a fake vLLM: what it is asked, what becomes of its answers, and who gets which engine."""
+"""The vllm backend, with a fake vLLM: its requests, the use of its answers, and which settings choose which engine."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def settings(model_folder: Path) -> ModelSettings:
 
 
 @pytest.fixture
-def generator(played: Played, settings: ModelSettings) -> VllmEngine:
+def engine(played: Played, settings: ModelSettings) -> VllmEngine:
     made = make_engine(settings)
     assert isinstance(made, VllmEngine)
     return made
@@ -56,13 +56,13 @@ def test_auto_is_transformers_on_a_cpu_even_with_vllm(played: Played, monkeypatc
     assert chosen_backend(ModelSettings(model="m")) == "transformers"
 
 
-def test_auto_is_vllm_where_vllm_and_a_gpu_are_there(played: Played, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_auto_is_vllm_where_vllm_and_a_gpu_are_available(played: Played, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     assert chosen_backend(ModelSettings(model="m")) == "vllm"
 
 
 @pytest.mark.parametrize("option", [{"device": "cuda:1"}, {"batch_tokens": 4096}])
-def test_auto_is_transformers_where_an_option_of_it_is_set(
+def test_auto_is_transformers_where_one_of_its_options_is_set(
     played: Played, monkeypatch: pytest.MonkeyPatch, option: dict[str, Any]
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
@@ -88,7 +88,7 @@ def test_a_model_that_vllm_refuses_is_one_line_that_names_both(played: Played, s
         make_engine(settings)
 
 
-def test_too_little_memory_is_answered_with_the_option_for_it(played: Played, settings: ModelSettings) -> None:
+def test_too_little_memory_names_the_option_for_it(played: Played, settings: ModelSettings) -> None:
     played.refuses = ValueError("No available memory for the cache blocks.")
     with pytest.raises(ModelError, match="--gpu-share"):
         make_engine(settings)
@@ -145,37 +145,37 @@ def test_starting_an_engine_leaves_the_random_states_as_they_were(played: Played
     assert random.random() == expected[1]
 
 
-def test_a_generator_that_nobody_holds_gives_its_memory_back(played: Played, settings: ModelSettings) -> None:
-    generator = make_engine(settings)
-    assert isinstance(generator, VllmEngine)
-    engine = weakref.ref(generator.engine)
-    del generator
+def test_an_engine_without_references_frees_its_memory(played: Played, settings: ModelSettings) -> None:
+    engine = make_engine(settings)
+    assert isinstance(engine, VllmEngine)
+    held = weakref.ref(engine.engine)
+    del engine
     assert played.shut_down == [settings.model]
-    assert engine() is None
+    assert held() is None
 
 
 def test_greedy_ids_are_the_transformers_engines(
-    generator: VllmEngine, settings: ModelSettings, prompts: list[list[int]]
+    engine: VllmEngine, settings: ModelSettings, prompts: list[list[int]]
 ) -> None:
-    assert generator.generate_ids(prompts, GREEDY) == load_from(settings).generate_ids(prompts, GREEDY)
+    assert engine.generate_ids(prompts, GREEDY) == load_from(settings).generate_ids(prompts, GREEDY)
 
 
 def test_vllm_is_asked_for_ids_with_our_end_ids_and_nothing_of_the_models_own(
-    generator: VllmEngine, played: Played, prompts: list[list[int]]
+    engine: VllmEngine, played: Played, prompts: list[list[int]]
 ) -> None:
-    generator.generate_ids(prompts, Sampling(temperature=0.7, top_p=0.9, top_k=5, max_tokens=3, seed=11))
+    engine.generate_ids(prompts, Sampling(temperature=0.7, top_p=0.9, top_k=5, max_tokens=3, seed=11))
     asked = played.parameters[0]
     assert (asked.temperature, asked.top_p, asked.top_k, asked.max_tokens) == (0.7, 0.9, 5, 3)
-    assert asked.stop_token_ids == list(generator.end_ids)
+    assert asked.stop_token_ids == list(engine.end_ids)
     assert not asked.detokenize
     assert played.arguments[0]["generation_config"] == "vllm"
     assert played.arguments[0]["skip_tokenizer_init"]
 
 
 def test_a_texts_seed_is_a_function_of_sampling_seed_and_place(
-    generator: VllmEngine, played: Played, prompts: list[list[int]]
+    engine: VllmEngine, played: Played, prompts: list[list[int]]
 ) -> None:
-    generator.generate_ids(prompts, Sampling(seed=11, max_tokens=1))
+    engine.generate_ids(prompts, Sampling(seed=11, max_tokens=1))
     found = {tuple(prompt): set() for prompt in prompts}
     for prompt, asked in zip(played.prompts, played.parameters, strict=True):
         found[tuple(prompt)].add(asked.seed)
@@ -183,45 +183,45 @@ def test_a_texts_seed_is_a_function_of_sampling_seed_and_place(
         assert request_seed(11, place) in found[tuple(prompt)]
 
 
-def test_leaving_prompts_out_changes_no_other_text_where_places_are_given(
-    generator: VllmEngine, prompts: list[list[int]]
+def test_dropping_prompts_changes_no_other_text_if_places_are_given(
+    engine: VllmEngine, prompts: list[list[int]]
 ) -> None:
     sampling = Sampling(seed=4, max_tokens=6)
-    whole = generator.generate_ids(prompts, sampling)
+    whole = engine.generate_ids(prompts, sampling)
     places = [3, 17, 30]
-    assert generator.generate_ids([prompts[place] for place in places], sampling, places=places) == [
+    assert engine.generate_ids([prompts[place] for place in places], sampling, places=places) == [
         whole[place] for place in places
     ]
 
 
-def test_prompts_that_begin_alike_are_posed_side_by_side(generator: VllmEngine, played: Played) -> None:
-    generator.generate_ids([[9, 1], [8, 1], [9, 2], [8, 2]], GREEDY)
+def test_prompts_with_a_common_prefix_are_requested_side_by_side(engine: VllmEngine, played: Played) -> None:
+    engine.generate_ids([[9, 1], [8, 1], [9, 2], [8, 2]], GREEDY)
     assert played.prompts == [[8, 1], [8, 2], [9, 1], [9, 2]]
 
 
-def test_the_end_id_is_part_of_a_text(generator: VllmEngine, prompts: list[list[int]]) -> None:
-    generator.end_ids = (*generator.end_ids, *range(100, 250))
-    written = generator.generate_ids(prompts, Sampling(max_tokens=40, temperature=1.0))
-    ended = [ids for ids in written if generator.is_ended(ids)]
+def test_the_end_id_is_part_of_a_text(engine: VllmEngine, prompts: list[list[int]]) -> None:
+    engine.end_ids = (*engine.end_ids, *range(100, 250))
+    written = engine.generate_ids(prompts, Sampling(max_tokens=40, temperature=1.0))
+    ended = [ids for ids in written if engine.is_ended(ids)]
     assert ended
-    assert all(not generator.is_ended(ids[:-1]) for ids in ended)
+    assert all(not engine.is_ended(ids[:-1]) for ids in ended)
 
 
-def test_hits_are_counted_over_all_prompts(generator: VllmEngine) -> None:
+def test_hits_are_counted_over_all_prompts(engine: VllmEngine) -> None:
     long = [20 + place % 200 for place in range(100)]
-    generator.generate_ids([long], GREEDY)
-    assert generator.prefix_cache_hits == Hits(prompt_tokens=100, cached_tokens=0)
-    generator.generate_ids([[*long, 5, 6]], GREEDY)
-    assert generator.prefix_cache_hits == Hits(prompt_tokens=202, cached_tokens=96)
-    assert generator.prefix_cache_hits.rate == pytest.approx(96 / 202)
+    engine.generate_ids([long], GREEDY)
+    assert engine.prefix_cache_hits == Hits(prompt_tokens=100, cached_tokens=0)
+    engine.generate_ids([[*long, 5, 6]], GREEDY)
+    assert engine.prefix_cache_hits == Hits(prompt_tokens=202, cached_tokens=96)
+    assert engine.prefix_cache_hits.rate == pytest.approx(96 / 202)
 
 
-def test_what_is_described_is_the_models_identity_and_changes_not_by_use(
-    generator: VllmEngine, prompts: list[list[int]]
+def test_the_description_is_the_models_identity_and_does_not_change_with_use(
+    engine: VllmEngine, prompts: list[list[int]]
 ) -> None:
-    before = generator.describe()
-    generator.generate_ids(prompts, GREEDY)
-    assert generator.describe() == before
+    before = engine.describe()
+    engine.generate_ids(prompts, GREEDY)
+    assert engine.describe() == before
     assert before["backend"] == "vllm"
     assert before["dtype"] == "float32"
     assert before["weights_sha256"]
@@ -229,30 +229,30 @@ def test_what_is_described_is_the_models_identity_and_changes_not_by_use(
 
 def test_a_prompt_that_fills_the_context_is_refused(played: Played, settings: ModelSettings) -> None:
     played.context = 8
-    generator = make_engine(settings)
-    assert isinstance(generator, VllmEngine)
-    assert len(generator.generate_ids([[20, 21, 22, 23, 24, 25]], GREEDY)[0]) <= 2
+    engine = make_engine(settings)
+    assert isinstance(engine, VllmEngine)
+    assert len(engine.generate_ids([[20, 21, 22, 23, 24, 25]], GREEDY)[0]) <= 2
     with pytest.raises(ModelError, match="fills the context of 8"):
-        generator.generate_ids([[20] * 8], GREEDY)
+        engine.generate_ids([[20] * 8], GREEDY)
 
 
-def test_progress_counts_every_text(generator: VllmEngine, prompts: list[list[int]]) -> None:
-    told: list[int] = []
-    generator.generate_ids(prompts, GREEDY, told.append)
-    assert sum(told) == len(prompts)
+def test_progress_counts_every_text(engine: VllmEngine, prompts: list[list[int]]) -> None:
+    finished: list[int] = []
+    engine.generate_ids(prompts, GREEDY, finished.append)
+    assert sum(finished) == len(prompts)
 
 
-def test_a_failure_of_the_engine_is_one_line(generator: VllmEngine, played: Played) -> None:
+def test_a_failure_of_the_engine_is_one_line(engine: VllmEngine, played: Played) -> None:
     played.fails = RuntimeError("EngineCore\nencountered an issue")
     with pytest.raises(ModelError, match="failed on 1 prompts: EngineCore encountered an issue"):
-        generator.generate_ids([[20]], GREEDY)
+        engine.generate_ids([[20]], GREEDY)
 
 
-def test_conversations_are_posed_as_the_transformers_engine_poses_them(
-    generator: VllmEngine, settings: ModelSettings
+def test_conversations_are_encoded_as_the_transformers_engine_encodes_them(
+    engine: VllmEngine, settings: ModelSettings
 ) -> None:
     conversation = [{"role": "user", "content": "use 3 4 5 <|im_end|> and reach 12"}]
-    ours, theirs = generator.generate([conversation], GREEDY), load_from(settings).generate([conversation], GREEDY)
+    ours, theirs = engine.generate([conversation], GREEDY), load_from(settings).generate([conversation], GREEDY)
     assert ours == theirs
 
 
@@ -285,7 +285,7 @@ def test_a_prefix_cache_that_is_not_emptied_is_an_error(played: Played, settings
         open_beside(policy, settings).sync_weights(policy.network)
 
 
-def test_a_weight_that_vllm_leaves_as_it_was_is_an_error(played: Played, settings: ModelSettings) -> None:
+def test_a_weight_that_vllm_does_not_load_is_an_error(played: Played, settings: ModelSettings) -> None:
     played.forgets = "model.norm.weight"
     policy = load_from(settings)
     with pytest.raises(ModelError, match=r"kept 1 of its old weights, such as model\.norm\.weight"):

@@ -1,4 +1,4 @@
-"""Real vLLM, in this process: what the fake in `fake_vllm.py` is taken for. To be run with `tox -e vllm`."""
+"""Real vLLM in this process, which `fake_vllm.py` imitates. Run with `tox -e vllm`."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ GREEDY = Sampling(temperature=0, max_tokens=24)
 SAMPLED = Sampling(temperature=0.9, max_tokens=24, seed=5)
 
 SIZES = {"hidden_size": 64, "num_attention_heads": 2, "num_key_value_heads": 1}
-"""Heads of 32 dimensions, the least that vLLM has CPU kernels for."""
+"""Head width 32, the smallest with CPU kernels in vLLM."""
 
 
 @pytest.fixture(scope="module")
 def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """It stops at thirty ids besides its end token."""
+    """Stops at thirty ids besides its end token."""
     folder = tmp_path_factory.mktemp("models") / "tiny"
     tokenizer = make_tokenizer()
     network = make_network(tokenizer, **SIZES, max_position_embeddings=4096)
@@ -88,7 +88,7 @@ def test_texts_end_with_an_end_id_or_at_the_limit(engine: VllmEngine, prompts: l
         assert not any(engine.is_ended([token]) for token in ids[:-1])
 
 
-def test_what_was_sampled_on_a_prompt_is_in_the_cache_for_what_extends_it(settings: ModelSettings) -> None:
+def test_a_sampled_text_is_in_the_cache_for_prompts_that_extend_it(settings: ModelSettings) -> None:
     engine = vllm_of(settings)
     prompt = [20 + place % 70 for place in range(200)]
     reflection = engine.generate_ids([prompt], dataclasses.replace(GREEDY, max_tokens=60))[0]
@@ -100,7 +100,7 @@ def test_what_was_sampled_on_a_prompt_is_in_the_cache_for_what_extends_it(settin
 
 
 def test_prompts_too_long_to_be_read_at_once_are_sampled_by_their_seeds(tmp_path: Path) -> None:
-    """Read in parts, a prompt would need a seeded draw taken back, which a CPU's generators cannot do."""
+    """Prefilling a prompt in parts would have to undo a seeded draw, which generators on a CPU cannot do."""
     tokenizer = make_tokenizer()
     make_network(tokenizer, **SIZES, max_position_embeddings=8192).save_pretrained(tmp_path)
     tokenizer.save_pretrained(tmp_path)
@@ -160,7 +160,7 @@ def _of(architecture: str, vocabulary: int) -> Any:
 
 
 def _gap(engine: VllmEngine, network: Any, prompts: list[list[int]]) -> float:
-    """The largest difference of a drawn token's log-probability in the engine and in the network."""
+    """The largest difference between a sampled token's log-probability in the engine and in the network."""
     gaps = [0.0]
     for prompt, written in zip(prompts, engine.generate_ids(prompts, SAMPLED), strict=True):
         with torch.no_grad():

@@ -1,4 +1,4 @@
-"""A vLLM server as an engine of ids: played by a fake always, the real one where it is installed (-m vllm)."""
+"""A vLLM server as an engine of ids: a fake always, the real one where it is installed (-m vllm)."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ START_SECONDS = 300
 
 @pytest.fixture(scope="module")
 def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Heads of 32 dimensions, the least that vLLM has CPU kernels for."""
+    """Head width 32, the smallest with CPU kernels in vLLM."""
     folder = tmp_path_factory.mktemp("models") / "tiny"
     tokenizer = make_tokenizer()
     network = make_network(tokenizer, hidden_size=64, num_attention_heads=2, num_key_value_heads=1)
@@ -127,7 +127,7 @@ def server_of(settings: ModelSettings) -> VllmServerEngine:
 
 
 def gap(engine: Any, network: Any, prompts: list[list[int]]) -> float:
-    """The largest difference of a drawn token's log-probability at the server and in the network."""
+    """The largest difference between a sampled token's log-probability at the server and in the network."""
     gaps = [0.0]
     for prompt, written in zip(prompts, engine.generate_ids(prompts, SAMPLED), strict=True):
         with torch.no_grad():
@@ -153,7 +153,7 @@ def test_sampled_ids_are_repeated_by_seed_and_place(settings: ModelSettings, pro
     ]
 
 
-def test_hits_are_counted_where_the_server_tells_them(settings: ModelSettings) -> None:
+def test_hits_are_counted_if_the_server_reports_them(settings: ModelSettings) -> None:
     engine = server_of(settings)
     long = [20 + 3 * place % 71 for place in range(100)]
     engine.generate_ids([long], GREEDY)
@@ -179,7 +179,7 @@ def test_after_each_update_the_server_gives_the_networks_log_probabilities(
     assert gap(engine, policy.network, prompts[:10]) <= 1e-4
 
 
-def test_a_server_that_tells_no_hits_has_none_counted(model_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_reports_no_hits_has_none_counted(model_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fake_vllm.install(monkeypatch)
     with served_vllm.serving(model_folder, tells_hits=False) as stage:
         engine = server_of(of_stage(stage))
@@ -187,7 +187,7 @@ def test_a_server_that_tells_no_hits_has_none_counted(model_folder: Path, monkey
     assert engine.prefix_cache_hits == Hits()
 
 
-def test_a_request_says_all_that_the_models_own_configuration_could_bring_in(stage: Stage) -> None:
+def test_a_request_overrides_every_default_of_the_models_own_configuration(stage: Stage) -> None:
     server_of(of_stage(stage)).generate_ids([[20, 21]], Sampling(seed=7, top_k=5, top_p=0.9, max_tokens=2))
     asked = stage.requests[0]
     assert asked["prompt"] == [20, 21]
@@ -196,7 +196,7 @@ def test_a_request_says_all_that_the_models_own_configuration_could_bring_in(sta
     assert (asked["presence_penalty"], asked["frequency_penalty"]) == (0, 0)
 
 
-def test_a_server_that_was_trained_with_is_not_taken_for_the_model_it_is_named_after(
+def test_a_server_with_trained_weights_is_not_taken_for_the_model_it_is_named_after(
     stage: Stage, local: ModelSettings
 ) -> None:
     policy = load_from(local)
@@ -205,16 +205,14 @@ def test_a_server_that_was_trained_with_is_not_taken_for_the_model_it_is_named_a
         make_engine(of_stage(stage))
 
 
-def test_a_name_that_the_server_does_not_serve_is_answered_with_those_it_does(
-    stage: Stage, model_folder: Path, tmp_path: Path
-) -> None:
+def test_an_unknown_model_is_answered_with_the_models_served(stage: Stage, model_folder: Path, tmp_path: Path) -> None:
     (tmp_path / "other").symlink_to(model_folder)
     settings = ModelSettings(model=str(tmp_path / "other"), backend="vllm", base_url=stage.base_url)
     with pytest.raises(ModelError, match=rf"serves no model .*other'?, but {stage.name}"):
         make_engine(settings)
 
 
-def test_a_server_that_is_not_there_is_one_line(model_folder: Path) -> None:
+def test_a_missing_server_is_one_line(model_folder: Path) -> None:
     settings = ModelSettings(model=str(model_folder), backend="vllm", base_url="http://127.0.0.1:9/v1")
     with pytest.raises(ModelError, match="is it running"):
         make_engine(settings)
@@ -229,7 +227,7 @@ def test_a_server_that_is_not_there_is_one_line(model_folder: Path) -> None:
         TRAINABLE | {"parallel_config": {"worker_extension_cls": ""}},
     ],
 )
-def test_a_server_that_cannot_be_trained_with_is_answered_with_the_command_that_can(
+def test_a_server_that_cannot_be_trained_with_is_answered_with_the_command_to_start_one(
     config: dict[str, Any] | None, model_folder: Path, local: ModelSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fake_vllm.install(monkeypatch)

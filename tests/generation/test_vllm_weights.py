@@ -1,4 +1,4 @@
-"""The weights that go into vLLM: names and numbers as in the model's files, whatever is put on the network."""
+"""The weights synced to vLLM: names and numbers as in the model's files, whatever wraps the network."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def adapted(network: Any, **changes: Any) -> Any:
     return peft.get_peft_model(network, config)
 
 
-def test_names_are_those_of_the_models_files(tmp_path: Any) -> None:
+def test_names_are_those_in_the_models_files(tmp_path: Any) -> None:
     from safetensors import safe_open
 
     network = make_network(make_tokenizer())
@@ -32,14 +32,14 @@ def test_names_are_those_of_the_models_files(tmp_path: Any) -> None:
         assert {name for name, _ in file_weights(network)} == set(file.keys())
 
 
-def test_tied_weights_go_once() -> None:
+def test_tied_weights_are_sent_once() -> None:
     network = make_network(make_tokenizer(), tie_word_embeddings=True)
     names = [name for name, _ in file_weights(network)]
     assert "model.embed_tokens.weight" in names
     assert "lm_head.weight" not in names
 
 
-def test_an_adapter_is_in_the_weights_as_peft_merges_it() -> None:
+def test_an_adapter_is_merged_into_the_weights_as_peft_merges_it() -> None:
     network = adapted(make_network(make_tokenizer()))
     weights = dict(file_weights(network))
     merged = dict(network.merge_and_unload().named_parameters())
@@ -62,8 +62,8 @@ def test_an_adapter_of_another_kind_is_refused() -> None:
         list(file_weights(network))
 
 
-def test_weights_spread_over_processes_are_refused() -> None:
+def test_sharded_weights_are_refused() -> None:
     network = make_network(make_tokenizer())
     network.model.norm.weight.data = torch.empty(0)
-    with pytest.raises(ModelError, match=r"model\.norm\.weight is spread over processes"):
+    with pytest.raises(ModelError, match=r"model\.norm\.weight is sharded over processes"):
         list(file_weights(network))

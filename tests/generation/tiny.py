@@ -13,7 +13,7 @@ LLAMA_3 = (
     " '<|end_header_id|>\n\n' + message['content'] | trim + '<|eot_id|>' }}{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|start_header_id|>assistant<|end_header_id|>\n\n' }}{% endif %}"
 )
-# As Qwen3's: thinking goes from turns before the last user message.
+# Like Qwen3's: thinking is dropped from turns before the last user message.
 THINKING = (
     "{% set last = namespace(user=0) %}"
     "{% for message in messages %}{% if message['role'] == 'user' %}{% set last.user = loop.index0 %}{% endif %}"
@@ -24,14 +24,14 @@ THINKING = (
     "{{ '<|im_start|>' + message['role'] + '\n' + content + '<|im_end|>\n' }}{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
 )
-# As Mistral's: content is trimmed, turns must alternate, the end token is `</s>`.
+# Like Mistral's: content is trimmed, turns must alternate, the end token is `</s>`.
 INSTRUCT = (
     "{{ '<s>' }}{% for message in messages %}{% if (message['role'] == 'user') != (loop.index0 % 2 == 0) %}"
     "{{ raise_exception('roles must alternate user/assistant') }}{% endif %}"
     "{% if message['role'] == 'user' %}{{ '[INST] ' + message['content'] | trim + ' [/INST]' }}"
     "{% else %}{{ ' ' + message['content'] | trim + ' </s>' }}{% endif %}{% endfor %}"
 )
-# As DeepSeek-R1's: the generation prompt opens a thought that the rendering of a finished turn does not show.
+# Like DeepSeek-R1's: the generation prompt opens a thought that the rendering of a finished turn does not show.
 OPENED_THOUGHT = CHATML.replace("'<|im_start|>assistant\n'", "'<|im_start|>assistant\n<think>\n'")
 # No end token at all.
 PLAIN = (
@@ -60,7 +60,7 @@ SPECIAL = (
 
 
 def make_tokenizer(template: str = CHATML, end: str | None = "<|im_end|>") -> Any:
-    """A byte-level tokenizer of about 350 tokens; `<think>` is an added token that is not special, as Qwen3's is."""
+    """A byte-level tokenizer of about 350 tokens; `<think>` is an added token that is not special, as in Qwen3."""
     from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 
@@ -81,7 +81,7 @@ def make_tokenizer(template: str = CHATML, end: str | None = "<|im_end|>") -> An
 
 
 def make_network(tokenizer: Any, **changes: Any) -> Any:
-    """A Llama of 32 dimensions with weights so large that no two logits are near each other."""
+    """A Llama of width 32 with weights large enough that no two logits are close."""
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 

@@ -1,4 +1,4 @@
-"""Chat templates that show tools, of the shape that the field's families give them, and tools to show."""
+"""Chat templates that show tools, in the form of common model families, and tools to show."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from tests.generation.tiny import CHATML, make_tokenizer
 
-# As Qwen2.5's: the tools, one JSON object a line, end the system's message, and there is always such a message.
+# Like Qwen2.5's: the tools, one JSON object a line, end the system's message, and there is always such a message.
 QWEN_LIKE = (
     "{% set own = messages[0]['role'] == 'system' %}"
     "{{ '<|im_start|>system\n' + (messages[0]['content'] if own else 'You are a helper.') }}"
@@ -17,7 +17,7 @@ QWEN_LIKE = (
     "{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>\n' }}{% endif %}{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
 )
-# As Phi-4-mini's: it knows no `tools`, and reads them, as text, off the system's message.
+# Like Phi-4-mini's: it takes no `tools=`, and reads them, as text, from the system message.
 PHI_LIKE = (
     "{% for message in messages %}{{ '<|' + message['role'] + '|>' + message['content'] }}"
     "{% if message['role'] == 'system' and message['tools'] %}{{ '<|tool|>' + message['tools'] + '<|/tool|>' }}"

@@ -1,4 +1,4 @@
-"""A stage's profile: what each moment and token counts for, and what is kept of it in the folder."""
+"""A stage's profile: what each moment and token counts as, and what the folder keeps."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ H100 = Machine(parameters=1_000_000_000, trainable=1_000_000_000, device="NVIDIA
 
 
 class Clock:
-    """A clock that is moved by hand."""
+    """A clock moved by hand."""
 
     def __init__(self) -> None:
         self.now = 100.0
@@ -46,7 +46,7 @@ def profile(clock: Clock) -> Profile:
     return Profile(clock=clock)
 
 
-def test_what_is_measured_inside_another_measurement_counts_once(profile: Profile, clock: Clock) -> None:
+def test_a_nested_measurement_counts_once(profile: Profile, clock: Clock) -> None:
     with profile.during("forward_backward"):
         clock.now += 1
         with profile.during("generate"):
@@ -57,7 +57,7 @@ def test_what_is_measured_inside_another_measurement_counts_once(profile: Profil
     assert profile.spent().seconds == {"forward_backward": 1001, "generate": 110}
 
 
-def test_what_is_measured_as_nothing_is_other(profile: Profile, clock: Clock) -> None:
+def test_unmeasured_time_is_other(profile: Profile, clock: Clock) -> None:
     clock.now += 1
     with profile.during("judge"):
         clock.now += 10
@@ -69,7 +69,7 @@ def test_what_is_measured_as_nothing_is_other(profile: Profile, clock: Clock) ->
 
 
 @given(st.lists(st.one_of(st.sampled_from([*KINDS, "end"]), st.integers(1, 100)), max_size=60))
-def test_kinds_and_other_add_up_to_the_wall_time_whatever_is_nested_in_what(events: list[str | int]) -> None:
+def test_kinds_and_other_add_up_to_the_wall_time_however_nested(events: list[str | int]) -> None:
     clock, opened = Clock(), []
     profile = Profile(clock=clock)
     for event in events:
@@ -102,14 +102,14 @@ def test_an_unknown_kind_of_work_is_refused(profile: Profile) -> None:
         pass
 
 
-def test_a_seconds_worth_of_work_that_goes_on_is_told_already(profile: Profile, clock: Clock) -> None:
+def test_unfinished_work_is_counted_already(profile: Profile, clock: Clock) -> None:
     with profile.during("generate"):
         clock.now += 3
         assert profile.spent().seconds == {"generate": 3}
 
 
 class IdEngine(ScriptedGenerator, TokenEngine):
-    """Writes two ids a prompt; tells that all of a prompt but its last id came from its cache."""
+    """Writes two ids per prompt; reports all of a prompt except its last id as cached."""
 
     prefix_cache_hits = Hits(9, 7)
     network = None
@@ -156,11 +156,11 @@ def test_a_weight_sync_is_measured_and_reaches_the_engine(profile: Profile) -> N
     assert list(profile.spent().seconds) == ["sync"]
 
 
-@pytest.mark.parametrize(("tells", "written"), [(True, {"written": 10}), (False, {})])
-def test_tokens_that_an_engine_does_not_tell_are_unknown_and_not_zero(
-    profile: Profile, tells: bool, written: dict[str, int]
+@pytest.mark.parametrize(("reports", "written"), [(True, {"written": 10}), (False, {})])
+def test_tokens_that_an_engine_does_not_report_are_unknown_and_not_zero(
+    profile: Profile, reports: bool, written: dict[str, int]
 ) -> None:
-    engine = measured(ScriptedGenerator(lambda *_: "right", tells_tokens=tells), profile)
+    engine = measured(ScriptedGenerator(lambda *_: "right", tells_tokens=reports), profile)
     engine.generate([[{"role": "user", "content": str(n)}] for n in range(2)], Sampling())
     spent = profile.spent()
     assert spent.tokens == written
@@ -168,7 +168,7 @@ def test_tokens_that_an_engine_does_not_tell_are_unknown_and_not_zero(
     assert spent.cache_hit_rate() is None
 
 
-def test_a_measured_engine_gives_the_same_texts_and_is_itself_in_all_else(profile: Profile) -> None:
+def test_a_measured_engine_gives_the_same_texts_and_is_otherwise_the_engine(profile: Profile) -> None:
     asked = [[{"role": "user", "content": str(n)}] for n in range(9)]
     plain, done = ScriptedGenerator(), []
     engine = measured(ScriptedGenerator(), profile)
@@ -199,7 +199,7 @@ def test_a_measured_engine_of_ids_answers_as_the_engine_does(profile: Profile) -
 
 
 def spent_in(folder: Path, clock: Clock, seconds: float) -> Spent:
-    """What the profile holds after one more call that generated for `seconds` and made a file."""
+    """The profile after one more call that generated for `seconds` and made a file."""
     with profiled(folder) as profile:
         profile._clock, profile._began, profile._since = clock, clock(), clock()
         with profile.during("generate"):
@@ -221,7 +221,7 @@ def test_a_resumed_stages_profile_covers_all_its_calls(tmp_path: Path, clock: Cl
     assert spent.rates()["generate"] == 20
 
 
-def test_a_call_that_finds_all_done_is_no_call(tmp_path: Path, clock: Clock) -> None:
+def test_a_call_on_a_finished_stage_does_not_count(tmp_path: Path, clock: Clock) -> None:
     spent_in(tmp_path, clock, 2)
     before = (tmp_path / PROFILE).read_bytes()
     with profiled(tmp_path):
@@ -242,14 +242,14 @@ def test_a_call_that_made_nothing_leaves_no_profile(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_full_disk_is_told_by_the_file_that_met_it_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_reported_for_the_first_file_to_fail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(path: Path, value: Any) -> None:
         raise RrrError(f"{path.name} cannot be written")
 
     (tmp_path / "shard").write_text("made")
     monkeypatch.setattr("rrr_core.profiling.profile.write_json", refuse)
-    told = pytest.raises(RrrError, match="shard cannot be written")
-    with told, profiled(tmp_path) as profile, profile.during("save"):
+    reported = pytest.raises(RrrError, match="shard cannot be written")
+    with reported, profiled(tmp_path) as profile, profile.during("save"):
         refuse(tmp_path / "shard", {})
 
 
@@ -258,7 +258,7 @@ def test_a_profile_alone_does_not_bind_a_folder_to_its_run(tmp_path: Path) -> No
     assert holds_nothing(tmp_path)
 
 
-def test_what_is_no_profile_is_refused_with_file_and_line(tmp_path: Path) -> None:
+def test_an_invalid_profile_is_refused_with_file_and_line(tmp_path: Path) -> None:
     (tmp_path / PROFILE).write_text('{"calls": 1}')
     with pytest.raises(DataError, match=r"profile.json:1: not a profile"):
         read_profile(tmp_path)
@@ -272,7 +272,7 @@ def test_a_profile_is_read_as_it_was_written() -> None:
     assert Spent.from_json(spent.to_json()).to_json() == spent.to_json()
 
 
-def test_a_stage_that_went_on_on_another_device_has_no_utilisation(tmp_path: Path) -> None:
+def test_a_stage_resumed_on_another_device_has_no_utilisation(tmp_path: Path) -> None:
     work = {"seconds": {"forward_backward": 1.0}, "tokens": {"trained": 1000}}
     here, there = (Spent(1, 1.0, machine=machine, **work) for machine in (H100, Machine(1, 1, "NVIDIA L4")))
     assert here.plus(here).utilisation()["train"] is not None
@@ -291,7 +291,7 @@ def test_a_prompt_from_the_cache_is_no_work_of_generating() -> None:
     assert spent.utilisation()["generate"] == pytest.approx(2e9 * 20 / 989e12)
 
 
-def test_weights_that_stay_as_they_are_cost_no_gradient_of_their_own() -> None:
+def test_frozen_weights_cost_no_gradient_of_their_own() -> None:
     assert training_flops(100, 100, trained=1, scored=0) == 600
     assert training_flops(100, 0, trained=1, scored=0) == 400
     assert training_flops(100, 100, trained=0, scored=1) == 200
@@ -340,6 +340,6 @@ def test_a_devices_peak_is_found_by_its_name(device: str, teraflops: float) -> N
         "NVIDIA GeForce RTX 4090 D",
     ],
 )
-def test_a_device_whose_peak_is_not_known_has_no_utilisation(device: str) -> None:
+def test_a_device_with_an_unknown_peak_has_no_utilisation(device: str) -> None:
     assert peak_flops(device) is None
     assert utilisation(1.0, 1.0, peak_flops(device)) is None

@@ -1,4 +1,4 @@
-"""What mining and evaluation put into their profiles, and that it changes nothing they make."""
+"""What mining and evaluation put into their profiles, which changes no result."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.fakes import ScriptedGenerator, numbers_task
 
 @contextmanager
 def without_profile(_: Path) -> Iterator[Profile]:
-    """Stands for `profiled` where nothing is to be written."""
+    """Replaces `profiled` by a profile that is not written."""
     yield Profile()
 
 
@@ -54,7 +54,7 @@ def test_a_stage_makes_the_same_with_and_without_a_profile(
 
 
 @pytest.mark.parametrize("stage", [mined, evaluated])
-def test_a_stages_profile_tells_of_its_generating_and_judging(stage: object, tmp_path: Path) -> None:
+def test_a_stages_profile_has_its_generation_and_judging(stage: object, tmp_path: Path) -> None:
     assert callable(stage)
     stage(tmp_path)
     spent = read_profile(tmp_path)

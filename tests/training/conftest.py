@@ -21,9 +21,9 @@ from tests.episodes import make_failure
 
 
 class CoinTask:
-    """Right or wrong by the answer's hash, so that random text gets both verdicts, always the same for one text.
+    """Judges by the answer's hash, so that random text gets both verdicts, and one text always the same.
 
-    `abstain_every` makes the verifier abstain from each answer whose hash is a multiple of it.
+    `abstain_every` makes the verifier abstain on each answer with a hash that is a multiple of it.
     """
 
     name, distribution, version, overlays = "coin", "rrr-coin", "1.0", ()
@@ -61,15 +61,15 @@ class CoinTask:
 
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder of a Llama with 2 layers of width 32 and random weights, which ends its texts at about every fourth token.
+    """Folder of a Llama with 2 layers of width 32 and random weights, which ends its texts after about four tokens.
 
-    So of six-token reflections some are empty, some are cut off, and most are neither.
+    Of its six-token reflections some are empty, some are cut off, and most are neither.
     """
     folder = tmp_path_factory.mktemp("tiny") / "model"
     tokenizer = make_tokenizer(["Toss 1. Wrong. Reflect. heads tails"] * 4, 512 + 256)
     settings = WarmupSettings(hidden_size=32, layers=2, heads=2, context=128, seed=3)
     model = make_model(tokenizer, settings)
-    with torch.no_grad():  # one dimension that all tokens share, and by which the end token is the likeliest
+    with torch.no_grad():  # one dimension that all tokens share, and that makes the end token the likeliest
         model.get_input_embeddings().weight[:, 0] = 0.1
         model.get_input_embeddings().weight[tokenizer.eos_token_id, 0] += 1.45
     model.save_pretrained(folder)

@@ -1,4 +1,4 @@
-"""A disk that refuses a checkpoint is one clear line, whatever library was writing; other faults stay what they are."""
+"""A disk that refuses a checkpoint is one clear line, whatever library was writing; other faults are unchanged."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ def test_a_refused_checkpoint_is_one_line_that_says_what_to_do(fault: Exception)
     assert "\n" not in str(raised.value)
 
 
-def test_a_full_disk_stops_torch_as_we_expect_it_to() -> None:
+def test_a_full_disk_stops_torch_as_expected() -> None:
     if not Path("/dev/full").exists():
         pytest.skip("needs /dev/full, which Linux has")
     with pytest.raises(RrrError, match="cannot be written"), disk_faults(Path("runs/x")):
         torch.save({"weights": torch.zeros(1_000_000)}, "/dev/full")
 
 
-def test_another_fault_stays_what_it_is() -> None:
+def test_other_faults_are_unchanged() -> None:
     with pytest.raises(RuntimeError, match="shapes"), disk_faults(Path("runs/x")):
         raise RuntimeError("shapes do not match")

@@ -55,11 +55,11 @@ BESIDE = """
     def open_beside(policy, settings):
         return Beside(policy)
 """
-"""An engine beside the policy that asks the policy for its texts."""
+"""An engine beside the policy that gets its texts from the policy."""
 
 
 class Drawn(ScriptedGenerator):
-    """As much of an engine as decides about the correction."""
+    """The part of an engine that decides about the correction."""
 
     def __init__(self, off_policy: bool, keeps_logprobs: bool) -> None:
         super().__init__(name="drawn")
@@ -88,7 +88,7 @@ def test_an_off_policy_engine_without_log_probabilities_is_refused() -> None:
 
 @pytest.fixture
 def beside(site: Any, model_settings: ModelSettings) -> Callable[[str], ModelSettings]:
-    """Installs the engine `beside`; gives the settings that ask for it."""
+    """Installs the engine `beside`; gives settings that select it."""
 
     def install(off_policy: str) -> ModelSettings:
         source = BESIDE.replace("OFF_POLICY", off_policy)
@@ -111,7 +111,7 @@ def test_another_distributions_engine_writes_the_rollouts_and_is_named_in_the_ma
     assert "engine" not in json.loads((tmp_path / "own" / "manifest.json").read_text())["identity"]
 
 
-def test_another_distributions_engine_that_cannot_be_corrected_for_is_refused_in_one_line(
+def test_an_uncorrectable_engine_of_another_distribution_is_refused_in_one_line(
     beside: Any, failures: Any, settings: Any, tmp_path: Path
 ) -> None:
     with pytest.raises(ModelError) as caught:
@@ -120,7 +120,7 @@ def test_another_distributions_engine_that_cannot_be_corrected_for_is_refused_in
     assert line.startswith("The beside backend (rrr-beside 2.1) cannot be trained with: it is off-policy")
 
 
-def test_what_is_opened_beside_a_policy_has_to_take_token_ids(site: Any, model_settings: ModelSettings) -> None:
+def test_an_engine_beside_a_policy_must_take_token_ids(site: Any, model_settings: ModelSettings) -> None:
     source = """
         from rrr_core.generation import EngineSpec
 
@@ -145,7 +145,7 @@ def test_what_is_opened_beside_a_policy_has_to_take_token_ids(site: Any, model_s
         ({"backend": "vllm", "device": "cpu"}, "device cannot be set"),
     ],
 )
-def test_an_engine_that_is_none_to_train_with_is_refused_before_anything_is_written(
+def test_an_engine_that_cannot_be_trained_with_is_refused_before_anything_is_written(
     failures: Sequence[Any], model_settings: Any, settings: Any, tmp_path: Path, change: Any, message: str
 ) -> None:
     refused = dataclasses.replace(model_settings, **change)

@@ -1,4 +1,4 @@
-"""Attempts that stay fresh: refreshed every so many steps, or live, and the same again after a kill."""
+"""Fresh attempts: refreshed every few steps, or on-policy, and the same again after a kill."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ Policy = Callable[[Failure, tuple[Any, ...]], Verdict]
 
 
 class FakeRollout:
-    """Tries failures with verdicts of a policy's own; `tried` keeps which ones, call by call."""
+    """Tries failures with a policy's verdicts; `tried` records which ones, call by call."""
 
     def __init__(self, policy: Policy) -> None:
         self.policy = policy
@@ -71,13 +71,13 @@ def freshness(failures: Any, folder: Path, policy: Policy, **changes: Any) -> Fr
 
 
 class TestARenewal:
-    def test_puts_the_new_attempt_in_the_place_of_one_that_fails_again(self, failures: Any) -> None:
+    def test_replaces_the_attempt_of_a_failure_that_fails_again(self, failures: Any) -> None:
         renewals, _ = renewed(failures[:3], failures[3:], passes())
         assert [each.failure.failure_id for each in renewals] == ["0-0", "1-0", "2-0"]
         assert {each.failure.attempt for each in renewals} == {"new (0,)"}
         assert stale_share(renewals) == 0
 
-    def test_puts_the_next_failure_that_still_fails_in_the_place_of_one_that_passes(self, failures: Any) -> None:
+    def test_replaces_a_failure_that_passes_by_the_next_that_still_fails(self, failures: Any) -> None:
         renewals, rollout = renewed(failures[:3], failures[3:], passes(1, 3))
         assert [each.failure.failure_id for each in renewals] == ["0-0", "4-0", "2-0"]
         assert rollout.tried == [["0-0", "1-0", "2-0"], ["3-0"], ["4-0"]]
@@ -93,30 +93,30 @@ class TestARenewal:
         assert (renewals[0].outcome, len(rollout.tried)) == ("abstained", 1)
         assert stale_share(renewals) == 0
 
-    def test_takes_no_other_failure_on_which_the_verifier_abstains(self, failures: Any) -> None:
+    def test_skips_other_failures_on_which_the_verifier_abstains(self, failures: Any) -> None:
         def policy(failure: Failure, seed: Any) -> Verdict:
             return {0: passed(), 1: abstained("timeout", "slow")}.get(failure.row_index, failed("tails"))
 
         renewals, _ = renewed(failures[:1], failures[1:], policy)
         assert renewals[0].failure.failure_id == "2-0"
 
-    def test_ends_after_so_many_rounds_with_the_mined_attempt(self, failures: Any) -> None:
+    def test_falls_back_to_the_mined_attempt_after_its_rounds(self, failures: Any) -> None:
         renewals, rollout = renewed(failures[:2], failures[2:], passes(*range(12)))
         assert [each.failure for each in renewals] == failures[:2]
         assert len(rollout.tried) == ROUNDS
         assert stale_share(renewals) == 1
 
-    def test_ends_with_the_mined_attempt_where_no_other_failures_are_left(self, failures: Any) -> None:
+    def test_falls_back_to_the_mined_attempt_if_no_other_failures_are_left(self, failures: Any) -> None:
         renewals, _ = renewed(failures[:3], failures[3:4], passes(0, 1, 2))
         assert [each.failure.failure_id for each in renewals] == ["3-0", "1-0", "2-0"]
 
-    def test_of_nothing_tries_nothing(self, failures: Any) -> None:
+    def test_tries_nothing_if_nothing_is_wanted(self, failures: Any) -> None:
         renewals, rollout = renewed([], failures, passes())
         assert (renewals, rollout.tried, stale_share(renewals)) == ([], [], None)
 
 
 class TestTheOrder:
-    def test_a_step_is_on_the_batches_that_its_forward_passes_read(self) -> None:
+    def test_a_step_uses_the_batches_that_its_forward_passes_read(self) -> None:
         plain = FailureOrder(failures=12, groups=4, seed=0, repeats=2, accumulation=2)
         assert [plain.number(step, 0) for step in range(5)] == [0, 1, 2, 3, 4]
         assert plain.numbers(range(2, 5)) == [2, 3, 4]
@@ -124,10 +124,10 @@ class TestTheOrder:
         assert [twice.number(step, 0) for step in range(8)] == [0, 0, 1, 1, 2, 2, 3, 3]
         halves = FailureOrder(failures=12, groups=4, seed=0, repeats=1, accumulation=2)
         assert [halves.number(step, done) for step in range(2) for done in range(2)] == [0, 1, 2, 3]
-        # The last step of an epoch of three batches has one of them, and the next epoch's first begins anew.
+        # The last step of an epoch of three batches has one of them, and the next epoch starts with a new step.
         assert [halves.numbers([step]) for step in range(4)] == [[0, 1], [2], [3, 4], [5]]
 
-    def test_beyond_a_batch_are_all_others_of_its_epoch_the_next_ones_first(self) -> None:
+    def test_beyond_a_batch_are_its_epochs_other_failures_the_next_ones_first(self) -> None:
         order = FailureOrder(failures=12, groups=4, seed=0)
         assert order.beyond(1) == order.batch(2) + order.batch(0)
         assert sorted(order.batch(4) + order.beyond(4)) == list(range(12))
@@ -142,9 +142,7 @@ class TestMinedAttempts:
         assert (chosen.stale, chosen.tokens, fresh.rollout.tried) == (None, 0, [])  # type: ignore[attr-defined]
         assert list(tmp_path.iterdir()) == []
 
-    def test_further_failures_are_none_of_the_batch_and_none_given_out_before(
-        self, failures: Any, tmp_path: Path
-    ) -> None:
+    def test_further_failures_are_not_in_the_batch_and_never_repeat(self, failures: Any, tmp_path: Path) -> None:
         fresh = freshness(failures, tmp_path, passes())
         fresh.choose(fresh.order.batch(0), 0, 0)
         given = [failure.failure_id for _ in range(4) for failure in fresh.further(3, 0, 0, 1).failures]
@@ -158,7 +156,7 @@ class TestRefreshedAttempts:
     def test_are_found_once_for_the_coming_steps(self, failures: Any, tmp_path: Path) -> None:
         fresh = freshness(failures, tmp_path, passes(), refresh_every=2)
         found = [fresh.choose(fresh.order.batch(step), step, 0) for step in range(4)]
-        # Steps 2 and 3 are in two epochs, and share two failures.
+        # Steps 2 and 3 are in different epochs and share two failures.
         assert len({*fresh.order.batch(2), *fresh.order.batch(3)}) == 6
         assert [len(tried) for tried in fresh.rollout.tried] == [8, 6]  # type: ignore[attr-defined]
         assert [chosen.stale for chosen in found] == [0, None, 0, None]
@@ -185,20 +183,28 @@ class TestRefreshedAttempts:
         middle = freshness(failures, tmp_path, passes(), refresh_every=2)
         assert middle.choose(middle.order.batch(1), 1, 0) == expected[1]
 
-    def test_that_are_gone_are_one_clear_error(self, failures: Any, tmp_path: Path) -> None:
+    def test_that_are_missing_are_one_clear_error(self, failures: Any, tmp_path: Path) -> None:
         fresh = freshness(failures, tmp_path, passes(), refresh_every=2)
         with pytest.raises(DataError, match=r"refreshed-00002\.jsonl is missing") as raised:
             fresh.choose(fresh.order.batch(3), 3, 0)
         assert "\n" not in str(raised.value)
 
-    @pytest.mark.parametrize("line", ["{}", '{"process": 0}', '{"process": 0, "failure": 1}'])
-    def test_that_are_spoilt_are_one_clear_error(self, line: str, tmp_path: Path) -> None:
+    @pytest.mark.parametrize(
+        ("line", "key"),
+        [
+            ("{}", "process"),
+            ('{"process": 0}', "failure_id"),
+            ('{"process": 0, "failure": 1}', "failure_id"),
+            ('{"process": 0, "failure_id": "0-0", "outcome": "failed", "failure": 1, "tokens": 3}', "failure"),
+        ],
+    )
+    def test_that_are_damaged_are_one_clear_error(self, line: str, key: str, tmp_path: Path) -> None:
         path = TrainFolder(tmp_path).refreshed(0)
         path.write_text(line + "\n")
-        with pytest.raises(DataError, match=r"refreshed-00000\.jsonl:1: not a record that rrr wrote"):
+        with pytest.raises(DataError, match=rf"refreshed-00000\.jsonl:1: a refreshed attempt's '{key}' must be"):
             read_renewals(path, 0, 1)
 
-    def test_of_steps_taken_again_are_forgotten(self, tmp_path: Path) -> None:
+    def test_of_repeated_steps_are_forgotten(self, tmp_path: Path) -> None:
         for step in (0, 4, 8):
             TrainFolder(tmp_path).refreshed(step).touch()
         forget_refreshes(tmp_path, after=4)
@@ -249,7 +255,7 @@ class TestLiveAttempts:
         assert {failure.attempt for failure in chosen.failures}.isdisjoint(failure.attempt for failure in failures)
         assert list(tmp_path.iterdir()) == []
 
-    def test_skip_a_row_that_the_policy_passes_in_refilling_too(self, failures: Any, tmp_path: Path) -> None:
+    def test_skip_a_row_that_the_policy_passes_in_resampling_too(self, failures: Any, tmp_path: Path) -> None:
         def policy(one: Failure, _: Any) -> Verdict:
             return passed() if one.row_index % 2 else failed("x")
 
@@ -274,7 +280,7 @@ class TestLiveAttempts:
 
 @pytest.fixture
 def stale_rows() -> CoinTask:
-    """A task that passes any first attempt at an odd row, and judges retries as ever."""
+    """A task that passes any first attempt at an odd row, and judges retries as usual."""
 
     class Easy(CoinTask):
         name = "easy"
@@ -285,7 +291,7 @@ def stale_rows() -> CoinTask:
     return Easy()
 
 
-def test_the_share_of_stale_failures_is_logged_where_they_are_tried_again(
+def test_the_share_of_stale_failures_is_logged_when_they_are_tried_again(
     stale_rows: Any, failures: Any, model_settings: Any, settings: Any, tmp_path: Path
 ) -> None:
     often = dataclasses.replace(settings, refresh_every=2, max_attempt_tokens=6)
@@ -354,7 +360,7 @@ def test_an_interrupted_run_ends_bit_equal_to_an_uninterrupted_one(
         ({"refresh_every": 3, "save_every": 2, "grpo": {"num_iterations": "2"}}, "--refresh-every to one"),
     ],
 )
-def test_options_that_contradict_each_other_are_one_clear_line(changes: Any, said: str, tmp_path: Path) -> None:
+def test_contradictory_options_are_one_clear_line(changes: Any, said: str, tmp_path: Path) -> None:
     with pytest.raises(RrrError, match=said) as raised:
         grpo_config(TrainSettings(**changes), tmp_path, "float32", None, 1)
     assert "\n" not in str(raised.value)

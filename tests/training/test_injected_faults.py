@@ -1,6 +1,6 @@
 """Faults of every kind in the verifier while a model is trained: `benchmarks/faults.py` on a tiny model.
 
-The plugin and the faulty overlay are laid out as distributions, so that the verifier's own process imports them.
+The plugin and the faulty overlay are installed as distributions, so that the verifier's own process imports them.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def audit(faults: ModuleType) -> ModuleType:
 
 
 def answers_by_fault(injected: ModuleType, plan: Any) -> dict[str | None, str]:
-    """An answer for each fault, and one (None) that meets none."""
+    """An answer for each fault, and one (None) without a fault."""
     found: dict[str | None, str] = {}
     for number in range(10_000):
         answer = f"answer {number}"
@@ -122,7 +122,7 @@ def test_no_fault_enters_a_reward_and_the_counts_agree_with_what_was_injected(
 
 
 class TestTheAudit:
-    """It finds what it is there to find."""
+    """The audit detects each fault it looks for."""
 
     WHO = "rrr-injected-faults 1.0, hook rrr_verify: injected"
 

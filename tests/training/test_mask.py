@@ -26,7 +26,7 @@ pytestmark = pytest.mark.train
 
 
 class Spy(ReflectionTrainer):
-    """Keeps what each step sampled, what it trained on, and the gradient at each token's log-probability."""
+    """Records what each step sampled, what it trained on, and the gradient at each token's log-probability."""
 
     seen: list[Spy] = []
 
@@ -62,13 +62,13 @@ def spy(monkeypatch: pytest.MonkeyPatch) -> type[Spy]:
 
 
 def spied(spy: type[Spy], failures: Any, model_settings: Any, folder: Path, settings: Any) -> Spy:
-    """A run in which groups without a signal are computed too, so that every episode is seen."""
+    """A run that computes zero-variance groups too, so that every episode is seen."""
     train(CoinTask(), failures, model_settings, folder, dataclasses.replace(settings, zero_variance="keep"), Progress())
     return spy.seen[-1]
 
 
 def trained_ids(inputs: dict[str, Any]) -> list[tuple[int, ...]]:
-    """The ids in each row of a forward pass that the mask trains."""
+    """The ids that the mask trains, in each row of a forward pass."""
     mask = inputs["completion_mask"] * inputs["tool_mask"]
     return [tuple(ids[keep.bool()].tolist()) for ids, keep in zip(inputs["completion_ids"], mask, strict=True)]
 
@@ -142,7 +142,7 @@ def test_the_step_is_that_of_plain_grpo_on_the_reflection_alone(
             read, written = prompt_ids(episode), list(episode.rounds[0].reflection.ids)
             logits = model(input_ids=torch.tensor([[*read, *written]])).logits[0, len(read) - 1 : -1] / one.temperature
             logps = logits.log_softmax(-1).gather(1, torch.tensor(written).unsqueeze(1)).squeeze(1)
-            difference = logps.detach() - logps  # the reference model is the starting model: the same numbers
+            difference = logps.detach() - logps  # the reference model is the starting model, with the same numbers
             divergence = difference.exp() - difference - 1
             ratio = (logps - logps.detach()).exp()
             loss = loss + (-ratio * advantage + one.kl * divergence).sum() / tokens

@@ -1,4 +1,4 @@
-"""Micro-batches: groups stay together, those without a signal stay out, and no number changes by it."""
+"""Micro-batches: groups stay together, zero-variance groups are dropped, and no number changes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 
 from rrr_core.progress import Progress
 from rrr_core.training import run as training_run
-from rrr_core.training.micro_batches import deal, has_signal
+from rrr_core.training.micro_batches import has_variance, split_micro_batches
 from rrr_core.training.run import train
 from rrr_core.training.trainer import ReflectionTrainer
 from rrr_core.verdicts import Verdict, failed, passed
@@ -52,13 +52,15 @@ def test_every_kept_row_is_in_one_micro_batch_whose_groups_are_whole(
     group_size: int, groups_each: int, count: int, seed: int, kept: list[bool]
 ) -> None:
     groups = groups_each * count
-    signal = [kept[group] for group in range(groups) for _ in range(group_size)]
+    computed = [kept[group] for group in range(groups) for _ in range(group_size)]
     size = group_size * groups_each
-    dealt = deal(batch_of(groups * group_size), signal, count=count, group_size=group_size, seed=seed)
-    assert len(dealt) == count
-    seen = [row for micro_batch in dealt for row in rows_of(micro_batch)]
-    assert sorted(seen) == [row for row, is_kept in enumerate(signal) if is_kept]
-    for micro_batch in dealt:
+    micro_batches = split_micro_batches(
+        batch_of(groups * group_size), computed, count=count, group_size=group_size, seed=seed
+    )
+    assert len(micro_batches) == count
+    seen = [row for micro_batch in micro_batches for row in rows_of(micro_batch)]
+    assert sorted(seen) == [row for row, is_kept in enumerate(computed) if is_kept]
+    for micro_batch in micro_batches:
         rows = rows_of(micro_batch)
         assert len(micro_batch["advantages"]) == size
         for start in range(0, len(rows), group_size):
@@ -68,15 +70,15 @@ def test_every_kept_row_is_in_one_micro_batch_whose_groups_are_whole(
 
 
 def test_micro_batches_are_filled_one_after_another() -> None:
-    signal = [False] * 4 + [True] * 4 + [False] * 4 + [True] * 4
-    dealt = deal(batch_of(16), signal, count=4, group_size=4, seed=0)
-    assert [len(rows_of(micro_batch)) for micro_batch in dealt] == [4, 4, 0, 0]
-    assert dealt[0]["num_items_in_batch"] == 7
+    computed = [False] * 4 + [True] * 4 + [False] * 4 + [True] * 4
+    micro_batches = split_micro_batches(batch_of(16), computed, count=4, group_size=4, seed=0)
+    assert [len(rows_of(micro_batch)) for micro_batch in micro_batches] == [4, 4, 0, 0]
+    assert micro_batches[0]["num_items_in_batch"] == 7
 
 
-def test_the_order_of_groups_is_drawn_by_the_seed() -> None:
+def test_the_seed_draws_the_order_of_groups() -> None:
     orders = {
-        tuple(row for micro in deal(batch_of(16), [True] * 16, count=4, group_size=2, seed=seed)
+        tuple(row for micro in split_micro_batches(batch_of(16), [True] * 16, count=4, group_size=2, seed=seed)
               for row in rows_of(micro))
         for seed in range(8)
     }  # fmt: skip
@@ -91,8 +93,8 @@ def test_the_order_of_groups_is_drawn_by_the_seed() -> None:
         ([None, 0, 0, 1], [False, False, True, True]),
     ],
 )
-def test_a_group_has_a_signal_where_its_judged_rewards_differ(rewards: Any, expected: Any) -> None:
-    assert has_signal(rewards, 2) == expected
+def test_a_group_has_variance_where_its_judged_rewards_differ(rewards: Any, expected: Any) -> None:
+    assert has_variance(rewards, 2) == expected
 
 
 class Counting(ReflectionTrainer):
@@ -119,14 +121,14 @@ def trained(folder: Path, failures: Any, model_settings: Any, settings: Any, tas
 
 
 class RareCoinTask(CoinTask):
-    """Right one time in five, so that many groups of four fail as a whole."""
+    """Passes one answer in five, so that many groups of four fail as a whole."""
 
     def verify(self, row: Any, answer: str) -> Verdict:
         return failed("edge") if hashlib.sha256(answer.encode()).digest()[0] % 5 else passed()
 
 
 @pytest.mark.parametrize("loss", ["dapo", "grpo", "dr_grpo", "cispo", "sapo", "luspo"])
-def test_leaving_out_groups_without_a_signal_changes_no_weight_where_nothing_else_moves_it(
+def test_dropping_zero_variance_groups_changes_no_weight_where_nothing_else_moves_it(
     loss: str, failures: Any, model_settings: Any, settings: Any, tmp_path: Path
 ) -> None:
     one = dataclasses.replace(
@@ -142,7 +144,7 @@ def test_leaving_out_groups_without_a_signal_changes_no_weight_where_nothing_els
         torch.testing.assert_close(weight, kept[0][name], rtol=1e-4, atol=1e-6)
 
 
-def test_a_group_without_a_signal_enters_no_forward_pass(
+def test_a_zero_variance_group_enters_no_forward_pass(
     counting: type[Counting], failures: Any, model_settings: Any, settings: Any, tmp_path: Path
 ) -> None:
     one = dataclasses.replace(settings, steps=2, batch_size=32, save_every=1)
@@ -150,14 +152,14 @@ def test_a_group_without_a_signal_enters_no_forward_pass(
     without = [round(line["groups_without_spread"] * 8) for line in metrics]
     assert sum(without) > 0
     wanted = sum(32 - 4 * groups for groups in without)
-    # Of a pass for which nothing is left, one row of a token: all processes must call their model equally often.
+    # A pass with nothing left computes one row of one token: all processes must call their model equally often.
     referred = wanted + without.count(8)
     assert sum(rows for has_gradient, rows in counting.passes if not has_gradient) == referred
     fillers = 2 * 4 - sum(-(-(32 - 4 * groups) // 8) for groups in without)
     assert sum(rows for has_gradient, rows in counting.passes if has_gradient) == wanted + fillers
 
 
-def test_a_step_in_which_no_group_has_a_signal_moves_nothing(
+def test_a_step_of_zero_variance_groups_moves_nothing(
     failures: Any, model_settings: Any, settings: Any, tmp_path: Path
 ) -> None:
     class Hopeless(CoinTask):
@@ -173,7 +175,7 @@ def test_a_step_in_which_no_group_has_a_signal_moves_nothing(
 
 
 @pytest.mark.parametrize("grpo", [{"loss_type": "bnpo"}, {"entropy_coef": "0.1"}, {"top_entropy_quantile": "0.5"}])
-def test_nothing_is_left_out_where_the_loss_of_the_rest_would_change(
+def test_nothing_is_dropped_where_the_loss_of_the_rest_would_change(
     grpo: dict[str, str], counting: type[Counting], failures: Any, model_settings: Any, settings: Any, tmp_path: Path
 ) -> None:
     one = dataclasses.replace(settings, steps=1, kl=0.0, save_every=1, batch_size=32, grpo=grpo)

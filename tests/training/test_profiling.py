@@ -1,4 +1,4 @@
-"""A training run's profile: every kind of work, every token that is computed, and no result that depends on it."""
+"""A training run's profile: every kind of work, every computed token, and no result that depends on it."""
 
 from __future__ import annotations
 
@@ -134,16 +134,16 @@ def test_a_finished_run_asked_for_again_adds_nothing(
     assert (tmp_path / "t" / "profile.json").read_bytes() == before
 
 
-def test_each_line_of_metrics_tells_the_seconds_of_its_steps(
+def test_each_line_of_metrics_has_the_seconds_of_its_steps(
     failures: Any, model_settings: Any, settings: Any, tmp_path: Path
 ) -> None:
     train(CoinTask(), failures, model_settings, tmp_path / "t", dataclasses.replace(settings, log_every=2))
     lines = [json.loads(line) for line in (tmp_path / "t" / "metrics.jsonl").read_text().splitlines()]
     assert len(lines) == 2
     spent = spent_in(tmp_path / "t")
-    told = [2 * sum(line[name] for line in lines) for name in ("generate_seconds", "judge_seconds", "train_seconds")]
+    logged = [2 * sum(line[name] for line in lines) for name in ("generate_seconds", "judge_seconds", "train_seconds")]
     training = spent.seconds["forward_backward"] + spent.seconds["optimiser"]
-    assert told == pytest.approx([spent.seconds["generate"], spent.seconds["judge"], training], abs=0.002)
+    assert logged == pytest.approx([spent.seconds["generate"], spent.seconds["judge"], training], abs=0.002)
     assert all(line["written_tokens_per_second"] > 0 < line["trained_tokens_per_second"] for line in lines)
 
 

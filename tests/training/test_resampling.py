@@ -1,4 +1,4 @@
-"""Steps without empty groups: those whose rewards are all alike are replaced by groups on further failures."""
+"""Steps of full groups: zero-variance groups are replaced by groups on further failures."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.train
 
 
 def group(failure: Failure, *passing: bool) -> Group:
-    """A group of as many episodes; each has sampled three tokens."""
+    """A group with one episode per reward, of three sampled tokens each."""
     verdicts = [passed() if each else failed("tails") for each in passing]
     before = Segment("prompt", ids=(1,)), Segment("reflection", text="why", ids=(2, 3)), Segment("prompt", ids=(4,))
     return [
@@ -38,7 +38,7 @@ def is_zero_variance(episodes: Group) -> bool:
 
 
 class Play:
-    """Plays groups of two, whose rewards differ on the failures of the rows given."""
+    """Plays groups of two; their rewards differ on failures of the given rows."""
 
     def __init__(self, failures: Sequence[Failure], *spread: int) -> None:
         self.left, self.spread, self.rounds = list(failures), spread, list[int]()
@@ -57,36 +57,36 @@ def rows(groups: Sequence[Group]) -> list[int]:
 
 
 class TestRefilling:
-    def test_replaces_the_groups_without_a_spread_and_no_others(self, failures: Any) -> None:
+    def test_replaces_the_zero_variance_groups_and_no_others(self, failures: Any) -> None:
         play = Play(failures[3:], 3, 4)
-        begun = [group(failures[0], True, True), group(failures[1], True, False), group(failures[2], False, False)]
-        refilled = resample(begun, is_zero_variance, play.further, play.play, 3)
+        first = [group(failures[0], True, True), group(failures[1], True, False), group(failures[2], False, False)]
+        refilled = resample(first, is_zero_variance, play.further, play.play, 3)
         assert rows(refilled.groups) == [3, 1, 4]
         assert (refilled.replaced, refilled.tokens, play.rounds) == (2, 12, [1])
 
-    def test_goes_on_until_every_group_has_a_spread(self, failures: Any) -> None:
+    def test_continues_until_every_group_has_variance(self, failures: Any) -> None:
         play = Play(failures[1:], 3)
         refilled = resample([group(failures[0], True, True)], is_zero_variance, play.further, play.play, 5)
         assert rows(refilled.groups) == [3]
         assert (refilled.replaced, refilled.tokens, play.rounds) == (1, 18, [1, 2, 3])
 
-    def test_ends_after_its_rounds_with_what_is_there(self, failures: Any) -> None:
+    def test_ends_after_its_rounds_with_the_groups_it_has(self, failures: Any) -> None:
         play = Play(failures[1:])
         refilled = resample([group(failures[0], True, True)], is_zero_variance, play.further, play.play, 2)
         assert rows(refilled.groups) == [2]
         assert play.rounds == [1, 2]
 
-    def test_ends_where_there_are_no_more_failures(self, failures: Any) -> None:
+    def test_ends_when_failures_run_out(self, failures: Any) -> None:
         play = Play(failures[2:3])
-        begun = [group(failures[0], True, True), group(failures[1], True, True)]
-        refilled = resample(begun, is_zero_variance, play.further, play.play, 9)
+        first = [group(failures[0], True, True), group(failures[1], True, True)]
+        refilled = resample(first, is_zero_variance, play.further, play.play, 9)
         assert rows(refilled.groups) == [2, 1]
         assert (refilled.replaced, play.rounds) == (1, [1])
 
-    def test_of_a_full_step_does_nothing(self, failures: Any) -> None:
+    def test_does_nothing_to_a_full_step(self, failures: Any) -> None:
         play = Play(failures)
-        begun = [group(failures[0], True, False)]
-        assert resample(begun, is_zero_variance, play.further, play.play, 3).groups == begun
+        first = [group(failures[0], True, False)]
+        assert resample(first, is_zero_variance, play.further, play.play, 3).groups == first
         assert play.rounds == []
 
 
@@ -109,7 +109,7 @@ def groups_of(episodes: Sequence[Episode], size: int) -> list[list[Episode]]:
     return [list(episodes[start : start + size]) for start in range(0, len(episodes), size)]
 
 
-def test_every_step_is_full_after_refilling(
+def test_every_step_is_full_after_resampling(
     steps: Any, failures: Any, model_settings: Any, settings: Any, tmp_path: Any
 ) -> None:
     many = dataclasses.replace(settings, zero_variance="resample", resample_rounds=50, batch_size=8)
@@ -125,7 +125,7 @@ def test_every_step_is_full_after_refilling(
     assert sum(record["groups_refilled"] for record in metrics) > 0
 
 
-def test_only_groups_without_a_spread_are_replaced_and_all_that_was_sampled_is_counted(
+def test_only_zero_variance_groups_are_replaced_and_every_sampled_token_is_counted(
     monkeypatch: pytest.MonkeyPatch, failures: Any, model_settings: Any, settings: Any, tmp_path: Any
 ) -> None:
     played: list[list[Episode]] = []
@@ -154,14 +154,14 @@ def test_only_groups_without_a_spread_are_replaced_and_all_that_was_sampled_is_c
     (record,) = lines(tmp_path / "full" / "metrics.jsonl")
     assert record["groups_refilled"] == alike / 4
     assert record["sampled_tokens"] == sum(episode.sampled_tokens for episodes in played for episode in episodes)
-    begun = {episode.row_index for episode in left}
-    assert begun.isdisjoint(episode.row_index for episodes in played[1:] for episode in episodes)
+    first = {episode.row_index for episode in left}
+    assert first.isdisjoint(episode.row_index for episodes in played[1:] for episode in episodes)
 
 
-def test_without_refilling_a_step_is_the_rollout_on_the_samplers_failures_and_nothing_else(
+def test_without_resampling_a_step_is_just_the_rollout_on_the_samplers_failures(
     monkeypatch: pytest.MonkeyPatch, failures: Any, model_settings: Any, settings: Any, tmp_path: Any
 ) -> None:
-    """Its seeds are those that runs have always had: seed, step, forward pass, process."""
+    """The seeds are those that runs have always used: seed, step, forward pass, process."""
     calls: list[Any] = []
 
     class Kept(Rollout):

@@ -1,4 +1,4 @@
-"""A run that was stopped ends as if it had not been, to the bit."""
+"""A stopped and resumed run ends bit-identical to an uninterrupted one."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def weights(folder: Path) -> str:
 
 
 class StopAfter(Progress):
-    """Presses Ctrl-C after so many steps of this call."""
+    """Presses Ctrl-C after a number of steps of this call."""
 
     def __init__(self, steps: int) -> None:
         self.steps = steps
@@ -141,7 +141,7 @@ def test_other_settings_are_refused_for_a_folder_that_holds_a_run(
         train(CoinTask(), failures, model_settings, tmp_path / "t", dataclasses.replace(settings, steps=2))
 
 
-def test_a_run_that_abstentions_stopped_goes_on_with_a_higher_limit(
+def test_a_run_stopped_by_abstentions_resumes_with_a_higher_limit(
     failures: Any, model_settings: Any, settings: Any, tmp_path: Path
 ) -> None:
     strict = dataclasses.replace(settings, max_abstain=0.01, steps=8)

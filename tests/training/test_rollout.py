@@ -1,4 +1,4 @@
-"""One rollout: who gets a retry, and what the others become."""
+"""One rollout: which reflections get a retry, and what becomes of the others."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.train
 
 
 class Recording(CoinTask):
-    """Keeps the answers that its verifier saw."""
+    """Records the answers that its verifier saw."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -86,7 +86,7 @@ def test_every_other_reflection_gets_a_retry_and_a_verdict_of_the_verifier(episo
 
 
 def test_the_ids_of_an_episodes_segments_are_what_the_network_saw(episodes: list[Episode], rollout: Rollout) -> None:
-    tokenizer = rollout.generator.tokenizer
+    tokenizer = rollout.engine.tokenizer
     for episode in episodes:
         prompt, attempt, request, reflection, *rest = episode.segments
         assert (prompt.ids, attempt.ids) == ((), ())
@@ -102,7 +102,7 @@ def test_the_verifier_sees_the_retries_and_nothing_else(episodes: list[Episode],
     assert task.seen == [episode.segments[-1].text for episode in episodes if not is_early(episode)]
 
 
-def test_the_other_episodes_retries_are_what_they_would_be_if_all_had_one(
+def test_the_other_episodes_retries_are_the_same_as_if_all_had_one(
     episodes: list[Episode], rollout: Rollout, failures: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(rollout_module, "without_retry", lambda reflection: None)
@@ -114,15 +114,15 @@ def test_the_other_episodes_retries_are_what_they_would_be_if_all_had_one(
             assert episode == always
 
 
-def test_a_batch_in_which_no_reflection_ends_is_no_fault(rollout: Rollout, failures: Any, task: Recording) -> None:
-    rollout.generator.end_ids = (10**6,)  # type: ignore[attr-defined]
+def test_a_batch_in_which_no_reflection_ends_is_not_a_fault(rollout: Rollout, failures: Any, task: Recording) -> None:
+    rollout.engine.end_ids = (10**6,)  # type: ignore[attr-defined]
     episodes = rollout.play(failures, (0,))
     assert {episode.last_verdict.category for episode in episodes} == {"reflection cut off"}
     assert task.seen == []
 
 
 @pytest.mark.parametrize("credit", list(CREDITS))
-def test_an_episode_without_a_retry_has_a_completion_all_the_same(credit: str, episodes: list[Episode]) -> None:
+def test_an_episode_without_a_retry_still_has_a_completion(credit: str, episodes: list[Episode]) -> None:
     """TRL takes no empty completion."""
     episode = next(episode for episode in episodes if is_early(episode))
     completion = completion_of(credit_named(credit).marked(episode))
@@ -137,7 +137,7 @@ def test_an_episode_without_a_retry_holds_no_answer_to_be_judged_again(
     stage, place = Stage("train", (), None), "episodes.jsonl:1"
     early = next(episode for episode in episodes if is_early(episode))
     other = next(episode for episode in episodes if not is_early(episode))
-    records = [as_kept(one, 1, 0.0, 0.0, rollout.generator.tokenizer).to_json() for one in (early, other)]
+    records = [as_kept(one, 1, 0.0, 0.0, rollout.engine.tokenizer).to_json() for one in (early, other)]
     kept = [kept_answers(stage, json.loads(json.dumps(record)), place) for record in records]
     assert [[answer.answer for answer in answers] for answers in kept] == [[], [other.segments[-1].text]]
 

@@ -1,4 +1,4 @@
-"""The shared prompt changes no number: log-probabilities, entropies, losses and gradients are the padded batch's."""
+"""The shared prompt changes no number: log-probabilities, entropies, losses and gradients match the padded batch."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ FAMILIES = {
 
 
 def made(config: Any) -> Any:
-    """A model with weights so large that attending to one token more or less shows."""
+    """A model with weights large enough to show if a token more or less is attended to."""
     torch.manual_seed(3)
     model = AutoModelForCausalLM.from_config(copy.deepcopy(config))
     add_fused_lm_head(model, temperature=0.7, outputs=("log_probs", "entropy"))
@@ -85,7 +85,7 @@ def made(config: Any) -> Any:
 
 
 def batch(groups: Any) -> tuple[Any, Any, int]:
-    """TRL's padded ids and mask (B, P + C), and C, of groups given as (prompt's length, completions' lengths)."""
+    """TRL's padded ids and mask (B, P + R), and R, of groups given as (prompt's length, completions' lengths)."""
     source = torch.Generator().manual_seed(5)
 
     def draw(length: int) -> list[int]:
@@ -114,7 +114,7 @@ BATCHES = {
 
 
 def padded_pass(model: Any, ids: Any, mask: Any, width: int) -> Any:
-    """As TRL does it. Positions are given, since a model that learned them must not see padding as tokens."""
+    """As in TRL, with explicit positions, since a model with learned ones must not see padding as tokens."""
     labels = ids.masked_fill(mask == 0, -100)
     labels[:, :-width] = -100
     positions = (mask.cumsum(1) - 1).clamp(min=0)
@@ -129,7 +129,7 @@ def packed_pass(model: Any, ids: Any, mask: Any, width: int) -> Any:
 
 
 def passes(model: Any, compute: Any, groups: Any) -> tuple[Any, Any, dict[str, Any]]:
-    """Log-probabilities, entropies where something was written, and the gradient of a sum with uneven weights."""
+    """Log-probabilities and entropies of written tokens, and the gradient of an unevenly weighted sum."""
     ids, mask, width = batch(groups)
     logps, entropies = compute(model, ids, mask, width)
     written = mask[:, -width:]
@@ -171,7 +171,7 @@ def test_the_head_is_computed_on_completions_alone() -> None:
     assert model(**inputs_of(packing)).logits.shape == (1, 6, VOCABULARY)
 
 
-def test_a_model_that_was_taught_to_share_is_otherwise_what_it_was() -> None:
+def test_a_model_patched_to_share_is_otherwise_unchanged() -> None:
     before, after = made(FAMILIES["qwen2"]), made(FAMILIES["qwen2"])
     ids, mask, width = batch(BATCHES["groups of uneven prompts and sizes"])
     expected = padded_pass(before, ids, mask, width)[0]
@@ -219,7 +219,7 @@ def test_bfloat16_changes_no_more_than_its_own_rounding() -> None:
 
 
 def flash_attention(query: Any, key: Any, value: Any, softmax_scale: float, window_size: Any, **_: Any) -> Any:
-    """FlashAttention's definition for (rows, T, H, d): the last query sees the last key, and what comes before."""
+    """FlashAttention's definition for (B, T, H, d): the last query attends to the last key and all before it."""
     repeats = query.shape[2] // key.shape[2]
     key, value = key.repeat_interleave(repeats, 2), value.repeat_interleave(repeats, 2)
     places = torch.arange(query.shape[1])[:, None] + key.shape[1] - query.shape[1] - torch.arange(key.shape[1])
@@ -233,7 +233,7 @@ def flash_attention_of_lengths(
     window_size: Any = (-1, -1), causal: bool = True, max_seqlen_q: int = 0, max_seqlen_k: int = 0,
     dropout_p: float = 0.0, softcap: float = 0.0, deterministic: bool = False,
 ) -> Any:  # fmt: skip
-    """The same for rows of uneven lengths laid end to end, (T, H, d)."""
+    """The same for rows of uneven lengths, concatenated: (N, H, d)."""
     assert causal
     outputs = []
     starts = zip(itertools.pairwise(cu_seqlens_q.tolist()), itertools.pairwise(cu_seqlens_k.tolist()), strict=True)
@@ -245,7 +245,7 @@ def flash_attention_of_lengths(
 
 @pytest.fixture
 def flash(monkeypatch: pytest.MonkeyPatch) -> None:
-    """transformers' own FlashAttention path, its kernels replaced by their definition, which needs no GPU."""
+    """transformers' own FlashAttention path, with kernels replaced by their definition, which needs no GPU."""
     module = modeling_flash_attention_utils
     for name, value in {
         "_loaded_implementation": "flash_attention_2",
@@ -280,12 +280,12 @@ def test_flash_attention_gives_the_padded_pass_s_numbers_and_gradient(family: st
                 vocab_size=VOCABULARY, hidden_size=32, ffn_dim=64, num_hidden_layers=2, num_attention_heads=4,
                 word_embed_proj_dim=32, init_std=0.3,
             ),
-            "its log-probabilities come out otherwise",
+            "its log-probabilities differ",
         ),
     ],
     ids=["soft-capped attention", "no attention", "positions from the mask"],
 )  # fmt: skip
-def test_an_architecture_that_cannot_share_is_found_out(config: Any, reason: str) -> None:
+def test_an_architecture_that_cannot_share_is_detected(config: Any, reason: str) -> None:
     assert reason in str(can_share(made(config)))
 
 
@@ -318,7 +318,7 @@ def test_training_with_and_without_shared_prompts_moves_the_weights_alike(
         assert shared[1][0][name] == pytest.approx(padded[1][0][name], rel=1e-3, abs=1e-5), name
 
 
-def test_a_model_that_cannot_share_is_trained_all_the_same_and_said_so_once(
+def test_a_model_that_cannot_share_is_still_trained_and_says_so_once(
     failures: Any, model_settings: Any, settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one = dataclasses.replace(settings, steps=2)
@@ -328,9 +328,9 @@ def test_a_model_that_cannot_share_is_trained_all_the_same_and_said_so_once(
     load = training_run.load_from
 
     def load_eager(*arguments: Any) -> Any:
-        generator = load(*arguments)
-        generator.network.set_attn_implementation("eager")
-        return generator
+        engine = load(*arguments)
+        engine.network.set_attn_implementation("eager")
+        return engine
 
     monkeypatch.setattr(training_run, "load_from", load_eager)
     said: list[str] = []

@@ -1,4 +1,4 @@
-"""What a training step rewards, logs and writes down."""
+"""What a training step rewards, logs and records."""
 
 from __future__ import annotations
 

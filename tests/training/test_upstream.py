@@ -1,4 +1,4 @@
-"""Mends of other libraries do what they are for, and no more."""
+"""Patches of other libraries do their job, and no more."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_making_a_trainer_leaves_the_processs_environment_alone(
     assert b"HOME" not in removed
 
 
-def test_accelerate_still_asks_for_the_function_that_is_mended() -> None:
+def test_accelerate_still_calls_the_function_that_is_patched() -> None:
     assert callable(accelerate.utils.environment.clear_environment)
 
 

@@ -28,7 +28,7 @@ from tests.training.conftest import CoinTask
 pytestmark = pytest.mark.train
 
 AGREEMENT = 1e-4
-"""How far a token's log-probability in the engine may be from the trainer's, in float32."""
+"""Tolerance between a token's log-probability in the engine and in the trainer, in float32."""
 
 
 @pytest.fixture(params=["fake", pytest.param("real", marks=pytest.mark.vllm)])
@@ -42,11 +42,11 @@ def vllm(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str
 
 @pytest.fixture(scope="session")
 def model_with_wide_heads(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """As `tiny_model`, with heads of 32 dimensions, the least that vLLM has CPU kernels for."""
+    """Like `tiny_model`, with head width 32, the smallest with CPU kernels in vLLM."""
     folder = tmp_path_factory.mktemp("wide") / "model"
     tokenizer = make_tokenizer(["Toss 1. Wrong. Reflect. heads tails"] * 4, 512 + 256)
     model = make_model(tokenizer, WarmupSettings(hidden_size=64, layers=2, heads=2, context=128, seed=3))
-    with torch.no_grad():  # one dimension that all tokens share, and by which the end token is the likeliest
+    with torch.no_grad():  # one dimension that all tokens share, and that makes the end token the likeliest
         model.get_input_embeddings().weight[:, 0] = 0.1
         model.get_input_embeddings().weight[tokenizer.eos_token_id, 0] += 1.0
     model.save_pretrained(folder)
@@ -61,7 +61,7 @@ def model_settings(model_with_wide_heads: Path) -> ModelSettings:
 
 @pytest.fixture
 def untied_settings(model_with_wide_heads: Path, tmp_path: Path) -> ModelSettings:
-    """The same model with a head of its own."""
+    """The same model with an untied head."""
     folder = tmp_path / "untied"
     model = AutoModelForCausalLM.from_pretrained(model_with_wide_heads)
     model.config.tie_word_embeddings = False
@@ -73,7 +73,7 @@ def untied_settings(model_with_wide_heads: Path, tmp_path: Path) -> ModelSetting
 
 @pytest.fixture
 def gaps(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
-    """Of each rollout, the largest difference of a token's log-probability in the engine and in the trained policy."""
+    """For each rollout, the largest difference between a token's log-probability in engine and trained policy."""
     kept: list[float] = []
 
     class Measuring(ReflectionTrainer):
@@ -111,7 +111,7 @@ def test_after_every_update_engine_and_trainer_give_the_same_log_probabilities(
     assert max(gaps) <= AGREEMENT
 
 
-def test_a_head_of_its_own_is_synced_as_well(
+def test_an_untied_head_is_synced_as_well(
     vllm: str, gaps: list[float], failures: Any, untied_settings: Any, settings: Any, tmp_path: Path
 ) -> None:
     settings = dataclasses.replace(settings, steps=2, learning_rate=1e-2, warmup_ratio=0)
@@ -136,7 +136,7 @@ def test_a_servers_weights_are_synced_as_well(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """By a played server; `tests/generation/test_vllm_server.py` holds the real one to it."""
+    """With a fake server; `tests/generation/test_vllm_server.py` checks the real one."""
     pytest.importorskip("openai", reason="the openai package is not installed")
     fake_vllm.install(monkeypatch)
     with served_vllm.serving(model_with_wide_heads) as stage:
@@ -148,7 +148,7 @@ def test_a_servers_weights_are_synced_as_well(
     assert stage.base_url in (tmp_path / "t" / "manifest.json").read_text()
 
 
-def test_an_engine_left_behind_would_be_seen(
+def test_an_engine_with_stale_weights_would_be_noticed(
     vllm: str,
     gaps: list[float],
     failures: Any,
@@ -213,7 +213,7 @@ def test_the_manifest_names_the_engine(
     assert '"backend": "vllm"' in (tmp_path / "t" / "manifest.json").read_text()
 
 
-def test_trls_own_vllm_cannot_be_asked_for(failures: Any, model_settings: Any, settings: Any, tmp_path: Path) -> None:
+def test_trls_own_vllm_cannot_be_requested(failures: Any, model_settings: Any, settings: Any, tmp_path: Path) -> None:
     for name, value in {"use_vllm": "true", "vllm_mode": "server"}.items():
         with pytest.raises(RrrError, match=f"'{name}' cannot be set.*--backend"):
             train(CoinTask(), failures, model_settings, tmp_path, dataclasses.replace(settings, grpo={name: value}))

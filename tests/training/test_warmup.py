@@ -37,7 +37,7 @@ SMALL = WarmupSettings(
 
 
 class Parrot(CoinTask):
-    """Teaches to answer every question with the same two words."""
+    """Teaches one answer of two words to every question."""
 
     def warmup(self, split: str, count: int, seed: int) -> Iterator[list[dict[str, str]]]:
         for number in range(count):
@@ -61,25 +61,25 @@ def test_a_warm_ups_time_and_tokens_are_in_its_profile(warm: Path) -> None:
 
 
 def test_a_model_from_scratch_learns_what_the_conversations_teach(warm: Path) -> None:
-    generator = load_transformers(str(warm))
+    engine = load_transformers(str(warm))
     asked = [[{"role": "user", "content": f"Toss {number}."}] for number in (3, 41)]
-    made = generator.generate(asked, Sampling(temperature=0, max_tokens=8))
+    made = engine.generate(asked, Sampling(temperature=0, max_tokens=8))
     assert [(one.text, one.finish) for one in made] == [("heads again", "stop")] * 2
 
 
 def test_a_model_from_scratch_is_of_our_family_and_a_stock_llama(warm: Path) -> None:
-    generator = load_transformers(str(warm))
-    assert generator.model.family == FAMILY
-    assert type(generator.network).__name__ == "LlamaForCausalLM"
+    engine = load_transformers(str(warm))
+    assert engine.model.family == FAMILY
+    assert type(engine.network).__name__ == "LlamaForCausalLM"
     assert not list(warm.parent.glob("*.part"))
 
 
 def test_the_users_words_are_not_learned(warm: Path) -> None:
     """The questions are never a target, so the model gives them hardly any probability."""
-    generator = load_transformers(str(warm))
-    ids = generator.tokenizer("<|user|>Toss 7.<|end|>", add_special_tokens=False, return_tensors="pt")["input_ids"]
+    engine = load_transformers(str(warm))
+    ids = engine.tokenizer("<|user|>Toss 7.<|end|>", add_special_tokens=False, return_tensors="pt")["input_ids"]
     with torch.no_grad():
-        logps = generator.network(input_ids=ids).logits[0, :-1].log_softmax(-1)
+        logps = engine.network(input_ids=ids).logits[0, :-1].log_softmax(-1)
     taken = logps.gather(1, ids[0, 1:].unsqueeze(1)).squeeze(1)
     assert taken.mean() < -3
 

@@ -130,7 +130,7 @@ def grpo_config(settings: TrainSettings, folder: Path, dtype: str, revision: str
     user = parse_fields(settings.grpo)
     if settings.on_policy_attempts and settings.refresh_every:
         raise RrrError(
-            "--on-policy-attempts tries failures again at every step, and --refresh-every every so many: give one."
+            "--on-policy-attempts retries failures at every step, --refresh-every only every few: give one of them."
         )
     together = settings.micro_batch_size * processes
     if settings.batch_size % together:

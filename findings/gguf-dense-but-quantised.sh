@@ -8,7 +8,7 @@
 # What happens. Since this line of releases a GGUF file's weights can stay packed, but only for the architectures that
 # the new loader knows: lfm2, qwen35 and qwen35moe. A file of any other (here llama) still goes through the old loader,
 # which unpacks everything: plain Linear layers, float32, 538 MB for a file of 98 MB, a gradient for every weight.
-# Nobody tells the model: it says is_quantized, and save_pretrained, Trainer, half() and float() refuse it as such; to()
+# Nothing updates the model: it says is_quantized, and save_pretrained, Trainer, half() and float() refuse it as such; to()
 # isn't stopped. Passing quantization_config=GgufConfig(dequantize=True) loads the same weights, whose logits are equal
 # to the last bit, into a model that all of these take.
 #

@@ -241,12 +241,12 @@ def test_a_folder_that_holds_something_is_refused_and_left_as_it_is(here, capsys
 
 def test_a_file_in_the_place_of_the_folder_is_refused(here, capsys) -> None:
     (here / "rrr-words").touch()
-    assert "rrr-words is there and no folder" in refusal(capsys, "words")
+    assert "rrr-words exists and is not a folder" in refusal(capsys, "words")
 
 
 def test_a_folder_below_a_file_is_refused(here, capsys) -> None:
     (here / "file").touch()
-    assert "file is there and no folder" in refusal(capsys, "words", "--folder", "file/words")
+    assert "file exists and is not a folder" in refusal(capsys, "words", "--folder", "file/words")
 
 
 def test_an_empty_folder_is_filled(here) -> None:

@@ -45,6 +45,29 @@ def test_each_kind_of_change_says_where_it_goes() -> None:
     assert kinds <= set(table_of("Where a change goes"))
 
 
+LETTERS = set(re.findall(r"\*\*([A-Za-z])\*\*", section("The path of a row")))
+SHAPE = re.compile(r"\(((?:[A-Za-z0-9]+(?: [-+] [A-Za-z0-9]+)?)(?:, ?[A-Za-z0-9]+(?: [-+] [A-Za-z0-9]+)?)*),?\)")
+
+
+def shapes_in(text: str) -> list[str]:
+    """Shapes such as `(B, P + R)` in comments and docstrings: tuples with a capital letter for a dimension."""
+    spoken = "\n".join(re.findall(r'#.*$|"""(?:.|\n)*?"""', text, re.MULTILINE))
+    return [shape for shape in SHAPE.findall(spoken) if re.match(r"[A-Z](?:,|$)", shape) or shape.startswith("1, ")]
+
+
+@pytest.mark.parametrize("room", ["training", "generation"])
+def test_shapes_are_written_in_the_letters_of_the_list(room: str) -> None:
+    assert {"B", "G", "P", "R", "V"} <= LETTERS
+    unknown = {
+        f"{path.name}: ({shape})"
+        for path in sorted((CORE / room).glob("*.py"))
+        for shape in shapes_in(path.read_text(encoding="utf-8"))
+        for letter in re.findall(r"\b[A-Za-z]\b", shape)
+        if letter not in LETTERS
+    }
+    assert unknown == set()
+
+
 def test_the_map_for_agents_has_every_room_that_a_change_could_be_in() -> None:
     rooms = {room for room in FLOOR_OF if (CORE / room).is_dir()}
     named = set(re.findall(r"`rrr_core/(\w+)/?(?:\.py)?`", PAGES["AGENTS.md"]))

@@ -119,7 +119,7 @@ def test_every_step_is_full_after_resampling(
     for episodes in steps:
         groups = groups_of(episodes, many.group_size)
         assert not any(is_zero_variance(each) for each in groups)
-        assert len({each[0].failure.failure_id for each in groups}) == len(groups)
+        assert len({each[0].row_index for each in groups}) == len(groups)
         assert all(len({episode.row_index for episode in each}) == 1 for each in groups)
     assert [record["groups_without_spread"] for record in metrics] == [0] * many.steps
     assert sum(record["groups_refilled"] for record in metrics) > 0

@@ -27,7 +27,12 @@ pytestmark = pytest.mark.train
 
 @pytest.fixture
 def with_tools(failures: Any) -> Any:
-    return [dataclasses.replace(failure, prompt=(tools_message(), *failure.prompt)) for failure in failures]
+    def given_tools(episode: Episode) -> Episode:
+        prompt, *rest = episode.segments
+        asked = dataclasses.replace(prompt, messages=(tools_message(), *prompt.messages))
+        return dataclasses.replace(episode, segments=(asked, *rest))
+
+    return [dataclasses.replace(failure, episode=given_tools(failure.episode)) for failure in failures]
 
 
 def test_reflection_and_retry_follow_the_tools(

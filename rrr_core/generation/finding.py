@@ -90,9 +90,9 @@ class FoundEngine:
         except RrrError:
             raise
         except Exception as error:
-            told = describe_exception(error, module.partition(".")[0])
+            described = describe_exception(error, module.partition(".")[0])
             raise PluginError(
-                f"{self.entry.who}: {opener} failed: {told}. {fix_or_report(self.entry.distribution)}"
+                f"{self.entry.who}: {opener} failed: {described}. {fix_or_report(self.entry.distribution)}"
             ) from error
         if not isinstance(made, Engine):
             raise self._wrong(opener, made, Engine)

@@ -181,6 +181,6 @@ class TestTheAudit:
         metrics = [{"step": 1, "abstentions": 1, "reward": 1.0}]
         assert list(audit.wrong_counts(items, metrics, 1, steps=1)) == []
         assert list(audit.wrong_counts(items, metrics, 0, steps=1)) == [
-            "1 faults, and the summary counts 0 abstentions"
+            "1 faults, but the summary counts 0 abstentions"
         ]
         assert "metrics count 0" in next(audit.wrong_counts(items, [{**metrics[0], "abstentions": 0}], 1, steps=1))

@@ -124,7 +124,7 @@ def test_a_name_of_the_cores_own_cannot_be_taken(site: Any) -> None:
     assert f"claimed by rrr-core {rrr_core.__version__} " in line
     assert "rrr-thief 1.0" in line
     (auto,) = [entry for entry in find_engines() if entry.name == "auto"]
-    assert "rrr-thief 1.0 is to give its engine another" in str(auto.error)
+    assert "rrr-thief 1.0 must rename its engine" in str(auto.error)
 
 
 def test_an_engine_made_for_another_core_is_refused_and_not_imported(site: Any) -> None:

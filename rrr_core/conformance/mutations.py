@@ -17,7 +17,7 @@ DIGITS = "0123456789"
 FOLDED = {"i": "\u0131", "I": "\u0131", "s": "\u017f", "S": "\u017f", "k": "\u212a", "K": "\u212a"}
 """Letter → another that `upper`, `lower` or `casefold` turns into it: dotless i, long s, the Kelvin sign."""
 FULL_WIDTH = {character: chr(ord(character) + 0xFEE0) for character in DIGITS + string.ascii_letters}
-"""Character → its full-width form, which NFKC turns into it, and `int` too where it is a digit."""
+"""Character → its full-width form, which NFKC turns into it, and so does `int` if it is a digit."""
 ARABIC_INDIC = {digit: chr(0x0660 + int(digit)) for digit in DIGITS}
 """Digit → one of another script, which `int`, `isdigit` and `\\d` take as well."""
 ZERO_WIDTH_SPACE = "\u200b"

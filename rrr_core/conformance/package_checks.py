@@ -48,7 +48,7 @@ def check_metadata_are_complete(subject: Subject) -> Seen:
     fields = metadata.metadata(name)
 
     def stated(key: str) -> bool:
-        # Build tools write UNKNOWN where nothing was given.
+        # Build tools write UNKNOWN if nothing was given.
         return any(each.strip() not in ("", "UNKNOWN") for each in fields.get_all(key) or [])
 
     lacks = []

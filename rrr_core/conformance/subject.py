@@ -193,7 +193,7 @@ class Subject:
                     raise Faulty(
                         owner,
                         f"{verdict.detail} ({verdict.category}), on the answer {excerpt(answer)}. "
-                        "Let the verifier give failed(…) for what it cannot read, soon and without raising.",
+                        "Let the verifier return failed(…) for what it cannot read, quickly and without raising.",
                     )
                 found.append(Judged(row, answer, verdict))
         return found

@@ -1,7 +1,7 @@
-"""Conformance: the named checks that a task plugin passes before others rely on it.
+"""Conformance: the named checks that a task plugin should pass before others rely on it.
 
-`rrr check` runs them, and so does pytest (`rrr_core.testing`). docs/checks.md says what each wants, why, and how to
-mend what it finds.
+`rrr check` runs them, and so does pytest (`rrr_core.testing`). docs/checks.md explains each one: what it wants, why,
+and how to fix what it finds.
 """
 
 from rrr_core.conformance.checks import CHECKS, Check, checks_of

@@ -1,4 +1,4 @@
-"""Answers that are put to every verifier: malformed ones, which must fail, and hostile ones, which must do no harm."""
+"""Answers that every verifier is given: malformed ones, which must fail, and hostile ones, which must do no harm."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ MALFORMED: dict[str, str] = {
     "null bytes": "\x00" * 100,
     "byte order marks": "\ufeff" * 10,
 }
-"""What it is → an answer that is right for no row of any task."""
+"""Name → an answer that is wrong for every row of every task."""
 
 
 @cache
 def hostile_answers() -> dict[str, str]:
-    """What it attacks → the answer. Megabytes of text, so it is made when it is needed."""
+    """Name of the attack → the answer. Megabytes of text, so it is built on first use."""
     letter, digits, deep = "a", "9" * 1_000_000, 100_000
     return {
         "code that starts a program": "__import__('os').system('true')",
@@ -120,14 +120,14 @@ WRAPPERS: dict[str, tuple[str, str]] = {
     ", in a fenced block": ("```\n", "\n```"),
     ", in a box": ("\\boxed{", "}"),
 }
-"""Hostile text is put to a verifier bare, and where verifiers look for the answer."""
+"""Suffix of the name → opening and closing. Hostile text is tried bare, and where verifiers look for the answer."""
 LONGEST_WRAPPED = 20_000
-"""Characters. Longer texts are put bare alone."""
+"""Characters. Longer texts are only tried bare."""
 
 
 @cache
 def hostile_corpus() -> dict[str, str]:
-    """What it attacks → the answer, bare and wrapped."""
+    """Name of the attack → the answer, bare and wrapped."""
     return {
         f"{name}{where}": f"{opening}{text}{closing}"
         for name, text in hostile_answers().items()

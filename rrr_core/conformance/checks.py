@@ -1,4 +1,4 @@
-"""The checks, in the order in which they are run, and how one is run."""
+"""The checks in the order they run, and how one is run."""
 
 from __future__ import annotations
 
@@ -59,11 +59,11 @@ class Check:
 
     @property
     def wants(self) -> str:
-        """What it wants, in one line."""
+        """What the check wants, in one line."""
         return wants(self.name)
 
     def run(self) -> Result:
-        """What comes of it. Never raises for a fault of the plugin's, the user's or ours."""
+        """The result. Never raises for a fault of the plugin, the user or rrr."""
         return run_check(self.name, self.subject)
 
 
@@ -75,10 +75,10 @@ def checks_of(
     settings: CheckSettings | None = None,
     only: Sequence[str] = (),
 ) -> list[Check]:
-    """The checks of an installed task, in order; what several of them need is found out once, by the first.
+    """The checks of an installed task, in order. What several of them need is computed once, by the first.
 
-    They share one `subject`: close it when they are done. Raises RrrError where the task or an overlay is not
-    installed, claimed twice or made for another core, and where `only` names a check that there is not.
+    They share one `subject`: close it when they are done. Raises RrrError if the task or an overlay is not
+    installed, claimed twice or made for another core, or if `only` names an unknown check.
     """
     names = chosen(only)
     require_usable(name, overlays)
@@ -88,7 +88,7 @@ def checks_of(
 
 
 def chosen(only: Sequence[str]) -> list[str]:
-    """The names of the checks asked for, in the order in which they are run; all where none is."""
+    """The names of the checks to run, in the order they run; all of them if `only` is empty."""
     wanted = [each if each.startswith("check_") else f"check_{each}" for each in (text.strip() for text in only)]
     for each in wanted:
         if each not in CHECKS:
@@ -97,7 +97,7 @@ def chosen(only: Sequence[str]) -> list[str]:
 
 
 def require_usable(name: str, overlays: Sequence[str] = ()) -> None:
-    """Raise PluginError where there is nothing that could be checked: not installed, claimed twice, another core's."""
+    """Raise PluginError if there is nothing to check: not installed, claimed twice, or made for another core."""
     usable = {entry.name for entry in find_tasks() if not entry.error}
     known = {entry.name for entry in find_overlays() if not entry.error} if overlays else set()
     if name not in usable or not {read_request(each)[0] for each in overlays} <= known:
@@ -105,7 +105,7 @@ def require_usable(name: str, overlays: Sequence[str] = ()) -> None:
 
 
 def run_check(name: str, subject: Subject) -> Result:
-    """Run one check and tell what came of it."""
+    """The result of running one check."""
     started = time.perf_counter()
     state: State
     message, seen, waits_for = "", Seen(), ""
@@ -126,7 +126,7 @@ def run_check(name: str, subject: Subject) -> Result:
         state, message = "failed", str(error)
     except RrrError as error:
         state, message = "cannot be judged", str(error)
-    except Exception as error:  # noqa: BLE001 - what nothing above accounts for is our fault, and is told as such
+    except Exception as error:  # noqa: BLE001 - anything else is our own fault, and is reported as one
         state = "fault"
         message = f"rrr-core itself failed: {type(error).__name__}: {error}. Please report this."
     if state == "failed":
@@ -136,5 +136,5 @@ def run_check(name: str, subject: Subject) -> Result:
 
 
 def wants(name: str) -> str:
-    """What a check wants, in one line."""
+    """What a check wants, in one line: the first line of its docstring."""
     return (inspect.getdoc(CHECKS[name]) or "").partition("\n")[0]

@@ -1,4 +1,4 @@
-"""Checks of the rows: both splits are there, soon, in JSON, the same each time, and apart from each other."""
+"""Checks of the rows: both splits load, quickly, as JSON, the same each time, and they are disjoint."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from rrr_core.conformance.results import Seen, Violation, counted
 from rrr_core.conformance.subject import Subject
 from rrr_core.tasks.task import SPLITS
 
-HASHED_SPLITS = "cookbook.md#splits-from-one-lot-of-rows"
+HASHED_SPLITS = "cookbook.md#splits-from-one-pool-of-rows"
 
 
 def check_splits_load(subject: Subject) -> Seen:
@@ -22,19 +22,19 @@ def check_rows_are_json(subject: Subject) -> Seen:
 
 
 def check_splits_load_lazily(subject: Subject) -> Seen:
-    """The first row of a split is there soon, and before all others are made and held."""
+    """The first row of a split comes quickly, before all the others are made and held in memory."""
     limits, slowest = subject.settings, 0.0
     for split in SPLITS:
-        told = subject.observed(f"rows {split}")
-        slowest = max(slowest, told["seconds"])
-        if told["seconds"] > limits.first_row_seconds:
+        found = subject.observed(f"rows {split}")
+        slowest = max(slowest, found["seconds"])
+        if found["seconds"] > limits.first_row_seconds:
             raise Violation(
-                f"the first row of {split!r} took {told['seconds']:.1f} s; {limits.first_row_seconds:g} are allowed.",
+                f"the first row of {split!r} took {found['seconds']:.1f} s; {limits.first_row_seconds:g} are allowed.",
                 "Yield rows one by one as they are read or made.",
             )
-        if told["megabytes"] > limits.first_row_megabytes:
+        if found["megabytes"] > limits.first_row_megabytes:
             raise Violation(
-                f"until the first row of {split!r} {told['megabytes']:,.0f} MB of memory were taken, and "
+                f"the first row of {split!r} took {found['megabytes']:,.0f} MB of memory; "
                 f"{limits.first_row_megabytes:,} are allowed.",
                 "Yield rows one by one instead of building a list of them all.",
             )
@@ -51,30 +51,30 @@ def check_rows_are_deterministic(subject: Subject) -> Seen:
             if rows != first:
                 raise Violation(
                     f"{split!r} {where} differs {_difference(first, rows)}.",
-                    "Seed every random choice with a fixed value, and order what comes from a set or a folder.",
+                    "Seed every random choice with a fixed value, and sort what comes from a set or a folder.",
                 )
     return Seen(f"{subject.settings.rows} rows of each split, three times")
 
 
 def check_splits_are_disjoint(subject: Subject) -> Seen:
-    """No row of `test` is one of `train`, nor is posed in the same words."""
+    """No row of `test` is also in `train` or has the same prompt as a row of `train`."""
     train, test = (subject.observed(f"rows {split}")["digests"] for split in SPLITS)
-    _check_disjoint(train, test, "is also a row of train", "Does rrr_load_dataset heed its argument `split`?")
-    posed = subject.observed("prompts")["posed"]
-    all_shared = "Does rrr_prompt say what its row asks?"
-    _check_disjoint(posed["train"], posed["test"], "is posed in the same words as a row of train", all_shared)
+    _check_disjoint(train, test, "is also a row of train", "Does rrr_load_dataset use its argument `split`?")
+    prompts = subject.observed("prompts")["prompts"]
+    all_shared = "Does rrr_prompt use its row?"
+    _check_disjoint(prompts["train"], prompts["test"], "has the same prompt as a row of train", all_shared)
     return Seen(f"the first {len(train):,} of train and {len(test):,} of test")
 
 
 def _check_disjoint(train: list[str], test: list[str], what: str, all_shared: str) -> None:
-    """Raise Violation where a row is shared, with the remedy `all_shared` where each of several is."""
+    """Raise Violation if a row is shared; the remedy is `all_shared` if all of several are."""
     known = {row: place for place, row in reversed(list(enumerate(train)))}
     shared = [(place, known[row]) for place, row in enumerate(test) if row in known]
     if shared:
         place, other = shared[0]
         remedy = f"Assign each row to a split by a hash of its content: `rrr docs {HASHED_SPLITS}`."
         raise Violation(
-            f"row {place} of test {what} (row {other}); so it is with {len(shared):,} of the first {len(test):,}.",
+            f"row {place} of test {what} (row {other}). {len(shared):,} of the first {len(test):,} are shared.",
             all_shared if len(shared) == len(test) > 1 else remedy,
         )
 

@@ -1,4 +1,4 @@
-"""Mutations of a right answer: small changes, the same at every run, most of which make it wrong."""
+"""Mutations of a right answer: small changes, the same in every run, most of which make it wrong."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ DIGITS = "0123456789"
 FOLDED = {"i": "\u0131", "I": "\u0131", "s": "\u017f", "S": "\u017f", "k": "\u212a", "K": "\u212a"}
 """Letter → another that `upper`, `lower` or `casefold` turns into it: dotless i, long s, the Kelvin sign."""
 FULL_WIDTH = {character: chr(ord(character) + 0xFEE0) for character in DIGITS + string.ascii_letters}
-"""Character → its full-width form, which NFKC turns into it, and `int` too where it is a digit."""
+"""Character → its full-width form, which NFKC turns into it, and so does `int` if it is a digit."""
 ARABIC_INDIC = {digit: chr(0x0660 + int(digit)) for digit in DIGITS}
 """Digit → one of another script, which `int`, `isdigit` and `\\d` take as well."""
 ZERO_WIDTH_SPACE = "\u200b"
 PLACES = 2
-"""Places of one answer that a way is tried at."""
+"""How many places of one answer each way is tried at."""
 
 Way: TypeAlias = Callable[[str, random.Random], str]
-"""Gives the changed text, or the same text where it does not lend itself to the way."""
+"""Gives the changed text, or the same text if there is nothing to change in this way."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """A changed answer, and the way in which it was changed."""
+    """A changed answer, and how it was changed."""
 
     way: str
     text: str
@@ -51,7 +51,7 @@ def character_doubled(text: str, chance: random.Random) -> str:
 
 
 def characters_swapped(text: str, chance: random.Random) -> str:
-    """Two neighbours that differ change places."""
+    """Two different neighbours swap places."""
     places = [place for place in range(len(text) - 1) if text[place] != text[place + 1]]
     if not places:
         return text
@@ -96,7 +96,7 @@ def token_doubled(text: str, chance: random.Random) -> str:
 
 
 def tokens_swapped(text: str, chance: random.Random) -> str:
-    """Two different tokens, neighbours or not, change places."""
+    """Two different tokens, neighbours or not, swap places."""
     tokens = list(TOKEN.finditer(text))
     if len({token.group() for token in tokens}) < 2:
         return text
@@ -147,7 +147,7 @@ def zero_width_inside(text: str, chance: random.Random) -> str:
 
 
 def leading_zero(text: str, chance: random.Random) -> str:
-    """A number loses the zero it begins with, or gets one.
+    """A number loses its leading zero, or gets one.
 
     >>> [leading_zero(text, random.Random(0)) for text in ("7", "0", "007", "0.5")]
     ['07', '00', '07', '.5']
@@ -190,7 +190,7 @@ SLIPS: dict[str, Way] = {
     "a digit appended": digit_appended,
     "a word appended": word_appended,
 }
-"""What makes another answer of it, nearly always."""
+"""Changes that nearly always make it a different answer."""
 WRITINGS: dict[str, Way] = {
     "a letter that folds into ASCII": letter_that_folds,
     "a full-width character": full_width,
@@ -200,13 +200,16 @@ WRITINGS: dict[str, Way] = {
     "a plus before a number": plus_before,
     "an underscore between digits": underscore_between_digits,
 }
-"""What nobody asked for, and `upper`, `int` or normalising turns back into the answer. Some verifiers mean to."""
+"""Spellings that nobody asked for, which `upper`, `int` or normalising turns back into the answer. Some verifiers
+accept them on purpose."""
 WAYS = SLIPS | WRITINGS
 
 
 def mutants(answer: str, part: str | None = None) -> Iterator[Mutant]:
-    """The mutants of an answer, each text once. Where `part`, what is judged of it, stands in it once, only that is
-    changed. A change of white space or of case alone is none.
+    """The mutants of an answer, each text once.
+
+    If `part`, the part that is judged, occurs in it exactly once, only that is changed. A change of white space or
+    case alone is no mutant.
     """
     before, inside, after = "", answer, ""
     if part and answer.count(part) == 1:
@@ -225,7 +228,7 @@ def _place(text: str, chance: random.Random) -> int:
 
 
 def _replaced(text: str, others: Mapping[str, str], chance: random.Random) -> str:
-    """One character that has another is replaced by it."""
+    """The text with one character that `others` maps replaced."""
     places = [place for place, character in enumerate(text) if character in others]
     if not places:
         return text
@@ -234,6 +237,6 @@ def _replaced(text: str, others: Mapping[str, str], chance: random.Random) -> st
 
 
 def _plain(text: str) -> str:
-    """The text without white space and case. A letter that only folding makes ASCII is not case, and stays."""
+    """The text without white space and case. A letter that only folding makes ASCII is no matter of case, and stays."""
     folded = ((character, character.casefold()) for character in "".join(text.split()))
     return "".join(character if plain.isascii() and not character.isascii() else plain for character, plain in folded)

@@ -1,4 +1,4 @@
-"""What a probe told: the core's side of the process that calls a plugin's hooks."""
+"""What a probe reported: the core's side of the process that calls a plugin's hooks."""
 
 from __future__ import annotations
 
@@ -43,15 +43,15 @@ OWNERS = {
     "pickle": "check_plugin_is_picklable",
     "unchanged": "check_verdicts_are_pure",
 }
-"""Stage → the check that tells of a fault in it."""
+"""Stage → the check that reports a fault in it."""
 MISFIT_ROWS = "check_rows_are_json"
-"""The check that tells of rows that came, but are none."""
+"""The check that reports values that are not rows."""
 STATUS_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
 class Observation:
-    """What each stage gave, and why others gave nothing."""
+    """What each stage gave, and the faults of those that gave nothing."""
 
     values: dict[str, Any]
     faults: dict[str, Faulty]
@@ -60,15 +60,15 @@ class Observation:
         """What a stage gave. Raises Faulty."""
         if stage in self.values:
             return self.values[stage]
-        # A stage that was left out waited for one that it needs, or came after the end of the process.
+        # A stage that did not run needs one that failed, or comes after the process ended.
         causes = [self.faults[each] for each in (stage, *NEEDS.get(stage, ())) if each in self.faults]
         raise next(iter(causes or self.faults.values()))
 
 
 def observe(request: Request, who: str, silence_seconds: float, hash_seed: int) -> Observation:
-    """Run a probe. `hash_seed` orders sets and the like, so that two probes with two seeds show who leans on it.
+    """Run a probe. `hash_seed` orders sets and the like: two probes with two seeds show which hooks depend on it.
 
-    Raises RuntimeError where the probe itself fails.
+    Raises RuntimeError if the probe itself fails.
     """
     values: dict[str, Any] = {}
     faults: dict[str, Faulty] = {}
@@ -92,17 +92,17 @@ def observe(request: Request, who: str, silence_seconds: float, hash_seed: int) 
             process.stdin.close()
             for line in lines(process.stdout, silence_seconds):
                 match line:
-                    case {"begin": begun}:
-                        stage = begun
-                    case {"stage": told, "value": value}:
-                        values[told] = value
-                    case {"stage": told, "error": kind, "text": text}:
-                        faults[told] = _fault(told, kind, text)
+                    case {"begin": started}:
+                        stage = started
+                    case {"stage": ended, "value": value}:
+                        values[ended] = value
+                    case {"stage": ended, "error": kind, "text": text}:
+                        faults[ended] = _fault(ended, kind, text)
                     case {"done": True}:
                         done = True
             process.wait(STATUS_SECONDS)
         except TimeoutError:
-            text = f"{who}{HOOK_OF[stage]}: nothing came for {silence_seconds:g} seconds. Find what hangs."
+            text = f"{who}{HOOK_OF[stage]}: no output for {silence_seconds:g} seconds. Find what hangs."
             faults[stage] = Faulty(OWNERS[stage], text)
             done = True
         finally:
@@ -115,7 +115,7 @@ def observe(request: Request, who: str, silence_seconds: float, hash_seed: int) 
 
 
 def lines(source: IO[bytes], silence_seconds: float) -> Iterator[dict[str, Any]]:
-    """The probe's lines. Raises TimeoutError where none comes for too long."""
+    """The probe's lines. Raises TimeoutError if none comes for too long."""
     data = bytearray()
     deadline = time.monotonic() + silence_seconds
     with selectors.DefaultSelector() as selector:
@@ -140,7 +140,7 @@ def _fault(stage: str, kind: str, text: str) -> Faulty:
 
 
 def _ended(stage: str, who: str, status: int, errors: IO[bytes]) -> Faulty:
-    """The fault of a plugin that ended its process. Raises RuntimeError where an exception of ours did."""
+    """The fault of a plugin that ended its process. Raises RuntimeError if an exception in rrr ended it."""
     said = errors.read().decode(errors="replace").strip()
     if status == 1 and "Traceback" in said:
         raise RuntimeError(f"the probe failed at {stage!r}: {one_line(said.rpartition(chr(10))[2])}\n{said[-2000:]}")

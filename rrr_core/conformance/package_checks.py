@@ -1,4 +1,4 @@
-"""Checks of the package: it loads, light and picklable, and says what it is."""
+"""Checks of the package: it loads, imports nothing heavy, can be pickled, and describes itself."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from rrr_core.tasks import find_tasks
 from rrr_core.tasks.hooks import HOOKS
 
 UPPER, LOWER = ("<", "<=", "==", "~=", "==="), (">", ">=", "==", "~=", "===")
-"""Operators that bound a range of versions from above and from below."""
+"""Operators that bound a range of versions from above, and from below."""
 
 
 def check_task_loads(subject: Subject) -> Seen:
-    """The plugin's module is imported without an error, and its hooks are those of the contract."""
+    """The plugin's module can be imported, and its hooks are those of the contract."""
     seconds = subject.observed("load")["seconds"]
     hooks = sum(subject.task.implements(hook) for hook in HOOKS)
     return Seen(f"{hooks} hooks, imported in {seconds:.2f} s")
@@ -35,7 +35,7 @@ def check_import_is_light(subject: Subject) -> Seen:
 
 
 def check_plugin_is_picklable(subject: Subject) -> Seen:
-    """The hooks' functions are found by module and name in another process, and the examples can be pickled."""
+    """Another process finds the hooks' functions by module and name, and the examples can be pickled."""
     problems = subject.observed("pickle")
     if problems:
         raise Violation(f"{problems[0]}.", "Define each hook with def at the top of a module.")
@@ -43,12 +43,12 @@ def check_plugin_is_picklable(subject: Subject) -> Seen:
 
 
 def check_metadata_are_complete(subject: Subject) -> Seen:
-    """The distribution states its summary, its licence, its Pythons, and the range of cores it is made for."""
+    """The distribution states its summary, its licence, its Pythons, and the range of cores that it supports."""
     name = next(entry.distribution for entry in find_tasks() if entry.name == subject.name)
     fields = metadata.metadata(name)
 
     def stated(key: str) -> bool:
-        # Build tools write UNKNOWN where nothing was given.
+        # Build tools write UNKNOWN if nothing was given.
         return any(each.strip() not in ("", "UNKNOWN") for each in fields.get_all(key) or [])
 
     lacks = []
@@ -68,15 +68,17 @@ def check_metadata_are_complete(subject: Subject) -> Seen:
     if not operators & set(LOWER) or not operators & set(UPPER):
         lacks.append("a range of rrr-core with both ends, such as `rrr-core>=0.1,<0.2`")
     if lacks:
-        raise Violation(f"its metadata lack {' and '.join(lacks)}.", "Add to [project] in its pyproject.toml.")
+        raise Violation(
+            f"its metadata lack {' and '.join(lacks)}.", "Add what is missing to [project] in its pyproject.toml."
+        )
     return Seen()
 
 
 def check_manifest_is_complete(subject: Subject) -> Seen:
-    """`rrr_manifest` says what the task asks, where its rows come from, what fixes them, their licence and classes."""
+    """`rrr_manifest` gives a summary, the rows' source, revision and licence, and the error classes."""
     manifest = subject.manifest
     if manifest is None:
-        raise Violation("there is no hook rrr_manifest.", "Add one that gives a Manifest.")
+        raise Violation("there is no hook rrr_manifest.", "Add one that returns a Manifest.")
     lacks = [name for name in ("summary", "source", "revision", "data_license") if not getattr(manifest, name).strip()]
     if not manifest.categories:
         lacks.append("categories")

@@ -1,9 +1,9 @@
-"""The probe: a process of its own that calls every hook of a plugin but the verifier, and tells what each gave.
+"""The probe: a separate process that calls every hook of a plugin except the verifier, and reports what each gave.
 
 `python -P -m rrr_core.conformance.probe`: a JSON object comes in on standard input (`Request`), lines of JSON go out:
 `{"begin": STAGE}`, then `{"stage": STAGE, "value": …}` or `{"stage": STAGE, "error": KIND, "text": …}`, and at the end
-`{"done": true}`. A hook that hangs or ends the process so does it to this process alone. A plugin that prints is not
-heard. The verifier is called only where it is `@trusted`, to see whether it leaves its row alone.
+`{"done": true}`. A hook that hangs or exits takes only this process down. What a plugin prints is discarded. The
+verifier is called only if it is `@trusted`, to see whether it changes its row.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ from rrr_core.tasks.task import SPLITS
 from rrr_core.verification import Judge, VerifySettings
 
 HEAVY = ("torch", "transformers", "trl", "vllm", "datasets", "peft", "accelerate", "tensorflow", "jax")
-"""What a plugin's module must not import: `rrr tasks` imports every one of them."""
+"""What a plugin's module must not import, because `rrr tasks` imports every plugin."""
 FAMILIES = ("generic", "qwen", "llama", "phi", "gemma", "mistral", "granite", "smollm")
 ATTEMPT = "My answer is not right."
-"""The failed attempt that reflection prompts are asked for."""
+"""The failed attempt that `rrr_reflection_prompt` is given."""
 FAMILY_ROWS = 5
-"""Rows that are posed to every model family; the others are posed to a generic model alone."""
+"""Rows that every model family is prompted with; the others are for a generic model alone."""
 UNCHANGED_ROWS = 20
 ROWS = tuple(f"rows {split}" for split in SPLITS)
 NEEDS = {
@@ -45,7 +45,7 @@ NEEDS = {
     "examples": ("load",),
     "pickle": ("load", "examples"),
 }
-"""Stage → the stages without whose values it is left out."""
+"""Stage → the stages that it needs; it does not run if one of them failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class Probe:
         self.request = request
         self.task: Task
         self.taken: dict[str, list[dict[str, Any]]] = {}
-        """Split → the rows that were taken of it."""
+        """Split → the rows taken from it."""
 
     def stages(self) -> Iterator[tuple[str, Callable[[], object]]]:
         yield "load", self.load
@@ -82,7 +82,7 @@ class Probe:
         yield "unchanged", self.unchanged
 
     def load(self) -> dict[str, Any]:
-        """Seconds that the import took, and the heavy packages that it brought."""
+        """Seconds that the import took, and the heavy packages that it imported."""
         before = set(sys.modules)
         started = time.perf_counter()
         self.task = load_task(self.request.task, self.request.overlays)
@@ -94,11 +94,11 @@ class Probe:
         return None if found is None else asdict(found)
 
     def rows(self, split: str) -> dict[str, Any]:
-        """The first rows of a split, and what it took to get the first."""
+        """The first rows of a split, and the time and memory that the first one took."""
         started, memory = time.perf_counter(), most_memory()
         try:
             rows = self.task.load_dataset(split, self.request.data)
-        except PluginError as error:  # A split that gives no rows at all does not load: its rows are no misfits.
+        except PluginError as error:  # A split that gives no iterable does not load; its rows are not to blame.
             raise PluginError(str(error)) from error
         first = list(itertools.islice(rows, 1))
         seconds, megabytes = time.perf_counter() - started, most_memory() - memory
@@ -121,7 +121,7 @@ class Probe:
         return again
 
     def prompts(self) -> dict[str, Any]:
-        """What is said to a generic model about each sampled row, and digests of all that is said to any."""
+        """What a generic model reads for each sampled row, and digests of what all models read."""
         generic = Model("check")
         unstable, digests = "", {}
         said: dict[str, list[dict[str, list[str]]]] = {}
@@ -129,24 +129,24 @@ class Probe:
             said[split] = []
             for place, row in enumerate(rows[: self.request.rows]):
                 for model in self.models() if place < FAMILY_ROWS else [generic]:
-                    once, twice = self.spoken(row, model), self.spoken(row, model)
+                    once, twice = self.texts(row, model), self.texts(row, model)
                     if once != twice and not unstable:
                         hook = next(hook for hook in once if once[hook] != twice[hook])
                         unstable = f"{hook} gave two texts for row {place} of {split} ({model.family})"
                     digests[f"row {place} of {split} ({model.family}, tools: {model.takes_tools})"] = digest(once)
                     if model == generic:
                         said[split].append(once)
-        posed = {
+        prompts = {
             split: [digest([dict(message) for message in self.task.prompt(row, generic)]) for row in self.until(rows)]
             for split, rows in self.taken.items()
         }
-        return {"said": said, "unstable": unstable, "digests": digests, "posed": posed}
+        return {"said": said, "unstable": unstable, "digests": digests, "prompts": prompts}
 
-    def spoken(self, row: dict[str, Any], model: Model) -> dict[str, list[str]]:
-        """Hook → the texts of its messages; tools are left out."""
-        posed = self.task.prompt(row, model)
+    def texts(self, row: dict[str, Any], model: Model) -> dict[str, list[str]]:
+        """Hook → the texts of its messages, without tools."""
+        prompt = self.task.prompt(row, model)
         return {
-            "rrr_prompt": [message["content"] for message in posed if message["role"] != "tools"],
+            "rrr_prompt": [message["content"] for message in prompt if message["role"] != "tools"],
             "rrr_reflection_prompt": [self.task.reflection_prompt(row, ATTEMPT, model)],
             "rrr_retry_prompt": [self.task.retry_prompt(row, model)],
         }
@@ -171,7 +171,7 @@ class Probe:
         return [asdict(example) for example in self.task.examples()]
 
     def pickle(self) -> list[str]:
-        """What of the plugin cannot be sent to another process, each in a few words."""
+        """The parts of the plugin that cannot be sent to another process, each in a few words."""
         (entry,) = (entry for entry in find_tasks() if entry.name == self.request.task)
         plugin = load_plugin(entry)
         problems = []
@@ -185,7 +185,7 @@ class Probe:
         return problems
 
     def unchanged(self) -> str:
-        """The first row that a trusted verifier changed, and nothing where it changed none."""
+        """The first row that a trusted verifier changed, or nothing."""
         if not self.task.trusted or self.task.judges or self.task.combines:
             return ""
         with Judge(self.task, max_abstain=1, settings=VerifySettings(isolation="none")) as judge:
@@ -198,7 +198,7 @@ class Probe:
         return ""
 
     def until(self, items: Any, least: int = 0) -> Iterator[Any]:
-        """The items that come before the time for comparison is up, and `least` in any case."""
+        """The items that come within the time for comparison, and at least `least` of them."""
         deadline = time.perf_counter() + self.request.compare_seconds
         for place, item in enumerate(items, start=1):
             yield item
@@ -219,7 +219,7 @@ def importable(name: str, function: Any) -> str:
 
 
 def own_family(model: str | None) -> list[str]:
-    """The family that the plugin's own model declares, if there is one in a folder."""
+    """The family that the plugin's own model declares, if it is in a folder."""
     try:
         declared = json.loads((Path(model or "") / "config.json").read_text(encoding="utf-8")).get("rrr_family")
     except (OSError, ValueError, AttributeError):
@@ -228,15 +228,15 @@ def own_family(model: str | None) -> list[str]:
 
 
 def digest(value: object) -> str:
-    """The same for equal values of JSON, whatever the order of their keys."""
+    """A hash of a JSON value that does not depend on the order of its keys."""
     text = json.dumps(value, sort_keys=True)
     return hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
 
 
 def most_memory() -> float:
-    """Megabytes that this process has had at most; 0 where the system does not tell."""
+    """Peak memory of this process in megabytes; 0 if the system does not report it."""
     try:
-        # Linux's ru_maxrss begins at the size of the process that started this one.
+        # Linux's ru_maxrss starts at the size of the parent process.
         status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
         if peak := re.search(r"^VmHWM:\s*(\d+) kB", status, re.MULTILINE):
             return int(peak[1]) / (1 << 10)
@@ -251,14 +251,14 @@ def most_memory() -> float:
 
 
 def kind_of(error: RrrError) -> str:
-    """`user` for what the user must mend; of the plugin's faults `value` where what a hook gave is no such thing."""
+    """`user` for what the user has to fix; for a plugin's fault `exception`, or `value` if a hook's value is wrong."""
     if isinstance(error, PluginError):
         return "exception" if error.__cause__ is not None else "value"
     return "user"
 
 
 def run(request: Request, output: TextIO) -> None:
-    """Go through the stages. What a stage needs of one that failed is missing, so that it is left out."""
+    """Run the stages in order, without those that need one that failed."""
 
     def say(**line: Any) -> None:
         print(json.dumps(line), file=output, flush=True)

@@ -1,4 +1,4 @@
-"""What came of the checks, for machines: one JSON object, and JUnit's XML."""
+"""The results of the checks for machines: one JSON object, and JUnit's XML."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _UNWRITABLE = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010fff
 
 
 def counts(results: Sequence[Result]) -> dict[str, int]:
-    """State → how many checks came to it, the states in their order."""
+    """State → the number of checks in it, in the order of the states."""
     found = Counter(result.state for result in results)
     return {state: found[state] for state in STATES}
 
 
 def as_json(task: str, who: str, overlays: Sequence[str], results: Sequence[Result]) -> dict[str, Any]:
-    """The whole outcome as one object that JSON can hold."""
+    """All results as one object that JSON can hold."""
     figures = {name: value for result in results for name, value in result.figures.items()}
     return {
         "task": task,
@@ -38,7 +38,7 @@ def as_json(task: str, who: str, overlays: Sequence[str], results: Sequence[Resu
 
 
 def as_junit(task: str, results: Sequence[Result]) -> bytes:
-    """The outcome as JUnit's XML, a test case for each check, well-formed whatever a plugin wrote."""
+    """All results as JUnit's XML, one test case per check; well-formed whatever a plugin wrote."""
     found = counts(results)
     suite = ElementTree.Element(
         "testsuite",
@@ -54,9 +54,9 @@ def as_junit(task: str, results: Sequence[Result]) -> bytes:
             suite, "testcase", classname=f"rrr.{writable(task)}", name=result.name, time=f"{result.seconds:.3f}"
         )
         if element := ELEMENTS.get(result.state):
-            told = ElementTree.SubElement(case, element, message=writable(result.message))
+            reason = ElementTree.SubElement(case, element, message=writable(result.message))
             if element == "error":
-                told.set("type", result.state)
+                reason.set("type", result.state)
     suites = ElementTree.Element("testsuites")
     suites.append(suite)
     text: bytes = ElementTree.tostring(suites, encoding="utf-8", xml_declaration=True)

@@ -1,4 +1,4 @@
-"""What comes of a check: its states, its record, and the exceptions by which a check says that it is not passed."""
+"""The result of a check: its states, its record, and the exceptions that a check raises if it does not pass."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal
 
 State = Literal["passed", "failed", "skipped", "cannot be judged", "fault"]
 STATES: tuple[State, ...] = ("passed", "failed", "skipped", "cannot be judged", "fault")
-"""`skipped` is for a check that does not apply, or waits for another; `fault` is ours and not the plugin's."""
+"""`skipped`: the check does not apply, or waits for another. `fault`: rrr itself failed, not the plugin."""
 
 PAGE = "rrr docs checks.md"
 """The command that prints the page with a heading for each check."""
@@ -18,24 +18,24 @@ Figures = Mapping[str, float]
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What came of one check."""
+    """The result of one check."""
 
     name: str
     state: State
     message: str = ""
-    """Why it is not passed, in one line: who, what was found, what to do, and where that is explained."""
+    """Why it did not pass, in one line: who, what was found, what to do, and where to read more."""
     note: str = ""
     """What a passed check looked at, in a few words."""
     seconds: float = 0.0
     figures: Figures = field(default_factory=dict)
     """What was measured, such as `mutation_score`."""
     waits_for: str = ""
-    """The check that has to pass first, where a check is skipped for that."""
+    """The check that has to pass first, if that is why this one is skipped."""
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What a check that passes has to tell."""
+    """What a passing check reports."""
 
     note: str = ""
     figures: Figures = field(default_factory=dict)
@@ -45,7 +45,7 @@ class Violation(Exception):
     """The plugin does not do what the check wants."""
 
     def __init__(self, found: str, remedy: str, figures: Figures | None = None) -> None:
-        """`found` says what, quoting safely; `remedy` says what to do."""
+        """`found` says what is wrong, with safe quotes; `remedy` says what to do."""
         super().__init__(f"{found} {remedy}")
         self.figures: Figures = figures or {}
 
@@ -55,17 +55,18 @@ class NotApplicable(Exception):
 
 
 class Faulty(Exception):
-    """Something that several checks need is not there. The one check `owner` tells of it; the others wait for it."""
+    """Something that several checks need is missing. The check `owner` reports it; the others wait for that check."""
 
     def __init__(self, owner: str, text: str, state: State = "failed") -> None:
-        """`state` is what the owner comes to: `cannot be judged` where the user has something to mend."""
+        """`state` is the owner's state: `cannot be judged` if the user has something to fix."""
         super().__init__(text)
         self.owner = owner
         self.state = state
 
 
 def counted(number: int, noun: str, several: str = "") -> str:
-    """
+    """A number with its noun, in the singular or the plural.
+
     >>> counted(1, "class", "classes"), counted(2_000, "row")
     ('1 class', '2,000 rows')
     """
@@ -73,9 +74,9 @@ def counted(number: int, noun: str, several: str = "") -> str:
 
 
 def exit_code(results: Sequence[Result]) -> int:
-    """0 where all passed, 1 where a check failed, 2 where one could not be judged, 3 where a fault is ours.
+    """0 if all passed, 1 if a check failed, 2 if one could not be judged, 3 if rrr itself failed.
 
-    The fault goes before all, and a failed check before one that could not be judged.
+    A fault of rrr overrides all, and a failed check overrides one that could not be judged.
     """
     states = {result.state for result in results}
     return 3 if "fault" in states else 1 if "failed" in states else 2 if "cannot be judged" in states else 0

@@ -1,4 +1,4 @@
-"""What is checked: one task with its overlays, and what was found out about it, each thing once for all checks."""
+"""The subject of the checks: one task with its overlays, and what is known about it, computed once for all checks."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from rrr_core.verification import Judge, VerifySettings
 Pair = tuple[Row, str]
 FIRST = "first"
 FIRST_ANSWERS = ("", "x", "I do not know.")
-"""What a verifier is asked first of all: one that fails here needs no further question."""
+"""What a verifier is asked first: if it breaks here, nothing more is asked."""
 CHUNK = 32
-"""Answers that are judged before the next look for a fault: a verifier that hangs hangs only so often."""
+"""Answers that are judged before the next look for a fault, which bounds how often a hanging verifier hangs."""
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A verdict, and what it is on."""
+    """A verdict, with its row and answer."""
 
     row: Row
     answer: str
@@ -42,7 +42,7 @@ class Judged:
 
 @dataclass
 class Subject:
-    """A task under examination. Close it, or use it in `with`: it may have judges whose processes are to end."""
+    """A task under test. Close it, or use it in `with`, to end the processes of its judges."""
 
     name: str
     overlays: tuple[str, ...] = ()
@@ -50,7 +50,7 @@ class Subject:
     verify: VerifySettings = field(default_factory=VerifySettings)
     settings: CheckSettings = field(default_factory=CheckSettings)
     asked: frozenset[str] = frozenset()
-    """The checks that are run. One waits for another only where that one is among them."""
+    """The checks that run. One waits for another only if that one runs too."""
     _judges: dict[str, Judge] = field(default_factory=dict)
     _groups: dict[str, list[Judged] | Faulty] = field(default_factory=dict)
 
@@ -69,18 +69,18 @@ class Subject:
 
     @cached_property
     def who(self) -> str:
-        """`rrr-x 1.0 with overlay noisy`; the task's name where no distribution offers it."""
+        """`rrr-x 1.0 with overlay noisy`; the task's name if no distribution offers it."""
         plugin = next((entry.who for entry in find_tasks() if entry.name == self.name), f"task {self.name!r}")
         return " with overlay ".join([plugin, *self.overlays])
 
     @cached_property
     def first(self) -> Observation:
-        """What the plugin's hooks gave in a process of their own."""
+        """What the plugin's hooks gave in a separate process."""
         return self._observe(0, self.settings.compared)
 
     @cached_property
     def second(self) -> Observation:
-        """The same in another process, in which sets and hashes have another order."""
+        """The same in another process, with another hash seed."""
         return self._observe(1, self.settings.rows)
 
     def observed(self, stage: str) -> Any:
@@ -89,7 +89,7 @@ class Subject:
 
     @cached_property
     def task(self) -> Task:
-        """The loaded task. It is loaded in a probe first, so that an import that hangs is found out there."""
+        """The loaded task. A probe loads it first, so an import that hangs does so there."""
         self.observed("load")
         return load_task(self.name, self.overlays)
 
@@ -104,19 +104,19 @@ class Subject:
         rows = {split: self.observed(f"rows {split}")["rows"] for split in SPLITS}
         for split in SPLITS:
             if not rows[split]:
-                told = f"{self.who}: rrr_load_dataset gives no row for {split!r}. Each split needs rows."
-                raise Faulty("check_splits_load", told)
+                text = f"{self.who}: rrr_load_dataset gives no row for {split!r}. Each split needs rows."
+                raise Faulty("check_splits_load", text)
         return rows
 
     @property
     def both(self) -> list[dict[str, Any]]:
-        """Rows of both splits, one of each in turn."""
+        """Rows of both splits, alternating."""
         pairs = itertools.zip_longest(*self.rows.values())
         return [row for pair in pairs for row in pair if row is not None]
 
     @cached_property
     def gold(self) -> list[tuple[dict[str, Any], str, str | None]] | None:
-        """(row, gold answer, the part of it that is judged) where one is known; None without the hook."""
+        """(row, gold answer, the part of it that is judged) for rows with a known one; None without the hook."""
         given = self.observed("gold")
         if given is None:
             return None
@@ -133,8 +133,8 @@ class Subject:
 
     @property
     def limits(self) -> VerifySettings:
-        """The user's limits. Verifiers run in a process of their own even where they are trusted, since that is what
-        is to be found out; only where the user says `none` do they run in this one."""
+        """The user's limits. Even trusted verifiers run in a separate process, because their promise is what is being
+        checked; they run in this one only if the user says `none`."""
         isolation = "process" if self.verify.isolation == "auto" else self.verify.isolation
         return dataclasses.replace(self.verify, isolation=isolation)
 
@@ -148,17 +148,17 @@ class Subject:
         )
 
     def judged(self, group: str, owner: str, pairs: Iterable[Pair], tight: bool = False) -> list[Judged]:
-        """The verdicts on a group of answers, made once.
+        """The verdicts on a group of answers, judged once.
 
-        Raises Faulty at the first verdict that is withheld. Of a verifier that withholds them from the first answers
-        on, `check_verdicts_are_given` tells; of others the check `owner`.
+        Raises Faulty at the first withheld verdict. If the very first answers get none, `check_verdicts_are_given`
+        reports it; otherwise the check `owner` does.
         """
         if group != FIRST:
             self.judge_first()
         if group not in self._groups:
             try:
                 self._groups[group] = self._judge(list(pairs), owner, "tight" if tight else "usual")
-            except PluginError as error:  # The verifier's processes cannot be started.
+            except PluginError as error:  # The verifier's processes cannot start.
                 self._groups[group] = Faulty(owner, str(error))
             except Faulty as fault:
                 self._groups[group] = fault
@@ -173,7 +173,7 @@ class Subject:
         return self.judged(FIRST, "check_verdicts_are_given", pairs)
 
     def judged_again(self, pairs: Sequence[Pair], judge: str) -> list[Verdict]:
-        """Verdicts made anew by the judge `usual`, or by one of another name in processes of another hash seed."""
+        """New verdicts, by the judge `usual`, or by one of another name in processes with another hash seed."""
         if judge == "usual":
             return self._judge_of(judge).judge(pairs)
         with _any_hash_seed():
@@ -181,7 +181,7 @@ class Subject:
 
     @property
     def seen(self) -> list[Judged]:
-        """All that was judged so far."""
+        """Everything judged so far."""
         return [judged for group in self._groups.values() if not isinstance(group, Faulty) for judged in group]
 
     def _judge(self, pairs: list[Pair], owner: str, judge: str) -> list[Judged]:
@@ -193,7 +193,7 @@ class Subject:
                     raise Faulty(
                         owner,
                         f"{verdict.detail} ({verdict.category}), on the answer {excerpt(answer)}. "
-                        "Let the verifier give failed(…) for what it cannot read, soon and without raising.",
+                        "Let the verifier return failed(…) for what it cannot read, quickly and without raising.",
                     )
                 found.append(Judged(row, answer, verdict))
         return found
@@ -219,13 +219,13 @@ class Subject:
 
 
 def excerpt(text: str, longest: int = 60) -> str:
-    """A text quoted so that it can do no harm: as ASCII, its start alone, with its length where more follows."""
+    """A text quoted safely: as ASCII, and if it is long only its start, with its length."""
     return ascii(text) if len(text) <= longest else f"{text[:longest]!a}… ({len(text):,} characters)"
 
 
 @contextmanager
 def _any_hash_seed() -> Iterator[None]:
-    """Processes that start meanwhile hash texts by a seed of their own, where tox, say, has set one for all."""
+    """Lets processes started meanwhile hash with a random seed, even if tox, say, has fixed one."""
     name = "PYTHONHASHSEED"
     before = os.environ.get(name)
     os.environ[name] = "random"

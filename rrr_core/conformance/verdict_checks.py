@@ -1,4 +1,4 @@
-"""Checks of the verifier: right on known answers, firm on wrong ones, pure, and unharmed by hostile ones."""
+"""Checks of the verifier: right on known answers, strict on wrong ones, pure, and robust against hostile ones."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ HOSTILE_ROWS = 2
 MALFORMED_ROWS = 5
 MUTATED_ROWS = 40
 PURE_ANSWERS = 500
-WAYS_TOLD = 3
-"""Ways of mutating that are told, of those that pass most often."""
+WAYS_SHOWN = 3
+"""How many ways of mutating the note shows: those that pass most often."""
 MOST_STRANGERS = 0.5
-"""The share of other rows' gold answers that may pass: some may be right for many rows, but not most for most."""
+"""The share of other rows' gold answers that may pass: some are right for many rows, but not most for most."""
 LEAST_REFUSED = 0.5
-"""The share of slips below which the check fails. A mutant may be right by chance; that most are is no chance. Other
-writings do not count here: a lenient verifier takes them all, and a strict one would make up with them for slips."""
+"""The share of slips that must be refused. A mutant may be right by chance, but not most of them. Other writings do
+not count here: a lenient verifier accepts them all, and a strict one could offset accepted slips with them."""
 
 
 def check_verdicts_are_given(subject: Subject) -> Seen:
-    """The verifier gives a verdict on the simplest answers, without an exception, a time-out or an exit."""
+    """The verifier gives a verdict on the simplest answers: no exception, no time-out, no exit."""
     return Seen(f"{len(subject.judge_first())} answers")
 
 
 def check_examples_get_their_verdicts(subject: Subject) -> Seen:
-    """`rrr_examples` has passing, failing and hostile answers, and each gets the verdict that it names."""
+    """`rrr_examples` has passing, failing and hostile answers, and each gets the verdict that it states."""
     examples = subject.examples
     if not examples:
-        raise Violation("rrr_examples gives nothing.", "Give answers with known verdicts.")
+        raise Violation("rrr_examples gives nothing.", "Add answers with known verdicts.")
     lacks = [
         what
         for what, there in (
@@ -51,8 +51,8 @@ def check_examples_get_their_verdicts(subject: Subject) -> Seen:
         if wanted != given:
             reason = f" ({example.reason!a})" if example.reason else ""
             raise Violation(
-                f"the example {excerpt(example.answer)}{reason} is to be {_told(*wanted)}, and is {_told(*given)}.",
-                "Mend the verifier or the example.",
+                f"the example {excerpt(example.answer)}{reason} should be {_shown(*wanted)}, but is {_shown(*given)}.",
+                "Fix the verifier or the example.",
             )
     return Seen(counted(len(examples), "example"))
 
@@ -63,15 +63,15 @@ def check_gold_answers_pass(subject: Subject) -> Seen:
     for place, each in enumerate(_judged_gold(subject)):
         verdict = each.verdict
         if not verdict.is_passed:
-            told = _told(verdict.outcome, verdict.category, verdict.detail)
+            shown = _shown(verdict.outcome, verdict.category, verdict.detail)
             raise Violation(
-                f"gold answer {place}, {excerpt(each.answer)}, is {told}.", "Mend rrr_gold_answer or the verifier."
+                f"gold answer {place}, {excerpt(each.answer)}, is {shown}.", "Fix rrr_gold_answer or the verifier."
             )
     return Seen(counted(len(gold), "gold answer"))
 
 
 def check_malformed_answers_fail(subject: Subject) -> Seen:
-    """Nothing, blanks, lone markup, noise, surrogates and control characters fail."""
+    """Empty answers, blanks, lone markup, noise, surrogates and control characters fail."""
     judged = _judged_malformed(subject)
     names = list(MALFORMED) * len(judged)
     for name, each in zip(names, judged, strict=False):
@@ -83,11 +83,11 @@ def check_malformed_answers_fail(subject: Subject) -> Seen:
 
 
 def check_other_rows_answers_fail(subject: Subject) -> Seen:
-    """The gold answers of other rows fail, so that the verifier looks at its row."""
+    """The gold answers of other rows fail, which shows that the verifier looks at its row."""
     gold = _gold(subject)
     pairs = [(row, other) for (row, own, _), (_, other, _) in pairwise(gold) if own.strip() != other.strip()]
     if not pairs:
-        raise NotApplicable("no two rows that follow each other have different gold answers.")
+        raise NotApplicable("no two consecutive rows have different gold answers.")
     judged = subject.judged("strangers", "check_other_rows_answers_fail", pairs)
     passing = [each for each in judged if each.verdict.is_passed]
     if len(passing) > MOST_STRANGERS * len(judged):
@@ -102,7 +102,7 @@ def check_failures_name_their_class(subject: Subject) -> Seen:
     """Every failed verdict has an error class, and the manifest names it."""
     manifest = subject.manifest
     if manifest is None:
-        raise NotApplicable("there is no manifest that names classes.")
+        raise NotApplicable("there is no manifest to name the classes.")
     _judged_examples(subject)
     _judged_malformed(subject)
     failures = [each for each in subject.seen if each.verdict.is_failed]
@@ -115,7 +115,7 @@ def check_failures_name_their_class(subject: Subject) -> Seen:
         if category not in manifest.categories:
             raise Violation(
                 f"the class {category!a}, given to {excerpt(each.answer)}, is not in its manifest.",
-                "Add it to the Manifest's categories, or mend the verifier.",
+                "Add it to the Manifest's categories, or fix the verifier.",
             )
     unseen = sorted(set(manifest.categories) - {each.verdict.category for each in failures})
     return Seen(
@@ -125,12 +125,12 @@ def check_failures_name_their_class(subject: Subject) -> Seen:
 
 
 def check_verdicts_are_pure(subject: Subject) -> Seen:
-    """The same row and answer get the same verdict again, in another order and in another process; the row stays."""
+    """The same row and answer get the same verdict again, in any order and process, and the row is not changed."""
     if subject.manifest is not None and not subject.manifest.deterministic:
-        raise NotApplicable("its manifest says that verdicts are not deterministic.")
+        raise NotApplicable("its manifest says that its verdicts are not deterministic.")
     changed = subject.observed("unchanged")
     if changed:
-        raise Violation(f"its verifier, which is marked @trusted, changes {changed}.", "Copy what is to be changed.")
+        raise Violation(f"its verifier, which is marked @trusted, changes {changed}.", "Change a copy of the row.")
     judged = [*_judged_malformed(subject)[: len(MALFORMED)], *_judged_examples(subject)[:PURE_ANSWERS]]
     if subject.gold is not None:
         judged += _judged_gold(subject)[:PURE_ANSWERS]
@@ -144,7 +144,7 @@ def check_verdicts_are_pure(subject: Subject) -> Seen:
 
 
 def check_hostile_answers_do_no_harm(subject: Subject) -> Seen:
-    """Hostile answers get a failed verdict: no exception, no time-out, no exhausted memory, no crash, and no pass."""
+    """Hostile answers fail: no exception, no time-out, no exhausted memory, no crash, and no pass."""
     corpus = hostile_corpus()
     rows = subject.both[:HOSTILE_ROWS]
     pairs = [(row, answer) for row in rows for answer in corpus.values()]
@@ -156,7 +156,7 @@ def check_hostile_answers_do_no_harm(subject: Subject) -> Seen:
 
 
 def check_mutated_answers_fail(subject: Subject) -> Seen:
-    """Gold answers that are changed a little fail, most of them; the share is the mutation score."""
+    """Most gold answers with a small change fail; the share that does is the mutation score."""
     gold = _gold(subject)[:MUTATED_ROWS]
     made = [(row, mutant) for row, answer, part in gold for mutant in mutants(answer, part)]
     if not made:
@@ -165,24 +165,24 @@ def check_mutated_answers_fail(subject: Subject) -> Seen:
     survivors = [(mutant, each) for (_, mutant), each in zip(made, judged, strict=True) if each.verdict.is_passed]
     score = 1 - len(survivors) / len(made)
     figures = {"mutation_score": round(score, 4), "mutants": len(made), "survivors": len(survivors)}
-    told = f"mutation score {score:.1%}: {len(made) - len(survivors):,} of {len(made):,} refused"
+    note = f"mutation score {score:.1%}: {len(made) - len(survivors):,} of {len(made):,} refused"
     if survivors:
         ways = Counter(mutant.way for mutant, _ in survivors)
         survivors.sort(key=lambda survivor: -len(survivor[1].answer))
         examples = {mutant.way: each.answer for mutant, each in survivors}  # The shortest of each way.
-        told += "; most that pass: " + ", ".join(
-            f"{way} ({n}×, {excerpt(examples[way], 40)})" for way, n in ways.most_common(WAYS_TOLD)
+        note += "; most often passed: " + ", ".join(
+            f"{way} ({n}×, {excerpt(examples[way], 40)})" for way, n in ways.most_common(WAYS_SHOWN)
         )
-        told += f", and {counted(len(ways) - WAYS_TOLD, 'more way')}" if len(ways) > WAYS_TOLD else ""
+        note += f", and {counted(len(ways) - WAYS_SHOWN, 'more way')}" if len(ways) > WAYS_SHOWN else ""
     slips = sum(mutant.way in SLIPS for _, mutant in made)
     refused = slips - sum(mutant.way in SLIPS for mutant, _ in survivors)
     if refused < LEAST_REFUSED * slips:
         raise Violation(
-            f"{told}. Of the slips {refused:,} of {slips:,} are refused; at least {LEAST_REFUSED:.0%} must be.",
-            "Let the verifier look at all of the answer.",
+            f"{note}. Of the slips, {refused:,} of {slips:,} are refused; at least {LEAST_REFUSED:.0%} must be.",
+            "Let the verifier look at the whole answer.",
             figures,
         )
-    return Seen(told, figures)
+    return Seen(note, figures)
 
 
 def _gold(subject: Subject) -> Sequence[tuple[dict[str, object], str, str | None]]:
@@ -212,11 +212,11 @@ def _check_same(pairs: Sequence[Pair], first: Sequence[Verdict], again: Sequence
     for (_, answer), one, other in zip(pairs, first, again, strict=True):
         if one != other:
             raise Violation(
-                f"the answer {excerpt(answer)} is {_told(one.outcome, one.category, one.detail)}, and "
-                f"{_told(other.outcome, other.category, other.detail)} when {how}.",
+                f"the answer {excerpt(answer)} is {_shown(one.outcome, one.category, one.detail)}, and "
+                f"{_shown(other.outcome, other.category, other.detail)} when {how}.",
                 "Make the verdict a function of row and answer alone.",
             )
 
 
-def _told(outcome: str, category: str, detail: str = "") -> str:
+def _shown(outcome: str, category: str, detail: str = "") -> str:
     return outcome + (f" as {category!a}" if category else "") + (f" ({detail[:60]!a})" if detail else "")

@@ -1,4 +1,4 @@
-"""A task plugin that passes every check, and how it is spoilt for each of them."""
+"""A task plugin that passes every check, and at least one way to break it for each check."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ VERIFY = "    found = re.fullmatch("
 
 @dataclass(frozen=True)
 class Plant:
-    """One way to spoil the sound plugin, and what the check that finds it says."""
+    """One way to break the sound plugin, and what the check that finds it says."""
 
     check: str
     says: str
@@ -162,24 +162,24 @@ PLANTS = (
     Plant("check_splits_are_disjoint", "is also a row of train (row 50)", '"test": 2000', '"test": 1050'),
     Plant(
         "check_splits_are_disjoint",
-        "Does rrr_load_dataset heed its argument `split`?",
+        "Does rrr_load_dataset use its argument `split`?",
         '"test": 2000',
         '"test": 1000',
-        name="split not heeded",
+        name="split not used",
     ),
     Plant(
         "check_splits_are_disjoint",
-        "Does rrr_prompt say what its row asks?",
+        "Does rrr_prompt use its row?",
         "f\"What is {row['a']} plus {row['b']}? Reply",
         '"What is the sum? Reply',
         name="one prompt",
     ),
     Plant(
         "check_splits_are_disjoint",
-        "in the same words",
+        "has the same prompt as a row of train",
         '{"a": number, "b": number + 1}',
         '{"a": number % 1000 + 1000, "b": number % 1000 + 1001, "c": split}',
-        name="words",
+        name="prompt",
     ),
     Plant(
         "check_prompts_are_sound",
@@ -208,14 +208,14 @@ PLANTS = (
     ),
     Plant(
         "check_prompts_leak_no_answer",
-        "rrr_reflection_prompt tells an answer that passes for 20 of 20 rows",
+        "rrr_reflection_prompt gives away an answer that passes for 20 of 20 rows",
         "@hookimpl\ndef rrr_examples",
         "@hookimpl\ndef rrr_reflection_prompt(row):\n    return str(row['a'] + row['b'])\n\n\n"
         "@hookimpl\ndef rrr_examples",
     ),
     Plant(
         "check_examples_get_their_verdicts",
-        "is to be passed, and is failed as 'wrong sum'",
+        "should be passed, but is failed as 'wrong sum'",
         '"5", "passed"',
         '"7", "passed"',
     ),
@@ -310,7 +310,7 @@ PLANTS = (
 
 
 def install(site: Any, plant: Plant | None = None) -> Path:
-    """Lay out the task `sums`, sound or spoilt."""
+    """Install the task `sums`, sound or broken."""
     source, metadata = SOUND, METADATA
     modules: dict[str, str] = {}
     if plant is not None:

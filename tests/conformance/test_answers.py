@@ -1,4 +1,4 @@
-"""The answers that are put to every verifier."""
+"""The answers that every verifier is given."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ def test_the_corpus_holds_what_breaks_verifiers(text: str) -> None:
     assert text in hostile_answers().values()
 
 
-def test_short_hostile_answers_are_also_put_where_verifiers_look() -> None:
+def test_short_hostile_answers_are_also_tried_where_verifiers_look() -> None:
     corpus = set(hostile_corpus().values())
     assert {"<answer>9**9**9</answer>", "```\n9**9**9\n```", "\\boxed{9**9**9}"} <= corpus
 
 
-def test_no_two_names_stand_for_one_answer() -> None:
+def test_no_two_names_are_for_the_same_answer() -> None:
     assert len(set(hostile_answers().values())) == len(hostile_answers())
     assert len(set(MALFORMED.values())) == len(MALFORMED)
 

@@ -1,4 +1,4 @@
-"""Each check finds what it is for, and nothing else; a sound plugin passes them all."""
+"""Each check finds its own kind of fault and no other; a sound plugin passes all checks."""
 
 from __future__ import annotations
 
@@ -30,7 +30,9 @@ def test_a_sound_plugin_passes_every_check(site: Any) -> None:
 
 
 @pytest.mark.parametrize("plant", PLANTS, ids=lambda plant: plant.id)
-def test_what_is_planted_is_found_by_its_check_alone(site: Any, plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_planted_fault_is_found_by_its_own_check_alone(
+    site: Any, plant: Plant, monkeypatch: pytest.MonkeyPatch
+) -> None:
     if plant.id == "check_verdicts_are_given-hangs":
         monkeypatch.setattr(runner, "START_SECONDS", 2.0)
     install(site, plant)
@@ -43,14 +45,14 @@ def test_what_is_planted_is_found_by_its_check_alone(site: Any, plant: Plant, mo
     assert message.endswith(f"See `rrr docs checks.md#{plant.check}`.")
 
 
-def test_a_check_does_not_wait_for_one_that_is_not_run(site: Any) -> None:
+def test_a_check_does_not_wait_for_one_that_does_not_run(site: Any) -> None:
     install(site, next(plant for plant in PLANTS if plant.id == "check_splits_load-raises"))
     (result,) = check(only=("gold_answers_pass",))
     assert result.state == "failed"
     assert "KeyError" in result.message
 
 
-def test_what_another_check_tells_of_is_waited_for(site: Any) -> None:
+def test_a_check_waits_for_the_one_that_reports_the_cause(site: Any) -> None:
     install(site, next(plant for plant in PLANTS if plant.id == "check_splits_load-raises"))
     waiting = next(result for result in check() if result.name == "check_gold_answers_pass")
     assert (waiting.state, waiting.message) == ("skipped", "waits for check_splits_load.")
@@ -78,7 +80,7 @@ def test_one_error_class_is_a_class_and_not_classes(site: Any) -> None:
     assert (result.state, result.note) == ("passed", "1 class")
 
 
-def test_data_that_are_not_there_cannot_be_judged(site: Any) -> None:
+def test_with_missing_data_the_check_cannot_be_judged(site: Any) -> None:
     raises = (
         "    from rrr_core.errors import DataError\n    raise DataError('rows.jsonl: no such file.')\n    first = {"
     )
@@ -101,10 +103,10 @@ def test_a_hook_that_hangs_is_ended_and_named(site: Any) -> None:
     checks = checks_of("sums", verify=QUICK, settings=CheckSettings(silence_seconds=1.0), only=["splits_load"])
     result = checks[0].run()
     assert result.state == "failed"
-    assert "rrr-sums 1.0, hook rrr_load_dataset: nothing came for 1 seconds" in result.message
+    assert "rrr-sums 1.0, hook rrr_load_dataset: no output for 1 seconds" in result.message
 
 
-def test_without_gold_answers_the_checks_of_them_are_skipped(site: Any) -> None:
+def test_without_gold_answers_the_checks_that_need_them_are_skipped(site: Any) -> None:
     install(site, Plant("", "", "@hookimpl\ndef rrr_gold_answer", "def gold_answer"))
     results = check()
     assert {each.name for each in results if each.state == "skipped"} == {
@@ -115,15 +117,15 @@ def test_without_gold_answers_the_checks_of_them_are_skipped(site: Any) -> None:
     assert {each.state for each in results} == {"passed", "skipped"}
 
 
-def test_verdicts_that_are_not_deterministic_by_the_manifest_need_not_be_pure(site: Any) -> None:
+def test_verdicts_that_the_manifest_calls_not_deterministic_need_not_be_pure(site: Any) -> None:
     plant = next(plant for plant in PLANTS if plant.id == "check_verdicts_are_pure")
-    spoilt = SOUND.replace(plant.old, plant.new).replace('"wrong sum"))', '"wrong sum"), False)')
-    install(site, Plant("", "", SOUND, spoilt))
+    impure = SOUND.replace(plant.old, plant.new).replace('"wrong sum"))', '"wrong sum"), False)')
+    install(site, Plant("", "", SOUND, impure))
     (result,) = check(only=("verdicts_are_pure",))
     assert result.state == "skipped"
 
 
-def test_the_mutation_score_is_told_with_what_survives(site: Any) -> None:
+def test_the_mutation_score_is_reported(site: Any) -> None:
     install(site)
     (result,) = check(only=("mutated_answers_fail",))
     assert result.figures["mutation_score"] == 1
@@ -138,21 +140,23 @@ INT = """
 """
 
 
-def test_what_int_takes_beside_plain_digits_is_told(site: Any) -> None:
+def test_what_int_accepts_besides_plain_digits_is_reported(site: Any) -> None:
     install(site, Plant("", "", VERIFY, INT + VERIFY))
     (result,) = check(only=("mutated_answers_fail",))
     assert result.state == "passed"
-    told = result.note.partition("most that pass: ")[2]
-    assert told.startswith("a full-width character (")
-    assert "a digit of another script (" in told
-    assert told.endswith(", and 2 more ways")
+    reported = result.note.partition("most often passed: ")[2]
+    assert reported.startswith("a full-width character (")
+    assert "a digit of another script (" in reported
+    assert reported.endswith(", and 2 more ways")
 
 
 @pytest.mark.parametrize(
     ("fold", "word", "survivor"),
     [("upper", "i", r"'\u0131 "), ("lower", "Kelvin", r"'\u212aelvin "), ("casefold", "is", r"'i\u017f ")],
 )
-def test_letters_that_fold_into_those_of_the_answer_are_told(site: Any, fold: str, word: str, survivor: str) -> None:
+def test_letters_that_fold_into_those_of_the_answer_are_reported(
+    site: Any, fold: str, word: str, survivor: str
+) -> None:
     right = f"f\"{word} {{row['a'] + row['b']}}\""
     verify = f"    if answer.strip().{fold}() == {right}.{fold}():\n        return passed()\n"
     install(
@@ -161,28 +165,28 @@ def test_letters_that_fold_into_those_of_the_answer_are_told(site: Any, fold: st
     )
     (result,) = check(only=("mutated_answers_fail",))
     assert result.state == "passed"
-    assert "most that pass: a letter that folds into ASCII (" in result.note
+    assert "most often passed: a letter that folds into ASCII (" in result.note
     assert survivor in result.note
 
 
-def test_a_fault_of_ours_is_told_as_such(site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fault_of_rrr_is_reported_as_one(site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     install(site)
 
     def broken(subject: object) -> None:
-        raise ZeroDivisionError("of ours")
+        raise ZeroDivisionError("in rrr")
 
     monkeypatch.setitem(CHECKS, "check_task_loads", broken)
     (result,) = check(only=("task_loads",))
     assert result.state == "fault"
-    assert "rrr-core itself failed: ZeroDivisionError: of ours" in result.message
+    assert "rrr-core itself failed: ZeroDivisionError: in rrr" in result.message
 
 
-def test_an_unknown_check_is_refused_with_the_nearest() -> None:
+def test_an_unknown_check_is_an_error_that_suggests_the_nearest() -> None:
     with pytest.raises(RrrError, match="Did you mean 'check_gold_answers_pass'"):
         checks_of("sums", only=["gold_answer_pass"])
 
 
-def test_a_check_is_named_with_and_without_its_prefix() -> None:
+def test_a_check_can_be_named_with_or_without_its_prefix() -> None:
     assert chosen(["check_splits_load"]) == chosen(["splits_load"]) == ["check_splits_load"]
 
 
@@ -195,7 +199,7 @@ def test_every_check_says_what_it_wants_in_one_sentence(name: str) -> None:
     assert wants(name).endswith(".")
 
 
-def test_a_verifier_that_is_ended_by_tight_limits_alone_fails_and_is_not_waited_for(site: Any) -> None:
+def test_a_verifier_that_only_breaks_the_tight_limits_fails_the_hostile_check_alone(site: Any) -> None:
     late = "    global ready\n    if not ready:\n        ready = bytearray(80 << 20)\n"
     install(
         site, Plant("", "", SOUND, SOUND.replace(VERIFY, late + VERIFY).replace("counter =", "ready = b''\ncounter ="))
@@ -209,5 +213,5 @@ def test_a_verifier_that_is_ended_by_tight_limits_alone_fails_and_is_not_waited_
     assert "memory" in hostile.message
 
 
-def test_the_recipe_that_a_message_names_is_in_the_pages() -> None:
+def test_the_recipe_that_a_message_names_is_in_the_docs() -> None:
     assert "hashlib" in pages.find(HASHED_SPLITS)

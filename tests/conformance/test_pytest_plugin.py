@@ -1,4 +1,4 @@
-"""The checks under pytest: without a test file, and in one."""
+"""The checks under pytest, without a test file and in one."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_check(check):
 
 @pytest.fixture
 def run(site: Any, tmp_path: Path) -> Any:
-    """Runs pytest in an empty folder with the site's distributions; gives exit code and output."""
+    """Runs pytest in an empty folder with the site's distributions, and gives its exit code and output."""
     folder = tmp_path / "project"
     folder.mkdir()
 
@@ -44,87 +44,87 @@ def run(site: Any, tmp_path: Path) -> Any:
     return run
 
 
-def test_the_checks_of_a_task_are_run_without_a_test_file(site: Any, run: Any) -> None:
+def test_the_checks_of_a_task_run_without_a_test_file(site: Any, run: Any) -> None:
     install(site)
-    code, told = run("--rrr-task", "sums", "-v", "-k", "splits_load")
-    assert code == 0, told
-    assert "rrr check sums::check_splits_load PASSED" in told
-    assert "rrr check sums::check_splits_load_lazily PASSED" in told
-    assert "2 passed" in told
+    code, output = run("--rrr-task", "sums", "-v", "-k", "splits_load")
+    assert code == 0, output
+    assert "rrr check sums::check_splits_load PASSED" in output
+    assert "rrr check sums::check_splits_load_lazily PASSED" in output
+    assert "2 passed" in output
 
 
 ANOTHER = "def test_another():\n    pass\n"
 
 
-def test_tests_that_lie_about_are_left_alone_where_no_path_is_given(site: Any, run: Any) -> None:
+def test_without_a_path_no_tests_are_collected_from_the_folder(site: Any, run: Any) -> None:
     install(site)
-    code, told = run("--rrr-task=sums", "-v", "-k", "splits_load or another", file=ANOTHER)
-    assert code == 0, told
-    assert "2 passed" in told
-    assert "test_another" not in told
+    code, output = run("--rrr-task=sums", "-v", "-k", "splits_load or another", file=ANOTHER)
+    assert code == 0, output
+    assert "2 passed" in output
+    assert "test_another" not in output
 
 
-def test_tests_whose_path_is_given_are_run_before_the_checks(site: Any, run: Any) -> None:
+def test_tests_at_a_given_path_run_before_the_checks(site: Any, run: Any) -> None:
     install(site)
-    code, told = run("test_it.py", "--rrr-task", "sums", "-k", "splits_load or another", file=ANOTHER)
-    assert code == 0, told
-    assert "3 passed" in told
+    code, output = run("test_it.py", "--rrr-task", "sums", "-k", "splits_load or another", file=ANOTHER)
+    assert code == 0, output
+    assert "3 passed" in output
 
 
-def test_a_task_that_a_project_names_in_its_settings_is_checked_beside_its_tests(site: Any, run: Any) -> None:
+def test_a_task_named_in_a_projects_settings_is_checked_along_with_its_tests(site: Any, run: Any) -> None:
     install(site)
-    code, told = run("-o", "addopts=--rrr-task=sums", "-k", "splits_load or another", file=ANOTHER)
-    assert code == 0, told
-    assert "3 passed" in told
+    code, output = run("-o", "addopts=--rrr-task=sums", "-k", "splits_load or another", file=ANOTHER)
+    assert code == 0, output
+    assert "3 passed" in output
 
 
 def test_a_failure_shows_its_one_message_and_no_traceback(site: Any, run: Any) -> None:
     install(site, GOLD)
-    code, told = run("--rrr-task", "sums", "-k", "gold")
+    code, output = run("--rrr-task", "sums", "-k", "gold")
     assert code == 1
-    assert "rrr-sums 1.0: gold answer 0, '2002', is failed" in told
-    assert ".py:" not in told
-    assert "Traceback" not in told
+    assert "rrr-sums 1.0: gold answer 0, '2002', is failed" in output
+    assert ".py:" not in output
+    assert "Traceback" not in output
 
 
 def test_a_test_function_gets_the_checks_that_it_names(site: Any, run: Any) -> None:
     install(site, GOLD)
-    code, told = run("-v", file=PARAMETRIZED)
+    code, output = run("-v", file=PARAMETRIZED)
     assert code == 1
-    assert "test_check[check_splits_load] PASSED" in told
-    assert "test_check[check_gold_answers_pass] FAILED" in told
-    assert "rrr-sums 1.0: gold answer 0, '2002', is failed" in told
-    assert "rrr_core/" not in told
+    assert "test_check[check_splits_load] PASSED" in output
+    assert "test_check[check_gold_answers_pass] FAILED" in output
+    assert "rrr-sums 1.0: gold answer 0, '2002', is failed" in output
+    assert "rrr_core/" not in output
 
 
-def test_a_check_whose_cause_is_left_out_tells_of_it_itself(site: Any, run: Any) -> None:
+def test_a_check_reports_the_cause_itself_if_the_check_for_it_does_not_run(site: Any, run: Any) -> None:
     install(site, Plant("", "", '"test": 2000}', '"tset": 2000}'))
-    code, told = run("--rrr-task", "sums", "-k", "gold_answers_pass")
+    code, output = run("--rrr-task", "sums", "-k", "gold_answers_pass")
     assert code == 1
-    assert "KeyError" in told
+    assert "KeyError" in output
 
 
-def test_what_does_not_apply_is_skipped_with_its_reason(site: Any, run: Any) -> None:
+def test_a_check_that_does_not_apply_is_skipped_with_its_reason(site: Any, run: Any) -> None:
     install(site, Plant("", "", "@hookimpl\ndef rrr_gold_answer", "def gold_answer"))
-    code, told = run("--rrr-task", "sums", "-k", "gold_answers_pass", "-rs")
+    code, output = run("--rrr-task", "sums", "-k", "gold_answers_pass", "-rs")
     assert code == 0
-    assert "there is no hook rrr_gold_answer." in told
+    assert "there is no hook rrr_gold_answer." in output
 
 
-def test_what_cannot_be_judged_fails(run: Any) -> None:
-    code, told = run("--rrr-task", "nosuch", "-k", "task_loads")
+def test_a_check_that_cannot_be_judged_fails(run: Any) -> None:
+    code, output = run("--rrr-task", "nosuch", "-k", "task_loads")
     assert code == 1
-    assert "cannot be judged: No task 'nosuch' is installed." in told
+    assert "cannot be judged: No task 'nosuch' is installed." in output
 
 
 def test_a_data_option_without_its_value_is_a_usage_error(site: Any, run: Any) -> None:
     install(site)
-    code, told = run("--rrr-task", "sums", "--rrr-data", "source")
+    code, output = run("--rrr-task", "sums", "--rrr-data", "source")
     assert code == 4
-    assert "--rrr-data source: KEY=VALUE is expected." in told
+    assert "--rrr-data source: KEY=VALUE is expected." in output
 
 
-def test_the_plugin_of_pytest_imports_nothing_of_the_core_until_it_is_asked() -> None:
+def test_the_pytest_plugin_imports_nothing_of_the_core_until_it_is_used() -> None:
     code = (
         "import sys, rrr_core\nbefore = {name for name in sys.modules if name.startswith('rrr_core')}\n"
         "import rrr_core.pytest_plugin\n"

@@ -1,4 +1,4 @@
-"""What came of the checks, for machines."""
+"""The results of the checks for machines: JSON and JUnit's XML."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ FAULT = Result("check_e", "fault", "rrr-core itself failed.")
         ([FAILED, UNJUDGED, FAULT], 3),
     ],
 )
-def test_the_exit_code_tells_the_outcomes_apart(results: list[Result], code: int) -> None:
+def test_the_exit_code_is_that_of_the_worst_state(results: list[Result], code: int) -> None:
     assert exit_code(results) == code
 
 
-def test_the_object_holds_every_check_and_the_score() -> None:
-    told = json.loads(json.dumps(as_json("x", "rrr-x 1.0", ["noisy"], [PASSED, FAILED])))
-    assert told["exit_code"] == 1
-    assert told["counts"] == {"passed": 1, "failed": 1, "skipped": 0, "cannot be judged": 0, "fault": 0}
-    assert told["mutation_score"] == 0.9
-    assert [each["name"] for each in told["checks"]] == ["check_a", "check_b"]
+def test_the_json_object_has_every_check_and_the_score() -> None:
+    written = json.loads(json.dumps(as_json("x", "rrr-x 1.0", ["noisy"], [PASSED, FAILED])))
+    assert written["exit_code"] == 1
+    assert written["counts"] == {"passed": 1, "failed": 1, "skipped": 0, "cannot be judged": 0, "fault": 0}
+    assert written["mutation_score"] == 0.9
+    assert [each["name"] for each in written["checks"]] == ["check_a", "check_b"]
 
 
 def test_the_xml_is_well_formed_whatever_a_plugin_wrote() -> None:

@@ -1,1 +1,1 @@
-"""The documentation's tests: pages, links, snippets and commands are what the code is."""
+"""Tests of the documentation: its pages, links, snippets and commands match the code."""

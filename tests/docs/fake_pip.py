@@ -1,6 +1,6 @@
-"""Stands for pip where there is no package index: `pip install -e FOLDER` puts the folder's package on PYTHONPATH.
+"""Replaces pip without a package index: `pip install -e FOLDER` puts the folder's package on PYTHONPATH.
 
-The metadata are those that a build would make of the folder's pyproject.toml, as far as rrr reads them.
+The metadata are those that a build would make from the folder's pyproject.toml, as far as rrr reads them.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 
 
 def install(folder: Path, site: Path) -> None:
-    """Lay out the folder's distribution in `site`, its modules as links to the folder's."""
+    """Install the folder's distribution in `site`, with its modules as links into the folder."""
     project = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     info = site / f"{project['name'].replace('-', '_')}-{project['version']}.dist-info"
     info.mkdir(exist_ok=True)

@@ -1,4 +1,4 @@
-"""Pages of Markdown taken apart: their fenced blocks, headings and links."""
+"""Parses pages of Markdown: their fenced blocks, headings and links."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 DOCS = sorted([*ROOT.glob("docs/*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md"])
-"""The pages whose snippets are run."""
+"""The pages with snippets to run."""
 PAGES = sorted({*DOCS, *ROOT.glob("*.md"), *ROOT.glob("plugins/*/*.md"), *ROOT.glob("benchmarks/*.md")})
-"""All pages; their links are followed."""
+"""All pages, for the tests of links."""
 
 FENCE = re.compile(r"^```(?P<language>[^\n`]*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 NOT_RUN = re.compile(r"<!-- not run: ([^\n]+) -->\s*\Z")
@@ -23,13 +23,13 @@ class Block:
     language: str
     text: str
     section: str
-    """The heading of the second level that it stands under."""
+    """The second-level heading above it."""
     before: str
-    """The paragraph, or the comment, right above it."""
+    """The paragraph or comment right above it."""
 
     @property
     def reason(self) -> str:
-        """Why it is not run, as the comment `<!-- not run: … -->` right above it says; else nothing."""
+        """Why it is not run, from the comment `<!-- not run: … -->` right above it; empty if it is run."""
         match = NOT_RUN.search(self.before)
         return match[1] if match else ""
 
@@ -52,7 +52,7 @@ def prose(page: Path) -> str:
 
 
 def anchors(page: Path) -> set[str]:
-    """The anchors that Git hosts, and the site, make of the page's headings."""
+    """The anchors that Git hosts and the documentation site make from the page's headings."""
     made: set[str] = set()
     for heading in re.findall(r"^#{1,6} (.+?)\s*$", prose(page), re.MULTILINE):
         text = re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", heading)
@@ -63,7 +63,7 @@ def anchors(page: Path) -> set[str]:
 
 
 def links(page: Path) -> list[str]:
-    """The targets of the page's links and images, outside of code."""
+    """The targets of the page's links and images, outside code."""
     text = re.sub(r"`[^`\n]*`", "`code`", prose(page))
     return re.findall(r"\]\(([^)\s]+)\)", text)
 

@@ -1,4 +1,4 @@
-"""A reader who follows a page of the documentation to the letter: saves its files, types its commands, compares."""
+"""A reader who follows a page of the documentation literally: saves its files, runs its commands, compares."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ EXITS = re.compile(r"<!-- exits (\d+) -->\Z")
 
 @dataclass
 class Reader:
-    """Follows pages; the folder and the environment that a shell block ends with are the next one's."""
+    """Follows pages. Each shell block starts in the folder and environment that the previous one ended with."""
 
     home: Path
-    """Where the state of the shell is kept."""
+    """The folder with the saved state of the shell."""
     folder: Path
-    """Where the reader is."""
+    """The current folder."""
     environment: Mapping[str, str]
     module: str = ""
-    """The Python file that was saved last."""
+    """The last Python file that was saved."""
     typed: list[tuple[str, str, str]] = field(default_factory=list)
-    """Each shell block with what the page shows and what it printed, on both streams."""
+    """Each shell block, what the page shows for it, and what it printed on both streams."""
 
     def follow(self, page: Path, skipped: Collection[str] = ()) -> None:
-        """Do what the page says, but for the sections to skip. Raises AssertionError where the page is not true."""
+        """Do what the page says, except in the skipped sections. Raises AssertionError if the page is wrong."""
         for block, shown in with_output(page):
             if block.section in skipped or block.reason:
                 continue
@@ -48,7 +48,7 @@ class Reader:
             self.module = name
 
     def replace(self, text: str) -> None:
-        """Put a function in the place of the one of its name in the module that was saved last."""
+        """Replace the function of the same name in the last saved module."""
         path = self.folder / self.module
         lines = path.read_text(encoding="utf-8").splitlines()
         (new,) = functions(text)
@@ -57,7 +57,7 @@ class Reader:
         path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
     def type(self, block: Block, shown: str | None) -> None:
-        """Run a shell block and compare its exit code and what it prints."""
+        """Run a shell block, and compare its exit code and its output."""
         state = self.home / "state.sh"
         script = f"""
             cd '{self.folder}'; if [ -e '{state}' ]; then . '{state}'; fi
@@ -82,7 +82,7 @@ class Reader:
 
 
 def with_output(page: Path) -> Iterator[tuple[Block, str | None]]:
-    """The page's blocks, each shell block with the `text` block that follows it, which is what it prints."""
+    """The page's blocks, each shell block with the `text` block after it, which is its output."""
     found = blocks(page)
     for block, following in zip(found, [*found[1:], None], strict=True):
         belongs = block.language == "sh" and following is not None and following.language == "text"
@@ -90,7 +90,7 @@ def with_output(page: Path) -> Iterator[tuple[Block, str | None]]:
 
 
 def fits(shown: str, printed: str) -> bool:
-    """Whether a text is what was shown: `…` stands for anything, blanks and seconds may be others.
+    """Whether a text matches what the page shows: `…` matches anything; white space and seconds may differ.
 
     >>> fits("1 passed\\n…\\n", "1  passed\\nand more\\n")
     True

@@ -1,4 +1,4 @@
-"""`docs/checks.md` is true: a heading for each check, in their order, and the bounds that the code has."""
+"""`docs/checks.md` is true: a heading for each check, in their order, and the bounds of the code."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ SECTIONS = dict(re.findall(r"^## (\S[^\n]*)\n(.*?)(?=^## |\Z)", PAGE, re.MULTILI
 FLAT = " ".join(PAGE.split())
 
 
-def test_every_check_has_its_heading_in_the_order_in_which_they_run() -> None:
+def test_every_check_has_a_heading_in_the_order_they_run() -> None:
     assert [heading for heading in SECTIONS if heading.startswith("check_")] == list(CHECKS)
 
 
 @pytest.mark.parametrize("check", CHECKS)
-def test_each_says_what_it_wants_and_why_and_how_to_mend_it(check: str) -> None:
-    wants, why, mend = re.split(r"\*\*(?:Why|Mend)\.\*\*", SECTIONS[check])
+def test_each_says_what_it_wants_and_why_and_how_to_fix_it(check: str) -> None:
+    wants, why, fix = re.split(r"\*\*(?:Why|Fix)\.\*\*", SECTIONS[check])
     assert wants.strip()
     assert why.strip()
-    assert mend.strip()
+    assert fix.strip()
 
 
 def test_every_state_is_explained() -> None:
@@ -38,9 +38,9 @@ def test_every_package_that_must_not_be_imported_is_named(name: str) -> None:
     assert re.search(rf"\b{name}\b", SECTIONS["check_import_is_light"])
 
 
-def test_the_bounds_are_those_of_the_code() -> None:
+def test_the_bounds_match_the_code() -> None:
     bounds = CheckSettings()
-    assert f"The first {bounds.rows} rows of each split are posed and judged" in FLAT
+    assert f"The first {bounds.rows} rows of each split are prompted and judged" in FLAT
     assert f"the first {bounds.compared:,} of each are compared" in FLAT
     assert f"as many as come in {bounds.compare_seconds:g} seconds" in FLAT
     assert f"silent for {bounds.silence_seconds:g} seconds" in FLAT

@@ -1,4 +1,4 @@
-"""What docs/engines.md shows and lists is what there is."""
+"""docs/engines.md shows and lists what the code has."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def public(kind: type) -> set[str]:
     return {name for name in {*dir(kind), *kind.__annotations__} if not name.startswith("_")}
 
 
-def test_the_engine_that_is_shown_is_the_one_that_is_tested() -> None:
+def test_the_engine_on_the_page_is_the_tested_one() -> None:
     shown = [block.text for block in blocks(PAGE) if block.section == "Bring an engine" and block.language == "python"]
     assert shown == [(PACKAGE / "rrr_echo_engine.py").read_text(encoding="utf-8")]
     (stated,) = (tomllib.loads(block.text) for block in blocks(PAGE) if block.language == "toml")
@@ -34,7 +34,7 @@ def test_the_engine_that_is_shown_is_the_one_that_is_tested() -> None:
         assert real["project"][key] == value
 
 
-def test_every_capability_of_an_engine_is_listed_and_no_other() -> None:
+def test_the_capabilities_of_an_engine_are_listed_and_no_others() -> None:
     assert table_after("**`Engine`**") == public(Engine)
     assert table_after("**`TokenEngine`**") == public(TokenEngine) - public(Engine)
 

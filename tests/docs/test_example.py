@@ -1,4 +1,4 @@
-"""The whole task in under thirty lines: it is what the pages show, and it does what a task must."""
+"""The complete task in under thirty lines: the pages show it as it is, and it does what a task must."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_its_splits_are_disjoint(backwards: Task) -> None:
     assert not train & test
 
 
-def test_its_prompt_poses_the_row(backwards: Task) -> None:
+def test_its_prompt_contains_the_row(backwards: Task) -> None:
     assert "1234" in backwards.prompt({"number": "1234"}, Model("gpt2"))[0]["content"]
 
 
@@ -69,7 +69,7 @@ def anywhere(row: Row, answer: str) -> bool:
 
 
 @pytest.mark.parametrize("passes", [as_numbers, anywhere])
-def test_an_example_tells_a_verifier_that_is_less_strict(backwards: Task, passes: Callable[[Row, str], bool]) -> None:
+def test_an_example_exposes_a_verifier_that_is_less_strict(backwards: Task, passes: Callable[[Row, str], bool]) -> None:
     assert any(passes(each.row, each.answer) for each in backwards.examples() if each.outcome == "failed")
 
 

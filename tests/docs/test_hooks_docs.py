@@ -29,7 +29,7 @@ def blocks(language: str, text: str) -> list[str]:
 
 
 OVERLAYS_OWN = ("rrr_configure", "rrr_judge", "rrr_combine")
-"""The hooks that are an overlay's."""
+"""The hooks that only overlays have."""
 TASKS_OWN = tuple(hook for hook in HOOKS if hook not in OVERLAYS_OWN)
 
 
@@ -39,14 +39,14 @@ def joined(hooks: tuple[str, ...]) -> str:
 
 WHOLE_PLUGIN = joined(TASKS_OWN)
 RECORDS = {"rrr_verify": Verdict, "rrr_examples": Example, "rrr_manifest": Manifest}
-"""The records that plugins give, by the hook under which the page has their table."""
+"""Hook → the record in the table of its section."""
 WRITTEN = {"Row": "dict", "Outcome": "str"}
-"""The types that the page tells in simpler words."""
+"""The types that the page writes in a simpler form."""
 
 
 @pytest.fixture
 def sums(site):
-    """The page's plugin, installed as its pyproject.toml says."""
+    """The page's plugin, installed from the page's pyproject.toml."""
     project = tomllib.loads(blocks("toml", TEXT)[0])["project"]
     site.install(
         project["name"],
@@ -59,11 +59,11 @@ def sums(site):
 
 
 @pytest.mark.parametrize("hook", HOOKS)
-def test_every_hook_of_the_contract_has_a_heading_that_gives_its_arguments(hook):
+def test_every_hook_of_the_contract_has_a_section_with_its_arguments(hook):
     assert f"`{hook}({', '.join(HOOKS[hook])})`" in SECTIONS[hook]
 
 
-def test_no_heading_is_of_a_hook_that_is_not_in_the_contract():
+def test_no_heading_is_for_a_hook_outside_the_contract():
     assert {heading for heading in SECTIONS if heading.startswith("rrr_")} == set(HOOKS)
 
 
@@ -74,7 +74,7 @@ def test_the_page_names_the_required_hooks():
 
 @pytest.mark.parametrize("hook", HOOKS)
 def test_every_hook_has_an_example_and_shows_what_it_gives(hook):
-    """That they run, `test_snippets.py` sees to."""
+    """`test_snippets.py` runs them."""
     assert [len(blocks(language, SECTIONS[hook])) for language in ("python", "pycon")] == [1, 1]
 
 
@@ -82,7 +82,7 @@ def test_the_examples_together_are_a_plugin_that_implements_every_hook(sums):
     assert all(sums.implements(hook) for hook in TASKS_OWN)
 
 
-def test_the_examples_of_an_overlays_hooks_together_are_an_overlay(sums, site):
+def test_the_examples_of_the_overlay_hooks_together_are_an_overlay(sums, site):
     site.install("rrr-terse", modules={"rrr_terse": joined(OVERLAYS_OWN)}, overlays={"terse": "rrr_terse"})
     task = load_task("sums", ["terse:words=20"])
     assert task.reflection_prompt({"a": 10, "b": 3}, "6", Model("gpt2")).endswith("at most 20 words.")
@@ -94,7 +94,7 @@ def test_the_examples_of_an_overlays_hooks_together_are_an_overlay(sums, site):
         load_task("sums", ["terse:words=few"])
 
 
-def test_the_plugin_as_the_page_has_it_passes_every_check(site, tmp_path):
+def test_the_plugin_on_the_page_passes_every_check(site, tmp_path):
     folder = tmp_path / "plugin"
     folder.mkdir()
     (folder / "pyproject.toml").write_text(blocks("toml", TEXT)[0])
@@ -147,14 +147,14 @@ def test_the_plugins_gold_answers_pass_and_are_what_is_judged(sums):
         assert sums.final_answer(row, gold) == gold
 
 
-def test_the_plugins_warmup_rows_are_none_of_its_data_sets(sums):
+def test_the_plugins_warmup_rows_are_not_in_its_data_sets(sums):
     prompts = {
         sums.prompt(row, Model("gpt2"))[0]["content"] for split in ("train", "test") for row in sums.load_dataset(split)
     }
     assert not prompts & {conversation[0]["content"] for conversation in sums.warmup("train", 200, seed=0)}
 
 
-def test_a_wrong_data_option_is_told_as_the_page_words_it(sums):
+def test_a_wrong_data_option_gets_the_error_on_the_page(sums):
     with pytest.raises(DataError, match=r"--data digits=two: a number such as 2 is expected\."):
         next(sums.load_dataset("train", {"digits": "two"}))
 
@@ -170,7 +170,7 @@ def test_the_overlay_does_what_the_page_says(sums, site):
     assert task.reflection_prompt({"a": 2, "b": 3}, "6", model).startswith("Your sum of 2 and 3")
 
 
-def test_the_tools_are_shown_where_the_page_says(sums, site):
+def test_tools_are_in_the_prompt_only_if_the_model_takes_them(sums, site):
     (source,) = blocks("python", SECTIONS["Tools"])
     site.install("rrr-calls", modules={"rrr_calls": source}, overlays={"calls": "rrr_calls"})
     task = load_task("sums", ["calls"])

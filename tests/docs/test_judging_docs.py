@@ -1,4 +1,4 @@
-"""`docs/judging.md` is true: its answers get its verdicts, and its tables name what the commands write."""
+"""`docs/judging.md` is true: its answers get its verdicts, and its tables list what the commands write."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PAGE = (Path(__file__).parents[2] / "docs" / "judging.md").read_text(encoding="u
 
 
 def explained(heading: str) -> list[str]:
-    """The first cells of the table whose second column is headed so."""
+    """The first cells of the table with this heading over its second column."""
     table = re.search(rf"^\| \w+ \| {heading} \|\n\|---\|---\|\n((?:\|.*\n)+)", PAGE, re.MULTILINE)
     assert table is not None
     return re.findall(r"^\| `([^`]+)`", table[1], re.MULTILINE)

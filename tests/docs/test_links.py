@@ -1,4 +1,4 @@
-"""Links and options named in the documents are real."""
+"""Links and options in the documentation exist."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.docs.pages import DOCS, PAGES, ROOT, anchors, links, name_of
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
-def test_every_relative_link_leads_to_a_file_and_its_anchor_to_a_heading(page: Path) -> None:
+def test_every_relative_link_points_to_a_file_and_its_anchor_to_a_heading(page: Path) -> None:
     for target in links(page):
         if re.match(r"[a-z]+:", target):
             continue
@@ -25,7 +25,7 @@ def test_every_relative_link_leads_to_a_file_and_its_anchor_to_a_heading(page: P
 
 
 @pytest.mark.parametrize("page", DOCS, ids=name_of)
-def test_a_page_of_the_site_links_to_files_not_folders_which_a_site_cannot_show(page: Path) -> None:
+def test_a_page_of_the_site_links_to_files_and_not_to_folders(page: Path) -> None:
     if page.parent == ROOT / "docs":
         relative = [target.partition("#")[0] for target in links(page) if not re.match(r"[a-z]+:", target)]
         assert [target for target in relative if (page.parent / target).is_dir() and target] == []
@@ -44,13 +44,13 @@ def test_every_option_in_an_rrr_command_line_exists(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
-def test_every_section_that_rrr_docs_is_told_to_print_is_there(page: Path) -> None:
+def test_every_section_in_an_rrr_docs_command_exists(page: Path) -> None:
     for name, anchor in re.findall(r"rrr docs (?:docs/)?([\w-]+\.md)(?:#([\w-]+))?", page.read_text(encoding="utf-8")):
         assert (ROOT / "docs" / name).exists(), name
         assert not anchor or anchor in anchors(ROOT / "docs" / name), f"{name}#{anchor}"
 
 
-def test_the_pages_hold_command_lines_and_anchors_to_check() -> None:
+def test_the_pages_have_command_lines_and_anchors_to_check() -> None:
     assert len(PAGES) >= 8
     assert any("rrr run countdown --model" in page.read_text(encoding="utf-8") for page in PAGES)
     assert any("#" in target for page in PAGES for target in links(page))

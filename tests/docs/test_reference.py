@@ -1,4 +1,4 @@
-"""What there is is documented: commands, options, hooks, overlays, extras; and the index leads to every page."""
+"""Commands, options, hooks, overlays and extras are documented, and the index links to every page."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def module_of_docs(name: str) -> ModuleType:
     return module
 
 
-def test_the_commands_page_is_what_the_code_gives() -> None:
+def test_the_commands_page_is_up_to_date() -> None:
     written = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
     assert written == module_of_docs("make_commands").page(), "run python docs/make_commands.py"
 
@@ -42,12 +42,12 @@ def test_every_overlay_of_the_core_has_a_heading(overlay: str) -> None:
     assert re.search(rf"^##+ `?{overlay}\b", page, re.MULTILINE)
 
 
-def test_the_index_tells_of_every_extra_and_of_no_other() -> None:
+def test_the_index_lists_every_extra_and_no_other() -> None:
     section = INDEX.read_text(encoding="utf-8").partition("| extra | for |")[2]
     assert set(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)) == set(PYPROJECT["optional-dependencies"])
 
 
-def test_the_index_leads_to_every_page() -> None:
+def test_the_index_links_to_every_page() -> None:
     linked = {(INDEX.parent / target.partition("#")[0]).resolve() for target in links(INDEX)}
     wanted = {
         page for page in PAGES if page.name not in ("README.md", "index.md") or page.parent.name.startswith("rrr_")
@@ -62,7 +62,7 @@ def test_the_lists_of_the_index_are_the_navigation() -> None:
     assert "\nCountdown <../plugins/rrr_countdown/README>\n" in navigation
 
 
-def test_the_glossary_is_in_order_and_has_every_word_that_the_tutorial_sets_in_italics() -> None:
+def test_the_glossary_is_sorted_and_has_every_word_in_italics_in_the_tutorial() -> None:
     words = re.findall(r"^\*\*([^*]+)\*\*:", (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8"), re.MULTILINE)
     assert words == sorted(words)
     used = re.findall(r"(?<!\*)\*([a-z ]+)\*(?!\*)", prose(ROOT / "docs" / "tutorial.md"))
@@ -70,7 +70,7 @@ def test_the_glossary_is_in_order_and_has_every_word_that_the_tutorial_sets_in_i
     assert [each for each in used if not any(each.startswith(word.lower()) for word in words)] == []
 
 
-def test_the_core_is_said_to_be_on_no_package_index_until_the_changelog_has_a_release() -> None:
+def test_the_pages_say_that_the_core_is_not_on_the_index_until_the_changelog_has_a_release() -> None:
     released = re.search(
         r"^## \d\S* \((?!unreleased)", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE
     )
@@ -79,11 +79,11 @@ def test_the_core_is_said_to_be_on_no_package_index_until_the_changelog_has_a_re
     assert saying == ([] if released else wanted)
 
 
-def test_the_tox_ini_that_is_shown_is_the_one_that_rrr_new_writes() -> None:
+def test_the_tox_ini_on_the_page_is_the_one_that_rrr_new_writes() -> None:
     newest = max((ROOT / "rrr_core" / "template").glob("v*"), key=lambda folder: int(folder.name.removeprefix("v")))
     (shown,) = (block.text for block in blocks(ROOT / "docs" / "testing.md") if block.language == "ini")
     assert shown == (newest / "plugin" / "tox.ini").read_text(encoding="utf-8")
 
 
-def test_there_are_pages_to_hold_to_the_code() -> None:
+def test_there_are_pages_to_compare_with_the_code() -> None:
     assert {"docs/tutorial.md", "docs/hooks.md", "README.md"} <= {name_of(page) for page in DOCS}

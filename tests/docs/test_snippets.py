@@ -1,4 +1,4 @@
-"""Every snippet on every page is run, or says why not."""
+"""Every snippet on every page runs, or says why not."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from tests.docs.fake_pip import install
 from tests.docs.pages import DOCS, ROOT, Block, blocks, name_of
 
 OWN_TESTS = {ROOT / "docs" / "tutorial.md"}
-"""Pages that a test of their own runs from the first block to the last."""
+"""Pages that another test runs from the first block to the last."""
 COMMAND = re.compile(r"^\$? ?(rrr|pip|python3?|pytest|tox|git|mkdir|cd)\b", re.MULTILINE)
 LANGUAGES = {"", "python", "pycon", "sh", "text", "toml", "json", "ini", "yaml"}
 
 
 def sections(page: Path) -> list[str]:
-    """The sections of a page that hold Python to run, in order."""
+    """The sections of a page with Python to run, in order."""
     held = [block.section for block in blocks(page) if block.language in ("python", "pycon") and not block.reason]
     return list(dict.fromkeys(held))
 
@@ -45,7 +45,7 @@ SHELL = [
 
 
 @pytest.mark.parametrize(("page", "section"), RUN)
-def test_the_python_of_a_section_runs_and_gives_what_the_page_says(
+def test_the_python_of_a_section_runs_and_prints_what_the_page_shows(
     page: Path, section: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -72,7 +72,7 @@ def run_session(block: Block, module: types.ModuleType, name: str) -> None:
 
 
 @pytest.mark.parametrize("block", SHELL)
-def test_a_shell_block_runs_beside_the_tutorials_task(block: Block, tmp_path: Path) -> None:
+def test_a_shell_block_runs_with_the_tutorials_task_installed(block: Block, tmp_path: Path) -> None:
     site, empty = tmp_path / "site", tmp_path / "empty"
     site.mkdir()
     empty.mkdir()
@@ -90,7 +90,7 @@ def test_a_shell_block_runs_beside_the_tutorials_task(block: Block, tmp_path: Pa
 
 
 @pytest.mark.parametrize("page", DOCS, ids=name_of)
-def test_data_in_a_block_can_be_read(page: Path) -> None:
+def test_data_in_a_block_can_be_parsed(page: Path) -> None:
     for block in blocks(page):
         match block.language:
             case "toml":
@@ -106,7 +106,7 @@ def test_data_in_a_block_can_be_read(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", DOCS, ids=name_of)
-def test_a_block_says_its_language_where_it_holds_commands(page: Path) -> None:
+def test_a_block_with_commands_states_its_language(page: Path) -> None:
     for block in blocks(page):
         assert block.language in LANGUAGES, block.text
         if block.language == "":

@@ -1,4 +1,4 @@
-"""The tutorial, followed to the letter, and what a package needs where there is no core on the package index."""
+"""The tutorial followed literally, and what a package needs while rrr-core is not on the package index."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from tests.docs.reader import SAVED, Reader, fits, with_output
 PAGE = ROOT / "docs" / "tutorial.md"
 PUBLISHING = ROOT / "docs" / "publishing.md"
 INSTALLING = "1. Install rrr"
-FROM_TEMPLATE = "7. Have a whole package written"
 
 
 def make_program(path: Path, *command: str) -> None:
@@ -27,14 +26,14 @@ def make_program(path: Path, *command: str) -> None:
 
 
 def strangers_environment() -> dict[str, str]:
-    """The environment of one who never entered this one: the Python that it was made from, and pip's settings."""
+    """The environment outside this virtual one: the Python that it was made from, and pip's settings."""
     inside = str(Path(sys.prefix))
     path = [folder for folder in os.environ["PATH"].split(os.pathsep) if not folder.startswith(inside)]
     kept = {name: value for name, value in os.environ.items() if not re.match("PYTHON|VIRTUAL_ENV|TOX|RRR|COV", name)}
     return {**kept, "PATH": os.pathsep.join([str(Path(sys.base_prefix) / "bin"), *path])}
 
 
-def test_with_what_is_installed_here_its_commands_work_and_print_what_it_shows(tmp_path: Path) -> None:
+def test_with_the_packages_installed_here_its_commands_print_what_it_shows(tmp_path: Path) -> None:
     programs, site, work = (tmp_path / name for name in ("programs", "site", "my-tasks"))
     for folder in (programs, site, work):
         folder.mkdir()
@@ -53,7 +52,7 @@ def test_with_what_is_installed_here_its_commands_work_and_print_what_it_shows(t
 
 
 def cloned(folder: Path) -> Path:
-    """A folder with all tracked files as they are now, as a clone would have them."""
+    """A folder with all tracked files in their present state, like a clone."""
     tracked = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     for name in filter(None, tracked.split("\0")):
         if (ROOT / name).is_file():
@@ -63,14 +62,14 @@ def cloned(folder: Path) -> Path:
 
 
 @pytest.mark.tutorial
-def test_from_nothing_with_a_package_index_it_is_true_as_well(tmp_path: Path) -> None:
+def test_from_nothing_with_a_package_index_its_commands_print_what_it_shows(tmp_path: Path) -> None:
     reader = Reader(tmp_path, cloned(tmp_path / "rrr"), strangers_environment())
     reader.follow(PAGE)
     assert len(reader.typed) > 5
 
 
 @pytest.mark.tutorial
-def test_where_pip_finds_no_core_a_stranger_can_install_with_what_the_publishing_page_says(tmp_path: Path) -> None:
+def test_without_a_core_on_the_index_the_publishing_page_makes_an_install_work(tmp_path: Path) -> None:
     clone = cloned(tmp_path / "rrr")
     (block,) = (each for each in blocks(PUBLISHING) if each.section == "Where pip finds no rrr-core")
     script = f"""
@@ -91,13 +90,13 @@ def test_where_pip_finds_no_core_a_stranger_can_install_with_what_the_publishing
     assert "rrr-backwards 1.0" in done.stdout
 
 
-def test_every_block_of_it_is_saved_typed_or_shown() -> None:
+def test_every_block_is_saved_typed_or_shown() -> None:
     pages = list(with_output(PAGE))
     assert {block.language for block, _ in pages} == {"sh", "text", "python", "toml", "json"}
     assert sum(shown is not None for _, shown in pages) == sum(block.language == "text" for block in blocks(PAGE))
 
 
-def test_the_folder_that_may_be_copied_holds_the_files_that_the_page_has_saved() -> None:
+def test_the_folder_to_copy_has_the_files_that_the_page_shows() -> None:
     assert "cp -r ../rrr/examples/rrr_backwards backwards\n" in [block.text for block in blocks(PAGE)]
     saved = {found[1]: block.text for block in blocks(PAGE) if (found := SAVED.match(block.before))}
     files = [path for path in (ROOT / "examples" / "rrr_backwards").iterdir() if path.is_file()]
@@ -106,7 +105,7 @@ def test_the_folder_that_may_be_copied_holds_the_files_that_the_page_has_saved()
     }
 
 
-def test_what_is_left_out_of_an_output_is_marked() -> None:
+def test_an_ellipsis_matches_what_an_output_leaves_out() -> None:
     assert fits("1 passed\n…\n", "1  passed\nin 3 s\n")
     assert not fits("1 passed\n", "1 passed\nin 3 s\n")
     assert not fits("1 passed…", "2 passed")

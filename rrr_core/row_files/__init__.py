@@ -9,7 +9,7 @@ file, or a folder with `train.SUFFIX` and `test.SUFFIX`. A single file has no sp
 """
 
 from rrr_core.row_files.hub import load_table, rows_of_table
-from rrr_core.row_files.options import FILE, FOLDER, GENERATED, HUB, KINDS, DataOptions
+from rrr_core.row_files.options import FILE, FOLDER, GENERATED, HUB, KINDS, DataOptions, require_known
 from rrr_core.row_files.reading import (
     READERS,
     WANTED_SUFFIXES,
@@ -60,6 +60,7 @@ __all__ = [
     "read_parquet",
     "read_rows",
     "require_columns",
+    "require_known",
     "row_at",
     "rows_of_table",
 ]

@@ -11,22 +11,32 @@ from rrr_core.row_files.reading import PlacedRow, RowShape, require_columns, row
 
 
 def load_table(
-    task: str, dataset: str, revision: str | None, shape: RowShape, *, distribution: str, split: str = "train"
+    task: str,
+    dataset: str,
+    revision: str | None,
+    shape: RowShape,
+    *,
+    distribution: str,
+    split: str = "train",
+    configuration: str | None = None,
+    instead: str = "",
 ) -> Any:
     """One split of a data set as a table of `datasets`. `dataset` is a hub name or a local folder of data files.
 
-    `distribution` is the plugin's; its extra `hub` installs the library. Raises DataError if the library is missing, or
-    the data set cannot be reached, is gated, or lacks the columns of `shape`.
+    `distribution` is the plugin's; its extra `hub` installs the library. `configuration` picks one of a data set's
+    several. `instead` is what errors offer as another way: `use source=generated`. Raises DataError if the library is
+    missing, or the data set cannot be reached, is gated, or lacks the columns of `shape`.
     """
+    otherwise = f", or {instead}" if instead else ""
     try:
         import datasets
     except ModuleNotFoundError as error:
         raise DataError(
-            f"{task}'s source=hub needs the package {error.name!r}: pip install '{distribution}[hub]', "
-            "or use source=generated."
+            f"{task} needs the package {error.name!r} for rows from the hub: "
+            f"pip install '{distribution}[hub]'{otherwise}."
         ) from error
     try:
-        table = datasets.load_dataset(dataset, split=split, revision=revision)
+        table = datasets.load_dataset(dataset, configuration, split=split, revision=revision)
     except Exception as error:  # the hub's client raises errors of several HTTP libraries, which share no base class
         which = f"{dataset!r}{f' at revision {revision!r}' if revision else ''}"
         if is_denied(error):
@@ -36,8 +46,8 @@ def load_table(
             ) from error
         reason = next(iter(str(error).splitlines()), "")
         raise DataError(
-            f"{task} cannot load the data set {which} ({type(error).__name__}: {reason}). Check the name and the "
-            "network, or use source=generated or a downloaded file: source=PATH."
+            f"{task} cannot load the data set {which} ({type(error).__name__}: {reason}). "
+            f"Check the name and the network{otherwise}."
         ) from error
     require_columns(table.column_names, shape.columns, dataset)
     return table
@@ -46,8 +56,9 @@ def load_table(
 def rows_of_table(
     table: Any, dataset: str, shape: RowShape, first: int = 0, count: int | None = None
 ) -> Iterator[PlacedRow]:
-    """`count` rows of a table, starting at the row `first`; by default all. Raises DataError at a malformed one."""
-    for index in range(first, len(table) if count is None else first + count):
+    """At most `count` rows of a table from the row `first` on; by default all. Raises DataError at a malformed one."""
+    end = len(table) if count is None else min(len(table), first + count)
+    for index in range(first, end):
         yield row_at(f"{dataset}, row {index + 1}", table[index], shape, shape.from_table)
 
 

@@ -1,14 +1,16 @@
 """`--data KEY=VALUE` options of a task whose rows are generated, come from a hub, or are in the user's files.
 
-OPTIONS = {"source": KINDS, "seed": ("generated",), "dataset": ("hub",)}
-chosen = DataOptions("trivia", options, OPTIONS)
-chosen.check_split(split, {"generated": ("train", "test", "warmup")})
-seed = chosen.whole("seed", default=0)
+    OPTIONS = {"source": KINDS, "seed": (GENERATED,), "dataset": (HUB,)}
+    chosen = DataOptions("trivia", options, OPTIONS)
+    chosen.check(split, {GENERATED: ("train", "test", "warmup")})
+    seed = chosen.whole("seed", default=0)
+
+Whatever is invalid raises DataError, in one line that names task and option and says what to give.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,27 +21,32 @@ GENERATED, HUB, FILE, FOLDER = KINDS = ("generated", "hub", "a file", "a folder"
 """Kinds of source that the option `source` may name."""
 
 
+def require_known(task: str, given: Iterable[str], known: Iterable[str]) -> None:
+    """Raise DataError if a data option is not among those the task knows, suggesting the nearest and listing all."""
+    known = list(known)
+    for name in given:
+        if name not in known:
+            raise DataError(f"{task} has no data option {name!r}.{nearest(name, known)} It has {', '.join(known)}.")
+
+
 @dataclass(frozen=True, slots=True)
 class DataOptions:
-    """The data options of one call. Every method raises DataError, naming task and option, for an invalid one."""
+    """The data options of one call. An unknown option raises DataError here, an invalid one when it is read."""
 
     task: str
     given: Mapping[str, str]
     known: Mapping[str, Sequence[str]]
     """Every option, including `source`, with the kinds of source it belongs to."""
+    default_source: str = GENERATED
+    """The source if the user names none: `generated`, `hub` or a path."""
 
     def __post_init__(self) -> None:
-        for name in self.given:
-            if name not in self.known:
-                raise DataError(
-                    f"{self.task} has no data option {name!r}.{nearest(name, self.known)}"
-                    f" It has {', '.join(self.known)}."
-                )
+        require_known(self.task, self.given, self.known)
 
     @property
     def source(self) -> str:
-        """The user's `source`; by default `generated`."""
-        return self.given.get("source", GENERATED)
+        """The user's `source`, or the default."""
+        return self.given.get("source", self.default_source)
 
     @property
     def kind(self) -> str:
@@ -51,12 +58,18 @@ class DataOptions:
         except (OSError, ValueError):  # an impossible file name, which reading it reports
             return FILE
 
-    def check_split(self, split: str, splits: Mapping[str, Sequence[str]]) -> None:
-        """Refuse a split that the kind of source does not have, then options that belong to another kind.
+    def check(self, split: str, splits: Mapping[str, Sequence[str]] | None = None) -> None:
+        """Refuse a source the task does not have, a split the source does not have, and options of another kind.
 
         `splits` lists the splits of each kind; the default is `train` and `test`.
         """
-        known = tuple(splits.get(self.kind, ("train", "test")))
+        if self.kind not in self.known["source"]:
+            kinds = listed(self.known["source"], "or")
+            raise DataError(
+                f"{self.task} takes no rows from source={self.source[:80]}.{nearest(self.source, self._words)}"
+                f" Give {kinds}."
+            )
+        known = tuple((splits or {}).get(self.kind, ("train", "test")))
         if split not in known:
             raise DataError(
                 f"{self.task}'s source={self.source} has no split {split!r}.{nearest(split, known)}"
@@ -98,11 +111,17 @@ class DataOptions:
         path = self.source
         try:
             if not Path(path).suffix and not Path(path).exists():
+                wanted = listed([*map(repr, self._words), f"a path to a {WANTED_SUFFIXES} file"], "or")
                 raise DataError(
                     f"{self.task}'s data option source={path[:80]!r} is not an existing file or folder."
-                    f"{nearest(path, (GENERATED, HUB))} Give 'generated', 'hub', or a path to a {WANTED_SUFFIXES} file."
+                    f"{nearest(path, self._words)} Give {wanted}."
                 )
             return read_rows(Path(path), shape, split)
         except (OSError, ValueError) as error:  # an impossible file name, or a folder that may not be listed
             reason = error.strerror if isinstance(error, OSError) else error
             raise DataError(f"{self.task}'s data option source={path[:80]!r} cannot be read: {reason}.") from error
+
+    @property
+    def _words(self) -> list[str]:
+        """What `source` may name besides a path."""
+        return [kind for kind in self.known["source"] if kind in (GENERATED, HUB)]

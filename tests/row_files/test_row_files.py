@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from rrr_core import row_files
 from rrr_core.errors import DataError
 from rrr_core.row_files import READERS, Record, RowError, RowShape, bucket_of, excerpt, read_rows, row_at
 
@@ -66,6 +67,14 @@ def complaint_about(path: Path, split: str = "train") -> str:
     message = str(caught.value)
     assert "\n" not in message
     return message
+
+
+def test_the_names_that_plugins_rely_on_are_offered() -> None:
+    offered = set(row_files.__all__)
+    assert offered >= {"READERS", "WANTED_SUFFIXES", "PlacedRow", "Record", "RowError", "RowShape", "as_it_is"}
+    assert offered >= {"bucket_of", "excerpt", "names", "path_in_folder", "read_rows", "require_columns", "row_at"}
+    assert offered >= {"read_csv", "read_json_array", "read_json_lines", "read_parquet"}
+    assert all(hasattr(row_files, name) for name in offered)
 
 
 def test_every_kind_of_file_is_tried_here() -> None:

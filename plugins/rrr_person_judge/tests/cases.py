@@ -21,8 +21,8 @@ from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
-from rrr_person_judge import PersonOptions
 from rrr_person_judge.desk import Desk
+from rrr_person_judge.options import PersonOptions
 from rrr_person_judge.page import PageFace
 
 from rrr_core import Verdict

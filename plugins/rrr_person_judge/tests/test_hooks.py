@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 from cases import pairs_of
-from rrr_person_judge import PersonOptions
 from rrr_person_judge.desk import desk_of
+from rrr_person_judge.options import PersonOptions
 from rrr_person_judge.record import item_of, verdict_of
 
 from rrr_core import Verdict

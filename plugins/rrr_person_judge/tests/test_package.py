@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import rrr_person_judge
-from rrr_person_judge import PersonOptions
+from rrr_person_judge.options import PersonOptions
 
 import rrr_core
 from rrr_core import errors, overlays

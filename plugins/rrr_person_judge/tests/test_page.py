@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 from cases import HOSTILE, Job, give, outcomes, paged, pairs_of, verify_command, write_answers
-from rrr_person_judge import PersonOptions
 from rrr_person_judge.desk import Desk
+from rrr_person_judge.options import PersonOptions
 from rrr_person_judge.page import PageFace
 from rrr_person_judge.sitting import Stopped
 

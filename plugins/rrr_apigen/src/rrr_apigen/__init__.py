@@ -9,8 +9,7 @@ from typing import Any
 
 from rrr_apigen import calls, differences, examples, presets, prompts, rows, tiny, warmup
 from rrr_apigen.generated import Recipe
-from rrr_core.hookspecs import Example, Manifest, Message, Model, Row, hookimpl, trusted
-from rrr_core.verdicts import Verdict
+from rrr_core import Example, Manifest, Message, Model, Row, Verdict, hookimpl, trusted
 
 EMBEDDED_MODEL = Path(__file__).with_name("model")
 

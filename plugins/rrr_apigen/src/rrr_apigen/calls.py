@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 from rrr_apigen import differences, wrappings
 from rrr_apigen.differences import PARAMETER_NAMES, PARAMETER_VALUES, TOOL_CHOICE
 from rrr_apigen.strict_json import Malformed, from_python
-from rrr_core.verdicts import Verdict, failed, passed
+from rrr_core import Verdict, failed, passed
 
 __all__ = [
     "CATEGORIES",

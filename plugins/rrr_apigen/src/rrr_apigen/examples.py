@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from rrr_apigen.calls import FORMAT, PARAMETER_NAMES, PARAMETER_VALUES, TOOL_CHOICE
-from rrr_core.hookspecs import Example
+from rrr_core import Example
 
 Row = dict[str, Any]
 

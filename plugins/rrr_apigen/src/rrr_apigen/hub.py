@@ -15,5 +15,6 @@ def load(dataset: str = DATASET, revision: str | None = None) -> Iterator[Placed
 
     Raises DataError if the `datasets` library is missing, or if the data cannot be reached or has other columns.
     """
-    table = load_table("apigen", dataset, revision, SHAPE, distribution="rrr-apigen")
+    instead = "use source=generated or a downloaded file: source=PATH"
+    table = load_table("apigen", dataset, revision, SHAPE, distribution="rrr-apigen", instead=instead)
     return rows_of_table(table, dataset, SHAPE)

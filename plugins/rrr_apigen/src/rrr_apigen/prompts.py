@@ -14,7 +14,7 @@ from typing import Any
 
 from rrr_apigen import tiny
 from rrr_apigen.types import function_schema
-from rrr_core.hookspecs import Model
+from rrr_core import Model
 
 TASK = (
     "You are given a question and a set of functions. Answer the question with the function calls that it takes, and "

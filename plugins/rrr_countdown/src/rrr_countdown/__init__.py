@@ -7,8 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from rrr_core.hookspecs import Example, Manifest, Message, Model, Row, hookimpl, trusted
-from rrr_core.verdicts import Verdict
+from rrr_core import Example, Manifest, Message, Model, Row, Verdict, hookimpl, trusted
 from rrr_countdown import equations, examples, gold, presets, prompts, rows, warmup
 from rrr_countdown.generated import Recipe
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from rrr_core.verdicts import Verdict, failed, passed
+from rrr_core import Verdict, failed, passed
 
 if TYPE_CHECKING:
     import sympy

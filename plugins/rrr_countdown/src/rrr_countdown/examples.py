@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from rrr_core.hookspecs import Example
+from rrr_core import Example
 from rrr_countdown.equations import INVALID, MISSED, WRONG_NUMBERS
 
 Row = dict[str, Any]

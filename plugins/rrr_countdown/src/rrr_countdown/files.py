@@ -7,11 +7,10 @@ rows are therefore never in both splits, and the embedded model was not warmed u
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
-from rrr_core.row_files import PlacedRow, Record, RowShape
+from rrr_core.row_files import PlacedRow, Record, RowShape, decode_json
 from rrr_countdown.generated import split_of
 from rrr_countdown.row_check import WANTED, checked
 
@@ -32,8 +31,8 @@ def csv_numbers(text: str) -> Any:
     """The list in a CSV field, or the text itself if it holds none."""
     if text.lstrip().startswith("["):
         try:
-            return json.loads(text)
-        except (ValueError, RecursionError):
+            return decode_json(text)
+        except ValueError:
             return text
     return [csv_integer(word) for word in text.split()] or text
 

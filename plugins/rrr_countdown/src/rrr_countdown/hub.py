@@ -27,7 +27,8 @@ def load(
 
     Raises DataError if the `datasets` library is missing, or if the data cannot be reached or has other columns.
     """
-    table = load_table("countdown", dataset, revision, SHAPE, distribution="rrr-countdown")
+    instead = "use source=generated or a downloaded file: source=PATH"
+    table = load_table("countdown", dataset, revision, SHAPE, distribution="rrr-countdown", instead=instead)
     if len(table) < train_rows + test_rows:
         raise DataError(
             f"{dataset}: {len(table):,} rows, too few for TinyZero's split of {train_rows:,} training and "

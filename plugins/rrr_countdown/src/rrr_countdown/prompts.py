@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from rrr_core.hookspecs import Model
+from rrr_core import Model
 
 TINY = "rrr-tiny"
 """The family of the embedded model, which has a vocabulary of little more than these prompts."""

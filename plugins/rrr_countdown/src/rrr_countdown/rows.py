@@ -30,7 +30,7 @@ def load(split: str, options: Mapping[str, str]) -> Iterator[dict[str, Any]]:
     Raises DataError for an unknown split, option or value, and for data that cannot be read.
     """
     chosen = DataOptions("countdown", options, OPTIONS)
-    chosen.check_split(split, {GENERATED: tuple(generated.SPLIT_SHARES)})
+    chosen.check(split, {GENERATED: tuple(generated.SPLIT_SHARES)})
     if chosen.kind == GENERATED:
         return generated.generate(split, recipe(chosen))
     if chosen.kind == HUB:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from rrr_core import Row, Verdict
-from rrr_person_judge import PersonOptions
+from rrr_person_judge.options import PersonOptions
 from rrr_person_judge.record import VerdictFile, item_of
 from rrr_person_judge.sitting import Sitting
 

@@ -22,8 +22,8 @@ from typing import Any
 
 from rrr_core.errors import RrrError
 from rrr_core.overlays import page_parts
-from rrr_person_judge import NAME
 from rrr_person_judge.board import Board, Refused, Then, nothing, read_request
+from rrr_person_judge.options import NAME
 from rrr_person_judge.sitting import Sitting
 
 HOST = "127.0.0.1"

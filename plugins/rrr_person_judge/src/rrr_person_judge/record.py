@@ -24,7 +24,7 @@ from typing import Any, Self
 from rrr_core import Row, Verdict, failed, passed, withheld
 from rrr_core.errors import DataError, RrrError
 from rrr_core.overlays import pair_key
-from rrr_person_judge import UNNAMED
+from rrr_person_judge.options import UNNAMED
 
 KIND, VERSION = "rrr person verdicts", 1
 UNDONE = "undone"

@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from rrr_core.hookspecs import Example, Manifest, Row, hookimpl
-from rrr_core.verdicts import Verdict
+from rrr_core import Example, Manifest, Row, Verdict, hookimpl
 from rrr_reasoning_gym import about, answers, examples, gold, rows, scoring, upstream
 
 

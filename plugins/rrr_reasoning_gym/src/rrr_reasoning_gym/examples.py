@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rrr_core.hookspecs import Example
+from rrr_core import Example
 from rrr_reasoning_gym import answers, gold, guards, rows, scoring
 
 SHRUG = "I do not know"

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from rrr_core.hookspecs import Row
+from rrr_core import Row
 from rrr_reasoning_gym import answers, metadata, solvers
 
 

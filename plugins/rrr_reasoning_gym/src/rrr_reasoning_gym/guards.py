@@ -13,8 +13,7 @@ import re
 from collections.abc import Callable
 from fractions import Fraction
 
-from rrr_core.hookspecs import Row
-from rrr_core.verdicts import Verdict, failed
+from rrr_core import Row, Verdict, failed
 from rrr_reasoning_gym.formulas import complaint
 from rrr_reasoning_gym.integrals import differs
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rrr_core.errors import DataError
-from rrr_core.row_files import GENERATED, DataOptions
+from rrr_core.row_files import require_known
 from rrr_reasoning_gym import upstream
 
 DEFAULTS = {"seed": "0", "size": "10000"}
@@ -25,7 +25,7 @@ def configured(dataset: str, options: Mapping[str, str]) -> Any:
     data, configuration = upstream.classes(dataset)
     kinds = typing.get_type_hints(configuration)
     known = [field.name for field in dataclasses.fields(configuration)]
-    DataOptions(f"reasoning-gym.{dataset}", options, dict.fromkeys(known, (GENERATED,)))
+    require_known(f"reasoning-gym.{dataset}", options, known)
     values = {name: _option(name, text, kinds[name]) for name, text in {**DEFAULTS, **options}.items()}
     try:
         if values["size"] < 1 or values["seed"] is None:

@@ -6,8 +6,7 @@ import functools
 import json
 from typing import Any
 
-from rrr_core.hookspecs import Row
-from rrr_core.verdicts import Verdict, failed, passed
+from rrr_core import Row, Verdict, failed, passed
 from rrr_reasoning_gym import answers, guards, metadata, options
 
 NO_ANSWER, MALFORMED, WRONG = "no answer", guards.MALFORMED, guards.WRONG

@@ -6,7 +6,7 @@ Most must fail, each in its class; some are right answers that look hostile, and
 from __future__ import annotations
 
 from rrr_apigen.hostile import floods, json_texts, rows, structures, values, wrapped
-from rrr_core.hookspecs import Example
+from rrr_core import Example
 
 CASES: list[Example] = [
     *values.CASES,

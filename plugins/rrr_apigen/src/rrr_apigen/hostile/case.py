@@ -6,7 +6,7 @@ from typing import Any
 
 from rrr_apigen.calls import FORMAT, PARAMETER_NAMES, PARAMETER_VALUES, TOOL_CHOICE
 from rrr_apigen.examples import OSLO
-from rrr_core.hookspecs import Example
+from rrr_core import Example
 
 PASSED, BAD, TOOL, NAMES, VALUES = "", FORMAT, TOOL_CHOICE, PARAMETER_NAMES, PARAMETER_VALUES
 """The expected verdict: empty for a pass, or the error class."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rrr_apigen.hostile.case import BAD, GOLD, NAMES, PASSED, TOOL, VALUES, case, with_city, with_days
-from rrr_core.hookspecs import Example
+from rrr_core import Example
 
 MEGABYTE = 1_000_000
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from rrr_apigen.examples import row
 from rrr_apigen.hostile.case import BAD, NAMES, PASSED, TOOL, VALUES, case
-from rrr_core.hookspecs import Example
+from rrr_core import Example
 
 VALUES_OF_A_ROW: list[tuple[Any, str, str, str]] = [
     (9007199254740993, "9007199254740993.0", PASSED, "exact where floats are not"),

@@ -7,7 +7,7 @@ from typing import Any
 
 from rrr_apigen.examples import CITIES, EXACT, MEAN, PINGS
 from rrr_apigen.hostile.case import BAD, CALL, GOLD, NAMES, PASSED, TOOL, VALUES, case
-from rrr_core.hookspecs import Example
+from rrr_core import Example
 
 OSLO_CALL: dict[str, Any] = json.loads(CALL)
 ARGUMENTS: dict[str, Any] = OSLO_CALL["arguments"]

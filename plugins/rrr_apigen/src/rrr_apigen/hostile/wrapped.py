@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rrr_apigen.hostile.case import BAD, CALL, GOLD, PASSED, TOOL, VALUES, case
-from rrr_core.hookspecs import Example
+from rrr_core import Example
 
 WRONG = GOLD.replace("Oslo", "Rome")
 FENCED = f"```json\n{GOLD}\n```"

@@ -14,8 +14,7 @@ from dataclasses import dataclass
 from rrr_apigen.calls import verify
 from rrr_apigen.mutations.failing import MUST_FAIL
 from rrr_apigen.mutations.passing import MUST_PASS
-from rrr_core.hookspecs import Row
-from rrr_core.verdicts import Verdict
+from rrr_core import Row, Verdict
 
 __all__ = ["MUST_FAIL", "MUST_PASS", "Count", "score"]
 

@@ -7,7 +7,7 @@ right, so a verifier that refuses everything scores badly too.
 
 from __future__ import annotations
 
-from rrr_core.hookspecs import Example
+from rrr_core import Example
 from rrr_countdown.hostile import characters, code, grammar, numbers, numerals, sizes, tags, unusual
 
 GROUPS: dict[str, tuple[Example, ...]] = {

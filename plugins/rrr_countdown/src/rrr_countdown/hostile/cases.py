@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from rrr_core.hookspecs import Example
+from rrr_core import Example
 
 Row = dict[str, Any]
 

@@ -5,7 +5,7 @@ A verdict on any of them takes less than 50 ms. The texts of a megabyte are what
 
 from __future__ import annotations
 
-from rrr_core.hookspecs import Example
+from rrr_core import Example
 from rrr_countdown.equations import INVALID, WRONG_NUMBERS
 from rrr_countdown.hostile.cases import SUM, row, wrong, wrong_texts
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rrr_core.hookspecs import Example
+from rrr_core import Example
 from rrr_countdown.hostile.cases import SUM, Row, row
 from rrr_countdown.hostile.tags import PROMPT, RIGHT_ANSWER
 

@@ -65,8 +65,10 @@ def test_reflection_and_retry_follow_the_tools(
         prompt, between = (tokenizer.decode(request.ids) for request in (requests[0], requests[-1]))
         assert prompt.count('"name": "weather"') == 1
         assert prompt.endswith("<|user|>Wrong. Reflect.<|end|><|assistant|>")
-        assert "weather" not in between
-        if episode.rounds[0].retry is not None:
+        has_retry = episode.rounds[0].retry is not None
+        assert len(requests) == (2 if has_retry else 1)
+        if has_retry:
+            assert "weather" not in between
             assert between.endswith(f"<|user|>Toss {episode.row['n']}.<|end|><|assistant|>")
     assert sum(episode.rounds[0].retry is not None for episode in kept) > 3
 

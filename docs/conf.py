@@ -23,7 +23,14 @@ version = release = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="
 
 extensions = ["myst_parser"]
 root_doc = "docs/index"
-include_patterns = ["docs/*.md", "CHANGELOG.md", "CONTRIBUTING.md", "plugins/*/*.md", "benchmarks/README.md"]
+include_patterns = [
+    "docs/*.md",
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
+    "AGENTS.md",
+    "plugins/*/*.md",
+    "benchmarks/README.md",
+]
 exclude_patterns = [".*", "build", "dist"]
 myst_heading_anchors = 4  # the same anchors as on Git hosts
 myst_links_external_new_tab = False

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from rrr_core.episode import Episode, Role, Segment
 from rrr_core.errors import RrrError, nearest
+
+Trains = Callable[[Sequence[Segment]], Sequence[bool]]
+"""Which of an episode's sampled segments are trained: from the first one sampled on, those only read among them."""
+
+
+def roles(*trained: Role) -> Trains:
+    """All segments of these roles."""
+    return lambda segments: [segment.role in trained for segment in segments]
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,8 +22,8 @@ class Credit:
     """One way to credit an episode's reward to what the model wrote after its failure."""
 
     name: str
-    trains: frozenset[Role]
-    """Roles of the segments whose tokens are trained."""
+    trains: Trains
+    """Whole segments: their tokens share the reward."""
     help: str
     """For `--credit`, after `which tokens are trained:`."""
     shuffles: bool = False
@@ -24,20 +32,21 @@ class Credit:
     def marked(self, episode: Episode) -> Episode:
         """The episode, each sampled segment marked as trained or not."""
         first = _first_sampled(episode)
-        sampled = tuple(
-            segment if segment.is_read else replace(segment, is_trained=segment.role in self.trains)
-            for segment in episode.segments[first:]
+        before, sampled = episode.segments[:first], episode.segments[first:]
+        marked = (
+            segment if segment.is_read else replace(segment, is_trained=trained)
+            for segment, trained in zip(sampled, self.trains(sampled), strict=True)
         )
-        return replace(episode, segments=(*episode.segments[:first], *sampled))
+        return replace(episode, segments=(*before, *marked))
 
 
-REFLECTION = Credit("reflection", frozenset({"reflection"}), "the reflection's")
+REFLECTION = Credit("reflection", roles("reflection"), "the reflection's")
 CREDITS: dict[str, Credit] = {
     credit.name: credit
     for credit in (
         REFLECTION,
-        Credit("retry", frozenset({"retry"}), "the retry's"),
-        Credit("all", frozenset({"reflection", "retry"}), "all that the model wrote after its failure"),
+        Credit("retry", roles("retry"), "the retry's"),
+        Credit("all", roles("reflection", "retry"), "all that the model wrote after its failure"),
         Credit(
             "placebo",
             REFLECTION.trains,

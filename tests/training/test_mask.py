@@ -15,7 +15,7 @@ from rrr_core.errors import RrrError
 from rrr_core.generation.transformers_backend import load_transformers
 from rrr_core.progress import Progress
 from rrr_core.training import run as training_run
-from rrr_core.training.credit import CREDITS, Completion, completion_of, credit_named, prompt_ids, reward_of
+from rrr_core.training.credit import CREDITS, Completion, Credit, completion_of, credit_named, prompt_ids, reward_of
 from rrr_core.training.run import train
 from rrr_core.training.trainer import ReflectionTrainer
 from rrr_core.verdicts import failed, passed
@@ -216,6 +216,31 @@ def test_rounds_beyond_the_first_are_trained_in_the_same_way() -> None:
     assert completion.mask == [1, 0, 0, 0, 1]
     assert reward_of(episode) == 1.0
     assert [one.verdict for one in episode.rounds] == [failed("x"), passed()]
+
+
+def test_a_credit_may_train_some_segments_of_a_role_and_not_others() -> None:
+    last_round = Credit(
+        "last-round", lambda segments: [place >= len(segments) - 3 for place in range(len(segments))], ""
+    )
+    parts = [
+        segment
+        for number in (10, 20)
+        for segment in (
+            Segment("prompt", ids=(number,)),
+            Segment("reflection", ids=(number + 1,)),
+            Segment("prompt", ids=(number + 2,)),
+            Segment("retry", ids=(number + 3,), verdict=passed()),
+        )
+    ]
+    completion = completion_of(last_round.marked(make_failure().episode.extended(*parts)))
+    assert completion.ids == [11, 12, 13, 20, 21, 22, 23]
+    assert completion.mask == [0, 0, 0, 0, 1, 0, 1]
+
+
+def test_every_credit_has_its_line_on_the_methods_page() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "method.md").read_text(encoding="utf-8")
+    for name in CREDITS:
+        assert f"| `{name}`" in page
 
 
 def test_an_unknown_credit_is_refused_with_the_nearest_name() -> None:

@@ -76,8 +76,9 @@ def test_the_conformance_checks_get_the_ordinary_and_the_hostile_examples():
     assert list(examples()) == [*EXAMPLES, *CASES]
 
 
-@given(st.text())
-def test_no_text_raises(text):
+# Hypothesis also draws the strings of our sources, where right answers stand. All of them hold 44, a number of the row.
+@given(st.text().filter(lambda text: "44" not in text))
+def test_a_text_without_all_numbers_of_the_row_fails_and_never_raises(text):
     assert verify(ROW, text).is_failed
     assert verify(ROW, f"<answer>{text}</answer>").category in {INVALID, WRONG_NUMBERS, MISSED}
 

@@ -41,7 +41,9 @@ TEXTS = [
     path
     for folder in ("rrr_core", "rrr_taskset", "plugins", "docs", "benchmarks", "examples", "tests", "findings", ".ci")
     for path in sorted((ROOT / folder).rglob("*"))
-    if path.suffix in {".py", ".md", ".js", ".html", ".css", ".toml", ".jinja", ".sh", ""} and path.is_file()
+    if path.suffix in {".py", ".md", ".js", ".html", ".css", ".toml", ".jinja", ".sh", ""}
+    and path.is_file()
+    and not any(part.startswith(".") for part in path.relative_to(ROOT / folder).parts)  # what tests cache there
 ] + sorted([*ROOT.glob("*.md"), *ROOT.glob("*.toml"), *ROOT.glob("*.py"), ROOT / "tox.ini"])
 
 

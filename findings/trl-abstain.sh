@@ -47,7 +47,7 @@ export CUDA_VISIBLE_DEVICES="" OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 HF_HOME="$work
 "$work/venv/bin/pip" install --quiet torch==2.13.0 transformers==5.24.0 trl==1.16.0
 
 cd "$work"
-"$work/venv/bin/python" - <<'PY'
+"$work/venv/bin/python" - <<'PY' || exit 1
 import contextlib
 import glob
 import io

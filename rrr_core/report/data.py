@@ -19,7 +19,7 @@ from rrr_core.report.mined import Mined, mined_of
 from rrr_core.report.selection import FIELDS, SEGMENT_FIELDS, FairSample, Texts, pack
 from rrr_core.report.words import Words, words
 from rrr_core.runs.files import read_json, read_numbered_lines
-from rrr_core.runs.layout import TRAINED, VANILLA, RunFolder
+from rrr_core.runs.layout import RunFolder, label_order
 
 EPISODES_SHOWN = {"evaluation": 400, "training": 800}
 """Most episodes of one set that a page embeds."""
@@ -138,11 +138,6 @@ def _names(folders: Sequence[Path]) -> list[str]:
     ]
 
 
-def _order(label: str) -> tuple[int, str]:
-    """Sort key of a model: before training, after training, others by label."""
-    return {VANILLA: 0, TRAINED: 1}.get(label, 2), label
-
-
 class _Reader:
     """Reads one run folder and records what it could not read."""
 
@@ -232,7 +227,7 @@ class _Reader:
                 figures[str(record.get("label") or evaluation.path.name)] = record
         if not figures:
             self.missing.append("No finished evaluation (eval/*/figures.json).")
-        return dict(sorted(figures.items(), key=lambda item: _order(item[0])))
+        return dict(sorted(figures.items(), key=lambda item: label_order(item[0])))
 
     def _comparison(self, figures: Mapping[str, Json]) -> Json:
         path = self.files.comparison

@@ -27,6 +27,11 @@ BOOKKEEPING = frozenset({MANIFEST, RUN_RECORD, PROFILE, LOCK})
 """Files that hold no results: a folder with nothing else in it counts as new."""
 
 
+def label_order(label: str) -> tuple[int, str]:
+    """What sorts evaluated models: the one before training first, then the trained one, then the others by name."""
+    return {VANILLA: 0, TRAINED: 1}.get(label, 2), label
+
+
 @dataclass(frozen=True, slots=True)
 class StageFolder:
     """The files that every stage's folder holds."""
@@ -158,9 +163,8 @@ class RunFolder:
 
     def evaluations(self) -> list[EvalFolder]:
         """The existing evaluations by label: the model before training first, then the trained one, then others."""
-        known = {VANILLA: 0, TRAINED: 1}
         folders = [path for path in (self.path / "eval").glob("*") if path.is_dir()]
-        return [EvalFolder(path) for path in sorted(folders, key=lambda path: (known.get(path.name, 2), path.name))]
+        return [EvalFolder(path) for path in sorted(folders, key=lambda path: label_order(path.name))]
 
     def manifests(self) -> dict[str, Path]:
         """Stage, such as `eval/vanilla`, → its manifest, for existing files; `run` is the record of the whole run."""

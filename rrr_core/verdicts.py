@@ -10,6 +10,10 @@ from rrr_core.records import TEXT, Kind, Record
 Outcome = Literal["passed", "failed", "abstained"]
 WITHHELD = "withheld"
 """The kind of abstention that is nobody's fault."""
+NO_ANSWER = "no answer"
+"""The kind of abstention where the engine gave no answer to judge, such as one that a server filtered."""
+CUT_OFF = "cut off"
+"""The error class of a text that the token limit ended within its thought."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +27,7 @@ class Verdict:
     outcome: Outcome
     category: str = ""
     """A failed verdict's error class, such as `wrong numbers`; an abstention's kind: `exception`, `timeout`,
-    `memory`, `crash`, `exit`, `bad verdict`, or `withheld` by a judge that cannot decide."""
+    `memory`, `crash`, `exit`, `bad verdict`, `withheld` by a judge that cannot decide, or `no answer`."""
     detail: str = ""
     """One line for a person. It may quote the answer, so it is hostile text."""
 
@@ -38,6 +42,11 @@ class Verdict:
     @property
     def is_abstained(self) -> bool:
         return self.outcome == "abstained"
+
+    @property
+    def is_unanswered(self) -> bool:
+        """Whether there was no answer to judge: an abstention that is not the verifier's."""
+        return self.is_abstained and self.category == NO_ANSWER
 
     @property
     def reward(self) -> float | None:
@@ -76,3 +85,8 @@ def withheld(detail: str = "") -> Verdict:
 def abstained(kind: str, detail: str) -> Verdict:
     """The verifier, not the answer, was at fault. For the core only."""
     return Verdict("abstained", kind, detail)
+
+
+def no_answer(why: str) -> Verdict:
+    """The engine gave no answer, which is nobody's failure. For the core only."""
+    return Verdict("abstained", NO_ANSWER, why)

@@ -31,14 +31,28 @@ class Generation:
     """What a model wrote in answer to one request."""
 
     text: str
+    """The answer, without its thought."""
     token_ids: tuple[int, ...] = ()
     """The sampled ids, with the end token if the model wrote one; empty if the engine does not give them."""
     finish: str = "stop"
     """`stop`, or `length` if the token limit cut it off."""
+    thought: str = ""
+    """What the model thought before its answer."""
+    is_thinking: bool = False
+    """Whether it ended within its thought, so that there is no answer."""
+    missing: str = ""
+    """Why the engine has no answer, such as `content filter`: nobody's failure. Empty for most."""
+    counted: int | None = None
+    """Tokens of thought and answer, as a server counts them that gives no ids."""
 
     @property
     def is_cut_off(self) -> bool:
         return self.finish == "length"
+
+    @property
+    def length(self) -> int | None:
+        """Tokens of thought and answer, end token included; None if the engine does not count them."""
+        return len(self.token_ids) or self.counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,9 +155,10 @@ def _tuple(values: list[Any] | None) -> tuple[Any, ...] | None:
 
 
 def written(role: Role, made: Generation, verdict: Verdict | None = None) -> Segment:
-    """A segment of what an engine wrote: text and length, without the ids."""
-    length = len(made.token_ids) or None
-    return Segment(role, text=made.text, length=length, is_cut_off=made.is_cut_off, verdict=verdict)
+    """A segment of what an engine wrote: answer, thought and length, without the ids."""
+    return Segment(
+        role, text=made.text, thought=made.thought, length=made.length, is_cut_off=made.is_cut_off, verdict=verdict
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,7 +55,7 @@ class ShardEvaluation:
     def _episodes(self, rows: Sequence[tuple[int, Row]]) -> list[Episode]:
         prompts = [self.task.prompt(row, self.engine.model) for _, row in rows]
         attempts = self._draw("first_try", prompts)
-        verdicts = self.judge.judge([(row, attempt.text) for (_, row), attempt in zip(rows, attempts, strict=True)])
+        verdicts = self.judge.judge_written([(row, attempt) for (_, row), attempt in zip(rows, attempts, strict=True)])
         episodes = [
             Episode(index, dict(row), (Segment("prompt", prompt), written("attempt", attempt, verdict)))
             for (index, row), prompt, attempt, verdict in zip(rows, prompts, attempts, verdicts, strict=True)
@@ -101,7 +101,9 @@ class ShardEvaluation:
         self, stage: str, episodes: Sequence[Episode], conversations: Sequence[Sequence[Message]]
     ) -> list[Judged]:
         answers = self._draw(stage, conversations)
-        verdicts = self.judge.judge([(each.row, answer.text) for each, answer in zip(episodes, answers, strict=True)])
+        verdicts = self.judge.judge_written(
+            [(each.row, answer) for each, answer in zip(episodes, answers, strict=True)]
+        )
         return list(zip(answers, verdicts, strict=True))
 
     def _draw(self, stage: str, conversations: Sequence[Sequence[Message]]) -> list[Generation]:

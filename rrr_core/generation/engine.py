@@ -26,6 +26,10 @@ class Sampling:
     top_p: float = 1.0
     top_k: int = 0
     """0 keeps all tokens."""
+    min_p: float = 0.0
+    """Least probability of a token, as a share of the likeliest one's; 0 keeps all tokens."""
+    repetition_penalty: float = 1.0
+    """Divides the logits (if positive, else multiplies them) of tokens in the prompt or the text so far."""
     seed: int = 0
     """The same requests in the same order, with the same seed on the same machine, give the same texts."""
 

@@ -37,8 +37,8 @@ class _Measured(Engine):
     ) -> list[Generation]:
         with self._profile.during("generate"), self._counting_prompts():
             made = self._engine.generate(conversations, sampling, on_done)
-        written = [len(generation.token_ids) for generation in made]
-        self._profile.count(written=sum(written) if all(written) else None)
+        written = [generation.length for generation in made]
+        self._profile.count(written=sum(filter(None, written)) if all(written) else None)
         return made
 
     def describe(self) -> dict[str, object]:

@@ -72,7 +72,7 @@ class OpenRow:
 
     def draw(self, generation: Generation) -> int | None:
         """Record that a try was sampled, whether or not it will count. Returns its tokens, None if unknown."""
-        tokens = len(generation.token_ids) or None
+        tokens = generation.length
         self.sampled = None if self.sampled is None else self.sampled + 1
         self.sampled_tokens = _sum(self.sampled_tokens, tokens)
         return tokens
@@ -130,7 +130,7 @@ def mine_rows(
             )
             on_done = reporter.counter(tries_so_far, len(drawn))
             generations = engine.generate([prompts[row.row_index] for row in drawn], sampling, on_done)
-            verdicts = judge.judge([(row.row, made.text) for row, made in zip(drawn, generations, strict=True)])
+            verdicts = judge.judge_written([(row.row, made) for row, made in zip(drawn, generations, strict=True)])
             for row, generation, verdict in zip(drawn, generations, verdicts, strict=True):
                 tokens = row.draw(generation)
                 if row.is_open(settings):

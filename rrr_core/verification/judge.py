@@ -8,14 +8,28 @@ from contextlib import closing
 from types import TracebackType
 from typing import Self
 
+from rrr_core.episode import Generation
 from rrr_core.errors import TooManyAbstentions
 from rrr_core.hookspecs import Row
 from rrr_core.profiling.profile import Profile
 from rrr_core.tasks import Task
-from rrr_core.verdicts import Verdict
+from rrr_core.verdicts import CUT_OFF, Verdict, failed, no_answer
 from rrr_core.verification.panel import panel_verdicts
 from rrr_core.verification.runner import Runner
 from rrr_core.verification.settings import VerifySettings
+
+
+def without_verifier(made: Generation) -> Verdict | None:
+    """The verdict on a text that no verifier is asked about; None for all others.
+
+    >>> without_verifier(Generation("", thought="Let me", is_thinking=True)).category
+    'cut off'
+    """
+    if made.missing:
+        return no_answer(made.missing)
+    if made.is_thinking:
+        return failed(CUT_OFF, "the text ended within its thought, so there is no answer")
+    return None
 
 
 class Judge:
@@ -76,6 +90,18 @@ class Judge:
                 if self.judged >= self.minimum:
                     self._check()
         return verdicts
+
+    def judge_written(self, pairs: Sequence[tuple[Row, Generation]]) -> list[Verdict]:
+        """The verdicts on what a model wrote to rows, in order. Raises as `judge`.
+
+        The verifier sees the answer alone. It is not asked where there is none: a text that the token limit ended
+        within its thought has failed, and where the engine has no answer, none is judged.
+        """
+        early = [without_verifier(made) for _, made in pairs]
+        judged = iter(
+            self.judge([(row, made.text) for (row, made), one in zip(pairs, early, strict=True) if one is None])
+        )
+        return [next(judged) if verdict is None else verdict for verdict in early]
 
     def recall(self, judged: int, withheld: Iterable[Verdict]) -> None:
         """Count an earlier call's verdicts and its withheld ones, so the limit holds for a resumed job as a whole."""

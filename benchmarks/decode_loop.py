@@ -33,10 +33,10 @@ from generation import countdown
 from made_up import SHAPES, SPECIAL, save_model
 from recording import Figure, folder_option, median_of, record
 
+from rrr_core.chat.format import ChatFormat
 from rrr_core.cli import run_command
 from rrr_core.cli.heap import keep_freed_memory
 from rrr_core.generation import kv_cache, transformers_engine
-from rrr_core.generation.continuation import encode_prompt
 from rrr_core.generation.engine import Sampling
 from rrr_core.generation.transformers_backend import load_transformers
 from rrr_core.generation.transformers_engine import TransformersEngine
@@ -122,7 +122,7 @@ def works_of(options: argparse.Namespace) -> Iterator[Callable[[], Timed]]:
     if "countdown" in options.works:
         case = countdown(ROWS, tries=1)
         case.engine.batch_tokens = ALL_IN_ONE
-        prompts = [encode_prompt(case.engine.tokenizer, asked) for asked in case.conversations]
+        prompts = [ChatFormat(case.engine.tokenizer).encode_prompt(asked) for asked in case.conversations]
         yield lambda: first_tries(case.engine, prompts)
     if "evaluation" in options.works:
         yield lambda: evaluation(options.rows)

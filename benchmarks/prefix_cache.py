@@ -30,10 +30,10 @@ import torch
 from recording import Figure, folder_option, median_of, record
 from transformers import AutoTokenizer
 
+from rrr_core.chat.format import ChatFormat
 from rrr_core.conversation import reflection_conversation
 from rrr_core.episode import Episode, Segment
 from rrr_core.generation import ModelSettings, Sampling
-from rrr_core.generation.continuation import continuation_ids, encode_prompt
 from rrr_core.generation.engine import Hits
 from rrr_core.generation.model_files import ModelFiles, read_files
 from rrr_core.generation.vllm_backend import VllmEngine
@@ -105,14 +105,16 @@ def of_task(name: str, files: ModelFiles, count: int) -> list[Prompted]:
 
 def play(engine: VllmEngine, failures: Sequence[Prompted], group: int, seed: int) -> Step:
     """G reflections per failure, each with a retry, laid out as by `Rollout.play`."""
-    prompts = [encode_prompt(engine.tokenizer, one.conversation) for one in failures for _ in range(group)]
+    prompts = [ChatFormat(engine.tokenizer).encode_prompt(one.conversation) for one in failures for _ in range(group)]
     owners = [one for one in failures for _ in range(group)]
     engine.engine.reset_prefix_cache()  # as new weights do at the start of a step
     started, before = time.perf_counter(), engine.prefix_cache_hits
     reflections = engine.generate_ids(prompts, Sampling(max_tokens=REFLECTION_TOKENS, seed=seed))
     between = engine.prefix_cache_hits
     after = [
-        continuation_ids(engine.tokenizer, one.conversation, one.again, reflection, engine.is_ended(reflection))
+        ChatFormat(engine.tokenizer).continuation_ids(
+            one.conversation, one.again, reflection, engine.is_ended(reflection)
+        )
         for one, reflection in zip(owners, reflections, strict=True)
     ]
     contexts = [

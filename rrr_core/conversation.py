@@ -10,13 +10,17 @@ from rrr_core.tasks import Task
 
 
 def conversation(segments: Iterable[Segment]) -> list[dict[str, str]]:
-    """The chat messages of segments, copied: read segments as given, written ones as the assistant's."""
+    """The chat messages of segments, copied: read segments as given, written ones as the assistant's.
+
+    A thought is in a field of its own, `thought`: the chat template decides whether it is shown.
+    """
     messages: list[dict[str, str]] = []
     for segment in segments:
         if segment.is_read:
             messages += [dict(message) for message in segment.messages]
         else:
-            messages.append({"role": "assistant", "content": segment.text})
+            reply = {"role": "assistant", "content": segment.text}
+            messages.append({**reply, "thought": segment.thought} if segment.thought else reply)
     return messages
 
 

@@ -72,7 +72,8 @@ class Segment:
     """What the model thought before its answer. No verifier sees it."""
     ids: tuple[int, ...] = ()
     """Of a written segment, its sampled ids, end token included; of a read one, all ids since the last segment that has
-    any. The ids of an episode's segments, concatenated, are thus what the network saw. Empty if not kept."""
+    any. The ids of an episode's segments, concatenated, are thus what the network saw. Empty if not kept, and where the
+    chat template rewrote earlier turns, so that what follows does not continue them."""
     length: int | None = None
     """Tokens of a written segment, end token included; None if the engine does not count them."""
     is_cut_off: bool = False
@@ -249,7 +250,7 @@ class Episode:
     @property
     def sampled_tokens(self) -> int:
         """How many ids were sampled in its rounds."""
-        return sum(len(segment.ids) for segment in self.segments if segment.role in ("reflection", "retry"))
+        return sum(segment.length or 0 for segment in self.segments if segment.role in ("reflection", "retry"))
 
     def extended(self, *segments: Segment) -> Episode:
         """The episode with more segments at its end."""

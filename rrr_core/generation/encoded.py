@@ -7,9 +7,9 @@ import json
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
+from rrr_core.chat.format import ChatFormat
 from rrr_core.episode import Generation
 from rrr_core.errors import ModelError
-from rrr_core.generation.continuation import encode_prompts
 from rrr_core.generation.engine import Sampling, TokenEngine
 from rrr_core.hookspecs import Message, Model
 
@@ -17,11 +17,20 @@ from rrr_core.hookspecs import Message, Model
 class EncodedEngine(TokenEngine):
     """A TokenEngine with `generate` built on `generate_ids`, which an engine implements.
 
-    Prompts are encoded here, from the neutralised text (see `continuation`), so that all engines get the same ids.
+    Prompts are encoded here, from the neutralised text (see `rrr_core.chat.spelling`), so that all engines get the
+    same ids.
     """
 
-    def __init__(self, tokenizer: Any, info: Model, end_ids: Sequence[int], context: int | None) -> None:
+    def __init__(
+        self,
+        tokenizer: Any,
+        info: Model,
+        end_ids: Sequence[int],
+        context: int | None,
+        chat: ChatFormat | None = None,
+    ) -> None:
         self.tokenizer, self.model = tokenizer, info
+        self.chat = chat or ChatFormat(tokenizer)
         self.end_ids = tuple(end_ids)
         self.context = context
         """Most tokens of a prompt and its text together."""
@@ -35,17 +44,13 @@ class EncodedEngine(TokenEngine):
     ) -> list[Generation]:
         """One text for each conversation, in order; see Engine."""
         prompts = self.encode(conversations)
-        return [
-            Generation(self.text_of(written), tuple(written), "stop" if self.is_ended(written) else "length")
-            for written in self.generate_ids(prompts, sampling, on_done)
-        ]
+        return [self.read(written) for written in self.generate_ids(prompts, sampling, on_done)]
 
     def encode(self, conversations: Sequence[Sequence[Message]]) -> list[list[int]]:
         """The ids of their prompts. Equal conversations, and those of the last call, are rendered and encoded once."""
-        template = self.tokenizer.chat_template
-        keys = [(template, *(tuple(message.items()) for message in each)) for each in conversations]
+        keys = [tuple(tuple(message.items()) for message in each) for each in conversations]
         fresh = {key: each for key, each in zip(keys, conversations, strict=True) if key not in self._encoded}
-        encoded = encode_prompts(self.tokenizer, list(fresh.values()))
+        encoded = self.chat.encode_prompts(list(fresh.values()))
         known: dict[Hashable, list[int]] = {**self._encoded, **dict(zip(fresh, encoded, strict=True))}
         self._encoded = {key: known[key] for key in keys}
         return [known[key] for key in keys]
@@ -59,15 +64,12 @@ class EncodedEngine(TokenEngine):
             **source,
             "tokenizer": type(self.tokenizer).__name__,
             "tokenizer_sha256": tokenizer_digest(self.tokenizer),
+            **self.chat.identity(),
         }
 
     def is_ended(self, ids: Sequence[int]) -> bool:
         """Whether sampled ids end with an end token; False if the token limit cut them off."""
         return bool(ids) and ids[-1] in self.end_ids
-
-    def text_of(self, ids: Sequence[int]) -> str:
-        """Sampled ids as text, without special tokens: to be read and judged, never to be encoded again."""
-        return str(self.tokenizer.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False))
 
     def limit_of(self, prompt: Sequence[int], sampling: Sampling) -> int:
         """Most tokens to sample after `prompt`. Raises ModelError if the prompt fills the context."""

@@ -9,8 +9,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
+from rrr_core.chat.format import ChatFormat
 from rrr_core.episode import Generation
 from rrr_core.errors import ModelError
 from rrr_core.hookspecs import Message, Model
@@ -94,6 +96,11 @@ class Engine(ABC):
         return None
 
     @property
+    def thinks(self) -> bool:
+        """Whether the model may write a thought before its answer, so that its texts are long."""
+        return False
+
+    @property
     def notice(self) -> str | None:
         """What a person should know about how the engine runs this model; None for most."""
         return None
@@ -129,9 +136,26 @@ class TokenEngine(Engine):
     def is_ended(self, ids: Sequence[int]) -> bool:
         """Whether sampled ids end with an end token; False if the token limit cut them off."""
 
-    @abstractmethod
-    def text_of(self, ids: Sequence[int]) -> str:
-        """Sampled ids as text, without special tokens: to be read and judged, never to be encoded again."""
+    @cached_property
+    def chat(self) -> ChatFormat:
+        """What the tokenizer's chat template decides: prompts, turn ends, and thoughts apart from answers."""
+        return ChatFormat(self.tokenizer)
+
+    def read(self, ids: Sequence[int]) -> Generation:
+        """Sampled ids as thought and answer, without special tokens: to be judged, never to be encoded again."""
+        parts = self.chat.split(ids)
+        return Generation(
+            parts.answer,
+            tuple(ids),
+            "stop" if self.is_ended(ids) else "length",
+            thought=parts.thought,
+            is_thinking=parts.is_thinking,
+        )
+
+    @property
+    def thinks(self) -> bool:
+        """Whether the chat template, the tokenizer or the user names thought marks."""
+        return self.chat.thinks
 
     @abstractmethod
     def sync_weights(self, network: Any) -> None:

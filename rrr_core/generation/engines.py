@@ -9,6 +9,7 @@ from rrr_core.generation.engine_spec import POLICY, EngineSpec
 
 AUTO = "auto"
 """The engine name that has one chosen."""
+_CHAT = ("template", "template_name", "template_date", "thought_marks", "keep_thoughts")
 _PACE = ("concurrency", "timeout", "retries", "api_key_env")
 
 
@@ -28,7 +29,7 @@ CORE_ENGINES: Mapping[str, CoreEngine] = {
     "transformers": CoreEngine(
         open="rrr_core.generation.transformers_backend:load_from",
         beside=POLICY,
-        takes=("revision", "adapter", "family", "dtype", "device", "batch_tokens"),
+        takes=("revision", "adapter", "family", "dtype", "device", "batch_tokens", *_CHAT),
         ignores=("gpu_share", *_PACE),
         extra="train",
         without="no generation with transformers and no training",
@@ -36,13 +37,13 @@ CORE_ENGINES: Mapping[str, CoreEngine] = {
     "vllm": CoreEngine(
         open="rrr_core.generation.vllm_backend:load_vllm",
         beside="rrr_core.generation.vllm_backend:open_beside",
-        takes=("revision", "adapter", "family", "dtype", "gpu_share", "base_url", *_PACE),
+        takes=("revision", "adapter", "family", "dtype", "gpu_share", "base_url", *_CHAT, *_PACE),
         extra="vllm",
         without="no generation with vLLM (--backend vllm), and none to serve a model with",
     ),
     "server": CoreEngine(
         open="rrr_core.generation.server:open_server",
-        takes=("family", "base_url", *_PACE),
+        takes=("family", "base_url", "template", "thought_marks", *_PACE),
         needs=("base_url",),
         ignores=("dtype", "batch_tokens", "gpu_share"),
         extra="server",

@@ -52,6 +52,10 @@ class _Measured(Engine):
         return self._engine.prefix_cache_hits
 
     @property
+    def thinks(self) -> bool:
+        return self._engine.thinks
+
+    @property
     def notice(self) -> str | None:
         return self._engine.notice
 
@@ -77,7 +81,7 @@ class _MeasuredTokens(_Measured, TokenEngine):
 
     def __init__(self, engine: TokenEngine, profile: Profile) -> None:
         super().__init__(engine, profile)
-        self.tokenizer = engine.tokenizer
+        self.tokenizer, self.chat = engine.tokenizer, engine.chat
 
     def generate_ids(
         self,
@@ -98,8 +102,8 @@ class _MeasuredTokens(_Measured, TokenEngine):
     def is_ended(self, ids: Sequence[int]) -> bool:
         return self._engine.is_ended(ids)
 
-    def text_of(self, ids: Sequence[int]) -> str:
-        return self._engine.text_of(ids)
+    def read(self, ids: Sequence[int]) -> Generation:
+        return self._engine.read(ids)
 
     @property
     def off_policy(self) -> bool:

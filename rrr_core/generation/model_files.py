@@ -7,12 +7,12 @@ from typing import Any
 
 from transformers import AutoConfig, AutoTokenizer, GenerationConfig
 
+from rrr_core.chat.format import ChatFormat
 from rrr_core.errors import ModelError
 from rrr_core.generation.families import family_of
 from rrr_core.generation.hub import Source, folder_digest, locate, silenced
-from rrr_core.generation.native_tools import place_of_tools
 from rrr_core.generation.settings import ModelSettings
-from rrr_core.generation.transformers_engine import TransformersEngine, end_ids_of
+from rrr_core.generation.transformers_engine import TransformersEngine, configured_ends
 from rrr_core.hookspecs import Model
 from rrr_core.text import one_line
 
@@ -26,6 +26,7 @@ class ModelFiles:
     commit: str | None
     """The hub commit; None for a folder."""
     tokenizer: Any
+    chat: ChatFormat
     model: Model
     end_ids: tuple[int, ...]
     source: dict[str, object]
@@ -34,7 +35,7 @@ class ModelFiles:
 
 @dataclass(frozen=True, slots=True)
 class _Unloaded:
-    """The part of a network that `end_ids_of` reads."""
+    """The part of a network that `configured_ends` reads."""
 
     generation_config: Any
 
@@ -51,9 +52,10 @@ def read_files(settings: ModelSettings) -> ModelFiles:
         except OSError:  # many models have none
             generation = None
     family = settings.family or family_of(source.name, str(config.model_type), getattr(config, "rrr_family", None))
-    info = Model(name, family, takes_tools=place_of_tools(tokenizer) is not None)
-    end_ids = end_ids_of(_Unloaded(generation or config), tokenizer)
-    return ModelFiles(source.name, source.commit, tokenizer, info, end_ids, described(source))
+    chat = ChatFormat(tokenizer, settings.chat)
+    info = Model(name, family, takes_tools=chat.template.tools_place is not None)
+    end_ids = chat.end_ids(configured_ends(_Unloaded(generation or config)))
+    return ModelFiles(source.name, source.commit, tokenizer, chat, info, end_ids, described(source))
 
 
 def files_of(engine: TransformersEngine, settings: ModelSettings) -> ModelFiles:
@@ -63,6 +65,7 @@ def files_of(engine: TransformersEngine, settings: ModelSettings) -> ModelFiles:
         name=str(base),
         commit=None if commit is None else str(commit),
         tokenizer=engine.tokenizer,
+        chat=engine.chat,
         model=engine.model,
         end_ids=engine.end_ids,
         source=engine.source,

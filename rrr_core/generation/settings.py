@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 
+from rrr_core.chat.settings import ChatSettings, template_arguments
 from rrr_core.config.option import option
 from rrr_core.errors import ModelError
 from rrr_core.generation.engines import AUTO, CORE_ENGINES
@@ -48,6 +51,25 @@ class ModelSettings:
         minimum=0.01,
         maximum=1,
     )
+    template: Mapping[str, str] = option(
+        {},
+        "What the chat template is given, as KEY=JSON: enable_thinking=false, reasoning_effort=low. With a server, its"
+        " chat_template_kwargs.",
+    )
+    template_name: str | None = option(
+        None, "Which of a tokenizer's named chat templates, such as tool_use; by default as transformers chooses."
+    )
+    template_date: str | None = option(
+        None, "The date, such as 2026-11-28, for a chat template that writes one; by default the day the run began."
+    )
+    thought_marks: str | None = option(
+        None,
+        "What opens and what closes a thought, such as '<think> </think>', or none; by default found in the chat"
+        " template and the tokenizer.",
+    )
+    keep_thoughts: bool = option(
+        False, "Keep earlier thoughts in the conversation, whatever the chat template does with them."
+    )
     base_url: str | None = option(
         None, "Address of an OpenAI-compatible server, such as http://127.0.0.1:8000/v1; with vllm, of a `vllm serve`."
     )
@@ -55,6 +77,23 @@ class ModelSettings:
     concurrency: int = option(16, "Requests in flight at a time.", minimum=1)
     timeout: float = option(300.0, "Seconds to wait for one answer of a server.", minimum=0.001)
     retries: int = option(5, "Retries of a request after a server or network fault.", minimum=0)
+
+    @property
+    def chat(self) -> ChatSettings:
+        """How the chat template is used. Raises ModelError for a date that is none."""
+        try:
+            day = None if self.template_date is None else date.fromisoformat(self.template_date)
+        except ValueError:
+            raise ModelError(
+                f"There is no date {self.template_date!r}: write --template-date like 2026-11-28."
+            ) from None
+        return ChatSettings(
+            arguments=template_arguments(self.template),
+            name=self.template_name,
+            thought_marks=self.thought_marks,
+            keep_thoughts=self.keep_thoughts,
+            day=day,
+        )
 
     @property
     def named(self) -> str:

@@ -10,11 +10,12 @@ from typing import Any
 import torch
 from transformers import AutoModelForCausalLM
 
+from rrr_core.chat.format import ChatFormat
+from rrr_core.chat.settings import ChatSettings
 from rrr_core.errors import ModelError
 from rrr_core.generation.families import family_of
 from rrr_core.generation.hub import Source, locate, silenced
 from rrr_core.generation.model_files import check_vocabulary, described, load_tokenizer
-from rrr_core.generation.native_tools import place_of_tools
 from rrr_core.generation.settings import DTYPES, ModelSettings
 from rrr_core.generation.transformers_engine import TransformersEngine
 from rrr_core.hookspecs import Model
@@ -33,6 +34,7 @@ def load_from(settings: ModelSettings, dtype: str | None = None) -> Transformers
         adapter=settings.adapter,
         family=settings.family,
         batch_tokens=settings.batch_tokens,
+        chat=settings.chat,
     )
 
 
@@ -45,6 +47,7 @@ def load_transformers(
     *,
     family: str | None = None,
     batch_tokens: int | None = None,
+    chat: ChatSettings | None = None,
 ) -> TransformersEngine:
     """The model of that name, from a folder or the hub, ready to generate.
 
@@ -75,8 +78,9 @@ def load_transformers(
         network.eval().to(place)
     except RuntimeError as error:  # too little memory among others
         raise ModelError(f"The model {name!r} cannot be put on {place}: {one_line(error)}") from error
-    info = Model(name, found, takes_tools=place_of_tools(tokenizer) is not None)
-    return TransformersEngine(network, tokenizer, info, batch_tokens=batch_tokens, source=source)
+    chat_format = ChatFormat(tokenizer, chat)
+    info = Model(name, found, takes_tools=chat_format.template.tools_place is not None)
+    return TransformersEngine(network, tokenizer, info, batch_tokens=batch_tokens, source=source, chat=chat_format)
 
 
 def _load(source: Source, name: str, dtype: str) -> tuple[Any, Any]:

@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from transformers import GenerationConfig
 
+from rrr_core.chat.format import ChatFormat
 from rrr_core.errors import ModelError
-from rrr_core.generation.continuation import turn_end_id
 from rrr_core.generation.decoding import can_decode, decode, uniforms
 from rrr_core.generation.encoded import EncodedEngine
 from rrr_core.generation.engine import Hits, Sampling
@@ -44,9 +44,11 @@ class TransformersEngine(EncodedEngine):
         *,
         batch_tokens: int | None = None,
         source: dict[str, object] | None = None,
+        chat: ChatFormat | None = None,
     ) -> None:
         context = getattr(network.config.get_text_config(), "max_position_embeddings", None)
-        super().__init__(tokenizer, info, end_ids_of(network, tokenizer), context)
+        chat = chat or ChatFormat(tokenizer)
+        super().__init__(tokenizer, info, chat.end_ids(configured_ends(network)), context, chat)
         self._network, self.batch_tokens = network, batch_tokens
         self.source = source or {}
         self.prefix_cache: PrefixCache | None = None
@@ -224,15 +226,11 @@ class TransformersEngine(EncodedEngine):
         return [cut(row[:limit], self.end_ids) for row, limit in zip(rows, limits, strict=True)]
 
 
-def end_ids_of(network: Any, tokenizer: Any) -> tuple[int, ...]:
-    """Every id that ends a text: the tokenizer's, the chat template's end of turn, the generation configuration's."""
+def configured_ends(network: Any) -> list[int]:
+    """The end ids of a model's generation configuration."""
     configured = getattr(network.generation_config, "eos_token_id", None)
-    ids = [tokenizer.eos_token_id, turn_end_id(tokenizer)]
-    ids += configured if isinstance(configured, list) else [configured]
-    found = tuple(dict.fromkeys(int(token) for token in ids if token is not None))
-    if not found:
-        raise ModelError("The model has no end-of-text token: set eos_token in its tokenizer.")
-    return found
+    ids = configured if isinstance(configured, list) else [configured]
+    return [int(token) for token in ids if token is not None]
 
 
 def batches_of(prompts: Sequence[Sequence[int]], limits: Sequence[int], batch_tokens: int) -> Iterator[list[int]]:

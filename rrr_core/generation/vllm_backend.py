@@ -1,9 +1,9 @@
 """The vLLM engine: a model in this process, with vLLM's prefix cache.
 
 The engine starts from the model's files, and `sync_weights` gives it the weights of a network in training. Prompts with
-a common prefix are requested together, so that it is prefilled once and then found in vLLM's prefix cache. A task's
-attempt, reflection and retry extend each other exactly (see `continuation`), so the cache holds nearly all of a retry's
-prompt.
+a common prefix are requested together, so that it is prefilled once and then found in vLLM's prefix cache. Where the
+chat template allows it (see `rrr_core.chat.format`), a task's attempt, reflection and retry extend each other exactly,
+so the cache holds nearly all of a retry's prompt.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class VllmEngine(EncodedEngine):
 
     def __init__(self, engine: Any, files: ModelFiles, *, keeps_logprobs: bool = False) -> None:
         config = engine.llm_engine.model_config
-        super().__init__(files.tokenizer, files.model, files.end_ids, int(config.max_model_len))
+        super().__init__(files.tokenizer, files.model, files.end_ids, int(config.max_model_len), files.chat)
         self.engine, self.files, self.drawn = engine, files, DrawnLogprobs(keeps_logprobs)
         self.dtype = str(config.dtype).removeprefix("torch.")
         self._hits = Hits()

@@ -52,7 +52,7 @@ class VllmServerEngine(EncodedEngine):
     def __init__(self, connection: Connection, files: ModelFiles, *, keeps_logprobs: bool = False) -> None:
         self.connection, self.files = connection, files
         self.root = connection.base_url.rstrip("/").removesuffix("/v1")
-        super().__init__(files.tokenizer, files.model, files.end_ids, self._context())
+        super().__init__(files.tokenizer, files.model, files.end_ids, self._context(), files.chat)
         self._hits = Hits()
         self.drawn = DrawnLogprobs(keeps_logprobs)
         if keeps_logprobs:

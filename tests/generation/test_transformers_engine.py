@@ -13,8 +13,9 @@ pytestmark = pytest.mark.train
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rrr_core.chat.format import ChatFormat
+from rrr_core.chat.rendering import Template
 from rrr_core.errors import ModelError
-from rrr_core.generation.continuation import encode_prompt, render
 from rrr_core.generation.engine import Sampling
 from rrr_core.generation.transformers_engine import TransformersEngine, batches_of, cut
 from rrr_core.hookspecs import Model
@@ -72,13 +73,15 @@ def test_equal_prompts_are_sampled_independently(engine: Any) -> None:
 def test_a_conversation_asked_for_several_times_is_encoded_once(engine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Any] = []
 
-    def counted(tokenizer: Any, conversation: Any) -> str:
+    def counted(template: Any, conversation: Any) -> str:
         asked.append(conversation)
-        return render(tokenizer, conversation)
+        return render(template, conversation)
+
+    render = Template.render
 
     one, other, third = user("Use 3 4"), user("Use 5 6"), user("Use 7 8")
-    ids = [encode_prompt(engine.tokenizer, conversation) for conversation in (one, one, other, one)]
-    monkeypatch.setattr("rrr_core.generation.continuation.render", counted)
+    ids = [ChatFormat(engine.tokenizer).encode_prompt(conversation) for conversation in (one, one, other, one)]
+    monkeypatch.setattr(Template, "render", counted)
     made = engine.generate([one, one, other, user("Use 3 4")], SAMPLED)
     assert asked == [one, other]
     assert [list(each.token_ids) for each in made] == engine.generate_ids(ids, SAMPLED)
@@ -86,12 +89,12 @@ def test_a_conversation_asked_for_several_times_is_encoded_once(engine: Any, mon
     assert asked == [one, other, third]
 
 
-def test_another_chat_template_shows_at_the_next_call(engine: Any) -> None:
+def test_an_engine_opened_after_a_change_of_the_chat_template_uses_the_new_one(engine: Any) -> None:
     before = engine.encode([user("Use 3 4")])
     own = engine.tokenizer.chat_template
     try:
         engine.tokenizer.chat_template = own.replace("assistant", "user")
-        assert engine.encode([user("Use 3 4")]) != before
+        assert TransformersEngine(engine.network, engine.tokenizer, engine.model).encode([user("Use 3 4")]) != before
     finally:
         engine.tokenizer.chat_template = own
 

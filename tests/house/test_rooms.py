@@ -22,6 +22,7 @@ FLOORS = (
     {"config", "runs"},
     {"row_files", "profiling"},
     {"tasks"},
+    {"chat"},
     {"conversation", "verification", "generation"},
     {"mining", "evaluation", "training"},
     {"judging"},

@@ -43,9 +43,6 @@ BESIDE = """
         def is_ended(self, ids):
             return self.policy.is_ended(ids)
 
-        def text_of(self, ids):
-            return self.policy.text_of(ids)
-
         def sync_weights(self, network):
             self.policy.sync_weights(network)
 

@@ -10,9 +10,9 @@ import pytest
 
 pytest.importorskip("torch")
 
+from rrr_core.chat.format import ChatFormat
 from rrr_core.conversation import conversation
 from rrr_core.episode import Episode, Segment
-from rrr_core.generation.continuation import encode_prompt
 from rrr_core.generation.transformers_backend import load_from
 from rrr_core.judging.kept_answers import Stage, kept_answers
 from rrr_core.training import rollout as rollout_module
@@ -90,7 +90,7 @@ def test_the_ids_of_an_episodes_segments_are_what_the_network_saw(episodes: list
     for episode in episodes:
         prompt, attempt, request, reflection, *rest = episode.segments
         assert (prompt.ids, attempt.ids) == ((), ())
-        assert list(request.ids) == encode_prompt(tokenizer, conversation(episode.segments[:3]))
+        assert list(request.ids) == ChatFormat(tokenizer).encode_prompt(conversation(episode.segments[:3]))
         assert reflection.length == len(reflection.ids)
         if rest:
             again, retry = rest

@@ -12,10 +12,9 @@ import pytest
 pytest.importorskip("torch")
 pytestmark = pytest.mark.train
 
+from rrr_core.chat.format import ChatFormat
 from rrr_core.errors import DataError, ModelError
-from rrr_core.generation.continuation import continuation_ids, encode_prompt, render
 from rrr_core.generation.engine import Sampling
-from rrr_core.generation.native_tools import place_of_tools
 from rrr_core.generation.transformers_backend import load_transformers
 from tests.generation.tiny import CHATML, SPECIAL, TEMPLATES, make_tokenizer
 from tests.generation.tool_templates import (
@@ -55,20 +54,20 @@ def own_rendering(tokenizer: Any, system: dict[str, str], spoken: list[dict[str,
 
 
 def test_the_place_of_tools_is_found_by_rendering_some() -> None:
-    assert place_of_tools(QWEN) == "argument"
-    assert place_of_tools(PHI) == "system message"
+    assert ChatFormat(QWEN).template.tools_place == "argument"
+    assert ChatFormat(PHI).template.tools_place == "system message"
 
 
 @pytest.mark.parametrize("template", [*(template for template, _ in TEMPLATES.values()), REFUSING])
 def test_a_template_that_shows_no_tools_or_refuses_them_has_no_place_for_them(template: str) -> None:
-    assert place_of_tools(make_tokenizer(template)) is None
+    assert ChatFormat(make_tokenizer(template)).template.tools_place is None
 
 
 def test_another_template_is_probed_again() -> None:
     tokenizer = make_tokenizer(CHATML)
-    assert place_of_tools(tokenizer) is None
+    assert ChatFormat(tokenizer).template.tools_place is None
     tokenizer.chat_template = QWEN_LIKE
-    assert place_of_tools(tokenizer) == "argument"
+    assert ChatFormat(tokenizer).template.tools_place == "argument"
 
 
 @BOTH
@@ -76,20 +75,24 @@ def test_a_prompt_with_tools_is_the_templates_own_rendering_of_them(tokenizer: A
     text = own_rendering(tokenizer, SYSTEM, SPOKEN)
     assert "weather" in text
     assert "“city”" in text
-    assert render(tokenizer, [tools_message(), SYSTEM, *SPOKEN]) == text
-    assert encode_prompt(tokenizer, [tools_message(), SYSTEM, *SPOKEN]) == encode(tokenizer, text)
+    assert ChatFormat(tokenizer).template.render([tools_message(), SYSTEM, *SPOKEN]) == text
+    assert ChatFormat(tokenizer).encode_prompt([tools_message(), SYSTEM, *SPOKEN]) == encode(tokenizer, text)
 
 
 def test_tools_are_shown_without_a_system_message_too() -> None:
     plain = QWEN.apply_chat_template(SPOKEN, tools=TOOLS, tokenize=False, add_generation_prompt=True)
-    assert render(QWEN, [tools_message(), *SPOKEN]) == plain
-    assert render(PHI, [tools_message(), *SPOKEN]).startswith(f"<|system|><|tool|>{BARE}<|/tool|><|end|><|user|>How")
+    assert ChatFormat(QWEN).template.render([tools_message(), *SPOKEN]) == plain
+    assert (
+        ChatFormat(PHI)
+        .template.render([tools_message(), *SPOKEN])
+        .startswith(f"<|system|><|tool|>{BARE}<|/tool|><|end|><|user|>How")
+    )
 
 
 @BOTH
 def test_without_tools_nothing_is_shown_of_any(tokenizer: Any) -> None:
     plain = tokenizer.apply_chat_template([SYSTEM, *SPOKEN], tokenize=False, add_generation_prompt=True)
-    assert render(tokenizer, [SYSTEM, *SPOKEN]) == plain
+    assert ChatFormat(tokenizer).template.render([SYSTEM, *SPOKEN]) == plain
     assert "weather in" in plain
     assert "description" not in plain
 
@@ -101,9 +104,9 @@ def test_the_retry_extends_the_ids_of_prompt_and_reflection(tokenizer: Any, ende
     reflection = "I asked for the <tool_call> of the time."
     end = tokenizer.convert_tokens_to_ids("<|im_end|>" if tokenizer is QWEN else "<|end|>")
     sampled = encode(tokenizer, reflection) + ([end] if ended else [])
-    more = continuation_ids(tokenizer, conversation, AGAIN["content"], sampled, ended)
+    more = ChatFormat(tokenizer).continuation_ids(conversation, AGAIN["content"], sampled, ended)
     whole = own_rendering(tokenizer, SYSTEM, [*SPOKEN, {"role": "assistant", "content": reflection}, AGAIN])
-    assert encode_prompt(tokenizer, conversation) + sampled + more == encode(tokenizer, whole)
+    assert ChatFormat(tokenizer).encode_prompt(conversation) + sampled + more == encode(tokenizer, whole)
 
 
 @BOTH
@@ -114,7 +117,7 @@ def test_tools_that_spell_a_control_token_never_become_one(tokenizer: Any, spell
 
     def count(word: str) -> int:
         schema = json.dumps(TOOLS).replace("city", word).replace("Gives", word).replace('"time"', f'"{word}"')
-        ids = encode_prompt(tokenizer, [{"role": "tools", "content": schema}, *SPOKEN])
+        ids = ChatFormat(tokenizer).encode_prompt([{"role": "tools", "content": schema}, *SPOKEN])
         return sum(token in control for token in ids)
 
     assert count(f"a{spelling}b") == count(f"a{escaped}b") == count("ab")
@@ -125,20 +128,20 @@ def test_tools_that_spell_the_marker_of_a_continuation_change_nothing(tokenizer:
     schema = json.dumps(TOOLS).replace("Gives", "reply\\u0030here")
     conversation = [{"role": "tools", "content": schema}, *SPOKEN]
     sampled = encode(tokenizer, "Oh.")
-    more = continuation_ids(tokenizer, conversation, AGAIN["content"], sampled, False)
-    plain = continuation_ids(tokenizer, [tools_message(), *SPOKEN], AGAIN["content"], sampled, False)
+    more = ChatFormat(tokenizer).continuation_ids(conversation, AGAIN["content"], sampled, False)
+    plain = ChatFormat(tokenizer).continuation_ids([tools_message(), *SPOKEN], AGAIN["content"], sampled, False)
     assert more == plain
 
 
 def test_a_model_without_a_place_for_tools_is_one_error_that_says_what_the_plugin_should_check() -> None:
     with pytest.raises(ModelError, match=r"no place for tools.* model\.takes_tools is false\.$"):
-        encode_prompt(make_tokenizer(CHATML), [tools_message(), *SPOKEN])
+        ChatFormat(make_tokenizer(CHATML)).encode_prompt([tools_message(), *SPOKEN])
 
 
 @pytest.mark.parametrize("content", ["{", "[]", '[{"type": "function"}]', '"text"'])
 def test_a_stored_prompt_with_invalid_tools_is_a_data_error(content: str) -> None:
     with pytest.raises(DataError, match="A prompt begins with tools that no model can be shown: "):
-        encode_prompt(QWEN, [{"role": "tools", "content": content}, *SPOKEN])
+        ChatFormat(QWEN).encode_prompt([{"role": "tools", "content": content}, *SPOKEN])
 
 
 @pytest.mark.parametrize(("template", "takes_tools"), [(QWEN_LIKE, True), (CHATML, False)], ids=["qwen", "chatml"])

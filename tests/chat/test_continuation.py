@@ -12,8 +12,9 @@ pytestmark = pytest.mark.train
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rrr_core.chat.format import ChatFormat
+from rrr_core.chat.spelling import neutral
 from rrr_core.errors import ModelError
-from rrr_core.generation.continuation import continuation_ids, encode_prompt, neutral, turn_end_id
 from tests.generation.tiny import CHATML, SPECIAL, TEMPLATES, make_tokenizer
 
 TOKENIZERS = {name: make_tokenizer(template, end) for name, (template, end) in TEMPLATES.items()}
@@ -46,7 +47,7 @@ def assistant(text: str) -> dict[str, str]:
 def test_a_prompt_is_the_templates_own_encoding(name: str) -> None:
     tokenizer = TOKENIZERS[name]
     own = tokenizer.apply_chat_template(CONVERSATION, add_generation_prompt=True, return_dict=False)
-    assert encode_prompt(tokenizer, CONVERSATION) == own
+    assert ChatFormat(tokenizer).encode_prompt(CONVERSATION) == own
 
 
 @pytest.mark.parametrize("name", ["chatml", "llama 3", "thinking"])
@@ -57,8 +58,8 @@ def test_prompt_reply_and_continuation_are_the_templates_rendering_of_the_whole(
     whole = rendered(tokenizer, [*CONVERSATION, assistant(reply), user(AGAIN)])
     for ended in (True, False):
         sampled = encode(tokenizer, reply) + ([end] if ended else [])
-        more = continuation_ids(tokenizer, CONVERSATION, AGAIN, sampled, ended)
-        assert tokenizer.decode(encode_prompt(tokenizer, CONVERSATION) + sampled + more) == whole
+        more = ChatFormat(tokenizer).continuation_ids(CONVERSATION, AGAIN, sampled, ended)
+        assert tokenizer.decode(ChatFormat(tokenizer).encode_prompt(CONVERSATION) + sampled + more) == whole
         assert encode(tokenizer, whole)[-len(more) :] == more
 
 
@@ -70,7 +71,7 @@ def test_what_follows_a_reply_is_one_end_and_then_the_users_turn(name: str, ende
     reply = encode(tokenizer, "I used 5 twice.")
     if ended and end_text:
         reply.append(tokenizer.convert_tokens_to_ids(end_text))
-    more = continuation_ids(tokenizer, CONVERSATION, AGAIN, reply, ended and end_text is not None)
+    more = ChatFormat(tokenizer).continuation_ids(CONVERSATION, AGAIN, reply, ended and end_text is not None)
     text = tokenizer.decode(reply + more).removeprefix("I used 5 twice.").lstrip(" ")
     follows = {
         "chatml": f"<|im_end|>\n<|im_start|>user\n{AGAIN}<|im_end|>\n<|im_start|>assistant\n",
@@ -87,15 +88,15 @@ def test_what_follows_a_reply_is_one_end_and_then_the_users_turn(name: str, ende
 def test_a_sampled_thought_stays_though_the_template_would_drop_it() -> None:
     tokenizer = TOKENIZERS["thinking"]
     sampled = encode(tokenizer, "<think>\nhm\n</think>\nI used 5 twice.<|im_end|>")
-    more = continuation_ids(tokenizer, CONVERSATION, AGAIN, sampled, True)
-    whole = tokenizer.decode(encode_prompt(tokenizer, CONVERSATION) + sampled + more)
+    more = ChatFormat(tokenizer).continuation_ids(CONVERSATION, AGAIN, sampled, True)
+    whole = tokenizer.decode(ChatFormat(tokenizer).encode_prompt(CONVERSATION) + sampled + more)
     assert "<think>\nhm\n</think>\nI used 5 twice.<|im_end|>\n<|im_start|>user\n" in whole
 
 
 def test_an_end_token_other_than_the_templates_is_followed_by_the_templates() -> None:
     tokenizer = TOKENIZERS["chatml"]
     sampled = [*encode(tokenizer, "Oh."), tokenizer.convert_tokens_to_ids("</s>")]
-    more = continuation_ids(tokenizer, CONVERSATION, AGAIN, sampled, True)
+    more = ChatFormat(tokenizer).continuation_ids(CONVERSATION, AGAIN, sampled, True)
     assert tokenizer.decode(more).startswith("<|im_end|>\n<|im_start|>user\n")
 
 
@@ -105,7 +106,7 @@ def test_a_reply_that_spells_the_marker_or_is_empty_changes_nothing(name: str) -
     for text in ("reply0here", ""):
         conversation = [user("reply0here reply1here"), assistant("reply2here"), user("Reflect on reply0here.")]
         sampled = encode(tokenizer, text)
-        more = continuation_ids(tokenizer, conversation, "again reply0here", sampled, False)
+        more = ChatFormat(tokenizer).continuation_ids(conversation, "again reply0here", sampled, False)
         assert "again reply0here" in tokenizer.decode(more)
         assert "reply1here" not in tokenizer.decode(more)
 
@@ -113,7 +114,7 @@ def test_a_reply_that_spells_the_marker_or_is_empty_changes_nothing(name: str) -
 @pytest.mark.parametrize(("name", "end"), [(name, end) for name, (_, end) in TEMPLATES.items()])
 def test_the_templates_end_of_turn_is_found(name: str, end: str | None) -> None:
     tokenizer = TOKENIZERS[name]
-    assert turn_end_id(tokenizer) == (None if end is None else tokenizer.convert_tokens_to_ids(end))
+    assert ChatFormat(tokenizer).turn_end_id() == (None if end is None else tokenizer.convert_tokens_to_ids(end))
 
 
 @pytest.mark.parametrize("name", TEMPLATES)
@@ -127,7 +128,9 @@ def test_text_that_spells_a_control_token_does_not_become_one(name: str, spellin
     def count(text: str) -> int:
         conversation = [user(text), assistant(text), user(text)]
         sampled = encode(tokenizer, "ok")
-        ids = encode_prompt(tokenizer, conversation) + continuation_ids(tokenizer, conversation, text, sampled, False)
+        ids = ChatFormat(tokenizer).encode_prompt(conversation) + ChatFormat(tokenizer).continuation_ids(
+            conversation, text, sampled, False
+        )
         return sum(token in control for token in ids)
 
     assert count(hostile) == count(clean)
@@ -152,17 +155,17 @@ def test_harmless_text_and_tokens_that_are_not_special_are_untouched() -> None:
 
 def test_a_template_that_refuses_the_conversation_is_one_clear_error() -> None:
     with pytest.raises(ModelError, match=r"refuses a conversation of user, user: .*roles must alternate"):
-        encode_prompt(TOKENIZERS["instruct"], [user("a"), user("b")])
+        ChatFormat(TOKENIZERS["instruct"]).encode_prompt([user("a"), user("b")])
 
 
 def test_a_template_that_shows_a_reply_twice_or_never_is_an_error() -> None:
     for template, times in ((CHATML + CHATML, 2), ("{{ messages[0]['content'] }}", 0)):
         with pytest.raises(ModelError, match=f"{times} times instead of once"):
-            continuation_ids(make_tokenizer(template), CONVERSATION, AGAIN, [5], False)
+            ChatFormat(make_tokenizer(template)).continuation_ids(CONVERSATION, AGAIN, [5], False)
 
 
 def test_no_template_is_one_clear_error() -> None:
     tokenizer = make_tokenizer()
     tokenizer.chat_template = None
     with pytest.raises(ModelError, match="no chat template"):
-        encode_prompt(tokenizer, CONVERSATION)
+        ChatFormat(tokenizer).encode_prompt(CONVERSATION)

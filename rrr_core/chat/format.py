@@ -1,0 +1,142 @@
+"""Conversations as token ids under a model's chat template, and sampled ids as thought and answer.
+
+Sampled ids are never decoded and encoded again where the template lets a conversation go on from them. Only text from
+elsewhere is encoded: rows, prompts, attempts read back from a file, and what a template rewrites in earlier turns.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from rrr_core.chat.marks import Parts, split_ids
+from rrr_core.chat.rendering import Template
+from rrr_core.chat.settings import ChatSettings
+from rrr_core.errors import ModelError
+from rrr_core.hookspecs import Message
+
+
+class ChatFormat:
+    """What a tokenizer and its chat template decide, in one place; every engine and every stage asks it."""
+
+    def __init__(self, tokenizer: Any, settings: ChatSettings | None = None) -> None:
+        self.tokenizer = tokenizer
+        self.template = Template(tokenizer, settings)
+
+    def encode_prompt(self, conversation: Sequence[Message]) -> list[int]:
+        """The ids of a conversation that ends with a user message, up to where the assistant writes."""
+        return self.encode_prompts([conversation])[0]
+
+    def encode_prompts(self, conversations: Sequence[Sequence[Message]]) -> list[list[int]]:
+        """`encode_prompt` of each conversation. A tokenizer is much faster on many texts at once."""
+        if not conversations:
+            return []
+        texts = [self.template.render(conversation) for conversation in conversations]
+        ids: list[list[int]] = self.tokenizer(texts, add_special_tokens=False, verbose=False)["input_ids"]
+        return ids
+
+    def continuation_ids(
+        self, conversation: Sequence[Message], reply_message: str, sampled_ids: Sequence[int], ended: bool
+    ) -> list[int]:
+        """The ids to append to `encode_prompt(conversation)` and the ids sampled on it, so that the user speaks next.
+
+        The whole is then the template's rendering of the conversation, the sampled reply, the user's `reply_message`,
+        and the start of the assistant's turn. The template is rendered with a marker in the reply's place, and what
+        follows the marker is taken. If the reply `ended` with its own end token, the template's is dropped if it is the
+        same one. Whatever a template does to a reply (trim it, drop its thought) is not done: sampled ids stay as
+        sampled. Where the template would do more than trim, `extends` is false, and the conversation is encoded whole.
+
+        Raises ModelError unless the template shows the reply exactly once.
+        """
+        reply, following = {"role": "assistant", "content": ""}, {"role": "user", "content": reply_message}
+        marker, text = self.template.marked([*conversation, reply, following], len(conversation))
+        ids = self._encode_after(marker, text.partition(marker)[2])
+        return self._without_end(ids, sampled_ids[-1]) if ended and sampled_ids else ids
+
+    def extends(self, has_thought: bool) -> bool:
+        """Whether the conversation after a reply, with a thought or without, goes on from the reply's sampled ids."""
+        return self.template.extends(has_thought or self.opens_thought)
+
+    @property
+    def opens_thought(self) -> bool:
+        """Whether the prompt ends in an opened thought."""
+        return self.template.marks is not None and self.template.marks.is_opened
+
+    @property
+    def thinks(self) -> bool:
+        """Whether the model may write a thought before its answer."""
+        return self.template.marks is not None
+
+    def split(self, ids: Sequence[int]) -> Parts:
+        """Sampled ids as thought and answer, without special tokens."""
+        return split_ids(ids, self.template.marks, self.tokenizer)
+
+    def turn_end_id(self) -> int | None:
+        """The special token that the template puts after the assistant's text; None if it is plain text.
+
+        In channels, a thought ends like an earlier answer, so there it is the one after the last answer.
+        """
+        marks = self.template.marks
+        ask, again = {"role": "user", "content": "1"}, {"role": "user", "content": "2"}
+        if marks is not None and marks.is_channels:
+            return self._special_in(self.template.after_last_reply())
+        marker, text = self.template.marked([ask, {"role": "assistant", "content": ""}, again], 1)
+        return self._special_in(text.partition(marker)[2])
+
+    def end_ids(self, configured: Sequence[int] = ()) -> tuple[int, ...]:
+        """Every id that ends a text: the tokenizer's, the template's end of turn, and those configured for the model.
+
+        Raises ModelError if there is none.
+        """
+        ids = [self.tokenizer.eos_token_id, self.turn_end_id(), *configured]
+        found = tuple(dict.fromkeys(int(token) for token in ids if token is not None))
+        if not found:
+            raise ModelError("The model has no end-of-text token: set eos_token in its tokenizer.")
+        return found
+
+    def identity(self) -> dict[str, object]:
+        """What a manifest records: settings that are not the default, and the date if the template writes it."""
+        settings, template = self.template.settings, self.template
+        found: dict[str, object] = {
+            "template": dict(settings.arguments),
+            "template_name": settings.name,
+            "thought_marks": settings.thought_marks,
+            "keep_thoughts": settings.keep_thoughts,
+            "template_date": template.day.isoformat() if template.writes_date else None,
+        }
+        return {name: value for name, value in found.items() if value}
+
+    def _special_in(self, text: str) -> int | None:
+        """The first special token of a text that follows a reply, if only white space comes before it."""
+        for token in self._encode_after("1", text):
+            if self._is_special(token):
+                return token
+            if self.tokenizer.decode([token]).strip():
+                return None
+        return None
+
+    def _encode(self, text: str) -> list[int]:
+        ids: list[int] = self.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
+        return ids
+
+    def _encode_after(self, marker: str, rest: str) -> list[int]:
+        """The ids of `rest` after other text: some tokenizers encode the start of a text differently."""
+        encoded = self.tokenizer(marker + rest, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
+        offsets = encoded["offset_mapping"]
+        if any(start < len(marker) < end for start, end in offsets):  # a token over the seam
+            return self._encode(rest)
+        return [token for token, (start, _) in zip(encoded["input_ids"], offsets, strict=True) if start >= len(marker)]
+
+    def _without_end(self, ids: list[int], end_id: int) -> list[int]:
+        """`ids` without the end token they start with, white space before it included."""
+        for place, token in enumerate(ids):
+            if token == end_id:
+                return ids[place + 1 :]
+            if self._is_special(token) or re.search(r"\S", self.tokenizer.decode([token])):
+                break
+        return ids
+
+    def _is_special(self, token: int) -> bool:
+        added = self.tokenizer.added_tokens_decoder.get(token)
+        return added is not None and bool(added.special)

@@ -1,0 +1,173 @@
+"""Thought marks: what separates a model's thought from its answer, and texts split at them.
+
+A reasoning model writes `<think>…</think>` before its answer, or begins inside the thought because the chat template
+opened it. gpt-oss and others write channels instead: messages with a header, of which one is for the user.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rrr_core.errors import ModelError
+
+MESSAGE = "<|message|>"
+"""The token between a channel's header and its text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """What opens a thought and what closes it."""
+
+    open: str
+    close: str
+    is_opened: bool = False
+    """Whether the prompt ends in an opened thought, so that the text begins within it."""
+
+    @property
+    def is_channels(self) -> bool:
+        """Whether thought and answer are separate messages, which their headers name."""
+        return self.open == MESSAGE
+
+
+CHANNELS = Marks(MESSAGE, MESSAGE)
+KNOWN = tuple(
+    Marks(opening, closing)
+    for opening, closing in (
+        ("<think>", "</think>"),
+        ("<thinking>", "</thinking>"),
+        ("<thought>", "</thought>"),
+        ("<reasoning>", "</reasoning>"),
+        ("[THINK]", "[/THINK]"),
+        ("<|channel>thought", "<channel|>"),
+        ("<|START_THINKING|>", "<|END_THINKING|>"),
+        ("<seed:think>", "</seed:think>"),
+        ("<|begin_of_thought|>", "<|end_of_thought|>"),
+        ("◁think▷", "◁/think▷"),
+    )
+)
+"""Marks of published models."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """A written text in two."""
+
+    thought: str
+    answer: str
+    is_thinking: bool = False
+    """Whether the text ends within its thought: there is no answer."""
+
+
+def marks_from(text: str) -> Marks | None:
+    """The marks of the option `--thought-marks`: `OPEN CLOSE`; None for `none`. Raises ModelError for anything else.
+
+    >>> marks_from("<think> </think>")
+    Marks(open='<think>', close='</think>', is_opened=False)
+    """
+    if text.strip() == "none":
+        return None
+    parts = text.split()
+    if len(parts) != 2:
+        raise ModelError(
+            f"--thought-marks {text!r}: give what opens a thought and what closes it, separated by a space, such as"
+            " '<think> </think>', or 'none'."
+        )
+    return Marks(parts[0], parts[1])
+
+
+def find_marks(prompt_end: str, added_tokens: Iterable[str], template: str) -> Marks | None:
+    """The marks of a model, from what its template writes where the assistant begins, its tokens, and its template."""
+    ending = prompt_end.rstrip()
+    for marks in KNOWN:
+        if ending.endswith(marks.open):
+            return Marks(marks.open, marks.close, is_opened=True)
+    tokens = set(added_tokens)
+    if MESSAGE in tokens and ("<|channel|>" in tokens or "to=self" in template):
+        return CHANNELS
+    for marks in KNOWN:
+        if marks.close in tokens or marks.close in template:
+            return marks
+    return None
+
+
+def split_text(text: str, marks: Marks | None) -> Parts:
+    """A text split at its marks.
+
+    A close mark alone closes a thought that the prompt opened. A text that was cut off in an opened thought has no
+    answer. Without marks, or channels, which are tokens and not text, all of it is the answer.
+
+    >>> split_text("I add.\\n</think>\\n\\n3 + 4", KNOWN[0])
+    Parts(thought='I add.', answer='3 + 4', is_thinking=False)
+    >>> split_text("<think>I add.", KNOWN[0])
+    Parts(thought='I add.', answer='', is_thinking=True)
+    """
+    if marks is None or marks.is_channels:
+        return Parts("", text)
+    before, closing, after = text.partition(marks.close)
+    begins = before.lstrip().startswith(marks.open)
+    thought = before.lstrip().removeprefix(marks.open).strip() if begins else before.strip()
+    if closing and marks.open not in thought:
+        return Parts(thought, after.lstrip())
+    if begins or (not closing and marks.is_opened):
+        return Parts(thought, "", is_thinking=True)
+    return Parts("", text)
+
+
+def split_ids(ids: Sequence[int], marks: Marks | None, tokenizer: Any) -> Parts:
+    """Sampled ids as text without special tokens, split where the marks' own tokens stand, or else at their text."""
+    if marks is None:
+        return Parts("", _text(tokenizer, ids))
+    if marks.is_channels:
+        return _split_channels(ids, tokenizer)
+    closing = tokenizer.get_added_vocab().get(marks.close)
+    if closing is None:
+        return split_text(_text(tokenizer, ids), marks)
+    raw = str(tokenizer.decode(list(ids), skip_special_tokens=False)).lstrip()
+    begins = raw.startswith(marks.open)
+    if closing not in ids:
+        if not begins and not marks.is_opened:
+            return Parts("", _text(tokenizer, ids))
+        return Parts(_thought(tokenizer, ids, marks), "", is_thinking=True)
+    place = list(ids).index(closing)
+    return Parts(_thought(tokenizer, ids[:place], marks), _text(tokenizer, ids[place + 1 :]).lstrip())
+
+
+def _thought(tokenizer: Any, ids: Sequence[int], marks: Marks) -> str:
+    """A thought's text, without what of its open mark is text rather than a special token."""
+    opening = _text(tokenizer, tokenizer(marks.open, add_special_tokens=False)["input_ids"]).strip()
+    return _text(tokenizer, ids).strip().removeprefix(opening).strip()
+
+
+def _split_channels(ids: Sequence[int], tokenizer: Any) -> Parts:
+    """Thought and answer of a text in channels: the answer is the last message for the user."""
+    thoughts, answer = [], None
+    for header, body in _messages(ids, tokenizer):
+        if re.search(r"final|to=user", header) or not re.search(r"<\|channel\|>|to=", header):
+            answer = body
+        else:
+            thoughts.append(body.strip())
+    if answer is None and not thoughts:  # a text outside of any channel
+        return Parts("", _text(tokenizer, ids))
+    return Parts("\n\n".join(thoughts), answer or "", is_thinking=answer is None)
+
+
+def _messages(ids: Sequence[int], tokenizer: Any) -> Iterator[tuple[str, str]]:
+    """(Header, text) of each message."""
+    message = tokenizer.get_added_vocab()[MESSAGE]
+    special = set(tokenizer.all_special_ids) | {
+        token for token, added in tokenizer.added_tokens_decoder.items() if added.special
+    }
+    start = 0
+    while message in (left := list(ids[start:])):
+        body = start + left.index(message) + 1
+        end = next((place for place in range(body, len(ids)) if ids[place] in special), len(ids))
+        header = str(tokenizer.decode(list(ids[start : body - 1]), skip_special_tokens=False))
+        yield header, _text(tokenizer, ids[body:end])
+        start = end
+
+
+def _text(tokenizer: Any, ids: Sequence[int]) -> str:
+    return str(tokenizer.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False))

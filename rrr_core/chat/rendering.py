@@ -1,0 +1,333 @@
+"""A tokenizer's chat template, and conversations rendered with it as transformers does.
+
+What a template does with tools, content, thoughts and dates differs from one to the next, and none declares it. So each
+is asked once, by rendering probes.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from functools import cached_property
+from typing import Any, Literal
+
+from rrr_core.chat.marks import Marks, find_marks, marks_from
+from rrr_core.chat.settings import ChatSettings
+from rrr_core.chat.spelling import neutral
+from rrr_core.errors import DataError, ModelError, nearest
+from rrr_core.hookspecs import Message
+from rrr_core.tasks.tools import split_tools
+from rrr_core.text import one_line
+
+ToolsPlace = Literal["argument", "system message"]
+"""`argument`: the template takes `tools=`, as nearly all do. `system message`: it reads `tools`, as text, from the
+system message, as Phi-4-mini's does."""
+THOUGHT_FIELDS = ("reasoning_content", "thinking", "reasoning")
+"""Fields of an assistant's message that templates read its thought from."""
+_TOOL = "look_for_this_tool"
+_TOOLS: list[dict[str, Any]] = [
+    {
+        "type": "function",
+        "function": {
+            "name": _TOOL,
+            "description": "A probe.",
+            "parameters": {
+                "type": "object",
+                "properties": {"city": {"type": "string", "description": "A city."}},
+                "required": ["city"],
+            },
+        },
+    }
+]
+_ASK, _AGAIN = ({"role": "user", "content": text} for text in ("firstquestion", "secondquestion"))
+_THOUGHT, _ANSWER = "someearlierthought", "someearlieranswer"
+_REPLY = {"role": "assistant", "content": _ANSWER}
+
+
+class Template:
+    """A chat template under a user's settings. What it does is found when it is first asked for, and then known."""
+
+    def __init__(self, tokenizer: Any, settings: ChatSettings | None = None) -> None:
+        self.tokenizer, self.settings = tokenizer, settings or ChatSettings()
+        self.day = self.settings.day or date.today()  # noqa: DTZ011 - a template writes the user's own date
+
+    @cached_property
+    def sources(self) -> Mapping[str, str]:
+        """Name → the template's source. Raises ModelError if there is none, or none of the wanted name."""
+        given = self.tokenizer.chat_template
+        if not given:
+            raise ModelError("The tokenizer has no chat template: use an instruct model, or warm the model up.")
+        named = given if isinstance(given, Mapping) else {"default": given}
+        wanted = self.settings.name
+        if wanted is not None and wanted not in named:
+            raise ModelError(
+                f"The model has no chat template named {wanted!r}.{nearest(wanted, named)} It has: {', '.join(named)}."
+            )
+        if wanted is None and "default" not in named:
+            raise ModelError(
+                f"The model has several chat templates and none named 'default': choose one with --template-name, of"
+                f" {', '.join(named)}."
+            )
+        return named
+
+    def source(self, with_tools: bool = False) -> str:
+        """The source that renders a conversation: as in transformers, `tool_use` where there are tools."""
+        if self.settings.name is not None:
+            return self.sources[self.settings.name]
+        return self.sources["tool_use" if with_tools and "tool_use" in self.sources else "default"]
+
+    @cached_property
+    def tools_place(self) -> ToolsPlace | None:
+        """Where the template shows tools; None if it shows none."""
+        places: tuple[ToolsPlace, ...] = ("argument", "system message")
+        for place in places:
+            messages, arguments = put_tools(place, _TOOLS, [_ASK])
+            if _TOOL in (self._tried(messages, **arguments) or ""):
+                return place
+        return None
+
+    @cached_property
+    def takes_parts(self) -> bool:
+        """Whether the template wants a message's content as a list of parts, rather than as a text."""
+        return self._shows_text(parts=False) is False and self._shows_text(parts=True)
+
+    @cached_property
+    def prompt_end(self) -> str:
+        """What the template writes after the user's text, where the assistant begins."""
+        return self._probe([_ASK]).partition(_ASK["content"])[2]
+
+    @cached_property
+    def marks(self) -> Marks | None:
+        """What separates thought and answer; None for a model that does not think, or not in marks known here."""
+        found = find_marks(self.prompt_end, self.tokenizer.get_added_vocab(), self.source())
+        if self.settings.thought_marks is None:
+            return found
+        given = marks_from(self.settings.thought_marks)
+        if given is None:
+            return None
+        return Marks(given.open, given.close, self.prompt_end.rstrip().endswith(given.open))
+
+    @cached_property
+    def thought_form(self) -> str | None:
+        """How the template takes an assistant's thought: a field's name, or None for marks in the content."""
+        for name in THOUGHT_FIELDS:
+            if _THOUGHT in (self._tried([_ASK, {**_REPLY, name: _THOUGHT}], generation=False) or ""):
+                return name
+        return None
+
+    @cached_property
+    def keeps_thoughts(self) -> bool:
+        """Whether an earlier reply's thought is still shown when the conversation goes on."""
+        return self.settings.keep_thoughts or _THOUGHT in self._probe([_ASK, self._thinking_reply(), _AGAIN])
+
+    @cached_property
+    def writes_date(self) -> bool:
+        """Whether the template writes the current date."""
+        return on_day(self.source(), self.day) != self.source()
+
+    def extends(self, has_thought: bool) -> bool:
+        """Whether a conversation that goes on begins with the earlier prompt and the reply as it was written.
+
+        If not, the whole conversation is encoded again, and shares little with the prompt before.
+        """
+        return self._extends_thoughts if has_thought else self._extends_answers
+
+    @cached_property
+    def _extends_answers(self) -> bool:
+        if self.settings.keep_thoughts:
+            return True
+        prompt, longer = self._probe([_ASK]), self._probe([_ASK, _REPLY, _AGAIN])
+        return longer.startswith(prompt) and longer[len(prompt) :].partition(_ANSWER)[0].strip() == ""
+
+    @cached_property
+    def _extends_thoughts(self) -> bool:
+        if self.settings.keep_thoughts:
+            return True
+        prompt, longer = self._probe([_ASK]), self._probe([_ASK, self._thinking_reply(), _AGAIN])
+        return longer.startswith(prompt) and _THOUGHT in longer[len(prompt) :].partition(_ANSWER)[0]
+
+    def written(self, thought: str, answer: str) -> str:
+        """A reply as the model would write it after the prompt: the template's own form of a last reply."""
+        if not thought:
+            return answer
+        prompt, last = self._probe([_ASK]), self._tried([_ASK, self._thinking_reply()], generation=False) or ""
+        reply = last[len(prompt) :] if last.startswith(prompt) else last.partition(_ASK["content"])[2]
+        if last.startswith(prompt) and _THOUGHT in reply and _ANSWER in reply:
+            before, _, rest = reply.partition(_THOUGHT)
+            return before + thought + rest.partition(_ANSWER)[0] + answer
+        marks = self.marks or Marks("<think>", "</think>")
+        return ("" if marks.is_opened else f"{marks.open}\n") + f"{thought}\n{marks.close}\n\n{answer}"
+
+    def after_last_reply(self) -> str:
+        """What the template writes after a reply that ends the conversation."""
+        return (self._tried([_ASK, _REPLY], generation=False) or "").partition(_ANSWER)[2]
+
+    def render(self, conversation: Sequence[Message]) -> str:
+        """The text of a conversation, up to where the assistant writes.
+
+        Tools at the beginning go where the template has its place for them. Raises ModelError if there is no template,
+        it has no place for tools, or it refuses the conversation; DataError if the tools are not function schemas.
+        """
+        if not self.settings.keep_thoughts or not any(message["role"] == "assistant" for message in conversation):
+            return self._rendered(conversation)
+        text = ""
+        for place, message in enumerate(conversation):
+            if message["role"] == "assistant":
+                start = text or self._rendered(conversation[:place])
+                marker, shown = self.marked(conversation[: place + 2], place)
+                thought, answer = (neutral(self.tokenizer, message.get(key, "")) for key in ("thought", "content"))
+                text = start + self.written(thought, answer) + shown.partition(marker)[2]
+        return text
+
+    def marked(self, conversation: Sequence[Message], place: int) -> tuple[str, str]:
+        """A marker, and the conversation's text with the assistant's message at `place` replaced by the marker alone.
+
+        Raises ModelError unless the template shows the reply exactly once.
+        """
+        tools, spoken = _split(conversation)
+        written = "".join([_as_text(tools), *(message["content"] for message in spoken)])
+        number = 0
+        while (marker := f"reply{number}here") in written or marker in str(self.tokenizer.chat_template):
+            number += 1
+        reply = {"role": "assistant", "content": marker}
+        text = self._rendered([*conversation[:place], reply, *conversation[place + 1 :]])
+        if text.count(marker) != 1:
+            raise ModelError(
+                f"The model's chat template shows an assistant's reply {text.count(marker)} times instead of once:"
+                " a conversation cannot be continued with it."
+            )
+        return marker, text
+
+    def shape(self, message: Message, content: str) -> dict[str, Any]:
+        """A message as the template takes it: its thought in the field the template reads, its content as it wants."""
+        shaped: dict[str, Any] = {key: value for key, value in message.items() if key != "thought"}
+        thought = message.get("thought", "")
+        if thought:
+            thought = neutral(self.tokenizer, thought)
+            if self.thought_form is not None:
+                shaped[self.thought_form] = thought
+            elif self.keeps_thoughts:
+                content = self._in_content(thought, content)
+        shaped["content"] = self._content(content)
+        return shaped
+
+    def _rendered(self, conversation: Sequence[Message]) -> str:
+        tools, spoken = _split(conversation)
+        messages = [self.shape(message, neutral(self.tokenizer, message["content"])) for message in spoken]
+        arguments: dict[str, Any] = {}
+        if tools:
+            place = self.tools_place
+            if place is None:
+                raise ModelError(
+                    "The model's chat template has no place for tools, and the prompt begins with some: use another"
+                    " model, or have the plugin write them into the text where model.takes_tools is false."
+                )
+            safe = neutral(self.tokenizer, _as_text(tools))
+            messages, arguments = put_tools(place, json.loads(safe), messages)
+        try:
+            return self._apply(messages, **arguments)
+        except Exception as error:  # templates are foreign programs: jinja's errors, and those of anything they call
+            roles = ", ".join(message["role"] for message in messages)
+            raise ModelError(
+                f"The model's chat template refuses a conversation of {roles}: {one_line(error)}"
+            ) from error
+
+    def _apply(self, messages: Sequence[Mapping[str, Any]], *, generation: bool = True, **arguments: Any) -> str:
+        source = on_day(self.source(with_tools="tools" in arguments), self.day)
+        return str(
+            self.tokenizer.apply_chat_template(
+                messages,
+                chat_template=source,
+                tokenize=False,
+                add_generation_prompt=generation,
+                **{**self.settings.arguments, **arguments},
+            )
+        )
+
+    def _probe(self, messages: Sequence[Mapping[str, Any]]) -> str:
+        """The text of a conversation that any chat template should show."""
+        try:
+            return self._apply([{**message, "content": self._content(message["content"])} for message in messages])
+        except Exception as error:  # as in _rendered
+            raise ModelError(f"The model's chat template refuses a conversation: {one_line(error)}") from error
+
+    def _tried(self, messages: Sequence[Mapping[str, Any]], **arguments: Any) -> str | None:
+        """A probe's text; None if the template refuses it, in whatever way."""
+        try:
+            shaped = [{**message, "content": self._content(message["content"])} for message in messages]
+            return self._apply(shaped, **arguments)
+        except Exception:  # noqa: BLE001 - templates are foreign programs, and a refusal is the probe's result
+            return None
+
+    def _content(self, text: str) -> Any:
+        return [{"type": "text", "text": text}] if self.takes_parts else text
+
+    def _shows_text(self, parts: bool) -> bool:
+        def given(text: str) -> Any:
+            return [{"type": "text", "text": text}] if parts else text
+
+        messages = [
+            {**_ASK, "content": given("1q2")},
+            {**_REPLY, "content": given("3a4")},
+            {**_AGAIN, "content": given("5q6")},
+        ]
+        try:
+            text = self._apply(messages)
+        except Exception:  # noqa: BLE001 - as in _tried
+            return False
+        return all(len(re.findall(each, text)) == 1 for each in ("1q2", "3a4", "5q6"))
+
+    def _thinking_reply(self) -> dict[str, str]:
+        if self.thought_form is not None:
+            return {**_REPLY, self.thought_form: _THOUGHT}
+        return {**_REPLY, "content": self._in_content(_THOUGHT, _ANSWER)}
+
+    def _in_content(self, thought: str, answer: str) -> str:
+        marks = self.marks or Marks("<think>", "</think>")
+        return f"{marks.open}\n{thought}\n{marks.close}\n\n{answer}"
+
+
+def _split(conversation: Sequence[Message]) -> tuple[list[dict[str, Any]], Sequence[Message]]:
+    try:
+        return split_tools(conversation)
+    except ValueError as error:
+        raise DataError(f"A prompt begins with tools that no model can be shown: {error}. Fix what wrote it.") from None
+
+
+def _as_text(tools: Sequence[dict[str, Any]]) -> str:
+    """Tools as JSON, without escapes for characters that a template shows verbatim."""
+    return json.dumps(tools, ensure_ascii=False)
+
+
+def put_tools(
+    place: ToolsPlace, tools: Sequence[dict[str, Any]], messages: Sequence[dict[str, Any]]
+) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """The messages, and the extra arguments of `apply_chat_template`, that show the tools in their place.
+
+    In a system message they are a JSON array of the bare functions, as in Phi-4-mini's model card; if the conversation
+    has no such message, an empty one is added.
+    """
+    if place == "argument":
+        return list(messages), {"tools": list(tools)}
+    text = json.dumps([tool["function"] for tool in tools], ensure_ascii=False)
+    system: dict[str, Any] = {"role": "system", "content": ""}
+    if messages and messages[0]["role"] == "system":
+        system, messages = messages[0], messages[1:]
+    return [{**system, "tools": text}, *messages], {}
+
+
+def on_day(source: str, day: date) -> str:
+    """A template's source with the dates it writes fixed.
+
+    transformers gives templates its own clock, `strftime_now`, and lets no caller replace it.
+
+    >>> on_day("{{ strftime_now('%d %b %Y') }}", date(2026, 11, 28))
+    "{{ '28 Nov 2026' }}"
+    """
+    noon = datetime(day.year, day.month, day.day, 12)  # noqa: DTZ001 - as transformers' own, without a time zone
+    return _CLOCK.sub(lambda found: repr(noon.strftime(found[2])), source)
+
+
+_CLOCK = re.compile(r"""\bstrftime_now\(\s*(["'])(.*?)\1\s*\)""")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from functools import cached_property
 from typing import Any, overload
 
+from rrr_core.chat.format import ChatFormat
 from rrr_core.episode import Generation
 from rrr_core.generation.engine import Engine, Hits, Sampling, TokenEngine
 from rrr_core.hookspecs import Message
@@ -81,7 +83,7 @@ class _MeasuredTokens(_Measured, TokenEngine):
 
     def __init__(self, engine: TokenEngine, profile: Profile) -> None:
         super().__init__(engine, profile)
-        self.tokenizer, self.chat = engine.tokenizer, engine.chat
+        self.tokenizer = engine.tokenizer
 
     def generate_ids(
         self,
@@ -101,6 +103,10 @@ class _MeasuredTokens(_Measured, TokenEngine):
 
     def is_ended(self, ids: Sequence[int]) -> bool:
         return self._engine.is_ended(ids)
+
+    @cached_property
+    def chat(self) -> ChatFormat:
+        return self._engine.chat
 
     def read(self, ids: Sequence[int]) -> Generation:
         return self._engine.read(ids)

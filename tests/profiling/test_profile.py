@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rrr_core.episode import Generation
 from rrr_core.errors import DataError, RrrError
 from rrr_core.generation.engine import Engine, Hits, Sampling, TokenEngine
 from rrr_core.generation.measured import measured
@@ -134,8 +135,8 @@ class IdEngine(ScriptedGenerator, TokenEngine):
     def is_ended(self, ids: Sequence[int]) -> bool:
         return ids[-1] == 2
 
-    def text_of(self, ids: Sequence[int]) -> str:
-        return " ".join(map(str, ids))
+    def read(self, ids: Sequence[int]) -> Generation:
+        return Generation(" ".join(map(str, ids)))
 
     def logprobs_of(self, prompt: Sequence[int], written: Sequence[int]) -> list[float]:
         return [-0.5] * len(written)
@@ -189,7 +190,7 @@ def test_a_measured_engine_of_ids_answers_as_the_engine_does(profile: Profile) -
     plain = IdEngine()
     engine = measured(plain, profile)
     assert (engine.off_policy, engine.keeps_logprobs, engine.notice) == (False, True, "a made-up engine")
-    assert (engine.is_ended([1, 2]), engine.text_of([1, 2]), engine.logprobs_of([], [1, 2])) == (
+    assert (engine.is_ended([1, 2]), engine.read([1, 2]).text, engine.logprobs_of([], [1, 2])) == (
         True,
         "1 2",
         [-0.5] * 2,

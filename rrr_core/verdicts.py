@@ -87,6 +87,11 @@ def abstained(kind: str, detail: str) -> Verdict:
     return Verdict("abstained", kind, detail)
 
 
+def is_without_verifier(verdict: Verdict, answer: str) -> bool:
+    """Whether no verifier was asked for the verdict, since there was no answer: none came, or none after the thought."""
+    return not answer and (verdict.is_unanswered or (verdict.is_failed and verdict.category == CUT_OFF))
+
+
 def no_answer(why: str) -> Verdict:
     """The engine gave no answer, which is nobody's failure. For the core only."""
     return Verdict("abstained", NO_ANSWER, why)

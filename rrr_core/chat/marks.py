@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from rrr_core.episode import Generation
 from rrr_core.errors import ModelError
 
 MESSAGE = "<|message|>"
@@ -49,6 +50,8 @@ KNOWN = tuple(
     )
 )
 """Marks of published models."""
+THINK = KNOWN[0]
+"""The commonest, which answers from elsewhere are split at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +117,12 @@ def split_text(text: str, marks: Marks | None) -> Parts:
     if begins or (not closing and marks.is_opened):
         return Parts(thought, "", is_thinking=True)
     return Parts("", text)
+
+
+def generation_of(text: str, marks: Marks | None) -> Generation:
+    """A text that came without ids, such as one of a file, as thought and answer."""
+    parts = split_text(text, marks)
+    return Generation(parts.answer, thought=parts.thought, is_thinking=parts.is_thinking)
 
 
 def split_ids(ids: Sequence[int], marks: Marks | None, tokenizer: Any) -> Parts:

@@ -57,7 +57,9 @@ def command(
     progress = make_progress()
 
     def evaluate(settings: ModelSettings, label: str) -> None:
-        engine = pipeline.open_engine(pipeline.choose_model(settings, opened), progress)
+        engine = pipeline.open_engine(
+            pipeline.with_date(pipeline.choose_model(settings, opened), target.path), progress
+        )
         evaluation.evaluate(opened, engine, target.evaluation(label).path, label, eval, task.data, progress, verify)
 
     chosen = checked_label(label) if label else label_of(model.model, target)

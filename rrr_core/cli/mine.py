@@ -29,8 +29,9 @@ def command(
     from rrr_core.cli.progress import make_progress
 
     opened = pipeline.open_task(task)
-    target = RunFolder(run_folder(folder, task)).mine.path
+    run = RunFolder(run_folder(folder, task))
+    target = run.mine.path
     progress = make_progress()
-    engine = pipeline.open_engine(pipeline.choose_model(model, opened), progress)
+    engine = pipeline.open_engine(pipeline.with_date(pipeline.choose_model(model, opened), run.path), progress)
     summary = mining.mine(opened, engine, target, mine, task.data, progress, verify)
     click.echo(f"{target}: {summary.describe()}")

@@ -41,7 +41,7 @@ def command(
 
     opened = pipeline.open_task(task)
     target = RunFolder(run_folder(folder, task))
-    chosen = pipeline.choose_model(model, opened)
+    chosen = pipeline.with_date(pipeline.choose_model(model, opened), target.path)
     pipeline.check_trainable(chosen)
     found = read_failures(failures or target.mine.path)
 

@@ -26,7 +26,14 @@ class AnswerFile(click.File):
 @with_settings("task", "verify")
 @click.argument("file", type=AnswerFile("rb"), metavar="FILE")
 @max_abstain_option
-def command(task: TaskSettings, verify: VerifySettings, file: BinaryIO, max_abstain: float) -> None:
+@click.option(
+    "--thought-marks",
+    default="<think> </think>",
+    show_default=True,
+    metavar="TEXT",
+    help="What opens and what closes a thought, which the verifier does not see; or none.",
+)
+def command(task: TaskSettings, verify: VerifySettings, file: BinaryIO, max_abstain: float, thought_marks: str) -> None:
     """Judge the answers in FILE, or on standard input where FILE is `-`, with TASK's verifier.
 
     Each line of FILE is {"row": …, "answer": …}. One line is written per answer, in order, as soon as it is judged:
@@ -34,17 +41,19 @@ def command(task: TaskSettings, verify: VerifySettings, file: BinaryIO, max_abst
     A wrong answer is not an error: the exit code is 0 unless a line cannot be read or the verifier fails too often.
     """
     from rrr_core import pipeline
+    from rrr_core.chat.marks import marks_from
     from rrr_core.errors import TooManyAbstentions
     from rrr_core.judging.answer_files import judge_file
     from rrr_core.verification import Judge
 
+    marks = marks_from(thought_marks)
     opened = pipeline.open_task(task)
     source: Any = file
     # The limit is enforced apart from the judging, which would drop a batch's verdicts when it is passed.
     with Judge(opened, max_abstain=1, settings=verify) as judge, Judge(opened, max_abstain, settings=verify) as limit:
         name = str(getattr(file, "name", "<stdin>"))
         try:
-            outcomes = judge_file(source, name, judge, lambda lines: click.echo(lines, nl=False), limit)
+            outcomes = judge_file(source, name, judge, lambda lines: click.echo(lines, nl=False), limit, marks)
         except TooManyAbstentions as error:
             # Only here do rows come from elsewhere: what looks like the verifier's fault may be a typo in a row.
             raise TooManyAbstentions(f"{error} Or fix the rows of {name}: do they have the task's format?") from None

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from itertools import islice
 from pathlib import Path
 
+from rrr_core.config.limits import token_limit
 from rrr_core.episode import Episode
 from rrr_core.errors import DataError
 from rrr_core.evaluation.controls import ALWAYS_SAMPLED, read_evaluated
@@ -44,6 +45,7 @@ def evaluate(
     Finished shards are kept in each case.
     """
     check_settings(settings)
+    settings = replace(settings, max_tokens=token_limit(settings.max_tokens, engine.thinks))
     folder, progress = Path(folder), progress or Progress()
     with stage_lock(folder, progress), profiled(folder) as profile:
         identity = {

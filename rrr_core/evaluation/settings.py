@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from rrr_core.config.limits import THINKING_TOKENS, TOKENS
 from rrr_core.config.option import option
 from rrr_core.errors import RrrError, nearest
 from rrr_core.evaluation.controls import ALWAYS_SAMPLED, CONTROL_KEYS, CONTROLS, control_named
@@ -26,7 +27,12 @@ class EvalSettings:
         minimum=0.01,
     )
     top_p: float = option(1.0, "Nucleus sampling: share of the probability mass to sample from.", minimum=0, maximum=1)
-    max_tokens: int = option(512, "Longest attempt, reflection or retry, in tokens.", minimum=1)
+    max_tokens: int = option(
+        TOKENS,
+        "Longest attempt, reflection or retry with its thought, in tokens;"
+        f" {THINKING_TOKENS} by default for a model that thinks.",
+        minimum=1,
+    )
     controls: tuple[str, ...] = option(
         CONTROL_KEYS,
         f"Second tries to compare with: {'; '.join(control.answer for control in CONTROLS)}.",

@@ -7,6 +7,7 @@ import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import lru_cache
 
+from rrr_core.chat.marks import THINK, generation_of
 from rrr_core.hookspecs import Row
 from rrr_core.tasks import Task, load_task
 from rrr_core.verdicts import Verdict
@@ -29,7 +30,7 @@ class AwaitedJudge:
         self._waiting: list[tuple[Row, str, Future[Verdict]]] = []
 
     async def judge(self, row: Row, answer: str) -> Verdict:
-        """The verdict on one answer. Raises RrrError like `Judge.judge`."""
+        """The verdict on one text, of which the verifier sees no thought in `<think>` marks. Raises RrrError like `Judge.judge`."""
         verdict: Future[Verdict] = Future()
         with self._lock:
             self._waiting.append((row, answer, verdict))
@@ -48,7 +49,7 @@ class AwaitedJudge:
         if not taken:
             return
         try:
-            verdicts = self._judge.judge([(row, answer) for row, answer, _ in taken])
+            verdicts = self._judge.judge_written([(row, generation_of(text, THINK)) for row, text, _ in taken])
         except BaseException as error:  # noqa: BLE001 - raised where the verdict is awaited
             for *_, future in taken:
                 future.set_exception(error)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from rrr_core.chat.marks import generation_of, marks_from
 from rrr_core.errors import DataError
 from rrr_core.exports.prompts import ROWS, named_model, prompted_rows
 from rrr_core.tasks import load_task
@@ -53,11 +54,17 @@ class RewardFunction:
     """
 
     def __init__(
-        self, name: str, overlays: Sequence[str] = (), max_abstain: float = 0.01, verify: VerifySettings | None = None
+        self,
+        name: str,
+        overlays: Sequence[str] = (),
+        max_abstain: float = 0.01,
+        verify: VerifySettings | None = None,
+        thought_marks: str = "<think> </think>",
     ) -> None:
         self.__name__ = name
         """The task's name, under which TRL logs the reward."""
-        self._arguments = (name, tuple(overlays), max_abstain, verify)
+        self._arguments = (name, tuple(overlays), max_abstain, verify, thought_marks)
+        self._marks = marks_from(thought_marks)
         self._judge = Judge(load_task(name, overlays), max_abstain, settings=verify)
 
     def __call__(
@@ -78,8 +85,10 @@ class RewardFunction:
                 f"The reward function of task {self.__name__!r} needs the column 'row': "
                 "make the data set with rrr_core.exports.trl.dataset."
             )
-        answers = [answer_of(completion) for completion in completions]
-        verdicts = self._judge.judge([(json.loads(text), answer) for text, answer in zip(row, answers, strict=True)])
+        answers = [generation_of(answer_of(completion), self._marks) for completion in completions]
+        verdicts = self._judge.judge_written(
+            [(json.loads(text), answer) for text, answer in zip(row, answers, strict=True)]
+        )
         if log_extra is not None:
             log_extra("verdict", [verdict.category or verdict.outcome for verdict in verdicts])
         if log_metric is not None and verdicts:
@@ -103,13 +112,18 @@ class RewardFunction:
 
 
 def reward_function(
-    name: str, overlays: Sequence[str] = (), max_abstain: float = 0.01, verify: VerifySettings | None = None
+    name: str,
+    overlays: Sequence[str] = (),
+    max_abstain: float = 0.01,
+    verify: VerifySettings | None = None,
+    thought_marks: str = "<think> </think>",
 ) -> RewardFunction:
     """The reward of the task `name`, with `overlays` as in `--with`.
 
-    At most the share `max_abstain` of verdicts may be withheld; `verify` sets how verifiers run. Raises RrrError.
+    At most the share `max_abstain` of verdicts may be withheld; `verify` sets how verifiers run. What stands in
+    `thought_marks` (`OPEN CLOSE`, or `none`) is a thought, which the verifier does not see. Raises RrrError.
     """
-    return RewardFunction(name, overlays, max_abstain, verify)
+    return RewardFunction(name, overlays, max_abstain, verify, thought_marks)
 
 
 def answer_of(completion: Completion) -> str:

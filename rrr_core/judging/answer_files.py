@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NoReturn, Protocol
 
+from rrr_core.chat.marks import THINK, Marks, generation_of
 from rrr_core.errors import DataError, nearest
 from rrr_core.hookspecs import Row
 from rrr_core.text import one_line
@@ -30,8 +31,17 @@ class Source(Protocol):
     def read1(self, size: int, /) -> bytes: ...
 
 
-def judge_file(source: Source, name: str, judge: Judge, write: Callable[[str], None], limit: Judge) -> Counter[str]:
+def judge_file(
+    source: Source,
+    name: str,
+    judge: Judge,
+    write: Callable[[str], None],
+    limit: Judge,
+    marks: Marks | None = THINK,
+) -> Counter[str]:
     """Judge each line of `source` and `write` one line for it, in order. Returns outcome → count.
+
+    Answers are split at `marks`: the verifier sees no thought.
 
     Lines are written batch by batch and then dropped from memory. `limit` is checked only after a batch is written, so
     no verdict is lost when it raises TooManyAbstentions. Raises DataError naming `name` and the line for one that is
@@ -39,7 +49,7 @@ def judge_file(source: Source, name: str, judge: Judge, write: Callable[[str], N
     """
     outcomes: Counter[str] = Counter()
     for batch in _paced(read_answers(source, name)):
-        verdicts = judge.judge(batch)
+        verdicts = judge.judge_written([(row, generation_of(answer, marks)) for row, answer in batch])
         write("".join(f"{verdict_line(verdict)}\n" for verdict in verdicts))
         outcomes.update(verdict.outcome for verdict in verdicts)
         limit.recall(len(verdicts), [verdict for verdict in verdicts if verdict.is_abstained])

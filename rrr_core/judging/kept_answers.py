@@ -17,7 +17,7 @@ from rrr_core.evaluation.controls import read_evaluated
 from rrr_core.mining.mined_row import MinedRow
 from rrr_core.runs.files import read_json, read_numbered_lines
 from rrr_core.runs.layout import RunFolder, StageFolder
-from rrr_core.verdicts import Verdict
+from rrr_core.verdicts import Verdict, is_without_verifier
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,16 +113,23 @@ def kept_answers(stage: Stage, record: Mapping[str, Any], place: str) -> list[Ke
 
     if stage.part == "mine":
         failures = MinedRow.from_json(record, place).failures
-        return [kept(each.episode, "attempt", each.attempt, each.verdict) for each in failures]
+        return [
+            kept(each.episode, "attempt", each.attempt, each.verdict)
+            for each in failures
+            if not is_without_verifier(each.verdict, each.attempt)
+        ]
     episode = read_evaluated(record, place)
     answers = [
         kept(episode, segment.role, segment.text, segment.verdict)
         for segment in episode.segments
         # A training episode's attempt comes from the failure set and was judged there.
         if segment.role in ANSWERS and segment.verdict is not None and (stage.part == "eval" or segment.role == "retry")
+        if not is_without_verifier(segment.verdict, segment.text)
     ]
     controls = [
-        kept(episode, f"control {name}", answer, verdict) for name, (answer, verdict) in episode.controls.items()
+        kept(episode, f"control {name}", answer, verdict)
+        for name, (answer, verdict) in episode.controls.items()
+        if not is_without_verifier(verdict, answer)
     ]
     return answers + controls
 

@@ -15,11 +15,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from itertools import count, islice, takewhile
 from pathlib import Path
 from typing import Any
 
+from rrr_core.config.limits import token_limit
 from rrr_core.errors import DataError, RrrError
 from rrr_core.generation.engine import Engine
 from rrr_core.generation.measured import measured
@@ -57,6 +58,7 @@ def mine(
         raise RrrError(
             "At temperature 0 all tries of a row give the same text: set --tries 1 or a higher --temperature."
         )
+    settings = replace(settings, max_tokens=token_limit(settings.max_tokens, engine.thinks))
     began = time.monotonic()
     folder, progress = Path(folder), progress or Progress()
     with (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from rrr_core.config.limits import THINKING_TOKENS, TOKENS
 from rrr_core.config.option import option
 
 
@@ -21,7 +22,11 @@ class MineSettings:
     )
     temperature: float = option(0.9, "Sampling temperature of the tries; 0 is greedy.", minimum=0)
     top_p: float = option(1.0, "Nucleus sampling: share of the probability mass to sample from.", minimum=0, maximum=1)
-    max_tokens: int = option(512, "Longest attempt, in tokens.", minimum=1)
+    max_tokens: int = option(
+        TOKENS,
+        f"Longest attempt with its thought, in tokens; {THINKING_TOKENS} by default for a model that thinks.",
+        minimum=1,
+    )
     shard_rows: int = option(256, "Rows per shard, the most a killed run has to redo.", minimum=1)
     seed: int = option(0, "Seed of the sampling.")
     max_abstain: float = option(0.01, "Largest share of withheld verdicts before mining stops.", minimum=0, maximum=1)

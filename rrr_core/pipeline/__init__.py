@@ -1,7 +1,7 @@
 """The pipeline: all stages of a run in order, in one folder."""
 
 from rrr_core.pipeline.job import RunResult, run
-from rrr_core.pipeline.opening import check_trainable, choose_model, open_engine, open_task, trained_model
+from rrr_core.pipeline.opening import check_trainable, choose_model, open_engine, open_task, trained_model, with_date
 from rrr_core.pipeline.settings import RunSettings
 
 __all__ = [
@@ -13,4 +13,5 @@ __all__ = [
     "open_task",
     "run",
     "trained_model",
+    "with_date",
 ]

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from rrr_core.generation import ModelSettings
 from rrr_core.pipeline.opening import (
     check_trainable,
     choose_model,
@@ -19,6 +20,7 @@ from rrr_core.pipeline.opening import (
     open_task,
     refuse_server,
     trained_model,
+    with_date,
 )
 from rrr_core.pipeline.record import RunRecord
 from rrr_core.pipeline.settings import RunSettings, identity_of
@@ -78,7 +80,7 @@ class _Job:
     def mine(self) -> None:
         from rrr_core.mining import mine
 
-        engine = open_engine(self.settings.model, self.progress)
+        engine = open_engine(self._model(), self.progress)
         folder, data = self.files.mine.path, self.settings.task.data
         mine(self.task, engine, folder, self.settings.mine, data, self.progress, self.settings.verify)
 
@@ -88,17 +90,20 @@ class _Job:
 
         failures = read_failures(self.files.mine.path)
         folder, verify = self.files.train.path, self.settings.verify
-        train(self.task, failures, self.settings.model, folder, self.settings.train, self.progress, verify)
+        train(self.task, failures, self._model(), folder, self.settings.train, self.progress, verify)
 
     def evaluate(self, label: str) -> None:
         from rrr_core.evaluation import evaluate
 
-        model = self.settings.model
+        model = self._model()
         if label != VANILLA:
             model = trained_model(model, self.files.train.path)
         engine = open_engine(model, self.progress)
         folder, data = self.files.evaluation(label).path, self.settings.task.data
         evaluate(self.task, engine, folder, label, self.settings.eval, data, self.progress, self.settings.verify)
+
+    def _model(self) -> ModelSettings:
+        return with_date(self.settings.model, self.files.path)
 
     def compare(self) -> None:
         from rrr_core.evaluation import compare

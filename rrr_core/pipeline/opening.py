@@ -10,7 +10,8 @@ from rrr_core.errors import ModelError, RrrError
 from rrr_core.generation import ModelSettings, chosen_backend
 from rrr_core.generation.finding import find_engine
 from rrr_core.progress import Progress
-from rrr_core.runs.layout import TrainFolder
+from rrr_core.runs.files import read_json
+from rrr_core.runs.layout import RunFolder, TrainFolder
 from rrr_core.tasks import Task, load_task
 from rrr_core.tasks.settings import TaskSettings
 
@@ -35,6 +36,22 @@ def choose_model(settings: ModelSettings, task: Task) -> ModelSettings:
     return dataclasses.replace(settings, model=model)
 
 
+def with_date(settings: ModelSettings, run: Path) -> ModelSettings:
+    """The settings, with the date that the stages of a run folder were begun on, if their chat template writes one.
+
+    A run that takes more than a day thus keeps its prompts. Raises DataError for an unreadable manifest.
+    """
+    if settings.template_date is not None:
+        return settings
+    for manifest in RunFolder(run).manifests().values():
+        content = read_json(manifest)
+        identity = content.get("identity") if isinstance(content, dict) else None
+        model = identity.get("model") if isinstance(identity, dict) else None
+        if isinstance(model, dict) and isinstance(day := model.get("template_date"), str):
+            return dataclasses.replace(settings, template_date=day)
+    return settings
+
+
 def check_trainable(settings: ModelSettings, *, adapts: bool = False) -> None:
     """Raise ModelError for an engine that cannot be used in training, or for settings that do not fit it.
 
@@ -52,7 +69,9 @@ def check_trainable(settings: ModelSettings, *, adapts: bool = False) -> None:
 def refuse_server(settings: ModelSettings) -> None:
     """Raise ModelError for a model behind a server: its weights stay the same, and a run has to change them."""
     if settings.base_url:
-        raise ModelError("a model behind a server cannot be trained: name its weights with --model, without --backend.")
+        raise ModelError(
+            "a model behind a server cannot be trained: name its weights with --model, without --base-url."
+        )
 
 
 def open_engine(settings: ModelSettings, progress: Progress) -> Engine:

@@ -20,7 +20,7 @@ ASSURED = 25
 FIELDS = ("set", "row_index", "step", "first", "second", "row", "segments", "controls", "reward", "advantage")
 """The fields of a packed episode. A text is its index in `Texts`; a verdict is `[outcome, category, detail]`."""
 
-SEGMENT_FIELDS = ("role", "messages", "text", "verdict", "length", "tokens")
+SEGMENT_FIELDS = ("role", "messages", "text", "verdict", "length", "tokens", "thought")
 """The fields of a packed segment. `tokens` are texts, given only for a trained segment."""
 
 
@@ -133,7 +133,8 @@ def _segment(segment: Segment, texts: Texts) -> list[Any]:
     tokens = None
     if segment.is_trained and segment.token_texts is not None:
         tokens = [texts.add(token) for token in _cut(segment.token_texts)]
-    return [segment.role, messages, texts.add(segment.text), _verdict(segment.verdict, texts), segment.length, tokens]
+    written = [texts.add(segment.text), _verdict(segment.verdict, texts), segment.length, tokens]
+    return [segment.role, messages, *written, *([texts.add(segment.thought)] if segment.thought else [])]
 
 
 def _verdict(verdict: Verdict | None, texts: Texts) -> list[Any] | None:

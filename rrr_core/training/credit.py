@@ -64,6 +64,19 @@ def credit_named(name: str) -> Credit:
     return CREDITS[name]
 
 
+def check_context(credit: Credit, extends: bool) -> None:
+    """Raise RrrError if the credit trains a retry whose context does not continue its reflection's.
+
+    Where a chat template rewrites earlier turns, as those do that drop thoughts, reflection and retry were written in
+    two contexts, and no one pass over an episode is both.
+    """
+    if not extends and credit.trains([Segment("reflection"), Segment("prompt"), Segment("retry")])[2]:
+        raise RrrError(
+            f"--credit {credit.name} trains the retry, and this model's chat template rewrites what comes before it (it"
+            " drops earlier thoughts): use --keep-thoughts, or --credit reflection."
+        )
+
+
 def reward_of(episode: Episode) -> float | None:
     """1 if the last answer passed, 0 if it failed; None if the verifier abstained or nothing is trained."""
     return episode.last_verdict.reward if any(segment.is_trained for segment in episode.segments) else None

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from transformers import PreTrainedTokenizerBase, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from rrr_core.config.limits import CUT_OFF_SHARE
 from rrr_core.episode import Episode
 from rrr_core.profiling.profile import Profile
 from rrr_core.progress import Advance
@@ -59,12 +60,15 @@ class Recorder(TrainerCallback):  # type: ignore[misc]
         advance: Advance,
         writes: bool = True,
         profile: Profile | None = None,
+        say: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.metrics = Journal(TrainFolder(folder).metrics)
         self.episodes = Journal(TrainFolder(folder).episodes)
         self.tokenizer, self.kept, self.advance = tokenizer, kept, advance
         self.laps = Laps(profile or Profile())
         self.note = ""
+        self.say = say
+        self._warned = False
         self.writes = writes
         """False in all but one process of a distributed run."""
 
@@ -87,8 +91,18 @@ class Recorder(TrainerCallback):  # type: ignore[misc]
         if not logs or "reward" not in logs or not self.writes:
             return
         self.metrics.write([{"step": state.global_step, **metrics_of(logs), **self.laps.metrics(state.global_step)}])
+        self._warn(state.global_step, logs.get("reflections_cut_off", 0.0))
         if logs.get("retry_success_rate") is not None:
             self.note = f"retry success {logs['retry_success_rate']:.0%}"
+
+    def _warn(self, step: int, cut_off: float) -> None:
+        """Say once that many reflections are cut off: they get no retry, and cannot be rewarded."""
+        if cut_off > CUT_OFF_SHARE and not self._warned:
+            self._warned = True
+            self.say(
+                f"Step {step}: {cut_off:.0%} of the reflections met the token limit. They get no retry and cannot be"
+                " rewarded: raise --max-reflection-tokens."
+            )
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         self.advance(1, self.note)

@@ -22,6 +22,7 @@ from safetensors import SafetensorError
 from transformers import PreTrainedTokenizerBase, PrinterCallback, Trainer
 from transformers.utils import logging as transformers_logging
 
+from rrr_core.config.limits import token_limit
 from rrr_core.episode import Failure
 from rrr_core.errors import DataError, ModelError, RrrError
 from rrr_core.generation import ModelSettings
@@ -36,6 +37,7 @@ from rrr_core.runs.stage import open_stage, stage_lock
 from rrr_core.tasks import Task
 from rrr_core.text import one_line
 from rrr_core.training.checkpoints import SealCheckpoints, newest_checkpoint
+from rrr_core.training.credit import check_context, credit_named
 from rrr_core.training.engine import engine_identity, open_engine
 from rrr_core.training.freshness import forget_refreshes
 from rrr_core.training.options import grpo_config
@@ -109,6 +111,10 @@ def _train(
             f"{model_settings.adapter or model_settings.model} is an adapter, and training starts from whole weights:"
             " merge it into its model (peft's merge_and_unload) and name the merged folder as --model."
         )
+    limits = ("max_reflection_tokens", "max_retry_tokens", "max_attempt_tokens")
+    chosen = {name: token_limit(getattr(settings, name), policy.chat.thinks) for name in limits}
+    settings = dataclasses.replace(settings, **chosen)
+    check_context(credit_named(settings.credit), policy.chat.extends(policy.chat.thinks))
     arguments = grpo_config(
         settings, folder, dtype, model_settings.revision, processes=int(os.environ.get("WORLD_SIZE", "1"))
     )
@@ -128,7 +134,9 @@ def _train(
     done, checkpoint = newest_checkpoint(folder)
     with progress.track(f"Training {task.name}", total=settings.steps, done=done) as advance:
         profile = judge.profile
-        recorder = Recorder(folder, policy.tokenizer, settings.episodes_per_step, advance, _writes(), profile)
+        recorder = Recorder(
+            folder, policy.tokenizer, settings.episodes_per_step, advance, _writes(), profile, progress.say
+        )
         recorder.cut_back(done)
         if _writes():
             forget_refreshes(folder, after=done)

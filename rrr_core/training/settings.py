@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from rrr_core.config.limits import THINKING_TOKENS, TOKENS
 from rrr_core.config.option import option
 from rrr_core.training.credit import CREDITS
 
@@ -26,8 +27,16 @@ class TrainSettings:
     warmup_ratio: float = option(0.03, "Share of steps over which the learning rate rises.", minimum=0, maximum=0.99)
     kl: float = option(0.001, "Weight of the divergence from the model that training starts from (beta).", minimum=0)
     temperature: float = option(0.9, "Sampling temperature of reflections and retries.", minimum=0.01)
-    max_reflection_tokens: int = option(512, "Longest reflection, in tokens.", minimum=1)
-    max_retry_tokens: int = option(512, "Longest retry, in tokens.", minimum=1)
+    max_reflection_tokens: int = option(
+        TOKENS,
+        f"Longest reflection with its thought, in tokens; {THINKING_TOKENS} by default for a model that thinks.",
+        minimum=1,
+    )
+    max_retry_tokens: int = option(
+        TOKENS,
+        f"Longest retry with its thought, in tokens; {THINKING_TOKENS} by default for a model that thinks.",
+        minimum=1,
+    )
     credit: str = option(
         "reflection",
         f"Which tokens are trained: {'; '.join(credit.help for credit in CREDITS.values())}.",
@@ -54,7 +63,10 @@ class TrainSettings:
         False, "Reflect on new attempts of the current policy, one per group, instead of the mined ones."
     )
     max_attempt_tokens: int = option(
-        512, "Longest attempt, in tokens, that --refresh-every and --on-policy-attempts sample.", minimum=1
+        TOKENS,
+        "Longest attempt with its thought, in tokens, that --refresh-every and --on-policy-attempts sample;"
+        f" {THINKING_TOKENS} by default for a model that thinks.",
+        minimum=1,
     )
     lora_rank: int = option(0, "Rank of LoRA adapters; 0 trains all weights.", minimum=0)
     lora_alpha: int = option(32, "LoRA's alpha.", minimum=1)

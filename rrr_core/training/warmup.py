@@ -21,6 +21,7 @@ from transformers import (
 )
 from trl import SFTConfig, SFTTrainer
 
+from rrr_core.chat.settings import template_arguments
 from rrr_core.generation.transformers_backend import load_transformers
 from rrr_core.hookspecs import Message
 from rrr_core.profiling.profile import Profile, profiled
@@ -69,7 +70,8 @@ def warm_up(
     """
     progress = progress or Progress()
     with stage_lock(folder, progress), profiled(folder) as profile:
-        identity = {"task": task.provenance(), "model": model_name, "settings": dataclasses.asdict(settings)}
+        chosen = {name: value for name, value in dataclasses.asdict(settings).items() if name != "template" or value}
+        identity = {"task": task.provenance(), "model": model_name, "settings": chosen}
         open_stage(folder, "warmup", identity=identity, about=about_this_run())
         finished = TrainFolder(folder).model
         if not finished.exists():
@@ -91,8 +93,10 @@ def _warm_up(
     first = list(itertools.islice(stream, TOKENIZER_CONVERSATIONS))
     model, tokenizer = _start(first, settings, model_name)
     progress.say("Reading the worked conversations")
+    arguments = template_arguments(settings.template)
+    given = {"chat_template_kwargs": arguments} if arguments else {}
     data = Dataset.from_list(
-        [{"messages": [dict(message) for message in messages]} for messages in itertools.chain(first, stream)]
+        [{"messages": [dict(message) for message in messages], **given} for messages in itertools.chain(first, stream)]
     )
     folder = finished.parent
     steps = max(1, len(data) // settings.batch_size)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from rrr_core.config.option import option
@@ -25,5 +26,8 @@ class WarmupSettings:
     context: int = option(1024, "Longest context of a model made from scratch, in tokens.", minimum=16)
     vocabulary: int = option(2048, "Most tokens of a tokenizer made from scratch.", minimum=300)
     tags: tuple[str, ...] = option(TAGS, "One token of a tokenizer made from scratch. May be repeated.")
+    template: Mapping[str, str] = option(
+        {}, "What the chat template is given, as KEY=JSON, such as enable_thinking=false."
+    )
     save_every: int = option(500, "Steps between checkpoints.", minimum=1)
     seed: int = option(0, "Seed of the conversations' order and of the weights.", minimum=0)

@@ -23,8 +23,9 @@ function mentions(episode, hits) {
   return (
     hits.has(episode.row) ||
     episode.segments.some(
-      ({ role, text, messages, verdict }, place) =>
+      ({ role, text, thought, messages, verdict }, place) =>
         hits.has(text) ||
+        hits.has(thought) ||
         // Requests for a reflection or a retry are nearly the same in every episode.
         ((place === 0 || role === "observation") && messages.some(([, content]) => hits.has(content))) ||
         (verdict && (hits.has(verdict.category) || hits.has(verdict.detail))),

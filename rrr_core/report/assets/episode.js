@@ -146,6 +146,7 @@ function segmentView(texts, segment, next, advantage, limit) {
   return turn(
     trained ? `${WRITTEN[segment.role]}: trained tokens` : WRITTEN[segment.role],
     "written",
+    segment.thought !== null && !trained && h("details", { class: "thought" }, h("summary", {}, "Thought"), words(texts[segment.thought])),
     trained ? tokenView(texts, segment, advantage, limit) : words(texts[segment.text]),
     verdictLine(texts, segment.verdict),
   );

@@ -1,0 +1,28 @@
+"""Token limits, of which the default depends on whether the model thinks before it answers."""
+
+from __future__ import annotations
+
+THINKING_TOKENS = 4096
+"""Default limit of a text with a thought. Published reasoning models write some hundreds to some thousands of tokens
+before a short answer."""
+
+
+CUT_OFF_SHARE = 0.05
+"""Share of cut-off texts above which it is shown."""
+
+
+class UnsetLimit(int):
+    """A token limit that nobody set: a model that thinks gets `THINKING_TOKENS` instead."""
+
+
+TOKENS = UnsetLimit(512)
+"""Default limit of a text."""
+
+
+def token_limit(limit: int, thinks: bool) -> int:
+    """The limit in use for a model.
+
+    >>> token_limit(TOKENS, thinks=True), token_limit(TOKENS, thinks=False), token_limit(512, thinks=True)
+    (4096, 512, 512)
+    """
+    return THINKING_TOKENS if thinks and isinstance(limit, UnsetLimit) else int(limit)

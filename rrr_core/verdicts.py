@@ -88,7 +88,7 @@ def abstained(kind: str, detail: str) -> Verdict:
 
 
 def is_without_verifier(verdict: Verdict, answer: str) -> bool:
-    """Whether no verifier was asked for the verdict, since there was no answer: none came, or none after the thought."""
+    """Whether no verifier was asked, since there was no answer: none came, or none after the thought."""
     return not answer and (verdict.is_unanswered or (verdict.is_failed and verdict.category == CUT_OFF))
 
 

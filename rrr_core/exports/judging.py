@@ -30,7 +30,10 @@ class AwaitedJudge:
         self._waiting: list[tuple[Row, str, Future[Verdict]]] = []
 
     async def judge(self, row: Row, answer: str) -> Verdict:
-        """The verdict on one text, of which the verifier sees no thought in `<think>` marks. Raises RrrError like `Judge.judge`."""
+        """The verdict on one text; the verifier sees no thought in `<think>` marks.
+
+        Raises RrrError like `Judge.judge`.
+        """
         verdict: Future[Verdict] = Future()
         with self._lock:
             self._waiting.append((row, answer, verdict))

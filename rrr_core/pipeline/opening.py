@@ -37,7 +37,7 @@ def choose_model(settings: ModelSettings, task: Task) -> ModelSettings:
 
 
 def with_date(settings: ModelSettings, run: Path) -> ModelSettings:
-    """The settings, with the date that the stages of a run folder were begun on, if their chat template writes one.
+    """The settings, with the date on which a run folder's first stage began, if their chat template writes one.
 
     A run that takes more than a day thus keeps its prompts. Raises DataError for an unreadable manifest.
     """

@@ -111,9 +111,13 @@ def _train(
             f"{model_settings.adapter or model_settings.model} is an adapter, and training starts from whole weights:"
             " merge it into its model (peft's merge_and_unload) and name the merged folder as --model."
         )
-    limits = ("max_reflection_tokens", "max_retry_tokens", "max_attempt_tokens")
-    chosen = {name: token_limit(getattr(settings, name), policy.chat.thinks) for name in limits}
-    settings = dataclasses.replace(settings, **chosen)
+    thinks = policy.chat.thinks
+    settings = dataclasses.replace(
+        settings,
+        max_reflection_tokens=token_limit(settings.max_reflection_tokens, thinks),
+        max_retry_tokens=token_limit(settings.max_retry_tokens, thinks),
+        max_attempt_tokens=token_limit(settings.max_attempt_tokens, thinks),
+    )
     check_context(credit_named(settings.credit), policy.chat.extends(policy.chat.thinks))
     arguments = grpo_config(
         settings, folder, dtype, model_settings.revision, processes=int(os.environ.get("WORLD_SIZE", "1"))

@@ -371,3 +371,27 @@ def test_a_countdown_run_is_judged_by_the_installed_plugin(tmp_path: Path) -> No
     )
     assert done.returncode == 1, done.stderr
     assert "1× failed, not wanted → passed\n" in done.stdout
+
+
+def test_a_text_that_no_verifier_judged_is_not_judged_again(rejudge: Any, run: Path) -> None:
+    cut_off = {"outcome": "failed", "category": "cut off", "detail": ""}
+    unanswered = {"outcome": "abstained", "category": "no answer", "detail": "content filter"}
+    write(
+        run / "eval" / "vanilla" / "greedy-00000.jsonl",
+        {
+            "row_index": 0,
+            "row": ROW,
+            "segments": [
+                {"role": "prompt", "messages": PROMPT},
+                {"role": "attempt", "text": "", "thought": "hm", "is_cut_off": True, "verdict": cut_off},
+                {"role": "prompt", "messages": PROMPT},
+                {"role": "reflection", "text": "because"},
+                {"role": "prompt", "messages": PROMPT},
+                {"role": "retry", "text": "yes", "verdict": PASSED},
+            ],
+            "controls": {"no_reflection": ["", unanswered], "independent": ["", cut_off]},
+        },
+    )
+    code, out, _ = rejudge(run)
+    assert code == 0
+    assert table(out)["eval/vanilla/greedy"] == [1, 1, 0, 0]

@@ -276,3 +276,18 @@ def test_a_reader_that_goes_away_ends_it_quietly() -> None:
         assert process.stderr is not None
         assert process.stderr.read() == ""
         assert process.wait(timeout=60) == 1
+
+
+def test_no_verifier_sees_a_thought(verify: Any) -> None:
+    written = ["yes", "so yes\n</think>\n\nyes", "<think>no</think>yes", "<think>yes", "yes</think>no"]
+    _, verdicts, _ = verify("".join(map(line, written)))
+    assert [each["verdict"] for each in verdicts] == ["passed", "passed", "passed", "failed", "failed"]
+    assert [each["category"] for each in verdicts[3:]] == ["cut off", "not wanted"]
+
+
+def test_thought_marks_can_be_others_or_none(verify: Any) -> None:
+    assert verify(line("[A]no[/A]yes"), "--thought-marks", "[A] [/A]")[1] == [PASSED]
+    assert verify(line("<think>no</think>yes"), "--thought-marks", "none")[1][0]["category"] == "not wanted"
+    code, _, errors = verify(line("yes"), "--thought-marks", "[A]")
+    assert (code, errors.count("\n")) == (2, 1)
+    assert "--thought-marks '[A]'" in errors

@@ -7,6 +7,7 @@ import json
 import random
 from collections.abc import Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -348,3 +349,33 @@ def test_the_failure_set_is_the_same_as_in_earlier_versions(tmp_path: Path) -> N
     mine(numbers_task(60), ScriptedGenerator(seldom_wrong), tmp_path, settings, {})
     made = [json.dumps(mined_row_as_0_1(counted(record))) for record in records_of(tmp_path).values()]
     assert hashlib.sha256("".join(made).encode()).hexdigest()[:16] == "19bb024bb70a04b1"
+
+
+class Thinker(ScriptedGenerator):
+    """Thinks; is cut off in its thought, or answers."""
+
+    thinks = True
+
+    def generate(self, conversations, sampling, on_done=None):
+        made = super().generate(conversations, sampling, on_done)
+        return [
+            replace(each, thought="hm")
+            if each.text == "right"
+            else replace(each, text="", thought="right", is_thinking=True, finish="length")
+            for each in made
+        ]
+
+
+def test_an_unfinished_thought_is_a_failed_try_that_no_verifier_judges(tmp_path: Path) -> None:
+    engine = Thinker()
+    mine(numbers_task(12), engine, tmp_path, MineSettings(rows=12, tries=1), {})
+    failures = read_failures(tmp_path)
+    assert {(each.verdict.category, each.attempt) for each in failures} == {("cut off", "")}
+    assert {each.episode.attempt.thought for each in failures} == {"right"}
+    assert {sampling.max_tokens for _, sampling in engine.calls} == {4096}
+
+
+def test_a_limit_that_the_user_set_holds_for_a_model_that_thinks(tmp_path: Path) -> None:
+    engine = Thinker()
+    mine(numbers_task(2), engine, tmp_path, MineSettings(rows=2, tries=1, max_tokens=512), {})
+    assert {sampling.max_tokens for _, sampling in engine.calls} == {512}

@@ -18,7 +18,7 @@ from rrr_core.errors import ModelError, RrrError
 from rrr_core.evaluation import EvalSettings
 from rrr_core.generation import ModelSettings
 from rrr_core.mining import MineSettings
-from rrr_core.pipeline import RunSettings, run, trained_model
+from rrr_core.pipeline import RunSettings, run, trained_model, with_date
 from rrr_core.pipeline.settings import MAY_CHANGE
 from rrr_core.profiling.spent import Spent
 from rrr_core.progress import Progress
@@ -330,3 +330,12 @@ def test_the_notice_of_an_engine_is_printed_when_it_is_opened(monkeypatch: pytes
         monkeypatch.setattr("rrr_core.generation.make_engine", lambda settings, engine=engine: engine)
         assert pipeline.open_engine(ModelSettings(model="m"), progress) is engine
     assert progress.said == ["Loading m", "slow here", "Loading m"]
+
+
+def test_a_runs_first_stage_dates_the_chat_template_for_all(tmp_path: Path) -> None:
+    settings = ModelSettings(model="m")
+    assert with_date(settings, tmp_path) == settings
+    identity = {"model": {"name": "m", "template_date": "2026-11-28"}}
+    write_json(tmp_path / "mine" / "manifest.json", {"kind": "mine", "identity": identity})
+    assert with_date(settings, tmp_path).template_date == "2026-11-28"
+    assert with_date(ModelSettings(model="m", template_date="2027-01-01"), tmp_path).template_date == "2027-01-01"

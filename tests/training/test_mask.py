@@ -15,7 +15,16 @@ from rrr_core.errors import RrrError
 from rrr_core.generation.transformers_backend import load_transformers
 from rrr_core.progress import Progress
 from rrr_core.training import run as training_run
-from rrr_core.training.credit import CREDITS, Completion, Credit, completion_of, credit_named, prompt_ids, reward_of
+from rrr_core.training.credit import (
+    CREDITS,
+    Completion,
+    Credit,
+    check_context,
+    completion_of,
+    credit_named,
+    prompt_ids,
+    reward_of,
+)
 from rrr_core.training.run import train
 from rrr_core.training.trainer import ReflectionTrainer
 from rrr_core.verdicts import failed, passed
@@ -246,3 +255,15 @@ def test_every_credit_has_its_line_on_the_methods_page() -> None:
 def test_an_unknown_credit_is_refused_with_the_nearest_name() -> None:
     with pytest.raises(RrrError, match=r"no credit 'reflections'.*Did you mean 'reflection'"):
         credit_named("reflections")
+
+
+@pytest.mark.parametrize("credit", ["retry", "all"])
+def test_a_retry_is_trained_only_where_it_continues_its_reflections_context(credit: str) -> None:
+    check_context(credit_named(credit), extends=True)
+    with pytest.raises(RrrError, match=f"--credit {credit} trains the retry, and .* use --keep-thoughts"):
+        check_context(credit_named(credit), extends=False)
+
+
+@pytest.mark.parametrize("credit", ["reflection", "placebo"])
+def test_a_reflection_is_trained_whatever_the_chat_template_does_to_it_later(credit: str) -> None:
+    check_context(credit_named(credit), extends=False)

@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from functools import cached_property
 from typing import Any
 
@@ -143,8 +143,13 @@ class Template:
 
     @cached_property
     def writes_date(self) -> bool:
-        """Whether the template writes the current date."""
-        return on_day(self.source, self.day) != self.source
+        """Whether what the template writes depends on the day."""
+        if on_day(self.source, self.day) != self.source:
+            other = Template(self.tokenizer, replace(self.settings, day=self.day - timedelta(days=4000)))
+            probes = ([_ASK], [{"role": "system", "content": "."}, _ASK])
+            if any(self._tried(probe) != other._tried(probe) for probe in probes):
+                return True
+        return self.for_tools is not self and self.for_tools.writes_date
 
     def extends(self, has_thought: bool) -> bool:
         """Whether a conversation that goes on begins with the earlier prompt and the reply as it was written.
@@ -240,23 +245,20 @@ class Template:
     def shape(self, message: Message) -> dict[str, Any]:
         """A message as the template takes it: its thought in the field the template reads, its content as it wants.
 
-        Marks spelled within a thought, or in the answer after one, are broken: a template that splits a reply at its
-        marks would take them for its own.
+        Where the template drops thoughts, marks that an answer spells after its thought are broken: such a template
+        looks for them in the content, and would cut the answer there.
         """
         shaped: dict[str, Any] = {key: value for key, value in message.items() if key != "thought"}
         content, thought = self.neutral(message["content"]), self.neutral(message.get("thought", ""))
         if thought:
-            thought, content = (self._without_marks(text) for text in (thought, content))
+            if not self.keeps_thoughts and self.marks is not None and not self.marks.is_channels:
+                content = broken(content, (self.marks.open, self.marks.close))
             if self.thought_form is not None:
                 shaped[self.thought_form] = thought
             elif self.keeps_thoughts:
                 content = self._in_content(thought, content)
         shaped["content"] = self._content(content)
         return shaped
-
-    def _without_marks(self, text: str) -> str:
-        marks = self.marks
-        return text if marks is None or marks.is_channels else broken(text, (marks.open, marks.close))
 
     def _of(self, conversation: Sequence[Message]) -> Template:
         """The template that renders a conversation."""

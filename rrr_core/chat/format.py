@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 from rrr_core.chat.marks import Parts, split_ids
@@ -43,9 +44,10 @@ class ChatFormat:
 
         The whole is then the template's rendering of the conversation, the sampled reply, the user's `reply_message`,
         and the start of the assistant's turn. The template is rendered with a marker in the reply's place, and what
-        follows the marker is taken. If the reply `ended` with its own end token, the template's is dropped if it is the
-        same one. Whatever a template does to a reply (trim it, drop its thought) is not done: sampled ids stay as
-        sampled. Where the template would do more than trim, `extends` is false, and the conversation is encoded whole.
+        follows the marker is taken. If the reply `ended` with an end token of its own, the template's is dropped if it
+        is the same one, or if the sampled one ends the model's last message. Whatever a template does to a reply (trim
+        it, drop its thought) is not done: sampled ids stay as sampled. Where the template would do more than trim,
+        `extends` is false, and the conversation is encoded whole.
 
         Raises ModelError unless the template shows the reply exactly once.
         """
@@ -56,7 +58,8 @@ class ChatFormat:
 
     def extends(self, has_thought: bool) -> bool:
         """Whether the conversation after a reply, with a thought or without, goes on from the reply's sampled ids."""
-        return self.template.extends(has_thought or self.opens_thought)
+        templates = {id(each): each for each in (self.template, self.template.for_tools)}.values()
+        return all(each.extends(has_thought or self.opens_thought) for each in templates)
 
     @property
     def opens_thought(self) -> bool:
@@ -65,22 +68,27 @@ class ChatFormat:
 
     @property
     def thinks(self) -> bool:
-        """Whether the model may write a thought before its answer."""
-        return self.template.marks is not None
+        """Whether the model may write a thought before its answer: not after a prompt that holds a closed one."""
+        return self.template.marks is not None and not self.template.closes_thought
 
     def split(self, ids: Sequence[int]) -> Parts:
-        """Sampled ids as thought and answer, without special tokens."""
-        return split_ids(ids, self.template.marks, self.tokenizer)
+        """Sampled ids as thought and answer, without special tokens and the end of the turn."""
+        ended = bool(ids) and ids[-1] == self.turn_end_id()
+        return split_ids(ids[:-1] if ended else ids, self.template.marks, self.tokenizer)
 
     def turn_end_id(self) -> int | None:
-        """The special token that the template puts after the assistant's text; None if it is plain text.
+        """The token that the template puts after the assistant's text; None if it is plain text.
 
         In channels, a thought ends like an earlier answer, so there it is the one after the last answer.
         """
+        return self._turn_end
+
+    @cached_property
+    def _turn_end(self) -> int | None:
         marks = self.template.marks
-        ask, again = {"role": "user", "content": "1"}, {"role": "user", "content": "2"}
         if marks is not None and marks.is_channels:
-            return self._special_in(self.template.after_last_reply())
+            return self._special_in(self.template.after_last_reply)
+        ask, again = {"role": "user", "content": "1"}, {"role": "user", "content": "2"}
         marker, text = self.template.marked([ask, {"role": "assistant", "content": ""}, again], 1)
         return self._special_in(text.partition(marker)[2])
 
@@ -129,14 +137,22 @@ class ChatFormat:
         return [token for token, (start, _) in zip(encoded["input_ids"], offsets, strict=True) if start >= len(marker)]
 
     def _without_end(self, ids: list[int], end_id: int) -> list[int]:
-        """`ids` without the end token they start with, white space before it included."""
+        """`ids` without the end tokens they start with, up to `end_id`, white space before it included.
+
+        If it is not among them, but ends the model's last message, it stands for the first of them.
+        """
+        first = None
         for place, token in enumerate(ids):
             if token == end_id:
                 return ids[place + 1 :]
-            if self._is_special(token) or re.search(r"\S", self.tokenizer.decode([token])):
+            if self._is_special(token):
+                first = place if first is None else first
+            elif re.search(r"\S", self.tokenizer.decode([token])):
                 break
-        return ids
+        stands_for_it = first is not None and end_id == self.turn_end_id()
+        return ids[first + 1 :] if first is not None and stands_for_it else ids
 
     def _is_special(self, token: int) -> bool:
+        """Whether a token is no text: special, or written around messages by the template."""
         added = self.tokenizer.added_tokens_decoder.get(token)
-        return added is not None and bool(added.special)
+        return added is not None and (bool(added.special) or added.content in self.template.turn_tokens)

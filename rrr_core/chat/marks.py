@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from rrr_core.episode import Generation
@@ -26,6 +26,8 @@ class Marks:
     close: str
     is_opened: bool = False
     """Whether the prompt ends in an opened thought, so that the text begins within it."""
+    gap: str = field(default="\n\n", repr=False)
+    """What a model writes between a closed thought and its answer, where its template does not show it."""
 
     @property
     def is_channels(self) -> bool:
@@ -34,20 +36,24 @@ class Marks:
 
 
 CHANNELS = Marks(MESSAGE, MESSAGE)
-KNOWN = tuple(
-    Marks(opening, closing)
-    for opening, closing in (
-        ("<think>", "</think>"),
-        ("<thinking>", "</thinking>"),
-        ("<thought>", "</thought>"),
-        ("<reasoning>", "</reasoning>"),
-        ("[THINK]", "[/THINK]"),
-        ("<|channel>thought", "<channel|>"),
-        ("<|START_THINKING|>", "<|END_THINKING|>"),
-        ("<seed:think>", "</seed:think>"),
-        ("<|begin_of_thought|>", "<|end_of_thought|>"),
-        ("◁think▷", "◁/think▷"),
-    )
+THINK = Marks("<think>", "</think>")
+"""The commonest."""
+KNOWN = (
+    THINK,
+    Marks("<|channel>thought", "<channel|>", gap=""),
+    *(
+        Marks(opening, closing)
+        for opening, closing in (
+            ("<thinking>", "</thinking>"),
+            ("<thought>", "</thought>"),
+            ("<reasoning>", "</reasoning>"),
+            ("[THINK]", "[/THINK]"),
+            ("<|START_THINKING|>", "<|END_THINKING|>"),
+            ("<seed:think>", "</seed:think>"),
+            ("<|begin_of_thought|>", "<|end_of_thought|>"),
+            ("◁think▷", "◁/think▷"),
+        )
+    ),
 )
 """Marks of published models."""
 THINK = KNOWN[0]
@@ -86,7 +92,7 @@ def find_marks(prompt_end: str, added_tokens: Iterable[str], template: str) -> M
     ending = prompt_end.rstrip()
     for marks in KNOWN:
         if ending.endswith(marks.open):
-            return Marks(marks.open, marks.close, is_opened=True)
+            return replace(marks, is_opened=True)
     tokens = set(added_tokens)
     if MESSAGE in tokens and ("<|channel|>" in tokens or "to=self" in template):
         return CHANNELS
@@ -99,8 +105,9 @@ def find_marks(prompt_end: str, added_tokens: Iterable[str], template: str) -> M
 def split_text(text: str, marks: Marks | None) -> Parts:
     """A text split at its marks.
 
-    A close mark alone closes a thought that the prompt opened. A text that was cut off in an opened thought has no
-    answer. Without marks, or channels, which are tokens and not text, all of it is the answer.
+    The answer is what follows the first close mark. What comes before it is the thought, even if it quotes the open
+    mark or does not begin with one: the prompt may have opened it. A text that was cut off in an opened thought has no
+    answer. Without marks, or with channels, which are tokens and not text, all of it is the answer.
 
     >>> split_text("I add.\\n</think>\\n\\n3 + 4", KNOWN[0])
     Parts(thought='I add.', answer='3 + 4', is_thinking=False)
@@ -111,12 +118,10 @@ def split_text(text: str, marks: Marks | None) -> Parts:
         return Parts("", text)
     before, closing, after = text.partition(marks.close)
     begins = before.lstrip().startswith(marks.open)
-    thought = before.lstrip().removeprefix(marks.open).strip() if begins else before.strip()
-    if closing and marks.open not in thought:
-        return Parts(thought, after.lstrip())
-    if begins or (not closing and marks.is_opened):
-        return Parts(thought, "", is_thinking=True)
-    return Parts("", text)
+    if not closing and not begins and not marks.is_opened:
+        return Parts("", text)
+    thought = before.lstrip().removeprefix(marks.open).strip()
+    return Parts(thought, after.lstrip()) if closing else Parts(thought, "", is_thinking=True)
 
 
 def generation_of(text: str, marks: Marks | None) -> Generation:
@@ -134,14 +139,13 @@ def split_ids(ids: Sequence[int], marks: Marks | None, tokenizer: Any) -> Parts:
     closing = tokenizer.get_added_vocab().get(marks.close)
     if closing is None:
         return split_text(_text(tokenizer, ids), marks)
+    if closing in ids:
+        place = list(ids).index(closing)
+        return Parts(_thought(tokenizer, ids[:place], marks), _text(tokenizer, ids[place + 1 :]).lstrip())
     raw = str(tokenizer.decode(list(ids), skip_special_tokens=False)).lstrip()
-    begins = raw.startswith(marks.open)
-    if closing not in ids:
-        if not begins and not marks.is_opened:
-            return Parts("", _text(tokenizer, ids))
+    if marks.is_opened or raw.startswith(marks.open):
         return Parts(_thought(tokenizer, ids, marks), "", is_thinking=True)
-    place = list(ids).index(closing)
-    return Parts(_thought(tokenizer, ids[:place], marks), _text(tokenizer, ids[place + 1 :]).lstrip())
+    return Parts("", _text(tokenizer, ids))
 
 
 def _thought(tokenizer: Any, ids: Sequence[int], marks: Marks) -> str:
@@ -158,8 +162,11 @@ def _split_channels(ids: Sequence[int], tokenizer: Any) -> Parts:
             answer = body
         else:
             thoughts.append(body.strip())
-    if answer is None and not thoughts:  # a text outside of any channel
-        return Parts("", _text(tokenizer, ids))
+    if answer is None and not thoughts:
+        raw = str(tokenizer.decode(list(ids), skip_special_tokens=False))
+        if re.search(r"<\|channel\|>|^\s*to=", raw):  # cut off in a header
+            return Parts("", "", is_thinking=True)
+        return Parts("", _text(tokenizer, ids))  # outside of any channel
     return Parts("\n\n".join(thoughts), answer or "", is_thinking=answer is None)
 
 

@@ -9,41 +9,26 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime
+from dataclasses import replace
+from datetime import date, timedelta
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any
 
-from rrr_core.chat.marks import Marks, find_marks, marks_from
+from rrr_core.chat.dates import on_day
+from rrr_core.chat.marks import THINK, Marks, find_marks, marks_from
 from rrr_core.chat.settings import ChatSettings
-from rrr_core.chat.spelling import neutral
-from rrr_core.errors import DataError, ModelError, nearest
+from rrr_core.chat.spelling import broken, neutral
+from rrr_core.chat.tools import PROBE, PROBE_NAME, ToolsPlace, as_text, put_tools, tools_of
+from rrr_core.errors import ModelError, nearest
 from rrr_core.hookspecs import Message
-from rrr_core.tasks.tools import split_tools
 from rrr_core.text import one_line
 
-ToolsPlace = Literal["argument", "system message"]
-"""`argument`: the template takes `tools=`, as nearly all do. `system message`: it reads `tools`, as text, from the
-system message, as Phi-4-mini's does."""
 THOUGHT_FIELDS = ("reasoning_content", "thinking", "reasoning")
 """Fields of an assistant's message that templates read its thought from."""
-_TOOL = "look_for_this_tool"
-_TOOLS: list[dict[str, Any]] = [
-    {
-        "type": "function",
-        "function": {
-            "name": _TOOL,
-            "description": "A probe.",
-            "parameters": {
-                "type": "object",
-                "properties": {"city": {"type": "string", "description": "A city."}},
-                "required": ["city"],
-            },
-        },
-    }
-]
 _ASK, _AGAIN = ({"role": "user", "content": text} for text in ("firstquestion", "secondquestion"))
 _THOUGHT, _ANSWER = "someearlierthought", "someearlieranswer"
 _REPLY = {"role": "assistant", "content": _ANSWER}
+_CHANNEL_END = re.compile(r"<\|\w+\|>")
 
 
 class Template:
@@ -72,19 +57,25 @@ class Template:
             )
         return named
 
-    def source(self, with_tools: bool = False) -> str:
-        """The source that renders a conversation: as in transformers, `tool_use` where there are tools."""
-        if self.settings.name is not None:
-            return self.sources[self.settings.name]
-        return self.sources["tool_use" if with_tools and "tool_use" in self.sources else "default"]
+    @property
+    def source(self) -> str:
+        """The source that renders a conversation without tools."""
+        return self.sources[self.settings.name or "default"]
+
+    @cached_property
+    def for_tools(self) -> Template:
+        """The template that renders a conversation with tools: as in transformers, `tool_use` if there is one."""
+        if self.settings.name is not None or "tool_use" not in self.sources:
+            return self
+        return Template(self.tokenizer, replace(self.settings, name="tool_use", day=self.day))
 
     @cached_property
     def tools_place(self) -> ToolsPlace | None:
         """Where the template shows tools; None if it shows none."""
-        places: tuple[ToolsPlace, ...] = ("argument", "system message")
-        for place in places:
-            messages, arguments = put_tools(place, _TOOLS, [_ASK])
-            if _TOOL in (self._tried(messages, **arguments) or ""):
+        places: tuple[tuple[ToolsPlace, Template], ...] = (("argument", self.for_tools), ("system message", self))
+        for place, template in places:
+            messages, arguments = put_tools(place, PROBE, [_ASK])
+            if PROBE_NAME in (template._tried(messages, **arguments) or ""):
                 return place
         return None
 
@@ -101,13 +92,41 @@ class Template:
     @cached_property
     def marks(self) -> Marks | None:
         """What separates thought and answer; None for a model that does not think, or not in marks known here."""
-        found = find_marks(self.prompt_end, self.tokenizer.get_added_vocab(), self.source())
+        found = find_marks(self.prompt_end, self.tokenizer.get_added_vocab(), self.source)
         if self.settings.thought_marks is None:
             return found
         given = marks_from(self.settings.thought_marks)
         if given is None:
             return None
         return Marks(given.open, given.close, self.prompt_end.rstrip().endswith(given.open))
+
+    @cached_property
+    def closes_thought(self) -> bool:
+        """Whether the prompt ends in a thought that is closed already, so that the model writes its answer alone."""
+        return self.marks is not None and self.prompt_end.rstrip().endswith(self.marks.close)
+
+    @cached_property
+    def shares_prompt(self) -> bool:
+        """Whether the conversation that goes on begins with the earlier prompt."""
+        return self.settings.keep_thoughts or self._probe([_ASK, _REPLY, _AGAIN]).startswith(self._probe([_ASK]))
+
+    @cached_property
+    def turn_tokens(self) -> frozenset[str]:
+        """Added tokens that the template writes around messages, though the tokenizer may not call them special.
+
+        DeepSeek's `<｜User｜>` is such a token: spelled in a row, it would be the real one.
+        """
+        text = self._tried([_ASK, _REPLY, _AGAIN]) or self._tried([_ASK]) or ""
+        own = () if self.marks is None else (self.marks.open, self.marks.close)
+        return frozenset(
+            token
+            for token in self.tokenizer.get_added_vocab()
+            if token in text and token not in own and re.search(r"[<>\[\]|｜]", token)
+        )
+
+    def neutral(self, text: str) -> str:
+        """A text from elsewhere with every spelling of a control token broken; see `rrr_core.chat.spelling`."""
+        return neutral(self.tokenizer, text, self.turn_tokens)
 
     @cached_property
     def thought_form(self) -> str | None:
@@ -124,8 +143,13 @@ class Template:
 
     @cached_property
     def writes_date(self) -> bool:
-        """Whether the template writes the current date."""
-        return on_day(self.source(), self.day) != self.source()
+        """Whether what the template writes depends on the day."""
+        if on_day(self.source, self.day) != self.source:
+            other = Template(self.tokenizer, replace(self.settings, day=self.day - timedelta(days=4000)))
+            probes = ([_ASK], [{"role": "system", "content": "."}, _ASK])
+            if any(self._tried(probe) != other._tried(probe) for probe in probes):
+                return True
+        return self.for_tools is not self and self.for_tools.writes_date
 
     def extends(self, has_thought: bool) -> bool:
         """Whether a conversation that goes on begins with the earlier prompt and the reply as it was written.
@@ -136,8 +160,11 @@ class Template:
 
     @cached_property
     def _extends_answers(self) -> bool:
-        if self.settings.keep_thoughts:
-            return True
+        return self.settings.keep_thoughts or self._shows_bare_answers
+
+    @cached_property
+    def _shows_bare_answers(self) -> bool:
+        """Whether an earlier answer follows its prompt, with nothing between."""
         prompt, longer = self._probe([_ASK]), self._probe([_ASK, _REPLY, _AGAIN])
         return longer.startswith(prompt) and longer[len(prompt) :].partition(_ANSWER)[0].strip() == ""
 
@@ -150,16 +177,20 @@ class Template:
 
     def written(self, thought: str, answer: str) -> str:
         """A reply as the model would write it after the prompt: the template's own form of a last reply."""
-        if not thought:
+        if not thought and self._shows_bare_answers:
             return answer
-        prompt, last = self._probe([_ASK]), self._tried([_ASK, self._thinking_reply()], generation=False) or ""
-        reply = last[len(prompt) :] if last.startswith(prompt) else last.partition(_ASK["content"])[2]
-        if last.startswith(prompt) and _THOUGHT in reply and _ANSWER in reply:
-            before, _, rest = reply.partition(_THOUGHT)
-            return before + thought + rest.partition(_ANSWER)[0] + answer
-        marks = self.marks or Marks("<think>", "</think>")
-        return ("" if marks.is_opened else f"{marks.open}\n") + f"{thought}\n{marks.close}\n\n{answer}"
+        prompt = self._probe([_ASK])
+        last = self._tried([_ASK, self._thinking_reply() if thought else _REPLY], generation=False) or ""
+        reply = last.removeprefix(prompt)
+        if reply != last and _ANSWER in reply and (_THOUGHT in reply or not thought):
+            before, _, rest = reply.rpartition(_ANSWER)[0].partition(_THOUGHT)
+            return before + thought + rest + answer
+        marks = self.marks or THINK
+        if not thought:
+            return f"{marks.close}{marks.gap}{answer}" if marks.is_opened else answer
+        return ("" if marks.is_opened else f"{marks.open}\n") + f"{thought}\n{marks.close}{marks.gap}{answer}"
 
+    @cached_property
     def after_last_reply(self) -> str:
         """What the template writes after a reply that ends the conversation."""
         return (self._tried([_ASK, _REPLY], generation=False) or "").partition(_ANSWER)[2]
@@ -170,29 +201,40 @@ class Template:
         Tools at the beginning go where the template has its place for them. Raises ModelError if there is no template,
         it has no place for tools, or it refuses the conversation; DataError if the tools are not function schemas.
         """
+        template = self._of(conversation)
         if not self.settings.keep_thoughts or not any(message["role"] == "assistant" for message in conversation):
-            return self._rendered(conversation)
+            return template._rendered(conversation)
         text = ""
         for place, message in enumerate(conversation):
             if message["role"] == "assistant":
-                start = text or self._rendered(conversation[:place])
+                start = text or template._rendered(conversation[:place])
                 marker, shown = self.marked(conversation[: place + 2], place)
-                thought, answer = (neutral(self.tokenizer, message.get(key, "")) for key in ("thought", "content"))
-                text = start + self.written(thought, answer) + shown.partition(marker)[2]
+                thought, answer = (template.neutral(message.get(key, "")) for key in ("thought", "content"))
+                text = start + template.written(thought, answer) + template.as_sampled(shown.partition(marker)[2])
         return text
+
+    def as_sampled(self, following: str) -> str:
+        """What follows an earlier reply, with the end token that the model writes.
+
+        gpt-oss ends its last message with `<|return|>`, which its template shows as `<|end|>` in earlier turns.
+        """
+        if self.marks is None or not self.marks.is_channels:
+            return following
+        end = _CHANNEL_END.match(self.after_last_reply)
+        return _CHANNEL_END.sub(end[0], following, count=1) if end else following
 
     def marked(self, conversation: Sequence[Message], place: int) -> tuple[str, str]:
         """A marker, and the conversation's text with the assistant's message at `place` replaced by the marker alone.
 
         Raises ModelError unless the template shows the reply exactly once.
         """
-        tools, spoken = _split(conversation)
-        written = "".join([_as_text(tools), *(message["content"] for message in spoken)])
+        tools, spoken = tools_of(conversation)
+        written = "".join([as_text(tools), *(message["content"] for message in spoken)])
         number = 0
         while (marker := f"reply{number}here") in written or marker in str(self.tokenizer.chat_template):
             number += 1
         reply = {"role": "assistant", "content": marker}
-        text = self._rendered([*conversation[:place], reply, *conversation[place + 1 :]])
+        text = self._of(conversation)._rendered([*conversation[:place], reply, *conversation[place + 1 :]])
         if text.count(marker) != 1:
             raise ModelError(
                 f"The model's chat template shows an assistant's reply {text.count(marker)} times instead of once:"
@@ -200,12 +242,17 @@ class Template:
             )
         return marker, text
 
-    def shape(self, message: Message, content: str) -> dict[str, Any]:
-        """A message as the template takes it: its thought in the field the template reads, its content as it wants."""
+    def shape(self, message: Message) -> dict[str, Any]:
+        """A message as the template takes it: its thought in the field the template reads, its content as it wants.
+
+        Where the template drops thoughts, marks that an answer spells after its thought are broken: such a template
+        looks for them in the content, and would cut the answer there.
+        """
         shaped: dict[str, Any] = {key: value for key, value in message.items() if key != "thought"}
-        thought = message.get("thought", "")
+        content, thought = self.neutral(message["content"]), self.neutral(message.get("thought", ""))
         if thought:
-            thought = neutral(self.tokenizer, thought)
+            if not self.keeps_thoughts and self.marks is not None and not self.marks.is_channels:
+                content = broken(content, (self.marks.open, self.marks.close))
             if self.thought_form is not None:
                 shaped[self.thought_form] = thought
             elif self.keeps_thoughts:
@@ -213,9 +260,14 @@ class Template:
         shaped["content"] = self._content(content)
         return shaped
 
+    def _of(self, conversation: Sequence[Message]) -> Template:
+        """The template that renders a conversation."""
+        has_tools = bool(tools_of(conversation)[0])
+        return self.for_tools if has_tools and self.tools_place == "argument" else self
+
     def _rendered(self, conversation: Sequence[Message]) -> str:
-        tools, spoken = _split(conversation)
-        messages = [self.shape(message, neutral(self.tokenizer, message["content"])) for message in spoken]
+        tools, spoken = tools_of(conversation)
+        messages = [self.shape(message) for message in spoken]
         arguments: dict[str, Any] = {}
         if tools:
             place = self.tools_place
@@ -224,7 +276,7 @@ class Template:
                     "The model's chat template has no place for tools, and the prompt begins with some: use another"
                     " model, or have the plugin write them into the text where model.takes_tools is false."
                 )
-            safe = neutral(self.tokenizer, _as_text(tools))
+            safe = self.neutral(as_text(tools))
             messages, arguments = put_tools(place, json.loads(safe), messages)
         try:
             return self._apply(messages, **arguments)
@@ -235,11 +287,10 @@ class Template:
             ) from error
 
     def _apply(self, messages: Sequence[Mapping[str, Any]], *, generation: bool = True, **arguments: Any) -> str:
-        source = on_day(self.source(with_tools="tools" in arguments), self.day)
         return str(
             self.tokenizer.apply_chat_template(
                 messages,
-                chat_template=source,
+                chat_template=on_day(self.source, self.day),
                 tokenize=False,
                 add_generation_prompt=generation,
                 **{**self.settings.arguments, **arguments},
@@ -285,49 +336,5 @@ class Template:
         return {**_REPLY, "content": self._in_content(_THOUGHT, _ANSWER)}
 
     def _in_content(self, thought: str, answer: str) -> str:
-        marks = self.marks or Marks("<think>", "</think>")
-        return f"{marks.open}\n{thought}\n{marks.close}\n\n{answer}"
-
-
-def _split(conversation: Sequence[Message]) -> tuple[list[dict[str, Any]], Sequence[Message]]:
-    try:
-        return split_tools(conversation)
-    except ValueError as error:
-        raise DataError(f"A prompt begins with tools that no model can be shown: {error}. Fix what wrote it.") from None
-
-
-def _as_text(tools: Sequence[dict[str, Any]]) -> str:
-    """Tools as JSON, without escapes for characters that a template shows verbatim."""
-    return json.dumps(tools, ensure_ascii=False)
-
-
-def put_tools(
-    place: ToolsPlace, tools: Sequence[dict[str, Any]], messages: Sequence[dict[str, Any]]
-) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """The messages, and the extra arguments of `apply_chat_template`, that show the tools in their place.
-
-    In a system message they are a JSON array of the bare functions, as in Phi-4-mini's model card; if the conversation
-    has no such message, an empty one is added.
-    """
-    if place == "argument":
-        return list(messages), {"tools": list(tools)}
-    text = json.dumps([tool["function"] for tool in tools], ensure_ascii=False)
-    system: dict[str, Any] = {"role": "system", "content": ""}
-    if messages and messages[0]["role"] == "system":
-        system, messages = messages[0], messages[1:]
-    return [{**system, "tools": text}, *messages], {}
-
-
-def on_day(source: str, day: date) -> str:
-    """A template's source with the dates it writes fixed.
-
-    transformers gives templates its own clock, `strftime_now`, and lets no caller replace it.
-
-    >>> on_day("{{ strftime_now('%d %b %Y') }}", date(2026, 11, 28))
-    "{{ '28 Nov 2026' }}"
-    """
-    noon = datetime(day.year, day.month, day.day, 12)  # noqa: DTZ001 - as transformers' own, without a time zone
-    return _CLOCK.sub(lambda found: repr(noon.strftime(found[2])), source)
-
-
-_CLOCK = re.compile(r"""\bstrftime_now\(\s*(["'])(.*?)\1\s*\)""")
+        marks = self.marks or THINK
+        return f"{marks.open}\n{thought}\n{marks.close}{marks.gap}{answer}"

@@ -15,7 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rrr_core.errors import DataError, nearest
-from rrr_core.row_files.reading import WANTED_SUFFIXES, PlacedRow, RowShape, listed, read_rows
+from rrr_core.row_files.folders import read_rows
+from rrr_core.row_files.reading import WANTED_SUFFIXES, PlacedRow, RowShape, listed
+from rrr_core.row_files.saved import is_one
 
 GENERATED, HUB, FILE, FOLDER = KINDS = ("generated", "hub", "a file", "a folder")
 """Kinds of source that the option `source` may name."""
@@ -50,11 +52,16 @@ class DataOptions:
 
     @property
     def kind(self) -> str:
-        """Which of `KINDS` the source is; a path that does not exist counts as a file."""
+        """Which of `KINDS` the source is.
+
+        A path that does not exist counts as a file, and so does a folder without splits: one data set that
+        `datasets.save_to_disk` wrote.
+        """
         if self.source in (GENERATED, HUB):
             return self.source
         try:
-            return FOLDER if Path(self.source).is_dir() else FILE
+            path = Path(self.source)
+            return FOLDER if path.is_dir() and not is_one(path) else FILE
         except (OSError, ValueError):  # an impossible file name, which reading it reports
             return FILE
 

@@ -80,6 +80,7 @@ def test_a_task_is_shown_with_its_manifest_and_its_package(site: FakeSite, shown
         "error classes": "wrong sum",
         "verdicts": "may differ when asked again",
         "judged": "in sandboxed processes",
+        "--data": "takes no options",
         "hooks": "load_dataset prompt verify examples gold_answer manifest",
     }
 

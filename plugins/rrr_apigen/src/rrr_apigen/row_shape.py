@@ -12,6 +12,17 @@ MOST_LEVELS = 32
 """How deep lists and objects may be nested in `tools` and in `answers`."""
 
 
+def own_row(record: Record) -> dict[str, Any]:
+    """The row in any record, as published or as the task gives it. Raises RowError.
+
+    Only `answers` must be there, which is all that a verdict needs.
+    """
+    if "answers" not in record:
+        raise RowError(f"the row has no 'answers', but {names(record)}")
+    filled = checked({"query": "", "tools": [], **record})
+    return {name: value for name, value in filled.items() if name in record}
+
+
 def checked(record: Record) -> dict[str, Any]:
     """The row in a record that has the required columns; of the others, only `id` is kept. Raises RowError.
 

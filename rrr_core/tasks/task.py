@@ -16,7 +16,7 @@ from rrr_core.errors import DataError, PluginError, RrrError, nearest
 from rrr_core.hookspecs import TRUSTED, DataOption, Example, Manifest, Model, Row
 from rrr_core.row_files import RowError
 from rrr_core.tasks import values
-from rrr_core.tasks.blame import describe_exception, fix_or_report, frames
+from rrr_core.tasks.blame import denied_import, describe_exception, fix_or_report, frames
 from rrr_core.tasks.data_options import ReadOptions, check_declared, rows_read_with
 from rrr_core.tasks.discovery import TaskEntry
 from rrr_core.tasks.hooks import Plugin, make_manager
@@ -56,6 +56,8 @@ class Task:
         }
         self.trusted = all(hasattr(each.function, TRUSTED) for each in self._callers("rrr_verify"))
         """Whether every implementation of `rrr_verify`, including the overlays', is marked `@trusted`."""
+        self.is_sandboxed = False
+        """Whether this process has locked itself in, so that an import may be denied; a worker says so."""
 
     def __repr__(self) -> str:
         return (
@@ -269,7 +271,8 @@ class Task:
             raise error
         kinds = {MemoryError: "memory", TimeoutError: "timeout", SystemExit: "exit"}
         kind = next((kind for sort, kind in kinds.items() if isinstance(error, sort)), "exception")
-        return abstained(kind, self._fault(hook, error))
+        denied = denied_import(error) if self.is_sandboxed else ""
+        return abstained(kind, self._fault(hook, error) + (f" ({denied})" if denied else ""))
 
     def _call(self, hook: str, **arguments: Any) -> Any:
         """What a hook returns, unchecked; None if nobody implements it or all leave it to the core."""

@@ -3,12 +3,13 @@
 A task plugin needs only the names exported here. Importing this package does not import torch.
 """
 
-from rrr_core.hookspecs import Example, Manifest, Message, Model, Prompt, Row, hookimpl, trusted
+from rrr_core.hookspecs import DataOption, Example, Manifest, Message, Model, Prompt, Row, hookimpl, trusted
 from rrr_core.verdicts import Verdict, failed, passed, withheld
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "DataOption",
     "Example",
     "Manifest",
     "Message",

@@ -89,9 +89,38 @@ class Manifest:
     """Whether the same row and answer always get the same verdict."""
 
 
+@dataclass(frozen=True, slots=True)
+class DataOption:
+    """One of a task's options `--data NAME=VALUE`."""
+
+    name: str
+    help: str = ""
+    """What it sets, in a few words."""
+    kind: str = "text"
+    """What a value is: `text`, `whole number`, `number` or `true or false`."""
+    default: str = ""
+    """The value taken if the user gives none, as they would write it; empty where no value says the same."""
+    bounds: tuple[float, float] | None = None
+    """The smallest and the largest number."""
+    choices: tuple[str, ...] = ()
+    """The only values, where they are few."""
+    sources: tuple[str, ...] = ()
+    """The kinds of `source` it belongs to (`generated`, `hub`, `a file`, `a folder`); empty for all."""
+
+
 @hookspec(firstresult=True)
 def rrr_load_dataset(task: str, split: str, options: Mapping[str, str]) -> Iterable[Row]:  # type: ignore[empty-body]
     """Give the rows of `train` or `test`, lazily, in a fixed order. `options` are the user's `--data KEY=VALUE`."""
+
+
+@hookspec(firstresult=True)
+def rrr_data_options(task: str) -> Iterable[DataOption]:  # type: ignore[empty-body]
+    """Give every `--data` option of the task. The core refuses all others, and values that do not fit."""
+
+
+@hookspec(firstresult=True)
+def rrr_row(task: str, row: Row) -> Row:  # type: ignore[empty-body]
+    """Give the task's own row for one from outside, as published or already the task's own. Raise RowError."""
 
 
 @hookspec(firstresult=True)

@@ -8,7 +8,8 @@ import textwrap
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from rrr_core.text import one_line, plain
+from rrr_core.hookspecs import DataOption
+from rrr_core.text import cut, one_line, plain
 
 if TYPE_CHECKING:
     from rrr_core.cli.task_view import Judged, Sample, TaskView
@@ -20,6 +21,7 @@ LONGEST_ROW = 300
 LONGEST_PROMPT = 1200
 """Most characters shown of a message."""
 PAGE = "rrr docs hooks.md#rrr_manifest"
+OPTIONS_PAGE = "rrr docs hooks.md#rrr_data_options"
 
 
 def page(view: TaskView) -> Iterator[str]:
@@ -27,6 +29,10 @@ def page(view: TaskView) -> Iterator[str]:
     width = max(60, min(shutil.get_terminal_size((100, 24)).columns, 120))
     for label, text in facts(view):
         yield from labelled(label, one_line(text), width)
+    label = "--data"
+    for option in view.options or ():
+        yield from labelled(label, one_line(described(option)), width)
+        label = ""
     for number, sample in enumerate(view.samples, start=1):
         yield ""
         yield from sample_lines(number, sample, width)
@@ -66,12 +72,29 @@ def facts(view: TaskView) -> Iterator[tuple[str, str]]:
         yield "error classes", ", ".join(manifest.categories) or missing("categories")
         yield "verdicts", "always the same" if manifest.deterministic else "may differ when asked again"
     yield "judged", "in the core's own process: marked @trusted" if view.trusted else "in sandboxed processes"
+    if not view.options:
+        yield "--data", "takes no options" if view.options is not None else f"options are not declared ({OPTIONS_PAGE})"
     yield "hooks", " ".join(hook.removeprefix("rrr_") for hook in view.hooks)
     if view.stacked:
         yield "with", ", ".join(view.stacked)
     others = [name for name in view.overlays if name not in view.stacked]
     if others:
         yield "overlays", f"{', '.join(others)} (stack one with --with NAME)"
+
+
+def described(option: DataOption) -> str:
+    """A data option in one line.
+
+    >>> described(DataOption("seed", "seed of the generator", "whole number", "0", (0, 9), sources=("generated",)))
+    'seed=0: seed of the generator (whole number, 0 to 9; for source=generated)'
+    """
+    values = " or ".join(option.choices) or (option.kind if option.kind != "text" else "")
+    if option.bounds:
+        values += ", {:.15g} to {:.15g}".format(*option.bounds)
+    owners = " or ".join(option.sources)
+    about = "; ".join(filter(None, (values, f"for source={owners}" if owners and option.name != "source" else "")))
+    name = f"{option.name}={option.default}" if option.default else option.name
+    return f"{name}: {option.help or option.kind}" + (f" ({about})" if about else "")
 
 
 def missing(field: str) -> str:
@@ -105,8 +128,10 @@ def sample_lines(number: int, sample: Sample, width: int) -> Iterator[str]:
 def judged_lines(each: Judged, label: str, width: int) -> Iterator[str]:
     """An answer with its verdict below it."""
     if each.answer:
-        yield from labelled(f"  {label}", one_line(each.answer, LONGEST_ROW), width)
-        label = ""
+        label = f"  {label}"
+        for line in plain(cut(each.answer, LONGEST_ROW)).expandtabs(4).split("\n"):
+            yield from labelled(label, line, width)
+            label = ""
     verdict = each.verdict
     said = ": ".join(text for text in (verdict.category, verdict.detail) if text)
     arrow = f"→ {verdict.outcome}{f' ({one_line(said, LONGEST_ROW)})' if said else ''}"

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from rrr_core.episode import Messages
 from rrr_core.errors import RrrError
-from rrr_core.hookspecs import Example, Manifest, Model, Row
+from rrr_core.hookspecs import DataOption, Example, Manifest, Model, Row
 from rrr_core.tasks import Task, find_overlays
 from rrr_core.tasks.hooks import HOOKS
 from rrr_core.verdicts import Verdict
@@ -64,6 +64,8 @@ class TaskView:
     name: str
     package: Package
     manifest: Manifest | None
+    options: tuple[DataOption, ...] | None
+    """The `--data` options that it declares; None if it does not say."""
     trusted: bool
     hooks: tuple[str, ...]
     """The hooks that the task and its overlays implement, in the contract's order."""
@@ -114,6 +116,7 @@ def view_task(task: Task, data: Mapping[str, str] | None = None, verify: VerifyS
         task.name,
         package_of(task.distribution, task.version),
         tried(task.manifest, None),
+        tried(task.data_options, None),
         task.trusted,
         tuple(hook for hook in HOOKS if task.implements(hook)),
         task.overlays,

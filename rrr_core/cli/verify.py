@@ -36,7 +36,8 @@ class AnswerFile(click.File):
 def command(task: TaskSettings, verify: VerifySettings, file: BinaryIO, max_abstain: float, thought_marks: str) -> None:
     """Judge the answers in FILE, or on standard input where FILE is `-`, with TASK's verifier.
 
-    Each line of FILE is {"row": …, "answer": …}. One line is written per answer, in order, as soon as it is judged:
+    Each line of FILE is {"row": …, "answer": …}, the row as it is published or as the task gives it. One line is
+    written per answer, in order, as soon as it is judged:
     {"verdict": "passed"|"failed"|"abstained", "category": …, "detail": …}. The counts go to standard error.
     A wrong answer is not an error: the exit code is 0 unless a line cannot be read or the verifier fails too often.
     """

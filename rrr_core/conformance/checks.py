@@ -32,6 +32,8 @@ CHECKS: dict[str, Function] = {
         data_checks.check_rows_are_json,
         data_checks.check_splits_load_lazily,
         data_checks.check_rows_are_deterministic,
+        data_checks.check_data_options_are_known,
+        data_checks.check_own_rows_are_kept,
         prompt_checks.check_prompts_are_sound,
         data_checks.check_splits_are_disjoint,
         prompt_checks.check_prompts_are_deterministic,

@@ -6,6 +6,7 @@ from rrr_core.conformance.results import Seen, Violation, counted
 from rrr_core.conformance.subject import Subject
 from rrr_core.tasks.task import SPLITS
 
+DATA_OPTIONS = "hooks.md#rrr_data_options"
 HASHED_SPLITS = "cookbook.md#splits-from-one-pool-of-rows"
 
 
@@ -54,6 +55,46 @@ def check_rows_are_deterministic(subject: Subject) -> Seen:
                     "Seed every random choice with a fixed value, and sort what comes from a set or a folder.",
                 )
     return Seen(f"{subject.settings.rows} rows of each split, three times")
+
+
+def check_data_options_are_known(subject: Subject) -> Seen:
+    """A misspelt `--data` key is refused in one line, and each declared default is what the rows get without it."""
+    found = subject.observed("options")
+    declare = f"Declare every option: `rrr docs {DATA_OPTIONS}`."
+    if not found["refused"]:
+        raise Violation(f"the data option {found['wrong']!a}, which it does not have, is ignored.", declare)
+    if found["refused"] == "fault":
+        raise Violation(
+            f"the data option {found['wrong']!a}, which it does not have, gets {found['text'][:300]!a}.", declare
+        )
+    if not found["same"]:
+        given = " ".join(f"{name}={text}" for name, text in found["defaults"].items())
+        raise Violation(
+            f"with its declared defaults spelt out (--data {given[:300]!a}) the rows of train are others.",
+            "Let each DataOption's default be the value that the rows get without it.",
+        )
+    if found["declared"] is None:
+        return Seen("none are declared, and an unknown one is refused")
+    return Seen(counted(len(found["declared"]), "option"))
+
+
+def check_own_rows_are_kept(subject: Subject) -> Seen:
+    """`rrr_row` gives the task's own rows back as they are, and refuses what is no row in one line."""
+    found = subject.observed("own rows")
+    if found is None:
+        return Seen("there is no hook rrr_row: rows are taken as they are")
+    if found["changed"]:
+        raise Violation(
+            f"rrr_row changes {found['changed']}, which is the task's own.",
+            "Let it convert what is published, and return a row that is as rrr_load_dataset gives it.",
+        )
+    if not found["refused"]:
+        said = f"gets {found['text'][:300]!a}" if found["text"] else "is taken as a row"
+        raise Violation(
+            f"an object without any key {said}.",
+            "Raise RowError of rrr_core.row_files for what is no row of the task, saying what is wrong.",
+        )
+    return Seen(f"{sum(map(len, subject.rows.values())):,} rows")
 
 
 def check_splits_are_disjoint(subject: Subject) -> Seen:

@@ -22,6 +22,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
+from rrr_core.conformance.option_trials import misspelt, spelt_out
 from rrr_core.errors import PluginError, RrrError
 from rrr_core.hookspecs import Model
 from rrr_core.tasks import Task, find_tasks, load_task
@@ -41,7 +42,8 @@ ROWS = tuple(f"rows {split}" for split in SPLITS)
 NEEDS = {
     "manifest": ("load",),
     **dict.fromkeys(ROWS, ("load",)),
-    **dict.fromkeys(("again", "prompts", "gold", "unchanged"), ("load", *ROWS)),
+    "options": ("load", "rows train"),
+    **dict.fromkeys(("again", "own rows", "prompts", "gold", "unchanged"), ("load", *ROWS)),
     "examples": ("load",),
     "pickle": ("load", "examples"),
 }
@@ -75,6 +77,8 @@ class Probe:
         for split in SPLITS:
             yield f"rows {split}", lambda split=split: self.rows(split)  # type: ignore[misc]
         yield "again", self.again
+        yield "options", self.options
+        yield "own rows", self.own_rows
         yield "prompts", self.prompts
         yield "gold", self.gold
         yield "examples", self.examples
@@ -119,6 +123,48 @@ class Probe:
             rows = self.task.load_dataset(split, self.request.data)
             again[split] = [digest(row) for row in itertools.islice(rows, self.request.rows)]
         return again
+
+    def options(self) -> dict[str, Any]:
+        """The declared options, what becomes of a misspelt one, and whether the defaults are what they say."""
+        declared = self.task.data_options()
+        wrong = misspelt(declared, self.request.data)
+        try:
+            next(iter(self.task.load_dataset("train", {**self.request.data, wrong: "1"})), None)
+            refused, text = "", ""
+        except PluginError as error:
+            refused, text = "fault", str(error)
+        except RrrError:
+            refused, text = "one line", ""
+        defaults = spelt_out(declared or (), self.request.data)
+        rows = self.task.load_dataset("train", {**defaults, **self.request.data}) if defaults else iter(())
+        taken = [digest(row) for row in itertools.islice(rows, FAMILY_ROWS)]
+        same = not defaults or taken == [digest(row) for row in self.taken["train"][:FAMILY_ROWS]]
+        return {
+            "declared": None if declared is None else [option.name for option in declared],
+            "wrong": wrong,
+            "refused": refused,
+            "text": text,
+            "defaults": defaults,
+            "same": same,
+        }
+
+    def own_rows(self) -> dict[str, Any] | None:
+        """The first row that `rrr_row` changes, and whether it refuses what is no row; None without the hook."""
+        if not self.task.implements("rrr_row"):
+            return None
+        changed = ""
+        for split, rows in self.taken.items():
+            for place, row in enumerate(rows[: self.request.rows]):
+                if not changed and digest(self.task.row(row, f"row {place} of {split}")) != digest(row):
+                    changed = f"row {place} of {split}"
+        refused, text = False, ""
+        try:
+            self.task.row({}, "no row")
+        except PluginError as error:
+            text = str(error)
+        except RrrError:
+            refused = True
+        return {"changed": changed, "refused": refused, "text": text}
 
     def prompts(self) -> dict[str, Any]:
         """What a generic model reads for each sampled row, and digests of what all models read."""

@@ -19,6 +19,7 @@ from rrr_core.conformance.settings import CheckSettings
 from rrr_core.errors import PluginError
 from rrr_core.hookspecs import Example, Manifest, Row
 from rrr_core.tasks import Task, find_tasks, load_task
+from rrr_core.tasks.blame import IMPORT_DENIED
 from rrr_core.tasks.task import SPLITS
 from rrr_core.verdicts import Verdict
 from rrr_core.verification import Judge, VerifySettings
@@ -190,6 +191,8 @@ class Subject:
             chunk = pairs[start : start + CHUNK]
             for (row, answer), verdict in zip(chunk, self._judge_of(judge).judge(chunk), strict=True):
                 if verdict.is_abstained:
+                    if IMPORT_DENIED in verdict.detail:  # No answer is to blame.
+                        raise Faulty(owner, f"{verdict.detail}.")
                     raise Faulty(
                         owner,
                         f"{verdict.detail} ({verdict.category}), on the answer {excerpt(answer)}. "
@@ -221,6 +224,21 @@ class Subject:
 def excerpt(text: str, longest: int = 60) -> str:
     """A text quoted safely: as ASCII, and if it is long only its start, with its length."""
     return ascii(text) if len(text) <= longest else f"{text[:longest]!a}… ({len(text):,} characters)"
+
+
+def excerpt_of_change(text: str, before: str, longest: int = 60) -> str:
+    """A text quoted safely like `excerpt`, but if it is long the part around the first change from `before`.
+
+    >>> excerpt_of_change("The sum of two and three is 6.", "The sum of two and three is 5.", 12)
+    "…'d three is 6.' (30 characters)"
+    """
+    if len(text) <= longest:
+        return ascii(text)
+    both = min(len(text), len(before))
+    place = next((place for place in range(both) if text[place] != before[place]), both)
+    start = max(0, min(place - longest // 2, len(text) - longest))
+    end = start + longest
+    return f"{'…' if start else ''}{text[start:end]!a}{'…' if end < len(text) else ''} ({len(text):,} characters)"
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from itertools import pairwise
 from rrr_core.conformance.answers import MALFORMED, hostile_corpus
 from rrr_core.conformance.mutations import SLIPS, mutants
 from rrr_core.conformance.results import NotApplicable, Seen, Violation, counted
-from rrr_core.conformance.subject import Judged, Pair, Subject, excerpt
+from rrr_core.conformance.subject import Judged, Pair, Subject, excerpt, excerpt_of_change
 from rrr_core.verdicts import Verdict
 
 HOSTILE_ROWS = 2
@@ -158,23 +158,26 @@ def check_hostile_answers_do_no_harm(subject: Subject) -> Seen:
 def check_mutated_answers_fail(subject: Subject) -> Seen:
     """Most gold answers with a small change fail; the share that does is the mutation score."""
     gold = _gold(subject)[:MUTATED_ROWS]
-    made = [(row, mutant) for row, answer, part in gold for mutant in mutants(answer, part)]
+    made = [(row, mutant, answer) for row, answer, part in gold for mutant in mutants(answer, part)]
     if not made:
         raise NotApplicable("no gold answer can be mutated.")
-    judged = subject.judged("mutants", "check_mutated_answers_fail", ((row, mutant.text) for row, mutant in made))
-    survivors = [(mutant, each) for (_, mutant), each in zip(made, judged, strict=True) if each.verdict.is_passed]
+    judged = subject.judged("mutants", "check_mutated_answers_fail", ((row, mutant.text) for row, mutant, _ in made))
+    survivors = [
+        (mutant, right) for (_, mutant, right), each in zip(made, judged, strict=True) if each.verdict.is_passed
+    ]
     score = 1 - len(survivors) / len(made)
     figures = {"mutation_score": round(score, 4), "mutants": len(made), "survivors": len(survivors)}
     note = f"mutation score {score:.1%}: {len(made) - len(survivors):,} of {len(made):,} refused"
     if survivors:
         ways = Counter(mutant.way for mutant, _ in survivors)
-        survivors.sort(key=lambda survivor: -len(survivor[1].answer))
-        examples = {mutant.way: each.answer for mutant, each in survivors}  # The shortest of each way.
+        survivors.sort(key=lambda survivor: -len(survivor[0].text))
+        # The shortest of each way.
+        examples = {mutant.way: excerpt_of_change(mutant.text, right, 40) for mutant, right in survivors}
         note += "; most often passed: " + ", ".join(
-            f"{way} ({n}×, {excerpt(examples[way], 40)})" for way, n in ways.most_common(WAYS_SHOWN)
+            f"{way} ({n}×, {examples[way]})" for way, n in ways.most_common(WAYS_SHOWN)
         )
         note += f", and {counted(len(ways) - WAYS_SHOWN, 'more way')}" if len(ways) > WAYS_SHOWN else ""
-    slips = sum(mutant.way in SLIPS for _, mutant in made)
+    slips = sum(mutant.way in SLIPS for _, mutant, _ in made)
     refused = slips - sum(mutant.way in SLIPS for mutant, _ in survivors)
     if refused < LEAST_REFUSED * slips:
         raise Violation(

@@ -13,6 +13,13 @@ from rrr_core.generation.engines import CORE_ENGINES
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
 
+COSTS = {
+    "author": "no new plugin (`rrr new`), and no tox and pytest to test one with",
+    "verifiers": "no task set for verifiers, vf-eval and prime-rl (docs/exports.md)",
+    "inspect": "no task for Inspect (docs/exports.md)",
+}
+"""Extra → what cannot be done without it, for those that are no engine's."""
+
 
 def packages() -> Iterator[Finding]:
     """rrr-core, and each of its extras with the packages it needs."""
@@ -21,7 +28,7 @@ def packages() -> Iterator[Finding]:
         cost = "which extras are installed is unknown: pip install rrr-core"
         yield Finding("packages", "extras", "unknown", "rrr-core runs from its source and is not installed", cost)
         return
-    costs = {engine.extra: engine.without for engine in CORE_ENGINES.values()}
+    costs = COSTS | {engine.extra: engine.without for engine in CORE_ENGINES.values()}
     for extra, requirements in extras().items():
         found = [installed(requirement) for requirement in requirements]
         if not found:

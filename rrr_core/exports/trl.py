@@ -70,7 +70,7 @@ class RewardFunction:
     def __call__(
         self,
         completions: Sequence[Completion],
-        row: Sequence[str] | None = None,
+        row: Sequence[str | Mapping[str, Any]] | None = None,
         log_extra: Callable[[str, list[Any]], None] | None = None,
         log_metric: Callable[[str, float], None] | None = None,
         **columns: object,
@@ -87,13 +87,17 @@ class RewardFunction:
             )
         answers = [generation_of(answer_of(completion), self._marks) for completion in completions]
         verdicts = self._judge.judge_written(
-            [(json.loads(text), answer) for text, answer in zip(row, answers, strict=True)]
+            [(self._own_row(given), answer) for given, answer in zip(row, answers, strict=True)]
         )
         if log_extra is not None:
             log_extra("verdict", [verdict.category or verdict.outcome for verdict in verdicts])
         if log_metric is not None and verdicts:
             log_metric(f"{self.__name__}/abstained", sum(each.is_abstained for each in verdicts) / len(verdicts))
         return [verdict.reward for verdict in verdicts]
+
+    def _own_row(self, given: str | Mapping[str, Any]) -> Mapping[str, Any]:
+        """The task's row in the column `row`: JSON text or an object, as published or as the task gives it."""
+        return self._judge.task.row(json.loads(given) if isinstance(given, str) else given, "the column 'row'")
 
     def __enter__(self) -> Self:
         return self

@@ -44,11 +44,13 @@ def judge_file(
     Answers are split at `marks`: the verifier sees no thought.
 
     Lines are written batch by batch and then dropped from memory. `limit` is checked only after a batch is written, so
-    no verdict is lost when it raises TooManyAbstentions. Raises DataError naming `name` and the line for one that is
-    not `{"row": {…}, "answer": "…"}`, after writing the verdicts of all lines before it.
+    no verdict is lost when it raises TooManyAbstentions. Rows may be as published or as the task gives them. Raises
+    DataError naming `name` and the line for one that is not `{"row": {…}, "answer": "…"}`, and for a row that is none
+    of the task's, after writing the verdicts of all lines before it.
     """
     outcomes: Counter[str] = Counter()
-    for batch in _paced(read_answers(source, name)):
+    own_row = judge.task.row if judge.task.implements("rrr_row") else as_it_is
+    for batch in _paced(read_answers(source, name, own_row)):
         verdicts = judge.judge_written([(row, generation_of(answer, marks)) for row, answer in batch])
         write("".join(f"{verdict_line(verdict)}\n" for verdict in verdicts))
         outcomes.update(verdict.outcome for verdict in verdicts)
@@ -95,10 +97,18 @@ def verdict_line(verdict: Verdict) -> str:
     return json.dumps(verdict_record(verdict))
 
 
-def read_answers(source: Source, name: str) -> Iterator[list[tuple[Row, str]]]:
+def as_it_is(row: Row, place: str) -> Row:  # noqa: ARG001 - as `Task.row` takes it
+    """The row, unchanged."""
+    return row
+
+
+def read_answers(
+    source: Source, name: str, own_row: Callable[[Row, str], Row] = as_it_is
+) -> Iterator[list[tuple[Row, str]]]:
     """The (row, answer) pairs of a source, batched by what is available so as not to wait for a slow writer.
 
-    Raises DataError at the first invalid line, after yielding the lines before it.
+    `own_row` turns a row and its place into the task's own row. Raises DataError at the first invalid line, after
+    yielding the lines before it.
     """
     number = 0
     for lines in _lines(source):
@@ -107,7 +117,9 @@ def read_answers(source: Source, name: str) -> Iterator[list[tuple[Row, str]]]:
         for line in lines:
             number += 1
             try:
-                batch.append(_answer(line, f"{name}:{number}", is_first=number == 1))
+                place = f"{name}:{number}"
+                row, answer = _answer(line, place, is_first=number == 1)
+                batch.append((own_row(row, place), answer))
             except DataError as error:
                 broken = error
                 break

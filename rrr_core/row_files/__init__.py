@@ -4,10 +4,12 @@
     rows = (row for _, row in read_rows(Path("trivia"), SHAPE, split))
 
 `checked` returns the row in a record, or raises RowError saying what is wrong; the place is added here. A path is a
-file, or a folder with `train.SUFFIX` and `test.SUFFIX`. A single file has no splits: `bucket_of` assigns them.
+file, a folder with `train.SUFFIX` and `test.SUFFIX`, or a folder that `datasets.save_to_disk` wrote. A single file has
+no splits: `bucket_of` assigns them.
 `DataOptions` reads a task's `--data` options; `load_table` and `rows_of_table` read a data set on a hub.
 """
 
+from rrr_core.row_files.folders import path_in_folder, read_rows
 from rrr_core.row_files.hub import load_table, rows_of_table
 from rrr_core.row_files.options import FILE, FOLDER, GENERATED, HUB, KINDS, DataOptions, require_known
 from rrr_core.row_files.reading import (
@@ -22,12 +24,10 @@ from rrr_core.row_files.reading import (
     excerpt,
     listed,
     names,
-    path_in_folder,
     read_csv,
     read_json_array,
     read_json_lines,
     read_parquet,
-    read_rows,
     require_columns,
     row_at,
 )

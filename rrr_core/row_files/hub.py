@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from rrr_core.errors import DataError
-from rrr_core.row_files.reading import PlacedRow, RowShape, require_columns, row_at
+from rrr_core.row_files.reading import PlacedRow, RowShape, require_columns, require_own_keys, row_at
 
 
 def load_table(
@@ -50,6 +50,8 @@ def load_table(
             f"Check the name and the network{otherwise}."
         ) from error
     require_columns(table.column_names, shape.columns, dataset)
+    if shape.own_keys:
+        require_own_keys(table.features, shape, dataset)
     return table
 
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import hashlib
+import io
 import re
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import IO, Any, TypeAlias, TypeVar, cast
 
 from rrr_core.errors import DataError, nearest
 from rrr_core.row_files import row_json
+from rrr_core.row_files.tables import column_of_keys
 
 Record: TypeAlias = Mapping[str, Any]
 """A row as it is in its file."""
@@ -19,6 +23,10 @@ Record: TypeAlias = Mapping[str, Any]
 PlacedRow: TypeAlias = tuple[str, dict[str, Any]]
 """A row's place, such as `rows.jsonl, line 7`, and the row."""
 
+Text = TypeVar("Text", str, bytes)
+
+PACKED = ".gz"
+"""The suffix of a packed text file, such as `train.jsonl.gz`."""
 _SPACE = re.compile(r"[ \t\n\r]*")
 """JSON's only white space."""
 
@@ -45,25 +53,10 @@ class RowShape:
     from_csv: Callable[[Record], Record] = as_it_is
     """Converts a CSV row, whose fields are all text, into a record with numbers and lists. May raise RowError."""
     from_table: Callable[[Record], Record] = as_it_is
-    """Converts a row of a Parquet or hub table, which may alter values, into a record. May raise RowError."""
-
-
-def read_rows(path: Path, shape: RowShape, split: str = "") -> Iterator[PlacedRow]:
-    """All rows of a file, or of one split's file in a folder, lazily and in the file's order.
-
-    Raises DataError: at once if the file cannot be used at all, and while iterating at the first malformed row.
-    """
-    if path.is_dir():
-        path = path_in_folder(path, split)
-    if path.suffix not in READERS:
-        raise DataError(f"{path}: a file of rows must end in {WANTED_SUFFIXES}.{nearest(path.suffix, READERS)}")
-    try:
-        with path.open("rb"):
-            pass
-    except OSError as error:
-        siblings = [sibling.name for sibling in path.parent.iterdir()] if path.parent.is_dir() else []
-        raise DataError(f"{path}: {error.strerror}.{nearest(path.name, siblings)}") from error
-    return READERS[path.suffix](path, shape)
+    """Converts a row of a table (Parquet, `datasets`), which may alter values, into a record. May raise RowError."""
+    own_keys: tuple[str, ...] = ()
+    """Objects whose keys differ from row to row, such as `answers.arguments`. A table that makes columns of their keys
+    is refused, for it gives each object the keys of all others, as null."""
 
 
 def bucket_of(content: str) -> int:
@@ -99,23 +92,10 @@ def require_columns(found: Iterable[str], wanted: tuple[str, ...], where: str) -
             )
 
 
-def path_in_folder(folder: Path, split: str) -> Path:
-    """The file of a folder that holds a split. Raises DataError if there is none, or more than one."""
-    found = sorted(path for path in folder.iterdir() if path.stem == split and path.suffix in READERS)
-    if not found:
-        present = ", ".join(ascii(path.name) for path in sorted(folder.iterdir())[:8]) or "nothing"
-        raise DataError(
-            f"{folder}: no file for the split {split!r}: wanted {split}.* of {WANTED_SUFFIXES}, found {present}."
-        )
-    if len(found) > 1:
-        raise DataError(f"{folder}: more than one file for the split {split!r}: {', '.join(p.name for p in found)}.")
-    return found[0]
-
-
 def read_json_lines(path: Path, shape: RowShape) -> Iterator[PlacedRow]:
     """Read one JSON object per line, in UTF-8; blank lines are skipped."""
-    with path.open("rb") as lines:
-        for number, line in enumerate(lines, start=1):
+    with opened(path) as lines:
+        for number, line in enumerate(_unpacked(lines, path), start=1):
             where = f"{path}, line {number}"
             try:
                 text = line.decode("utf-8-sig" if number == 1 else "utf-8")
@@ -135,7 +115,8 @@ def read_json_array(path: Path, shape: RowShape) -> Iterator[PlacedRow]:
     The text is read whole; its rows are decoded one at a time.
     """
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        with opened(path) as file:
+            text = b"".join(_unpacked(file, path)).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: not UTF-8 text.") from error
     position = _after_space(text, 0)
@@ -164,8 +145,8 @@ def read_json_array(path: Path, shape: RowShape) -> Iterator[PlacedRow]:
 
 def read_csv(path: Path, shape: RowShape) -> Iterator[PlacedRow]:
     """Read a header, then rows with a field for each column; all fields are text."""
-    with path.open(encoding="utf-8-sig", newline="") as text:
-        records = csv.reader(text, strict=True)
+    with io.TextIOWrapper(opened(path), encoding="utf-8-sig", newline="") as text:
+        records = csv.reader(_unpacked(text, path), strict=True)
         header: list[str] = []
         while True:
             where = f"{path}, line {records.line_num + 1}"
@@ -178,6 +159,7 @@ def read_csv(path: Path, shape: RowShape) -> Iterator[PlacedRow]:
             if fields is None:
                 break
             if not header:
+                _require_commas(fields, shape.columns, where)
                 require_columns(fields, shape.columns, where)
                 twice = [name for name in fields if fields.count(name) > 1]
                 if twice:
@@ -190,6 +172,33 @@ def read_csv(path: Path, shape: RowShape) -> Iterator[PlacedRow]:
         if not header:
             wanted = listed(map(repr, shape.columns), "and")
             raise DataError(f"{path}, line 1: no header; wanted the columns {wanted}.")
+
+
+def require_own_keys(columns: Any, shape: RowShape, where: str) -> None:
+    """Raise DataError if a table has columns for the keys of an object that must keep its own.
+
+    `columns` are the features of a table of `datasets`, or pyarrow's schema.
+    """
+    for path in shape.own_keys:
+        key = column_of_keys(columns, path)
+        if key is not None:
+            name = path.partition(".")[0]
+            raise DataError(
+                f"{where}: {path!r} must keep its own keys, and this table has a column for each, such as "
+                f"{key[:40]!a}, which gives every row the keys of all others. Save {name!r} as JSON in a string, or "
+                "the rows as JSON lines."
+            )
+
+
+def _require_commas(fields: list[str], wanted: tuple[str, ...], where: str) -> None:
+    """Raise DataError for a header that another separator than the comma splits into the wanted columns."""
+    for separator, name in ((";", "';'"), ("\t", "tabs"), ("|", "'|'")):
+        words = [word.strip().strip('"') for word in ",".join(fields).split(separator)]
+        if len(words) > len(fields) and set(wanted) <= set(words):
+            raise DataError(
+                f"{where}: no column {wanted[0]!r}, for the fields are separated by {name}: save the file with commas "
+                "between them."
+            )
 
 
 def read_parquet(path: Path, shape: RowShape) -> Iterator[PlacedRow]:
@@ -207,6 +216,7 @@ def read_parquet(path: Path, shape: RowShape) -> Iterator[PlacedRow]:
         with pyarrow.parquet.ParquetFile(path) as table:
             present = table.schema_arrow.names
             require_columns(present, shape.columns, str(path))
+            require_own_keys(table.schema_arrow, shape, str(path))
             columns = [*shape.columns, *(name for name in shape.optional if name in present)]
             for batch in table.iter_batches(columns=columns):
                 for record in batch.to_pylist():
@@ -215,6 +225,29 @@ def read_parquet(path: Path, shape: RowShape) -> Iterator[PlacedRow]:
     except (pyarrow.ArrowException, OSError) as error:
         reason = next(iter(str(error).splitlines()), "")
         raise DataError(f"{path}: cannot be read as Parquet after row {number} ({reason}).") from error
+
+
+def opened(path: Path) -> IO[bytes]:
+    """A file of text, to read its bytes; one whose name ends in `.gz` is unpacked as it is read."""
+    return cast("IO[bytes]", gzip.open(path)) if path.suffix == PACKED else path.open("rb")
+
+
+def _unpacked(lines: Iterable[Text], path: Path) -> Iterator[Text]:
+    """The lines of a file. Raises DataError at a damaged packed one."""
+    try:
+        yield from lines
+    except (EOFError, OSError, zlib.error) as error:
+        raise DataError(f"{path}: cannot be read to its end ({error}): get the file again.") from error
+
+
+def suffix_of(path: Path) -> str:
+    """The suffix that says what kind of file it is, without `.gz` behind it.
+
+    >>> suffix_of(Path("train.jsonl.gz")), suffix_of(Path("train.parquet.gz"))
+    ('.jsonl', '.gz')
+    """
+    inner = Path(path.stem).suffix
+    return inner if path.suffix == PACKED and inner in READERS and inner != ".parquet" else path.suffix
 
 
 def excerpt(value: Any) -> str:

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from rrr_core.errors import RrrError
+from rrr_core.runs.files import explained
 from rrr_core.scaffolding.answers import Answers, check_name
 from rrr_core.scaffolding.template import TEMPLATE, copier, versions
 
@@ -16,8 +17,8 @@ from rrr_core.scaffolding.template import TEMPLATE, copier, versions
 def write_plugin(answers: Answers, folder: Path, template: Path = TEMPLATE) -> int:
     """Write the package into `folder`, which must be absent or empty, and return the number of files.
 
-    It is rendered elsewhere first, so a failure leaves nothing behind. Raises RrrError for a name that is taken and for
-    a folder that is not empty.
+    It is rendered elsewhere first, so a failure leaves nothing behind. Raises RrrError for a name that is taken, for a
+    folder that is not empty, and for one that cannot be written.
     """
     check_name(answers.name)
     check_folder(folder)
@@ -27,7 +28,8 @@ def write_plugin(answers: Answers, folder: Path, template: Path = TEMPLATE) -> i
         data.write_text(json.dumps(asdict(answers)), encoding="utf-8")  # JSON is YAML
         source = str(template / versions(template)[-1])
         copier(["copy", "--quiet", "--defaults", "--data-file", str(data), source, str(rendered)], Path(scratch))
-        _move_in(rendered, folder)
+        with explained(folder):
+            _move_in(rendered, folder)
     return sum(path.is_file() for path in folder.rglob("*"))
 
 

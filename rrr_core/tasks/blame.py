@@ -7,6 +7,9 @@ from types import FrameType, FunctionType
 
 from rrr_core.text import one_line
 
+IMPORT_DENIED = "the sandbox denied the import"
+"""What the detail of an abstention says where a verifier imports while it judges."""
+
 
 def describe_exception(error: BaseException, root: str) -> str:
     """`ZeroDivisionError at rrr_x/verify.py:12: division by zero`, for the plugin whose top-level package is `root`."""
@@ -18,6 +21,35 @@ def describe_exception(error: BaseException, root: str) -> str:
         message = f"(its message raised {type(second).__name__})"
     place = plugin_location(error, root)
     return type(error).__name__ + (f" at {place}" if place else "") + (f": {message}" if message else "")
+
+
+def denied_import(error: BaseException) -> str:
+    """What to do about an exception of an import in a sandbox, which denies files; empty for any other exception.
+
+    A denied folder cannot be listed either, so a module in it is not found.
+    """
+    remedy = f"{IMPORT_DENIED} of {{}}: import it at the top of the module"
+    if isinstance(error, ImportError) and isinstance(error.name, str):
+        name = one_line(error.name, 80)
+        if isinstance(error, ModuleNotFoundError):
+            return f"{name} is not installed, or {remedy.format('it')}"
+        return remedy.format(name) if "denied" in str(error) or "not permitted" in str(error) else ""
+    if isinstance(error, PermissionError):
+        files = [frame.f_code.co_filename for frame, _ in frames(error)]
+        if any(file.startswith("<frozen importlib") for file in files):
+            return remedy.format(one_line(module_of(str(error.filename)), 80))
+    return ""
+
+
+def module_of(path: str) -> str:
+    """The name of a module by its file.
+
+    >>> module_of("/src/helpers/__init__.py"), module_of("/src/__pycache__/rules.cpython-313.pyc")
+    ('helpers', 'rules')
+    """
+    parts = path.split("/")
+    name = parts[-2] if parts[-1].startswith("__init__.") and len(parts) > 1 else parts[-1]
+    return name.partition(".")[0]
 
 
 def fix_or_report(distribution: str) -> str:

@@ -12,10 +12,12 @@ from functools import partial
 from typing import Any, NoReturn, TypeVar
 
 from rrr_core.episode import Messages
-from rrr_core.errors import PluginError, RrrError, nearest
-from rrr_core.hookspecs import TRUSTED, Example, Manifest, Model, Row
+from rrr_core.errors import DataError, PluginError, RrrError, nearest
+from rrr_core.hookspecs import TRUSTED, DataOption, Example, Manifest, Model, Row
+from rrr_core.row_files import RowError
 from rrr_core.tasks import values
-from rrr_core.tasks.blame import describe_exception, fix_or_report, frames
+from rrr_core.tasks.blame import denied_import, describe_exception, fix_or_report, frames
+from rrr_core.tasks.data_options import ReadOptions, check_declared, rows_read_with
 from rrr_core.tasks.discovery import TaskEntry
 from rrr_core.tasks.hooks import Plugin, make_manager
 from rrr_core.verdicts import Verdict, abstained
@@ -54,6 +56,8 @@ class Task:
         }
         self.trusted = all(hasattr(each.function, TRUSTED) for each in self._callers("rrr_verify"))
         """Whether every implementation of `rrr_verify`, including the overlays', is marked `@trusted`."""
+        self.is_sandboxed = False
+        """Whether this process has locked itself in, so that an import may be denied; a worker says so."""
 
     def __repr__(self) -> str:
         return (
@@ -78,16 +82,51 @@ class Task:
     def load_dataset(self, split: str, options: Mapping[str, str] | None = None) -> Iterator[dict[str, Any]]:
         """The rows of `train` or `test`, lazily, each as if read back from JSON.
 
-        `options` are the user's `--data KEY=VALUE`. Raises RrrError if the plugin takes none, since it would silently
-        ignore them.
+        `options` are the user's `--data KEY=VALUE`. Raises RrrError for one that the plugin does not declare, and for
+        one that it does not ask for before its first row, since it would silently ignore it.
         """
         hook = "rrr_load_dataset"
         if split not in SPLITS:
             raise RrrError(f"There is no split {split!r}: use 'train' or 'test'.{nearest(split, SPLITS)}")
         options = dict(options or {})
-        if options and not any("options" in each.argnames for each in self._callers(hook)):
+        if not options:
+            return self._items(hook, values.checked_row, "row", split=split, options=options)
+        if not self._takes_options:
             raise RrrError(f"The task {self.name!r} takes no data options: leave out --data {next(iter(options))}=….")
-        return self._items(hook, values.checked_row, "row", split=split, options=options)
+        declared = self.data_options()
+        if declared is not None:
+            check_declared(self.name, options, declared)
+        given = ReadOptions(options)
+        return rows_read_with(
+            self.name, given, self._items(hook, values.checked_row, "row", split=split, options=given)
+        )
+
+    def data_options(self) -> tuple[DataOption, ...] | None:
+        """The `--data` options that the plugin declares; None if it takes some and does not say which."""
+        hook = "rrr_data_options"
+        if not self.implements(hook):
+            return None if self._takes_options else ()
+        return tuple(self._items(hook, values.checked_option, "option"))
+
+    @property
+    def _takes_options(self) -> bool:
+        return any("options" in each.argnames for each in self._callers("rrr_load_dataset"))
+
+    def row(self, row: Row, place: str) -> dict[str, Any]:
+        """The task's own row for one from outside, as published or already its own; without the hook, the row itself.
+
+        Raises DataError, naming `place`, for one that is neither.
+        """
+        hook = "rrr_row"
+        if not self.implements(hook):
+            return dict(row)
+        try:
+            given = self._manager.hook.rrr_row(task=self.name, row=values.private_row(row))
+        except RowError as error:
+            raise DataError(f"{place}: {error}.") from None
+        except BaseException as error:  # noqa: BLE001 - `_reraise` decides
+            self._reraise(hook, error, f"{place}: ")
+        return self._checked(hook, values.checked_row, given, f"{place}: the row ")
 
     def prompt(self, row: Row, model: Model) -> Messages:
         """The prompt for a row, as chat messages; the last is the user's."""
@@ -232,7 +271,8 @@ class Task:
             raise error
         kinds = {MemoryError: "memory", TimeoutError: "timeout", SystemExit: "exit"}
         kind = next((kind for sort, kind in kinds.items() if isinstance(error, sort)), "exception")
-        return abstained(kind, self._fault(hook, error))
+        denied = denied_import(error) if self.is_sandboxed else ""
+        return abstained(kind, self._fault(hook, error) + (f" ({denied})" if denied else ""))
 
     def _call(self, hook: str, **arguments: Any) -> Any:
         """What a hook returns, unchecked; None if nobody implements it or all leave it to the core."""

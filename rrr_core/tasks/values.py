@@ -6,7 +6,9 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from rrr_core.hookspecs import Example, Manifest, Model
+from rrr_core.errors import DataError
+from rrr_core.hookspecs import DataOption, Example, Manifest, Model
+from rrr_core.row_files.options import KINDS, VALUE_KINDS, check_value
 from rrr_core.tasks.tools import TOOLS_ROLE, read_tools
 from rrr_core.text import one_line
 from rrr_core.verdicts import WITHHELD, Verdict
@@ -138,6 +140,40 @@ def checked_manifest(manifest: object) -> Manifest:
         one_line(manifest.data_license),
         tuple(one_line(category, 80) for category in categories),
         bool(manifest.deterministic),
+    )
+
+
+def checked_option(option: object) -> DataOption:
+    """A declared data option, whose default is one of its values."""
+    if not isinstance(option, DataOption):
+        raise ValueError(f"is {_a(option)}, not a DataOption")
+    for name in ("name", "help", "kind", "default"):
+        if not isinstance(getattr(option, name), str):
+            raise ValueError(f"has {_a(getattr(option, name))} as its {name}, not a str")
+    if not option.name or "=" in option.name or option.name.split() != [option.name]:
+        raise ValueError(f"has the name {one_line(option.name, 40)!r}, which --data NAME=VALUE cannot set")
+    if option.kind not in VALUE_KINDS:
+        raise ValueError(f"has the kind {one_line(option.kind, 40)!r}, which is none of {', '.join(VALUE_KINDS)}")
+    for name in ("choices", "sources"):
+        words: object = getattr(option, name)
+        if isinstance(words, str) or not (isinstance(words, Sequence) and all(isinstance(word, str) for word in words)):
+            raise ValueError(f"has {_a(words)} as its {name}, not a tuple of str")
+    if unknown := [source for source in option.sources if source not in KINDS]:
+        raise ValueError(f"has the source {one_line(unknown[0], 40)!r}, which is none of {', '.join(KINDS)}")
+    if option.default:
+        try:
+            check_value("it", option, option.default)
+        except DataError as error:
+            wrong = str(error).removeprefix("it's data option ").rstrip(".")
+            raise ValueError(f"has a default that does not fit: {wrong}") from None
+    return DataOption(
+        option.name,
+        one_line(option.help),
+        option.kind,
+        one_line(option.default),
+        option.bounds,
+        tuple(option.choices),
+        tuple(option.sources),
     )
 
 

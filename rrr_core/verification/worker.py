@@ -46,6 +46,7 @@ def run(task: Task, channel: int, post: Post) -> NoReturn:
     """Be a worker on the file descriptor `channel`."""
     keep_only(channel)
     enter(post)
+    task.is_sandboxed = True
     for row, answer in post.rehearsal:
         verdict_on(task, row, answer)
     write(messages.READY + b"\n")

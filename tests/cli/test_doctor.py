@@ -200,6 +200,13 @@ def test_an_extra_with_a_missing_package_says_which_and_how_to_install_it(
     assert server.cost.endswith("pip install 'rrr-core[server]'")
 
 
+def test_every_extra_that_is_missing_says_what_cannot_be_done_without_it(versions: Any) -> None:
+    versions(**CORE)
+    lacking = [each for each in packages() if each.name.startswith("[") and each.state == "missing"]
+    assert {each.name for each in lacking} >= {"[author]", "[verifiers]", "[inspect]", "[server]"}
+    assert all(each.cost.startswith("no ") for each in lacking)
+
+
 def test_an_engine_of_the_core_is_present_when_its_extra_is(versions: Any) -> None:
     versions(openai="3.0", **CORE)
     found = by_name(engines())

@@ -80,6 +80,7 @@ def test_a_task_is_shown_with_its_manifest_and_its_package(site: FakeSite, shown
         "error classes": "wrong sum",
         "verdicts": "may differ when asked again",
         "judged": "in sandboxed processes",
+        "--data": "takes no options",
         "hooks": "load_dataset prompt verify examples gold_answer manifest",
     }
 
@@ -101,6 +102,46 @@ def test_three_rows_are_shown_with_prompt_and_the_verdicts_on_gold_and_empty_ans
         "  gold answer   not known\n"
         "  empty answer  → failed (wrong sum)"
     )
+
+
+def test_a_gold_answer_of_several_lines_keeps_them(site: FakeSite, shown) -> None:
+    extra = """
+        @hookimpl
+        def rrr_gold_answer(row):
+            return f"First {row['a']},\\n\\tthen {row['b']}:\\n{row['a'] + row['b']}"
+    """
+    site.install_task("sums", extra=extra)
+    _, page = shown("sums", "--isolation", "none")
+    lines = page.splitlines()
+    start = next(place for place, line in enumerate(lines) if line.startswith("  gold answer"))
+    assert lines[start : start + 3] == ["  gold answer   First 0,", "                    then 1:", "                1"]
+
+
+@pytest.mark.parametrize("declares", [True, False])
+def test_the_data_options_are_listed_or_said_not_to_be_declared(site: FakeSite, shown, declares: bool) -> None:
+    extra = """
+        @hookimpl
+        def rrr_load_dataset(split, options):
+            return [{"a": 1, "b": 2}]
+    """
+    declaration = """
+        from rrr_core import DataOption
+
+        @hookimpl
+        def rrr_data_options():
+            yield DataOption("seed", "seed of the rows", "whole number", "0", (0, 9))
+            yield DataOption("order", choices=("up", "down"))
+    """
+    site.install_task("sums", extra=extra + declaration * declares)
+    _, page = shown("sums", "--isolation", "none")
+    lines = page.splitlines()
+    start = next(place for place, line in enumerate(lines) if line.startswith("--data"))
+    listed = [
+        "--data          seed=0: seed of the rows (whole number, 0 to 9)",
+        "                order: text (up or down)",
+    ]
+    undeclared = "--data          options are not declared (rrr docs hooks.md#rrr_data_options)"
+    assert lines[start : start + 2] == listed if declares else lines[start] == undeclared
 
 
 def test_one_failing_example_of_each_class_is_shown_and_the_empty_and_hostile_ones_are_counted(

@@ -113,6 +113,26 @@ def test_a_row_that_lacks_what_the_verifier_reads_may_be_the_one_to_fix(verify: 
     assert errors.endswith("Or fix the rows of answers.jsonl: do they have the task's format?\n")
 
 
+def test_published_rows_are_judged_as_the_tasks_own(site: Any, verify: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    extra = """
+    @hookimpl
+    def rrr_row(row):
+        from rrr_core.row_files import RowError
+        if "published" in row:
+            return {"wanted": row["published"]}
+        if "wanted" not in row:
+            raise RowError("the row has nothing wanted")
+        return row
+    """
+    site.install_task("public", FAULTY, extra=extra)
+    rows = [{"published": "yes"}, {"wanted": "yes"}, {"published": "no"}, {"wnated": "yes"}, {"wanted": "yes"}]
+    verify("".join(json.dumps({"row": row, "answer": "yes"}) + "\n" for row in rows))
+    assert cli.run_command(["verify", "public", "answers.jsonl"]) == 2
+    captured = capsys.readouterr()
+    assert [json.loads(each)["verdict"] for each in captured.out.splitlines()] == ["passed", "passed", "failed"]
+    assert captured.err == "rrr: answers.jsonl:4: the row has nothing wanted.\n"
+
+
 def test_a_verifier_that_ends_its_process_ends_neither_the_command_nor_the_answers_after(
     verify: Any, site: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:

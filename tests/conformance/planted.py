@@ -23,7 +23,8 @@ import random
 import re
 import time
 
-from rrr_core import Example, Manifest, failed, hookimpl, passed
+from rrr_core import DataOption, Example, Manifest, failed, hookimpl, passed
+from rrr_core.row_files import RowError
 
 counter = itertools.count()
 
@@ -33,6 +34,13 @@ def rrr_load_dataset(split):
     first = {"train": 1000, "test": 2000}[split]
     for number in range(first, first + 60):
         yield {"a": number, "b": number + 1}
+
+
+@hookimpl
+def rrr_row(row):
+    if "a" not in row:
+        raise RowError("the row has no a")
+    return row
 
 
 @hookimpl
@@ -127,6 +135,55 @@ PLANTS = (
         "@hookimpl\ndef rrr_load_dataset(split):\n    return load(split) if split == 'train' else None\n\n\n"
         "def load(split):",
         name="none",
+    ),
+    Plant(
+        "check_data_options_are_known",
+        "'optionx', which it does not have, is ignored",
+        "def rrr_load_dataset(split):",
+        "def rrr_load_dataset(split, options):\n    options = dict(options)",
+    ),
+    Plant(
+        "check_data_options_are_known",
+        'gets "rrr-sums 1.0, hook rrr_load_dataset: row 0: TypeError',
+        "def rrr_load_dataset(split):",
+        "def rrr_load_dataset(split, options):\n    dict(**options, **dict.fromkeys(options))",
+        name="raises",
+    ),
+    Plant(
+        "check_data_options_are_known",
+        "with its declared defaults spelt out (--data 'start=0') the rows of train are others",
+        "def rrr_load_dataset(split):\n    first = {",
+        "def rrr_data_options():\n    return [DataOption('start', kind='whole number', default='0')]\n\n\n"
+        "@hookimpl\ndef rrr_load_dataset(split, options):\n    first = int(options.get('start', 5)) + {",
+        name="default",
+    ),
+    Plant(
+        "check_data_options_are_known",
+        "option 0 has a default that does not fit",
+        "def rrr_load_dataset(split):",
+        "def rrr_data_options():\n    return [DataOption('start', kind='whole number', default='none')]\n\n\n"
+        "@hookimpl\ndef rrr_load_dataset(split, options):",
+        name="declaration",
+    ),
+    Plant(
+        "check_own_rows_are_kept",
+        "rrr_row changes row 0 of train",
+        "    return row\n",
+        "    return {'a': row['a']}\n",
+    ),
+    Plant(
+        "check_own_rows_are_kept",
+        "an object without any key is taken as a row",
+        "        raise RowError",
+        "        return row\n        raise RowError",
+        name="takes anything",
+    ),
+    Plant(
+        "check_own_rows_are_kept",
+        'an object without any key gets "rrr-sums 1.0, hook rrr_row: no row: KeyError',
+        '    if "a" not in row:',
+        "    row['a']\n    if \"a\" not in row:",
+        name="raises",
     ),
     Plant("check_rows_are_json", "is not JSON-able", '"b": number + 1}', '"b": number + 1, "c": {1}}'),
     Plant(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -104,6 +105,28 @@ def test_a_hook_that_hangs_is_ended_and_named(site: Any) -> None:
     result = checks[0].run()
     assert result.state == "failed"
     assert "rrr-sums 1.0, hook rrr_load_dataset: no output for 1 seconds" in result.message
+
+
+def test_an_import_that_the_sandbox_denies_is_not_blamed_on_an_answer(site: Any) -> None:
+    install(site, Plant("", "", VERIFY, f"    import no_such_module\n{VERIFY}"))
+    (result,) = check(only=("verdicts_are_given",))
+    assert "the sandbox denied the import of it: import it at the top of the module)." in result.message
+    assert "answer" not in result.message
+
+
+def test_a_long_mutated_answer_is_shown_where_it_was_changed(site: Any) -> None:
+    strict, lenient = 'fullmatch(r"\\s*([1-9]', 'search(r"=\\s*([1-9]'
+    install(site, Plant("", "", strict, lenient))
+    words = "first both numbers are added, " * 9
+    module = site.folder / "rrr_sums.py"
+    source = module.read_text().replace(
+        'return str(row["a"] + row["b"])', f"return f\"{words}= {{row['a'] + row['b']}}\""
+    )
+    module.write_text(source)
+    (result,) = check(only=("mutated_answers_fail",))
+    shown = re.findall(r"\d+×, …?(['\"])(.*?)\1…? \(\d+ characters\)", result.message)
+    assert len(shown) == 3, result.message
+    assert all(text not in words for _, text in shown)
 
 
 def test_without_gold_answers_the_checks_that_need_them_are_skipped(site: Any) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from rrr_core import Example, Manifest, Model, Verdict
+from rrr_core import DataOption, Example, Manifest, Model, Verdict
 from rrr_core.conformance import checks_of
 from rrr_core.errors import DataError, RrrError
 from rrr_core.tasks import load_task
@@ -38,7 +38,7 @@ def joined(hooks: tuple[str, ...]) -> str:
 
 
 WHOLE_PLUGIN = joined(TASKS_OWN)
-RECORDS = {"rrr_verify": Verdict, "rrr_examples": Example, "rrr_manifest": Manifest}
+RECORDS = {"rrr_verify": Verdict, "rrr_data_options": DataOption, "rrr_examples": Example, "rrr_manifest": Manifest}
 """Hook → the record in the table of its section."""
 WRITTEN = {"Row": "dict", "Outcome": "str"}
 """The types that the page writes in a simpler form."""
@@ -109,8 +109,9 @@ def test_the_plugin_on_the_page_passes_every_check(site, tmp_path):
 @pytest.mark.parametrize("hook", RECORDS)
 def test_the_table_of_a_record_has_its_fields_with_their_types_and_defaults(hook):
     record = RECORDS[hook]
-    table = SECTIONS[hook].partition(f"| field of `{record.__name__}` |")[2].partition("\n\n")[0]
+    table = SECTIONS[hook].replace("\\|", "¦").partition(f"| field of `{record.__name__}` |")[2].partition("\n\n")[0]
     shown = re.findall(r"^\| `(\w+)` \| `([^`]+)` \| (?:`([^`]+)`)? ?\|", table, re.MULTILINE)
+    shown = [tuple(text.replace("¦", "|") for text in row) for row in shown]
     assert shown == [
         (
             field.name,
@@ -154,9 +155,17 @@ def test_the_plugins_warmup_rows_are_not_in_its_data_sets(sums):
     assert not prompts & {conversation[0]["content"] for conversation in sums.warmup("train", 200, seed=0)}
 
 
-def test_a_wrong_data_option_gets_the_error_on_the_page(sums):
-    with pytest.raises(DataError, match=r"--data digits=two: a number such as 2 is expected\."):
-        next(sums.load_dataset("train", {"digits": "two"}))
+@pytest.mark.parametrize("given", [{"digit": "3"}, {"digits": "0"}])
+def test_a_wrong_data_option_gets_the_error_on_the_page(sums, given):
+    with pytest.raises(DataError) as caught:
+        sums.load_dataset("train", given)
+    assert f"`{caught.value}`" in TEXT.replace("\n", " ")
+
+
+def test_published_rows_become_the_tasks_own(sums):
+    assert sums.row({"sum": "2 + 3"}, "rows.jsonl:1") == {"a": 2, "b": 3}
+    with pytest.raises(DataError, match=r"^rows\.jsonl:1: the row has neither a and b nor a sum such as '2 \+ 3'\.$"):
+        sums.row({"sum": "2 - 3"}, "rows.jsonl:1")
 
 
 def test_the_overlay_does_what_the_page_says(sums, site):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import json
 import sys
 from collections.abc import Iterable
@@ -134,6 +135,62 @@ def test_two_files_for_one_split_are_refused(tmp_path: Path) -> None:
     write_json_lines(tmp_path / "train.jsonl", ROWS)
     write_csv(tmp_path / "train.csv", ROWS)
     assert "more than one file for the split 'train': train.csv, train.jsonl." in complaint_about(tmp_path)
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".json", ".csv"])
+def test_a_packed_text_file_is_read_as_if_unpacked(tmp_path: Path, suffix: str) -> None:
+    WRITERS[suffix](tmp_path / f"train{suffix}", ROWS)
+    packed = tmp_path / f"packed{suffix}.gz"
+    packed.write_bytes(gzip.compress((tmp_path / f"train{suffix}").read_bytes()))
+    assert rows_of(packed) == ROWS
+    packed.write_bytes(packed.read_bytes()[:-12])
+    assert "cannot be read to its end" in complaint_about(packed)
+    packed.write_bytes(b"no such thing")
+    assert "get the file again." in complaint_about(packed)
+
+
+def test_a_packed_file_in_a_folder_is_its_split(tmp_path: Path) -> None:
+    write_json_lines(tmp_path / "rows.jsonl", ROWS)
+    (tmp_path / "train.jsonl.gz").write_bytes(gzip.compress((tmp_path / "rows.jsonl").read_bytes()))
+    assert rows_of(tmp_path, "train") == ROWS
+
+
+def write_parts(folder: Path) -> None:
+    folder.mkdir(exist_ok=True)
+    for part in range(2):
+        write_parquet(folder / f"train-0000{part}-of-00002.parquet", ROWS[2 * part : 2 * part + 2])
+    write_parquet(folder / "test-00000-of-00001.parquet", ROWS[3:])
+
+
+@pytest.mark.parametrize("inner", [".", "data"])
+def test_a_split_in_parts_as_the_hub_has_them_is_read_in_their_order(tmp_path: Path, inner: str) -> None:
+    write_parts(tmp_path / inner)
+    assert rows_of(tmp_path, "train") == ROWS
+    assert rows_of(tmp_path, "test") == ROWS[3:]
+
+
+def test_a_split_with_a_part_missing_is_refused(tmp_path: Path) -> None:
+    write_parts(tmp_path)
+    (tmp_path / "train-00000-of-00002.parquet").unlink()
+    assert "the split 'train' has 2 parts, and part 0 is missing: get the files again." in complaint_about(tmp_path)
+    write_json_lines(tmp_path / "train.jsonl", ROWS)
+    assert "more than one file for the split 'train'" in complaint_about(tmp_path)
+
+
+@pytest.mark.parametrize(("separator", "name"), [(";", "';'"), ("\t", "tabs"), ("|", "'|'")])
+def test_a_csv_with_another_separator_is_refused_with_what_separates_it(
+    tmp_path: Path, separator: str, name: str
+) -> None:
+    (tmp_path / "rows.csv").write_text(f'word{separator}"length"{separator}note\nthree{separator}5{separator}\n')
+    assert complaint_about(tmp_path / "rows.csv") == (
+        f"{tmp_path}/rows.csv, line 1: no column 'word', for the fields are separated by {name}: save the file with "
+        "commas between them."
+    )
+
+
+def test_a_csv_that_lacks_a_column_is_not_blamed_on_its_separator(tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text("word;size\nthree;5\n")
+    assert "no column 'word'; found 'word;size'" in complaint_about(tmp_path / "rows.csv")
 
 
 def test_a_file_that_cannot_be_used_is_refused_before_any_row_with_what_to_do(tmp_path: Path) -> None:

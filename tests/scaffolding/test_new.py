@@ -288,7 +288,9 @@ def test_a_failure_leaves_nothing_behind(here, capsys, monkeypatch) -> None:
 
     monkeypatch.setattr("rrr_core.scaffolding.writing.shutil.copyfile", full)
     for folder in ("new", "empty"):
-        assert "No space left on device" in refusal(capsys, "words", *ALL_GIVEN, "--folder", folder)
+        assert f"{folder} cannot be written: the disk is full" in refusal(
+            capsys, "words", *ALL_GIVEN, "--folder", folder
+        )
     assert [path.name for path in here.iterdir()] == ["empty"]
     assert list((here / "empty").iterdir()) == []
 
@@ -296,7 +298,19 @@ def test_a_failure_leaves_nothing_behind(here, capsys, monkeypatch) -> None:
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
 def test_a_folder_that_cannot_be_written_is_one_line(here, capsys) -> None:
     (here / "locked").mkdir(mode=0o500)
-    assert "Permission denied" in refusal(capsys, "words", *ALL_GIVEN, "--folder", "locked/words")
+    assert refusal(capsys, "words", *ALL_GIVEN, "--folder", "locked/words").endswith(
+        "locked/words cannot be written: permission denied: choose a folder you may write to.\n"
+    )
+
+
+def test_a_read_only_file_system_is_said_as_the_other_commands_say_it(here, capsys, monkeypatch) -> None:
+    def read_only(*arguments: object, **options: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system", "rrr-words")
+
+    monkeypatch.setattr("rrr_core.scaffolding.writing._move_in", read_only)
+    assert refusal(capsys, "words", *ALL_GIVEN).endswith(
+        "rrr-words cannot be written: the file system is read-only: choose another folder.\n"
+    )
 
 
 def test_a_template_that_would_run_code_is_refused(here, tmp_path) -> None:

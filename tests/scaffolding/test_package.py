@@ -166,7 +166,7 @@ def test_a_malformed_row_is_reported_with_its_file_and_line(package) -> None:
         "import pathlib, tempfile\n"
         "rows.DATA = pathlib.Path(tempfile.mkdtemp())\n"
         '(rows.DATA / \'train.jsonl\').write_text(\'{"question": "?", "answer": 7, "choices": ["a", "b"]}\')\n'
-        "list(rows.load('train'))\n"
+        "list(rows.load('train', {}))\n"
     )
     done = package.run("-c", code)
     assert re.search(r"DataError: .*train.jsonl, line 1: answer must be ", done.stderr)

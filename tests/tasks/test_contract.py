@@ -22,6 +22,8 @@ from rrr_core.tasks.hooks import HOOKS, REQUIRED
 
 SIGNATURES = {
     "rrr_load_dataset": ("task", "split", "options"),
+    "rrr_data_options": ("task",),
+    "rrr_row": ("task", "row"),
     "rrr_prompt": ("task", "row", "model"),
     "rrr_verify": ("task", "row", "answer"),
     "rrr_reflection_prompt": ("task", "row", "attempt", "model"),
@@ -40,6 +42,7 @@ SIGNATURES = {
 """Hook → its arguments. Hooks may be added, and arguments at the end; none may be removed without deprecation."""
 
 RECORDS = {
+    "DataOption": ("name", "help", "kind", "default", "bounds", "choices", "sources"),
     "Example": ("row", "answer", "outcome", "category", "reason", "hostile"),
     "Manifest": ("summary", "source", "revision", "data_license", "categories", "deterministic"),
     "Model": ("name", "family", "takes_tools"),

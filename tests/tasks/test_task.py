@@ -110,6 +110,130 @@ class TestRows:
             load_task("sums").load_dataset("train", {"path": "x"})
 
 
+SEED = "return [{'seed': options.get('seed', '0'), 'size': options['size'] if 'size' in options else ''}]"
+DECLARED = """
+from rrr_core import DataOption
+@hookimpl
+def rrr_data_options():
+    yield DataOption("seed", kind="whole number", default="0", bounds=(0, 9))
+    yield DataOption("order", choices=("up", "down"))
+    yield DataOption("scale", kind="number")
+    yield DataOption("fast", kind="true or false")
+"""
+
+
+class TestDataOptions:
+    def test_a_declared_option_that_is_right_reaches_the_plugin(self, make):
+        task = make(load_dataset=SEED, extra=DECLARED)
+        assert list(task.load_dataset("train", {"seed": "7"})) == [{"seed": "7", "size": ""}]
+        assert [option.name for option in task.data_options()] == ["seed", "order", "scale", "fast"]
+
+    @pytest.mark.parametrize(
+        ("name", "text", "complaint"),
+        [
+            ("sede", "7", "x has no data option 'sede'. Did you mean 'seed'? It has seed, order, scale, fast."),
+            ("seed", "ten", "x's data option seed='ten' must be a whole number."),
+            ("seed", "10", "x's data option seed=10 must be between 0 and 9."),
+            ("seed", "-1", "x's data option seed='-1' must be a whole number."),
+            ("order", "upp", "x's data option order='upp' must be up or down. Did you mean 'up'?"),
+            ("scale", "nan", "x's data option scale='nan' must be a number."),
+            ("scale", "1_0", "x's data option scale='1_0' must be a number."),
+            ("fast", "yes", "x's data option fast='yes' must be true or false."),
+        ],
+    )
+    def test_one_that_is_not_declared_or_does_not_fit_is_refused_before_the_plugin_is_called(
+        self, make, name, text, complaint
+    ):
+        task = make(load_dataset="raise KeyError('called')", extra=DECLARED)
+        with pytest.raises(DataError) as caught:
+            task.load_dataset("train", {name: text})
+        assert str(caught.value) == complaint
+
+    def test_without_a_declaration_one_that_is_never_read_is_refused_before_the_first_row(self, make):
+        task = make(load_dataset=SEED)
+        assert list(task.load_dataset("train", {"size": "3"})) == [{"seed": "0", "size": "3"}]
+        with pytest.raises(DataError) as caught:
+            next(task.load_dataset("train", {"sede": "7"}))
+        assert str(caught.value) == (
+            "x does not use the data option 'sede' here. Did you mean 'seed'? It reads seed, size."
+        )
+
+    def test_a_split_without_rows_does_not_hide_a_misspelt_option(self, make):
+        with pytest.raises(DataError, match="'sede'"):
+            list(make().load_dataset("train", {"sede": "7"}))
+
+    @pytest.mark.parametrize(
+        "reading",
+        [
+            "dict(options)",
+            "{**options}",
+            "list(options)",
+            "[*options.values()]",
+            "options.copy()",
+            "options | {}",
+            "{} | options",
+            "options == {}",
+            "__import__('json').dumps(options)",
+            "__import__('copy').deepcopy(options)",
+        ],
+    )
+    def test_a_plugin_that_walks_through_its_options_has_read_them_all(self, make, reading):
+        task = make(load_dataset=f"{reading}\nreturn [{{}}]")
+        assert list(task.load_dataset("train", {"any": "1"})) == [{}]
+
+    @pytest.mark.parametrize(
+        ("option", "reason"),
+        [
+            ("'seed'", "is a str, not a DataOption"),
+            ("DataOption('a b')", "has the name 'a b', which --data NAME=VALUE cannot set"),
+            ("DataOption('a', kind='int')", "has the kind 'int', which is none of text, whole number"),
+            ("DataOption('a', choices='ab')", "has a str as its choices, not a tuple of str"),
+            ("DataOption('a', sources=('web',))", "has the source 'web', which is none of generated"),
+            ("DataOption('a', default=0)", "has an int as its default, not a str"),
+            ("DataOption('a', choices=('b',), default='c')", "has a default that does not fit: a='c' must be b"),
+        ],
+    )
+    def test_a_wrong_declaration_is_the_plugins_fault(self, make, option, reason):
+        extra = hook("rrr_data_options()", f"from rrr_core import DataOption; return [{option}]")
+        with pytest.raises(PluginError, match=r"^rrr-x 1\.0, hook rrr_data_options: option 0 " + reason):
+            make(extra=extra).data_options()
+
+    def test_a_plugin_without_a_declaration_says_nothing_and_one_without_options_has_none(self, make, site):
+        assert make().data_options() is None
+        site.install_task("sums")
+        assert load_task("sums").data_options() == ()
+
+
+class TestRowsFromOutside:
+    EXTRA = hook("rrr_row(row)", "return {'n': int(row['n'])}")
+
+    def test_they_become_the_tasks_own(self, make):
+        assert make(extra=self.EXTRA).row({"n": "3"}, "rows.jsonl:1") == {"n": 3}
+
+    def test_without_the_hook_they_are_as_they_are(self, make):
+        assert make().row({"n": "3"}, "rows.jsonl:1") == {"n": "3"}
+
+    def test_what_is_no_row_is_the_users_error_with_its_place(self, make):
+        extra = hook("rrr_row(row)", "from rrr_core.row_files import RowError; raise RowError('it has no n')")
+        with pytest.raises(DataError, match=r"^rows\.jsonl:7: it has no n\.$"):
+            make(extra=extra).row({}, "rows.jsonl:7")
+
+    def test_any_other_exception_is_the_plugins_fault(self, make):
+        with pytest.raises(
+            PluginError, match=r"^rrr-x 1\.0, hook rrr_row: rows\.jsonl:7: KeyError at rrr_x\.py:\d+: 'n'"
+        ):
+            make(extra=self.EXTRA).row({}, "rows.jsonl:7")
+
+    def test_a_hook_that_gives_no_row_is_at_fault(self, make):
+        with pytest.raises(PluginError, match=r"hook rrr_row: rows\.jsonl:7: the row is None, not a mapping"):
+            make(extra=hook("rrr_row(row)", "return None")).row({}, "rows.jsonl:7")
+
+    def test_the_hook_gets_a_copy(self, make):
+        row = {"n": [1]}
+        make(extra=hook("rrr_row(row)", "row['n'].append(2); return row")).row(row, "")
+        assert row == {"n": [1]}
+
+
 class TestPrompts:
     def test_a_string_is_one_user_message(self, make):
         assert make(prompt="return model.family").prompt(ROW, MODEL) == ({"role": "user", "content": "qwen"},)

@@ -243,6 +243,31 @@ def test_threads_are_allowed_since_libraries_have_them(run):
     assert run(code).startswith("passed")
 
 
+@pytest.mark.parametrize("file", ["late_rules.py", "late_rules/__init__.py"])
+def test_an_import_that_the_sandbox_denies_is_said_to_be_that(make_judge, tmp_path, monkeypatch, file):
+    needs("files")
+    module = tmp_path / "elsewhere" / file
+    module.parent.mkdir(parents=True)
+    module.write_text("x = 1")
+    monkeypatch.syspath_prepend(str(tmp_path / "elsewhere"))
+    (verdict,) = make_judge("    import late_rules\n    return passed()\n").judge([({}, "")])
+    assert (verdict.outcome, verdict.category) == ("abstained", "exception")
+    said = "(the sandbox denied the import of late_rules: import it at the top of the module)"
+    assert verdict.detail.endswith(said)
+
+
+def test_a_module_that_is_not_found_may_have_been_denied(run):
+    said = (
+        "(no_such_module is not installed, or the sandbox denied the import of it: import it at the top of the module)"
+    )
+    assert run("import no_such_module").endswith(said)
+
+
+def test_a_file_that_the_sandbox_denies_is_no_import(run, canary):
+    needs("files")
+    assert "import" not in run(f"open({str(canary)!r})")
+
+
 def test_a_module_that_was_not_imported_before_still_can_be(run):
     assert run("import decimal, sqlite3, json.tool, unittest.mock").startswith("passed")
 

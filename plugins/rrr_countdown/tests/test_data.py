@@ -7,9 +7,11 @@ from itertools import islice
 import pytest
 from rrr_countdown import hub
 from rrr_countdown.generated import Recipe, generate, split_of
+from rrr_countdown.row_check import own_row
 from rrr_countdown.rows import load
 
 from rrr_core.errors import DataError
+from rrr_core.row_files import RowError
 
 ROWS = list(islice(generate("train", Recipe((3, 4), 99, "+-*/")), 60)) + list(islice(generate("test", Recipe()), 20))
 
@@ -157,13 +159,53 @@ def test_the_published_rows_are_split_as_tinyzero_does(tmp_path, datasets):
     assert (hub.TRAIN_ROWS, hub.TEST_ROWS) == (327_680, 1_024)
 
 
+def test_the_sizes_of_its_splits_are_the_users_to_choose(tmp_path, datasets):
+    write_parquet(tmp_path / "train.parquet", ROWS[:20])
+    options = {"source": "hub", "dataset": str(tmp_path), "train_rows": "12", "test_rows": "8"}
+    assert content(load("train", options)) == content(ROWS[:12])
+    assert content(load("test", options)) == content(ROWS[12:20])
+
+
+def test_the_papers_test_rows_fit_behind_tinyzeros_training_rows():
+    published = 490_364
+    assert published >= hub.TRAIN_ROWS + hub.PAPER_TEST_ROWS
+
+
 def test_a_data_set_of_another_size_or_with_other_columns_is_refused(tmp_path, datasets):
     write_parquet(tmp_path / "train.parquet", ROWS[:20])
-    assert "20 rows, too few for TinyZero's split of 327,680" in failing(source="hub", dataset=str(tmp_path))
+    assert (
+        "20 rows, too few for 327,680 training rows (train_rows) and the next 1,024 as test rows (test_rows). "
+        "Give fewer train_rows; or give the file as source=PATH, which splits by content."
+    ) in failing(source="hub", dataset=str(tmp_path))
+    assert "test_rows may be up to 8 then" in failing(source="hub", dataset=str(tmp_path), train_rows="12")
     other = tmp_path / "other"
     other.mkdir()
     write_jsonl(other / "train.jsonl", [{"numbers": [1, 2], "target": 3}])
     assert "no column 'nums'; found 'numbers', 'target', wanted" in failing(source="hub", dataset=str(other))
+
+
+@pytest.mark.parametrize("name", ["numbrs", "test_row", "trainrows"])
+def test_a_misspelt_option_is_refused_with_the_nearest(name):
+    assert f"countdown has no data option {name!r}. Did you mean" in failing(**{name: "3"})
+
+
+def test_a_folder_of_save_to_disk_is_read_like_a_file_or_by_its_splits(tmp_path, datasets):
+    datasets.disable_progress_bars()
+    table = datasets.Dataset.from_list([{"nums": row["nums"], "target": row["target"]} for row in ROWS[:20]])
+    table.save_to_disk(tmp_path / "one")
+    one = {"source": str(tmp_path / "one")}
+    both = [*content(load("train", one)), *content(load("test", one))]
+    assert sorted(map(str, both)) == sorted(map(str, content(ROWS[:20])))
+    datasets.DatasetDict(train=table.select(range(5)), test=table.select(range(5, 8))).save_to_disk(tmp_path / "two")
+    assert content(load("test", {"source": str(tmp_path / "two")})) == content(ROWS[5:8])
+
+
+def test_a_row_from_outside_keeps_what_is_the_tasks_and_must_be_a_row(tmp_path):
+    assert own_row({"id": 1, "nums": [44, 19, 35], "target": 98}) == {"nums": [44, 19, 35], "target": 98}
+    with pytest.raises(RowError, match="the row has no 'nums', but 'numbers'"):
+        own_row({"numbers": [1]})
+    with pytest.raises(RowError, match="'target' must be a whole number"):
+        own_row({"nums": [1], "target": "1"})
 
 
 def test_a_malformed_published_row_is_named_by_its_number(tmp_path, datasets):

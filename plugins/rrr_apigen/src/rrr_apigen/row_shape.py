@@ -12,6 +12,17 @@ MOST_LEVELS = 32
 """How deep lists and objects may be nested in `tools` and in `answers`."""
 
 
+def own_row(record: Record) -> dict[str, Any]:
+    """The row in any record, as published or as the task gives it. Raises RowError.
+
+    Only `answers` must be there, which is all that a verdict needs.
+    """
+    if "answers" not in record:
+        raise RowError(f"the row has no 'answers', but {names(record)}")
+    filled = checked({"query": "", "tools": [], **record})
+    return {name: value for name, value in filled.items() if name in record}
+
+
 def checked(record: Record) -> dict[str, Any]:
     """The row in a record that has the required columns; of the others, only `id` is kept. Raises RowError.
 
@@ -109,19 +120,5 @@ def is_shallow(value: Any, levels: int) -> bool:
     return levels > 0 and all(is_shallow(each, levels - 1) for each in inner)
 
 
-def from_table(record: Record) -> Record:
-    """The record in a row of Parquet or the hub. Raises RowError if calls are columns instead of JSON in strings.
-
-    In a table like that every call has every other call's arguments, as null, so the gold calls are lost.
-    """
-    for name in ("tools", "answers"):
-        if not isinstance(record[name], str):
-            raise RowError(
-                f"{name!r} must be JSON in a string, for a table gives each call the arguments of all others; "
-                f"but it is {excerpt(record[name])}"
-            )
-    return record
-
-
-SHAPE = RowShape(WANTED, checked, optional=("id",), from_table=from_table)
+SHAPE = RowShape(WANTED, checked, optional=("id",), own_keys=("tools.parameters", "answers.arguments"))
 """APIGen's rows in files and tables."""

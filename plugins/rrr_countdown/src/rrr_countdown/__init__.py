@@ -7,8 +7,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from rrr_core import Example, Manifest, Message, Model, Row, Verdict, hookimpl, trusted
-from rrr_countdown import equations, examples, gold, presets, prompts, rows, warmup
+from rrr_core import DataOption, Example, Manifest, Message, Model, Row, Verdict, hookimpl, trusted
+from rrr_countdown import equations, examples, gold, presets, prompts, row_check, rows, warmup
 from rrr_countdown.generated import Recipe
 
 EMBEDDED_MODEL = Path(__file__).with_name("model")
@@ -17,6 +17,16 @@ EMBEDDED_MODEL = Path(__file__).with_name("model")
 @hookimpl
 def rrr_load_dataset(split: str, options: Mapping[str, str]) -> Iterator[dict[str, Any]]:
     return rows.load(split, options)
+
+
+@hookimpl
+def rrr_data_options() -> Iterable[DataOption]:
+    return rows.OPTIONS
+
+
+@hookimpl
+def rrr_row(row: Row) -> dict[str, Any]:
+    return row_check.own_row(row)
 
 
 @hookimpl

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from rrr_core.row_files import RowError, excerpt
+from rrr_core.row_files import RowError, excerpt, names
 
 WANTED = ("nums", "target")
 MOST_NUMBERS = 100
@@ -25,6 +25,14 @@ def checked(record: Mapping[str, Any]) -> dict[str, Any]:
     if not is_whole(target):
         raise RowError(f"'target' must be a whole number, but is {excerpt(target)}")
     return {"nums": list(nums), "target": target}
+
+
+def own_row(record: Mapping[str, Any]) -> dict[str, Any]:
+    """The row in any record, without its other columns. Raises RowError."""
+    for name in WANTED:
+        if name not in record:
+            raise RowError(f"the row has no {name!r}, but {names(record)}")
+    return checked(record)
 
 
 def is_whole(value: Any) -> bool:

@@ -8,13 +8,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from rrr_core import Example, Manifest, Row, Verdict, hookimpl
+from rrr_core import DataOption, Example, Manifest, Row, Verdict, hookimpl
 from rrr_reasoning_gym import about, answers, examples, gold, rows, scoring, upstream
+from rrr_reasoning_gym.options import declared
 
 
 @hookimpl
 def rrr_load_dataset(task: str, split: str, options: Mapping[str, str]) -> Iterator[dict[str, Any]]:
     return rows.load(upstream.dataset_of(task), split, options)
+
+
+@hookimpl
+def rrr_data_options(task: str) -> Iterable[DataOption]:
+    return declared(upstream.dataset_of(task))
 
 
 @hookimpl

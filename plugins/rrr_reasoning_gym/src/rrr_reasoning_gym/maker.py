@@ -26,7 +26,7 @@ def rows(dataset: str, split: str, given: Mapping[str, str]) -> Iterator[dict[st
     is dropped if its scorer refuses its own answer, since no model could be judged fairly on it.
     """
     data = options.configured(dataset, given)
-    kept = {name: text for name, text in given.items() if name not in options.DEFAULTS}
+    kept = options.differing(dataset, given)
     seen: set[bytes] = set()
     for index in range(data.config.size):
         row = made(data, index, kept)

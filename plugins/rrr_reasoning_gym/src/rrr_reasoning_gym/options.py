@@ -8,9 +8,10 @@ import enum
 import json
 import types
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from rrr_core import DataOption
 from rrr_core.errors import DataError
 from rrr_core.row_files import require_known
 from rrr_reasoning_gym import upstream
@@ -36,6 +37,50 @@ def configured(dataset: str, options: Mapping[str, str]) -> Any:
             raise
         given = " ".join(f"{name}={text}" for name, text in options.items())
         raise DataError(f"--data {given}: reasoning-gym.{dataset} does not take this: {error}") from error
+
+
+def declared(dataset: str) -> Iterator[DataOption]:
+    """The data set's options; what has no text form has no default here."""
+    configuration = upstream.classes(dataset)[1]
+    kinds = typing.get_type_hints(configuration)
+    for field in dataclasses.fields(configuration):
+        default = DEFAULTS.get(field.name) or _text_of(_default(field), kinds[field.name])
+        yield DataOption(field.name, expected(kinds[field.name]), default=default)
+
+
+def differing(dataset: str, options: Mapping[str, str]) -> dict[str, str]:
+    """The options that change the puzzles, besides which of them are made: not those that repeat a default."""
+    configuration = upstream.classes(dataset)[1]
+    kinds = typing.get_type_hints(configuration)
+    defaults = {field.name: _default(field) for field in dataclasses.fields(configuration)}
+    return {
+        name: text
+        for name, text in options.items()
+        if name not in DEFAULTS and parse(text, kinds[name]) != defaults[name]
+    }
+
+
+def _default(field: dataclasses.Field[Any]) -> Any:
+    return field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
+
+
+def _text_of(value: Any, kind: Any) -> str:
+    """The text that `parse` reads as a value; empty if there is none."""
+    if isinstance(value, enum.Enum):
+        text = str(value.value)
+    elif isinstance(value, (datetime.date, datetime.time)):
+        text = value.isoformat()
+    elif value is None or isinstance(value, str):
+        text = value or ("none" if value is None else "")
+    else:
+        try:
+            text = json.dumps(value, default=lambda each: each.value if isinstance(each, enum.Enum) else each)
+        except (TypeError, ValueError):
+            return ""
+    try:
+        return text if parse(text, kind) == value else ""
+    except (ValueError, TypeError):
+        return ""
 
 
 def _option(name: str, text: str, kind: Any) -> Any:

@@ -49,7 +49,7 @@ def hostile_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 if "messages" in segment:
                     segment["messages"] = [{"role": text, "content": text}]
                 else:
-                    segment["text"] = text
+                    segment["text"] = segment["thought"] = text
                 if "verdict" in segment:
                     segment["verdict"] = verdict
                 if "token_texts" in segment:
@@ -189,6 +189,27 @@ def test_the_page_never_scrolls_sideways_even_with_hostile_text(
         chromium.wait_for("document.querySelectorAll('.chart svg').length > 5")
         chromium.evaluate("document.querySelectorAll('details').forEach(each => { each.open = true; })")
         assert chromium.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_a_thought_is_shown_apart_from_its_answer_and_can_be_searched_for(
+    chromium: Chromium, run_folder: Path, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(run_folder, tmp_path / "thinking")
+    path = folder / "eval" / "vanilla" / "greedy-00000.jsonl"
+    records = list(read_lines(path))
+    records[0]["segments"][1]["thought"] = "I ponder the sum."
+    write_lines(path, records)
+    write_report([folder], tmp_path / "report.html")
+    chromium.open((tmp_path / "report.html").as_uri())
+    chromium.evaluate(
+        "(() => { const box = document.querySelector('input[type=search]'); box.value = 'ponder';"
+        " box.dispatchEvent(new Event('input', { bubbles: true })); })()"
+    )
+    assert chromium.evaluate("document.querySelector('#episode details.thought summary').textContent") == "Thought"
+    assert (
+        chromium.evaluate("document.querySelector('#episode details.thought .words').textContent")
+        == "I ponder the sum."
+    )
 
 
 def test_controls_are_shown_under_their_titles(chromium: Chromium, page: Path) -> None:

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import re
 from datetime import date, datetime
+from functools import lru_cache
 
 _CALL = re.compile(r"""\bstrftime_now\(\s*(["'])(.*?)\1\s*\)""")
 _DIRECTIVES = "aAbBcdDeFgGhHIjmMnpSTuUVwWxXyYzZ"
 _OTHER_CALL = re.compile(r"\bstrftime_now\s*\(")
 
 
+@lru_cache(maxsize=16)
 def on_day(source: str, day: date) -> str:
     """A template's source with the dates it writes fixed.
 

@@ -75,7 +75,7 @@ def check_data_options_are_known(subject: Subject) -> Seen:
         )
     if found["declared"] is None:
         return Seen("none are declared, and an unknown one is refused")
-    return Seen(counted(len(found["declared"]), "option"))
+    return Seen(counted(len(found["declared"]), "option") if found["declared"] else "it takes none")
 
 
 def check_own_rows_are_kept(subject: Subject) -> Seen:

@@ -155,7 +155,8 @@ class Probe:
         changed = ""
         for split, rows in self.taken.items():
             for place, row in enumerate(rows[: self.request.rows]):
-                if not changed and digest(self.task.row(row, f"row {place} of {split}")) != digest(row):
+                own = self.task.row(json.loads(json.dumps(row)), f"row {place} of {split}")
+                if not changed and digest(own) != digest(row):
                     changed = f"row {place} of {split}"
         refused, text = False, ""
         try:

@@ -5,6 +5,7 @@ This trains every token of an answer, as TRL does by default; `rrr train` trains
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
@@ -97,7 +98,8 @@ class RewardFunction:
 
     def _own_row(self, given: str | Mapping[str, Any]) -> Mapping[str, Any]:
         """The task's row in the column `row`: JSON text or an object, as published or as the task gives it."""
-        return self._judge.task.row(json.loads(given) if isinstance(given, str) else given, "the column 'row'")
+        row = json.loads(given) if isinstance(given, str) else copy.deepcopy(dict(given))
+        return self._judge.task.row(row, "the column 'row'")
 
     def __enter__(self) -> Self:
         return self

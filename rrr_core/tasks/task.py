@@ -115,17 +115,19 @@ class Task:
     def row(self, row: Row, place: str) -> dict[str, Any]:
         """The task's own row for one from outside, as published or already its own; without the hook, the row itself.
 
-        Raises DataError, naming `place`, for one that is neither.
+        The hook may change the row that it gets. Raises DataError, naming `place`, for one that is neither.
         """
         hook = "rrr_row"
         if not self.implements(hook):
             return dict(row)
         try:
-            given = self._manager.hook.rrr_row(task=self.name, row=values.private_row(row))
+            given = self._manager.hook.rrr_row(task=self.name, row=row)
         except RowError as error:
             raise DataError(f"{place}: {error}.") from None
         except BaseException as error:  # noqa: BLE001 - `_reraise` decides
             self._reraise(hook, error, f"{place}: ")
+        if given is row:  # The usual case, whose row comes from JSON.
+            return dict(row)
         return self._checked(hook, values.checked_row, given, f"{place}: the row ")
 
     def prompt(self, row: Row, model: Model) -> Messages:

@@ -12,13 +12,18 @@ MOST_LEVELS = 32
 """How deep lists and objects may be nested in `tools` and in `answers`."""
 
 
-def own_row(record: Record) -> dict[str, Any]:
+def own_row(record: Record) -> Record:
     """The row in any record, as published or as the task gives it. Raises RowError.
 
-    Only `answers` must be there, which is all that a verdict needs.
+    Only `answers` must be there, which is all that a verdict needs. One that has no text to decode is the task's own,
+    and of that only the calls are checked.
     """
     if "answers" not in record:
         raise RowError(f"the row has no 'answers', but {names(record)}")
+    if not isinstance(record["answers"], str) and not isinstance(record.get("tools"), str):
+        for place, call in enumerate(decoded_list(record["answers"], "answers"), start=1):
+            checked_call(call, f"answer {place}")
+        return record
     filled = checked({"query": "", "tools": [], **record})
     return {name: value for name, value in filled.items() if name in record}
 

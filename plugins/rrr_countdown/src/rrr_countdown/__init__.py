@@ -25,7 +25,7 @@ def rrr_data_options() -> Iterable[DataOption]:
 
 
 @hookimpl
-def rrr_row(row: Row) -> dict[str, Any]:
+def rrr_row(row: Row) -> Row:
     return row_check.own_row(row)
 
 

@@ -27,12 +27,13 @@ def checked(record: Mapping[str, Any]) -> dict[str, Any]:
     return {"nums": list(nums), "target": target}
 
 
-def own_row(record: Mapping[str, Any]) -> dict[str, Any]:
-    """The row in any record, without its other columns. Raises RowError."""
+def own_row(record: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The row in any record, which is the record itself if it has no other columns. Raises RowError."""
     for name in WANTED:
         if name not in record:
             raise RowError(f"the row has no {name!r}, but {names(record)}")
-    return checked(record)
+    row = checked(record)
+    return record if len(record) == len(row) else row
 
 
 def is_whole(value: Any) -> bool:

@@ -26,6 +26,10 @@ class TooManyAbstentions(RrrError):
     """More verdicts were withheld than allowed; the message names the plugin that withheld them."""
 
 
+class TooManyWithoutAnswer(RrrError):
+    """An engine had no answer to more requests than allowed; the message has their kinds and counts."""
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """` Did you mean 'x' or 'y'?` for the known names nearest to `name`, or an empty string.
 

@@ -17,7 +17,7 @@ from rrr_core.text import one_line
 
 EXTRAS = {
     **dict.fromkeys(("torch", "transformers", "trl", "datasets", "peft", "accelerate", "safetensors"), "train"),
-    "openai": "server",
+    "httpx2": "server",
     "vllm": "vllm",
     "copier": "author",
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -68,6 +69,14 @@ def _pair(pairs: Iterable[Mapping[str, Any]], labels: list[str], mode: str, figu
     return None
 
 
+def _unanswered(figures: Mapping[str, Any]) -> str:
+    """The texts without an answer in one mode: `2× content filter, 1× refusal`; empty if all have one."""
+    kinds: Counter[str] = Counter()
+    for counted in (figures.get("no_answers") or {}).values():
+        kinds.update(counted)
+    return ", ".join(f"{count}× {kind}" for kind, count in kinds.most_common())
+
+
 def print_comparison(comparison: Mapping[str, Any], console: Console | None = None) -> None:
     """Print `comparison.json` as tables on stdout, followed by its notes for the reader."""
     console = console or Console()
@@ -76,5 +85,11 @@ def print_comparison(comparison: Mapping[str, Any], console: Console | None = No
         console = Console(width=160, file=console.file)
     for table in tables(comparison["figures"], comparison.get("pairs", ())):
         console.print(table)
+    for label, figures in comparison["figures"].items():
+        for mode, found in figures["modes"].items():
+            if counted := _unanswered(found):
+                console.print(
+                    Text(f"no answer: {one_line(label)}, {mode}: {one_line(counted)}; such rows are set aside")
+                )
     for note in comparison.get("notes", ()):
         console.print(Text(f"note: {one_line(note)}"))

@@ -62,9 +62,16 @@ def with_new_names(
 
 
 def identity_with_new_names(identity: Mapping[str, Any]) -> dict[str, Any]:
-    """The identity of a training stage or a whole run as this version would write it."""
+    """The identity of a stage or a whole run as this version would write it."""
     sections = {"settings": "train", "train": "train"}
     return {
         key: with_new_names(sections[key], value) if key in sections and isinstance(value, Mapping) else value
-        for key, value in identity.items()
+        for key, value in {**identity, **_model(identity.get("model"))}.items()
     }
+
+
+def _model(described: Any) -> dict[str, Any]:
+    """A served model without the version of the client that earlier versions asked with, which decides no text."""
+    if not isinstance(described, Mapping) or described.get("backend") != "server":
+        return {}
+    return {"model": {key: value for key, value in described.items() if key != "openai"}}

@@ -38,6 +38,8 @@ class Setting:
     choices: tuple[str, ...] | None
     further: Callable[[], Iterable[str]] | None = None
     """Returns more choices; called only for a value that is not among `choices`."""
+    or_one: bool = False
+    """Whether a file may give a single text in place of a list."""
 
     def from_text(self, text: str) -> Any:
         """The value of a text from the command line: for a list one item, for a mapping one pair.
@@ -70,6 +72,8 @@ class Setting:
                 return value
             case "list" if isinstance(value, list) and all(isinstance(item, str) for item in value):
                 return tuple(self._chosen(item) for item in value)
+            case "list" if isinstance(value, str) and self.or_one:
+                return (self._chosen(value),)
             case "mapping" if isinstance(value, dict):
                 return {key: _as_text(item) for key, item in value.items()}
         raise BadValue(f"expected {_IN_TOML[self.kind]}, not {_as_text(value)!r}.")
@@ -140,6 +144,7 @@ def _setting(field: dataclasses.Field[Any], hint: Any) -> Setting:
         maximum=field.metadata["maximum"],
         choices=field.metadata["choices"],
         further=field.metadata["further"],
+        or_one=field.metadata["or_one"],
     )
 
 

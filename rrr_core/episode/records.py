@@ -79,7 +79,8 @@ class Segment:
     is_cut_off: bool = False
     """Whether the token limit ended it."""
     verdict: Verdict | None = None
-    """Of an answer; or of an empty or cut-off reflection, which has failed and gets no retry."""
+    """Of an answer; or of a reflection that gets no retry: in training an empty or cut-off one has failed; one that the
+    engine had no answer to is set aside."""
     logprobs: tuple[float, ...] | None = None
     """The log-probability each id was drawn with, if something other than the policy drew it."""
     is_trained: bool = False

@@ -26,8 +26,8 @@ class FailedRows:
     model: Model
     episodes: Sequence[Episode]
     """One per row, ending in the failed attempt."""
-    reflections: Sequence[str]
-    """The model's reflection on each."""
+    reflections: Sequence[str | None]
+    """The model's reflection on each; None where it gave none."""
     seed: int
     """The seed of the evaluation."""
 
@@ -69,16 +69,14 @@ def _at_once(failed: FailedRows) -> Conversations:
 
 
 def _after_anothers(failed: FailedRows) -> Conversations:
-    lenders = borrowed(failed.reflections, failed.seed)
-    if lenders is None:
-        # A lone failure has no reflection to borrow: the control is skipped, and the figures count it in `left_out`.
-        return [None] * len(failed.episodes)
-    return [
-        retry_conversation(
-            failed.task, with_reflection(failed.task, each, failed.reflections[lender], failed.model), failed.model
-        )
-        for each, lender in zip(failed.episodes, lenders, strict=True)
-    ]
+    texts = [(place, text) for place, text in enumerate(failed.reflections) if text is not None]
+    lenders = borrowed([text for _, text in texts], failed.seed)
+    made: list[Sequence[Message] | None] = [None] * len(failed.episodes)
+    # A lone failure has no reflection to borrow: the control is skipped, and the figures count it in `left_out`.
+    for (place, _), lender in zip(texts, lenders or (), strict=lenders is not None):
+        reflected = with_reflection(failed.task, failed.episodes[place], texts[lender][1], failed.model)
+        made[place] = retry_conversation(failed.task, reflected, failed.model)
+    return made
 
 
 def _from_the_first_prompt(failed: FailedRows) -> Conversations:

@@ -78,12 +78,16 @@ class ModeFigures:
     """Key of a figure → its share; `figures.json` holds them on the same level as the fields below."""
     abstentions: Mapping[str, int]
     """Way → withheld verdicts; these rows are excluded from every figure that needs that verdict."""
+    no_answers: Mapping[str, Mapping[str, int]]
+    """Way → kind → rows to which the model gave no answer, or no reflection before it; excluded in the same way.
+    `figures.json` has it only if there are any."""
     left_out: Mapping[str, int]
     """A control's figure → failed rows it was not run on, such as a shard's only failure, which has no other row."""
     gains: Mapping[str, Difference | None]
     """Second try minus each control, over the rows judged for both."""
     transitions: Mapping[str, int]
-    """Rows `right` at first, `wrong→right`, `wrong→wrong`, and `abstained` from at either try."""
+    """Rows `right` at first, `wrong→right`, `wrong→wrong`, and `abstained` from at either try; rows without an answer
+    are among the last."""
     error_classes: Mapping[str, Mapping[str, int]]
     """`first` and `second` try → error class → failed verdicts."""
     reflections: Mapping[str, int]
@@ -93,6 +97,8 @@ class ModeFigures:
 
     def to_json(self) -> dict[str, Any]:
         record = asdict(self)
+        if not self.no_answers:
+            del record["no_answers"]
         return {**record.pop("shares"), **record}
 
 
@@ -138,6 +144,7 @@ def figures(episodes: Iterable[Episode], controls: Sequence[str] | None = None) 
     """
     results: list[Outcomes] = []
     abstentions: Counter[str] = Counter()
+    no_answers: dict[str, Counter[str]] = {way.key: Counter() for way in WAYS}
     missing: Counter[str] = Counter()
     transitions: Counter[str] = Counter()
     classes: dict[str, Counter[str]] = {"first": Counter(), "second": Counter()}
@@ -148,9 +155,11 @@ def figures(episodes: Iterable[Episode], controls: Sequence[str] | None = None) 
         result = outcomes(episode)
         results.append(result)
         transitions[_transition(result)] += 1
-        _count(episode, abstentions, missing, classes)
+        _count(episode, abstentions, no_answers, missing, classes)
         seen.update(episode.controls)
         for reflection in (each.reflection for each in episode.rounds):
+            if reflection.verdict is not None and reflection.verdict.is_unanswered:
+                continue
             texts[reflection.text] += 1
             if reflection.length is not None:
                 lengths.append(reflection.length)
@@ -159,6 +168,7 @@ def figures(episodes: Iterable[Episode], controls: Sequence[str] | None = None) 
     return ModeFigures(
         shares={figure.key: _share(results, figure) if figure.control in (None, *run) else None for figure in FIGURES},
         abstentions={way.key: abstentions[way.key] for way in WAYS if way.control in (None, *run)},
+        no_answers={way.key: dict(no_answers[way.key].most_common()) for way in WAYS if no_answers[way.key].total()},
         left_out={control.figure: missing[control.figure] for control in run},
         gains={
             control.gain: difference(results, control.figure, results, "second_try") if control in run else None
@@ -227,20 +237,31 @@ def _transition(result: Outcomes) -> str:
 
 
 def _count(
-    episode: Episode, abstentions: Counter[str], missing: Counter[str], classes: Mapping[str, Counter[str]]
+    episode: Episode,
+    abstentions: Counter[str],
+    no_answers: Mapping[str, Counter[str]],
+    missing: Counter[str],
+    classes: Mapping[str, Counter[str]],
 ) -> None:
-    abstentions["first_try"] += episode.verdict.is_abstained
+    def count_withheld(way: str, verdict: Verdict) -> None:
+        if verdict.is_unanswered:
+            no_answers[way][verdict.detail] += 1
+        else:
+            abstentions[way] += verdict.is_abstained
+
+    count_withheld("first_try", episode.verdict)
     if not episode.verdict.is_failed:
         return
     classes["first"][episode.verdict.category] += 1
     if (second := episode.second_verdict) is not None:
-        abstentions["second_try"] += second.is_abstained
+        count_withheld("second_try", second)
         if second.is_failed:
             classes["second"][second.category] += 1
     for control in CONTROLS:
         verdict = _control_verdict(episode, control)
         missing[control.figure] += verdict is None
-        abstentions[control.figure] += verdict is not None and verdict.is_abstained
+        if verdict is not None:
+            count_withheld(control.figure, verdict)
 
 
 def _share(results: Sequence[Outcomes], figure: Figure) -> Proportion | None:

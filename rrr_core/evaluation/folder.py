@@ -16,6 +16,7 @@ from rrr_core.evaluation.settings import GREEDY, EvalSettings, check_settings
 from rrr_core.evaluation.shards import ShardEvaluation, stage_count
 from rrr_core.generation.engine import Engine
 from rrr_core.generation.measured import measured
+from rrr_core.generation.notes import EngineNotes
 from rrr_core.hookspecs import Row
 from rrr_core.profiling.profile import Profile, profiled
 from rrr_core.progress import Progress
@@ -26,6 +27,9 @@ from rrr_core.runs.stage import open_stage, stage_lock
 from rrr_core.tasks import Task
 from rrr_core.verdicts import Verdict
 from rrr_core.verification import Judge, VerifySettings
+
+LIMITS = ("max_abstain", "max_no_answer")
+"""Settings that only say when to stop."""
 
 
 def evaluate(
@@ -41,7 +45,8 @@ def evaluate(
     """Evaluate a model on `task`'s test split into `folder`, or resume; `label` is the model's name in the results.
 
     Raises RrrError if the folder belongs to another evaluation or is locked by another process, DataError if the split
-    is empty or has changed, TooManyAbstentions if the verifier abstains too often, and any PluginError or ModelError.
+    is empty or has changed, TooManyAbstentions if the verifier abstains too often, TooManyWithoutAnswer if the engine
+    has too few answers, and any PluginError or ModelError.
     Finished shards are kept in each case.
     """
     check_settings(settings)
@@ -54,8 +59,8 @@ def evaluate(
             "model": engine.describe(),
             "data": dict(data_options),
             "split": "test",
-            # The limit on abstentions affects no result: it may be raised to resume.
-            "settings": {name: value for name, value in asdict(settings).items() if name != "max_abstain"},
+            # The limits affect no result: they may be raised to resume.
+            "settings": {name: value for name, value in asdict(settings).items() if name not in LIMITS},
         }
         open_stage(folder, "eval", identity, about_this_run())
         rows = list(enumerate(islice(iter(task.load_dataset("test", data_options)), settings.rows)))
@@ -65,7 +70,8 @@ def evaluate(
             progress.say(
                 f"The test split has {len(rows)} rows, fewer than the {settings.rows} asked for: all evaluated."
             )
-        with Judge(task, settings.max_abstain, settings=verify, profile=profile) as judge:
+        limit = settings.max_no_answer
+        with Judge(task, settings.max_abstain, settings=verify, profile=profile, max_no_answer=limit) as judge:
             _evaluate_shards(task, measured(engine, profile), judge, folder, label, settings, rows, progress, profile)
         made = Figures(
             label=label,
@@ -104,20 +110,24 @@ def _evaluate_shards(
     profile: Profile,
 ) -> None:
     files, texts_per_row = EvalFolder(folder), stage_count(settings)
+    notes = EngineNotes(engine, folder, progress)
     shards = [rows[start : start + settings.shard_rows] for start in range(0, len(rows), settings.shard_rows)]
     with progress.track(f"Evaluating {label}", len(rows) * texts_per_row * len(settings.modes)) as advance:
         for mode in settings.modes:
             for shard, chunk in enumerate(shards):
                 path = files.shard(mode, shard)
                 if path.exists():
-                    given = list(_verdicts(_finished_episodes(path, chunk)))
+                    finished = _finished_episodes(path, chunk)
+                    given = list(_verdicts(finished))
                     judge.recall(len(given), [verdict for verdict in given if verdict.is_abstained])
+                    judge.unanswered.recall(sum(map(_unjudged, finished)), ())
                     advance(len(chunk) * texts_per_row)
                     continue
                 files.figures.unlink(missing_ok=True)
                 evaluation = ShardEvaluation(task, engine, judge, settings, mode, shard, advance)
                 write_lines(path, (episode.to_json() for episode in evaluation.episodes(chunk)))
                 profile.write(folder)
+                notes.update()
             if (surplus := files.shard(mode, len(shards))).exists():
                 raise _changed(surplus)
     judge.finish()
@@ -143,6 +153,11 @@ def _verdicts(episodes: Sequence[Episode]) -> Iterator[Verdict]:
     for episode in episodes:
         yield from (segment.verdict for segment in episode.segments if segment.verdict is not None)
         yield from (verdict for _, verdict in episode.controls.values())
+
+
+def _unjudged(episode: Episode) -> int:
+    """Texts of an episode without a verdict: its reflections."""
+    return sum(not segment.is_read and segment.verdict is None for segment in episode.segments)
 
 
 def _temperatures(mode: str, settings: EvalSettings) -> dict[str, float]:

@@ -14,7 +14,7 @@ from rrr_core.hookspecs import Message, Row
 from rrr_core.progress import Advance
 from rrr_core.seeds import evaluation_seed
 from rrr_core.tasks import Task
-from rrr_core.verdicts import Verdict
+from rrr_core.verdicts import Verdict, no_answer
 from rrr_core.verification import Judge
 
 Judged = tuple[Generation, Verdict]
@@ -66,26 +66,41 @@ class ShardEvaluation:
         return [finished.get(episode.row_index, episode) for episode in episodes]
 
     def _second_tries(self, failed: Sequence[Episode]) -> list[Episode]:
-        """The failed episodes with reflection, retry and controls. An empty or cut-off reflection is used as it is."""
+        """The failed episodes with reflection, retry and controls. An empty or cut-off reflection is used as it is.
+
+        Without an answer to the request to reflect there is nothing to retry after: the second try has none either.
+        """
         asked = [each.extended(reflection_request(self.task, each, self.engine.model)) for each in failed]
         reflections = self._draw("reflection", [conversation(each.segments) for each in asked])
-        reflected = [each.extended(written("reflection", made)) for each, made in zip(asked, reflections, strict=True)]
-        again = [each.extended(retry_request(self.task, each, self.engine.model)) for each in reflected]
-        retries = self._judged("retry", failed, [conversation(each.segments) for each in again])
-        controls = self._controls(failed, [reflection.text for reflection in reflections])
+        self.judge.unanswered.count(reflections)
+        reflected = [
+            each.extended(written("reflection", made, no_answer(made.missing) if made.missing else None))
+            for each, made in zip(asked, reflections, strict=True)
+        ]
+        again = {
+            place: each.extended(retry_request(self.task, each, self.engine.model))
+            for place, each in enumerate(reflected)
+            if not reflections[place].missing
+        }
+        self.advance(len(failed) - len(again))
+        retried = self._judged(
+            "retry", [failed[place] for place in again], [conversation(each.segments) for each in again.values()]
+        )
+        retries = dict(zip(again, retried, strict=True))
+        controls = self._controls(failed, [None if each.missing else each.text for each in reflections])
         return [
             replace(
-                each.extended(written("retry", retry, verdict)),
+                again[place].extended(written("retry", *retries[place])) if place in retries else each,
                 controls={
                     name: (answers[place][0].text, answers[place][1])
                     for name, answers in controls.items()
                     if place in answers
                 },
             )
-            for place, (each, (retry, verdict)) in enumerate(zip(again, retries, strict=True))
+            for place, each in enumerate(reflected)
         ]
 
-    def _controls(self, failed: Sequence[Episode], reflections: Sequence[str]) -> dict[str, dict[int, Judged]]:
+    def _controls(self, failed: Sequence[Episode], reflections: Sequence[str | None]) -> dict[str, dict[int, Judged]]:
         """Control → index in `failed` → answer and verdict, for the rows that the control can be run on."""
         rows = FailedRows(self.task, self.engine.model, failed, reflections, self.settings.seed)
         made = {key: control_named(key).conversations(rows) for key in self.settings.controls}

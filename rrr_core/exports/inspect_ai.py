@@ -22,11 +22,12 @@ from inspect_ai.solver import Generate, Solver, TaskState, generate, solver
 from rrr_core.errors import RrrError
 from rrr_core.exports.judging import AwaitedJudge, explained, shared_judge
 from rrr_core.exports.prompts import ROWS, named_model, prompted_rows
+from rrr_core.generation.missing import FILTERED
 from rrr_core.hookspecs import Message, Model
 from rrr_core.judging.answer_files import verdict_record
 from rrr_core.tasks import load_task
 from rrr_core.tasks.discovery import find_tasks
-from rrr_core.verdicts import Verdict
+from rrr_core.verdicts import Verdict, no_answer
 
 _MESSAGES = {"system": ChatMessageSystem, "user": ChatMessageUser, "assistant": ChatMessageAssistant}
 _FIRST_TRY = "rrr_first_try"
@@ -69,7 +70,7 @@ def reflect_and_retry() -> Solver:
         sample = _Sample(state)
         state = await generate(state)
         attempt = state.output.completion
-        verdict = await sample.judge.judge(sample.row, attempt)
+        verdict = await sample.verdict(state)
         state.store.set(_FIRST_TRY, {**verdict_record(verdict), "answer": attempt})
         if not verdict.is_failed:
             return state
@@ -80,6 +81,8 @@ def reflect_and_retry() -> Solver:
         ):
             state.messages.append(ChatMessageUser(content=question))
             state = await generate(state)
+            if _is_filtered(state):  # without a reflection there is nothing to retry after
+                break
         return state
 
     return solve
@@ -102,7 +105,7 @@ def verdict() -> Scorer:
 
     async def score(state: TaskState, target: Target) -> Score:  # noqa: ARG001 - inspect_ai's argument names
         sample, answer = _Sample(state), state.output.completion
-        return score_of(await sample.judge.judge(sample.row, answer), answer)
+        return score_of(await sample.verdict(state), answer)
 
     return score
 
@@ -156,6 +159,10 @@ def data_options(given: Any) -> dict[str, str]:
     return options
 
 
+def _is_filtered(state: TaskState) -> bool:
+    return bool(state.output.stop_reason == "content_filter")
+
+
 class _Sample:
     """A sample's row, model and judge, read from its metadata, so solver and scorers need no arguments."""
 
@@ -163,6 +170,12 @@ class _Sample:
         self.row = state.metadata["row"]
         self.model = Model(**state.metadata["model"])
         self.judge: AwaitedJudge = shared_judge(state.metadata["task"], tuple(state.metadata["overlays"]))
+
+    async def verdict(self, state: TaskState) -> Verdict:
+        """On the model's last answer; none where a filter took it, which is nobody's failure."""
+        if _is_filtered(state):
+            return no_answer(FILTERED)
+        return await self.judge.judge(self.row, state.output.completion)
 
 
 @lru_cache

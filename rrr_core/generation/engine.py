@@ -6,7 +6,7 @@ An engine overrides what it can do. Callers use these methods and properties alo
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
@@ -104,6 +104,14 @@ class Engine(ABC):
     def notice(self) -> str | None:
         """What a person should know about how the engine runs this model; None for most."""
         return None
+
+    @property
+    def findings(self) -> Mapping[str, object]:
+        """What was found out about the model while it wrote, as JSON for a manifest; no text's meaning depends on it.
+
+        A stage records it, and says the notice again if that has changed.
+        """
+        return {}
 
     @property
     def network(self) -> Any:

@@ -10,7 +10,7 @@ from rrr_core.generation.engine_spec import POLICY, EngineSpec
 AUTO = "auto"
 """The engine name that has one chosen."""
 _CHAT = ("template", "template_name", "template_date", "thought_marks", "keep_thoughts")
-_PACE = ("concurrency", "timeout", "retries", "api_key_env")
+_PACE = ("concurrency", "timeout", "retries", "api_key_env", "server_headers_env")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +43,7 @@ CORE_ENGINES: Mapping[str, CoreEngine] = {
     ),
     "server": CoreEngine(
         open="rrr_core.generation.server:open_server",
-        takes=("family", "base_url", "template", "thought_marks", *_PACE),
+        takes=("family", "base_url", "server_body", "template", "thought_marks", *_PACE),
         needs=("base_url",),
         ignores=("dtype", "batch_tokens", "gpu_share"),
         extra="server",

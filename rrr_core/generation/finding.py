@@ -39,7 +39,7 @@ class FoundEngine:
         for field in fields(settings):
             if field.name in ("model", "backend", *self.spec.takes, *ignored):
                 continue
-            if getattr(settings, field.name) not in (None, "", {}, field.default):
+            if (value := getattr(settings, field.name)) and value != field.default:
                 others = [f"--backend {other}" for other, spec in CORE_ENGINES.items() if field.name in spec.takes]
                 instead = f", or use {' or '.join(others)}" if others else ""
                 raise ModelError(

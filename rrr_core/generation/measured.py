@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property
 from typing import Any, overload
@@ -60,6 +60,10 @@ class _Measured(Engine):
     @property
     def notice(self) -> str | None:
         return self._engine.notice
+
+    @property
+    def findings(self) -> Mapping[str, object]:
+        return self._engine.findings
 
     @property
     def network(self) -> Any:

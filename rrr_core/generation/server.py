@@ -2,30 +2,38 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Sequence
-from importlib.metadata import version
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-import openai
-
+from rrr_core.chat.marks import Marks, marks_from
 from rrr_core.episode import Generation
 from rrr_core.errors import ModelError
 from rrr_core.generation.addresses import shown
-from rrr_core.generation.connection import Connection
+from rrr_core.generation.connection import Connection, Line, Refused, Unreadable, asked, connection_of
 from rrr_core.generation.engine import Engine, Sampling
 from rrr_core.generation.families import family_of
+from rrr_core.generation.missing import FILTERED, REFUSED, is_filtered
+from rrr_core.generation.negotiation import Negotiation, sampling_fields
+from rrr_core.generation.pool import Server
+from rrr_core.generation.replies import most_bytes, read_completion
 from rrr_core.generation.settings import ModelSettings
 from rrr_core.hookspecs import Message, Model
 from rrr_core.seeds import request_seed
 from rrr_core.tasks.tools import TOOLS_ROLE
 
+PATH = "/chat/completions"
+
 
 class ServerEngine(Engine):
-    """A server's model as an Engine; at most `concurrency` requests are in flight at a time.
+    """A model of one or several servers as an Engine; at most `concurrency` requests are in flight at a time.
 
-    Each request has its own seed, a pure function of `Sampling.seed` and the request's place; whether the same seed
-    gives the same text is up to the server. `top_k` is sent if it is set: vLLM and others take it, OpenAI does not.
+    Each request has its own seed, a pure function of `Sampling.seed` and the request's place, whichever server answers;
+    whether the same seed gives the same text is up to the server. `body` has further fields for each request, and
+    `marks` part the thought from the answer where a server leaves both in one text.
+
+    What concerns one request (a filter, a refusal, a reply that cannot be read after all retries) leaves it without an
+    answer (`Generation.missing`). What concerns all of them raises ModelError.
 
     Its model takes no tools (`Model.takes_tools`), whatever its chat template: given tools, a server parses the reply
     into its own form of calls, and the text that the model wrote, which a task judges, is lost.
@@ -33,17 +41,16 @@ class ServerEngine(Engine):
 
     def __init__(
         self,
-        base_url: str,
-        model: str,
-        api_key_env: str = "OPENAI_API_KEY",
-        timeout: float = 300.0,
-        retries: int = 5,
-        concurrency: int = 16,
+        connection: Connection,
         family: str | None = None,
+        body: Mapping[str, Any] | None = None,
+        marks: Marks | None = None,
     ) -> None:
-        self.connection = Connection(base_url, model, api_key_env, timeout, retries, concurrency)
-        self.base_url = base_url
-        self.model = Model(model, family or family_of(model))
+        self.connection, self.marks = connection, marks
+        self.model = Model(connection.model, family or family_of(connection.model))
+        self.negotiation = Negotiation(body or {})
+        self._servers = [Server(address) for address in connection.addresses]
+        self._has_answered = False
 
     def generate(
         self,
@@ -51,7 +58,7 @@ class ServerEngine(Engine):
         sampling: Sampling,
         on_done: Callable[[int], None] | None = None,
     ) -> list[Generation]:
-        """One text for each conversation, in order; see Engine. The first failing request ends them all."""
+        """One text for each conversation, in order; see Engine."""
         if not conversations:
             return []
         if any(conversation[0]["role"] == TOOLS_ROLE for conversation in conversations):
@@ -60,62 +67,116 @@ class ServerEngine(Engine):
                 " text where model.takes_tools is false, or use the transformers backend."
             )
 
-        async def ask(client: openai.AsyncOpenAI, index: int) -> Generation:
-            return await self._ask(client, conversations[index], sampling, index)
+        async def ask(line: Line, index: int) -> Generation:
+            wanted = sampling_fields(sampling, request_seed(sampling.seed, index))
+            return await self._ask(line, _Request(conversations[index], wanted, sampling.max_tokens))
 
-        return self.connection.ask_all(len(conversations), ask, on_done)
+        return asked(self.connection, self._servers, len(conversations), ask, on_done)
 
     def describe(self) -> dict[str, object]:
-        """What a manifest records: the model's name, the server's address without credentials, the client's version."""
+        """What a manifest records: the model's name, the servers' addresses without credentials, further fields."""
         return {
             "backend": "server",
             "name": self.model.name,
             "family": self.model.family,
-            "base_url": shown(self.base_url),
-            "openai": version("openai"),
+            "base_url": self.connection.shown(),
+            **({"body": dict(self.negotiation.own)} if self.negotiation.own else {}),
+            **({"thought_marks": [self.marks.open, self.marks.close]} if self.marks else {}),
         }
 
-    async def _ask(
-        self, client: openai.AsyncOpenAI, conversation: Sequence[Message], sampling: Sampling, index: int
-    ) -> Generation:
-        messages: Any = [dict(message) for message in conversation]
-        try:
-            answer = await client.chat.completions.with_raw_response.create(
-                model=self.model.name,
-                messages=messages,
-                temperature=sampling.temperature,
-                top_p=sampling.top_p,
-                max_tokens=sampling.max_tokens,
-                seed=request_seed(sampling.seed, index),
-                extra_body={"top_k": sampling.top_k} if sampling.top_k else None,
-            )
-        except openai.OpenAIError as error:
-            raise ModelError(self.connection.what_failed(error)) from error
-        return self._read(answer.http_response.text)
+    @property
+    def thinks(self) -> bool:
+        """Whether thought marks were named; whether a server parses thoughts itself shows in its replies alone."""
+        return self.marks is not None
 
-    def _read(self, text: str) -> Generation:
-        """The generation in the body of an answer. Raises ModelError if there is none."""
-        who, safe = f"The server {shown(self.base_url)}", self.connection.safe
+    @property
+    def notice(self) -> str | None:
+        """Which fields the server was found to refuse, so that it decides them."""
+        return self.negotiation.notice(self._who)
+
+    @property
+    def findings(self) -> dict[str, object]:
+        """The same for a manifest."""
+        return self.negotiation.found
+
+    @property
+    def _who(self) -> str:
+        addresses = sorted(map(shown, self.connection.addresses))
+        return f"The server {addresses[0]}" if len(addresses) == 1 else f"One of the servers {', '.join(addresses)}"
+
+    async def _ask(self, line: Line, request: _Request) -> Generation:
+        """What the model wrote, or why it has no answer. Raises ModelError for what concerns all requests."""
         try:
-            choice = json.loads(text)["choices"][0]
-            content, finish = choice["message"]["content"], choice.get("finish_reason")
-        except (ValueError, LookupError, TypeError, AttributeError) as error:
-            raise ModelError(f"{who} answered with no chat completion: {safe(text, 120)!r}.") from error
-        if content is None and finish == "length":
-            content = ""  # a reasoning model that ran out of tokens before its answer
-        if not isinstance(content, str):
-            raise ModelError(f"{who} answered without a text (finish reason {safe(finish, 40)}).")
-        return Generation(content, finish="length" if finish == "length" else "stop")
+            return await self._answer(line, request)
+        except (Refused, Unreadable) as error:
+            if not self._has_answered and not await self._answers_at_all(line, request):
+                self._raise(error)
+            if isinstance(error, Unreadable):
+                return Generation("", missing=error.kind)
+            is_filter = is_filtered(error.reply.body.decode("utf-8", "replace"))
+            return Generation("", missing=FILTERED if is_filter else REFUSED)
+
+    async def _answer(self, line: Line, request: _Request) -> Generation:
+        """The reply to a request with the fields the server takes. Raises Refused, Unreadable, or ModelError."""
+        while True:
+            fields = self.negotiation.fields(request.wanted, self._who)
+            body = {"model": self.model.name, "messages": self.negotiation.messages(request.messages), **fields}
+            try:
+                made, server = await line.post(
+                    PATH, body, most_bytes(request.max_tokens), lambda reply: read_completion(reply, self.marks)
+                )
+            except Refused as refused:
+                if not self._may_send_again(refused, request, fields):
+                    raise
+                continue
+            self.negotiation.answered(server.address, fields)
+            self._has_answered = True
+            return made
+
+    def _may_send_again(self, refused: Refused, request: _Request, fields: Mapping[str, Any]) -> bool:
+        """Whether the request can be put in a way that the server takes. Raises ModelError if none can."""
+        reply = refused.reply
+        if reply.status in (401, 403, 404) or 300 <= reply.status < 400:
+            self.connection.refuse(refused)
+        if reply.status not in (400, 422) or is_filtered(reply.body.decode("utf-8", "replace")):
+            return False
+        if self.negotiation.has_moved_on(fields):  # after the refusal of another request
+            return True
+        who, address = f"The server {shown(refused.server.address)}", refused.server.address
+        return self.negotiation.refused(address, who, request.wanted, fields, reply.body)
+
+    async def _answers_at_all(self, line: Line, request: _Request) -> bool:
+        """Whether the server answers a plain request, so that what it did not answer is about that one alone."""
+        try:
+            await self._answer(line, request.plain())
+        except (Refused, Unreadable):
+            return False
+        return True
+
+    def _raise(self, error: Refused | Unreadable) -> None:
+        if isinstance(error, Refused):
+            self.connection.refuse(error)
+        raise ModelError(
+            f"{self._who} answered with no chat completion ({error.kind}): {self.connection.safe(error.body, 120)!r}."
+        ) from error
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """One request, before it is known which of its fields the server takes."""
+
+    messages: Sequence[Message]
+    wanted: Mapping[str, float]
+    max_tokens: int
+
+    def plain(self) -> _Request:
+        """One that any server can answer."""
+        return _Request([{"role": "user", "content": "Hi"}], self.wanted, self.max_tokens)
 
 
 def open_server(settings: ModelSettings) -> ServerEngine:
-    """The server's model that the settings name. Raises ModelError for an invalid address."""
-    return ServerEngine(
-        base_url=settings.base_url or "",
-        model=settings.named,
-        api_key_env=settings.api_key_env,
-        timeout=settings.timeout,
-        retries=settings.retries,
-        concurrency=settings.concurrency,
-        family=settings.family,
-    )
+    """The served model that the settings name. Raises ModelError for an invalid address, field or header."""
+    chat = settings.chat
+    template = {"chat_template_kwargs": dict(chat.arguments)} if chat.arguments else {}
+    marks = marks_from(chat.thought_marks) if chat.thought_marks else None
+    return ServerEngine(connection_of(settings), settings.family, {**settings.server_fields, **template}, marks)

@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 from rrr_core.chat.settings import ChatSettings, template_arguments
 from rrr_core.config.option import option
 from rrr_core.errors import ModelError
 from rrr_core.generation.engines import AUTO, CORE_ENGINES
 
+RESERVED: Mapping[str, str] = {
+    "model": "--model names it",
+    "messages": "they are the task's prompts",
+    "temperature": "use --temperature",
+    "top_p": "use --top-p",
+    "seed": "use --seed",
+    **dict.fromkeys(("max_tokens", "max_completion_tokens"), "use --max-tokens"),
+    "chat_template_kwargs": "use --template",
+    **dict.fromkeys(("n", "stream", "logprobs"), "the reply would have another form"),
+    **dict.fromkeys(("tools", "functions"), "the reply would hold calls, and not the text that a task judges"),
+}
+"""Fields of a request that `server_body` may not have, and why."""
 DTYPES = ("auto", "float32", "bfloat16", "float16")
 
 
@@ -70,13 +84,44 @@ class ModelSettings:
     keep_thoughts: bool = option(
         False, "Keep earlier thoughts in the conversation, whatever the chat template does with them."
     )
-    base_url: str | None = option(
-        None, "Address of an OpenAI-compatible server, such as http://127.0.0.1:8000/v1; with vllm, of a `vllm serve`."
+    base_url: tuple[str, ...] = option(
+        (),
+        "Address of an OpenAI-compatible server, such as http://127.0.0.1:8000/v1; with vllm, of a `vllm serve`. May be"
+        " repeated for several servers of one model: requests go to the least busy.",
+        or_one=True,
+    )
+    server_body: Mapping[str, str] = option(
+        {},
+        "A further field of each request, KEY=JSON, such as service_tier='\"flex\"'; what is not JSON is a text. May be"
+        " repeated.",
+    )
+    server_headers_env: str | None = option(
+        None,
+        "Environment variable that holds further HTTP headers: a JSON object, or lines `Name: value`. They are written"
+        " nowhere.",
     )
     api_key_env: str = option("OPENAI_API_KEY", "Environment variable that holds the server's key.")
     concurrency: int = option(16, "Requests in flight at a time.", minimum=1)
-    timeout: float = option(300.0, "Seconds to wait for one answer of a server.", minimum=0.001)
+    timeout: float = option(300.0, "Seconds to wait for one whole answer of a server.", minimum=0.001)
     retries: int = option(5, "Retries of a request after a server or network fault.", minimum=0)
+
+    def __post_init__(self) -> None:
+        given: Any = self.base_url  # Python callers may give one address, or none
+        if not isinstance(given, tuple):
+            object.__setattr__(self, "base_url", (given,) if isinstance(given, str) and given else tuple(given or ()))
+
+    @property
+    def server_fields(self) -> dict[str, Any]:
+        """The further fields of a request, parsed. Raises ModelError for a field that is rrr's own to set."""
+        fields: dict[str, Any] = {}
+        for name, text in self.server_body.items():
+            if name in RESERVED:
+                raise ModelError(f"--server-body {name} cannot be set: {RESERVED[name]}.")
+            try:
+                fields[name] = json.loads(text, parse_constant=str)
+            except (ValueError, RecursionError):
+                fields[name] = text
+        return fields
 
     @property
     def chat(self) -> ChatSettings:

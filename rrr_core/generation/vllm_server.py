@@ -6,35 +6,34 @@ This is the same on a CPU and on a GPU, and exact on both.
 
 from __future__ import annotations
 
-import json
 import tempfile
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import openai
 import torch
 from safetensors.torch import save_file
 
 from rrr_core.errors import ModelError
-from rrr_core.generation.addresses import shown
-from rrr_core.generation.connection import Connection
+from rrr_core.generation.connection import Connection, Line, Refused, Unreadable, asked, called, connection_of
 from rrr_core.generation.encoded import EncodedEngine
 from rrr_core.generation.engine import Hits, Sampling
+from rrr_core.generation.exchange import Reply
 from rrr_core.generation.model_files import ModelFiles
+from rrr_core.generation.pool import Server
+from rrr_core.generation.replies import most_bytes, read_json
 from rrr_core.generation.settings import ModelSettings
 from rrr_core.generation.vllm_logprobs import DrawnLogprobs
 from rrr_core.generation.vllm_weights import file_weights
 from rrr_core.seeds import request_seed
-from rrr_core.text import one_line
 
 COMMAND = (
     "VLLM_SERVER_DEV_MODE=1 vllm serve MODEL --worker-extension-cls rrr_core.generation.vllm_worker.WeightFile"
     " --logprobs-mode processed_logprobs --enable-prompt-tokens-details"
 )
 """The command that starts a server for training."""
+MOST_BYTES = 16 << 20
+"""The longest answer to anything but a prompt: a server's settings, a list of its models."""
 EXTENSION = "vllm_worker.WeightFile"
 """The suffix of the worker extension that takes weights in the server."""
 MEMORY_FOLDER = Path("/dev/shm")  # noqa: S108
@@ -51,7 +50,7 @@ class VllmServerEngine(EncodedEngine):
 
     def __init__(self, connection: Connection, files: ModelFiles, *, keeps_logprobs: bool = False) -> None:
         self.connection, self.files = connection, files
-        self.root = connection.base_url.rstrip("/").removesuffix("/v1")
+        self._server = Server(connection.addresses[0])
         super().__init__(files.tokenizer, files.model, files.end_ids, self._context(), files.chat)
         self._hits = Hits()
         self.drawn = DrawnLogprobs(keeps_logprobs)
@@ -74,12 +73,12 @@ class VllmServerEngine(EncodedEngine):
         limits = [self.limit_of(prompt, sampling) for prompt in prompts]
         order = sorted(range(len(prompts)), key=lambda index: (tuple(prompts[index]), index))
 
-        async def ask(client: openai.AsyncOpenAI, number: int) -> list[int]:
+        async def ask(line: Line, number: int) -> list[int]:
             index = order[number]
             seed = request_seed(sampling.seed, drawn_by[index])
-            return await self._ask(client, prompts[index], sampling, limits[index], seed)
+            return await self._ask(line, prompts[index], sampling, limits[index], seed)
 
-        answers = self.connection.ask_all(len(prompts), ask, on_done)
+        answers = asked(self.connection, [self._server], len(prompts), ask, on_done)
         by_index = dict(zip(order, answers, strict=True))
         return [by_index[index] for index in range(len(prompts))]
 
@@ -112,53 +111,59 @@ class VllmServerEngine(EncodedEngine):
         """What a manifest records: name, family, source of the weights, tokenizer, the server's address."""
         return {
             **self.described("vllm", self.files.source),
-            "base_url": shown(self.connection.base_url),
+            "base_url": self.connection.shown(),
         }
 
-    async def _ask(
-        self, client: openai.AsyncOpenAI, prompt: Sequence[int], sampling: Sampling, limit: int, seed: int
-    ) -> list[int]:
-        try:
-            answer = await client.completions.with_raw_response.create(
-                model=self.connection.model,
-                prompt=list(prompt),
-                temperature=sampling.temperature,
-                top_p=sampling.top_p,
-                max_tokens=limit,
-                seed=seed,
-                logprobs=0 if self.drawn.are_kept else None,
-                # Overrides every default that a model's own `generation_config` could set.
-                presence_penalty=0,
-                frequency_penalty=0,
-                extra_body={
-                    "top_k": sampling.top_k,
-                    "min_p": 0,
-                    "repetition_penalty": 1,
-                    "stop_token_ids": list(self.end_ids),
-                    "return_token_ids": True,
-                },
-            )
-        except openai.OpenAIError as error:
-            raise ModelError(self.connection.what_failed(error)) from error
-        return self._read(prompt, answer.http_response.text)
+    async def _ask(self, line: Line, prompt: Sequence[int], sampling: Sampling, limit: int, seed: int) -> list[int]:
+        body = {
+            "model": self.connection.model,
+            "prompt": list(prompt),
+            "temperature": sampling.temperature,
+            "top_p": sampling.top_p,
+            "top_k": sampling.top_k,
+            "min_p": sampling.min_p,
+            "repetition_penalty": sampling.repetition_penalty,
+            "presence_penalty": 0,
+            "frequency_penalty": 0,
+            "max_tokens": limit,
+            "seed": seed,
+            "logprobs": 0 if self.drawn.are_kept else None,
+            "stop_token_ids": list(self.end_ids),
+            "return_token_ids": True,
+        }
 
-    def _read(self, prompt: Sequence[int], text: str) -> list[int]:
+        def read(reply: Reply) -> list[int]:
+            return self._read(prompt, read_json(reply), reply.body)
+
+        try:
+            written, _ = await line.post("/completions", body, most_bytes(limit), read)
+        except Refused as refused:
+            self.connection.refuse(refused)
+        except Unreadable as unreadable:
+            raise self._without_ids(unreadable.body) from unreadable
+        return written
+
+    def _read(self, prompt: Sequence[int], body: Mapping[str, Any], said: bytes) -> list[int]:
         """The sampled ids in an answer; hits are counted, log-probabilities kept. Raises ModelError without ids."""
         try:
-            body = json.loads(text)
             choice = body["choices"][0]
             written = [int(token) for token in choice["token_ids"]]
             details = (body.get("usage") or {}).get("prompt_tokens_details") or {}
-            logprobs = choice["logprobs"]["token_logprobs"] if self.drawn.are_kept else []
-        except (ValueError, LookupError, TypeError, AttributeError) as error:
-            raise ModelError(
-                f"The server {shown(self.connection.base_url)} answered without token ids, as only vLLM gives them:"
-                f" {self.connection.safe(text, 120)!r}. Use --backend server for other servers."
-            ) from error
-        if (cached := details.get("cached_tokens")) is not None:
-            self._hits += Hits(len(prompt), int(cached))
+            cached = details.get("cached_tokens")
+            hits = None if cached is None else Hits(len(prompt), int(cached))
+            logprobs = [float(each) for each in choice["logprobs"]["token_logprobs"]] if self.drawn.are_kept else []
+        except (ValueError, LookupError, TypeError, AttributeError, OverflowError) as error:
+            raise self._without_ids(said) from error
+        if hits is not None:
+            self._hits += hits
         self.drawn.keep(prompt, written, logprobs)
         return written
+
+    def _without_ids(self, said: bytes) -> ModelError:
+        return ModelError(
+            f"{self._who} answered without token ids, as only vLLM gives them: {self.connection.safe(said, 120)!r}."
+            " Use --backend server for other servers."
+        )
 
     def _give(self, network: Any) -> None:
         folder = MEMORY_FOLDER if MEMORY_FOLDER.is_dir() else None
@@ -171,75 +176,83 @@ class VllmServerEngine(EncodedEngine):
 
     def _context(self) -> int | None:
         """The served model's context. Raises ModelError if the server has no such model."""
-        models = self._call("/v1/models").get("data", [])
-        for model in models:
-            if model.get("id") == self.connection.model:
-                context = model.get("max_model_len")
-                return None if context is None else int(context)
-        names = ", ".join(str(model.get("id")) for model in models)
+        models = self._call("/v1/models").get("data")
+        names = []
+        for model in models if isinstance(models, list) else []:
+            names.append(str(_at(model, "id")))
+            if names[-1] == self.connection.model:
+                context = _at(model, "max_model_len")
+                return context if isinstance(context, int) else None
         raise ModelError(
-            f"The server {shown(self.connection.base_url)} serves no model {self.connection.model!r}, but"
-            f" {self.connection.safe(names)}: name it so, or serve it with --served-model-name."
+            f"{self._who} serves no model {self.connection.model!r}, but"
+            f" {self.connection.safe(', '.join(names))}: name it so, or serve it with --served-model-name."
         )
 
     def _check_trainable(self) -> None:
         """Raise ModelError for a server that cannot take weights, or reports other log-probabilities than it uses."""
-        config = self._call("/server_info?config_format=json").get("vllm_config", {})
-        mode, extension = config.get("model_config", {}).get("logprobs_mode"), _extension(config)
+        info = self._call("/server_info?config_format=json")
+        mode, extension = _at(info, "vllm_config", "model_config", "logprobs_mode"), _extension(info)
         if mode != "processed_logprobs" or not extension.endswith(EXTENSION):
             raise ModelError(
-                f"The server {shown(self.connection.base_url)} cannot be trained with (its --logprobs-mode is {mode},"
+                f"{self._who} cannot be trained with (its --logprobs-mode is {mode},"
                 f" its --worker-extension-cls {extension or 'not set'}): start it with `{COMMAND}`."
             )
 
     def _check_untrained(self) -> None:
         """Raise ModelError for a server that still has the weights of a training run."""
         try:
-            config = self._call("/server_info?config_format=json").get("vllm_config", {})
+            info = self._call("/server_info?config_format=json")
         except ModelError:  # a server that does not say
             return
-        if not _extension(config).endswith(EXTENSION):
+        if not _extension(info).endswith(EXTENSION):
             return
-        if set(self._call("/collective_rpc", {"method": "count_weight_files"})["results"]) != {"0"}:
+        counts = self._call("/collective_rpc", {"method": "count_weight_files"}).get("results")
+        if counts != ["0"] * (len(counts) if isinstance(counts, list) else 0):
             raise ModelError(
-                f"The server {shown(self.connection.base_url)} has the weights of a training run, not those of"
+                f"{self._who} has the weights of a training run, not those of"
                 f" {self.connection.model!r}: start it again."
             )
 
-    def _call(self, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+    def _call(self, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """One request to the server besides completions: GET, or POST with a body. Raises ModelError."""
-        who = f"The server {shown(self.connection.base_url)}"
-        data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(  # noqa: S310 - the address is one of http or https
-            self.root + path, data=data, headers={"Content-Type": "application/json", **self.connection.authorization}
-        )
+        reply = called(self.connection, self._server, path, body, MOST_BYTES)
+        if reply.status == 404:
+            raise ModelError(f"{self._who} has no {path}: start it with `{COMMAND}`.")
+        if not 200 <= reply.status < 300:
+            said = self.connection.safe(reply.body)
+            raise ModelError(f"{self._who} failed at {path} (HTTP {reply.status}: {said}): see its log.")
+        if not reply.body:
+            return {}
         try:
-            with urllib.request.urlopen(request, timeout=self.connection.timeout) as answer:  # noqa: S310
-                return dict(json.loads(answer.read() or b"{}"))
-        except urllib.error.HTTPError as error:
-            if error.code == 404:
-                raise ModelError(f"{who} has no {path}: start it with `{COMMAND}`.") from error
-            said = self.connection.safe(error.read().decode(errors="replace"))
-            raise ModelError(f"{who} failed at {path} (HTTP {error.code}: {said}): see its log.") from error
-        except (OSError, ValueError) as error:
-            raise ModelError(f"{who} cannot be asked for {path} ({one_line(error, 120)}): is it running?") from error
+            return read_json(reply)
+        except Unreadable as unreadable:
+            said = self.connection.safe(reply.body, 120)
+            raise ModelError(f"{self._who} answers {path} with no JSON ({said!r}): is it vLLM?") from unreadable
+
+    @property
+    def _who(self) -> str:
+        return f"The server {self.connection.shown()}"
 
 
 def connect(settings: ModelSettings, files: ModelFiles, *, keeps_logprobs: bool) -> VllmServerEngine:
     """The engine at the settings' base URL, for the model with these files. Raises ModelError as the class does."""
-    connection = Connection(
-        base_url=settings.base_url or "",
-        model=settings.named,
-        api_key_env=settings.api_key_env,
-        timeout=settings.timeout,
-        retries=settings.retries,
-        concurrency=settings.concurrency,
-    )
-    return VllmServerEngine(connection, files, keeps_logprobs=keeps_logprobs)
+    if len(settings.base_url) > 1:
+        raise ModelError(
+            "The vllm backend takes one --base-url, since a server's weights and log-probabilities are its own: give"
+            " one, or use --backend server."
+        )
+    return VllmServerEngine(connection_of(settings), files, keeps_logprobs=keeps_logprobs)
 
 
-def _extension(config: dict[str, Any]) -> str:
-    return str(config.get("parallel_config", {}).get("worker_extension_cls") or "")
+def _extension(info: Mapping[str, Any]) -> str:
+    return str(_at(info, "vllm_config", "parallel_config", "worker_extension_cls") or "")
+
+
+def _at(value: Any, *keys: str) -> Any:
+    """What lies under the keys of nested objects; None where a server sent something else."""
+    for key in keys:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
 
 
 def _is_first() -> bool:

@@ -17,7 +17,7 @@ from rrr_core.evaluation.controls import read_evaluated
 from rrr_core.mining.mined_row import MinedRow
 from rrr_core.runs.files import read_json, read_numbered_lines
 from rrr_core.runs.layout import RunFolder, StageFolder
-from rrr_core.verdicts import Verdict, is_without_verifier
+from rrr_core.verdicts import NO_ANSWER, Verdict, is_without_verifier
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +137,9 @@ def kept_answers(stage: Stage, record: Mapping[str, Any], place: str) -> list[Ke
 def withheld_without_answer(stage: Stage, record: Mapping[str, Any]) -> int:
     """Withheld verdicts in a record whose answers are not saved: mining saves only failures."""
     withheld = record.get("withheld") if stage.part == "mine" else None
-    return len(withheld) if isinstance(withheld, list) else 0
+    if not isinstance(withheld, list):
+        return 0
+    return sum(not (isinstance(verdict, dict) and verdict.get("category") == NO_ANSWER) for verdict in withheld)
 
 
 def _provenance(manifest: Path) -> Mapping[str, Any] | None:

@@ -24,6 +24,7 @@ from rrr_core.config.limits import token_limit
 from rrr_core.errors import DataError, RrrError
 from rrr_core.generation.engine import Engine
 from rrr_core.generation.measured import measured
+from rrr_core.generation.notes import EngineNotes
 from rrr_core.hookspecs import Row
 from rrr_core.mining.failure_set import read_shard
 from rrr_core.mining.mined_row import MinedRow
@@ -52,7 +53,8 @@ def mine(
     """Mine the failure set of `task`'s train split into `folder`, or resume.
 
     Raises RrrError if the folder belongs to another run or is locked by another process, TooManyAbstentions if the
-    verifier abstains too often, and any PluginError or ModelError; finished shards are kept in each case.
+    verifier abstains too often, TooManyWithoutAnswer if the engine has too few answers, and any PluginError or
+    ModelError; finished shards are kept in each case.
     """
     if settings.temperature == 0 and settings.tries > 1:
         raise RrrError(
@@ -64,16 +66,19 @@ def mine(
     with (
         stage_lock(folder, progress),
         profiled(folder) as profile,
-        Judge(task, settings.max_abstain, settings=verify, profile=profile) as judge,
+        Judge(
+            task, settings.max_abstain, settings=verify, profile=profile, max_no_answer=settings.max_no_answer
+        ) as judge,
     ):
         open_stage(folder, "mine", _identity(task, engine, settings, data_options), about_this_run())
         with progress.track(f"Mining {task.name}", settings.rows) as advance:
+            notes = EngineNotes(engine, folder, progress)
             miner = _Miner(task, measured(engine, profile), judge, settings, folder, advance)
             for depth in depths(settings):
                 if miner.is_done(depth):
                     continue
                 rows = enumerate(islice(iter(task.load_dataset("train", data_options)), settings.rows))
-                miner.sweep(rows, depth)
+                miner.sweep(rows, depth, notes)
         judge.finish()
         summary = miner.tally.summary(time.monotonic() - began)
         if not summary.rows:
@@ -97,6 +102,10 @@ def depths(settings: MineSettings) -> list[int]:
     return [*takewhile(lambda depth: depth < settings.tries, (first << n for n in count())), settings.tries]
 
 
+LIMITS = ("max_abstain", "max_no_answer")
+"""Settings that only say when to stop."""
+
+
 class _Miner:
     """Mines shards into a folder and tracks what is already there."""
 
@@ -118,7 +127,7 @@ class _Miner:
         """Whether a sweep to this depth has nothing to do. False before the first, which reads existing shards."""
         return bool(self._depths) and (self.has_enough or min(self._depths) >= depth)
 
-    def sweep(self, rows: Iterable[tuple[int, Row]], depth: int) -> None:
+    def sweep(self, rows: Iterable[tuple[int, Row]], depth: int, notes: EngineNotes) -> None:
         """Mine all shards to a depth, or until there are enough failures. The first sweep reads existing shards."""
         for shard, chunk in enumerate(_chunks(rows, self.settings.shard_rows)):
             path, is_new = self.folder.shard(shard), shard == len(self._depths)
@@ -130,6 +139,7 @@ class _Miner:
                 self._depths.append(0)
             if self._depths[shard] < depth and not self.has_enough:
                 self._deepen(shard, path, chunk, depth)
+                notes.update()
         if (surplus := self.folder.shard(len(self._depths))).exists():
             raise _changed(surplus)
 
@@ -164,8 +174,8 @@ class _Miner:
 
 
 def _identity(task: Task, engine: Engine, settings: MineSettings, data_options: Mapping[str, str]) -> dict[str, Any]:
-    """Everything that determines the failure set. The limit on abstentions does not: it may be raised to resume."""
-    decisive = {name: value for name, value in asdict(settings).items() if name != "max_abstain"}
+    """Everything that determines the failure set. The limits do not: they may be raised to resume."""
+    decisive = {name: value for name, value in asdict(settings).items() if name not in LIMITS}
     return {
         "task": task.provenance(),
         "model": engine.describe(),

@@ -31,7 +31,13 @@ class MinedRow:
 
     @property
     def abstentions(self) -> int:
+        """Tries without a verdict: the verifier withheld it, or there was no answer."""
         return len(self.withheld)
+
+    @property
+    def unanswered(self) -> list[str]:
+        """Why tries had no answer, which is nobody's failure."""
+        return [verdict.detail for verdict in self.withheld if verdict.is_unanswered]
 
     def is_open(self, settings: MineSettings) -> bool:
         """Whether the row may still be tried."""

@@ -29,4 +29,10 @@ class MineSettings:
     )
     shard_rows: int = option(256, "Rows per shard, the most a killed run has to redo.", minimum=1)
     seed: int = option(0, "Seed of the sampling.")
+    max_no_answer: float = option(
+        0.02,
+        "Largest share of tries without an answer, such as those that a server filtered, before mining stops.",
+        minimum=0,
+        maximum=1,
+    )
     max_abstain: float = option(0.01, "Largest share of withheld verdicts before mining stops.", minimum=0, maximum=1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from rrr_core.mining.mined_row import MinedRow
@@ -21,6 +23,11 @@ class MiningSummary:
     """Tries that count: those up to each row's last wanted failure."""
     passes: int = 0
     abstentions: int = 0
+    """Verdicts that the verifier withheld."""
+    unanswered_rows: int = 0
+    """Rows set aside because a try had no answer."""
+    no_answers: Mapping[str, int] = field(default_factory=dict)
+    """Kind, such as `content filter` → tries without an answer, which are no abstentions."""
     pass_rate: float | None = None
     """Passes over judged tries. Above the model's accuracy, since rows that are often passed get more tries."""
     first_try_passes: int = 0
@@ -37,12 +44,14 @@ class MiningSummary:
 
     def describe(self) -> str:
         """The summary as one line of text."""
+        counted = ", ".join(f"{count}× {kind}" for kind, count in self.no_answers.items())
         rate, thrown_away = self.first_try_pass_rate, (self.sampled or 0) - self.tries
         parts = [
             f"{self.failures} failures in {self.rows} rows, {self.tries} tries",
             f"{thrown_away} more thrown away" if thrown_away > 0 else "",
             "" if rate is None else f"first try right in {rate:.1%}",
             f"{self.abstained_rows} rows set aside because their verifier abstained" if self.abstained_rows else "",
+            f"{self.unanswered_rows} rows set aside because the model gave no answer ({counted})" if counted else "",
         ]
         return ", ".join(part for part in parts if part)
 
@@ -58,6 +67,8 @@ class Tally:
     tries: int = 0
     passes: int = 0
     abstentions: int = 0
+    unanswered_rows: int = 0
+    no_answers: Counter[str] = field(default_factory=Counter)
     first_tries: int = 0
     """First tries that were judged."""
     first_try_passes: int = 0
@@ -70,16 +81,19 @@ class Tally:
     def add(self, row: MinedRow, times: int = 1) -> None:
         """Count one row; `times=-1` removes it again.
 
-        Its first try failed if a failure has try index 0; the verifier abstained from it if it is the only try and was
-        withheld.
+        Its first try failed if a failure has try index 0; it was not judged if it is the only try and was withheld.
         """
+        missing = row.unanswered
         self.rows += times
         self.failures += times * len(row.failures)
         self.failed_rows += times * bool(row.failures)
-        self.abstained_rows += times * bool(row.abstentions)
+        self.abstained_rows += times * (row.abstentions > len(missing))
+        self.unanswered_rows += times * bool(missing)
         self.tries += times * row.tries
         self.passes += times * row.passes
-        self.abstentions += times * row.abstentions
+        self.abstentions += times * (row.abstentions - len(missing))
+        for kind in missing:
+            self.no_answers[kind] += times
         self.count_first(row.failures[0].try_index if row.failures else None, row.tries, row.abstentions, times)
         for name in self.unknown:
             value = getattr(row, name)
@@ -109,7 +123,9 @@ class Tally:
             tries=self.tries,
             passes=self.passes,
             abstentions=self.abstentions,
-            pass_rate=_share(self.passes, self.tries - self.abstentions),
+            unanswered_rows=self.unanswered_rows,
+            no_answers={kind: count for kind, count in self.no_answers.most_common() if count},
+            pass_rate=_share(self.passes, self.tries - self.abstentions - self.no_answers.total()),
             first_try_passes=self.first_try_passes,
             first_try_pass_rate=_share(self.first_try_passes, self.first_tries),
             tokens=None if self.unknown["tokens"] else self.tokens,

@@ -91,6 +91,8 @@ def read_reply(code: str, reply: Generation) -> Reading:
     >>> read_reply("c0de", Generation("The answer says VERDICT: PASS\\nVERDICT: PASS"))
     Reading(outcome='abstained', reason='its last line is no verdict')
     """
+    if reply.missing:
+        return Reading("abstained", f"the judge gave no answer ({reply.missing})")
     if reply.finish == "length":
         return Reading("abstained", "it was cut off: raise max_tokens")
     reasons, _, last = reply.text.rstrip().rpartition("\n")

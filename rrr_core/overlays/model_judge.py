@@ -163,7 +163,7 @@ def engine_settings(options: ModelJudgeOptions) -> ModelSettings:
     return ModelSettings(
         model=options.model,
         backend="server",
-        base_url=options.base_url,
+        base_url=(options.base_url,) if options.base_url else (),
         api_key_env=options.api_key_env,
         concurrency=options.concurrency,
         timeout=options.timeout,
@@ -187,8 +187,8 @@ def checked_options(options: ModelJudgeOptions) -> ModelJudgeOptions:
             f"{who}, option base_url: options are kept in the run's records, so leave out user, password and query: "
             f"the key is read from the environment variable {options.api_key_env}."
         )
-    if importlib.util.find_spec("openai") is None:
-        raise ModelError(f"{who} needs the package 'openai': pip install 'rrr-core[server]'.")
+    if importlib.util.find_spec("httpx2") is None:
+        raise ModelError(f"{who} needs the package 'httpx2': pip install 'rrr-core[server]'.")
     return options
 
 

@@ -16,7 +16,10 @@ from rrr_core.training.settings import MAY_CHANGE as TRAIN_MAY_CHANGE
 from rrr_core.training.settings import TrainSettings
 from rrr_core.verification.settings import VerifySettings
 
-MAY_CHANGE = TRAIN_MAY_CHANGE | {"api_key_env", "concurrency", "timeout", "retries"}
+MAY_CHANGE = TRAIN_MAY_CHANGE | {
+    *("api_key_env", "concurrency", "timeout", "retries", "server_headers_env"),
+    "max_no_answer",
+}
 """Settings that may differ between two calls on one folder: they affect speed or when to stop, not results."""
 
 
@@ -39,6 +42,10 @@ def identity_of(settings: RunSettings, task: Task) -> dict[str, Any]:
     del identity["verify"]
     for section in ("model", "mine", "train", "eval"):
         identity[section] = {name: value for name, value in identity[section].items() if name not in MAY_CHANGE}
+    # As earlier versions wrote it: a run is never at a server.
+    identity["model"]["base_url"] = identity["model"]["base_url"] or None
     identity["task"] = {**task.provenance(), "data": dict(settings.task.data)}
+    if not identity["model"]["server_body"]:
+        del identity["model"]["server_body"]
     plain: dict[str, Any] = json.loads(json.dumps(identity))
     return plain

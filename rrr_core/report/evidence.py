@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -15,6 +16,7 @@ Difference = Mapping[str, Any]
 MODES = ("sampled", "greedy")
 """The headline is about the first of these modes that was evaluated."""
 MOST_WITHHELD = 0.01
+MOST_UNANSWERED = 0.02
 MOST_LOST = 0.05
 """An interval that reaches further below zero cannot rule out that the first try got worse."""
 
@@ -80,6 +82,7 @@ def evidence_of(figures: Mapping[str, Mapping[str, Any]], pairs: Iterable[Mappin
         ),
         _kept(_pair(pairs, baseline, trained, mode, "first_try")),
         _withheld([_of(figures, label, mode) for label in (baseline, trained)]),
+        *_unanswered([_of(figures, label, mode) for label in (baseline, trained)]),
         _check(
             "First try, trained, beats second try before",
             _pair(pairs, baseline, trained, mode, "first_try_b_vs_second_try_a"),
@@ -170,6 +173,22 @@ def _withheld(modes: Iterable[Mapping[str, Any] | None]) -> Check:
         return Check(title, "unknown", "Not counted.")
     state: Literal["holds", "fails"] = "holds" if withheld <= MOST_WITHHELD * total else "fails"
     return Check(title, state, f"{withheld:,} of {total:,} verdicts ({withheld / total:.2%}).")
+
+
+def _unanswered(modes: Iterable[Mapping[str, Any] | None]) -> list[Check]:
+    """Whether hardly any text lacks an answer; nothing if all have one."""
+    kinds: Counter[str] = Counter()
+    rows = 0
+    for figures in modes:
+        counts = (figures or {}).get("no_answers") or {}
+        for counted in counts.values():
+            kinds.update(counted)
+        rows += ((figures or {}).get("first_try") or {"total": 0})["total"] + sum(counts.get("first_try", {}).values())
+    if not kinds:
+        return []
+    said = ", ".join(f"{kind} {count:,}×" for kind, count in kinds.most_common())
+    state: Literal["holds", "fails"] = "holds" if kinds.total() <= MOST_UNANSWERED * rows else "fails"
+    return [Check("Hardly any answer is missing", state, f"{said}, in {rows:,} rows.")]
 
 
 def _finding(difference: Difference, what: str) -> str:

@@ -19,6 +19,9 @@ class Mined:
     tries: int
     passes: int
     abstentions: int
+    """Verdicts that the verifier withheld."""
+    no_answers: dict[str, int]
+    """Kind → tries without an answer."""
     first_try_pass_rate: float | None
     """Share of rows right at their first try: the model's accuracy, unlike passes over tries."""
     error_classes: dict[str, int]
@@ -29,11 +32,14 @@ class Mined:
 def mined_of(rows: Iterable[MinedRow], first_try_pass_rate: float | None = None) -> Mined:
     """Sums over mined rows. They do not say whether a first try passed, so that rate is an argument."""
     classes: Counter[str] = Counter()
+    no_answers: Counter[str] = Counter()
     count = with_failures = tries = passes = abstentions = 0
     rates = [0] * 10
     for row in rows:
         count, with_failures = count + 1, with_failures + bool(row.failures)
-        tries, passes, abstentions = tries + row.tries, passes + row.passes, abstentions + row.abstentions
+        tries, passes = tries + row.tries, passes + row.passes
+        abstentions += row.abstentions - len(row.unanswered)
+        no_answers.update(row.unanswered)
         classes.update(failure.verdict.category for failure in row.failures)
         if row.tries > row.abstentions:
             rates[min(9, 10 * row.passes // (row.tries - row.abstentions))] += 1
@@ -44,6 +50,7 @@ def mined_of(rows: Iterable[MinedRow], first_try_pass_rate: float | None = None)
         tries=tries,
         passes=passes,
         abstentions=abstentions,
+        no_answers=dict(no_answers.most_common()),
         first_try_pass_rate=first_try_pass_rate,
         error_classes=dict(classes.most_common()),
         pass_rates=rates,

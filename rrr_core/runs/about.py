@@ -21,7 +21,7 @@ _RECORDED = (
     "tokenizers",
     "safetensors",
     "vllm",
-    "openai",
+    "httpx2",
     "pluggy",
 )
 

@@ -46,6 +46,15 @@ def open_stage(folder: Path, kind: str, identity: Mapping[str, Any], about: Mapp
     check_identity(folder, found["identity"], wanted["identity"])
 
 
+def note_in_manifest(folder: Path, key: str, value: object) -> None:
+    """Record something for information in the manifest of a stage, under its `about`."""
+    path = StageFolder(folder).manifest
+    manifest = read_json(path)
+    about = manifest.get("about") or {}
+    if about.get(key) != value:
+        write_json(path, {**manifest, "about": {**about, key: value}})
+
+
 def _write_manifest(path: Path, wanted: Mapping[str, Any], about: Mapping[str, Any]) -> None:
     created = datetime.now(UTC).isoformat(timespec="seconds")
     write_json(path, {**wanted, "about": dict(about), "created": created})

@@ -43,11 +43,12 @@ def engine_identity(settings: ModelSettings) -> dict[str, object]:
     if found.is_policy:
         return {}
     identity: dict[str, object] = {"backend": found.entry.name}
-    if settings.base_url is not None:
-        identity["base_url"] = shown(settings.base_url)
+    if settings.base_url:
+        addresses = sorted(map(shown, settings.base_url))
+        identity["base_url"] = addresses[0] if len(addresses) == 1 else addresses
     if found.entry.name not in CORE_ENGINES:
         identity[found.entry.distribution] = found.entry.version
-    elif settings.base_url is None:
+    elif not settings.base_url:
         identity["vllm"] = vllm_version()
     return {"engine": identity}
 

@@ -17,6 +17,7 @@ from rrr_core.verdicts import CUT_OFF, Verdict, failed, no_answer
 from rrr_core.verification.panel import panel_verdicts
 from rrr_core.verification.runner import Runner
 from rrr_core.verification.settings import VerifySettings
+from rrr_core.verification.unanswered import Unanswered
 
 
 def without_verifier(made: Generation) -> Verdict | None:
@@ -46,11 +47,13 @@ class Judge:
         minimum: int = 100,
         settings: VerifySettings | None = None,
         profile: Profile | None = None,
+        max_no_answer: float = 0.02,
     ) -> None:
         """At most the share `max_abstain` (0 to 1) of verdicts may be withheld, checked once there are `minimum`.
 
-        `profile` records the time that verdicts take.
-        Raises RrrError if the verifier needs a process of its own and the system cannot provide one.
+        `max_no_answer` is the same for texts without an answer, which no verifier is asked about. `profile` records the
+        time that verdicts take. Raises RrrError if the verifier needs a process of its own that the system cannot
+        provide.
         """
         self.task, self.max_abstain, self.minimum = task, max_abstain, minimum
         self.settings = settings or VerifySettings()
@@ -58,6 +61,7 @@ class Judge:
         self.judged = 0
         """Verdicts so far, including abstentions."""
         self.abstained = 0
+        self.unanswered = Unanswered(max_no_answer, minimum)
         self._details: Counter[str] = Counter()
         where = self.settings.isolation
         here = where == "none" or (where == "auto" and task.trusted)
@@ -92,11 +96,12 @@ class Judge:
         return verdicts
 
     def judge_written(self, pairs: Sequence[tuple[Row, Generation]]) -> list[Verdict]:
-        """The verdicts on what a model wrote to rows, in order. Raises as `judge`.
+        """The verdicts on what a model wrote to rows, in order. Raises as `judge`, and TooManyWithoutAnswer.
 
         The verifier sees the answer alone. It is not asked where there is none: a text that the token limit ended
         within its thought has failed, and where the engine has no answer, none is judged.
         """
+        self.unanswered.count([made for _, made in pairs])
         early = [without_verifier(made) for _, made in pairs]
         judged = iter(
             self.judge([(row, made.text) for (row, made), one in zip(pairs, early, strict=True) if one is None])
@@ -104,15 +109,23 @@ class Judge:
         return [next(judged) if verdict is None else verdict for verdict in early]
 
     def recall(self, judged: int, withheld: Iterable[Verdict]) -> None:
-        """Count an earlier call's verdicts and its withheld ones, so the limit holds for a resumed job as a whole."""
-        self.judged += judged
+        """Count an earlier call's verdicts and its withheld ones, so the limits hold for a resumed job as a whole."""
+        withheld = list(withheld)
+        missing = [verdict.detail for verdict in withheld if verdict.is_unanswered]
+        self.unanswered.recall(judged, missing)
+        self.judged += judged - len(missing)
         for verdict in withheld:
-            self.abstained += 1
-            self._details[f"{verdict.category}: {verdict.detail}"] += 1
+            if not verdict.is_unanswered:
+                self.abstained += 1
+                self._details[f"{verdict.category}: {verdict.detail}"] += 1
 
     def finish(self) -> None:
-        """Check the limit at the end of a job, however few verdicts there were. Raises TooManyAbstentions."""
+        """Check the limits at the end of a job, however few verdicts there were.
+
+        Raises TooManyAbstentions or TooManyWithoutAnswer.
+        """
         self._check()
+        self.unanswered.check()
 
     def close(self) -> None:
         """Stop the verifier's processes, if any."""

@@ -136,7 +136,7 @@ def test_an_errors_text_cannot_drive_the_terminal(broken_by) -> None:
 
 @pytest.mark.parametrize(
     ("module", "extra"),
-    [("torch", "train"), ("trl", "train"), ("datasets.arrow", "train"), ("openai", "server"), ("vllm", "vllm")],
+    [("torch", "train"), ("trl", "train"), ("datasets.arrow", "train"), ("httpx2", "server"), ("vllm", "vllm")],
 )
 def test_a_missing_extra_is_named_with_its_command(broken_by, module: str, extra: str) -> None:
     code, text = broken_by(ModuleNotFoundError(f"No module named {module!r}", name=module))

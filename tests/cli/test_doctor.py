@@ -184,17 +184,17 @@ def test_a_protection_that_is_not_in_force_is_reported_missing_with_its_cost(pro
 
 
 def test_an_extra_is_present_when_all_its_packages_fit(versions: Any) -> None:
-    versions(openai="3.0", **CORE)
-    assert by_name(packages())["[server]"] == Finding("packages", "[server]", "ok", "openai 3.0")
+    versions(httpx2="2.16", **CORE)
+    assert by_name(packages())["[server]"] == Finding("packages", "[server]", "ok", "httpx2 2.16")
 
 
 @pytest.mark.parametrize(
-    ("version", "reported"), [(None, "openai is not installed"), ("1.9", "openai 1.9 is not <4,>=2")]
+    ("version", "reported"), [(None, "httpx2 is not installed"), ("1.9", "httpx2 1.9 is not <3,>=2")]
 )
 def test_an_extra_with_a_missing_package_says_which_and_how_to_install_it(
     versions: Any, version: str | None, reported: str
 ) -> None:
-    versions(**CORE, **({"openai": version} if version else {}))
+    versions(**CORE, **({"httpx2": version} if version else {}))
     server = by_name(packages())["[server]"]
     assert (server.state, server.detail) == ("missing", reported)
     assert server.cost.endswith("pip install 'rrr-core[server]'")
@@ -208,7 +208,7 @@ def test_every_extra_that_is_missing_says_what_cannot_be_done_without_it(version
 
 
 def test_an_engine_of_the_core_is_present_when_its_extra_is(versions: Any) -> None:
-    versions(openai="3.0", **CORE)
+    versions(httpx2="2.16", **CORE)
     found = by_name(engines())
     assert found["--backend server"] == Finding("engines", "--backend server", "ok", "rrr-core[server]")
     lacking = found["--backend transformers"]

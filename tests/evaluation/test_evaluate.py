@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -14,8 +15,11 @@ import planted_world
 import pytest
 from planted_world import KILLED, PlantedModel, PlantedTask, run
 
-from rrr_core.errors import DataError, RrrError, TooManyAbstentions
+from rrr_core.episode import Generation
+from rrr_core.errors import DataError, RrrError, TooManyAbstentions, TooManyWithoutAnswer
 from rrr_core.evaluation import EvalSettings, evaluate, figures, read_episodes
+from rrr_core.evaluation.controls import CONTROL_KEYS
+from rrr_core.generation.engine import Sampling
 from rrr_core.progress import Progress
 
 
@@ -268,3 +272,53 @@ def test_hostile_text_survives_the_shards_unchanged(tmp_path: Path) -> None:
 def test_evaluation_does_not_import_torch() -> None:
     program = "import sys, rrr_core.evaluation; sys.exit(bool({'torch', 'transformers', 'numpy'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", program], check=False, timeout=60).returncode == 0
+
+
+class Silent(PlantedModel):
+    """Has no answer to some requests."""
+
+    def __init__(self, silent_at: Callable[[list[str]], bool], **chances: float) -> None:
+        super().__init__(**chances)  # type: ignore[arg-type]
+        self.silent_at = silent_at
+
+    def _answer(self, conversation: Sequence[Mapping[str, str]], sampling: Sampling) -> Generation:
+        if self.silent_at([message["content"] for message in conversation]):
+            return Generation("", missing="content filter")
+        return super()._answer(conversation, sampling)
+
+
+def test_a_row_without_an_answer_is_set_aside_with_no_second_try(tmp_path: Path) -> None:
+    model = Silent(lambda contents: contents == ["Row 3."], first=0.0)
+    made = run(tmp_path, model, rows=8, modes=("greedy",), max_no_answer=1.0)
+    third = list(read_episodes(tmp_path, "greedy"))[3]
+    assert third.verdict.is_unanswered
+    assert third.rounds == []
+    assert made.modes["greedy"].no_answers["first_try"] == {"content filter": 1}
+
+
+def test_after_a_missing_reflection_there_is_no_second_try_and_none_borrows_it(tmp_path: Path) -> None:
+    def is_silent(contents: list[str]) -> bool:
+        return contents[0] == "Row 3." and contents[-1] == "Reflect."
+
+    made = run(tmp_path, Silent(is_silent, first=0.0), rows=8, modes=("greedy",), max_no_answer=1.0)
+    episodes = list(read_episodes(tmp_path, "greedy"))
+    (only,) = episodes[3].rounds
+    assert only.retry is None
+    assert only.verdict is not None
+    assert only.verdict.is_unanswered
+    assert set(episodes[3].controls) == {"no_reflection", "independent"}
+    assert all(set(episode.controls) == set(CONTROL_KEYS) for episode in episodes if episode.row_index != 3)
+    figures = made.modes["greedy"]
+    assert figures.no_answers == {"second_try": {"content filter": 1}}
+    assert figures.left_out["other_reflection"] == 1
+    assert figures.reflections["written"] == 7
+    assert figures.shares["second_try"].total == 7
+
+
+def test_missing_reflections_count_towards_the_limit(tmp_path: Path) -> None:
+    settings: dict[str, Any] = {"rows": 8, "modes": ("greedy",), "controls": ("no_reflection",)}
+    silent = Silent(lambda contents: contents[-1] == "Reflect.", first=0.0)
+    for model in (silent, PlantedModel(first=0.0)):  # the second time from what was kept
+        with pytest.raises(TooManyWithoutAnswer, match="no answer to 8 of 24 requests"):
+            run(tmp_path, model, **settings)
+    assert len(list(read_episodes(tmp_path, "greedy"))) == 8

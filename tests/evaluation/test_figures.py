@@ -11,7 +11,7 @@ from rrr_core.episode import Episode
 from rrr_core.evaluation import figures
 from rrr_core.evaluation.controls import CONTROL_KEYS
 from rrr_core.evaluation.figures import WAYS, length_edges
-from rrr_core.verdicts import Verdict, abstained, failed, passed
+from rrr_core.verdicts import Verdict, abstained, failed, no_answer, passed
 from tests.episodes import make_episode
 
 KEYS = [way.key for way in WAYS]
@@ -142,3 +142,29 @@ def test_every_row_is_in_a_figure_or_in_its_abstentions(episodes: list[Episode])
         proportion = made.shares[name]
         if proportion and (first := made.shares["first_try"]) and not made.abstentions[name]:
             assert proportion.passed >= first.passed
+
+
+def test_a_row_without_an_answer_is_in_no_share_and_is_no_abstention() -> None:
+    filtered, refused = no_answer("content filter"), no_answer("refusal")
+    made = figures(
+        [
+            episode(filtered),
+            episode(F, refused, no_reflection=P, other_reflection=filtered, independent=F),
+            episode(F, P, no_reflection=F, other_reflection=F, independent=F),
+        ]
+    )
+    assert {name: share(made.shares[name])[1] for name in KEYS} == {
+        "first_try": 2,
+        "second_try": 1,
+        "no_reflection": 2,
+        "other_reflection": 1,
+        "pass_at_2": 2,
+    }
+    assert not any(made.abstentions.values())
+    assert made.no_answers == {
+        "first_try": {"content filter": 1},
+        "second_try": {"refusal": 1},
+        "other_reflection": {"content filter": 1},
+    }
+    assert made.to_json()["no_answers"] == made.no_answers
+    assert "no_answers" not in figures([episode(P)]).to_json()

@@ -32,10 +32,16 @@ def shaky(site: FakeSite) -> Iterator[None]:
     shared_judge.cache_clear()
 
 
+FILTERED = "(filtered)"
+"""What a filter leaves of an answer."""
+
+
 def run(made: Any, folder: Path, *replies: str, **options: Any) -> EvalLog:
     """The log, read back, of an evaluation in which the model says `replies` one after another."""
     outputs = [ModelOutput.from_content("mockllm/model", reply) for reply in replies]
     for output in outputs:
+        if output.completion == FILTERED:
+            output.choices[0].stop_reason = "content_filter"
         output.usage = ModelUsage()  # Without it the mock counts tokens with a vocabulary from the network.
     model = get_model("mockllm/model", custom_outputs=outputs)
     (log,) = inspect_ai.eval(made, model=model, log_dir=str(folder), display="none", max_samples=1, **options)
@@ -117,6 +123,14 @@ def test_a_withheld_first_verdict_is_not_reflected_on(tmp_path: Path) -> None:
     assert log.samples is not None
     assert len(log.samples[0].messages) == 3
     assert [each[1:] for each in figures(log).values()] == [(0, 1), (0, 1)]
+
+
+@pytest.mark.parametrize("texts", [[FILTERED], ["7", FILTERED]], ids=["answer", "reflection"])
+def test_a_filtered_answer_or_reflection_leaves_its_sample_unscored(tmp_path: Path, texts: list[str]) -> None:
+    log = run(task("shaky", rows=1, second_try=True), tmp_path, *texts)
+    (score,) = scores(log)
+    assert math.isnan(score.value)
+    assert score.explanation == "no answer: content filter"
 
 
 def test_the_second_try_works_with_a_task_made_without_it(tmp_path: Path) -> None:

@@ -59,8 +59,10 @@ class Handler(BaseHTTPRequestHandler):
                 stage.in_flight -= 1
 
     def send(self, status: int, body: object, headers: dict[str, str] | None = None) -> None:
-        """Send `body` as JSON, or a `str` as is. A sent request is no longer in flight."""
-        content = (body if isinstance(body, str) else json.dumps(body)).encode()
+        """Send `body` as JSON, or a `str` as is."""
+        self.send_bytes((body if isinstance(body, str) else json.dumps(body)).encode(), headers, status)
+
+    def send_bytes(self, content: bytes, headers: dict[str, str] | None = None, status: int = 200) -> None:
         self.send_response(status)
         for name, value in {"Content-Type": "application/json", **(headers or {})}.items():
             self.send_header(name, value)

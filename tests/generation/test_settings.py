@@ -14,7 +14,7 @@ from rrr_core.text import one_line
 
 
 def test_the_settings_import_no_engine() -> None:
-    heavy = ("torch", "transformers", "openai", "huggingface_hub")
+    heavy = ("torch", "transformers", "httpx2", "huggingface_hub")
     code = f"import sys, rrr_core.generation; print([name for name in {heavy} if name in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
 
@@ -38,7 +38,7 @@ def test_settings_that_do_not_fit_together_are_refused(settings: ModelSettings, 
 
 
 @pytest.mark.parametrize(
-    ("module", "extra", "engine"), [("openai", "server", "server"), ("torch", "train", "transformers")]
+    ("module", "extra", "engine"), [("httpx2", "server", "server"), ("torch", "train", "transformers")]
 )
 def test_an_engine_that_is_not_installed_names_what_it_needs_and_its_extra(
     module: str, extra: str, engine: str

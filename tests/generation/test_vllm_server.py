@@ -2,13 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +9,7 @@ from typing import Any
 import pytest
 
 torch = pytest.importorskip("torch")
-pytest.importorskip("openai", reason="the openai package is not installed")
+pytest.importorskip("httpx2", reason="httpx2 is not installed")
 
 from rrr_core.errors import ModelError
 from rrr_core.generation import ModelSettings, Sampling, make_engine
@@ -28,12 +21,12 @@ from rrr_core.seeds import request_seed
 from tests.generation import fake_vllm, served_vllm
 from tests.generation.served_vllm import TRAINABLE, Stage
 from tests.generation.tiny import make_network, make_tokenizer
+from tests.generation.vllm_serving import vllm_serving
 
 pytestmark = pytest.mark.train
 
 GREEDY = Sampling(temperature=0, max_tokens=12)
 SAMPLED = Sampling(temperature=0.9, max_tokens=12, seed=3)
-START_SECONDS = 300
 
 
 @pytest.fixture(scope="module")
@@ -57,46 +50,13 @@ def address(request: pytest.FixtureRequest, model_folder: Path) -> Iterator[str]
                 yield stage.base_url
         return
     pytest.importorskip("vllm", reason="vLLM is not installed")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    options = {
-        "--host": "127.0.0.1",
-        "--port": str(port),
-        "--dtype": "float32",
-        "--kv-cache-memory-bytes": str(128 << 20),
-        "--block-size": "32",
-        "--logprobs-mode": "processed_logprobs",
-        "--worker-extension-cls": "rrr_core.generation.vllm_worker.WeightFile",
-    }
-    switches = ["--enforce-eager", "--enable-prompt-tokens-details", "--no-enable-chunked-prefill"]
-    command = [str(Path(sys.executable).with_name("vllm")), "serve", str(model_folder), *switches]
-    environment = {**os.environ, "VLLM_SERVER_DEV_MODE": "1", "VLLM_CPU_OMP_THREADS_BIND": "nobind"}
-    server = subprocess.Popen(
-        [*command, *(part for option in options.items() for part in option)],
-        env=environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    try:
-        _wait_for(f"http://127.0.0.1:{port}/health", server)
-        yield f"http://127.0.0.1:{port}/v1"
-    finally:
-        os.killpg(server.pid, signal.SIGTERM)
-        server.wait(60)
-
-
-def _wait_for(url: str, server: subprocess.Popen[bytes]) -> None:
-    until = time.monotonic() + START_SECONDS
-    while time.monotonic() < until:
-        assert server.poll() is None, f"vllm serve ended with {server.returncode}"
-        try:
-            with urllib.request.urlopen(url, timeout=5):
-                return
-        except OSError:
-            time.sleep(0.5)
-    raise AssertionError("vllm serve did not come up")
+    with vllm_serving(
+        model_folder,
+        *("--logprobs-mode", "processed_logprobs"),
+        *("--worker-extension-cls", "rrr_core.generation.vllm_worker.WeightFile"),
+        *("--enable-prompt-tokens-details", "--no-enable-chunked-prefill"),
+    ) as address:
+        yield address
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from packaging.utils import canonicalize_name
 
 import rrr_core
 
-HEAVY = {"torch", "transformers", "trl", "datasets", "vllm", "peft", "accelerate", "openai", "numpy"}
+HEAVY = {"torch", "transformers", "trl", "datasets", "vllm", "peft", "accelerate", "openai", "httpx2", "numpy"}
 EXPORTS = ("rrr_core.exports.verifiers", "rrr_core.exports.inspect_ai")
 """Modules only for users of another package."""
 

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-pytest.importorskip("openai", reason="needs rrr-core[server]")
+pytest.importorskip("httpx2", reason="needs rrr-core[server]")
 
 from rrr_core.cli import run_command
 from rrr_core.errors import DataError, ModelError, RrrError
@@ -33,7 +33,7 @@ GOLD = """
 def _environment(monkeypatch):
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
-    monkeypatch.setattr("openai._base_client.INITIAL_RETRY_DELAY", 0.02)
+    monkeypatch.setattr("rrr_core.generation.connection.FIRST_WAIT", 0.02)
 
 
 @pytest.fixture(autouse=True)
@@ -264,7 +264,9 @@ class TestServerAtFault:
     def test_a_slow_server_is_reported_with_the_overlays_own_option(self):
         with pytest.raises(ModelError) as caught:
             judged(lambda handler, body: time.sleep(0.5), timeout=0.05, retries=0)
-        assert str(caught.value).endswith("gave no answer within 0.05 s, 1 times: raise the overlay's option timeout.")
+        assert str(caught.value).endswith(
+            "gave no answer within 0.05 s, tried once: raise the overlay's option timeout."
+        )
 
     def test_a_passing_fault_is_tried_again(self):
         plays = iter([lambda handler, body: handler.send(500, {"error": {"message": "busy"}})] * 2)
@@ -273,21 +275,21 @@ class TestServerAtFault:
         assert len(stage.requests) == 3
 
     def test_after_a_fault_the_same_judge_can_be_asked_again(self):
-        plays = iter([lambda handler, body: handler.send(400, {"error": {"message": "no"}})])
+        plays = iter([lambda handler, body: handler.send(401, {"error": {"message": "no"}})])
         with (
             serving(lambda handler, body: next(plays, by_sum)(handler, body)) as stage,
             Judge(load_task("sums", [request(stage)])) as judge,
         ):
-            with pytest.raises(ModelError, match="refused the request"):
+            with pytest.raises(ModelError, match="denies access"):
                 judge.judge([(ROW, "5")])
             assert judge.judge([(ROW, "5")])[0].is_passed
 
     def test_a_run_that_the_server_ended_resumes_with_what_is_left(self, tmp_path):
-        broken = iter([saying(FAIL), lambda handler, body: handler.send(400, {"error": {"message": "no"}})])
+        broken = iter([saying(FAIL), lambda handler, body: handler.send(401, {"error": {"message": "no"}})])
         settings, folder = MineSettings(rows=3, tries=1, shard_rows=1), tmp_path / "mine"
         with serving(lambda handler, body: next(broken, saying(FAIL))(handler, body)) as stage:
             task = load_task("sums", [request(stage)])
-            with pytest.raises(ModelError, match="refused the request"):
+            with pytest.raises(ModelError, match="denies access"):
                 mine(task, ScriptedGenerator(), folder, settings, {})
             assert len(stage.requests) == 2
             mine(load_task("sums", [request(stage)]), ScriptedGenerator(), folder, settings, {})
@@ -338,9 +340,9 @@ class TestOptions:
             judge.judge([(ROW, "5")])
 
     def test_without_the_client_the_extra_is_named(self, monkeypatch):
-        monkeypatch.setitem(__import__("sys").modules, "openai", None)
+        monkeypatch.setitem(__import__("sys").modules, "httpx2", None)
         assert error_of(ModelError) == (
-            "The overlay 'model-judge' needs the package 'openai': pip install 'rrr-core[server]'."
+            "The overlay 'model-judge' needs the package 'httpx2': pip install 'rrr-core[server]'."
         )
 
     def test_the_manifest_says_that_verdicts_are_no_longer_deterministic(self, site):

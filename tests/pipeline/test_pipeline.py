@@ -251,7 +251,7 @@ def test_limits_of_verifiers_reach_every_stage_and_may_change(
 
 
 def test_all_settings_that_may_change_exist() -> None:
-    fields = {field.name for kind in (ModelSettings, TrainSettings) for field in dataclasses.fields(kind)}
+    fields = {field.name for kind in (ModelSettings, MineSettings, TrainSettings) for field in dataclasses.fields(kind)}
     assert fields >= MAY_CHANGE
 
 

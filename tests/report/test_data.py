@@ -15,7 +15,7 @@ from rrr_core.mining.mined_row import MinedRow
 from rrr_core.report.data import read_runs
 from rrr_core.report.mined import mined_of
 from rrr_core.report.selection import ASSURED, LONGEST_TEXT, FairSample, Texts, pack, transition
-from rrr_core.verdicts import Verdict, abstained, failed, passed
+from rrr_core.verdicts import Verdict, abstained, failed, no_answer, passed
 from tests.episodes import make_episode, make_failure
 
 
@@ -210,3 +210,9 @@ def test_mined_rows_add_up() -> None:
     assert (mined.rows, mined.rows_with_failures, mined.failures) == (4, 2, 2)
     assert (mined.tries, mined.passes, mined.abstentions) == (8, 5, 1)
     assert mined.pass_rates == [1, 0, 0, 0, 0, 0, 0, 1, 0, 1]
+
+
+def test_tries_without_an_answer_are_counted_by_kind_and_not_as_withheld() -> None:
+    verdicts = (no_answer("content filter"),), (abstained("timeout", ""),)
+    mined = mined_of([MinedRow(0, 1, 0, None, None, None, withheld, ()) for withheld in verdicts])
+    assert (mined.abstentions, mined.no_answers) == (1, {"content filter": 1})

@@ -112,3 +112,13 @@ def test_the_headline_is_about_greedy_decoding_if_nothing_was_sampled() -> None:
     for each in both.values():
         del each["modes"]["sampled"]
     assert evidence_of(both, [pair("second_try", 0.2, "greedy")]).mode == "greedy"
+
+
+def test_missing_answers_are_a_check_of_their_own_only_where_there_are_any() -> None:
+    few, many = figures(0.2, 0.3), figures(0.3, 0.5)
+    mode = next(iter(few["modes"]))
+    few["modes"][mode]["no_answers"] = {"first_try": {"content filter": 1}}
+    many["modes"][mode]["no_answers"] = {"second_try": {"refusal": 10**6}}
+    for made, state in ((few, "holds"), (many, "fails")):
+        evidence = evidence_of({"vanilla": made, "trained": figures(0.3, 0.5)}, [])
+        assert states(evidence)["Hardly any answer is missing"] == state

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from rrr_core.errors import TooManyAbstentions
+from rrr_core.episode import Generation
+from rrr_core.errors import TooManyAbstentions, TooManyWithoutAnswer
 from rrr_core.tasks import load_task
-from rrr_core.verdicts import Verdict
+from rrr_core.verdicts import Verdict, no_answer
 from rrr_core.verification import Judge, VerifySettings
 
 FLAKY = """
@@ -106,3 +107,40 @@ def test_a_verdict_comes_from_a_worker_as_it_was_given(site):
     with Judge(load_task("sums", ["reporting"]), settings=VerifySettings(isolation="process", workers=1)) as judge:
         verdicts = judge.judge([({"a": 1, "b": 1}, answer) for answer in ("passed", "failed")])
     assert verdicts == [Verdict("passed", "why", "x"), Verdict("failed", "why", "x")]
+
+
+def written(right: int = 0, missing: int = 0) -> list[tuple[dict, Generation]]:
+    return [({}, Generation("right"))] * right + [({}, Generation("", missing="content filter"))] * missing
+
+
+def test_a_text_without_an_answer_is_not_the_verifiers_abstention(task):
+    judge = Judge(task, max_abstain=0, max_no_answer=0.5)
+    verdicts = judge.judge_written(written(right=3, missing=2))
+    judge.finish()
+    assert [verdict.is_unanswered for verdict in verdicts] == [False] * 3 + [True] * 2
+    assert (judge.judged, judge.abstained) == (3, 0)
+    assert judge.unanswered.kinds == {"content filter": 2}
+
+
+def test_too_many_texts_without_an_answer_stop_the_job_and_blame_no_plugin(task):
+    judge = Judge(task)
+    with pytest.raises(TooManyWithoutAnswer) as caught:
+        judge.judge_written(written(right=97, missing=3))
+    assert "no answer to 3 of 100 requests (3× content filter), and 2.0% are allowed" in str(caught.value)
+    assert "flaky" not in str(caught.value)
+
+
+def test_a_few_texts_are_held_to_the_limit_at_the_end_alone(task):
+    judge = Judge(task)
+    judge.judge_written(written(right=9, missing=1))
+    with pytest.raises(TooManyWithoutAnswer):
+        judge.finish()
+
+
+def test_a_resumed_job_recalls_the_texts_without_an_answer(task):
+    judge = Judge(task, max_abstain=0)
+    judge.recall(98, [no_answer("content filter")] * 2)
+    assert (judge.judged, judge.abstained, judge.unanswered.asked) == (96, 0, 98)
+    judge.judge_written(written(right=2))
+    with pytest.raises(TooManyWithoutAnswer):
+        judge.judge_written(written(missing=1))

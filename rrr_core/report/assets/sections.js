@@ -232,6 +232,7 @@ function mining(run) {
       fact("tries", count(mined.tries)),
       fact("tries that passed", `${count(mined.passes)} (${percent(mined.passes / (mined.tries || 1))}%)`),
       fact("verdicts withheld", count(mined.abstentions)),
+      ...Object.entries(mined.no_answers).map(([kind, size]) => fact(`no answer: ${kind}`, count(size))),
     ),
     h(
       "div",

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from rrr_core.config.limits import CUT_OFF_SHARE
 from rrr_core.evaluation.figures import WAYS
 from rrr_core.text import one_line
 
@@ -69,6 +70,13 @@ def _pair(pairs: Iterable[Mapping[str, Any]], labels: list[str], mode: str, figu
     return None
 
 
+def _cut_off(figures: Mapping[str, Any]) -> str:
+    """The shares of texts that met the token limit, where they are worth a line: `reflection 12%`."""
+    counted = (figures.get("cut_off") or {}).items()
+    shares = {name: cut_off / texts for name, (cut_off, texts) in counted}
+    return ", ".join(f"{name.replace('_', ' ')} {share:.0%}" for name, share in shares.items() if share > CUT_OFF_SHARE)
+
+
 def _unanswered(figures: Mapping[str, Any]) -> str:
     """The texts without an answer in one mode: `2× content filter, 1× refusal`; empty if all have one."""
     kinds: Counter[str] = Counter()
@@ -87,6 +95,8 @@ def print_comparison(comparison: Mapping[str, Any], console: Console | None = No
         console.print(table)
     for label, figures in comparison["figures"].items():
         for mode, found in figures["modes"].items():
+            if shares := _cut_off(found):
+                console.print(Text(f"cut off by --max-tokens: {one_line(label)}, {mode}: {one_line(shares)}"))
             if counted := _unanswered(found):
                 console.print(
                     Text(f"no answer: {one_line(label)}, {mode}: {one_line(counted)}; such rows are set aside")

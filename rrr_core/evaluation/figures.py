@@ -81,6 +81,9 @@ class ModeFigures:
     no_answers: Mapping[str, Mapping[str, int]]
     """Way → kind → rows to which the model gave no answer, or no reflection before it; excluded in the same way.
     `figures.json` has it only if there are any."""
+    cut_off: Mapping[str, tuple[int, int]]
+    """`first_try`, `reflection` or `second_try` → texts that met the token limit, of how many. `figures.json` has it
+    only if there are any."""
     left_out: Mapping[str, int]
     """A control's figure → failed rows it was not run on, such as a shard's only failure, which has no other row."""
     gains: Mapping[str, Difference | None]
@@ -97,8 +100,9 @@ class ModeFigures:
 
     def to_json(self) -> dict[str, Any]:
         record = asdict(self)
-        if not self.no_answers:
-            del record["no_answers"]
+        for name in ("no_answers", "cut_off"):
+            if not record[name]:
+                del record[name]
         return {**record.pop("shares"), **record}
 
 
@@ -119,6 +123,10 @@ class Figures:
 
     def to_json(self) -> dict[str, Any]:
         return {**asdict(self), "modes": {mode: made.to_json() for mode, made in self.modes.items()}}
+
+
+_TEXTS = {"attempt": "first_try", "reflection": "reflection", "retry": "second_try"}
+"""Role → what `cut_off` calls such texts."""
 
 
 def outcomes(episode: Episode) -> Outcomes:
@@ -145,6 +153,8 @@ def figures(episodes: Iterable[Episode], controls: Sequence[str] | None = None) 
     results: list[Outcomes] = []
     abstentions: Counter[str] = Counter()
     no_answers: dict[str, Counter[str]] = {way.key: Counter() for way in WAYS}
+    cut_off: Counter[str] = Counter()
+    written: Counter[str] = Counter()
     missing: Counter[str] = Counter()
     transitions: Counter[str] = Counter()
     classes: dict[str, Counter[str]] = {"first": Counter(), "second": Counter()}
@@ -157,6 +167,10 @@ def figures(episodes: Iterable[Episode], controls: Sequence[str] | None = None) 
         transitions[_transition(result)] += 1
         _count(episode, abstentions, no_answers, missing, classes)
         seen.update(episode.controls)
+        for segment in episode.segments:
+            if not segment.is_read:
+                written[_TEXTS[segment.role]] += 1
+                cut_off[_TEXTS[segment.role]] += segment.is_cut_off
         for reflection in (each.reflection for each in episode.rounds):
             if reflection.verdict is not None and reflection.verdict.is_unanswered:
                 continue
@@ -169,6 +183,7 @@ def figures(episodes: Iterable[Episode], controls: Sequence[str] | None = None) 
         shares={figure.key: _share(results, figure) if figure.control in (None, *run) else None for figure in FIGURES},
         abstentions={way.key: abstentions[way.key] for way in WAYS if way.control in (None, *run)},
         no_answers={way.key: dict(no_answers[way.key].most_common()) for way in WAYS if no_answers[way.key].total()},
+        cut_off={name: (cut_off[name], written[name]) for name in _TEXTS.values() if cut_off[name]},
         left_out={control.figure: missing[control.figure] for control in run},
         gains={
             control.gain: difference(results, control.figure, results, "second_try") if control in run else None

@@ -28,6 +28,8 @@ class MinedRow:
     withheld: tuple[Verdict, ...]
     """The withheld verdicts."""
     failures: tuple[Failure, ...]
+    cut_off: int = 0
+    """Tries that count and met the token limit; not counted by older versions."""
 
     @property
     def abstentions(self) -> int:
@@ -52,6 +54,7 @@ class MinedRow:
             "tokens": self.tokens,
             "sampled": self.sampled,
             "sampled_tokens": self.sampled_tokens,
+            **({"cut_off": self.cut_off} if self.cut_off else {}),
             "withheld": [verdict.to_json() for verdict in self.withheld],
             "failures": [failure.to_json() for failure in self.failures],
         }
@@ -69,6 +72,7 @@ class MinedRow:
             sampled_tokens=fields.get("sampled_tokens", COUNT, None),
             withheld=tuple(Verdict.from_json(each, place) for each in fields.get("withheld", LIST)),
             failures=tuple(Failure.from_json(each, place) for each in fields.get("failures", LIST)),
+            cut_off=fields.get("cut_off", COUNT, 0),
         )
         if not all(verdict.is_abstained for verdict in row.withheld):
             fields.refuse("withheld", "a list of abstentions")

@@ -35,6 +35,7 @@ class OpenRow:
     tokens: int | None = 0
     sampled: int | None = 0
     sampled_tokens: int | None = 0
+    cut_off: int = 0
     withheld: list[Verdict] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
 
@@ -49,6 +50,7 @@ class OpenRow:
             tokens=mined.tokens,
             sampled=mined.sampled,
             sampled_tokens=mined.sampled_tokens,
+            cut_off=mined.cut_off,
             withheld=list(mined.withheld),
             failures=list(mined.failures),
         )
@@ -62,6 +64,7 @@ class OpenRow:
             tokens=self.tokens,
             sampled=self.sampled,
             sampled_tokens=self.sampled_tokens,
+            cut_off=self.cut_off,
             withheld=tuple(self.withheld),
             failures=tuple(self.failures),
         )
@@ -85,6 +88,7 @@ class OpenRow:
             self.failures.append(failure_of(failure_id, self.row_index, dict(self.row), prompt, attempt, self.tries))
         self.tries += 1
         self.passes += verdict.is_passed
+        self.cut_off += generation.is_cut_off
         if verdict.is_abstained:
             self.withheld.append(verdict)
         self.tokens = _sum(self.tokens, tokens)

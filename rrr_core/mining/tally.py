@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from rrr_core.config.limits import CUT_OFF_SHARE
 from rrr_core.mining.mined_row import MinedRow
 
 
@@ -28,6 +29,8 @@ class MiningSummary:
     """Rows set aside because a try had no answer."""
     no_answers: Mapping[str, int] = field(default_factory=dict)
     """Kind, such as `content filter` → tries without an answer, which are no abstentions."""
+    cut_off: int = 0
+    """Tries that met the token limit."""
     pass_rate: float | None = None
     """Passes over judged tries. Above the model's accuracy, since rows that are often passed get more tries."""
     first_try_passes: int = 0
@@ -44,6 +47,7 @@ class MiningSummary:
 
     def describe(self) -> str:
         """The summary as one line of text."""
+        share = self.cut_off / self.tries if self.tries else 0.0
         counted = ", ".join(f"{count}× {kind}" for kind, count in self.no_answers.items())
         rate, thrown_away = self.first_try_pass_rate, (self.sampled or 0) - self.tries
         parts = [
@@ -51,6 +55,7 @@ class MiningSummary:
             f"{thrown_away} more thrown away" if thrown_away > 0 else "",
             "" if rate is None else f"first try right in {rate:.1%}",
             f"{self.abstained_rows} rows set aside because their verifier abstained" if self.abstained_rows else "",
+            f"{share:.0%} of the tries cut off by --max-tokens" if share > CUT_OFF_SHARE else "",
             f"{self.unanswered_rows} rows set aside because the model gave no answer ({counted})" if counted else "",
         ]
         return ", ".join(part for part in parts if part)
@@ -68,6 +73,7 @@ class Tally:
     passes: int = 0
     abstentions: int = 0
     unanswered_rows: int = 0
+    cut_off: int = 0
     no_answers: Counter[str] = field(default_factory=Counter)
     first_tries: int = 0
     """First tries that were judged."""
@@ -91,6 +97,7 @@ class Tally:
         self.unanswered_rows += times * bool(missing)
         self.tries += times * row.tries
         self.passes += times * row.passes
+        self.cut_off += times * row.cut_off
         self.abstentions += times * (row.abstentions - len(missing))
         for kind in missing:
             self.no_answers[kind] += times
@@ -125,6 +132,7 @@ class Tally:
             abstentions=self.abstentions,
             unanswered_rows=self.unanswered_rows,
             no_answers={kind: count for kind, count in self.no_answers.most_common() if count},
+            cut_off=self.cut_off,
             pass_rate=_share(self.passes, self.tries - self.abstentions - self.no_answers.total()),
             first_try_passes=self.first_try_passes,
             first_try_pass_rate=_share(self.first_try_passes, self.first_tries),

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from rrr_core.config.limits import CUT_OFF_SHARE
 from rrr_core.evaluation.controls import CONTROLS
 from rrr_core.report.words import typeset
 
@@ -82,6 +83,7 @@ def evidence_of(figures: Mapping[str, Mapping[str, Any]], pairs: Iterable[Mappin
         ),
         _kept(_pair(pairs, baseline, trained, mode, "first_try")),
         _withheld([_of(figures, label, mode) for label in (baseline, trained)]),
+        *_cut_off([_of(figures, label, mode) for label in (baseline, trained)]),
         *_unanswered([_of(figures, label, mode) for label in (baseline, trained)]),
         _check(
             "First try, trained, beats second try before",
@@ -173,6 +175,20 @@ def _withheld(modes: Iterable[Mapping[str, Any] | None]) -> Check:
         return Check(title, "unknown", "Not counted.")
     state: Literal["holds", "fails"] = "holds" if withheld <= MOST_WITHHELD * total else "fails"
     return Check(title, state, f"{withheld:,} of {total:,} verdicts ({withheld / total:.2%}).")
+
+
+def _cut_off(modes: Iterable[Mapping[str, Any] | None]) -> list[Check]:
+    """Whether hardly any text met the token limit; nothing if none did."""
+    counts: dict[str, tuple[int, int]] = {}
+    for figures in modes:
+        for name, (cut_off, texts) in ((figures or {}).get("cut_off") or {}).items():
+            so_far = counts.get(name, (0, 0))
+            counts[name] = (so_far[0] + cut_off, so_far[1] + texts)
+    if not counts:
+        return []
+    said = ", ".join(f"{name.replace('_', ' ')} {cut / of:.1%} of {of:,}" for name, (cut, of) in counts.items())
+    fails = any(cut > CUT_OFF_SHARE * of for cut, of in counts.values())
+    return [Check("Hardly any text met the token limit", "fails" if fails else "holds", f"{said}.")]
 
 
 def _unanswered(modes: Iterable[Mapping[str, Any] | None]) -> list[Check]:

@@ -60,3 +60,11 @@ def test_a_models_label_cannot_control_the_terminal() -> None:
 def test_notes_are_printed_below_the_tables() -> None:
     text = shown({"vanilla": figures(0.1, 0.2)}, notes=["a and b differ in settings.seed: 0 and 1.\x1b"])
     assert text.endswith("note: a and b differ in settings.seed: 0 and 1.�\n")
+
+
+def test_texts_that_met_the_token_limit_are_shown_where_they_pass_a_twentieth() -> None:
+    made = figures(0.1, 0.2)
+    made["modes"]["sampled"]["cut_off"] = {"first_try": [5, 100], "reflection": [30, 90]}
+    assert shown({"vanilla": made}).endswith("cut off by --max-tokens: vanilla, sampled: reflection 33%\n")
+    made["modes"]["sampled"]["cut_off"] = {"first_try": [5, 100]}
+    assert "cut off" not in shown({"vanilla": made})

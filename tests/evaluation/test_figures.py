@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import given
@@ -168,3 +169,12 @@ def test_a_row_without_an_answer_is_in_no_share_and_is_no_abstention() -> None:
     }
     assert made.to_json()["no_answers"] == made.no_answers
     assert "no_answers" not in figures([episode(P)]).to_json()
+
+
+def test_texts_that_met_the_token_limit_are_counted_by_what_they_are() -> None:
+    episode = make_episode(failed("wrong"), passed())
+    segments = [replace(each, is_cut_off=each.role in ("attempt", "retry")) for each in episode.segments]
+    made = figures([episode, replace(episode, segments=tuple(segments))])
+    assert made.cut_off == {"first_try": (1, 2), "second_try": (1, 2)}
+    assert made.to_json()["cut_off"] == {"first_try": (1, 2), "second_try": (1, 2)}
+    assert "cut_off" not in figures([episode]).to_json()

@@ -379,3 +379,13 @@ def test_a_limit_that_the_user_set_holds_for_a_model_that_thinks(tmp_path: Path)
     engine = Thinker()
     mine(numbers_task(2), engine, tmp_path, MineSettings(rows=2, tries=1, max_tokens=512), {})
     assert {sampling.max_tokens for _, sampling in engine.calls} == {512}
+
+
+def test_the_share_of_tries_that_met_the_token_limit_is_counted_and_said_where_it_passes_a_twentieth(
+    tmp_path: Path,
+) -> None:
+    summary = mine(numbers_task(12), Thinker(), tmp_path, MineSettings(rows=12, tries=1), {})
+    assert 0 < summary.cut_off == summary.failures < 12
+    assert f"{summary.cut_off / 12:.0%} of the tries cut off by --max-tokens" in summary.describe()
+    assert read_json(tmp_path / "summary.json")["cut_off"] == summary.cut_off
+    assert "cut off" not in replace(summary, cut_off=0).describe()

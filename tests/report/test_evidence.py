@@ -122,3 +122,11 @@ def test_missing_answers_are_a_check_of_their_own_only_where_there_are_any() -> 
     for made, state in ((few, "holds"), (many, "fails")):
         evidence = evidence_of({"vanilla": made, "trained": figures(0.3, 0.5)}, [])
         assert states(evidence)["Hardly any answer is missing"] == state
+
+
+@pytest.mark.parametrize(("cut_off", "state"), [(90, "holds"), (110, "fails")])
+def test_texts_that_met_the_token_limit_are_a_check_of_their_own(cut_off: int, state: str) -> None:
+    both = {"vanilla": figures(0.2, 0.3), "trained": figures(0.3, 0.4)}
+    assert "Hardly any text met the token limit" not in states(evidence_of(both, []))
+    both["trained"]["modes"]["sampled"]["cut_off"] = {"reflection": [cut_off, 2000]}
+    assert states(evidence_of(both, []))["Hardly any text met the token limit"] == state

@@ -8,59 +8,29 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import timedelta
 from functools import cached_property
 from typing import Any
 
 from rrr_core.chat.dates import on_day
 from rrr_core.chat.marks import THINK, Marks, find_marks, marks_from
-from rrr_core.chat.settings import ChatSettings
+from rrr_core.chat.source import AGAIN, ANSWER, ASK, REPLY, TemplateSource
 from rrr_core.chat.spelling import broken, neutral
 from rrr_core.chat.tools import PROBE, PROBE_NAME, ToolsPlace, as_text, put_tools, tools_of
-from rrr_core.errors import ModelError, nearest
+from rrr_core.errors import ModelError
 from rrr_core.hookspecs import Message
 from rrr_core.text import one_line
 
 THOUGHT_FIELDS = ("reasoning_content", "thinking", "reasoning")
 """Fields of an assistant's message that templates read its thought from."""
-_ASK, _AGAIN = ({"role": "user", "content": text} for text in ("firstquestion", "secondquestion"))
-_THOUGHT, _ANSWER = "someearlierthought", "someearlieranswer"
-_REPLY = {"role": "assistant", "content": _ANSWER}
+_THOUGHT = "someearlierthought"
 _CHANNEL_END = re.compile(r"<\|\w+\|>")
 
 
-class Template:
+class Template(TemplateSource):
     """A chat template under a user's settings. What it does is found when it is first asked for, and then known."""
-
-    def __init__(self, tokenizer: Any, settings: ChatSettings | None = None) -> None:
-        self.tokenizer, self.settings = tokenizer, settings or ChatSettings()
-        self.day = self.settings.day or date.today()  # noqa: DTZ011 - a template writes the user's own date
-
-    @cached_property
-    def sources(self) -> Mapping[str, str]:
-        """Name → the template's source. Raises ModelError if there is none, or none of the wanted name."""
-        given = self.tokenizer.chat_template
-        if not given:
-            raise ModelError("The tokenizer has no chat template: use an instruct model, or warm the model up.")
-        named = given if isinstance(given, Mapping) else {"default": given}
-        wanted = self.settings.name
-        if wanted is not None and wanted not in named:
-            raise ModelError(
-                f"The model has no chat template named {wanted!r}.{nearest(wanted, named)} It has: {', '.join(named)}."
-            )
-        if wanted is None and "default" not in named:
-            raise ModelError(
-                f"The model has several chat templates and none named 'default': choose one with --template-name, of"
-                f" {', '.join(named)}."
-            )
-        return named
-
-    @property
-    def source(self) -> str:
-        """The source that renders a conversation without tools."""
-        return self.sources[self.settings.name or "default"]
 
     @cached_property
     def for_tools(self) -> Template:
@@ -74,20 +44,15 @@ class Template:
         """Where the template shows tools; None if it shows none."""
         places: tuple[tuple[ToolsPlace, Template], ...] = (("argument", self.for_tools), ("system message", self))
         for place, template in places:
-            messages, arguments = put_tools(place, PROBE, [_ASK])
+            messages, arguments = put_tools(place, PROBE, [ASK])
             if PROBE_NAME in (template._tried(messages, **arguments) or ""):
                 return place
         return None
 
     @cached_property
-    def takes_parts(self) -> bool:
-        """Whether the template wants a message's content as a list of parts, rather than as a text."""
-        return self._shows_text(parts=False) is False and self._shows_text(parts=True)
-
-    @cached_property
     def prompt_end(self) -> str:
         """What the template writes after the user's text, where the assistant begins."""
-        return self._probe([_ASK]).partition(_ASK["content"])[2]
+        return self._probe([ASK]).partition(ASK["content"])[2]
 
     @cached_property
     def marks(self) -> Marks | None:
@@ -108,7 +73,7 @@ class Template:
     @cached_property
     def shares_prompt(self) -> bool:
         """Whether the conversation that goes on begins with the earlier prompt."""
-        return self.settings.keep_thoughts or self._probe([_ASK, _REPLY, _AGAIN]).startswith(self._probe([_ASK]))
+        return self.settings.keep_thoughts or self._probe([ASK, REPLY, AGAIN]).startswith(self._probe([ASK]))
 
     @cached_property
     def turn_tokens(self) -> frozenset[str]:
@@ -116,7 +81,7 @@ class Template:
 
         DeepSeek's `<｜User｜>` is such a token: spelled in a row, it would be the real one.
         """
-        text = self._tried([_ASK, _REPLY, _AGAIN]) or self._tried([_ASK]) or ""
+        text = self._tried([ASK, REPLY, AGAIN]) or self._tried([ASK]) or ""
         own = () if self.marks is None else (self.marks.open, self.marks.close)
         return frozenset(
             token
@@ -132,21 +97,21 @@ class Template:
     def thought_form(self) -> str | None:
         """How the template takes an assistant's thought: a field's name, or None for marks in the content."""
         for name in THOUGHT_FIELDS:
-            if _THOUGHT in (self._tried([_ASK, {**_REPLY, name: _THOUGHT}], generation=False) or ""):
+            if _THOUGHT in (self._tried([ASK, {**REPLY, name: _THOUGHT}], generation=False) or ""):
                 return name
         return None
 
     @cached_property
     def keeps_thoughts(self) -> bool:
         """Whether an earlier reply's thought is still shown when the conversation goes on."""
-        return self.settings.keep_thoughts or _THOUGHT in self._probe([_ASK, self._thinking_reply(), _AGAIN])
+        return self.settings.keep_thoughts or _THOUGHT in self._probe([ASK, self._thinking_reply(), AGAIN])
 
     @cached_property
     def writes_date(self) -> bool:
         """Whether what the template writes depends on the day."""
         if on_day(self.source, self.day) != self.source:
             other = Template(self.tokenizer, replace(self.settings, day=self.day - timedelta(days=4000)))
-            probes = ([_ASK], [{"role": "system", "content": "."}, _ASK])
+            probes = ([ASK], [{"role": "system", "content": "."}, ASK])
             if any(self._tried(probe) != other._tried(probe) for probe in probes):
                 return True
         return self.for_tools is not self and self.for_tools.writes_date
@@ -165,25 +130,25 @@ class Template:
     @cached_property
     def _shows_bare_answers(self) -> bool:
         """Whether an earlier answer follows its prompt, with nothing between."""
-        prompt, longer = self._probe([_ASK]), self._probe([_ASK, _REPLY, _AGAIN])
-        return longer.startswith(prompt) and longer[len(prompt) :].partition(_ANSWER)[0].strip() == ""
+        prompt, longer = self._probe([ASK]), self._probe([ASK, REPLY, AGAIN])
+        return longer.startswith(prompt) and longer[len(prompt) :].partition(ANSWER)[0].strip() == ""
 
     @cached_property
     def _extends_thoughts(self) -> bool:
         if self.settings.keep_thoughts:
             return True
-        prompt, longer = self._probe([_ASK]), self._probe([_ASK, self._thinking_reply(), _AGAIN])
-        return longer.startswith(prompt) and _THOUGHT in longer[len(prompt) :].partition(_ANSWER)[0]
+        prompt, longer = self._probe([ASK]), self._probe([ASK, self._thinking_reply(), AGAIN])
+        return longer.startswith(prompt) and _THOUGHT in longer[len(prompt) :].partition(ANSWER)[0]
 
     def written(self, thought: str, answer: str) -> str:
         """A reply as the model would write it after the prompt: the template's own form of a last reply."""
         if not thought and self._shows_bare_answers:
             return answer
-        prompt = self._probe([_ASK])
-        last = self._tried([_ASK, self._thinking_reply() if thought else _REPLY], generation=False) or ""
+        prompt = self._probe([ASK])
+        last = self._tried([ASK, self._thinking_reply() if thought else REPLY], generation=False) or ""
         reply = last.removeprefix(prompt)
-        if reply != last and _ANSWER in reply and (_THOUGHT in reply or not thought):
-            before, _, rest = reply.rpartition(_ANSWER)[0].partition(_THOUGHT)
+        if reply != last and ANSWER in reply and (_THOUGHT in reply or not thought):
+            before, _, rest = reply.rpartition(ANSWER)[0].partition(_THOUGHT)
             return before + thought + rest + answer
         marks = self.marks or THINK
         if not thought:
@@ -193,7 +158,7 @@ class Template:
     @cached_property
     def after_last_reply(self) -> str:
         """What the template writes after a reply that ends the conversation."""
-        return (self._tried([_ASK, _REPLY], generation=False) or "").partition(_ANSWER)[2]
+        return (self._tried([ASK, REPLY], generation=False) or "").partition(ANSWER)[2]
 
     def render(self, conversation: Sequence[Message]) -> str:
         """The text of a conversation, up to where the assistant writes.
@@ -286,54 +251,10 @@ class Template:
                 f"The model's chat template refuses a conversation of {roles}: {one_line(error)}"
             ) from error
 
-    def _apply(self, messages: Sequence[Mapping[str, Any]], *, generation: bool = True, **arguments: Any) -> str:
-        return str(
-            self.tokenizer.apply_chat_template(
-                messages,
-                chat_template=on_day(self.source, self.day),
-                tokenize=False,
-                add_generation_prompt=generation,
-                **{**self.settings.arguments, **arguments},
-            )
-        )
-
-    def _probe(self, messages: Sequence[Mapping[str, Any]]) -> str:
-        """The text of a conversation that any chat template should show."""
-        try:
-            return self._apply([{**message, "content": self._content(message["content"])} for message in messages])
-        except Exception as error:  # as in _rendered
-            raise ModelError(f"The model's chat template refuses a conversation: {one_line(error)}") from error
-
-    def _tried(self, messages: Sequence[Mapping[str, Any]], **arguments: Any) -> str | None:
-        """A probe's text; None if the template refuses it, in whatever way."""
-        try:
-            shaped = [{**message, "content": self._content(message["content"])} for message in messages]
-            return self._apply(shaped, **arguments)
-        except Exception:  # noqa: BLE001 - templates are foreign programs, and a refusal is the probe's result
-            return None
-
-    def _content(self, text: str) -> Any:
-        return [{"type": "text", "text": text}] if self.takes_parts else text
-
-    def _shows_text(self, parts: bool) -> bool:
-        def given(text: str) -> Any:
-            return [{"type": "text", "text": text}] if parts else text
-
-        messages = [
-            {**_ASK, "content": given("1q2")},
-            {**_REPLY, "content": given("3a4")},
-            {**_AGAIN, "content": given("5q6")},
-        ]
-        try:
-            text = self._apply(messages)
-        except Exception:  # noqa: BLE001 - as in _tried
-            return False
-        return all(len(re.findall(each, text)) == 1 for each in ("1q2", "3a4", "5q6"))
-
     def _thinking_reply(self) -> dict[str, str]:
         if self.thought_form is not None:
-            return {**_REPLY, self.thought_form: _THOUGHT}
-        return {**_REPLY, "content": self._in_content(_THOUGHT, _ANSWER)}
+            return {**REPLY, self.thought_form: _THOUGHT}
+        return {**REPLY, "content": self._in_content(_THOUGHT, ANSWER)}
 
     def _in_content(self, thought: str, answer: str) -> str:
         marks = self.marks or THINK

@@ -1,4 +1,4 @@
-"""`rrr doctor`: what this machine has for rrr, and what is missing."""
+"""`rrr doctor`: what this machine has for rrr, and what is missing; with a model, what its chat template does."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from rrr_core.cli.options import SettingsCommand, with_some_settings
 from rrr_core.text import one_line
 
 if TYPE_CHECKING:
     from rrr_core.doctor import Finding
+    from rrr_core.generation.settings import ModelSettings
 
 MARKS = {"ok": "ok", "missing": "-", "broken": "BROKEN", "unknown": "?"}
 """State → its mark in the table."""
@@ -24,22 +26,42 @@ TITLES = {
     "tasks": "tasks and overlays",
     "sandbox": "sandbox: what an untrusted verifier is kept from",
 }
+MODEL_TITLE = "model: what its chat template does to an episode"
 
 
-@click.command("doctor")
+OF_A_MODEL = (
+    "model",
+    "revision",
+    "family",
+    "template",
+    "template_name",
+    "template_date",
+    "thought_marks",
+    "keep_thoughts",
+)
+"""The model's settings that its tokenizer, configuration and chat template are read under."""
+
+
+@click.command("doctor", cls=SettingsCommand)
 @click.option("--quick", is_flag=True, help="Skip the accelerator: torch takes seconds to load.")
 @click.option("--json", "as_json", is_flag=True, help="Write the findings as one JSON object.")
-def command(quick: bool, as_json: bool) -> None:
+@with_some_settings("model", *OF_A_MODEL)
+def command(quick: bool, as_json: bool, model: ModelSettings) -> None:
     """Report what this machine has for rrr: packages, accelerator, engines, tasks, verifiers' sandbox, disk and locks.
 
     Whatever is missing is listed with what that costs. Only what was tried and works counts as present. The exit code
     is 1 if something installed is broken, such as a task that cannot be loaded, and 0 otherwise.
+
+    With --model, report instead what that model's tokenizer and chat template do to an episode, and what it costs:
+    thoughts, earlier thoughts, what a prefix cache can reuse, end tokens, tools, dates. No weights are read.
     """
     import dataclasses
 
-    from rrr_core.doctor import examine
+    from rrr_core.doctor import examine, examine_model
 
-    findings = list(examine(Path(), quick=quick))
+    if model.model is None and model != type(model)():
+        raise click.UsageError("these options are about a model: name it with --model.")
+    findings = list(examine(Path(), quick=quick) if model.model is None else examine_model(model))
     broken = [finding.name for finding in findings if finding.state == "broken"]
     if as_json:
         found = {"broken": broken, "findings": [dataclasses.asdict(finding) for finding in findings]}
@@ -60,7 +82,7 @@ def lines_of(findings: Iterable[Finding]) -> Iterator[str]:
         if finding.group != group:
             yield from ([""] if group else [])
             group = finding.group
-            yield TITLES[group]
+            yield TITLES.get(group, MODEL_TITLE)
         name = one_line(finding.name, 40).ljust(width)
         yield f"  {name}  {MARKS[finding.state]:6}  {one_line(finding.detail, 400)}".rstrip()
         if finding.cost:

@@ -190,6 +190,26 @@ def with_settings(
     return decorate
 
 
+def with_some_settings(section: str, *fields: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command the options of these fields of a section, and an argument named after it with the settings."""
+
+    def decorate(function: Callable[..., None]) -> Callable[..., None]:
+        settings_class = section_class(section)
+
+        @functools.wraps(function)
+        def command(**given: Any) -> None:
+            given[section] = build(settings_class, _taken(section, settings_class, given))
+            function(**given)
+
+        options: list[click.Parameter] = [
+            SettingOption(section, setting, "") for setting in settings_of(settings_class) if setting.field in fields
+        ]
+        command.__click_params__ = [*getattr(function, "__click_params__", []), *reversed(options)]  # type: ignore[attr-defined]
+        return command
+
+    return decorate
+
+
 def _taken(section: str, settings_class: type[Any], given: dict[str, Any]) -> dict[str, Any]:
     """The section's values that the user gave, removed from click's."""
     values: dict[str, Any] = {}

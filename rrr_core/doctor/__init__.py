@@ -1,4 +1,4 @@
-"""What this machine has for rrr, what it lacks, and what each gap costs."""
+"""What this machine has for rrr, what it lacks, and what each gap costs; the same for a model's chat template."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from pathlib import Path
 from rrr_core.doctor.accelerator import accelerator
 from rrr_core.doctor.finding import GROUPS, Finding
 from rrr_core.doctor.machine import machine
+from rrr_core.doctor.model import model as examine_model
 from rrr_core.doctor.packages import packages
 from rrr_core.doctor.plugins import engines, tasks
 from rrr_core.doctor.sandbox import sandbox
 
-__all__ = ["GROUPS", "Finding", "examine"]
+__all__ = ["GROUPS", "Finding", "examine", "examine_model"]
 
 
 def examine(folder: Path, *, quick: bool = False) -> Iterator[Finding]:

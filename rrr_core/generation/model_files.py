@@ -40,8 +40,11 @@ class _Unloaded:
     generation_config: Any
 
 
-def read_files(settings: ModelSettings) -> ModelFiles:
-    """The files of the model the settings name, not an adapter. Raises ModelError as `load_transformers`."""
+def read_files(settings: ModelSettings, *, digest: bool = True) -> ModelFiles:
+    """The files of the model the settings name, not an adapter; without `digest`, a folder's weights are not read.
+
+    Raises ModelError as `load_transformers`.
+    """
     name = settings.named
     source = locate(name, settings.revision)
     config, tokenizer = load_tokenizer(source, name)
@@ -55,7 +58,7 @@ def read_files(settings: ModelSettings) -> ModelFiles:
     chat = ChatFormat(tokenizer, settings.chat)
     info = Model(name, family, takes_tools=chat.template.tools_place is not None)
     end_ids = chat.end_ids(configured_ends(_Unloaded(generation or config)))
-    return ModelFiles(source.name, source.commit, tokenizer, chat, info, end_ids, described(source))
+    return ModelFiles(source.name, source.commit, tokenizer, chat, info, end_ids, described(source) if digest else {})
 
 
 def files_of(engine: TransformersEngine, settings: ModelSettings) -> ModelFiles:

@@ -107,15 +107,14 @@ def test_an_answer_that_quotes_a_close_mark_after_its_thought_is_shown_whole(nam
 
 
 @EACH
-@pytest.mark.parametrize("answer", ["", "\n\n", " \n x \n ", "x\n\n", "{{ 1 }}{% raw %}", "reply0here"])
-def test_empty_and_padded_replies_are_rendered_as_the_template_does(name: str, answer: str) -> None:
-    chat = chat_of(name)
-    conversation = [ASK, said(answer), {"role": "user", "content": f"next {answer}"}]
-    assert chat.template.render(conversation) == own(name, conversation)
-    kept = chat_of(name, keep_thoughts=True)
-    reply = encode(name, kept.template.written("", answer) + TABLE[name].ends[-1])
-    more = kept.continuation_ids([ASK], f"next {answer}", reply, ended=True)
-    assert kept.encode_prompt([ASK]) + reply + more == kept.encode_prompt(conversation)
+def test_empty_and_padded_replies_are_rendered_as_the_template_does(name: str) -> None:
+    chat, kept = chat_of(name), chat_of(name, keep_thoughts=True)
+    for answer in ("", "\n\n", " \n x \n ", "x\n\n", "{{ 1 }}{% raw %}", "reply0here"):
+        conversation = [ASK, said(answer), {"role": "user", "content": f"next {answer}"}]
+        assert chat.template.render(conversation) == own(name, conversation)
+        reply = encode(name, kept.template.written("", answer) + TABLE[name].ends[-1])
+        more = kept.continuation_ids([ASK], f"next {answer}", reply, ended=True)
+        assert kept.encode_prompt([ASK]) + reply + more == kept.encode_prompt(conversation)
 
 
 def test_both_end_markers_are_one_end_whichever_the_model_writes_last() -> None:

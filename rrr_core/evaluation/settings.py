@@ -26,7 +26,16 @@ class EvalSettings:
         f"Temperature of sampled mode, and of {', '.join(each.answer for each in ALWAYS_SAMPLED)} in both modes.",
         minimum=0.01,
     )
-    top_p: float = option(1.0, "Nucleus sampling: share of the probability mass to sample from.", minimum=0, maximum=1)
+    top_p: float = option(
+        1.0, "Nucleus sampling: share of the probability mass to sample from.", minimum=0.001, maximum=1
+    )
+    top_k: int = option(0, "Number of likeliest tokens to sample from; 0 takes all.", minimum=0)
+    min_p: float = option(
+        0.0, "Least probability of a token, as a share of the likeliest one's; 0 takes all.", minimum=0, maximum=1
+    )
+    repetition_penalty: float = option(
+        1.0, "Makes tokens of the prompt and of the text so far less likely, in both modes; 1 is none.", minimum=0.01
+    )
     max_tokens: int = option(
         TOKENS,
         "Longest attempt, reflection or retry with its thought, in tokens;"

@@ -132,8 +132,8 @@ class VllmServerEngine(EncodedEngine):
                 frequency_penalty=0,
                 extra_body={
                     "top_k": sampling.top_k,
-                    "min_p": 0,
-                    "repetition_penalty": 1,
+                    "min_p": sampling.min_p,
+                    "repetition_penalty": sampling.repetition_penalty,
                     "stop_token_ids": list(self.end_ids),
                     "return_token_ids": True,
                 },

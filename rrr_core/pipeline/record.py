@@ -42,7 +42,7 @@ class RunRecord:
                 raise DataError(f"{path}:1: not the record of a run: use another folder.")
         if content is None or (content["identity"] != identity and holds_nothing(folder)):
             content = {"kind": "run", "identity": identity, "about": about_this_run(), "created": _now(), "stages": {}}
-        check_identity(folder, content["identity"], identity)
+        check_identity(folder, "run", content["identity"], identity)
         record = cls(path, content, progress)
         record._write()
         return record

@@ -1,4 +1,4 @@
-"""Settings of an evaluation, and their validation."""
+"""Settings of an evaluation."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ from dataclasses import dataclass
 
 from rrr_core.config.limits import THINKING_TOKENS, TOKENS
 from rrr_core.config.option import option
-from rrr_core.errors import RrrError, nearest
-from rrr_core.evaluation.controls import ALWAYS_SAMPLED, CONTROL_KEYS, CONTROLS, control_named
+from rrr_core.config.settings import Settings
+from rrr_core.errors import RrrError
+from rrr_core.evaluation.controls import ALWAYS_SAMPLED, CONTROL_KEYS, CONTROLS
 
 GREEDY, SAMPLED = "greedy", "sampled"
 MODES = (GREEDY, SAMPLED)
 
 
 @dataclass(frozen=True)
-class EvalSettings:
+class EvalSettings(Settings):
     """Settings of an evaluation."""
 
     rows: int = option(2000, "Rows to evaluate, from the start of the test split.", minimum=1)
@@ -53,22 +54,10 @@ class EvalSettings:
         0.01, "Largest share of withheld verdicts before evaluation stops.", minimum=0, maximum=1
     )
 
-
-def check_settings(settings: EvalSettings) -> None:
-    """Validate settings from callers other than the command line. Raises RrrError for invalid ones."""
-    for mode in settings.modes:
-        if mode not in MODES:
-            raise RrrError(f"There is no evaluation mode {mode!r}: use {', '.join(MODES)}.{nearest(mode, MODES)}")
-    for key in settings.controls:
-        control_named(key)
-    for name, given in (("mode", settings.modes), ("control", settings.controls)):
-        if len(set(given)) < len(given):
-            raise RrrError(f"An evaluation {name} is given twice in {', '.join(given)}: give each once.")
-    if not settings.modes:
-        raise RrrError(f"An evaluation needs a mode: use {', '.join(MODES)}.")
-    if settings.temperature <= 0:
-        raise RrrError(
-            f"temperature = {settings.temperature}: sampling needs one above 0; for 0 use the mode {GREEDY}."
-        )
-    if settings.rows < 1 or settings.shard_rows < 1:
-        raise RrrError(f"rows = {settings.rows} and shard_rows = {settings.shard_rows}: both must be at least 1.")
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name, given in (("mode", self.modes), ("control", self.controls)):
+            if len(set(given)) < len(given):
+                raise RrrError(f"An evaluation {name} is given twice in {', '.join(given)}: give each once.")
+        if not self.modes:
+            raise RrrError(f"An evaluation needs a mode: use {', '.join(MODES)}.")

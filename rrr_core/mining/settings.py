@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 from rrr_core.config.limits import THINKING_TOKENS, TOKENS
 from rrr_core.config.option import option
+from rrr_core.config.settings import Settings
 
 
 @dataclass(frozen=True)
-class MineSettings:
+class MineSettings(Settings):
     """Settings of mining."""
 
     rows: int = option(2000, "Rows of the train split to try.", minimum=1)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from rrr_core.config.limits import THINKING_TOKENS, TOKENS
 from rrr_core.config.option import option
+from rrr_core.config.settings import Settings
 from rrr_core.training.credit import CREDITS
 
 MAY_CHANGE = frozenset({"max_abstain", "keep_checkpoints", "report_to"})
@@ -15,7 +16,7 @@ ZERO_VARIANCE = ("drop", "keep", "resample")
 
 
 @dataclass(frozen=True)
-class TrainSettings:
+class TrainSettings(Settings):
     """Masked GRPO on reflections. The defaults are the paper's (arXiv 2505.24726, section 4)."""
 
     steps: int = option(1750, "Optimiser steps.", minimum=1)

@@ -7,10 +7,10 @@ import json
 import math
 import types
 import typing
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, Literal, TypeVar
+from weakref import WeakKeyDictionary
 
 from rrr_core.errors import RrrError, nearest
 
@@ -136,11 +136,18 @@ def _as_text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, default=str)
 
 
-@lru_cache
 def settings_of(settings_class: type[Any]) -> tuple[Setting, ...]:
     """The settings of a dataclass, in order. Raises TypeError for a field whose type no option can have."""
-    hints = typing.get_type_hints(settings_class)
-    return tuple(_setting(field, hints[field.name]) for field in dataclasses.fields(settings_class))
+    if settings_class not in _READ:
+        hints = typing.get_type_hints(settings_class)
+        _READ[settings_class] = tuple(
+            _setting(field, hints[field.name]) for field in dataclasses.fields(settings_class)
+        )
+    return _READ[settings_class]
+
+
+_READ: MutableMapping[type[Any], tuple[Setting, ...]] = WeakKeyDictionary()
+"""Dataclasses whose settings were read, since every instance checks its values."""
 
 
 def _setting(field: dataclasses.Field[Any], hint: Any) -> Setting:

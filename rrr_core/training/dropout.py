@@ -1,7 +1,7 @@
 """Dropout off in training: a text is scored several times, and its log-probabilities have to agree.
 
 TRL's own `disable_dropout` zeroes dropout modules alone. Attention functions read a probability from their module, some
-layers from a configuration, and a few models skip whole layers or add noise to the router.
+layers from a configuration, and a few models skip whole layers or add noise before their experts.
 """
 
 from __future__ import annotations
@@ -12,8 +12,15 @@ from typing import Any
 
 import torch
 
-WORDS = ("dropout", "pdrop", "layerdrop", "drop_path", "jitter_noise", "drop_rate", "drop_prob")
-"""What the names of such probabilities hold."""
+from rrr_core.errors import ModelError
+from rrr_core.generation.kv_cache import without_adapters
+
+JITTER = frozenset({"jitter_noise", "input_jitter_noise", "moe_jitter_eps"})
+"""Names of a mixture of experts' noise in training. PhiMoE's `router_jitter_noise` is none: it acts in use as well."""
+
+
+TOLERANCE = 1e-3
+"""Share of the logits' spread by which two passes may differ: the same kernels run in both modes."""
 
 
 @contextmanager
@@ -28,6 +35,26 @@ def without_dropout(*networks: Any) -> Iterator[None]:
     finally:
         for holder, name, value in changed:
             setattr(holder, name, value)
+
+
+def check_pass(network: Any) -> None:
+    """Raise ModelError for a network whose pass in training mode differs from the one that writes its texts.
+
+    Call it within `without_dropout`: nothing that is left may depend on the mode.
+    """
+    ids = torch.arange(1, 17, device=network.get_input_embeddings().weight.device)[None]
+    modes = [(module, module.training) for module in network.modules()]
+    try:
+        with torch.no_grad(), torch.random.fork_rng(devices=[ids.device] if ids.device.type == "cuda" else []):
+            training, use = (network.train(mode)(input_ids=ids, use_cache=False).logits for mode in (True, False))
+    finally:
+        for module, mode in modes:
+            module.training = mode
+    if float((training - use).abs().max()) > TOLERANCE * float(use.std()):
+        raise ModelError(
+            f"{type(without_adapters(network)).__name__} computes other log-probabilities in training than in use, even"
+            " without dropout, so its texts cannot be scored: use another model."
+        )
 
 
 def _holders(network: Any) -> Iterator[Any]:
@@ -45,5 +72,5 @@ def _probabilities(holder: Any) -> list[tuple[str, float]]:
     return [
         (name, value)
         for name, value in vars(holder).items()
-        if isinstance(value, float) and value and ((is_dropout and name == "p") or any(word in name for word in WORDS))
+        if isinstance(value, float) and value and ((is_dropout and name == "p") or "drop" in name or name in JITTER)
     ]

@@ -26,7 +26,6 @@ from rrr_core.generation.finding import find_engine
 from rrr_core.generation.hub import locate, silenced
 from rrr_core.generation.model_files import load_tokenizer
 from rrr_core.generation.transformers_backend import is_adapter
-from rrr_core.runs.files import make_folder
 from rrr_core.runs.layout import TrainFolder
 from rrr_core.text import one_line
 from rrr_core.training.credit import check_context, credit_named
@@ -79,7 +78,7 @@ def checked_config(model: ModelSettings, folder: Path, settings: TrainSettings) 
 
 
 def fitted(settings: TrainSettings, chat: ChatFormat) -> TrainSettings:
-    """The settings with the token limits of a model of this chat format. Raises RrrError for a credit it cannot have."""
+    """The settings with the token limits of a model of this chat format. Raises RrrError for a credit it rules out."""
     check_context(credit_named(settings.credit), chat.extends(chat.thinks))
     return dataclasses.replace(
         settings,
@@ -171,7 +170,6 @@ def lora_config(settings: TrainSettings) -> LoraConfig | None:
 
 def check_room(settings: TrainSettings, folder: Path, network: Any, dtype: str) -> None:
     """Raise RrrError if the disk has less room than the run's checkpoints and its model take, about."""
-    make_folder(folder)
     files = TrainFolder(folder)
     if files.summary.exists():
         return
@@ -180,7 +178,8 @@ def check_room(settings: TrainSettings, folder: Path, network: Any, dtype: str) 
     count = min(settings.keep_checkpoints + 1, -(-settings.steps // settings.save_every))
     needed = COPIES * weights * count + weights
     taken = sum(size_of(checkpoint) for checkpoint in files.checkpoints().values())
-    free = shutil.disk_usage(folder).free + taken
+    there = next(path for path in (folder, *folder.absolute().parents) if path.is_dir())
+    free = shutil.disk_usage(there).free + taken
     if free < needed:
         raise RrrError(
             f"{folder}: {count} checkpoints and the trained model take about {_gigabytes(needed)}, and the disk has"

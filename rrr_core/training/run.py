@@ -35,7 +35,7 @@ from rrr_core.runs.stage import open_stage, stage_lock
 from rrr_core.tasks import Task
 from rrr_core.text import one_line
 from rrr_core.training.checkpoints import SealCheckpoints, newest_checkpoint
-from rrr_core.training.dropout import without_dropout
+from rrr_core.training.dropout import check_pass, without_dropout
 from rrr_core.training.engine import engine_identity, open_engine
 from rrr_core.training.freshness import forget_refreshes
 from rrr_core.training.preflight import (
@@ -160,6 +160,7 @@ def _train(
         trainer.remove_callback(PrinterCallback)
         networks = [trainer.model, *([] if trainer.ref_model is None else [trainer.ref_model])]
         with disk_faults(folder), without_dropout(*networks):
+            check_pass(trainer.model)
             trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     judge.finish()
     summary = TrainSummary(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -111,6 +112,8 @@ def test_a_file_sets_fields_of_every_kind(soup_file: Any) -> None:
     [
         ("[sop]\n", "unknown section [sop]. Did you mean 'soup'?"),
         ("soup = 1\n", "soup must be a section, written [soup]."),
+        ("bowls = 3\n", "bowls is a key of a section: put it under [soup] or [salad]."),
+        ("bowl = 3\n", "unknown section [bowl]."),
         ("[soup]\nbowl = 1\n", "[soup] has no key 'bowl'. Did you mean 'bowls'?"),
         ("[soup]\nwith_ = ['x']\n", "[soup] has no key 'with_'. Did you mean 'with'?"),
         ('[soup]\nbowls = "two"\n', "[soup] bowls: expected a whole number, not 'two'."),
@@ -128,6 +131,18 @@ def test_a_file_with_a_mistake_is_refused_naming_file_section_and_key(
     with pytest.raises(RrrError) as caught:
         soup_file(text)
     assert str(caught.value) == f"{tmp_path / 'soup.toml'}: {complaint}"
+
+
+def test_a_key_outside_of_its_section_is_refused_naming_the_sections_that_have_it(tmp_path: Path) -> None:
+    path = tmp_path / "run.toml"
+    for text, homes in (
+        ("steps = 3\n", "[train]"),
+        ("top_p = 0.9\n", "[mine] or [eval]"),
+        ("alike = 'x'\n", "[train]"),
+    ):
+        path.write_text(text)
+        with pytest.raises(RrrError, match=re.escape(f"is a key of a section: put it under {homes}.")):
+            read_config(path)
 
 
 def test_a_file_that_is_not_toml_is_refused_with_its_line(soup_file: Any) -> None:

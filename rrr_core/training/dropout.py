@@ -23,6 +23,10 @@ TOLERANCE = 1e-3
 """Share of the logits' spread by which two passes may differ: the same kernels run in both modes."""
 
 
+TOKENS = 128
+"""Length of the passes that are compared."""
+
+
 @contextmanager
 def without_dropout(*networks: Any) -> Iterator[None]:
     """Every probability of dropout in the networks, their modules and configurations, is zero inside."""
@@ -42,7 +46,9 @@ def check_pass(network: Any) -> None:
 
     Call it within `without_dropout`: nothing that is left may depend on the mode.
     """
-    ids = torch.arange(1, 17, device=network.get_input_embeddings().weight.device)[None]
+    embedding = network.get_input_embeddings().weight
+    longest = getattr(network.config.get_text_config(), "max_position_embeddings", None) or TOKENS
+    ids = torch.arange(min(TOKENS, longest), device=embedding.device)[None] % len(embedding)
     modes = [(module, module.training) for module in network.modules()]
     try:
         with torch.no_grad(), torch.random.fork_rng(devices=[ids.device] if ids.device.type == "cuda" else []):

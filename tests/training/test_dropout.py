@@ -80,7 +80,7 @@ def test_two_passes_of_a_model_in_training_agree_only_without_dropout(name: str)
 
 
 def test_a_model_that_draws_its_experts_at_random_in_training_is_refused_in_one_line() -> None:
-    sizes = {**WIDE, "num_key_value_heads": 2, "num_local_experts": 4, "initializer_range": 0.3}
+    sizes = {**WIDE, "num_key_value_heads": 2, "num_local_experts": 4, "router_jitter_noise": 0.5}
     config = transformers.AutoConfig.for_model("phimoe", vocab_size=99, pad_token_id=0, **sizes)
     torch.manual_seed(0)
     network = transformers.AutoModelForCausalLM.from_config(config).eval()

@@ -79,4 +79,4 @@ class TrainSettings(Settings):
     max_abstain: float = option(0.01, "Share of withheld verdicts at which training stops.", minimum=0, maximum=1)
     seed: int = option(0, "Seed of sampling, shuffling and initialisation.", minimum=0)
     report_to: tuple[str, ...] = option((), "Trackers that transformers reports to: tensorboard, wandb, trackio.")
-    grpo: Mapping[str, str] = option({}, "Any further field of TRL's GRPOConfig, as NAME=VALUE.")
+    grpo: Mapping[str, str] = option({}, "A field of TRL's GRPOConfig that acts (docs/training.md), as NAME=VALUE.")

@@ -312,18 +312,18 @@ def test_completions_are_logged_and_so_many_printed(trained: Any, monkeypatch: p
 
 @pytest.mark.parametrize("name", ["run_name", "project", "trackio_space_id", "trackio_bucket_id"])
 def test_a_trackers_field_reaches_its_callback(name: str, trained: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    told = {}
+    received = {}
 
     class Tracker(TrainerCallback):  # type: ignore[misc]
         def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-            told[name] = getattr(args, name)
+            received[name] = getattr(args, name)
 
     with pytest.raises(RrrError, match=rf"'{name}' would change nothing here: it acts only with --report-to"):
         trained({name: "mine"})
     monkeypatch.setattr("rrr_core.training.options.get_available_reporting_integrations", lambda: ["trackio"])
     monkeypatch.setattr("transformers.trainer.get_reporting_integration_callbacks", lambda _: [Tracker])
     trained({name: "mine"}, report_to=("trackio",))
-    assert told == {name: "mine"}
+    assert received == {name: "mine"}
 
 
 def test_experts_are_balanced_by_the_weight_asked_for(

@@ -29,6 +29,19 @@ USERS_TO_MEND = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS
 QUIET = {"TQDM_DISABLE": "1", "HF_DATASETS_DISABLE_PROGRESS_BARS": "1"}
 """Environment variables that keep libraries from drawing bars across ours; downloads keep theirs."""
 
+SHORT = {
+    "lr": "learning-rate",
+    "bs": "batch-size",
+    "epochs": "steps",
+    "max-steps": "steps",
+    "num-generations": "group-size",
+    "beta": "kl",
+    "lr-scheduler-type": "scheduler",
+    "output-dir": "folder",
+    "out": "folder",
+}
+"""What other trainers call an option → ours, without dashes. In `rrr run` ours has a prefix."""
+
 COMMANDS = {
     "demo": LazyCommand("rrr_core.cli.demo", "Watch a small model learn to reflect, in minutes and offline."),
     "run": LazyCommand("rrr_core.cli.run", "Mine, train, evaluate and report in one resumable run folder."),
@@ -104,7 +117,10 @@ def _usage(error: click.ClickException) -> str:
     context = getattr(error, "ctx", None)
     if isinstance(error, click.NoSuchOption):
         known = [name for option in context.command.params for name in option.opts] if context is not None else []
-        message = f"no option {error.option_name}.{nearest(error.option_name, known)}"
+        meant = SHORT.get(error.option_name.strip("-"))
+        alike = [name for name in known if meant and name.endswith(f"-{meant}")]
+        suggested = f" Did you mean {' or '.join(map(repr, alike))}?" if alike else nearest(error.option_name, known)
+        message = f"no option {error.option_name}.{suggested}"
     command = f"{context.command_path}: " if context is not None and context.parent is not None else ""
     return f"{command.removeprefix('rrr ')}{message}"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ import click
 
 from rrr_core.cli.options import SettingsCommand, with_settings
 from rrr_core.cli.shared import folder_option, run_folder
+from rrr_core.errors import DataError
 from rrr_core.runs.layout import RunFolder
 
 if TYPE_CHECKING:
@@ -43,7 +45,16 @@ def command(
     target = RunFolder(run_folder(folder, task))
     chosen = pipeline.with_date(pipeline.choose_model(model, opened), target.path)
     pipeline.check_trainable(chosen)
-    found = read_failures(failures or target.mine.path)
+    try:
+        found = read_failures(failures or target.mine.path)
+    except DataError as error:
+        if failures is not None or target.mine.shards():
+            raise
+        named = ["--model", model.model] if model.model else []
+        command = shlex.join(["rrr", "mine", opened.name, *named, "--folder", str(target.path)])
+        raise DataError(
+            f"{target.mine.path} holds no failure set: run `{command}` first, or name one with --failures."
+        ) from error
 
     from rrr_core.training.run import leave_processes
     from rrr_core.training.run import train as train_on

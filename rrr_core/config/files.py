@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rrr_core.config.renamed import with_new_names
+from rrr_core.config.renamed import former_keys, with_new_names
 from rrr_core.config.sections import SECTIONS, section_class
 from rrr_core.config.settings import BadValue, settings_of
 from rrr_core.errors import RrrError, nearest
@@ -29,6 +29,9 @@ def read_config(
         raise RrrError(f"{path}: not a TOML file: {error}.") from error
     for section, table in tables.items():
         if section not in sections:
+            homes = [] if isinstance(table, dict) else _sections_with(section, sections)
+            if homes:
+                raise RrrError(f"{path}: {section} is a key of a section: put it under {' or '.join(homes)}.")
             raise RrrError(f"{path}: unknown section [{section}].{nearest(section, sections)}")
         if not isinstance(table, dict):
             raise RrrError(f"{path}: {section} must be a section, written [{section}].")
@@ -36,6 +39,19 @@ def read_config(
         section: _read_section(path, section, with_new_names(section, table, lambda line: say(f"{path}: {line}")))
         for section, table in tables.items()
     }
+
+
+def _sections_with(key: str, sections: Sequence[str]) -> list[str]:
+    """The sections, as they are written, that have this key, under its name of today or a former one."""
+    names = {
+        section: [
+            name
+            for setting in settings_of(section_class(section))
+            for name in (setting.key, *former_keys(section, setting.key))
+        ]
+        for section in sections
+    }
+    return [f"[{section}]" for section, known in names.items() if key in known]
 
 
 def _read_section(path: Path, section: str, table: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,9 +5,12 @@ A value recorded under an old name is the same setting, so a run started by an e
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+from rrr_core.config.sections import SECTIONS, section_class
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +64,34 @@ def with_new_names(
     return named
 
 
-def identity_with_new_names(identity: Mapping[str, Any]) -> dict[str, Any]:
-    """The identity of a stage or a whole run as this version would write it."""
-    sections = {"settings": "train", "train": "train"}
+def identity_of_today(kind: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
+    """A recorded identity as this version would write it, for comparing it with `now`.
+
+    `kind` is a stage, or `run` for a whole run. Renamed settings get their new names, and settings that are newer than
+    the record their defaults, with which nothing changes.
+    """
+    sections = {section: section for section in SECTIONS} if kind == "run" else {"settings": kind}
     return {
-        key: with_new_names(sections[key], value) if key in sections and isinstance(value, Mapping) else value
-        for key, value in {**identity, **_model(identity.get("model"))}.items()
+        key: _section_of_today(sections[key], value, now.get(key))
+        if sections.get(key) in SECTIONS and isinstance(value, Mapping)
+        else value
+        for key, value in {**before, **_model(before.get("model"))}.items()
     }
+
+
+def _section_of_today(section: str, before: Mapping[str, Any], now: Any) -> dict[str, Any]:
+    values = with_new_names(section, before)
+    newer = set(now) - set(values) if isinstance(now, Mapping) else set()
+    fields = dataclasses.fields(section_class(section)) if newer else ()
+    defaults = {field.name: field.default for field in fields if field.name in newer}
+    return {**values, **{name: _as_json(default) for name, default in defaults.items()}}
+
+
+def _as_json(default: Any) -> Any:
+    """A default as a manifest holds it; a mapping's, made by a factory, is empty."""
+    if default is dataclasses.MISSING:
+        return {}
+    return list(default) if isinstance(default, tuple) else default
 
 
 def _model(described: Any) -> dict[str, Any]:

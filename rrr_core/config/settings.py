@@ -1,4 +1,4 @@
-"""Parses settings: text from the command line and values from a TOML file, into settings dataclasses."""
+"""Settings dataclasses and the rules of their fields, for the command line, a TOML file and Python callers alike."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ import json
 import math
 import types
 import typing
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
+from weakref import WeakKeyDictionary
 
-from rrr_core.errors import nearest
+from rrr_core.errors import RrrError, nearest
 
 Kind = Literal["whole number", "number", "text", "switch", "list", "mapping"]
-Settings = TypeVar("Settings")
+Built = TypeVar("Built")
 
 
 class BadValue(ValueError):
@@ -62,21 +63,37 @@ class Setting:
     def from_toml(self, value: Any) -> Any:
         """The value of a TOML value. Raises BadValue if it has the wrong type or is out of range."""
         match self.kind:
+            case "number" if isinstance(value, int) and not isinstance(value, bool):
+                value = float(value)
+            case "list" if isinstance(value, list):
+                value = tuple(value)
+            case "mapping" if isinstance(value, dict):
+                value = {key: _as_text(item) for key, item in value.items()}
+        return self.checked(value, _IN_TOML)
+
+    def checked(self, value: Any, expected: Mapping[Kind, str] | None = None) -> Any:
+        """A value as the field holds it. Raises BadValue for the wrong type, a wrong choice, or one out of range.
+
+        `expected` words each type for where the value comes from.
+        """
+        match self.kind:
+            case _ if value is None and self.optional:
+                return None
             case "whole number" if isinstance(value, int) and not isinstance(value, bool):
                 return self._in_range(value)
             case "number" if isinstance(value, int | float) and not isinstance(value, bool):
-                return self._in_range(float(value))
+                return self._in_range(value)
             case "text" if isinstance(value, str):
                 return self._chosen(value)
             case "switch" if isinstance(value, bool):
                 return value
-            case "list" if isinstance(value, list) and all(isinstance(item, str) for item in value):
+            case "list" if isinstance(value, tuple | list) and all(isinstance(item, str) for item in value):
                 return tuple(self._chosen(item) for item in value)
             case "list" if isinstance(value, str) and self.or_one:
                 return (self._chosen(value),)
-            case "mapping" if isinstance(value, dict):
-                return {key: _as_text(item) for key, item in value.items()}
-        raise BadValue(f"expected {_IN_TOML[self.kind]}, not {_as_text(value)!r}.")
+            case "mapping" if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
+                return value
+        raise BadValue(f"expected {(expected or _IN_PYTHON)[self.kind]}, not {_as_text(value)!r}.")
 
     def _in_range(self, value: float) -> float:
         if not math.isfinite(value):
@@ -104,6 +121,12 @@ _IN_TOML: Mapping[Kind, str] = {
     "list": "a list of texts",
     "mapping": "a table",
 }
+_IN_PYTHON: Mapping[Kind, str] = {
+    **_IN_TOML,
+    "switch": "True or False",
+    "list": "a tuple of texts",
+    "mapping": "a mapping of texts",
+}
 
 
 def _parse(parse: type[Any], text: str, wanted: str) -> Any:
@@ -119,8 +142,16 @@ def _as_text(value: Any) -> str:
 
 def settings_of(settings_class: type[Any]) -> tuple[Setting, ...]:
     """The settings of a dataclass, in order. Raises TypeError for a field whose type no option can have."""
-    hints = typing.get_type_hints(settings_class)
-    return tuple(_setting(field, hints[field.name]) for field in dataclasses.fields(settings_class))
+    if settings_class not in _READ:
+        hints = typing.get_type_hints(settings_class)
+        _READ[settings_class] = tuple(
+            _setting(field, hints[field.name]) for field in dataclasses.fields(settings_class)
+        )
+    return _READ[settings_class]
+
+
+_READ: MutableMapping[type[Any], tuple[Setting, ...]] = WeakKeyDictionary()
+"""Dataclasses whose settings were read, since every instance checks its values."""
 
 
 def _setting(field: dataclasses.Field[Any], hint: Any) -> Setting:
@@ -159,7 +190,25 @@ def _kind(hint: Any) -> Kind:
     raise TypeError(f"{hint} cannot be an option")
 
 
-def build(settings_class: type[Settings], *layers: Mapping[str, Any]) -> Settings:
+class Settings:
+    """The base class of settings dataclasses: values that break a field's rule raise RrrError when one is made.
+
+    So whoever makes settings meets the rules, not only the command line and the file. A subclass whose fields have to
+    fit together checks that in its own `__post_init__`, after this one.
+    """
+
+    def __post_init__(self) -> None:
+        for setting in settings_of(type(self)):
+            value = getattr(self, setting.field)
+            try:
+                checked = setting.checked(value)
+            except BadValue as error:
+                raise RrrError(f"{type(self).__name__}.{setting.field} {error}") from None
+            if checked is not value:
+                object.__setattr__(self, setting.field, checked)
+
+
+def build(settings_class: type[Built], *layers: Mapping[str, Any]) -> Built:
     """Settings built from layers: a later layer overrides an earlier one, and mappings are merged key by key."""
     merged: dict[str, Any] = {}
     for layer in layers:

@@ -12,7 +12,7 @@ from rrr_core.episode import Episode
 from rrr_core.errors import DataError
 from rrr_core.evaluation.controls import ALWAYS_SAMPLED, read_evaluated
 from rrr_core.evaluation.figures import Figures, ModeFigures, figures
-from rrr_core.evaluation.settings import GREEDY, EvalSettings, check_settings
+from rrr_core.evaluation.settings import GREEDY, EvalSettings
 from rrr_core.evaluation.shards import ShardEvaluation, stage_count
 from rrr_core.generation.engine import Engine
 from rrr_core.generation.measured import measured
@@ -49,7 +49,6 @@ def evaluate(
     has too few answers, and any PluginError or ModelError.
     Finished shards are kept in each case.
     """
-    check_settings(settings)
     settings = replace(settings, max_tokens=token_limit(settings.max_tokens, engine.thinks))
     folder, progress = Path(folder), progress or Progress()
     with stage_lock(folder, progress), profiled(folder) as profile:

@@ -1,4 +1,4 @@
-"""Settings of an evaluation, and their validation."""
+"""Settings of an evaluation."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ from dataclasses import dataclass
 
 from rrr_core.config.limits import THINKING_TOKENS, TOKENS
 from rrr_core.config.option import option
-from rrr_core.errors import RrrError, nearest
-from rrr_core.evaluation.controls import ALWAYS_SAMPLED, CONTROL_KEYS, CONTROLS, control_named
+from rrr_core.config.settings import Settings
+from rrr_core.errors import RrrError
+from rrr_core.evaluation.controls import ALWAYS_SAMPLED, CONTROL_KEYS, CONTROLS
 
 GREEDY, SAMPLED = "greedy", "sampled"
 MODES = (GREEDY, SAMPLED)
 
 
 @dataclass(frozen=True)
-class EvalSettings:
+class EvalSettings(Settings):
     """Settings of an evaluation."""
 
     rows: int = option(2000, "Rows to evaluate, from the start of the test split.", minimum=1)
@@ -26,7 +27,16 @@ class EvalSettings:
         f"Temperature of sampled mode, and of {', '.join(each.answer for each in ALWAYS_SAMPLED)} in both modes.",
         minimum=0.01,
     )
-    top_p: float = option(1.0, "Nucleus sampling: share of the probability mass to sample from.", minimum=0, maximum=1)
+    top_p: float = option(
+        1.0, "Nucleus sampling: share of the probability mass to sample from.", minimum=0.001, maximum=1
+    )
+    top_k: int = option(0, "Number of likeliest tokens to sample from; 0 takes all.", minimum=0)
+    min_p: float = option(
+        0.0, "Least probability of a token, as a share of the likeliest one's; 0 takes all.", minimum=0, maximum=1
+    )
+    repetition_penalty: float = option(
+        1.0, "Makes tokens of the prompt and of the text so far less likely, in both modes; 1 is none.", minimum=0.01
+    )
     max_tokens: int = option(
         TOKENS,
         "Longest attempt, reflection or retry with its thought, in tokens;"
@@ -50,22 +60,10 @@ class EvalSettings:
         0.01, "Largest share of withheld verdicts before evaluation stops.", minimum=0, maximum=1
     )
 
-
-def check_settings(settings: EvalSettings) -> None:
-    """Validate settings from callers other than the command line. Raises RrrError for invalid ones."""
-    for mode in settings.modes:
-        if mode not in MODES:
-            raise RrrError(f"There is no evaluation mode {mode!r}: use {', '.join(MODES)}.{nearest(mode, MODES)}")
-    for key in settings.controls:
-        control_named(key)
-    for name, given in (("mode", settings.modes), ("control", settings.controls)):
-        if len(set(given)) < len(given):
-            raise RrrError(f"An evaluation {name} is given twice in {', '.join(given)}: give each once.")
-    if not settings.modes:
-        raise RrrError(f"An evaluation needs a mode: use {', '.join(MODES)}.")
-    if settings.temperature <= 0:
-        raise RrrError(
-            f"temperature = {settings.temperature}: sampling needs one above 0; for 0 use the mode {GREEDY}."
-        )
-    if settings.rows < 1 or settings.shard_rows < 1:
-        raise RrrError(f"rows = {settings.rows} and shard_rows = {settings.shard_rows}: both must be at least 1.")
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name, given in (("mode", self.modes), ("control", self.controls)):
+            if len(set(given)) < len(given):
+                raise RrrError(f"An evaluation {name} is given twice in {', '.join(given)}: give each once.")
+        if not self.modes:
+            raise RrrError(f"An evaluation needs a mode: use {', '.join(MODES)}.")

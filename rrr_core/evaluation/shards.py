@@ -129,6 +129,9 @@ class ShardEvaluation:
             temperature=0.0 if is_greedy else self.settings.temperature,
             max_tokens=self.settings.max_tokens,
             top_p=self.settings.top_p,
+            top_k=self.settings.top_k,
+            min_p=self.settings.min_p,
+            repetition_penalty=self.settings.repetition_penalty,
             seed=evaluation_seed(self.settings.seed, self.mode, self.shard, stage),
         )
         note, reported = f"{self.mode}, {stage.replace('_', ' ')}", 0

@@ -45,8 +45,21 @@ def uniforms(seed: int, row: int, count: int) -> torch.Tensor:
     return torch.rand(count, dtype=torch.float64, generator=source)
 
 
+def seen_tokens(prompts: Sequence[Sequence[int]], vocabulary: int, device: torch.device) -> torch.Tensor:
+    """Which tokens each prompt holds: (B, V)."""
+    seen = torch.zeros(len(prompts), vocabulary, dtype=torch.bool)
+    for row, prompt in enumerate(prompts):
+        seen[row, list(prompt)] = True
+    return seen.to(device)
+
+
+def penalised(logits: torch.Tensor, seen: torch.Tensor, penalty: float) -> torch.Tensor:
+    """Logits (B, V), those of seen tokens divided by the penalty if positive, else multiplied by it."""
+    return torch.where(seen, torch.where(logits < 0, logits * penalty, logits / penalty), logits)
+
+
 def filtered(logits: torch.Tensor, sampling: Sampling) -> torch.Tensor:
-    """Logits (B, V) after temperature, top-k and top-p, in that order; -inf where a token is ruled out."""
+    """Logits (B, V) after temperature, top-k, top-p and min-p, in that order; -inf where a token is ruled out."""
     logits = logits / sampling.temperature
     if 0 < sampling.top_k < logits.shape[-1]:
         smallest = logits.topk(sampling.top_k).values[:, -1:]
@@ -56,6 +69,9 @@ def filtered(logits: torch.Tensor, sampling: Sampling) -> torch.Tensor:
         out = ascending.softmax(-1).cumsum(-1) <= 1 - sampling.top_p
         out[:, -1] = False
         logits = logits.masked_fill(out.scatter(-1, order, out), -torch.inf)
+    if sampling.min_p > 0:
+        chances = logits.softmax(-1)
+        logits = logits.masked_fill(chances < sampling.min_p * chances.amax(-1, keepdim=True), -torch.inf)
     return logits
 
 
@@ -108,6 +124,8 @@ def decode(
     sampled = torch.full((len(prompts), max(limits)), pad_id, device=device)
     lengths = limit.clone()
     done = torch.zeros(len(prompts), dtype=torch.bool, device=device)
+    penalty = sampling.repetition_penalty
+    seen = None if penalty == 1 else seen_tokens([prompts[row] for row in reading.rows], logits.shape[-1], device)
     reported = 0
 
     def keep_ended(places: torch.Tensor) -> None:
@@ -123,7 +141,11 @@ def decode(
             raise ModelError(
                 "The model's output is not finite: its weights have diverged or overflow; try --dtype float32."
             )
+        if seen is not None:
+            logits = penalised(logits, seen, penalty)
         chosen = choose(logits, sampling, drawn[rows, time])
+        if seen is not None:
+            seen.scatter_(1, chosen[:, None], True)
         sampled[rows, time] = torch.where(done, pad_id, chosen)
         stops = ~done & (torch.isin(chosen, ends) | (time + 1 >= limit[rows]))
         lengths[rows[stops]] = time + 1
@@ -140,6 +162,7 @@ def decode(
             keep_ended(done.nonzero()[:, 0])
             keep = drop_rows(cache, done)
             chosen, mask, positions, rows, done = chosen[keep], mask[keep], positions[keep], rows[keep], done[keep]
+            seen = None if seen is None else seen[keep]
         mask = torch.cat([mask, mask.new_ones(len(mask), 1)], dim=1)
         logits = forward(network, cache, chosen[:, None], mask, positions)
         positions = positions + 1

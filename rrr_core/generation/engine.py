@@ -184,7 +184,7 @@ class TokenEngine(Engine):
         return False
 
     def logprobs_of(self, prompt: Sequence[int], written: Sequence[int]) -> list[float]:
-        """The log-probability of each sampled id, as it was drawn: after temperature, top-k and top-p.
+        """The log-probability of each sampled id, as it was drawn: after penalty, temperature, top-k, top-p and min-p.
 
         Raises ModelError if the engine keeps none.
         """

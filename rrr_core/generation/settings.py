@@ -10,6 +10,7 @@ from typing import Any
 
 from rrr_core.chat.settings import ChatSettings, template_arguments
 from rrr_core.config.option import option
+from rrr_core.config.settings import Settings
 from rrr_core.errors import ModelError
 from rrr_core.generation.engines import AUTO, CORE_ENGINES
 
@@ -35,7 +36,7 @@ def _of_other_distributions() -> list[str]:
 
 
 @dataclass(frozen=True)
-class ModelSettings:
+class ModelSettings(Settings):
     """Which model, and how it is run."""
 
     model: str | None = option(None, "A hub name, a folder, or the name a server gives its model.")

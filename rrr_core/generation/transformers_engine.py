@@ -8,11 +8,11 @@ from importlib.metadata import version
 from typing import Any
 
 import torch
-from transformers import GenerationConfig
+from transformers import GenerationConfig, LogitsProcessorList
 
 from rrr_core.chat.format import ChatFormat
 from rrr_core.errors import ModelError
-from rrr_core.generation.decoding import can_decode, decode, uniforms
+from rrr_core.generation.decoding import can_decode, decode, penalised, seen_tokens, uniforms
 from rrr_core.generation.encoded import EncodedEngine
 from rrr_core.generation.engine import Hits, Sampling
 from rrr_core.generation.kv_cache import without_adapters
@@ -199,7 +199,12 @@ class TransformersEngine(EncodedEngine):
         ids = [[self.pad_id] * (width - len(prompt)) + [*prompt] for prompt in prompts]
         mask = [[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts]
         greedy = sampling.temperature == 0
-        drawing = {"temperature": sampling.temperature, "top_k": sampling.top_k, "top_p": sampling.top_p}
+        drawing: dict[str, float] = {
+            "temperature": sampling.temperature,
+            "top_k": sampling.top_k,
+            "top_p": sampling.top_p,
+            "min_p": sampling.min_p,
+        }
         config = GenerationConfig(
             do_sample=not greedy,
             max_new_tokens=max(limits),
@@ -218,12 +223,26 @@ class TransformersEngine(EncodedEngine):
                     input_ids=torch.tensor(ids, device=device),
                     attention_mask=torch.tensor(mask, device=device),
                     generation_config=config,
+                    logits_processor=_penalty(prompts, sampling, width),
                 )
         finally:
             base.generation_config = own_config
         on_done(len(prompts))
         rows: list[list[int]] = output[:, width:].tolist()
         return [cut(row[:limit], self.end_ids) for row, limit in zip(rows, limits, strict=True)]
+
+
+def _penalty(prompts: Sequence[Sequence[int]], sampling: Sampling, width: int) -> LogitsProcessorList:
+    """The repetition penalty for `generate`, whose own counts a prompt's padding, often the end token, as repeated."""
+    in_prompts: torch.Tensor | None = None
+
+    def apply(ids: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
+        nonlocal in_prompts
+        if in_prompts is None:
+            in_prompts = seen_tokens(prompts, logits.shape[-1], logits.device)
+        return penalised(logits, in_prompts.scatter(1, ids[:, width:], True), sampling.repetition_penalty)
+
+    return LogitsProcessorList([] if sampling.repetition_penalty == 1 else [apply])
 
 
 def configured_ends(network: Any) -> list[int]:

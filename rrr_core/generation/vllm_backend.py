@@ -93,7 +93,7 @@ class VllmEngine(EncodedEngine):
         return self.drawn.are_kept
 
     def logprobs_of(self, prompt: Sequence[int], written: Sequence[int]) -> list[float]:
-        """The log-probability of each id of a text, as it was drawn, after temperature, top-k and top-p.
+        """The log-probability of each id of a text, as it was drawn; see `TokenEngine.logprobs_of`.
 
         For texts written since the last weight sync, if the engine keeps log-probabilities.
         """
@@ -116,6 +116,8 @@ class VllmEngine(EncodedEngine):
             temperature=sampling.temperature,
             top_p=sampling.top_p,
             top_k=sampling.top_k,
+            min_p=sampling.min_p,
+            repetition_penalty=sampling.repetition_penalty,
             max_tokens=limit,
             seed=request_seed(sampling.seed, place),
             stop_token_ids=list(self.end_ids),

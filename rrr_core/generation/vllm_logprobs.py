@@ -9,7 +9,7 @@ from rrr_core.errors import ModelError
 
 
 class DrawnLogprobs:
-    """Log-probabilities after temperature, top-k and top-p, one per id of a text, by prompt and text."""
+    """Log-probabilities as drawn (see `TokenEngine.logprobs_of`), one per id of a text, by prompt and text."""
 
     def __init__(self, are_kept: bool) -> None:
         self.are_kept = are_kept

@@ -79,7 +79,7 @@ def engine_arguments(
         "trust_remote_code": False,
         "generation_config": "vllm",
         "enable_prefix_caching": True,
-        # Of the distribution sampled from: after temperature, top-k and top-p.
+        # Of the distribution sampled from: after penalty, temperature, top-k, top-p and min-p.
         "logprobs_mode": "processed_logprobs",
         # The model's whole context, or as much of it as fits in memory.
         "max_model_len": -1,

@@ -130,6 +130,9 @@ def mine_rows(
                 temperature=settings.temperature,
                 max_tokens=settings.max_tokens,
                 top_p=settings.top_p,
+                top_k=settings.top_k,
+                min_p=settings.min_p,
+                repetition_penalty=settings.repetition_penalty,
                 seed=mining_seed(settings.seed, shard, round_index),
             )
             on_done = reporter.counter(tries_so_far, len(drawn))

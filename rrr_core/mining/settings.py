@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 from rrr_core.config.limits import THINKING_TOKENS, TOKENS
 from rrr_core.config.option import option
+from rrr_core.config.settings import Settings
 
 
 @dataclass(frozen=True)
-class MineSettings:
+class MineSettings(Settings):
     """Settings of mining."""
 
     rows: int = option(2000, "Rows of the train split to try.", minimum=1)
@@ -21,7 +22,16 @@ class MineSettings:
         minimum=0,
     )
     temperature: float = option(0.9, "Sampling temperature of the tries; 0 is greedy.", minimum=0)
-    top_p: float = option(1.0, "Nucleus sampling: share of the probability mass to sample from.", minimum=0, maximum=1)
+    top_p: float = option(
+        1.0, "Nucleus sampling: share of the probability mass to sample from.", minimum=0.001, maximum=1
+    )
+    top_k: int = option(0, "Number of likeliest tokens to sample from; 0 takes all.", minimum=0)
+    min_p: float = option(
+        0.0, "Least probability of a token, as a share of the likeliest one's; 0 takes all.", minimum=0, maximum=1
+    )
+    repetition_penalty: float = option(
+        1.0, "Makes tokens of the prompt and of the text so far less likely; 1 is none.", minimum=0.01
+    )
     max_tokens: int = option(
         TOKENS,
         f"Longest attempt with its thought, in tokens; {THINKING_TOKENS} by default for a model that thinks.",

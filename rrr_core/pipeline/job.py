@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from rrr_core.generation import ModelSettings
+from rrr_core.pipeline.naming import options_of
 from rrr_core.pipeline.opening import (
     check_trainable,
     choose_model,
@@ -53,11 +54,14 @@ def run(settings: RunSettings, folder: Path, progress: Progress | None = None) -
     task = open_task(settings.task)
     settings = dataclasses.replace(settings, model=choose_model(settings.model, task))
     refuse_server(settings.model)
-    check_trainable(settings.model, adapts=settings.train.lora_rank > 0)
+    with options_of("train"):
+        check_trainable(settings.model, adapts=settings.train.lora_rank > 0)
     with stage_lock(folder, progress):
         record = RunRecord.open(folder, identity_of(settings, task), progress)
         files = RunFolder(folder)
         job = _Job(task, settings, files, progress)
+        if not record.is_finished("train", files.train.model):
+            job.check_training()
         record.stage("mine", files.mine.path, job.mine)
         record.stage("train", files.train.model, job.train)
         for label in (VANILLA, TRAINED):
@@ -77,12 +81,20 @@ class _Job:
     files: RunFolder
     progress: Progress
 
+    def check_training(self) -> None:
+        """Refuse what training would refuse after hours of mining."""
+        from rrr_core.training.preflight import check_before_training
+
+        with options_of("train"):
+            check_before_training(self._model(), self.files.train.path, self.settings.train, self.progress.say)
+
     def mine(self) -> None:
         from rrr_core.mining import mine
 
         engine = open_engine(self._model(), self.progress)
         folder, data = self.files.mine.path, self.settings.task.data
-        mine(self.task, engine, folder, self.settings.mine, data, self.progress, self.settings.verify)
+        with options_of("mine"):
+            mine(self.task, engine, folder, self.settings.mine, data, self.progress, self.settings.verify)
 
     def train(self) -> None:
         from rrr_core.mining.failure_set import read_failures
@@ -90,7 +102,8 @@ class _Job:
 
         failures = read_failures(self.files.mine.path)
         folder, verify = self.files.train.path, self.settings.verify
-        train(self.task, failures, self._model(), folder, self.settings.train, self.progress, verify)
+        with options_of("train"):
+            train(self.task, failures, self._model(), folder, self.settings.train, self.progress, verify)
 
     def evaluate(self, label: str) -> None:
         from rrr_core.evaluation import evaluate
@@ -100,7 +113,8 @@ class _Job:
             model = trained_model(model, self.files.train.path)
         engine = open_engine(model, self.progress)
         folder, data = self.files.evaluation(label).path, self.settings.task.data
-        evaluate(self.task, engine, folder, label, self.settings.eval, data, self.progress, self.settings.verify)
+        with options_of("eval"):
+            evaluate(self.task, engine, folder, label, self.settings.eval, data, self.progress, self.settings.verify)
 
     def _model(self) -> ModelSettings:
         return with_date(self.settings.model, self.files.path)

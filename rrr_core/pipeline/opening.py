@@ -62,7 +62,7 @@ def check_trainable(settings: ModelSettings, *, adapts: bool = False) -> None:
     if adapts and "adapter" not in engine.spec.takes:
         raise ModelError(
             f"The {engine.entry.name} backend ({engine.entry.who}) takes no adapter, but LoRA training produces one:"
-            " drop --train-lora-rank."
+            " drop --lora-rank."
         )
 
 

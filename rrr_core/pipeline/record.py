@@ -16,7 +16,7 @@ from rrr_core.profiling.spent import Spent
 from rrr_core.progress import Progress
 from rrr_core.runs.about import about_this_run
 from rrr_core.runs.files import read_json, write_json
-from rrr_core.runs.layout import TRAINED, VANILLA, RunFolder
+from rrr_core.runs.layout import STAGES, TRAINED, VANILLA, RunFolder
 from rrr_core.runs.stage import check_identity, holds_nothing
 
 
@@ -30,9 +30,10 @@ class RunRecord:
 
     @classmethod
     def open(cls, folder: Path, identity: Mapping[str, Any], progress: Progress) -> RunRecord:
-        """Start or resume the run in `folder`; a run that has produced nothing yet may change its settings.
+        """Start or resume the run in `folder`.
 
-        Raises RrrError if the run was started with another identity.
+        A stage's settings bind from its first result on: until then they may change, as may all others of a run that
+        has produced nothing yet. Raises RrrError if the run was started with another identity.
         """
         path = RunFolder(folder).record
         content: Any = None
@@ -42,15 +43,22 @@ class RunRecord:
                 raise DataError(f"{path}:1: not the record of a run: use another folder.")
         if content is None or (content["identity"] != identity and holds_nothing(folder)):
             content = {"kind": "run", "identity": identity, "about": about_this_run(), "created": _now(), "stages": {}}
-        check_identity(folder, content["identity"], identity)
+        finished = {name.partition(" ")[0] for name, stage in content["stages"].items() if stage["state"] == "finished"}
+        unbound = [stage for stage in STAGES if stage not in finished and holds_nothing(folder / stage)]
+        content["identity"] = {**content["identity"], **{stage: identity[stage] for stage in unbound}}
+        check_identity(folder, "run", content["identity"], identity)
         record = cls(path, content, progress)
         record._write()
         return record
 
+    def is_finished(self, name: str, product: Path) -> bool:
+        """Whether a stage is finished and its product exists."""
+        return self.content["stages"].get(name, {}).get("state") == "finished" and product.exists()
+
     def stage(self, name: str, product: Path, work: Callable[[], None], again: bool = False) -> None:
         """Run a stage, unless it is finished and its product exists."""
         stages = self.content["stages"]
-        if not again and stages.get(name, {}).get("state") == "finished" and product.exists():
+        if not again and self.is_finished(name, product):
             self.progress.say(f"{name}: finished earlier")
             return
         started = time.monotonic()

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from rrr_core.config.renamed import identity_with_new_names
+from rrr_core.config.renamed import identity_of_today
 from rrr_core.errors import DataError, RrrError
 from rrr_core.progress import Progress
 from rrr_core.runs.files import TEMPORARY, explained, make_folder, read_json, write_json
@@ -43,7 +43,7 @@ def open_stage(folder: Path, kind: str, identity: Mapping[str, Any], about: Mapp
     if found["identity"] != wanted["identity"] and holds_nothing(folder):
         _write_manifest(manifest, wanted, about)
         return
-    check_identity(folder, found["identity"], wanted["identity"])
+    check_identity(folder, kind, found["identity"], wanted["identity"])
 
 
 def note_in_manifest(folder: Path, key: str, value: object) -> None:
@@ -70,9 +70,12 @@ def holds_nothing(folder: Path) -> bool:
     )
 
 
-def check_identity(folder: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-    """Raise RrrError naming the first difference between the identity recorded in `folder` and that of this call."""
-    difference = _first_difference(identity_with_new_names(before), now)
+def check_identity(folder: Path, kind: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Raise RrrError naming the first difference between the identity recorded in `folder` and that of this call.
+
+    `kind` is the stage, or `run` for a whole run.
+    """
+    difference = _first_difference(identity_of_today(kind, before, now), now)
     if difference:
         key, earlier, later = difference
         raise RrrError(

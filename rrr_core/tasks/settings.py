@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from rrr_core.config.option import option
+from rrr_core.config.settings import Settings
 
 
 @dataclass(frozen=True)
-class TaskSettings:
+class TaskSettings(Settings):
     """Which task, and how to load its rows."""
 
     name: str | None = option(None, "The task's name.")

@@ -91,6 +91,8 @@ class Completion:
     """1 on trained tokens, 0 on those only read."""
     logprobs: list[float] | None
     """The log-probability each id was drawn with; 0 on ids that nothing drew. None if the policy drew them."""
+    is_cut_off: bool = False
+    """Whether the token limit cut off the last text in it."""
 
 
 def before_sampled(episode: Episode) -> Sequence[Segment]:
@@ -114,6 +116,7 @@ def completion_of(episode: Episode) -> Completion:
         ids=[token for segment in sampled for token in segment.ids],
         mask=[int(segment.is_trained) for segment in sampled for _ in segment.ids],
         logprobs=logprobs if drawn_elsewhere else None,
+        is_cut_off=sampled[-1].is_cut_off,
     )
 
 

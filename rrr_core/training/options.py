@@ -1,11 +1,11 @@
-"""Our settings as TRL's GRPOConfig; the user may set every other field of it."""
+"""Our settings as TRL's GRPOConfig; the user may set the other fields of it that act."""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
 import json
-import re
+import math
 import types
 import typing
 from collections.abc import Mapping, Sequence
@@ -18,77 +18,73 @@ from transformers.trainer_utils import SchedulerType
 from trl import GRPOConfig
 
 from rrr_core.errors import RrrError, nearest
+from rrr_core.training.grpo_fields import ACTS, OPTIONS, REFUSED, SAMPLED, Acts, Situation
 from rrr_core.training.settings import TrainSettings
-
-OURS = {
-    "output_dir": "--out",
-    "max_steps": "--steps",
-    "num_generations": "--group-size",
-    "per_device_train_batch_size": "--micro-batch-size",
-    "gradient_accumulation_steps": "--batch-size",
-    "generation_batch_size": "--batch-size",
-    "learning_rate": "--learning-rate",
-    "lr_scheduler_type": "--scheduler",
-    "warmup_steps": "--warmup-ratio",
-    "warmup_ratio": "--warmup-ratio",
-    "beta": "--kl",
-    "temperature": "--temperature",
-    "max_completion_length": "--max-reflection-tokens",
-    "save_steps": "--save-every",
-    "save_total_limit": "--keep-checkpoints",
-    "logging_steps": "--log-every",
-    "report_to": "--report-to",
-    "seed": "--seed",
-    "data_seed": "--seed",
-}
-"""Fields of GRPOConfig with an option of their own."""
-FIXED = {
-    "remove_unused_columns": "the failure's column has to reach the reward",
-    "model_init_kwargs": "the model is set with --model, --revision and --dtype",
-    "trust_remote_code": "code from a model's repository is never run",
-    "use_vllm": "the engine is chosen with --backend",
-    "use_transformers_continuous_batching": "this version generates with its own batches",
-    "resume_from_checkpoint": "a run resumes from its folder automatically",
-    "disable_tqdm": "progress is shown by the command line",
-    "shuffle_dataset": "failures are always shuffled by the seed",
-    "eval_strategy": "evaluation is `rrr eval`'s",
-    "push_to_hub": "upload the finished model yourself",
-}
-"""Fields that cannot be set, and why not."""
-OWN_VLLM = re.compile(r"vllm_(?!importance_sampling)")
-"""Fields of the vLLM that TRL would start; ours is configured with --backend, --gpu-share and --base-url."""
-
-LOSSES = ("bnpo", "cispo", "dapo", "dr_grpo", "grpo", "luspo", "sapo", "vespo")
-"""The losses of TRL 1.16, which rejects an unknown one only in the middle of its first step."""
 
 
 def parse_fields(given: Mapping[str, Any]) -> dict[str, Any]:
     """The user's GRPOConfig fields as typed values. A text that is valid JSON is parsed.
 
-    Raises RrrError for a field that does not exist (naming the nearest), has an option of its own, or gets a value of
-    another type.
+    Raises RrrError for a field that does not exist (naming the nearest), has an option of its own, changes nothing
+    here, or gets a value of another type or out of range.
 
-    >>> parse_fields({"epsilon": "0.3", "loss_type": "grpo", "bf16": "false"})
-    {'epsilon': 0.3, 'loss_type': 'grpo', 'bf16': False}
+    >>> parse_fields({"weight_decay": "0.3", "loss_type": "grpo", "bf16": "false"})
+    {'weight_decay': 0.3, 'loss_type': 'grpo', 'bf16': False}
     """
     hints = typing.get_type_hints(GRPOConfig)
     names = [field.name for field in dataclasses.fields(GRPOConfig) if field.init]
     parsed: dict[str, Any] = {}
     for name, value in given.items():
-        if name in OURS:
-            raise RrrError(f"GRPOConfig field {name!r}: set it with {OURS[name]}, not with --grpo.")
-        if name in FIXED:
-            raise RrrError(f"GRPOConfig field {name!r} cannot be set: {FIXED[name]}.")
-        if OWN_VLLM.match(name) and name in names:
-            raise RrrError(
-                f"GRPOConfig field {name!r} cannot be set: vLLM is set up with --backend, --gpu-share and --base-url."
-            )
+        if name in OPTIONS:
+            raise RrrError(f"GRPOConfig field {name!r}: set it with {OPTIONS[name]}, not with --grpo.")
+        if name in REFUSED:
+            raise RrrError(f"GRPOConfig field {name!r} cannot be set: {REFUSED[name]}.")
         if name not in names:
-            raise RrrError(f"GRPOConfig has no field {name!r}.{nearest(name, names)}")
+            raise RrrError(
+                f"GRPOConfig has no field {name!r}.{nearest(name, [each for each in names if each in ACTS])}"
+            )
+        if name not in ACTS:
+            raise RrrError(f"GRPOConfig field {name!r} is newer than this rrr, which does not know whether it acts.")
         parsed[name] = _typed(name, value, hints[name])
-    if (loss := parsed.get("loss_type", "dapo")) not in LOSSES:
-        raise RrrError(f"TRL has no loss_type {loss!r}.{nearest(loss, LOSSES)} Choose one of {', '.join(LOSSES)}.")
+        _check_range(name, parsed[name], ACTS[name])
     return parsed
+
+
+def check_fields(now: Situation) -> None:
+    """Raise RrrError for a field that would change nothing beside the other settings, or that does not fit them."""
+    for name in now.fields:
+        only = ACTS[name].only
+        if only is not None and not only.holds(now):
+            raise RrrError(f"GRPOConfig field {name!r} would change nothing here: it acts only {only.said}.")
+    mode = now.get("vllm_importance_sampling_mode", "sequence_mask")
+    corrects = now.off_policy and now.get("vllm_importance_sampling_correction", True)
+    if now.loss == "vespo" and corrects and not mode.startswith("token"):
+        raise RrrError(
+            "loss_type vespo weighs single tokens: set --grpo vllm_importance_sampling_mode=token_truncate or"
+            " token_mask."
+        )
+
+
+def drawn_by(settings: TrainSettings) -> dict[str, Any]:
+    """The user's fields that say how texts are drawn, for `Sampling`."""
+    given = {name: value for name, value in settings.grpo.items() if name in SAMPLED}
+    return {name: value for name, value in parse_fields(given).items() if value is not None}
+
+
+def _check_range(name: str, value: Any, acts: Acts) -> None:
+    if acts.choices and str(value).lower() not in acts.choices:
+        known = ", ".join(acts.choices)
+        raise RrrError(
+            f"GRPOConfig field {name!r} must be one of {known}, not {value!r}.{nearest(str(value), acts.choices)}"
+        )
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return
+    if not math.isfinite(value):
+        raise RrrError(f"GRPOConfig field {name!r} must be a finite number, not {value}.")
+    if acts.minimum is not None and value < acts.minimum:
+        raise RrrError(f"GRPOConfig field {name!r} must be at least {acts.minimum:g}, not {value:g}.")
+    if acts.maximum is not None and value > acts.maximum:
+        raise RrrError(f"GRPOConfig field {name!r} must be at most {acts.maximum:g}, not {value:g}.")
 
 
 def _typed(name: str, value: Any, hint: Any) -> Any:
@@ -122,12 +118,23 @@ def check_trackers(names: Sequence[str]) -> None:
             raise RrrError(f"--report-to {name} needs its package: pip install {name}")
 
 
-def grpo_config(settings: TrainSettings, folder: Path, dtype: str, revision: str | None, processes: int) -> GRPOConfig:
-    """TRL's configuration for one process of `processes`.
+def grpo_config(
+    settings: TrainSettings,
+    folder: Path,
+    dtype: str,
+    revision: str | None,
+    processes: int,
+    *,
+    off_policy: bool = False,
+    device: str | None = None,
+) -> GRPOConfig:
+    """TRL's configuration for one process of `processes`, on the requested device.
 
-    Raises RrrError if batch, micro-batch, group and number of processes do not divide one another.
+    `off_policy` says that another program than the policy may write the texts. Raises RrrError for settings that do
+    not fit together, or fields that would change nothing.
     """
     user = parse_fields(settings.grpo)
+    check_fields(Situation(settings, user, processes, off_policy, dtype))
     if settings.on_policy_attempts and settings.refresh_every:
         raise RrrError(
             "--on-policy-attempts retries failures at every step, --refresh-every only every few: give one of them."
@@ -154,10 +161,11 @@ def grpo_config(settings: TrainSettings, folder: Path, dtype: str, revision: str
         known = [kind.value for kind in SchedulerType]
         raise RrrError(f"transformers has no schedule {settings.scheduler!r}.{nearest(settings.scheduler, known)}")
     check_trackers(settings.report_to)
-    accelerated = torch.accelerator.is_available()
+    accelerated = _accelerated(device)
+    checkpointed = {"activation_checkpointing": accelerated} if "gradient_checkpointing" not in user else {}
     fields: dict[str, Any] = {
         "bf16": accelerated and torch.cuda.is_available() and torch.cuda.is_bf16_supported(),
-        "gradient_checkpointing": accelerated,
+        **checkpointed,
         "dataloader_pin_memory": accelerated,
         "use_cpu": not accelerated,
         **user,
@@ -187,7 +195,7 @@ def grpo_config(settings: TrainSettings, folder: Path, dtype: str, revision: str
             disable_tqdm=True,
             **fields,
         )
-    except ValueError as error:
+    except (ValueError, ImportError) as error:
         raise RrrError(f"TRL refuses these training options: {' '.join(str(error).split())}") from error
     lasts = -(-config.steps_per_generation * config.num_iterations // config.gradient_accumulation_steps)
     if settings.save_every % lasts:
@@ -201,3 +209,17 @@ def grpo_config(settings: TrainSettings, folder: Path, dtype: str, revision: str
             f" set --refresh-every to one, not to {settings.refresh_every}."
         )
     return config
+
+
+def _accelerated(device: str | None) -> bool:
+    """Whether training runs on the machine's accelerator. Raises RrrError for one that the trainer would not use."""
+    found = torch.accelerator.current_accelerator(check_available=True)
+    if device is None or found is None:
+        return found is not None
+    wanted = torch.device(device)
+    if wanted.type != "cpu" and wanted.index:
+        raise RrrError(
+            f"--device {device}: a training process uses the first {wanted.type} device it sees: choose that with"
+            " CUDA_VISIBLE_DEVICES, and leave --device out."
+        )
+    return str(wanted.type) != "cpu"

@@ -16,6 +16,7 @@ from rrr_core.generation.engine import Sampling, TokenEngine
 from rrr_core.seeds import rollout_seed
 from rrr_core.tasks import Task
 from rrr_core.training.engine import drawn_logprobs
+from rrr_core.training.options import drawn_by
 from rrr_core.training.settings import TrainSettings
 from rrr_core.verdicts import Verdict, failed
 from rrr_core.verification import Judge
@@ -41,6 +42,7 @@ class Rollout:
 
     def __init__(self, task: Task, engine: TokenEngine, judge: Judge, settings: TrainSettings) -> None:
         self.task, self.engine, self.judge, self.settings = task, engine, judge, settings
+        self.drawn = drawn_by(settings)
 
     def play(self, failures: Sequence[Failure], seed: tuple[object, ...]) -> list[Episode]:
         """One round on each failure; the caller repeats a failure once for each reflection of its group."""
@@ -135,8 +137,7 @@ class Rollout:
         sampling = Sampling(
             temperature=self.settings.temperature,
             max_tokens=max_tokens,
-            top_p=float(self.settings.grpo.get("top_p", 1.0)),
-            top_k=int(self.settings.grpo.get("top_k", 0)),
             seed=rollout_seed(*seed),
+            **self.drawn,
         )
         return [self.engine.read(ids) for ids in self.engine.generate_ids(prompts, sampling, places=places)]

@@ -17,14 +17,12 @@ from pathlib import Path
 
 import torch
 from datasets import disable_progress_bars
-from peft import LoraConfig
 from safetensors import SafetensorError
 from transformers import PreTrainedTokenizerBase, PrinterCallback, Trainer
 from transformers.utils import logging as transformers_logging
 
-from rrr_core.config.limits import token_limit
 from rrr_core.episode import Failure
-from rrr_core.errors import DataError, ModelError, RrrError
+from rrr_core.errors import DataError, RrrError
 from rrr_core.generation import ModelSettings
 from rrr_core.generation.measured import measured
 from rrr_core.generation.transformers_backend import load_from
@@ -37,10 +35,18 @@ from rrr_core.runs.stage import open_stage, stage_lock
 from rrr_core.tasks import Task
 from rrr_core.text import one_line
 from rrr_core.training.checkpoints import SealCheckpoints, newest_checkpoint
-from rrr_core.training.credit import check_context, credit_named
+from rrr_core.training.dropout import check_pass, without_dropout
 from rrr_core.training.engine import engine_identity, open_engine
 from rrr_core.training.freshness import forget_refreshes
-from rrr_core.training.options import grpo_config
+from rrr_core.training.preflight import (
+    check_network,
+    check_room,
+    checked_config,
+    fitted,
+    lora_config,
+    trained_whole,
+    training_dtype,
+)
 from rrr_core.training.profiling import MeasureSteps, count_tokens
 from rrr_core.training.records import Recorder
 from rrr_core.training.rollout import Rollout
@@ -104,24 +110,13 @@ def _train(
 ) -> TrainSummary:
     started = time.monotonic()
     prepare()
-    dtype = training_dtype(model_settings)
-    policy = load_from(model_settings, dtype)
+    checked_config(model_settings, folder, settings)  # before a large model is loaded
+    policy = load_from(model_settings, training_dtype(model_settings))
     if hasattr(policy.network, "peft_config"):
-        raise ModelError(
-            f"{model_settings.adapter or model_settings.model} is an adapter, and training starts from whole weights:"
-            " merge it into its model (peft's merge_and_unload) and name the merged folder as --model."
-        )
-    thinks = policy.chat.thinks
-    settings = dataclasses.replace(
-        settings,
-        max_reflection_tokens=token_limit(settings.max_reflection_tokens, thinks),
-        max_retry_tokens=token_limit(settings.max_retry_tokens, thinks),
-        max_attempt_tokens=token_limit(settings.max_attempt_tokens, thinks),
-    )
-    check_context(credit_named(settings.credit), policy.chat.extends(policy.chat.thinks))
-    arguments = grpo_config(
-        settings, folder, dtype, model_settings.revision, processes=int(os.environ.get("WORLD_SIZE", "1"))
-    )
+        raise trained_whole(model_settings)
+    settings = fitted(settings, policy.chat)
+    arguments = checked_config(model_settings, folder, settings)
+    check_network(settings, arguments, policy.network)
     if _writes():
         identity = {
             "task": task.provenance(),
@@ -131,6 +126,7 @@ def _train(
             "failures": {"count": len(failures), "sha256": digest(failures)},
         }
         open_stage(folder, "train", identity=identity, about=about_this_run())
+        check_room(settings, folder, policy.network, training_dtype(model_settings))
     files = TrainFolder(folder)
     summary_file = files.summary
     if summary_file.exists():
@@ -157,12 +153,14 @@ def _train(
             model=policy.network,
             args=arguments,
             processing_class=policy.tokenizer,
-            peft_config=_lora(settings),
+            peft_config=lora_config(settings),
             callbacks=[SealCheckpoints(), MeasureSteps(profile, folder if _writes() else None), recorder],
         )
         count_tokens(profile, trainer.model, trainer.ref_model)
         trainer.remove_callback(PrinterCallback)
-        with disk_faults(folder):
+        networks = [trainer.model, *([] if trainer.ref_model is None else [trainer.ref_model])]
+        with disk_faults(folder), without_dropout(*networks):
+            check_pass(trainer.model)
             trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     judge.finish()
     summary = TrainSummary(
@@ -194,20 +192,6 @@ def enough(failures: Sequence[Failure], groups: int) -> list[Failure]:
     ['a', 'b', 'a', 'b']
     """
     return list(failures) * max(1, -(-groups // len(failures)))
-
-
-def training_dtype(settings: ModelSettings) -> str:
-    """The dtype of trained weights: float32 unless the user says otherwise; on a GPU TRL computes in bfloat16."""
-    return "float32" if settings.dtype == "auto" else settings.dtype
-
-
-def _lora(settings: TrainSettings) -> LoraConfig | None:
-    if not settings.lora_rank:
-        return None
-    targets = settings.lora_targets[0] if settings.lora_targets == ("all-linear",) else list(settings.lora_targets)
-    return LoraConfig(
-        r=settings.lora_rank, lora_alpha=settings.lora_alpha, target_modules=targets, task_type="CAUSAL_LM"
-    )
 
 
 @contextmanager

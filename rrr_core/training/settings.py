@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from rrr_core.config.limits import THINKING_TOKENS, TOKENS
 from rrr_core.config.option import option
+from rrr_core.config.settings import Settings
 from rrr_core.training.credit import CREDITS
 
 MAY_CHANGE = frozenset({"max_abstain", "keep_checkpoints", "report_to"})
@@ -15,7 +16,7 @@ ZERO_VARIANCE = ("drop", "keep", "resample")
 
 
 @dataclass(frozen=True)
-class TrainSettings:
+class TrainSettings(Settings):
     """Masked GRPO on reflections. The defaults are the paper's (arXiv 2505.24726, section 4)."""
 
     steps: int = option(1750, "Optimiser steps.", minimum=1)
@@ -78,4 +79,4 @@ class TrainSettings:
     max_abstain: float = option(0.01, "Share of withheld verdicts at which training stops.", minimum=0, maximum=1)
     seed: int = option(0, "Seed of sampling, shuffling and initialisation.", minimum=0)
     report_to: tuple[str, ...] = option((), "Trackers that transformers reports to: tensorboard, wandb, trackio.")
-    grpo: Mapping[str, str] = option({}, "Any further field of TRL's GRPOConfig, as NAME=VALUE.")
+    grpo: Mapping[str, str] = option({}, "A field of TRL's GRPOConfig that acts (docs/training.md), as NAME=VALUE.")

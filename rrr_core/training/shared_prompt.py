@@ -13,15 +13,10 @@ from rrr_core.generation.kv_cache import without_adapters
 from rrr_core.training.packing import Packing, inputs_of
 
 
-def can_share(network: Any) -> str | None:
-    """Prepare a causal language model for packed passes; None if that worked, else why not, in a few words.
-
-    A model has to pass a trial: on two short prompts with three completions, each of its layers must attend through
-    the packing, and the log-probabilities must be those of the unpacked pass.
-    """
+def obstacle(network: Any) -> str | None:
+    """Why a model cannot share prompts, as far as that shows without its weights; None if nothing speaks against it."""
     network = without_adapters(network)
-    config = network.config.get_text_config()
-    implementation = str(config._attn_implementation)
+    implementation = str(network.config.get_text_config()._attn_implementation)
     backbone = network.base_model
     if network.config.is_encoder_decoder or backbone is network:
         return "it is not a decoder with a head of its own"
@@ -30,6 +25,21 @@ def can_share(network: Any) -> str | None:
     parameters = inspect.signature(backbone.forward).parameters.values()
     if all(parameter.kind is not parameter.VAR_KEYWORD for parameter in parameters):
         return "it passes no extra arguments to its layers"
+    return None
+
+
+def can_share(network: Any) -> str | None:
+    """Prepare a causal language model for packed passes; None if that worked, else why not, in a few words.
+
+    A model has to pass a trial: on two short prompts with three completions, each of its layers must attend through
+    the packing, and the log-probabilities must be those of the unpacked pass.
+    """
+    reason = obstacle(network)
+    if reason is not None:
+        return reason
+    network = without_adapters(network)
+    config, backbone = network.config.get_text_config(), network.base_model
+    implementation = str(config._attn_implementation)
     _patch_attention(implementation)
     if not getattr(backbone, "_scores_completions", False):
         backbone.register_forward_hook(_keep_completions, with_kwargs=True)

@@ -151,6 +151,8 @@ class ReflectionTrainer(GRPOTrainer):  # type: ignore[misc]
                 # In place, since TRL keeps the lists: its table shows what was really reflected on.
                 example["prompt"][:] = conversation(before_sampled(episode))
         completions = [completion_of(episode) for episode in episodes]
+        # TRL takes any other last id for a truncated text, and would not know the chat template's own end of turn.
+        self.eos_token_ids = sorted({each.ids[-1] for each in completions if not each.is_cut_off})
         self._rewards = self._rewards_of(episodes)
         if self._drops:
             self._kept = has_variance(self._rewards, self.num_generations)

@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from rrr_core.config.option import option
+from rrr_core.config.settings import Settings
 
 TAGS = ("<answer>", "</answer>")
 """Strings that are one plain-text token each in a tokenizer made from scratch, unless others are named."""
 
 
 @dataclass(frozen=True)
-class WarmupSettings:
+class WarmupSettings(Settings):
     """Supervised training on a task's worked conversations; without a model, a tiny one is made from scratch."""
 
     conversations: int = option(192_000, "Worked conversations learned from.", minimum=1)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rrr_core.config.option import option
+from rrr_core.config.settings import Settings
 
 ISOLATION = ("auto", "process", "none")
 
 
 @dataclass(frozen=True)
-class VerifySettings:
+class VerifySettings(Settings):
     """How verifiers run. None of it affects the verdicts of a sound verifier."""
 
     isolation: str = option(

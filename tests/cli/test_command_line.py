@@ -72,6 +72,8 @@ def test_tasks_lists_countdown_with_its_distribution_and_hooks() -> None:
     [
         (["tsks"], "no command 'tsks'. Did you mean 'tasks'? `rrr --help` lists them."),
         (["mine", "--tires", "3"], "mine: no option --tires. Did you mean '--tries'"),
+        (["train", "--lr", "1"], "train: no option --lr. Did you mean '--learning-rate'?"),
+        (["run", "--lr", "1"], "run: no option --lr. Did you mean '--train-learning-rate'?"),
         (["mine", "countdown", "--tries", "many"], "mine: Invalid value for '--tries': expected a whole number"),
         (["mine", "countdown", "--tries", "0"], "must be at least 1, not 0."),
         (["mine", "countdwn", "--model", "x"], "countdown"),

@@ -101,8 +101,12 @@ def test_train_starts_from_the_run_folders_failures_and_leaves_its_processes_aft
 def test_train_without_a_failure_set_says_so_before_torch_is_loaded(rrr: Any) -> None:
     code, text = rrr("train", "countdown", "--model", "x", "--folder", "nowhere")
     assert code == 2
-    assert "nowhere" in text
-    assert text.count("\n") == 1
+    assert text == (
+        "rrr: nowhere/mine holds no failure set: run `rrr mine countdown --model x --folder nowhere` first, or name one"
+        " with --failures.\n"
+    )
+    code, text = rrr("train", "countdown", "--model", "x", "--failures", "elsewhere")
+    assert (code, text) == (2, "rrr: elsewhere: no such file.\n")
 
 
 def test_eval_prints_the_figures_of_one_model(rrr: Any, evaluated: list[tuple[str, Path]]) -> None:

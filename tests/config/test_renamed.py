@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from rrr_core.cli import app
 from rrr_core.config.files import read_config
-from rrr_core.config.renamed import SETTINGS, former_keys, former_values, with_new_names
+from rrr_core.config.renamed import SETTINGS, former_keys, former_values, identity_of_today, with_new_names
 from rrr_core.config.sections import section_class
 from rrr_core.config.settings import settings_of
 from rrr_core.errors import RrrError
@@ -74,3 +74,23 @@ def test_a_stage_started_by_an_older_version_is_resumed_under_the_new_names(tmp_
     assert read_json(tmp_path / "manifest.json")["identity"] == {"settings": OLD}
     with pytest.raises(RrrError, match='started with settings.zero_variance = "resample", and this call has "keep"'):
         open_stage(tmp_path, "train", {"settings": {**NEW, "zero_variance": "keep"}}, {})
+
+
+def test_a_setting_newer_than_the_record_of_a_stage_had_its_default(tmp_path: Path) -> None:
+    older = {"settings": {"tries": 4}}
+    open_stage(tmp_path, "mine", older, {})
+    (tmp_path / "shard-00000.jsonl").write_text("work\n")
+    open_stage(tmp_path, "mine", {"settings": {"tries": 4, "top_k": 0, "repetition_penalty": 1.0}}, {})
+    assert read_json(tmp_path / "manifest.json")["identity"] == older
+    with pytest.raises(RrrError, match="started with settings.top_k = 0, and this call has 5"):
+        open_stage(tmp_path, "mine", {"settings": {"tries": 4, "top_k": 5}}, {})
+
+
+def test_a_setting_newer_than_the_record_of_a_run_had_its_default() -> None:
+    before = {"mine": {"tries": 4}, "train": {"alike": "refill"}, "task": {"task": "countdown"}}
+    now = {
+        "mine": {"tries": 4, "min_p": 0.0},
+        "train": {"zero_variance": "resample", "lora_targets": ["all-linear"], "grpo": {}},
+        "task": {"task": "countdown"},
+    }
+    assert identity_of_today("run", before, now) == now

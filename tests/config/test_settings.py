@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,12 +16,13 @@ from hypothesis import strategies as st
 from rrr_core.config import files, sections
 from rrr_core.config.files import read_config
 from rrr_core.config.option import option
-from rrr_core.config.settings import BadValue, build, settings_of
+from rrr_core.config.settings import BadValue, Settings, build, settings_of
 from rrr_core.errors import RrrError
+from rrr_core.training.settings import TrainSettings
 
 
 @dataclass(frozen=True)
-class Soup:
+class Soup(Settings):
     """Settings of every kind."""
 
     bowls: int = option(3, "Bowls.", minimum=1, maximum=9)
@@ -109,6 +112,8 @@ def test_a_file_sets_fields_of_every_kind(soup_file: Any) -> None:
     [
         ("[sop]\n", "unknown section [sop]. Did you mean 'soup'?"),
         ("soup = 1\n", "soup must be a section, written [soup]."),
+        ("bowls = 3\n", "bowls is a key of a section: put it under [soup] or [salad]."),
+        ("bowl = 3\n", "unknown section [bowl]."),
         ("[soup]\nbowl = 1\n", "[soup] has no key 'bowl'. Did you mean 'bowls'?"),
         ("[soup]\nwith_ = ['x']\n", "[soup] has no key 'with_'. Did you mean 'with'?"),
         ('[soup]\nbowls = "two"\n', "[soup] bowls: expected a whole number, not 'two'."),
@@ -126,6 +131,18 @@ def test_a_file_with_a_mistake_is_refused_naming_file_section_and_key(
     with pytest.raises(RrrError) as caught:
         soup_file(text)
     assert str(caught.value) == f"{tmp_path / 'soup.toml'}: {complaint}"
+
+
+def test_a_key_outside_of_its_section_is_refused_naming_the_sections_that_have_it(tmp_path: Path) -> None:
+    path = tmp_path / "run.toml"
+    for text, homes in (
+        ("steps = 3\n", "[train]"),
+        ("top_p = 0.9\n", "[mine] or [eval]"),
+        ("alike = 'x'\n", "[train]"),
+    ):
+        path.write_text(text)
+        with pytest.raises(RrrError, match=re.escape(f"is a key of a section: put it under {homes}.")):
+            read_config(path)
 
 
 def test_a_file_that_is_not_toml_is_refused_with_its_line(soup_file: Any) -> None:
@@ -148,6 +165,67 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
 def test_a_later_layer_overrides_an_earlier_one_and_mappings_are_merged() -> None:
     layers = ({"bowls": 1, "extra": {"a": "1", "b": "1"}}, {"bowls": 2, "extra": {"b": "2"}})
     assert build(Soup, *layers) == Soup(bowls=2, extra={"a": "1", "b": "2"})
+
+
+@pytest.mark.parametrize(
+    ("values", "complaint"),
+    [
+        ({"bowls": 0}, "Soup.bowls must be at least 1, not 0."),
+        ({"bowls": 2.5}, "Soup.bowls expected a whole number, not '2.5'."),
+        ({"bowls": None}, "Soup.bowls expected a whole number, not 'null'."),
+        ({"heat": float("nan")}, "Soup.heat expected a finite number, not nan."),
+        ({"name": 3}, "Soup.name expected a text, not '3'."),
+        ({"style": "thik"}, "Soup.style must be one of clear, thick, not 'thik'. Did you mean 'thick'?"),
+        ({"hot": "no"}, "Soup.hot expected True or False, not 'no'."),
+        ({"with_": "salt"}, "Soup.with_ expected a tuple of texts, not 'salt'."),
+        ({"extra": [1]}, "Soup.extra expected a mapping of texts, not '[1]'."),
+    ],
+)
+def test_a_value_from_python_meets_the_rules_of_its_option(values: dict[str, Any], complaint: str) -> None:
+    with pytest.raises(RrrError) as caught:
+        Soup(**values)
+    assert str(caught.value) == complaint
+    with pytest.raises(RrrError):
+        dataclasses.replace(Soup(), **values)
+
+
+def test_a_list_from_python_becomes_the_tuple_its_field_holds() -> None:
+    assert Soup(with_=["a", "b"]) == Soup(with_=("a", "b"))  # type: ignore[arg-type]
+
+
+def test_further_choices_are_looked_up_only_for_a_value_that_is_not_among_the_choices() -> None:
+    asked = []
+
+    @dataclass(frozen=True)
+    class Meal(Settings):
+        course: str = option("soup", "Course.", choices=("soup",), further=lambda: asked.append(1) or ["cake"])
+
+    Meal()
+    assert not asked
+    assert Meal("cake").course == "cake"
+    assert asked
+    with pytest.raises(RrrError, match=r"Meal.course must be one of soup, cake, not 'cak'\. Did you mean 'cake'"):
+        Meal("cak")
+
+
+@pytest.mark.parametrize("section", sections.SECTIONS)
+def test_every_section_checks_its_values_when_it_is_made(section: str) -> None:
+    made = sections.section_class(section)
+    assert issubclass(made, Settings)
+    for setting in settings_of(made):
+        if setting.choices and setting.kind == "text":
+            with pytest.raises(RrrError, match=rf"{made.__name__}\.{setting.field} must be one of"):
+                made(**{setting.field: "no such choice"})
+        if setting.minimum is not None:
+            with pytest.raises(RrrError, match=rf"{made.__name__}\.{setting.field} must be at least"):
+                made(**{setting.field: int(setting.minimum) - 1})
+
+
+def test_a_misspelt_credit_suggests_the_right_one() -> None:
+    with pytest.raises(
+        RrrError, match=r"TrainSettings\.credit must be one of .* not 'placbo'\. Did you mean 'placebo'"
+    ):
+        TrainSettings(credit="placbo")
 
 
 def test_a_field_of_a_type_that_no_option_can_have_is_a_programming_error() -> None:

@@ -211,9 +211,9 @@ def test_a_split_without_rows_is_refused(tmp_path: Path) -> None:
     [
         ({"modes": ("greedyy",)}, "Did you mean 'greedy'"),
         ({"modes": ()}, "needs a mode"),
-        ({"controls": ("independnt",)}, "no evaluation control .* Did you mean 'independent'"),
+        ({"controls": ("independnt",)}, "EvalSettings.controls must be one of .* Did you mean 'independent'"),
         ({"controls": ("independent", "independent")}, "given twice"),
-        ({"temperature": 0.0}, "use the mode greedy"),
+        ({"temperature": 0.0}, "EvalSettings.temperature must be at least 0.01"),
         ({"rows": 0}, "at least 1"),
     ],
 )

@@ -18,6 +18,8 @@ class SamplingParams:
     temperature: float
     top_p: float
     top_k: int
+    min_p: float
+    repetition_penalty: float
     max_tokens: int
     seed: int
     stop_token_ids: list[int]

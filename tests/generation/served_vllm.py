@@ -71,7 +71,16 @@ class Handler(BaseHTTPRequestHandler):
     def complete(self, body: dict[str, Any]) -> dict[str, Any]:
         stage = self.server
         stage.requests.append(body)
-        fields = ("temperature", "top_p", "top_k", "max_tokens", "seed", "stop_token_ids")
+        fields = (
+            "temperature",
+            "top_p",
+            "top_k",
+            "min_p",
+            "repetition_penalty",
+            "max_tokens",
+            "seed",
+            "stop_token_ids",
+        )
         asked = SamplingParams(**{name: body[name] for name in fields}, detokenize=False, logprobs=body.get("logprobs"))
         written = stage.llm.write(body["prompt"], asked)
         output = written.outputs[0]

@@ -11,7 +11,7 @@ torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.train
 
 import transformers
-from transformers.generation.logits_process import TopKLogitsWarper, TopPLogitsWarper
+from transformers.generation.logits_process import MinPLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
 
 from rrr_core.errors import ModelError
 from rrr_core.generation.decoding import can_decode, choose, filtered, uniforms
@@ -119,15 +119,60 @@ def test_an_architecture_the_loop_does_not_support_uses_generate(name: str, toke
     assert torch.equal(torch.get_rng_state(), state)
 
 
-def test_top_k_and_top_p_rule_out_what_the_library_rules_out() -> None:
+def test_top_k_top_p_and_min_p_rule_out_what_the_library_rules_out() -> None:
     logits = torch.randn(200, 50, generator=torch.Generator().manual_seed(0)) * 3
-    for top_k, top_p in ((0, 0.7), (5, 1.0), (8, 0.6), (0, 0.05), (80, 0.99)):
+    for top_k, top_p, min_p in (
+        (0, 0.7, 0.0),
+        (5, 1.0, 0.0),
+        (8, 0.6, 0.0),
+        (0, 0.05, 0.0),
+        (80, 0.99, 0.0),
+        (0, 1.0, 0.1),
+        (9, 0.8, 0.3),
+        (0, 0.9, 1.0),
+    ):
         expected = logits / 0.8
         if top_k:
             expected = TopKLogitsWarper(top_k)(None, expected)
         if top_p < 1:
             expected = TopPLogitsWarper(top_p)(None, expected)
-        assert torch.equal(filtered(logits, Sampling(temperature=0.8, top_k=top_k, top_p=top_p)), expected)
+        if min_p:
+            expected = MinPLogitsWarper(min_p)(None, expected)
+        sampling = Sampling(temperature=0.8, top_k=top_k, top_p=top_p, min_p=min_p)
+        assert torch.equal(filtered(logits, sampling), expected)
+
+
+@pytest.mark.parametrize("name", ["llama", "bloom, no position ids"])
+def test_a_repetition_penalty_gives_the_librarys_greedy_texts(
+    name: str, tokenizer: Any, prompts: list[list[int]]
+) -> None:
+    network = model_of({**ARCHITECTURES, **OTHERS}[name], tokenizer)
+    engine = TransformersEngine(network, tokenizer, Model("tiny"))
+    plain, penalised = (
+        engine.generate_ids(prompts, Sampling(temperature=0, max_tokens=24, repetition_penalty=penalty))
+        for penalty in (1.0, 1.6)
+    )
+    network.generation_config.repetition_penalty = 1.6
+    assert penalised == [alone(network, prompt, 24) for prompt in prompts]
+    assert penalised != plain
+
+
+@pytest.mark.parametrize("name", ["llama", "bloom, no position ids"])
+def test_a_least_probability_of_one_leaves_the_likeliest_token(
+    name: str, tokenizer: Any, prompts: list[list[int]]
+) -> None:
+    engine = TransformersEngine(model_of({**ARCHITECTURES, **OTHERS}[name], tokenizer), tokenizer, Model("tiny"))
+    greedy = engine.generate_ids(prompts, Sampling(temperature=0, max_tokens=12))
+    assert engine.generate_ids(prompts, Sampling(temperature=1, min_p=1.0, max_tokens=12)) == greedy
+    assert engine.generate_ids(prompts, Sampling(temperature=1, max_tokens=12)) != greedy
+
+
+def test_a_repetition_penalty_depends_on_no_other_row(engine: Any, prompts: list[list[int]]) -> None:
+    sampling = Sampling(temperature=1, max_tokens=24, repetition_penalty=1.3, seed=4)
+    with engine.prefix_caching():
+        whole = engine.generate_ids(prompts, sampling)
+    for place in (0, 7, 39):
+        assert engine.generate_ids([prompts[place]], sampling, places=[place]) == [whole[place]]
 
 
 def test_draws_follow_the_distribution() -> None:

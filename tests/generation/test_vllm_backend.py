@@ -163,8 +163,10 @@ def test_greedy_ids_are_the_transformers_engines(
 def test_vllm_is_asked_for_ids_with_our_end_ids_and_nothing_of_the_models_own(
     engine: VllmEngine, played: Played, prompts: list[list[int]]
 ) -> None:
-    engine.generate_ids(prompts, Sampling(temperature=0.7, top_p=0.9, top_k=5, max_tokens=3, seed=11))
+    sampling = Sampling(temperature=0.7, top_p=0.9, top_k=5, min_p=0.2, repetition_penalty=1.3, max_tokens=3, seed=11)
+    engine.generate_ids(prompts, sampling)
     asked = played.parameters[0]
+    assert (asked.min_p, asked.repetition_penalty) == (0.2, 1.3)
     assert (asked.temperature, asked.top_p, asked.top_k, asked.max_tokens) == (0.7, 0.9, 5, 3)
     assert asked.stop_token_ids == list(engine.end_ids)
     assert not asked.detokenize

@@ -156,6 +156,12 @@ def test_a_request_overrides_every_default_of_the_models_own_configuration(stage
     assert (asked["presence_penalty"], asked["frequency_penalty"]) == (0, 0)
 
 
+def test_a_request_holds_the_whole_sampling(stage: Stage) -> None:
+    server_of(of_stage(stage)).generate_ids([[20, 21]], Sampling(min_p=0.2, repetition_penalty=1.3, max_tokens=2))
+    asked = stage.requests[0]
+    assert (asked["min_p"], asked["repetition_penalty"]) == (0.2, 1.3)
+
+
 def test_a_server_with_trained_weights_is_not_taken_for_the_model_it_is_named_after(
     stage: Stage, local: ModelSettings
 ) -> None:

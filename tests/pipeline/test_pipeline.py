@@ -50,9 +50,13 @@ class Rooms:
         self.models: list[ModelSettings] = []
         self.breaks: dict[str, BaseException] = {}
         self.limits: list[float] = []
+        self.checked: list[TrainSettings] = []
         training = ModuleType("rrr_core.training.run")
         training.train = self.train  # type: ignore[attr-defined]
         monkeypatch.setitem(sys.modules, "rrr_core.training.run", training)
+        preflight = ModuleType("rrr_core.training.preflight")
+        preflight.check_before_training = self.check_before_training  # type: ignore[attr-defined]
+        monkeypatch.setitem(sys.modules, "rrr_core.training.preflight", preflight)
         monkeypatch.setattr("rrr_core.generation.make_engine", self.make_engine)
         monkeypatch.setattr("rrr_core.mining.mine", self.mine)
         monkeypatch.setattr("rrr_core.mining.failure_set.read_failures", lambda folder: [folder.name])
@@ -64,6 +68,12 @@ class Rooms:
         self.calls.append(name)
         if name in self.breaks:
             raise self.breaks.pop(name)
+
+    def check_before_training(self, model: ModelSettings, folder: Path, settings: TrainSettings, say: Any) -> None:
+        self.checked.append(settings)
+        if settings.scheduler == "cosin":
+            raise RrrError("transformers has no schedule 'cosin': change --scheduler. See `rrr train --scheduler X`.")
+        say("a notice")
 
     def make_engine(self, settings: ModelSettings) -> ScriptedGenerator:
         self.models.append(settings)
@@ -233,6 +243,66 @@ def test_other_settings_for_the_same_folder_are_refused_naming_the_first_differe
     assert (tmp_path / "run.json").read_bytes() == before
 
 
+def with_train(settings: RunSettings, **changes: Any) -> RunSettings:
+    return dataclasses.replace(settings, train=dataclasses.replace(settings.train, **changes))
+
+
+def test_what_training_would_refuse_is_refused_before_anything_is_mined_under_the_runs_own_names(
+    rooms: Rooms, settings: RunSettings, tmp_path: Path
+) -> None:
+    with pytest.raises(RrrError, match=r"change --train-scheduler\. See `rrr train --scheduler X`\."):
+        run(with_train(settings, scheduler="cosin"), tmp_path)
+    assert rooms.calls == []
+    run(settings, tmp_path)
+    assert rooms.calls == STAGES
+
+
+def test_a_scheduler_that_an_earlier_version_mined_with_is_corrected_and_the_run_goes_on(
+    rooms: Rooms, settings: RunSettings, tmp_path: Path
+) -> None:
+    rooms.breaks["train"] = RrrError("transformers has no schedule 'linar'")
+    with pytest.raises(RrrError, match="linar"):
+        run(with_train(settings, scheduler="linar"), tmp_path)
+    (tmp_path / "mine" / "shard-00000.jsonl").write_text("work\n")
+    rooms.calls.clear()
+    run(with_train(settings, scheduler="linear"), tmp_path)
+    assert rooms.calls == STAGES[1:]
+    assert record(tmp_path)["identity"]["train"]["scheduler"] == "linear"
+
+
+def test_a_stage_that_has_results_keeps_its_settings(rooms: Rooms, settings: RunSettings, tmp_path: Path) -> None:
+    rooms.breaks["train"] = KeyboardInterrupt()
+    with pytest.raises(KeyboardInterrupt):
+        run(settings, tmp_path)
+    (tmp_path / "mine" / "shard-00000.jsonl").write_text("work\n")
+    with pytest.raises(RrrError, match=r"mine\.tries = 64, and this call has 8"):
+        run(dataclasses.replace(settings, mine=MineSettings(tries=8)), tmp_path)
+    (tmp_path / "train").mkdir(exist_ok=True)
+    (tmp_path / "train" / "metrics.jsonl").write_text("work\n")
+    with pytest.raises(RrrError, match=r"train\.steps = 1750, and this call has 7"):
+        run(with_train(settings, steps=7), tmp_path)
+    run(dataclasses.replace(settings, eval=EvalSettings(rows=9)), tmp_path)
+    assert record(tmp_path)["identity"]["eval"]["rows"] == 9
+
+
+def test_training_is_not_checked_again_once_it_is_finished(rooms: Rooms, settings: RunSettings, tmp_path: Path) -> None:
+    lines = Lines()
+    run(settings, tmp_path, lines)
+    run(settings, tmp_path)
+    assert rooms.checked == [settings.train]
+    assert "a notice" in lines.said
+
+
+@pytest.mark.parametrize("stage", ["mine", "train", "eval"])
+def test_a_stages_error_names_the_runs_own_options(
+    rooms: Rooms, settings: RunSettings, tmp_path: Path, stage: str
+) -> None:
+    rooms.breaks["eval vanilla" if stage == "eval" else stage] = RrrError("raise --max-abstain, not --model")
+    with pytest.raises(RrrError, match=rf"^raise --{stage}-max-abstain, not --model$"):
+        run(settings, tmp_path)
+    assert f"--{stage}-max-abstain" in json.dumps(record(tmp_path))
+
+
 def test_settings_that_only_affect_speed_may_change(rooms: Rooms, settings: RunSettings, tmp_path: Path) -> None:
     run(settings, tmp_path)
     faster = dataclasses.replace(settings, model=dataclasses.replace(settings.model, concurrency=99))
@@ -286,8 +356,9 @@ def test_a_model_behind_a_server_is_refused_before_anything_is_mined(
     rooms: Rooms, settings: RunSettings, tmp_path: Path, change: Mapping[str, str]
 ) -> None:
     served = dataclasses.replace(settings, model=dataclasses.replace(settings.model, **change))
-    with pytest.raises(ModelError, match="cannot be trained"):
+    with pytest.raises(ModelError, match="cannot be trained") as refused:
         run(served, tmp_path / "run")
+    assert "without --backend" not in str(refused.value)
     assert not (tmp_path / "run").exists()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -206,3 +207,46 @@ def test_metrics_reach_the_trackers_that_transformers_reports_to(
     logged = [event.value for event in accumulator.Scalars("train/retry_success_rate")]
     written = [record["retry_success_rate"] for record in lines(tmp_path / "t" / "metrics.jsonl")]
     assert logged == pytest.approx(written)
+
+
+def test_a_text_that_only_the_templates_end_of_turn_ends_is_not_truncated(
+    failures: Any, settings: Any, tiny_model: Path, tmp_path: Path
+) -> None:
+    """As with Qwen2.5's base model: its tokenizer and generation configuration name another end than the template's."""
+    folder = tmp_path / "model"
+    shutil.copytree(tiny_model, folder)
+    tokenizer = load_transformers(str(tiny_model)).tokenizer
+    other = next(token for token in tokenizer.added_tokens_decoder.values() if token.content != tokenizer.eos_token)
+    changes = {"eos_token": other.content}, {"eos_token_id": tokenizer.convert_tokens_to_ids(other.content)}
+    for name, change in zip(
+        ("tokenizer_config.json", "config.json", "generation_config.json"), (*changes, changes[1]), strict=True
+    ):
+        (folder / name).write_text(json.dumps({**json.loads((folder / name).read_text()), **change}))
+    recorded = []
+    for option in ({}, {"mask_truncated_completions": "true"}):
+        whole = dataclasses.replace(settings, steps=1, max_reflection_tokens=60, grpo=option)
+        train(CoinTask(), failures, ModelSettings(model=str(folder)), tmp_path / f"t{len(option)}", whole)
+        recorded += lines(tmp_path / f"t{len(option)}" / "metrics.jsonl")
+    assert [record["reflections_cut_off"] for record in recorded] == [0, 0]
+    assert recorded[0]["grad_norm"] > 0
+    for figure in ("loss", "grad_norm"):
+        assert recorded[0][figure] == recorded[1][figure]
+
+
+def test_truncated_texts_alone_are_masked_where_that_is_asked_for(
+    steps: Any, failures: Any, model_settings: Any, settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    masked = []
+    scored = ReflectionTrainer._generate_and_score_completions
+
+    def score(self: ReflectionTrainer, inputs: Any) -> Any:
+        output = scored(self, inputs)
+        masked.append([not row.any() for row in output["completion_mask"]])
+        return output
+
+    monkeypatch.setattr(ReflectionTrainer, "_generate_and_score_completions", score)
+    option = {"mask_truncated_completions": "true"}
+    train(CoinTask(), failures, model_settings, tmp_path / "t", dataclasses.replace(settings, grpo=option))
+    cut_off = [[one.rounds[0].reflection.is_cut_off for one in episodes] for episodes, _, _ in steps]
+    assert masked == cut_off
+    assert any(map(any, cut_off))

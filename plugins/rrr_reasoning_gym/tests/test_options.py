@@ -70,3 +70,12 @@ def test_every_field_of_every_data_set_has_a_description(dataset):
 @pytest.mark.parametrize("dataset", upstream.datasets())
 def test_every_data_set_has_a_seed_and_a_size(dataset):
     assert set(options.DEFAULTS) <= set(typing.get_type_hints(upstream.classes(dataset)[1]))
+
+
+@pytest.mark.parametrize("dataset", upstream.datasets())
+def test_the_declared_defaults_are_those_of_the_data_set(dataset):
+    declared = list(options.declared(dataset))
+    spelt_out = {option.name: option.default for option in declared if option.default}
+    assert {"seed", "size"} <= set(spelt_out)
+    assert options.configured(dataset, spelt_out).config == options.configured(dataset, {}).config
+    assert options.differing(dataset, spelt_out) == {}

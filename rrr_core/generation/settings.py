@@ -110,6 +110,7 @@ class ModelSettings(Settings):
         given: Any = self.base_url  # Python callers may give one address, or none
         if not isinstance(given, tuple):
             object.__setattr__(self, "base_url", (given,) if isinstance(given, str) and given else tuple(given or ()))
+        super().__post_init__()
 
     @property
     def server_fields(self) -> dict[str, Any]:

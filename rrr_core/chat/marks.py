@@ -105,9 +105,10 @@ def find_marks(prompt_end: str, added_tokens: Iterable[str], template: str) -> M
 def split_text(text: str, marks: Marks | None) -> Parts:
     """A text split at its marks.
 
-    The answer is what follows the first close mark. What comes before it is the thought, even if it quotes the open
-    mark or does not begin with one: the prompt may have opened it. A text that was cut off in an opened thought has no
-    answer. Without marks, or with channels, which are tokens and not text, all of it is the answer.
+    The answer is what follows the first close mark. What comes before it is the thought, even if it does not begin with
+    the open mark: the prompt may have opened it. Marks that stand within a text which began as an answer are part of
+    it. A text that was cut off in an opened thought has no answer. Without marks, or with channels, which are tokens
+    and not text, all of it is the answer.
 
     >>> split_text("I add.\\n</think>\\n\\n3 + 4", KNOWN[0])
     Parts(thought='I add.', answer='3 + 4', is_thinking=False)
@@ -117,11 +118,16 @@ def split_text(text: str, marks: Marks | None) -> Parts:
     if marks is None or marks.is_channels:
         return Parts("", text)
     before, closing, after = text.partition(marks.close)
-    begins = before.lstrip().startswith(marks.open)
-    if not closing and not begins and not marks.is_opened:
+    if not _is_thought(before, marks, bool(closing)):
         return Parts("", text)
     thought = before.lstrip().removeprefix(marks.open).strip()
     return Parts(thought, after.lstrip()) if closing else Parts(thought, "", is_thinking=True)
+
+
+def _is_thought(text: str, marks: Marks, is_closed: bool) -> bool:
+    """Whether what a text holds up to its first close mark, or all of it, is a thought."""
+    begins = marks.is_opened or text.lstrip().startswith(marks.open)
+    return begins or (is_closed and marks.open not in text)
 
 
 def generation_of(text: str, marks: Marks | None) -> Generation:
@@ -139,13 +145,14 @@ def split_ids(ids: Sequence[int], marks: Marks | None, tokenizer: Any) -> Parts:
     closing = tokenizer.get_added_vocab().get(marks.close)
     if closing is None:
         return split_text(_text(tokenizer, ids), marks)
-    if closing in ids:
-        place = list(ids).index(closing)
-        return Parts(_thought(tokenizer, ids[:place], marks), _text(tokenizer, ids[place + 1 :]).lstrip())
-    raw = str(tokenizer.decode(list(ids), skip_special_tokens=False)).lstrip()
-    if marks.is_opened or raw.startswith(marks.open):
-        return Parts(_thought(tokenizer, ids, marks), "", is_thinking=True)
-    return Parts("", _text(tokenizer, ids))
+    place = list(ids).index(closing) if closing in ids else len(ids)
+    before = str(tokenizer.decode(list(ids[:place]), skip_special_tokens=False))
+    if not _is_thought(before, marks, place < len(ids)):
+        return Parts("", _text(tokenizer, ids))
+    thought = _thought(tokenizer, ids[:place], marks)
+    if place == len(ids):
+        return Parts(thought, "", is_thinking=True)
+    return Parts(thought, _text(tokenizer, ids[place + 1 :]).lstrip())
 
 
 def _thought(tokenizer: Any, ids: Sequence[int], marks: Marks) -> str:

@@ -15,7 +15,7 @@ from functools import cached_property
 from typing import Any
 
 from rrr_core.chat.dates import on_day
-from rrr_core.chat.marks import THINK, Marks, find_marks, marks_from
+from rrr_core.chat.marks import THINK, Marks, find_marks, marks_from, split_text
 from rrr_core.chat.source import AGAIN, ANSWER, ASK, REPLY, TemplateSource
 from rrr_core.chat.spelling import broken, neutral
 from rrr_core.chat.tools import PROBE, PROBE_NAME, ToolsPlace, as_text, put_tools, tools_of
@@ -210,20 +210,31 @@ class Template(TemplateSource):
     def shape(self, message: Message) -> dict[str, Any]:
         """A message as the template takes it: its thought in the field the template reads, its content as it wants.
 
-        Where the template drops thoughts, marks that an answer spells after its thought are broken: such a template
-        looks for them in the content, and would cut the answer there.
+        Where the template drops thoughts, marks that an answer spells are broken: such a template looks for a thought
+        in the content, and would cut the answer there. A thought that a row's own message holds stays.
         """
         shaped: dict[str, Any] = {key: value for key, value in message.items() if key != "thought"}
         content, thought = self.neutral(message["content"]), self.neutral(message.get("thought", ""))
+        if message["role"] == "assistant" and self._looks_for_marks and (thought or not self._holds_thought(content)):
+            content = self._without_marks(content)
         if thought:
-            if not self.keeps_thoughts and self.marks is not None and not self.marks.is_channels:
-                content = broken(content, (self.marks.open, self.marks.close))
             if self.thought_form is not None:
                 shaped[self.thought_form] = thought
             elif self.keeps_thoughts:
                 content = self._in_content(thought, content)
         shaped["content"] = self._content(content)
         return shaped
+
+    @property
+    def _looks_for_marks(self) -> bool:
+        return not self.keeps_thoughts and self.marks is not None and not self.marks.is_channels
+
+    def _holds_thought(self, content: str) -> bool:
+        """Whether a row's own message holds a thought in marks, opened by the message or by its prompt."""
+        return split_text(content, self.marks and replace(self.marks, is_opened=False)).answer != content
+
+    def _without_marks(self, text: str) -> str:
+        return text if self.marks is None else broken(text, (self.marks.open, self.marks.close))
 
     def _of(self, conversation: Sequence[Message]) -> Template:
         """The template that renders a conversation."""

@@ -20,7 +20,7 @@ OPENED = Marks("<think>", "</think>", is_opened=True)
 TEXTS = {
     "<think>I close with </think> now.</think> 12": Parts("I close with", "now.</think> 12"),
     "<think>I open with <think> here.</think>12": Parts("I open with <think> here.", "12"),
-    "Well. <think>hm</think>12": Parts("Well. <think>hm", "12"),
+    "Well, <think>hm</think>12": Parts("", "Well, <think>hm</think>12"),
     "hm</think>12": Parts("hm", "12"),
     "<think></think>12": Parts("", "12"),
     "<think>\n\n</think>\n\n12": Parts("", "12"),
@@ -38,6 +38,8 @@ def test_a_text_and_its_tokens_are_split_alike(text: str) -> None:
     opened = TEXTS[text]
     if "</think>" not in text:
         opened = Parts(text.removeprefix("<think>"), "", is_thinking=True)
+    elif text.startswith("Well"):
+        opened = Parts("Well, <think>hm", "12")
     assert split_text(text, OPENED) == opened
     assert chat_of("qwen3_6").split(encode("qwen3_6", text)) == opened
 
@@ -104,6 +106,15 @@ def test_an_answer_that_quotes_a_close_mark_after_its_thought_is_shown_whole(nam
     text = chat.template.render([ASK, said(f"before {marks.close} after", "hm"), REFLECT])
     assert f"before {marks.close[0]} {marks.close[1:]} after" in text
     assert "hm" not in text
+    quoted = f"7, since {marks.open} and {marks.close} are marks"
+    assert chat.template.render([ASK, said(quoted), REFLECT]).count("7, since ") == 1
+
+
+def test_a_thought_in_a_rows_own_message_is_the_templates_to_read() -> None:
+    for name in ("qwen3", "deepseek_r1_distill", "lfm2_2_5", "glm4moe"):
+        for content in ("<think>\nhm\n</think>\n\n12", "<think></think>12", "hm</think>12"):
+            conversation = [ASK, said(content), REFLECT]
+            assert chat_of(name).template.render(conversation) == own(name, conversation)
 
 
 @EACH

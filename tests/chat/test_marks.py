@@ -43,8 +43,8 @@ def test_the_first_close_mark_ends_the_thought() -> None:
     assert split_text("a</think>b</think>c", OPENED) == Parts("a", "b</think>c")
 
 
-def test_what_comes_before_a_closed_thought_is_no_answer() -> None:
-    assert split_text("7, since <think>I add.</think> 8", THINK) == Parts("7, since <think>I add.", "8")
+def test_marks_in_the_answer_are_part_of_it() -> None:
+    assert split_text("7, since <think>I add.</think>", THINK) == Parts("", "7, since <think>I add.</think>")
 
 
 @pytest.mark.parametrize(

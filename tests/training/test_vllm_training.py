@@ -215,5 +215,5 @@ def test_the_manifest_names_the_engine(
 
 def test_trls_own_vllm_cannot_be_requested(failures: Any, model_settings: Any, settings: Any, tmp_path: Path) -> None:
     for name, value in {"use_vllm": "true", "vllm_mode": "server"}.items():
-        with pytest.raises(RrrError, match=f"'{name}' cannot be set.*--backend"):
+        with pytest.raises(RrrError, match=f"'{name}': set it with --backend"):
             train(CoinTask(), failures, model_settings, tmp_path, dataclasses.replace(settings, grpo={name: value}))

@@ -10,12 +10,14 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rrr_core.chat.format import ChatFormat
 from rrr_core.episode import Generation
 from rrr_core.errors import ModelError
 from rrr_core.hookspecs import Message, Model
+
+if TYPE_CHECKING:
+    from rrr_core.chat.format import ChatFormat
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +149,8 @@ class TokenEngine(Engine):
     @cached_property
     def chat(self) -> ChatFormat:
         """What the tokenizer's chat template decides: prompts, turn ends, and thoughts apart from answers."""
+        from rrr_core.chat.format import ChatFormat
+
         return ChatFormat(self.tokenizer)
 
     def read(self, ids: Sequence[int]) -> Generation:

@@ -1,4 +1,4 @@
-"""What isolating a verifier in its own process costs: microseconds per verdict, in-process against isolated.
+"""What isolating a verifier costs: microseconds per verdict, in-process, isolated, and with a process for each verdict.
 
 `python benchmarks/isolation.py [--verdicts 20000] [--json FILE]`. Three verifiers: Countdown's, APIGen's, and one that
 does nothing, which measures the runner alone. Wall-clock time of one worker, and CPU time of the
@@ -33,6 +33,10 @@ IDLE = """
 TASKS = ("idle", "countdown", "apigen")
 TRIES = 8
 """Answers per row, as when a group of reflections is judged."""
+WAYS = {"none": "in-process", "process": "isolated", "fresh": "fresh"}
+"""`--verify-isolation` → its name here."""
+FEWER = 50
+"""With a process for each verdict, one in so many of the verdicts is measured."""
 ROUNDS = 3
 PASSES = 3
 
@@ -98,13 +102,15 @@ def main() -> None:
         pairs = {"countdown": pairs_of("countdown", options.verdicts), "apigen": pairs_of("apigen", options.verdicts)}
         pairs["idle"] = pairs["countdown"]
         results = {
-            f"{name}, {'isolated' if isolation == 'process' else 'in-process'}": measure(name, isolation, pairs[name])
+            f"{name}, {what}": measure(name, isolation, pairs[name][:: FEWER if isolation == "fresh" else 1])
             for name in TASKS
-            for isolation in ("none", "process")
+            for isolation, what in WAYS.items()
         }
     for name in TASKS:
-        here, apart = results[f"{name}, in-process"], results[f"{name}, isolated"]
-        results[f"{name}, cost of isolation"] = {key: round(apart[key] - here[key], 2) for key in here}
+        here = results[f"{name}, in-process"]
+        for isolation in ("isolated", "fresh"):
+            apart = results[f"{name}, {isolation}"]
+            results[f"{name}, cost of {isolation}"] = {key: round(apart[key] - here[key], 2) for key in here}
     for name, figures in results.items():
         print(
             f"{name:32} {figures['wall_microseconds']:8.2f} µs wall {figures['cpu_microseconds']:8.2f} µs CPU a verdict"

@@ -26,6 +26,9 @@ EXTRAS = {
 USERS_TO_MEND = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.ENAMETOOLONG, errno.EFBIG})
 """Operating system errors that are not rrr's fault: a full disk, an unwritable folder."""
 
+NO_MEMORY = ("not enough memory", "out of memory", "allocate memory", "failed to map segment", "start new thread")
+"""Words of the errors, of any class, with which Python, torch and the system say that memory is lacking."""
+
 QUIET = {"TQDM_DISABLE": "1", "HF_DATASETS_DISABLE_PROGRESS_BARS": "1"}
 """Environment variables that keep libraries from drawing bars across ours; downloads keep theirs."""
 
@@ -100,9 +103,16 @@ def run_command(arguments: Sequence[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OSError as error:
-        if error.errno not in USERS_TO_MEND:
+        if error.errno not in USERS_TO_MEND and not any(words in str(error).lower() for words in NO_MEMORY):
             raise
         return _refuse(f"{error.filename or 'writing'}: {error.strerror}.")
+    except (MemoryError, RuntimeError, ImportError) as error:
+        if not isinstance(error, MemoryError) and not any(words in str(error).lower() for words in NO_MEMORY):
+            raise
+        return _refuse(
+            f"not enough memory ({one_line(error, 200) or 'MemoryError'}): use smaller batches or a smaller model, or"
+            " raise this process's limit (`ulimit -v`)."
+        )
     return code or 0
 
 

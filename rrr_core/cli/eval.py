@@ -50,7 +50,7 @@ def command(
     from rrr_core import evaluation, pipeline
     from rrr_core.cli.progress import make_progress
     from rrr_core.cli.tables import print_comparison
-    from rrr_core.runs.files import read_json
+    from rrr_core.evaluation.reading import read_figures
 
     opened = pipeline.open_task(task)
     target = RunFolder(run_folder(folder, task))
@@ -81,7 +81,7 @@ def command(
     if others:
         print_comparison(evaluation.compare(folders, target.comparison))
     else:
-        print_comparison({"figures": {chosen: read_json(target.evaluation(chosen).figures)}})
+        print_comparison({"figures": {chosen: read_figures(target.evaluation(chosen).figures)}})
 
 
 def label_of(model: str | None, folder: RunFolder) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from rrr_core.runs.layout import RunFolder
+from rrr_core.text import one_line
 
 
 @click.command("report")
@@ -21,5 +22,5 @@ def command(runs: tuple[Path, ...], out: Path | None) -> None:
     from rrr_core.report import write_report
 
     page = out or (RunFolder(runs[0]).report if len(runs) == 1 else Path("report.html"))
-    write_report(runs, page)
+    write_report(runs, page, lambda line: click.echo(f"rrr: {one_line(line)}", err=True))
     click.echo(str(page))

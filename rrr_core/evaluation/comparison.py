@@ -13,8 +13,10 @@ from typing import Any
 from rrr_core.errors import DataError, RrrError
 from rrr_core.evaluation.figures import WAYS, Outcomes, crossed, difference, outcomes
 from rrr_core.evaluation.folder import read_episodes
+from rrr_core.evaluation.reading import FIGURES_AGAIN, read_figures
 from rrr_core.evaluation.settings import MODES
-from rrr_core.runs.files import read_json, write_json
+from rrr_core.runs.digests import Digests
+from rrr_core.runs.files import read_json
 from rrr_core.runs.layout import EvalFolder
 
 PAIRED = {
@@ -66,7 +68,9 @@ def compare(folders: Sequence[Path], out: Path) -> dict[str, Any]:
         "pairs": pairs,
         "notes": [note for a, b in combinations(evaluated, 2) for note in _notes(a, b)],
     }
-    write_json(Path(out), comparison)
+    digests = Digests(Path(out).parent)
+    digests.write_json(Path(out), comparison)
+    digests.settle([Path(out)])
     return comparison
 
 
@@ -76,9 +80,8 @@ def _read(folder: Path) -> _Evaluated:
         if not folder.is_dir():
             raise RrrError(f"{folder} is not a folder.")
         raise RrrError(f"{folder} has no {files.figures.name}: the evaluation is unfinished, run it again to resume.")
-    figures, manifest = read_json(files.figures), read_json(files.manifest)
-    if not isinstance(figures, dict) or not isinstance(figures.get("modes"), dict) or "label" not in figures:
-        raise DataError(f"{files.figures}:1: not the figures of an evaluation: evaluate again in another folder.")
+    figures, manifest = read_figures(files.figures), read_json(files.manifest)
+    Digests(folder).check(files.manifest, FIGURES_AGAIN)
     rows: dict[str, list[bytes]] = {}
     results: dict[str, list[Outcomes]] = {}
     for mode in (mode for mode in MODES if mode in figures["modes"]):
@@ -86,8 +89,21 @@ def _read(folder: Path) -> _Evaluated:
         for episode in read_episodes(folder, mode):
             rows[mode].append(_digest(episode.row))
             results[mode].append(outcomes(episode))
+        _check_counts(files, figures["modes"][mode], results[mode])
     identity = manifest.get("identity", {}) if isinstance(manifest, dict) else {}
     return _Evaluated(folder, figures, identity, rows, results)
+
+
+def _check_counts(files: EvalFolder, figures: Mapping[str, Any], outcomes: Sequence[Outcomes]) -> None:
+    """Raise DataError if the figures count other answers than the shards hold."""
+    for way in WAYS:
+        judged = [right for each in outcomes if (right := each[way.key]) is not None]
+        share = figures.get(way.key)
+        if share is not None and (share["passed"], share["total"]) != (sum(judged), len(judged)):
+            raise DataError(
+                f"{files.figures}:1: {way.key} has {share['passed']} of {share['total']} right, and the shards beside"
+                f" it {sum(judged)} of {len(judged)}: {FIGURES_AGAIN}"
+            )
 
 
 def _pairs(a: _Evaluated, b: _Evaluated) -> Iterator[dict[str, Any]]:

@@ -21,7 +21,8 @@ from rrr_core.hookspecs import Row
 from rrr_core.profiling.profile import Profile, profiled
 from rrr_core.progress import Progress
 from rrr_core.runs.about import about_this_run
-from rrr_core.runs.files import read_numbered_lines, write_json, write_lines
+from rrr_core.runs.digests import Digests
+from rrr_core.runs.files import read_numbered_lines
 from rrr_core.runs.layout import EvalFolder
 from rrr_core.runs.stage import open_stage, stage_lock
 from rrr_core.tasks import Task
@@ -30,6 +31,7 @@ from rrr_core.verification import Judge, VerifySettings
 
 LIMITS = ("max_abstain", "max_no_answer")
 """Settings that only say when to stop."""
+EVALUATE_AGAIN = "run the command that evaluated the model again: it evaluates these rows again."
 
 
 def evaluate(
@@ -51,7 +53,7 @@ def evaluate(
     """
     settings = replace(settings, max_tokens=token_limit(settings.max_tokens, engine.thinks))
     folder, progress = Path(folder), progress or Progress()
-    with stage_lock(folder, progress), profiled(folder) as profile:
+    with stage_lock(folder, progress), profiled(folder, progress) as profile:
         identity = {
             "label": label,
             "task": task.provenance(),
@@ -82,7 +84,9 @@ def evaluate(
             notes=_notes(settings),
             modes=mode_figures(folder, settings.modes, settings.controls),
         )
-        write_json(EvalFolder(folder).figures, made.to_json())
+        digests, files = Digests(folder), EvalFolder(folder)
+        digests.settle(path for mode in settings.modes for path in files.shards(mode))
+        digests.write_json(files.figures, made.to_json())
     return made
 
 
@@ -92,9 +96,12 @@ def mode_figures(folder: Path, modes: Sequence[str], controls: Sequence[str]) ->
 
 
 def read_episodes(folder: Path, mode: str) -> Iterator[Episode]:
-    """The episodes of one mode in row order, lazily. Raises DataError naming file and line."""
+    """The episodes of one mode in row order, lazily. Raises DataError naming file and line, or a changed file."""
+    digests = Digests(folder)
+    for lost in digests.lacking(f"{mode}-"):
+        raise DataError(f"{lost} is missing: {EVALUATE_AGAIN}")
     for path in EvalFolder(folder).shards(mode):
-        yield from _read_shard(path)
+        yield from _read_shard(path, digests)
 
 
 def _evaluate_shards(
@@ -108,7 +115,7 @@ def _evaluate_shards(
     progress: Progress,
     profile: Profile,
 ) -> None:
-    files, texts_per_row = EvalFolder(folder), stage_count(settings)
+    files, texts_per_row, digests = EvalFolder(folder), stage_count(settings), Digests(folder)
     notes = EngineNotes(engine, folder, progress)
     shards = [rows[start : start + settings.shard_rows] for start in range(0, len(rows), settings.shard_rows)]
     with progress.track(f"Evaluating {label}", len(rows) * texts_per_row * len(settings.modes)) as advance:
@@ -116,7 +123,7 @@ def _evaluate_shards(
             for shard, chunk in enumerate(shards):
                 path = files.shard(mode, shard)
                 if path.exists():
-                    finished = _finished_episodes(path, chunk)
+                    finished = _finished_episodes(path, digests, chunk)
                     given = list(_verdicts(finished))
                     judge.recall(len(given), [verdict for verdict in given if verdict.is_abstained])
                     judge.unanswered.recall(sum(map(_unjudged, finished)), ())
@@ -124,7 +131,7 @@ def _evaluate_shards(
                     continue
                 files.figures.unlink(missing_ok=True)
                 evaluation = ShardEvaluation(task, engine, judge, settings, mode, shard, advance)
-                write_lines(path, (episode.to_json() for episode in evaluation.episodes(chunk)))
+                digests.write_lines(path, (episode.to_json() for episode in evaluation.episodes(chunk)))
                 profile.write(folder)
                 notes.update()
             if (surplus := files.shard(mode, len(shards))).exists():
@@ -132,20 +139,21 @@ def _evaluate_shards(
     judge.finish()
 
 
-def _finished_episodes(path: Path, chunk: Sequence[tuple[int, Row]]) -> list[Episode]:
+def _finished_episodes(path: Path, digests: Digests, chunk: Sequence[tuple[int, Row]]) -> list[Episode]:
     """The episodes of a finished shard. Raises DataError if they are of other rows."""
-    episodes = list(_read_shard(path))
+    episodes = list(_read_shard(path, digests))
     if [(each.row_index, dict(each.row)) for each in episodes] != [(index, dict(row)) for index, row in chunk]:
         raise _changed(path)
     return episodes
 
 
-def _read_shard(path: Path) -> Iterator[Episode]:
+def _read_shard(path: Path, digests: Digests) -> Iterator[Episode]:
     for number, record in read_numbered_lines(path):
         try:
             yield read_evaluated(record, f"{path}:{number}")
         except DataError as error:
-            raise DataError(f"{error} Delete the file and run the same command again.") from None
+            raise DataError(f"{error} Delete the file, and {EVALUATE_AGAIN}") from None
+    digests.check(path, f"delete it, and {EVALUATE_AGAIN}")
 
 
 def _verdicts(episodes: Sequence[Episode]) -> Iterator[Verdict]:

@@ -15,7 +15,8 @@ from rrr_core.episode import ANSWERS, Episode
 from rrr_core.errors import DataError, RrrError
 from rrr_core.evaluation.controls import read_evaluated
 from rrr_core.mining.mined_row import MinedRow
-from rrr_core.runs.files import read_json, read_numbered_lines
+from rrr_core.runs.digests import Digests
+from rrr_core.runs.files import open_to_read, read_json, read_numbered_lines
 from rrr_core.runs.layout import RunFolder, StageFolder
 from rrr_core.verdicts import NO_ANSWER, Verdict, is_without_verifier
 
@@ -89,19 +90,14 @@ def read_stage(stage: Stage) -> Iterator[tuple[Path, int, dict[str, Any]]]:
     by a killed writer and cut off by the next.
     """
     for file in stage.files:
-        whole = count_lines(file) if stage.part == "train" else None
-        last = 0
-        try:
-            for last, record in read_numbered_lines(file):
-                yield file, last, record
-        except DataError:
-            if last != whole:
-                raise
+        for number, record in read_numbered_lines(file, may_end_early=stage.part == "train"):
+            yield file, number, record
+        Digests(file.parent).check(file, "restore it, or delete it and run the command that wrote it again.")
 
 
 def count_lines(file: Path) -> int:
     """The number of complete lines in a file."""
-    with open(file, "rb") as opened:
+    with open_to_read(file) as opened:
         return sum(chunk.count(b"\n") for chunk in iter(lambda: opened.read(1 << 20), b""))
 
 

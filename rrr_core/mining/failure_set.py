@@ -2,43 +2,105 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from dataclasses import asdict
+from dataclasses import fields as dataclass_fields
 from pathlib import Path
+from typing import Any
 
 from rrr_core.episode import Failure
 from rrr_core.errors import DataError, RrrError
 from rrr_core.mining.mined_row import MinedRow
-from rrr_core.runs.files import read_numbered_lines
-from rrr_core.runs.layout import MineFolder, RunFolder
+from rrr_core.mining.tally import MiningSummary, Tally
+from rrr_core.records import NUMBER, Record
+from rrr_core.runs.digests import Digests
+from rrr_core.runs.files import read_json, read_numbered_lines
+from rrr_core.runs.layout import SHARD_PREFIX, MineFolder, RunFolder
 
 
 def read_failures(path: Path) -> list[Failure]:
     """The failures of a failure set in row order: a folder that `rrr mine` wrote, or one JSONL file.
 
-    Each line of the file is a mined row or a single failure. Raises DataError naming file and line, and RrrError if
+    Each line of the file is a mined row or a single failure. A folder must be as it was mined: its shards are held
+    against their digests and against the sums in its summary. Raises DataError naming file and line, and RrrError if
     mining is unfinished.
     """
-    files = _files(Path(path))
-    failures: list[Failure] = []
-    seen: set[str] = set()
-    for place, failure in _placed(files):
-        if failure.failure_id in seen:
-            first = next(earlier for earlier, other in _placed(files) if other.failure_id == failure.failure_id)
-            raise DataError(f"{place}: failure_id {failure.failure_id!r} is taken by {first}.")
-        seen.add(failure.failure_id)
-        failures.append(failure)
-    return failures
+    placed = list(_mined(Path(path)) if Path(path).is_dir() else _placed(Path(path)))
+    taken: dict[str, str] = {}
+    for place, failure in placed:
+        if failure.failure_id in taken:
+            raise DataError(f"{place}: failure_id {failure.failure_id!r} is taken by {taken[failure.failure_id]}.")
+        taken[failure.failure_id] = place
+    return [failure for _, failure in placed]
 
 
-def _placed(files: Sequence[Path]) -> Iterator[tuple[str, Failure]]:
-    """The failures in files, lazily, each with its file and line."""
-    for file in files:
-        for number, record in read_numbered_lines(file):
-            place = f"{file}:{number}"
-            if "failures" in record:
-                yield from ((place, failure) for failure in MinedRow.from_json(record, place).failures)
-            else:
-                yield place, Failure.from_json(record, place)
+def _mined(path: Path) -> Iterator[tuple[str, Failure]]:
+    """The failures of a folder, each with its file and line."""
+    folder, tally = MineFolder(path), Tally()
+    shards = _finished(folder)
+    digests = Digests(path)
+    for lost in digests.lacking(SHARD_PREFIX):
+        raise DataError(f"{lost} is missing: {how_to_repair(folder, lost)}")
+    for shard in shards:
+        for number, record in read_numbered_lines(shard):
+            place = f"{shard}:{number}"
+            mined = MinedRow.from_json(record, place)
+            tally.add(mined)
+            yield from ((place, failure) for failure in mined.failures)
+        digests.check(shard, how_to_repair(folder, shard))
+    if folder.summary.exists():
+        check_summary(folder, tally)
+
+
+def _placed(file: Path) -> Iterator[tuple[str, Failure]]:
+    """The failures of one file, lazily, each with its file and line."""
+    for number, record in read_numbered_lines(file):
+        place = f"{file}:{number}"
+        if record.keys() & {"failures", "tries", "withheld"}:
+            yield from ((place, failure) for failure in MinedRow.from_json(record, place).failures)
+        else:
+            yield place, Failure.from_json(record, place)
+
+
+def check_summary(folder: MineFolder, tally: Tally) -> None:
+    """Raise DataError if `summary.json` is damaged or disagrees with the rows in the shards, naming what differs."""
+    found, counted = read_summary(folder.summary), asdict(tally.summary(0.0))
+    for name, value in found.items():
+        if name != "seconds" and counted[name] != value:
+            raise DataError(
+                f"{folder.summary} says {name} {value}, and the shards beside it have {counted[name]}: rows were lost"
+                f" or changed. Delete {folder.path} and run the command that mined it again."
+            )
+
+
+def read_summary(path: Path) -> dict[str, Any]:
+    """What `summary.json` of a failure set holds; an older version left some keys out. Raises DataError for
+    one that is damaged, or was changed since it was written.
+    """
+    fields = Record(read_json(path), f"{path}:1", "a summary of mining")
+    fields.has_only([field.name for field in dataclass_fields(MiningSummary)])
+    found = {name: fields.get(name, NUMBER, None) for name in fields.values}
+    Digests(path.parent).check(path, _REMOVE_SUMMARY)
+    return found
+
+
+def how_to_repair(folder: MineFolder, shard: Path) -> str:
+    """What to do about a shard that is damaged or missing, for the end of an error."""
+    try:
+        settings = read_json(folder.manifest)["identity"]["settings"]
+        depends = bool(settings["failures_wanted"])
+    except (DataError, KeyError, TypeError):
+        depends = False
+    if depends:
+        return (
+            f"delete {folder.path} and run the command that mined it again, since which rows are mined, to collect a"
+            " number of failures, depends on all shards."
+        )
+    also = f"{folder.summary.name} beside it" if not shard.exists() else f"it and {folder.summary.name} beside it"
+    return f"delete {also}, and run the command that mined it again: it mines these rows again."
+
+
+_REMOVE_SUMMARY = "delete it, and run the command that mined it again: it is made again from the shards."
 
 
 def read_shard(path: Path) -> Iterator[MinedRow]:
@@ -55,11 +117,9 @@ def no_failures(source: Path) -> RrrError:
     )
 
 
-def _files(path: Path) -> list[Path]:
-    if not path.is_dir():
-        return [path]
-    folder = MineFolder(path)
-    files = folder.shards()
+def _finished(folder: MineFolder) -> list[Path]:
+    """The shards of a folder that was mined to its end."""
+    path, files = folder.path, folder.shards()
     if folder.manifest.exists() and not folder.summary.exists():
         raise RrrError(
             f"Mining of {path} is not finished ({len(files)} shards so far): run the same command again to finish it, "

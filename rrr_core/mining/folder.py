@@ -26,7 +26,7 @@ from rrr_core.generation.engine import Engine
 from rrr_core.generation.measured import measured
 from rrr_core.generation.notes import EngineNotes
 from rrr_core.hookspecs import Row
-from rrr_core.mining.failure_set import read_shard
+from rrr_core.mining.failure_set import check_summary, how_to_repair, read_shard
 from rrr_core.mining.mined_row import MinedRow
 from rrr_core.mining.rounds import OpenRow, ProgressReporter, mine_rows
 from rrr_core.mining.settings import MineSettings
@@ -34,7 +34,7 @@ from rrr_core.mining.tally import MiningSummary, Tally
 from rrr_core.profiling.profile import profiled
 from rrr_core.progress import Advance, Progress
 from rrr_core.runs.about import about_this_run
-from rrr_core.runs.files import write_json, write_lines
+from rrr_core.runs.digests import Digests
 from rrr_core.runs.layout import MineFolder
 from rrr_core.runs.stage import open_stage, stage_lock
 from rrr_core.tasks import Task
@@ -65,7 +65,7 @@ def mine(
     folder, progress = Path(folder), progress or Progress()
     with (
         stage_lock(folder, progress),
-        profiled(folder) as profile,
+        profiled(folder, progress) as profile,
         Judge(
             task, settings.max_abstain, settings=verify, profile=profile, max_no_answer=settings.max_no_answer
         ) as judge,
@@ -87,8 +87,7 @@ def mine(
             progress.say(
                 f"The train split has {summary.rows} rows, fewer than the {settings.rows} asked for: all mined."
             )
-        if not (finished := MineFolder(folder).summary).exists():
-            write_json(finished, asdict(summary))
+        miner.finish(summary)
     return summary
 
 
@@ -115,6 +114,7 @@ class _Miner:
         self.task, self.engine, self.judge, self.settings = task, engine, judge, settings
         self.folder, self.advance = MineFolder(folder), advance
         self.tally = Tally()
+        self.digests = Digests(folder)
         self._depths: list[int] = []
         """Shard → tries that its open rows have had; `settings.tries` if none is open."""
 
@@ -136,6 +136,7 @@ class _Miner:
             elif self.has_enough:
                 break
             elif is_new:
+                self._check_order(path)
                 self._depths.append(0)
             if self._depths[shard] < depth and not self.has_enough:
                 self._deepen(shard, path, chunk, depth)
@@ -143,8 +144,22 @@ class _Miner:
         if (surplus := self.folder.shard(len(self._depths))).exists():
             raise _changed(surplus)
 
+    def finish(self, summary: MiningSummary) -> None:
+        """Write the summary, or hold the one of an earlier call against the shards."""
+        if self.folder.summary.exists():
+            check_summary(self.folder, self.tally)
+            return
+        self.digests.settle(self.folder.shards())
+        self.digests.write_json(self.folder.summary, asdict(summary))
+
+    def _check_order(self, path: Path) -> None:
+        """Raise DataError for a lost shard that others depend on: they would be mined to another depth without it."""
+        if self.settings.failures_wanted and any(later > path for later in self.folder.shards()):
+            raise DataError(f"{path} is missing: {how_to_repair(self.folder, path)}")
+
     def _recall(self, path: Path, chunk: Sequence[tuple[int, Row]]) -> None:
         records = _finished_records(path, chunk)
+        self.digests.check(path, how_to_repair(self.folder, path))
         for record in records:
             self.tally.add(record)
             self.judge.recall(record.tries, record.withheld)
@@ -164,7 +179,7 @@ class _Miner:
         reporter = ProgressReporter(self.advance, self.tally)
         mine_rows(self.task, self.engine, self.judge, self.settings, shard, open_rows, depth, reporter)
         records = [row.mined() for row in rows]
-        write_lines(path, (record.to_json() for record in records))
+        self.digests.write_lines(path, (record.to_json() for record in records))
         self.judge.profile.write(self.folder.path)
         for record in before:
             self.tally.add(record, times=-1)

@@ -63,6 +63,7 @@ class MinedRow:
     def from_json(cls, record: Any, place: str) -> MinedRow:
         """The mined row that `to_json` of this or an older version wrote. Raises DataError naming `place`."""
         fields = Record(record, place, "a mined row")
+        fields.has_only(KEYS)
         row = cls(
             row_index=fields.get("row_index", COUNT),
             tries=fields.get("tries", COUNT),
@@ -78,7 +79,17 @@ class MinedRow:
             fields.refuse("withheld", "a list of abstentions")
         if fields.get("abstentions", COUNT) != row.abstentions:
             fields.refuse("abstentions", f"{row.abstentions}, as many as are withheld")
+        if row.passes + row.abstentions + len(row.failures) > row.tries:
+            fields.refuse("tries", "at least its passes, abstentions and failures together")
+        places = [failure.try_index for failure in row.failures]
+        if any(failure.row_index != row.row_index for failure in row.failures):
+            fields.refuse("failures", f"failures of row {row.row_index}")
+        if places != sorted(set(places)) or any(index >= row.tries for index in places):
+            fields.refuse("failures", "failures of different tries, in order")
         return row
+
+
+KEYS = ("row_index", "tries", "passes", "abstentions", "tokens", "sampled", "sampled_tokens", "withheld", "failures")
 
 
 def is_open(tries: int, failures: Sequence[object], withheld: Sequence[object], settings: MineSettings) -> bool:

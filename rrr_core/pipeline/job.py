@@ -60,14 +60,14 @@ def run(settings: RunSettings, folder: Path, progress: Progress | None = None) -
         record = RunRecord.open(folder, identity_of(settings, task), progress)
         files = RunFolder(folder)
         job = _Job(task, settings, files, progress)
-        if not record.is_finished("train", files.train.model):
+        if not record.is_finished("train", files.train.model, files.train.summary):
             job.check_training()
-        record.stage("mine", files.mine.path, job.mine)
-        record.stage("train", files.train.model, job.train)
+        record.stage("mine", files.mine.summary, job.mine)
+        record.stage("train", files.train.model, job.train, files.train.summary)
         for label in (VANILLA, TRAINED):
             record.stage(f"eval {label}", files.evaluation(label).figures, partial(job.evaluate, label))
-        record.stage("compare", files.comparison, job.compare)
-        # Always rewritten: it is cheap, and a newer rrr may draw it better.
+        # Always rewritten: they are cheap, are not believed unseen, and a newer rrr may draw the page better.
+        record.stage("compare", files.comparison, job.compare, again=True)
         record.stage("report", files.report, job.report, again=True)
     return RunResult(folder, read_json(files.comparison), files.report, record.spent(folder))
 
@@ -127,4 +127,4 @@ class _Job:
     def report(self) -> None:
         from rrr_core.report import write_report
 
-        write_report([self.files.path], self.files.report)
+        write_report([self.files.path], self.files.report, self.progress.say)

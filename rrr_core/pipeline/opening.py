@@ -10,6 +10,7 @@ from rrr_core.errors import ModelError, RrrError
 from rrr_core.generation import ModelSettings, chosen_backend
 from rrr_core.generation.finding import find_engine
 from rrr_core.progress import Progress
+from rrr_core.runs.digests import Digests
 from rrr_core.runs.files import read_json
 from rrr_core.runs.layout import RunFolder, TrainFolder
 from rrr_core.tasks import Task, load_task
@@ -27,8 +28,13 @@ def open_task(settings: TaskSettings) -> Task:
 
 
 def choose_model(settings: ModelSettings, task: Task) -> ModelSettings:
-    """The settings, with the task's own model if the user named none. Raises ModelError if there is neither."""
+    """The settings, with the task's own model if the user named none.
+
+    Raises ModelError if there is neither, and DataError for one that training wrote and that was changed since.
+    """
     if settings.model:
+        for path in filter(None, (settings.model, settings.adapter)):
+            check_saved(Path(path))
         return settings
     model = task.default_model()
     if not model:
@@ -50,6 +56,13 @@ def with_date(settings: ModelSettings, run: Path) -> ModelSettings:
         if isinstance(model, dict) and isinstance(day := model.get("template_date"), str):
             return dataclasses.replace(settings, template_date=day)
     return settings
+
+
+def check_saved(model: Path) -> None:
+    """Raise DataError for a model that training wrote and something has changed since; other models are not checked."""
+    if model == TrainFolder(model.parent).model and model.is_dir():
+        again = "delete the model's folder, and run the command that trained it again: it saves the model again."
+        Digests(model.parent).check_inside(model, again)
 
 
 def check_trainable(settings: ModelSettings, *, adapts: bool = False) -> None:
@@ -88,6 +101,7 @@ def open_engine(settings: ModelSettings, progress: Progress) -> Engine:
 def trained_model(settings: ModelSettings, folder: Path) -> ModelSettings:
     """The model that training saved in `folder`: full weights, or an adapter for the model it started from."""
     model = TrainFolder(folder).model
+    check_saved(model)
     if (model / "adapter_config.json").exists():
         return dataclasses.replace(settings, adapter=str(model))
     return dataclasses.replace(settings, model=str(model), revision=None)

@@ -14,7 +14,9 @@ from rrr_core.errors import DataError
 from rrr_core.profiling.profile import read_profile
 from rrr_core.profiling.spent import Spent
 from rrr_core.progress import Progress
+from rrr_core.records import NUMBER, OBJECT, TEXT, Record
 from rrr_core.runs.about import about_this_run
+from rrr_core.runs.digests import Digests
 from rrr_core.runs.files import read_json, write_json
 from rrr_core.runs.layout import STAGES, TRAINED, VANILLA, RunFolder
 from rrr_core.runs.stage import check_identity, holds_nothing
@@ -39,8 +41,7 @@ class RunRecord:
         content: Any = None
         if path.exists():
             content = read_json(path)
-            if not isinstance(content, dict) or content.get("kind") != "run" or "identity" not in content:
-                raise DataError(f"{path}:1: not the record of a run: use another folder.")
+            _check_record(content, path)
         if content is None or (content["identity"] != identity and holds_nothing(folder)):
             content = {"kind": "run", "identity": identity, "about": about_this_run(), "created": _now(), "stages": {}}
         finished = {name.partition(" ")[0] for name, stage in content["stages"].items() if stage["state"] == "finished"}
@@ -51,14 +52,21 @@ class RunRecord:
         record._write()
         return record
 
-    def is_finished(self, name: str, product: Path) -> bool:
-        """Whether a stage is finished and its product exists."""
-        return self.content["stages"].get(name, {}).get("state") == "finished" and product.exists()
+    def is_finished(self, name: str, *products: Path) -> bool:
+        """Whether a stage is finished and its products exist."""
+        finished = self.content["stages"].get(name, {}).get("state") == "finished"
+        return finished and all(product.exists() for product in products)
 
-    def stage(self, name: str, product: Path, work: Callable[[], None], again: bool = False) -> None:
-        """Run a stage, unless it is finished and its product exists."""
+    def stage(self, name: str, product: Path, work: Callable[[], None], *others: Path, again: bool = False) -> None:
+        """Run a stage, unless it is finished and its product, with any others, exists.
+
+        Raises DataError if a file of a finished stage is lost or was changed since.
+        """
         stages = self.content["stages"]
-        if not again and self.is_finished(name, product):
+        if not again and self.is_finished(name, product, *others):
+            Digests(product.parent).check_all(
+                f"delete it and {product}, and run the same command again: {name} makes them again."
+            )
             self.progress.say(f"{name}: finished earlier")
             return
         started = time.monotonic()
@@ -78,21 +86,40 @@ class RunRecord:
             self._write()
 
     def spent(self, folder: Path) -> Spent:
-        """The sum of the stages' profiles with the wall time of all stages; only the latter if a profile is missing.
+        """The sum of the stages' profiles with the wall time of all; the latter alone if one cannot be read.
 
         Loading a model to mine or evaluate counts in the wall time but in no profile.
         """
         files = RunFolder(folder)
         stages = [files.mine, files.train, files.evaluation(VANILLA), files.evaluation(TRAINED)]
-        profiles = [read_profile(stage.path) for stage in stages]
+        profiles = [self._profile(stage.path) for stage in stages]
         known = [profile for profile in profiles if profile is not None]
         together = reduce(Spent.plus, known if len(known) == len(profiles) else [], Spent())
         recorded = sum(entry.get("seconds", 0.0) for entry in self.content["stages"].values())
         # A killed call may have written its profiles but not this record.
         return dataclasses.replace(together, wall_seconds=max(recorded, together.wall_seconds))
 
+    def _profile(self, stage: Path) -> Spent | None:
+        try:
+            return read_profile(stage)
+        except DataError as error:
+            self.progress.say(f"{error} The time spent is not summed up: no result depends on it.")
+            return None
+
     def _write(self) -> None:
         write_json(self.path, self.content)
+
+
+def _check_record(content: Any, path: Path) -> None:
+    """Raise DataError for anything but what `_write` wrote."""
+    fields = Record(content, f"{path}:1", "the record of a run")
+    if fields.get("kind", TEXT) != "run":
+        fields.refuse("kind", "'run'")
+    fields.get("identity", OBJECT)
+    for name, stage in fields.get("stages", OBJECT).items():
+        entry = Record(stage, f"{path}:1", f"the stage {name!r}")
+        entry.get("state", TEXT)
+        entry.get("seconds", NUMBER, 0.0)
 
 
 def _now() -> str:

@@ -14,9 +14,11 @@ from typing import Any
 
 from rrr_core.errors import DataError, RrrError
 from rrr_core.profiling.spent import KINDS, OTHER, Machine, Spent, summed
-from rrr_core.runs.files import read_json, write_json
+from rrr_core.progress import Progress
+from rrr_core.runs.files import explained, read_json, write_json
 from rrr_core.runs.layout import StageFolder
 from rrr_core.runs.stage import holds_nothing
+from rrr_core.text import one_line
 
 
 class Profile:
@@ -87,13 +89,13 @@ class Profile:
 
 
 @contextmanager
-def profiled(folder: Path) -> Iterator[Profile]:
+def profiled(folder: Path, progress: Progress | None = None) -> Iterator[Profile]:
     """The profile of this call on a stage's folder, added to what earlier calls spent; written however the call ends.
 
-    An empty folder gets none, as if there had been no call.
-    Raises DataError for an invalid `profile.json`.
+    An empty folder gets none, as if there had been no call. No result depends on a profile, so one that cannot be read
+    is moved aside, and `progress` says so.
     """
-    profile = Profile(read_profile(folder))
+    profile = Profile(_earlier(folder, progress or Progress()))
     try:
         yield profile
     except BaseException:
@@ -102,6 +104,19 @@ def profiled(folder: Path) -> Iterator[Profile]:
             _keep(profile, folder)
         raise
     _keep(profile, folder)
+
+
+def _earlier(folder: Path, progress: Progress) -> Spent | None:
+    try:
+        return read_profile(folder)
+    except DataError as error:
+        files = StageFolder(folder)
+        with explained(files.profile):
+            if files.profile_aside.is_dir():
+                raise RrrError(f"{error} {files.profile_aside} is in the way: move it.") from None
+            files.profile.replace(files.profile_aside)
+        progress.say(f"{error} It was moved to {files.profile_aside.name}: earlier calls are missing from the profile.")
+        return None
 
 
 def _keep(profile: Profile, folder: Path) -> None:
@@ -116,8 +131,8 @@ def read_profile(folder: Path) -> Spent | None:
         return None
     try:
         return Spent.from_json(read_json(path))
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise DataError(f"{path}:1: not a profile ({error!r}): delete the file; no result depends on it.") from None
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise DataError(f"{path}:1: not a profile ({one_line(repr(error), 100)}).") from None
 
 
 def machine_of(network: Any) -> Machine | None:

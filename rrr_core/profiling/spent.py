@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rrr_core.profiling.flops import generation_flops, peak_flops, training_flops, utilisation
-from rrr_core.text import duration
+from rrr_core.records import COUNT, NUMBER
+from rrr_core.text import duration, shown
 
 KINDS = {
     "generate": "generating",
@@ -127,13 +128,13 @@ class Spent:
         """What `to_json` gave. Raises KeyError, TypeError, ValueError or AttributeError for anything but a profile."""
         machine = None
         if record["parameters"] is not None:
-            machine = Machine(int(record["parameters"]), int(record["trainable"]), str(record["device"]))
+            machine = Machine(_count(record["parameters"]), _count(record["trainable"]), str(record["device"]))
         return cls(
-            calls=int(record["calls"]),
-            wall_seconds=float(record["wall_seconds"]),
-            seconds={kind: float(record["seconds"][kind]) for kind in KINDS if kind != OTHER},
-            tokens={kind: int(value) for kind in TOKENS if (value := record["tokens"][kind]) is not None},
-            verdicts=int(record["verdicts"]),
+            calls=_count(record["calls"]),
+            wall_seconds=_number(record["wall_seconds"]),
+            seconds={kind: _number(record["seconds"][kind]) for kind in KINDS if kind != OTHER},
+            tokens={kind: _count(value) for kind in TOKENS if (value := record["tokens"][kind]) is not None},
+            verdicts=_count(record["verdicts"]),
             machine=machine,
         )
 
@@ -144,6 +145,18 @@ class Spent:
 
 def summed(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
     return {key: one.get(key, 0) + other.get(key, 0) for key in [*one, *(key for key in other if key not in one)]}
+
+
+def _number(value: Any) -> float:
+    if not NUMBER.holds(value) or value < 0:
+        raise ValueError(f"not a number from 0: {shown(value)}")
+    return float(value)
+
+
+def _count(value: Any) -> int:
+    if not COUNT.holds(value):
+        raise ValueError(f"not a whole number from 0: {shown(value)}")
+    return int(value)
 
 
 def _rate(count: int | None, seconds: float) -> float | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rrr_core.report.data import read_runs
@@ -12,10 +12,10 @@ from rrr_core.runs.files import write_text
 __all__ = ["write_report"]
 
 
-def write_report(runs: Sequence[Path], out: Path) -> None:
+def write_report(runs: Sequence[Path], out: Path, say: Callable[[str], None] = lambda _: None) -> None:
     """Write the page on `runs` (folders as `rrr run` leaves them) to `out`, atomically.
 
-    The page lists what is missing or broken in a run. Raises RrrError for a folder that is not a run, and if `out`
-    cannot be written.
+    The page lists what is missing or broken in a run, and `say` gets a line for each damaged file.
+    Raises RrrError for a folder that is not a run, and if `out` cannot be written.
     """
-    write_text(out, page_of(read_runs(runs)))
+    write_text(out, page_of(read_runs(runs, say)))

@@ -11,15 +11,20 @@ from typing import Any
 import rrr_core
 from rrr_core.errors import DataError, RrrError
 from rrr_core.evaluation.controls import read_evaluated
+from rrr_core.evaluation.reading import read_comparison, read_figures
+from rrr_core.mining.failure_set import read_summary
 from rrr_core.mining.mined_row import MinedRow
 from rrr_core.profiling.profile import read_profile
+from rrr_core.records import Record
 from rrr_core.report.curves import Curves, curves_of
 from rrr_core.report.evidence import Evidence, evidence_of
 from rrr_core.report.mined import Mined, mined_of
 from rrr_core.report.selection import FIELDS, SEGMENT_FIELDS, FairSample, Texts, pack
 from rrr_core.report.words import Words, words
+from rrr_core.runs.digests import Digests
 from rrr_core.runs.files import read_json, read_numbered_lines
 from rrr_core.runs.layout import RunFolder, label_order
+from rrr_core.runs.metrics import read_metrics
 
 EPISODES_SHOWN = {"evaluation": 400, "training": 800}
 """Most episodes of one set that a page embeds."""
@@ -96,11 +101,14 @@ class _Sample:
         self.sample = FairSample(EPISODES_SHOWN[self.kind])
 
 
-def read_runs(folders: Sequence[Path]) -> Payload:
-    """The payload of the page on `folders`. Raises RrrError for a folder that is not a run."""
+def read_runs(folders: Sequence[Path], say: Callable[[str], None] = lambda _: None) -> Payload:
+    """The payload of the page on `folders`. `say` gets a line for each damaged file, which the page lists as well.
+
+    Raises RrrError for a folder that is not a run.
+    """
     if not folders:
         raise RrrError("report: no run folder was named; give one or more folders that `rrr run` made")
-    read = [_Reader(folder, name).read() for folder, name in zip(folders, _names(folders), strict=True)]
+    read = [_Reader(folder, name, say).read() for folder, name in zip(folders, _names(folders), strict=True)]
     count = sum(len(samples) for _, samples in read)
     texts, spent = Texts(), 0
     sets: list[EpisodeSet] = []
@@ -141,7 +149,7 @@ def _names(folders: Sequence[Path]) -> list[str]:
 class _Reader:
     """Reads one run folder and records what it could not read."""
 
-    def __init__(self, folder: Path, name: str) -> None:
+    def __init__(self, folder: Path, name: str, say: Callable[[str], None]) -> None:
         if not folder.is_dir():
             raise RrrError(f"report: {folder} is not a folder; give a folder that `rrr run` made")
         files = RunFolder(folder)
@@ -152,8 +160,10 @@ class _Reader:
             )
         self.folder, self.files, self.name = folder, files, name
         self.missing: list[str] = []
+        self._say = say
 
     def read(self) -> tuple[Run, list[_Sample]]:
+        self._lost()
         manifests = self._manifests()
         mined = self._mined()
         curves = self._curves()
@@ -188,7 +198,7 @@ class _Reader:
         if not shards:
             self.missing.append("No failure set (mine/).")
             return None
-        summary = self._quiet(self.files.mine.summary)
+        summary = self._read(self.files.mine.summary, read_summary) or {}
         if not summary:
             self.missing.append("Mining is unfinished: the failure set may still grow.")
         return mined_of(self._records(shards, MinedRow.from_json), summary.get("first_try_pass_rate"))
@@ -198,7 +208,7 @@ class _Reader:
         if not path.exists():
             self.missing.append("No training curves (train/metrics.jsonl).")
             return None
-        return curves_of(self._records([path]))
+        return curves_of(self._records([path], read_metrics))
 
     def _profiles(self) -> dict[str, Json]:
         stages = [self.files.mine, self.files.train, *self.files.evaluations()]
@@ -222,7 +232,7 @@ class _Reader:
     def _figures(self) -> dict[str, Json]:
         figures = {}
         for evaluation in self.files.evaluations():
-            record = self._object(evaluation.figures) if evaluation.figures.exists() else None
+            record = self._read(evaluation.figures, read_figures)
             if record is not None:
                 figures[str(record.get("label") or evaluation.path.name)] = record
         if not figures:
@@ -230,8 +240,7 @@ class _Reader:
         return dict(sorted(figures.items(), key=lambda item: label_order(item[0])))
 
     def _comparison(self, figures: Mapping[str, Json]) -> Json:
-        path = self.files.comparison
-        comparison = self._object(path) if path.exists() else None
+        comparison = self._read(self.files.comparison, read_comparison)
         if comparison is None and len(figures) > 1:
             self.missing.append("No comparison between models (eval/comparison.json): gains have no intervals.")
         return comparison or {}
@@ -259,11 +268,10 @@ class _Reader:
             sample.sample.add(episode)
         return sample
 
-    def _records(
-        self, paths: Sequence[Path], make: Callable[[Json, str], Any] = lambda record, _: record
-    ) -> Iterator[Any]:
+    def _records(self, paths: Sequence[Path], make: Callable[[Json, str], Any]) -> Iterator[Any]:
         """`make(line, place)` of each line. A broken line ends its file and is reported in `missing`."""
         for path in paths:
+            self._compare(path)
             lines = read_numbered_lines(path)
             while True:
                 try:
@@ -276,16 +284,38 @@ class _Reader:
                     break
                 yield made
 
-    def _object(self, path: Path) -> Json | None:
+    def _lost(self) -> None:
+        """Report the files that were written and are there no more."""
+        stages = [self.files.mine.path, self.files.train.path, *(each.path for each in self.files.evaluations())]
+        for folder in [*stages, self.files.comparison.parent]:
+            try:
+                lost = Digests(folder).lacking("")
+            except DataError as error:
+                self._report(str(error))
+                continue
+            for path in lost:
+                self._report(f"{path} is missing, though it was written.")
+
+    def _compare(self, path: Path) -> None:
+        """Report a file that was changed since it was written. It is shown as it is."""
         try:
-            record = read_json(path)
+            Digests(path.parent).check(path, "it is shown as it is.")
+        except DataError as error:
+            self._report(str(error))
+
+    def _read(self, path: Path, reader: Callable[[Path], Json]) -> Json | None:
+        """What `reader` reads; None if there is no such file, or it is damaged, which is reported."""
+        if not path.exists():
+            return None
+        try:
+            return reader(path)
         except DataError as error:
             self._note(str(error))
             return None
-        if not isinstance(record, Mapping):
-            self._note(f"{path}: not a JSON object")
-            return None
-        return record
+
+    def _object(self, path: Path) -> Json | None:
+        self._compare(path)
+        return self._read(path, lambda path: Record(read_json(path), f"{path}:1", "a manifest").values)
 
     def _quiet(self, path: Path) -> Json:
         """The object in `path`, or an empty one; a broken file was already reported when it was first read."""
@@ -296,5 +326,10 @@ class _Reader:
         return record if isinstance(record, Mapping) else {}
 
     def _note(self, text: str) -> None:
-        error = text.replace(f"{self.folder}/", "").rstrip(".")
-        self.missing.append(f"{error}; the rest of the file is not shown.")
+        self._report(f"{text.rstrip('.')}; the rest of the file is not shown.")
+
+    def _report(self, text: str) -> None:
+        line = text.replace(f"{self.folder}/", "")
+        if line not in self.missing:
+            self.missing.append(line)
+            self._say(f"{self.name}: {line}")

@@ -8,7 +8,8 @@
     eval/comparison.json          the comparison of the evaluated models
     report.html
 
-Each stage's folder also holds manifest.json, profile.json and .lock. docs/run-folders.md describes their contents.
+Each stage's folder also holds manifest.json, SHA256SUMS, profile.json and .lock. docs/run-folders.md describes what
+is in them.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ STAGES = ("mine", "train", "eval")
 """The folders that the stages of a run write, in order."""
 
 MANIFEST, RUN_RECORD, PROFILE, LOCK = "manifest.json", "run.json", "profile.json", ".lock"
-BOOKKEEPING = frozenset({MANIFEST, RUN_RECORD, PROFILE, LOCK})
+DIGESTS, PROFILE_ASIDE = "SHA256SUMS", "profile.damaged.json"
+SHARD_PREFIX = "shard-"
+BOOKKEEPING = frozenset({MANIFEST, RUN_RECORD, PROFILE, LOCK, DIGESTS, PROFILE_ASIDE})
 """Files that hold no results: a folder with nothing else in it counts as new."""
 
 
@@ -47,6 +50,16 @@ class StageFolder:
         return self.path / PROFILE
 
     @property
+    def profile_aside(self) -> Path:
+        """Where a profile that cannot be read is moved."""
+        return self.path / PROFILE_ASIDE
+
+    @property
+    def digests(self) -> Path:
+        """The SHA-256 of each file of results."""
+        return self.path / DIGESTS
+
+    @property
     def lock(self) -> Path:
         return self.path / LOCK
 
@@ -56,11 +69,11 @@ class MineFolder(StageFolder):
 
     def shard(self, number: int) -> Path:
         """The shard with this number, from 0."""
-        return self.path / f"shard-{number:05d}.jsonl"
+        return self.path / f"{SHARD_PREFIX}{number:05d}.jsonl"
 
     def shards(self) -> list[Path]:
         """The existing shards, in order."""
-        return sorted(self.path.glob("shard-*.jsonl"))
+        return sorted(self.path.glob(f"{SHARD_PREFIX}*.jsonl"))
 
     @property
     def summary(self) -> Path:

@@ -13,7 +13,7 @@ from typing import Any
 from rrr_core.config.renamed import identity_of_today
 from rrr_core.errors import DataError, RrrError
 from rrr_core.progress import Progress
-from rrr_core.runs.files import TEMPORARY, explained, make_folder, read_json, write_json
+from rrr_core.runs.files import TEMPORARY, explained, make_folder, open_own, read_json, write_json
 from rrr_core.runs.layout import BOOKKEEPING, MANIFEST, StageFolder
 from rrr_core.text import cut
 
@@ -96,7 +96,7 @@ def stage_lock(folder: Path, progress: Progress | None = None) -> Iterator[None]
     make_folder(folder)
     path = StageFolder(folder).lock
     with explained(path):
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        descriptor = open_own(path, os.O_RDWR | os.O_CREAT)
     try:
         if _locked(descriptor, folder):
             with explained(path):

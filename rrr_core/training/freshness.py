@@ -16,7 +16,8 @@ from typing import Any
 from rrr_core.episode import Failure, Segment
 from rrr_core.errors import DataError
 from rrr_core.records import COUNT, OBJECT, TEXT, Record
-from rrr_core.runs.files import read_numbered_lines, write_lines
+from rrr_core.runs.digests import Digests
+from rrr_core.runs.files import read_numbered_lines
 from rrr_core.runs.layout import TrainFolder
 from rrr_core.training.rollout import Rollout
 from rrr_core.training.sampler import FailureOrder
@@ -188,6 +189,7 @@ class Freshness:
         path = TrainFolder(self.folder).refreshed(start)
         if path.exists():
             renewals = read_renewals(path, self.process, self.processes)
+            Digests(self.folder).check(path, "delete the folder that it is in, and train again.")
         elif start == step:
             renewals = self._refreshed_now(start, path)
         else:
@@ -218,7 +220,7 @@ class Freshness:
         )
         records = self.gather([{"process": self.process, **each.to_json()} for each in renewals])
         if self.process == 0:
-            write_lines(path, records)
+            Digests(self.folder).write_lines(path, records)
         return renewals
 
 

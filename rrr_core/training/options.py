@@ -186,7 +186,6 @@ def grpo_config(
             model_init_kwargs={"dtype": dtype, "revision": revision, "use_safetensors": True},
             save_strategy="steps",
             save_steps=settings.save_every,
-            save_total_limit=settings.keep_checkpoints,
             logging_steps=settings.log_every,
             report_to=list(settings.report_to) or "none",
             seed=settings.seed,

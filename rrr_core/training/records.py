@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
-from collections.abc import Callable, Iterable, Sequence
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,10 +15,13 @@ from transformers import PreTrainedTokenizerBase, TrainerCallback, TrainerContro
 
 from rrr_core.config.limits import CUT_OFF_SHARE
 from rrr_core.episode import Episode
+from rrr_core.evaluation.controls import read_evaluated
 from rrr_core.profiling.profile import Profile
 from rrr_core.progress import Advance
-from rrr_core.runs.files import write_lines
+from rrr_core.records import COUNT, Record
+from rrr_core.runs.files import explained, open_own, read_numbered_lines, write_lines
 from rrr_core.runs.layout import TrainFolder
+from rrr_core.runs.metrics import read_metrics
 from rrr_core.training.profiling import Laps
 
 RENAMED = {
@@ -31,22 +36,36 @@ DROPPED = ("rewards/", "completions/", "clip_ratio/", "frac_reward_zero_std")
 class Journal:
     """A file of JSON lines, one or more per step, which a resumed run cuts back to its checkpoint."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, check: Callable[[Any, str], object]) -> None:
+        """`check` reads a line given with its place, and raises DataError for one that is damaged."""
+        self.path, self._check = path, check
+        self._size, self._digest = 0, hashlib.sha256()
 
     def cut_back(self, step: int) -> None:
-        """Drop what was written after `step`, and a last line that a kill cut off."""
-        kept = []
-        if self.path.exists():
-            with self.path.open(encoding="utf-8") as lines:
-                whole = [line for line in lines if line.endswith("\n")]
-            kept = [record for record in map(json.loads, whole) if record["step"] <= step]
-        write_lines(self.path, kept)
+        """Drop what was written after `step`, and a last line that a kill cut off. Raises DataError naming a line."""
+        write_lines(self.path, self._until(step))
+        content = self.path.read_bytes()
+        self._size, self._digest = len(content), hashlib.sha256(content)
+
+    def _until(self, step: int) -> Iterator[dict[str, Any]]:
+        if not self.path.exists():
+            return
+        for number, record in read_numbered_lines(self.path, may_end_early=True):
+            place = f"{self.path}:{number}"
+            self._check(record, place)
+            if Record(record, place, "a line").get("step", COUNT) <= step:
+                yield record
 
     def write(self, records: Iterable[dict[str, Any]]) -> None:
-        with self.path.open("a", encoding="utf-8") as file:
-            for record in records:
-                file.write(json.dumps(record, ensure_ascii=True) + "\n")
+        lines = "".join(json.dumps(record, ensure_ascii=True, allow_nan=False) + "\n" for record in records).encode()
+        with explained(self.path), open(open_own(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT), "ab") as file:
+            file.write(lines)
+        self._size += len(lines)
+        self._digest.update(lines)
+
+    def digest(self) -> tuple[int, str]:
+        """The bytes that this process cut back to or wrote, and their SHA-256."""
+        return self._size, self._digest.hexdigest()
 
 
 class Recorder(TrainerCallback):  # type: ignore[misc]
@@ -62,8 +81,8 @@ class Recorder(TrainerCallback):  # type: ignore[misc]
         profile: Profile | None = None,
         say: Callable[[str], None] = lambda _: None,
     ) -> None:
-        self.metrics = Journal(TrainFolder(folder).metrics)
-        self.episodes = Journal(TrainFolder(folder).episodes)
+        self.metrics = Journal(TrainFolder(folder).metrics, read_metrics)
+        self.episodes = Journal(TrainFolder(folder).episodes, read_evaluated)
         self.tokenizer, self.kept, self.advance = tokenizer, kept, advance
         self.laps = Laps(profile or Profile())
         self.note = ""

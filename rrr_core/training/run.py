@@ -28,13 +28,15 @@ from rrr_core.generation.measured import measured
 from rrr_core.generation.transformers_backend import load_from
 from rrr_core.profiling.profile import profiled
 from rrr_core.progress import Progress
+from rrr_core.records import COUNT, NUMBER, TEXT, Record
 from rrr_core.runs.about import about_this_run
-from rrr_core.runs.files import explained, read_json, write_json
+from rrr_core.runs.digests import Digests
+from rrr_core.runs.files import explained, read_json
 from rrr_core.runs.layout import TrainFolder
 from rrr_core.runs.stage import open_stage, stage_lock
 from rrr_core.tasks import Task
 from rrr_core.text import one_line
-from rrr_core.training.checkpoints import SealCheckpoints, newest_checkpoint
+from rrr_core.training.checkpoints import UNUSED, Seal, SealCheckpoints, newest_checkpoint
 from rrr_core.training.dropout import check_pass, without_dropout
 from rrr_core.training.engine import engine_identity, open_engine
 from rrr_core.training.freshness import forget_refreshes
@@ -93,7 +95,7 @@ def train(
     progress = progress or Progress()
     with (
         stage_lock(folder, progress),
-        profiled(folder) as profile,
+        profiled(folder, progress) as profile,
         Judge(task, settings.max_abstain, settings=verify, profile=profile) as judge,
     ):
         return _train(task, failures, model_settings, folder, settings, judge, progress)
@@ -129,15 +131,22 @@ def _train(
         check_room(settings, folder, policy.network, training_dtype(model_settings))
     files = TrainFolder(folder)
     summary_file = files.summary
-    if summary_file.exists():
-        return TrainSummary(**read_json(summary_file))
-    done, checkpoint = newest_checkpoint(folder)
+    digests = Digests(folder)
+    if summary_file.exists() and files.model.exists():
+        digests.check(summary_file, TRAIN_AGAIN)
+        digests.check_inside(files.model, TRAIN_AGAIN)
+        return read_train_summary(summary_file)
+    due = {*range(settings.save_every, settings.steps, settings.save_every), settings.steps}
+    done, checkpoint = newest_checkpoint(folder, due, progress.say, _writes())
     with progress.track(f"Training {task.name}", total=settings.steps, done=done) as advance:
         profile = judge.profile
         recorder = Recorder(
             folder, policy.tokenizer, settings.episodes_per_step, advance, _writes(), profile, progress.say
         )
         recorder.cut_back(done)
+        if checkpoint is not None:
+            sealed = Seal.read(checkpoint)
+            judge.recall(sealed.judged, sealed.withheld)
         if _writes():
             forget_refreshes(folder, after=done)
         engine = open_engine(policy, model_settings)
@@ -154,14 +163,18 @@ def _train(
             args=arguments,
             processing_class=policy.tokenizer,
             peft_config=lora_config(settings),
-            callbacks=[SealCheckpoints(), MeasureSteps(profile, folder if _writes() else None), recorder],
+            callbacks=[
+                SealCheckpoints(settings.keep_checkpoints, (recorder.metrics, recorder.episodes), judge),
+                MeasureSteps(profile, folder if _writes() else None),
+                recorder,
+            ],
         )
         count_tokens(profile, trainer.model, trainer.ref_model)
         trainer.remove_callback(PrinterCallback)
         networks = [trainer.model, *([] if trainer.ref_model is None else [trainer.ref_model])]
         with disk_faults(folder), without_dropout(*networks):
             check_pass(trainer.model)
-            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+            run_trainer(trainer, checkpoint, left=settings.steps - done)
     judge.finish()
     summary = TrainSummary(
         steps=settings.steps,
@@ -173,8 +186,39 @@ def _train(
     with profile.during("save"), disk_faults(folder):
         save_whole(trainer, policy.tokenizer, files.model)
     if _writes():
-        write_json(summary_file, dataclasses.asdict(summary))
+        finals = [files.metrics, files.episodes, *files.refreshes().values(), *files_in(files.model)]
+        digests.settle(path for path in finals if path.exists())
+        digests.write_json(summary_file, dataclasses.asdict(summary))
     return summary
+
+
+TRAIN_AGAIN = "delete the model's folder, and run the same command again: it goes on from the last checkpoint."
+
+
+def files_in(model: Path) -> list[Path]:
+    """The files of a saved model."""
+    return sorted(path for path in model.rglob("*") if path.is_file() and path.name != UNUSED)
+
+
+def read_train_summary(path: Path) -> TrainSummary:
+    """What `summary.json` of a training run holds. Raises DataError."""
+    fields = Record(read_json(path), f"{path}:1", "a summary of training")
+    fields.has_only([field.name for field in dataclasses.fields(TrainSummary)])
+    return TrainSummary(
+        steps=fields.get("steps", COUNT),
+        failures=fields.get("failures", COUNT),
+        seconds=fields.get("seconds", NUMBER),
+        model=fields.get("model", TEXT),
+        abstentions=fields.get("abstentions", COUNT),
+    )
+
+
+def run_trainer(trainer: Trainer, checkpoint: Path | None, left: int) -> None:
+    """Train the steps that are left after a checkpoint; if none are, only load it: `Trainer.train` would take one."""
+    if left <= 0 and checkpoint is not None:
+        trainer._load_from_checkpoint(str(checkpoint))
+    else:
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
 
 
 def digest(failures: Sequence[Failure]) -> str:

@@ -27,12 +27,13 @@ from rrr_core.hookspecs import Message
 from rrr_core.profiling.profile import Profile, profiled
 from rrr_core.progress import Advance, Progress
 from rrr_core.runs.about import about_this_run
+from rrr_core.runs.digests import Digests
 from rrr_core.runs.layout import TrainFolder
 from rrr_core.runs.stage import open_stage, stage_lock
 from rrr_core.tasks import Task
 from rrr_core.training.checkpoints import SealCheckpoints, newest_checkpoint
 from rrr_core.training.profiling import MeasureSteps, count_tokens
-from rrr_core.training.run import disk_faults, prepare, save_whole
+from rrr_core.training.run import disk_faults, files_in, prepare, run_trainer, save_whole
 from rrr_core.training.tiny import make_model, make_tokenizer
 from rrr_core.training.warmup_settings import WarmupSettings
 
@@ -69,7 +70,7 @@ def warm_up(
     has no such conversations, and ModelError for a model that cannot be loaded.
     """
     progress = progress or Progress()
-    with stage_lock(folder, progress), profiled(folder) as profile:
+    with stage_lock(folder, progress), profiled(folder, progress) as profile:
         chosen = {name: value for name, value in dataclasses.asdict(settings).items() if name != "template" or value}
         identity = {"task": task.provenance(), "model": model_name, "settings": chosen}
         open_stage(folder, "warmup", identity=identity, about=about_this_run())
@@ -77,6 +78,9 @@ def warm_up(
         if not finished.exists():
             conversations = task.warmup("train", settings.conversations, settings.seed)
             _warm_up(conversations, finished, settings, model_name, progress, profile)
+            Digests(folder).settle(files_in(finished))
+        else:
+            Digests(folder).check_inside(finished, "delete the model's folder, and run the same command again.")
         return finished
 
 
@@ -100,7 +104,8 @@ def _warm_up(
     )
     folder = finished.parent
     steps = max(1, len(data) // settings.batch_size)
-    done, checkpoint = newest_checkpoint(folder)
+    due = {*range(settings.save_every, steps, settings.save_every), steps}
+    done, checkpoint = newest_checkpoint(folder, due, progress.say)
     accelerated = torch.accelerator.is_available()
     with progress.track("Warming up", total=steps, done=done) as advance:
         trainer = SFTTrainer(
@@ -123,7 +128,6 @@ def _warm_up(
                 bf16=False,
                 logging_steps=10,
                 save_steps=settings.save_every,
-                save_total_limit=2,
                 seed=settings.seed,
                 data_seed=settings.seed,
                 report_to="none",
@@ -131,12 +135,12 @@ def _warm_up(
             ),
             train_dataset=data,
             processing_class=tokenizer,
-            callbacks=[SealCheckpoints(), MeasureSteps(profile, folder), ShowSteps(advance)],
+            callbacks=[SealCheckpoints(keep=2), MeasureSteps(profile, folder), ShowSteps(advance)],
         )
         count_tokens(profile, trainer.model)
         trainer.remove_callback(PrinterCallback)
         with disk_faults(folder):
-            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+            run_trainer(trainer, checkpoint, left=steps - done)
             with profile.during("save"):
                 save_whole(trainer, tokenizer, finished)
 

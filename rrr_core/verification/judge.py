@@ -62,7 +62,8 @@ class Judge:
         """Verdicts so far, including abstentions."""
         self.abstained = 0
         self.unanswered = Unanswered(max_no_answer, minimum)
-        self._details: Counter[str] = Counter()
+        self.withheld: Counter[Verdict] = Counter()
+        """The verdicts that the verifier withheld, each with how often it came."""
         where = self.settings.isolation
         here = where == "none" or (where == "auto" and task.trusted)
         self._runner = None if here else Runner(task, self.settings)
@@ -90,7 +91,7 @@ class Judge:
                 self.profile.verdicts += 1
                 if verdict.is_abstained:
                     self.abstained += 1
-                    self._details[f"{verdict.category}: {verdict.detail}"] += 1
+                    self.withheld[verdict] += 1
                 if self.judged >= self.minimum:
                     self._check()
         return verdicts
@@ -117,7 +118,7 @@ class Judge:
         for verdict in withheld:
             if not verdict.is_unanswered:
                 self.abstained += 1
-                self._details[f"{verdict.category}: {verdict.detail}"] += 1
+                self.withheld[verdict] += 1
 
     def finish(self) -> None:
         """Check the limits at the end of a job, however few verdicts there were.
@@ -149,9 +150,10 @@ class Judge:
     def _check(self) -> None:
         if self.abstained <= self.max_abstain * self.judged:
             return
-        (commonest, times), *_ = self._details.most_common(1)
+        ((commonest, times),) = self.withheld.most_common(1)
         raise TooManyAbstentions(
             f"The verifier of {self.task.distribution} {self.task.version} (task {self.task.name!r}) withheld "
             f"{self.abstained} of {self.judged} verdicts, and {self.max_abstain:.1%} are allowed; "
-            f"most often ({times}×) {commonest}. Fix the verifier, or allow more with --max-abstain."
+            f"most often ({times}×) {commonest.category}: {commonest.detail}. "
+            "Fix the verifier, or allow more with --max-abstain."
         )

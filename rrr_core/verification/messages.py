@@ -21,6 +21,8 @@ from rrr_core.hookspecs import Row
 from rrr_core.text import one_line
 from rrr_core.verdicts import Verdict, abstained, passed
 
+ENTERED = b'"entered"'
+"""A worker's first line: it is locked in. What ends it before this is not the plugin's."""
 READY = b'"ready"'
 """A worker's first line, once its sandbox is in force."""
 ALLOWED = "allowed"

@@ -3,17 +3,18 @@
 `python -P -m rrr_core.verification.nursery`, with a socket to the core as standard input. It reads lines of JSON: first
 what to load, then `{"fork": NUMBER}`, sent along with the worker's end of a channel, and `{"kill": NUMBER}`. It writes
 lines too: `{"loaded": true}` or `{"error": TEXT}`, and `{"exited": NUMBER, "status": STATUS}` for each worker that
-ended, negative for a signal as in `subprocess`. The nursery never runs a verifier. When the core closes the socket or
+ended, negative for a signal as in `subprocess`. The nursery runs no verifier on a
+model's text. When the core closes the socket or
 dies in any way, the nursery kills its workers, removes its folder and exits.
 """
 
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import os
 import selectors
-import shutil
 import signal
 import socket
 import sys
@@ -27,6 +28,7 @@ from rrr_core.hookspecs import Row
 from rrr_core.tasks import Task, TaskEntry
 from rrr_core.tasks.loading import load_entries
 from rrr_core.verification import protection_attempts, sandbox, worker
+from rrr_core.verification.cleaning import remove
 
 
 @dataclass
@@ -45,10 +47,19 @@ class Nursery:
     def send(self, **message: Any) -> None:
         self.core.sendall((json.dumps(message) + "\n").encode())
 
-    def load(self, entries: list[dict[str, Any]], limits: dict[str, Any]) -> None:
-        """Import the task's plugin and overlays. Raises RrrError."""
+    def load(self, entries: list[dict[str, Any]], limits: dict[str, Any], rehearse: bool) -> None:
+        """Import the task's plugin and overlays. Raises RrrError.
+
+        With `rehearse` its own answers are judged here and now, for workers that judge once and have no time for it.
+        """
         self.task = load_entries([TaskEntry(**entry) for entry in entries]) if entries else None
         self.rehearsal = rehearsal_of(self.task) if self.task else ()
+        if rehearse and self.task:
+            for row, answer in self.rehearsal:
+                worker.verdict_on(self.task, row, answer)
+            self.rehearsal = ()
+            gc.collect()
+            gc.freeze()
         self.limits = limits
         sandbox.prepare()
         self.readable = sandbox.readable_paths()
@@ -87,7 +98,7 @@ class Nursery:
         if number is None:
             return
         end_group(process)
-        shutil.rmtree(self.scratch(number), ignore_errors=True)
+        remove(self.scratch(number))
         self.send(exited=number, status=os.waitstatus_to_exitcode(status))
 
     def scratch(self, number: int) -> Path:
@@ -101,7 +112,7 @@ class Nursery:
             os.waitpid(process, 0)
             end_group(process)
         os.chdir("/")
-        shutil.rmtree(self.folder, ignore_errors=True)
+        remove(self.folder)
 
 
 def rehearsal_of(task: Task) -> tuple[tuple[Row, str], ...]:
@@ -167,7 +178,7 @@ def obey(nursery: Nursery, message: dict[str, Any], descriptors: list[int]) -> N
         case {"load": entries, "path": path, "limits": limits}:
             sys.path[:] = path
             try:
-                nursery.load(entries, limits)
+                nursery.load(entries, limits, message.get("rehearse", False))
             except RrrError as error:
                 nursery.send(error=str(error))
             else:

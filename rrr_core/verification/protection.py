@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import socket
 import sys
 import tempfile
@@ -17,6 +16,7 @@ from typing import Any
 from rrr_core.errors import RrrError
 from rrr_core.text import one_line
 from rrr_core.verification import seccomp
+from rrr_core.verification.cleaning import remove
 from rrr_core.verification.messages import ALLOWED
 from rrr_core.verification.settings import VerifySettings
 from rrr_core.verification.workers import NurseryProcess, scrubbed
@@ -94,7 +94,7 @@ def _measured() -> dict[str, str]:
         if canary.exists():  # Whatever the worker reports.
             outcomes["files"] = ALLOWED
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        remove(folder)
     return outcomes
 
 

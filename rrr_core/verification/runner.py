@@ -1,6 +1,7 @@
 """The runner: verdicts from sandboxed workers, in order, whatever a verifier does to its worker.
 
-An item that kills, hangs or confuses its worker abstains; a new worker takes over the rest of its batch.
+An item that kills, hangs or confuses its worker abstains; a new worker takes over the rest of its batch. What ends
+without any item's doing, the nursery or a worker that is starting, is started again.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from rrr_core.errors import PluginError, RrrError
@@ -20,8 +22,8 @@ from rrr_core.tasks import Task
 from rrr_core.text import one_line
 from rrr_core.verdicts import Verdict, abstained
 from rrr_core.verification import messages
-from rrr_core.verification.settings import VerifySettings
-from rrr_core.verification.workers import NurseryProcess, Worker
+from rrr_core.verification.settings import FRESH, VerifySettings
+from rrr_core.verification.workers import OUTSIDE, NurseryLost, NurseryProcess, Worker
 
 Pairs = Sequence[tuple[Row, str]]
 
@@ -35,6 +37,8 @@ GATHER_SECONDS = 0.0005
 START_SECONDS = 30.0
 """A worker is forked and locked in within milliseconds; it takes this long only on a badly overloaded machine."""
 MOST_WORKERS = 4
+MOST_LOSSES = 3
+"""Times in a row, without a verdict between them, that the system may end a process of ours before we give up."""
 _TIME_SIGNALS = (signal.SIGPROF, signal.SIGXCPU) if sys.platform != "win32" else ()
 
 
@@ -65,11 +69,15 @@ class Runner:
             )
         self.task, self.settings = task, settings
         self.most_workers = settings.workers or min(_cores(), MOST_WORKERS)
+        self._is_fresh = settings.isolation == FRESH
+        self._losses = 0
         self._who = task.who("rrr_verify")
         self._nursery: NurseryProcess | None = None
         self._selector = selectors.DefaultSelector()
         self._starting: dict[Worker, float] = {}
         """Worker → the deadline for reporting that it is ready, in monotonic seconds."""
+        self._entered: set[Worker] = set()
+        """The starting workers that are locked in, and now judge the plugin's own answers."""
         self._idle: list[Worker] = []
         self._busy: dict[Worker, _Batch] = {}
         self._deadlines: dict[Worker, float] = {}
@@ -84,18 +92,24 @@ class Runner:
         loaded in a process of its own, DataError for a row that is not JSON-able, and RrrError if no worker can start.
         """
         found: list[Verdict | None] = [None] * len(pairs)
-        waiting = deque(batches(pairs, self.most_workers))
+        waiting = deque(batches(pairs, self.most_workers, 1 if self._is_fresh else LARGEST_BATCH))
         given = 0
         try:
             while given < len(pairs):
-                self._assign(pairs, waiting)
-                self._wait(found, waiting)
+                try:
+                    self._assign(pairs, waiting)
+                    self._wait(found, waiting)
+                except NurseryLost as error:
+                    self._start_over(error, found, waiting)
                 while given < len(pairs) and (verdict := found[given]) is not None:
                     yield verdict
                     given += 1
         finally:
-            for worker in self._busy:
-                self._kill(worker)
+            try:
+                for worker in list(self._busy):
+                    self._kill(worker)
+            except NurseryLost:
+                self.close()
             self._busy.clear()
             self._deadlines.clear()
 
@@ -107,15 +121,41 @@ class Runner:
         self._selector.close()
         self._selector = selectors.DefaultSelector()
         self._idle.clear()
-        for table in (self._starting, self._busy, self._deadlines, self._killed):
+        for table in (self._starting, self._entered, self._busy, self._deadlines, self._killed):
             table.clear()
+
+    def _start_over(self, error: RrrError, found: list[Verdict | None], waiting: deque[_Batch]) -> None:
+        """Close what is left of a nursery that has ended, whose workers end with it; their items are judged again.
+
+        Raises the error if that happens again and again.
+        """
+        self._count_loss(error)
+        for worker in [*self._busy]:
+            with suppress(NurseryLost):  # What would be killed now has ended.
+                self._drain(worker)
+                self._read(worker, found)
+        for worker, batch in self._busy.items():
+            if (blame := self._killed.get(worker)) is not None:
+                found[batch.place] = blame
+                batch.done += 1
+        left = [_Batch(batch.place, batch.stop) for batch in self._busy.values() if batch.place < batch.stop]
+        waiting.extendleft(sorted(left, key=lambda batch: -batch.start))
+        self.close()
+
+    def _count_loss(self, error: RrrError) -> None:
+        self._losses += 1
+        if self._losses > MOST_LOSSES:
+            raise RrrError(
+                f"{error} That is the system's doing, not the plugin's, and it happened {self._losses} times in a row:"
+                " something ends these processes, such as a lack of memory."
+            ) from error
 
     def _assign(self, pairs: Pairs, waiting: deque[_Batch]) -> None:
         """Give waiting batches to idle workers, and request workers for the rest."""
         if self._nursery is None and waiting:
             self._nursery = NurseryProcess(self.task.entries, self.settings)
             self._selector.register(self._nursery.socket, selectors.EVENT_READ)
-        while waiting and self._idle:
+        while waiting and self._idle and len(self._busy) < self.most_workers:
             worker, batch = self._idle.pop(), waiting.popleft()
             batch.first = messages.first_number()
             worker.unsent = memoryview(messages.encode_batch(pairs[batch.start : batch.stop], batch.first))
@@ -123,8 +163,10 @@ class Runner:
             self._deadlines[worker] = time.monotonic() + self.settings.seconds
             self._watch(worker)
         assert self._nursery is not None or not waiting
-        alive = len(self._busy) + len(self._starting)
-        for _ in range(min(len(waiting) - len(self._starting), self.most_workers - alive)):
+        # With a process for each verdict, the next ones start while these judge.
+        most = self.most_workers * (2 if self._is_fresh else 1)
+        alive = len(self._busy) + len(self._starting) + (len(self._idle) if self._is_fresh else 0)
+        for _ in range(min(len(waiting) - len(self._starting), most - alive)):
             assert self._nursery is not None
             worker = self._nursery.fork()
             self._starting[worker] = time.monotonic() + START_SECONDS
@@ -158,6 +200,13 @@ class Runner:
         if self._selector.get_key(worker.channel).events != wanted:
             self._selector.modify(worker.channel, wanted, worker)
 
+    def _drain(self, worker: Worker) -> None:
+        """Receive everything that a worker has sent."""
+        while worker.channel.fileno() in self._selector.get_map():
+            before = len(worker.received)
+            if not worker.receive() or len(worker.received) == before:
+                self._selector.unregister(worker.channel)
+
     def _read(self, worker: Worker, found: list[Verdict | None]) -> None:
         """Handle the complete lines that a worker has sent."""
         if worker in self._killed:
@@ -173,9 +222,13 @@ class Runner:
             self._refuse(worker, "said what nobody asked for")
 
     def _start(self, worker: Worker, line: bytes) -> None:
+        if line == messages.ENTERED and worker not in self._entered:
+            self._entered.add(worker)
+            return
         if line != messages.READY:
             raise RrrError(f"A process for verifiers cannot be locked in: {one_line(ascii(line))}.")
         del self._starting[worker]
+        self._entered.discard(worker)
         self._idle.append(worker)
 
     def _take(self, worker: Worker, line: bytes, found: list[Verdict | None]) -> bool:
@@ -191,10 +244,14 @@ class Runner:
             return False
         found[batch.place] = verdict
         batch.done += 1
+        self._losses = 0
         self._deadlines[worker] = time.monotonic() + self.settings.seconds
         if batch.place == batch.stop:
             del self._busy[worker], self._deadlines[worker]
             self._idle.append(worker)
+        if self._is_fresh:
+            self._kill(worker)  # Whatever this item left in it ends with it.
+            return False
         if verdict.category == "memory" and verdict.is_abstained:
             self._kill(worker)  # Its memory may be used up for the next items too.
             return False
@@ -220,8 +277,8 @@ class Runner:
             if deadline < now:
                 detail = f"{self._who}: no verdict within {self.settings.seconds:g} seconds"
                 self._kill(worker, abstained("timeout", detail))
-        for deadline in self._starting.values():
-            if deadline < now and self.task.implements("rrr_examples"):
+        for worker, deadline in self._starting.items():
+            if deadline < now and self._is_rehearsing(worker):
                 fault = f"no verdict on an answer of its own rrr_examples within {START_SECONDS:g} seconds"
                 raise PluginError(f"{self._who}: {fault}.")
             if deadline < now:
@@ -229,10 +286,7 @@ class Runner:
 
     def _bury(self, worker: Worker, found: list[Verdict | None], waiting: deque[_Batch]) -> None:
         """Handle a worker's end: read its last replies, blame the item it was judging, reassign the others."""
-        while worker.channel.fileno() in self._selector.get_map():
-            before = len(worker.received)
-            if not worker.receive() or len(worker.received) == before:
-                self._selector.unregister(worker.channel)
+        self._drain(worker)
         self._read(worker, found)
         worker.channel.close()
         if worker in self._idle:
@@ -240,10 +294,12 @@ class Runner:
         self._deadlines.pop(worker, None)
         blame = self._killed.pop(worker) if worker in self._killed else self._fault_of(worker)
         if self._starting.pop(worker, None) is not None:
-            # Before it is ready, the only plugin code that runs is the verifier, on the plugin's own examples.
-            if self.task.implements("rrr_examples"):
+            is_rehearsing = self._is_rehearsing(worker)
+            self._entered.discard(worker)
+            if is_rehearsing and -(worker.status or 0) not in OUTSIDE:
                 raise PluginError(f"{self._fault_of(worker).detail}, on an answer of its own rrr_examples.")
-            raise RrrError(f"A process for verifiers ended before it was ready, with status {worker.status}.")
+            self._count_loss(RrrError(f"A process for verifiers ended as it started, with status {worker.status}."))
+            return
         batch = self._busy.pop(worker, None)
         if batch is None:
             return
@@ -252,6 +308,10 @@ class Runner:
             batch.done += 1
         if batch.place < batch.stop:
             waiting.appendleft(_Batch(batch.place, batch.stop))
+
+    def _is_rehearsing(self, worker: Worker) -> bool:
+        """Whether a starting worker runs the plugin's code: its verifier, on its own examples."""
+        return worker in self._entered and not self._is_fresh and self.task.implements("rrr_examples")
 
     def _fault_of(self, worker: Worker) -> Verdict:
         """What ended a worker that we did not kill, as the abstention of the item it was judging."""
@@ -268,9 +328,9 @@ class Runner:
         return abstained("crash", f"{self._who}: its process was ended by {name}{hint}")
 
 
-def batches(pairs: Pairs, workers: int) -> Iterator[_Batch]:
+def batches(pairs: Pairs, workers: int, largest: int = LARGEST_BATCH) -> Iterator[_Batch]:
     """The items split into batches: evenly if there are few items, and none with too much text."""
-    most = max(SMALLEST_BATCH, min(LARGEST_BATCH, -(-len(pairs) // workers)))
+    most = min(largest, max(SMALLEST_BATCH, -(-len(pairs) // workers)))
     start = characters = 0
     for place, (_, answer) in enumerate(pairs):
         characters += len(answer)

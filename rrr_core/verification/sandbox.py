@@ -33,8 +33,9 @@ _TRUNCATE_ABI = 3
 def prepare() -> None:
     """Load what `lock` needs, for this process and its forks: once locked in, a process cannot find libraries."""
     if sys.platform == "linux":
-        seccomp.missing()
-        landlock_version()
+        version = landlock_version()
+        if seccomp.missing() is None:
+            seccomp.prepared(version >= _TRUNCATE_ABI)
 
 
 def lock(scratch: Path, readable: Iterable[str], memory_mb: int) -> None:

@@ -66,6 +66,17 @@ def load(writing: bool) -> None:
     """
     import pyseccomp as seccomp
 
+    rules = prepared(writing)
+    for name in ("kill", "tgkill"):
+        rules.add_rule(seccomp.ALLOW, name, seccomp.Arg(0, seccomp.EQ, os.getpid()))
+    rules.load()
+
+
+@functools.cache
+def prepared(writing: bool) -> Any:
+    """The filter but for what depends on the process. Made before a fork, it costs the new process nothing."""
+    import pyseccomp as seccomp
+
     arguments = seccomp.Arg
     rules = seccomp.SyscallFilter(seccomp.ERRNO(errno.EPERM))
     # A call of another architecture (32-bit, x32) would use another table: it ends the process.
@@ -87,12 +98,10 @@ def load(writing: bool) -> None:
         allow("openat", arguments(2, seccomp.MASKED_EQ, changing, 0))
     allow("clone", arguments(0, seccomp.MASKED_EQ, CLONE_THREAD, CLONE_THREAD))
     rules.add_rule(seccomp.ERRNO(errno.ENOSYS), CLONE3)
-    for name in ("kill", "tgkill"):
-        allow(name, arguments(0, seccomp.EQ, os.getpid()))
     allow("prlimit64", arguments(2, seccomp.EQ, 0))
     for name, commands in (("fcntl", FCNTL), ("fcntl64", FCNTL), ("ioctl", IOCTL)):
         for command in commands:
             allow(name, arguments(1, seccomp.EQ, command))
     for operation in PRCTL:
         allow("prctl", arguments(0, seccomp.EQ, operation))
-    rules.load()
+    return rules

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from rrr_core.config.option import option
 from rrr_core.config.settings import Settings
 
-ISOLATION = ("auto", "process", "none")
+FRESH = "fresh"
+ISOLATION = ("auto", "process", FRESH, "none")
 
 
 @dataclass(frozen=True)
@@ -16,7 +17,8 @@ class VerifySettings(Settings):
 
     isolation: str = option(
         "auto",
-        "Where verifiers run: in sandboxed processes, in the core's own process (none), or there if trusted (auto).",
+        "Where verifiers run: in sandboxed processes, in a new one for each verdict (fresh), in the core's own (none),"
+        " or there if trusted (auto).",
         choices=ISOLATION,
     )
     seconds: float = option(10.0, "Wall-clock seconds per verdict.", minimum=0.01)

@@ -47,6 +47,7 @@ def run(task: Task, channel: int, post: Post) -> NoReturn:
     keep_only(channel)
     enter(post)
     task.is_sandboxed = True
+    write(messages.ENTERED + b"\n")
     for row, answer in post.rehearsal:
         verdict_on(task, row, answer)
     write(messages.READY + b"\n")

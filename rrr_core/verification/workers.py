@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -19,13 +19,16 @@ from typing import IO, Any
 from rrr_core.errors import PluginError, RrrError
 from rrr_core.tasks import TaskEntry
 from rrr_core.text import one_line
-from rrr_core.verification.settings import VerifySettings
+from rrr_core.verification.cleaning import remove
+from rrr_core.verification.settings import FRESH, VerifySettings
 
 KEPT_VARIABLES = ("PATH", "LANG", "LANGUAGE", "TZ", "PYTHONHASHSEED", "PYTHONUTF8", "PYTHONDONTWRITEBYTECODE")
 """Together with LC_*, all the environment variables that the nursery and its workers get: no tokens or proxies."""
 LOAD_SECONDS = 120.0
 """A plugin may import a lot, but a nursery that is silent for this long hangs."""
 CLOSE_SECONDS = 5.0
+OUTSIDE = tuple(getattr(signal, name) for name in ("SIGKILL", "SIGTERM", "SIGHUP", "SIGINT") if hasattr(signal, name))
+"""Signals that end a process from outside."""
 
 
 def scrubbed(environment: Mapping[str, str], folder: Path) -> dict[str, str]:
@@ -37,6 +40,10 @@ def scrubbed(environment: Mapping[str, str], folder: Path) -> dict[str, str]:
 def module_path() -> list[str]:
     """This process's module path, made absolute: a nursery has another current folder."""
     return [str(Path(entry).absolute()) for entry in sys.path]
+
+
+class NurseryLost(RrrError):
+    """The nursery has ended unasked, which is no verifier's fault: it runs none on a model's text."""
 
 
 class Worker:
@@ -105,7 +112,7 @@ class NurseryProcess:
         except OSError as error:
             self.socket.close()
             self._errors.close()
-            shutil.rmtree(self.folder, ignore_errors=True)
+            remove(self.folder)
             raise RrrError(f"{sys.executable} cannot be started to run verifiers: {error.strerror}.") from error
         self.close = weakref.finalize(
             self, _close, os.getpid(), self.socket, self._process, self._errors, self.folder, self.workers
@@ -142,13 +149,18 @@ class NurseryProcess:
     def _load(self, entries: Sequence[TaskEntry], settings: VerifySettings) -> None:
         limits = {"memory_mb": settings.memory_mb, "cpu_seconds": settings.cpu_seconds}
         loaded = [dataclasses.asdict(entry) for entry in entries]
-        self._send({"load": loaded, "path": module_path(), "limits": limits})
+        rehearse = settings.isolation == FRESH
+        self._send({"load": loaded, "path": module_path(), "limits": limits, "rehearse": rehearse})
         self.socket.settimeout(LOAD_SECONDS)
         who = " with overlay ".join(entry.who for entry in entries) or "rrr-core"
         try:
             (message,) = self._messages()
         except TimeoutError:
             raise PluginError(f"{who}: it was not loaded for its verifier within {LOAD_SECONDS:g} seconds.") from None
+        except NurseryLost as lost:
+            if -(self._process.returncode or 0) in OUTSIDE:
+                raise
+            raise PluginError(f"{who}: {lost} It was loading the plugin.") from None
         self.socket.settimeout(None)
         if error := message.get("error"):
             raise PluginError(
@@ -178,7 +190,7 @@ class NurseryProcess:
         *whole, self._lines = self._lines.split(b"\n")
         return [json.loads(line) for line in whole]
 
-    def _lost(self) -> RrrError:
+    def _lost(self) -> NurseryLost:
         """The error for a nursery that ended unasked."""
         deadline = time.monotonic() + CLOSE_SECONDS
         while self._process.poll() is None and time.monotonic() < deadline:
@@ -186,7 +198,7 @@ class NurseryProcess:
         self._errors.seek(0)
         said = self._errors.read()[-2000:].decode(errors="replace").strip().rpartition("\n")[2]
         why = f": {one_line(said)}" if said else "."
-        return RrrError(f"The process that runs verifiers ended with status {self._process.returncode}{why}")
+        return NurseryLost(f"The process that runs verifiers ended with status {self._process.returncode}{why}")
 
 
 def _close(
@@ -209,4 +221,4 @@ def _close(
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
-    shutil.rmtree(folder, ignore_errors=True)
+    remove(folder)

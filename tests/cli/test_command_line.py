@@ -187,3 +187,35 @@ def test_a_reader_that_goes_away_causes_no_traceback() -> None:
         assert process.stderr is not None
         assert process.stderr.read() == ""
         assert process.wait(timeout=30) in (0, 1)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes."),
+        ImportError("libtorch_cpu.so: failed to map segment from shared object"),
+        OSError(errno.ENOMEM, os.strerror(errno.ENOMEM)),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_a_lack_of_memory_is_one_line_that_says_what_to_do(
+    error: Exception, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr("rrr_core.cli.app.main", fail)
+    assert cli.run_command(["train"]) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "memory" in said
+
+
+def test_another_runtime_error_is_not_taken_for_a_lack_of_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("shapes do not match")
+
+    monkeypatch.setattr("rrr_core.cli.app.main", fail)
+    with pytest.raises(RuntimeError, match="shapes"):
+        cli.run_command(["train"])

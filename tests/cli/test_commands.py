@@ -156,7 +156,7 @@ def test_a_label_is_safe_as_a_folders_name() -> None:
 
 def test_report_names_the_page_it_wrote(rrr: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     written: list[tuple[list[Path], Path]] = []
-    monkeypatch.setattr("rrr_core.report.write_report", lambda runs, out: written.append((list(runs), out)))
+    monkeypatch.setattr("rrr_core.report.write_report", lambda runs, out, say: written.append((list(runs), out)))
     assert rrr("report", "a") == (0, "a/report.html\n")
     assert rrr("report", "a", "b") == (0, "report.html\n")
     assert rrr("report", "a", "--out", "x.html") == (0, "x.html\n")

@@ -156,7 +156,7 @@ def test_an_unfinished_evaluation_is_refused(folders: list[Path], tmp_path: Path
 def test_a_file_that_holds_no_figures_is_refused(folders: list[Path], tmp_path: Path) -> None:
     (tmp_path / "figures.json").write_text("[]")
     (tmp_path / "manifest.json").write_text("{}")
-    with pytest.raises(DataError, match="not the figures of an evaluation"):
+    with pytest.raises(DataError, match=r"figures\.json:1: the figures of an evaluation must be a JSON object"):
         compare([tmp_path], tmp_path / "comparison.json")
 
 

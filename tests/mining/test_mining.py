@@ -132,6 +132,8 @@ def test_what_an_older_version_sampled_is_unknown(tmp_path: Path) -> None:
     mine(numbers_task(4), ScriptedGenerator(), tmp_path, MineSettings(rows=4, shard_rows=2), {})
     shard = tmp_path / "shard-00000.jsonl"
     write_lines(shard, [counted(record) for record in list(read_lines(shard))])
+    for new in ("SHA256SUMS", "summary.json"):
+        (tmp_path / new).unlink()
     summary = mine(numbers_task(4), ScriptedGenerator(), tmp_path, MineSettings(rows=4, shard_rows=2), {})
     assert (summary.sampled, summary.sampled_tokens) == (None, None)
     assert summary.tokens is not None
@@ -233,7 +235,7 @@ def test_rows_are_loaded_lazily(tmp_path: Path) -> None:
     summary = mine(task, ScriptedGenerator(), tmp_path, MineSettings(rows=8, tries=1, shard_rows=3), {})
     assert summary.rows == 8
     shards = [f"shard-0000{n}.jsonl" for n in range(3)]
-    assert names(tmp_path) == [".lock", "manifest.json", "profile.json", *shards, "summary.json"]
+    assert names(tmp_path) == [".lock", "SHA256SUMS", "manifest.json", "profile.json", *shards, "summary.json"]
 
 
 def test_data_options_reach_the_plugin(tmp_path: Path) -> None:
@@ -282,7 +284,7 @@ def test_too_many_abstentions_stop_the_run_and_finished_shards_are_kept(tmp_path
     settings = MineSettings(rows=200, tries=1, shard_rows=50)
     with pytest.raises(TooManyAbstentions, match=r"rrr-numbers 1\.0"):
         mine(numbers_task(200), ScriptedGenerator(script), tmp_path, settings, {})
-    assert names(tmp_path) == [".lock", "manifest.json", "profile.json", "shard-00000.jsonl"]
+    assert names(tmp_path) == [".lock", "SHA256SUMS", "manifest.json", "profile.json", "shard-00000.jsonl"]
 
 
 def test_the_limit_on_abstentions_spans_resumed_calls_and_may_be_raised(tmp_path: Path) -> None:

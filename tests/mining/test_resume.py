@@ -110,8 +110,9 @@ def test_a_crash_at_any_write_ends_in_the_same_bytes(tmp_path: Path, monkeypatch
             break
         mine(numbers_task(20), ScriptedGenerator(), folder, few, {})
         assert content(folder) == uninterrupted
-    # Manifest, 3 shards each with the profile so far, summary and the last profile: three crash points each.
-    assert moment == 3 * (1 + 3 * 2 + 1 + 1)
+    # Manifest, 3 shards each with the profile so far, the final list of digests, summary and the last profile: three
+    # crash points each. The digests of shards and summary are appended: one more each.
+    assert moment == 3 * (1 + 3 * 2 + 1 + 1 + 1) + 4
 
 
 def test_only_missing_shards_are_mined_again(tmp_path: Path, uninterrupted: dict[str, object]) -> None:

@@ -17,7 +17,7 @@ from tests.fakes import ScriptedGenerator, numbers_task
 
 
 @contextmanager
-def without_profile(_: Path) -> Iterator[Profile]:
+def without_profile(*_: object) -> Iterator[Profile]:
     """Replaces `profiled` by a profile that is not written."""
     yield Profile()
 

@@ -84,6 +84,15 @@ def model_settings(tiny_model: Path) -> ModelSettings:
 
 @pytest.fixture
 def failures() -> list[Failure]:
+    return coin_failures()
+
+
+@pytest.fixture
+def settings() -> TrainSettings:
+    return four_steps()
+
+
+def coin_failures() -> list[Failure]:
     return [
         make_failure(
             n,
@@ -96,8 +105,7 @@ def failures() -> list[Failure]:
     ]
 
 
-@pytest.fixture
-def settings() -> TrainSettings:
+def four_steps() -> TrainSettings:
     """Four small steps: 4 groups of 4 in two micro-batches of 8."""
     return TrainSettings(
         steps=4,

@@ -161,7 +161,10 @@ class TestRefreshedAttempts:
         assert [len(tried) for tried in fresh.rollout.tried] == [8, 6]  # type: ignore[attr-defined]
         assert [chosen.stale for chosen in found] == [0, None, 0, None]
         assert [chosen.tokens for chosen in found] == [80, 0, 60, 0]
-        assert [path.name for path in sorted(tmp_path.iterdir())] == ["refreshed-00000.jsonl", "refreshed-00002.jsonl"]
+        assert [path.name for path in sorted(tmp_path.glob("*.jsonl"))] == [
+            "refreshed-00000.jsonl",
+            "refreshed-00002.jsonl",
+        ]
         assert found[1].failures[0].attempt == found[0].failures[0].attempt != found[2].failures[0].attempt
 
     def test_are_not_on_rows_that_the_policy_passes(self, failures: Any, tmp_path: Path) -> None:

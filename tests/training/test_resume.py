@@ -20,7 +20,7 @@ pytest.importorskip("torch")
 
 from rrr_core.errors import RrrError, TooManyAbstentions
 from rrr_core.progress import Progress
-from rrr_core.training.checkpoints import SEAL, newest_checkpoint
+from rrr_core.training.checkpoints import newest_checkpoint
 from rrr_core.training.run import train
 from tests.training.conftest import CoinTask
 
@@ -117,15 +117,6 @@ def test_a_run_killed_at_any_moment_ends_bit_equal_to_an_uninterrupted_one(
     train(CoinTask(), failures, model_settings, folder, settings)
     assert weights(folder) == weights(tmp_path / "whole")
     assert (folder / "episodes.jsonl").read_text() == (tmp_path / "whole" / "episodes.jsonl").read_text()
-
-
-def test_a_checkpoint_without_its_seal_is_not_trusted(tmp_path: Path) -> None:
-    for step, sealed in ((1, True), (2, False)):
-        (tmp_path / f"checkpoint-{step}").mkdir()
-        if sealed:
-            (tmp_path / f"checkpoint-{step}" / SEAL).write_text("{}")
-    assert newest_checkpoint(tmp_path) == (1, tmp_path / "checkpoint-1")
-    assert not (tmp_path / "checkpoint-2").exists()
 
 
 def test_a_finished_run_is_not_run_again(failures: Any, model_settings: Any, settings: Any, tmp_path: Path) -> None:

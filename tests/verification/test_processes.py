@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import signal
@@ -9,12 +10,14 @@ import subprocess
 import sys
 import tempfile
 import textwrap
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
-from rrr_core.errors import RrrError
+from rrr_core.errors import PluginError, RrrError
+from rrr_core.verification.cleaning import remove
 from rrr_core.verification.workers import scrubbed
 from tests.verification.conftest import HOOKS, RIGHT_OR_RUN, children_of, needs_fork, wait_until
 
@@ -121,8 +124,145 @@ def test_workers_end_with_their_nursery(make_judge):
     assert len(workers) == 2
     os.kill(nursery, signal.SIGKILL)
     assert wait_until(lambda: not any(is_alive(each) for each in workers))
-    with pytest.raises(RrrError, match="ended with status -9"):
+    assert judge.judge(right(1))[0].is_passed
+
+
+def nurseries() -> list[int]:
+    return [each for each in children_of(os.getpid()) if b"verification.nursery" in command_of(each)]
+
+
+def command_of(process: int) -> bytes:
+    try:
+        return Path(f"/proc/{process}/cmdline").read_bytes()
+    except OSError:
+        return b""
+
+
+def kill(process: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(process, signal.SIGKILL)
+
+
+@pytest.mark.parametrize("isolation", ["process", "fresh"])
+def test_a_killed_nursery_is_replaced_amid_a_batch_and_no_verdict_is_lost(make_judge, isolation):
+    judge = make_judge(workers=2, isolation=isolation)
+    judge.judge(right(1))
+    first = min(nurseries())
+    answers = ["right", "wrong", "import time; time.sleep(0.05)"] * 20
+    killer = threading.Timer(0.3, kill, [first])
+    killer.start()
+    verdicts = judge.judge([({}, answer) for answer in answers])
+    killer.join()
+    assert [verdict.outcome for verdict in verdicts] == ["passed", "failed", "passed"] * 20
+    assert not is_alive(first)
+
+
+def test_a_nursery_that_is_killed_again_and_again_is_the_systems_fault_not_the_plugins(make_judge):
+    judge = make_judge()
+    stop = threading.Event()
+
+    def kill_all() -> None:
+        while not stop.is_set():
+            for each in nurseries():
+                kill(each)
+            time.sleep(0.005)
+
+    killer = threading.Thread(target=kill_all)
+    killer.start()
+    try:
+        with pytest.raises(RrrError, match="ended with status -9.*the system's doing, not the plugin's") as raised:
+            judge.judge(right(1))
+    finally:
+        stop.set()
+        killer.join()
+    assert not isinstance(raised.value, PluginError)
+
+
+SLOW_EXAMPLES = """
+    return passed()
+@hookimpl
+def rrr_examples():
+    from rrr_core import Example
+    return [Example({}, "slow", "passed"), Example({}, "wrong", "failed")]
+"""
+
+
+def test_a_worker_killed_while_it_starts_is_replaced(make_judge):
+    judge = make_judge("    import time; time.sleep(0.5 if answer == 'slow' else 0)" + SLOW_EXAMPLES)
+    killed: list[int] = []
+
+    def kill_the_first() -> None:
+        while not killed:
+            for nursery in nurseries():
+                for worker in children_of(nursery):
+                    killed.append(worker)
+                    kill(worker)
+                    return
+            time.sleep(0.005)
+
+    killer = threading.Thread(target=kill_the_first)
+    killer.start()
+    verdicts = judge.judge(right(3))
+    killer.join()
+    assert [verdict.outcome for verdict in verdicts] == ["passed"] * 3
+    assert killed
+
+
+def test_a_plugin_that_ends_its_worker_on_its_own_examples_is_still_blamed(make_judge):
+    judge = make_judge("    import os; os._exit(3)" + SLOW_EXAMPLES)
+    with pytest.raises(PluginError, match=r"exited with status 3, on an answer of its own rrr_examples"):
         judge.judge(right(1))
+
+
+NESTED = """
+    if answer == "nest":
+        import os
+        for _ in range(3000):
+            os.mkdir("d" * 100)
+            os.chdir("d" * 100)
+        os._exit(1)
+    if answer == "many":
+        import os
+        for n in range(300):
+            os.mkdir(b"\\xff\\n" + bytes(str(n), "ascii") + b"n" * 200, mode=0)
+            os.symlink("/", f"link{n}")
+        os._exit(1)
+    return passed()
+"""
+
+
+@pytest.mark.parametrize("isolation", ["process", "fresh"])
+@pytest.mark.parametrize("answer", ["nest", "many"])
+def test_whatever_a_verifier_leaves_in_its_scratch_folder_is_one_abstention(make_judge, temporary, answer, isolation):
+    judge = make_judge(NESTED, isolation=isolation)
+    verdicts = judge.judge([({}, answer), *right(20)])
+    assert [verdict.outcome for verdict in verdicts] == ["abstained"] + ["passed"] * 20
+    assert wait_until(lambda: len(list(temporary.glob("*/worker-*"))) <= 1)
+    judge.close()
+    assert not list(temporary.iterdir())
+
+
+def test_a_hostile_folder_is_removed_without_recursion_and_without_following_links(tmp_path):
+    folder, outside = tmp_path / "hostile", tmp_path / "outside"
+    outside.mkdir()
+    (outside / "kept").touch()
+    folder.mkdir()
+    here = os.open(folder, os.O_RDONLY)
+    for depth in range(5000):
+        os.mkdir(f"deep{depth % 7}", 0o500 if depth == 40 and os.getuid() == 0 else 0o700, dir_fd=here)
+        os.symlink(outside, "link", dir_fd=here)
+        os.mkdir("moved-1", dir_fd=here)
+        inner = os.open(f"deep{depth % 7}", os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = inner
+    os.close(here)
+    (folder / "locked").mkdir()
+    (folder / "locked" / "file").touch()
+    (folder / "locked").chmod(0)
+    remove(folder)
+    assert not folder.exists()
+    assert (outside / "kept").exists()
+    remove(folder)
 
 
 def test_workers_that_hang_end_while_others_continue(make_judge):

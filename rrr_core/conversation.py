@@ -48,9 +48,10 @@ def retry_conversation(task: Task, episode: Episode, model: Model) -> list[dict[
     return conversation(episode.extended(retry_request(task, episode, model)).segments)
 
 
-def with_reflection(task: Task, episode: Episode, reflection: str, model: Model) -> Episode:
+def with_reflection(task: Task, episode: Episode, reflection: str, model: Model, thought: str = "") -> Episode:
     """An episode that ends in a failed answer, extended by the request to reflect and a given reflection."""
-    return episode.extended(reflection_request(task, episode, model), Segment("reflection", text=reflection))
+    written = Segment("reflection", text=reflection, thought=thought)
+    return episode.extended(reflection_request(task, episode, model), written)
 
 
 def _from_user(text: str) -> Segment:

@@ -14,6 +14,8 @@ from typing import Any
 from rrr_core.episode import Generation
 from rrr_core.errors import ModelError
 
+OPENED = "opened"
+"""The word of `--thought-marks` for a thought that the prompt opens."""
 MESSAGE = "<|message|>"
 """The token between a channel's header and its text."""
 
@@ -28,6 +30,11 @@ class Marks:
     """Whether the prompt ends in an opened thought, so that the text begins within it."""
     gap: str = field(default="\n\n", repr=False)
     """What a model writes between a closed thought and its answer, where its template does not show it."""
+
+    @property
+    def words(self) -> list[str]:
+        """The words of `--thought-marks` that name them."""
+        return [self.open, self.close, *([OPENED] if self.is_opened else [])]
 
     @property
     def is_channels(self) -> bool:
@@ -73,18 +80,20 @@ class Parts:
 def marks_from(text: str) -> Marks | None:
     """The marks of the option `--thought-marks`: `OPEN CLOSE`; None for `none`. Raises ModelError for anything else.
 
-    >>> marks_from("<think> </think>")
-    Marks(open='<think>', close='</think>', is_opened=False)
+    A third word, `opened`, says that the prompt opens the thought, which a server does not show.
+
+    >>> marks_from("<think> </think> opened")
+    Marks(open='<think>', close='</think>', is_opened=True)
     """
     if text.strip() == "none":
         return None
     parts = text.split()
-    if len(parts) != 2:
+    if len(parts) not in (2, 3) or parts[2:] not in ([], [OPENED]):
         raise ModelError(
             f"--thought-marks {text!r}: give what opens a thought and what closes it, separated by a space, such as"
-            " '<think> </think>', or 'none'."
+            f" '<think> </think>', or 'none'; a third word can only be '{OPENED}'."
         )
-    return Marks(parts[0], parts[1])
+    return Marks(parts[0], parts[1], is_opened=len(parts) == 3)
 
 
 def find_marks(prompt_end: str, added_tokens: Iterable[str], template: str) -> Marks | None:

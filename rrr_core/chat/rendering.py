@@ -63,7 +63,7 @@ class Template(TemplateSource):
         given = marks_from(self.settings.thought_marks)
         if given is None:
             return None
-        return Marks(given.open, given.close, self.prompt_end.rstrip().endswith(given.open))
+        return replace(given, is_opened=given.is_opened or self.prompt_end.rstrip().endswith(given.open))
 
     @cached_property
     def closes_thought(self) -> bool:
@@ -194,7 +194,7 @@ class Template(TemplateSource):
         Raises ModelError unless the template shows the reply exactly once.
         """
         tools, spoken = tools_of(conversation)
-        written = "".join([as_text(tools), *(message["content"] for message in spoken)])
+        written = "".join([as_text(tools), *(text for message in spoken for text in message.values())])
         number = 0
         while (marker := f"reply{number}here") in written or marker in str(self.tokenizer.chat_template):
             number += 1

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rrr_core.conversation import retry_conversation, with_reflection
-from rrr_core.episode import Episode
+from rrr_core.episode import Episode, Segment
 from rrr_core.errors import DataError, RrrError, nearest
 from rrr_core.evaluation.borrowing import borrowed
 from rrr_core.hookspecs import Message, Model
@@ -26,7 +26,7 @@ class FailedRows:
     model: Model
     episodes: Sequence[Episode]
     """One per row, ending in the failed attempt."""
-    reflections: Sequence[str | None]
+    reflections: Sequence[Segment | None]
     """The model's reflection on each; None where it gave none."""
     seed: int
     """The seed of the evaluation."""
@@ -69,12 +69,13 @@ def _at_once(failed: FailedRows) -> Conversations:
 
 
 def _after_anothers(failed: FailedRows) -> Conversations:
-    texts = [(place, text) for place, text in enumerate(failed.reflections) if text is not None]
-    lenders = borrowed([text for _, text in texts], failed.seed)
+    given = [(place, each) for place, each in enumerate(failed.reflections) if each is not None]
+    lenders = borrowed([each.text for _, each in given], failed.seed)
     made: list[Sequence[Message] | None] = [None] * len(failed.episodes)
     # A lone failure has no reflection to borrow: the control is skipped, and the figures count it in `left_out`.
-    for (place, _), lender in zip(texts, lenders or (), strict=lenders is not None):
-        reflected = with_reflection(failed.task, failed.episodes[place], texts[lender][1], failed.model)
+    for (place, _), lender in zip(given, lenders or (), strict=lenders is not None):
+        _, lent = given[lender]
+        reflected = with_reflection(failed.task, failed.episodes[place], lent.text, failed.model, lent.thought)
         made[place] = retry_conversation(failed.task, reflected, failed.model)
     return made
 

@@ -87,7 +87,10 @@ class ShardEvaluation:
             "retry", [failed[place] for place in again], [conversation(each.segments) for each in again.values()]
         )
         retries = dict(zip(again, retried, strict=True))
-        controls = self._controls(failed, [None if each.missing else each.text for each in reflections])
+        controls = self._controls(
+            failed,
+            [None if made.missing else each.segments[-1] for each, made in zip(reflected, reflections, strict=True)],
+        )
         return [
             replace(
                 again[place].extended(written("retry", *retries[place])) if place in retries else each,
@@ -100,7 +103,9 @@ class ShardEvaluation:
             for place, each in enumerate(reflected)
         ]
 
-    def _controls(self, failed: Sequence[Episode], reflections: Sequence[str | None]) -> dict[str, dict[int, Judged]]:
+    def _controls(
+        self, failed: Sequence[Episode], reflections: Sequence[Segment | None]
+    ) -> dict[str, dict[int, Judged]]:
         """Control → index in `failed` → answer and verdict, for the rows that the control can be run on."""
         rows = FailedRows(self.task, self.engine.model, failed, reflections, self.settings.seed)
         made = {key: control_named(key).conversations(rows) for key in self.settings.controls}

@@ -77,7 +77,9 @@ def _written(
     thought, text = texts
     fields = (message.get("reasoning_content"), message.get("reasoning"))
     thought = next((field for field in fields if isinstance(field, str) and field), thought)
-    parts = Parts(thought, text, is_thinking=is_cut_off and not text) if thought else split_text(text, marks)
+    parts = split_text(text, marks)
+    if thought:  # with the white space around the marks that the server took away
+        parts = Parts(thought.strip(), text.lstrip(), is_thinking=is_cut_off and not text)
     return Generation(
         parts.answer,
         finish="length" if is_cut_off else "stop",

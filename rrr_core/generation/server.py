@@ -81,7 +81,7 @@ class ServerEngine(Engine):
             "family": self.model.family,
             "base_url": self.connection.shown(),
             **({"body": dict(self.negotiation.own)} if self.negotiation.own else {}),
-            **({"thought_marks": [self.marks.open, self.marks.close]} if self.marks else {}),
+            **({"thought_marks": self.marks.words} if self.marks else {}),
         }
 
     @property

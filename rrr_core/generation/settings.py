@@ -80,7 +80,7 @@ class ModelSettings(Settings):
     thought_marks: str | None = option(
         None,
         "What opens and what closes a thought, such as '<think> </think>', or none; by default found in the chat"
-        " template and the tokenizer.",
+        " template and the tokenizer. A third word, opened, says that the prompt opens it, as a server does not show.",
     )
     keep_thoughts: bool = option(
         False, "Keep earlier thoughts in the conversation, whatever the chat template does with them."

@@ -65,6 +65,9 @@ def test_marks_come_from_the_prompts_end_then_the_tokens_then_the_template(
 
 def test_the_users_marks_are_two_words_or_none() -> None:
     assert marks_from("[A] [/A]") == Marks("[A]", "[/A]")
+    assert marks_from("[A] [/A] opened") == Marks("[A]", "[/A]", is_opened=True)
     assert marks_from("none") is None
     with pytest.raises(ModelError, match=r"--thought-marks '<think>': give what opens a thought and what closes it"):
         marks_from("<think>")
+    with pytest.raises(ModelError, match="a third word can only be 'opened'"):
+        marks_from("<think> </think> closed")

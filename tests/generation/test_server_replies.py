@@ -80,6 +80,8 @@ def test_no_content_with_a_normal_end_is_an_empty_text(reply: dict[str, Any]) ->
 def test_a_thought_is_kept_apart_from_the_answer(field: str) -> None:
     assert second_of(replying(message(content="3 + 4", **{field: "I add."}))) == Generation("3 + 4", thought="I add.")
     assert second_of(replying(message(**{field: "I add."}))) == Generation("", thought="I add.")
+    spaced = second_of(replying(message(content="\n\n3 + 4", **{field: "\nI add.\n"})))
+    assert spaced == Generation("3 + 4", thought="I add.")
 
 
 def test_a_text_cut_off_in_its_thought_has_no_answer_yet() -> None:
@@ -91,6 +93,14 @@ def test_thought_marks_part_a_text_that_the_server_did_not_part() -> None:
     play = replying(message(content="<think>I add.</think>3 + 4"))
     assert second_of(play, thought_marks="<think> </think>") == Generation("3 + 4", thought="I add.")
     assert second_of(play) == Generation("<think>I add.</think>3 + 4")
+
+
+def test_a_text_without_marks_is_a_thought_where_the_prompt_is_said_to_open_it() -> None:
+    cut = replying(message("length", content="Is it <answer>3 + 4</answer>?"))
+    thinking = Generation("", finish="length", thought="Is it <answer>3 + 4</answer>?", is_thinking=True)
+    for play, made in ((cut, thinking), (replying(message(content="So.</think>7")), Generation("7", thought="So."))):
+        with serving(play) as stage:
+            assert written(stage, count=1, thought_marks="<think> </think> opened") == [made]
 
 
 def test_of_a_list_of_parts_the_text_parts_are_the_text() -> None:

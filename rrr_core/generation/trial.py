@@ -26,10 +26,12 @@ EXACT = 1e-3
 
 Other orders of summation cost float32 a hundredth of it; a token more or less in view moves the mean by more."""
 
-ROUNDINGS = 3.0
-"""A pass is right as well if its mean difference is at most so many times what rounding moves a sequence alone.
+ROUNDINGS = 2.0
+"""A pass is right as well if its mean difference is at most so many times what rounding moves a sequence alone by.
 
-Two passes that round independently differ by about one rounding, and the means of few tokens by a factor of two."""
+In bfloat16 a right pass stays below a half of that (measured with 2 and 8 layers, weights or autocast), and one that
+ignores a sliding window is above it ten times over. The mean, since one expert chosen otherwise moves a single token
+far."""
 
 SCORED = 512
 """Most tokens of the trial's longest completion. Of a longer one the rest counts as prompt, so the length stays."""
@@ -175,7 +177,8 @@ def rounding(network: Any) -> Iterator[None]:
         half = torch.rand(output.shape, generator=source, device=output.device, dtype=torch.float32) - 0.5
         return (output * (1 + torch.finfo(output.dtype).eps * half)).to(output.dtype)
 
-    layers = [module for module in network.modules() if not any(module.children())]
+    layers = [module for module in network.modules() if not list(module.children()) and list(module.parameters())]
+    layers = [layer for layer in layers if not isinstance(layer, torch.nn.Embedding)]  # a look-up is exact
     hooks = [layer.register_forward_hook(move) for layer in layers]
     try:
         yield

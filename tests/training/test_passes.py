@@ -193,7 +193,8 @@ def test_a_model_that_cannot_be_trained_is_refused_before_anything_is(
     model = saved(PhimoeConfig, tmp_path / "phimoe", **SIZES, num_local_experts=4, sliding_window=16)
     with pytest.raises(ModelError, match=r"phimoe \(PhimoeForCausalLM\) cannot be trained"):
         train(CoinTask(), failures, model, tmp_path / "t", settings)
-    assert not (tmp_path / "t" / "metrics.jsonl").exists()
+    assert (tmp_path / "t" / "metrics.jsonl").read_text() == ""
+    assert not (tmp_path / "t" / "model").exists()
 
 
 def test_learned_positions_are_counted_without_the_padding(failures: Any, settings: Any, tmp_path: Path) -> None:

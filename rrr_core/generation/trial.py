@@ -30,7 +30,7 @@ ROUNDINGS = 2.0
 """A pass is right as well if its mean difference is at most so many times what rounding moves a sequence alone by.
 
 In bfloat16 a right pass stays below a half of that (measured with 2 and 8 layers, weights or autocast), and one that
-ignores a sliding window is above it ten times over. The mean, since one expert chosen otherwise moves a single token
+ignores a sliding window is nine roundings away. The mean, since one expert chosen otherwise moves a single token
 far."""
 
 SCORED = 512

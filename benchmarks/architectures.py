@@ -27,7 +27,7 @@ from trl.trainer.utils import add_fused_lm_head
 
 from rrr_core.generation.decoding import decoded, serves
 from rrr_core.generation.kv_cache import arguments_of
-from rrr_core.generation.trial import EXACT, Difference, Sample, training_mode
+from rrr_core.generation.trial import EXACT, Difference, Sample
 from rrr_core.text import one_line
 from rrr_core.training.dropout import without_dropout
 from rrr_core.training.packing import Packing, inputs_of
@@ -112,7 +112,8 @@ def measure(model_type: str) -> dict[str, Any]:
             note("packed", lambda: sample.tried(packed, alone))
         else:
             found["packed"] = {"failed": reason}
-        with training_mode(network), without_dropout(network), torch.random.fork_rng(devices=[]):
+        network.train()
+        with without_dropout(network), torch.random.fork_rng(devices=[]):
             score = padded_score(network, "position_ids" in arguments_of(network))
             note("training", lambda: sample.tried(score, alone))
     return found

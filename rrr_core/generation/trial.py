@@ -190,21 +190,8 @@ def rounding(network: Any) -> Iterator[None]:
 @contextmanager
 def evaluating(network: Any) -> Iterator[None]:
     """Put the network in evaluation mode; at the end every module returns to its former mode."""
-    with _in_mode(network, training=False):
-        yield
-
-
-@contextmanager
-def training_mode(network: Any) -> Iterator[None]:
-    """Put the network in training mode; at the end every module returns to its former mode."""
-    with _in_mode(network, training=True):
-        yield
-
-
-@contextmanager
-def _in_mode(network: Any, training: bool) -> Iterator[None]:
     modes = [(module, module.training) for module in network.modules()]
-    network.train(training)
+    network.eval()
     try:
         yield
     finally:

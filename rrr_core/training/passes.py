@@ -12,10 +12,9 @@ import torch
 
 from rrr_core.episode import Failure, Segment
 from rrr_core.errors import ModelError
-from rrr_core.generation.trial import Sample, Score, evaluating, training_mode
+from rrr_core.generation.trial import Sample, Score, evaluating
 from rrr_core.text import one_line
 from rrr_core.training.credit import credit_named
-from rrr_core.training.dropout import without_dropout
 from rrr_core.training.settings import TrainSettings
 from rrr_core.training.shared_prompt import prepare
 
@@ -85,7 +84,6 @@ class Passes:
         reason = reason or next(filter(None, map(prepare, networks)), None)
         reason = reason or self._wrong(self.packed, networks, sample, alone)
         if reason is None:
-            self._check_training_mode(networks[0], self.packed, sample, alone[0])
             return None
         wrong = self._wrong(self.padded, networks, sample, alone)
         if wrong is not None:
@@ -95,7 +93,6 @@ class Passes:
                 f" probabilities than on each sequence alone. Padded, {wrong}; with shared prompts, {reason}. Train"
                 " another architecture: docs/compatibility.md lists those that work."
             )
-        self._check_training_mode(networks[0], self.padded, sample, alone[0])
         return reason
 
     def _alone(self, network: Any, sample: Sample) -> torch.Tensor:
@@ -120,20 +117,6 @@ class Passes:
             if wrong is not None:
                 return wrong
         return None
-
-    def _check_training_mode(self, network: Any, pass_of: ScoreOf, sample: Sample, alone: torch.Tensor) -> None:
-        """Raise ModelError if the network, in training mode, gives other probabilities than it samples from."""
-        devices = [alone.device] if alone.device.type == "cuda" else []
-        unseen = torch.random.fork_rng(devices=devices)
-        with unseen, torch.no_grad(), training_mode(network), without_dropout(network), self.autocast():
-            found = sample.tried(pass_of(network), alone)
-        with torch.no_grad(), evaluating(network), self.autocast():
-            wrong = found.wrong(partial(sample.noise, network, self.temperature))
-        if wrong is not None:
-            raise ModelError(
-                f"{_who(network)} cannot be trained: in training mode, without dropout, {wrong}, as where experts are"
-                " chosen at random. Train another architecture: docs/compatibility.md lists those that work."
-            )
 
 
 def _who(network: Any) -> str:

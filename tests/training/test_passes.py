@@ -13,7 +13,14 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from safetensors.torch import load_file
-from transformers import AutoModelForCausalLM, GPT2Config, LlamaConfig, MistralConfig, PhimoeConfig
+from transformers import (
+    AutoModelForCausalLM,
+    GPT2Config,
+    LlamaConfig,
+    MistralConfig,
+    ModernBertDecoderConfig,
+    PhimoeConfig,
+)
 
 from rrr_core.errors import ModelError
 from rrr_core.generation import ModelSettings
@@ -151,16 +158,6 @@ def test_where_neither_pass_is_right_the_model_is_refused_with_the_figure() -> N
     assert "docs/compatibility.md" in said
 
 
-def test_a_model_that_is_random_in_training_is_refused() -> None:
-    """Phimoe draws its experts in training mode."""
-    network = made(PhimoeConfig(**SIZES, num_local_experts=4))
-    state = torch.get_rng_state()
-    with pytest.raises(ModelError, match="in training mode, without dropout, its log-probabilities differ by up to"):
-        choose(network)
-    assert torch.equal(torch.get_rng_state(), state)
-    assert not network.training
-
-
 def test_a_pass_that_fails_is_a_reason() -> None:
     network = made(LlamaConfig(**SIZES))
 
@@ -180,7 +177,8 @@ def test_a_completion_is_as_long_as_what_is_trained(settings: Any) -> None:
 def saved(config: type, folder: Path, **sizes: Any) -> ModelSettings:
     """A tiny model of that kind, with a tokenizer, in a folder."""
     tokenizer = make_tokenizer(["Toss 1. Wrong. Reflect. heads tails"] * 4, 512 + 256)
-    ids = {"pad_token_id": tokenizer.pad_token_id, "bos_token_id": None, "eos_token_id": tokenizer.eos_token_id}
+    end = tokenizer.eos_token_id
+    ids = {"pad_token_id": tokenizer.pad_token_id, "bos_token_id": end, "eos_token_id": end}
     network = made(config(**{**sizes, **ids, "vocab_size": len(tokenizer)}))
     network.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
@@ -190,8 +188,9 @@ def saved(config: type, folder: Path, **sizes: Any) -> ModelSettings:
 def test_a_model_that_cannot_be_trained_is_refused_before_anything_is(
     failures: Any, settings: Any, tmp_path: Path
 ) -> None:
-    model = saved(PhimoeConfig, tmp_path / "phimoe", **SIZES, num_local_experts=4, sliding_window=16)
-    with pytest.raises(ModelError, match=r"phimoe \(PhimoeForCausalLM\) cannot be trained"):
+    """TRL's fused head leaves out a layer that this model has before its own."""
+    model = saved(ModernBertDecoderConfig, tmp_path / "modernbert", **SIZES)
+    with pytest.raises(ModelError, match=r"modernbert \(ModernBertDecoderForCausalLM\) cannot be trained: on a batch"):
         train(CoinTask(), failures, model, tmp_path / "t", settings)
     assert (tmp_path / "t" / "metrics.jsonl").read_text() == ""
     assert not (tmp_path / "t" / "model").exists()

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 
@@ -18,7 +19,9 @@ from rrr_core.generation.engine import Sampling
 from rrr_core.generation.kv_cache import arguments_of, cache_argument, drop_rows, is_plain, is_served, without_adapters
 from rrr_core.generation.prefix_cache import PrefixCache
 from rrr_core.generation.reading import forward, read
+from rrr_core.generation.trial import Difference, Sample, evaluating, score_alone, window_of
 from rrr_core.seeds import stream_seed
+from rrr_core.text import one_line
 
 DROP_SHARE = 0.25
 """Share of a batch's rows that must have ended before they are dropped: dropping moves rows of the cache."""
@@ -28,8 +31,20 @@ CPU_LOGITS = 1 << 19
 tensors of that size stay in its caches and need no new pages."""
 
 
+SHORT = 40
+"""Tokens that every network is tried on. A sliding window that holds more is tried when texts are longer than it."""
+
+_tried: WeakKeyDictionary[Any, dict[int, bool]] = WeakKeyDictionary()
+"""For each network, whether the loop is right at the lengths tried so far."""
+
+
 def can_decode(network: Any) -> bool:
-    """Whether the loop serves this architecture: a decoder with position ids and a plain key-value cache."""
+    """Whether the loop serves this network, and is right on a trial."""
+    return serves(network) and decodes_beyond_window(network, SHORT)
+
+
+def serves(network: Any) -> bool:
+    """Whether the loop knows how to run this architecture: a decoder with position ids and a plain key-value cache."""
     base = without_adapters(network)
     if base.config.is_encoder_decoder or base._is_stateful or not base._supports_default_dynamic_cache():
         return False
@@ -37,6 +52,51 @@ def can_decode(network: Any) -> bool:
     if not wanted <= arguments_of(network) or cache_argument(network) is None:
         return False
     return is_served(base.config)
+
+
+def decodes_beyond_window(network: Any, longest: int) -> bool:
+    """Whether the loop gives the log-probabilities of each sequence alone, in texts of up to `longest` tokens.
+
+    Tried once per network, on a few random tokens, and once more on enough to pass its sliding window if `longest`
+    does.
+    """
+    base = without_adapters(network)
+    window = window_of(base.config)
+    length = SHORT if longest <= window else max(SHORT, window + 1)
+    if length not in (tried := _tried.setdefault(base, {})):
+        sample = Sample.beyond_window(base.config.get_text_config(), length)
+        with torch.no_grad(), evaluating(network):
+            found = decoded(network, sample)
+            if found is None:
+                return True
+            tried[length] = found.wrong(lambda: sample.noise(network)) is None
+    return tried[length]
+
+
+def decoded(network: Any, sample: Sample) -> Difference | None:
+    """How far the loop is from the sequences alone, on both prompts.
+
+    None if those fail or are not finite, for lack of memory or with diverged weights: decoding itself reports that.
+    """
+    prompts = [sample.long.tolist(), sample.short.tolist()]
+    try:
+        alone = [score_alone(network, torch.tensor(prompt), sample.written, 1.0) for prompt in prompts]
+    except Exception:  # noqa: BLE001 - a foreign architecture fails in its own way
+        return None
+    if not all(bool(scores.isfinite().all()) for scores in alone):
+        return None
+    try:
+        reading = read(network, prompts, 0, None)
+        logits, mask, columns = reading.logits, reading.mask, []
+        positions = mask.sum(-1, keepdim=True)
+        for token in sample.written.tolist():
+            columns.append(logits.log_softmax(-1)[:, token])
+            mask = torch.cat([mask, mask.new_ones(len(mask), 1)], dim=1)
+            logits = forward(network, reading.cache, mask.new_full((len(mask), 1), token), mask, positions)
+            positions = positions + 1
+    except Exception as error:  # noqa: BLE001 - a foreign architecture fails in its own way; `generate` serves it
+        return Difference(torch.inf, torch.inf, f"it fails: {one_line(error, 200)}")
+    return Difference.of(torch.stack(columns, 1), torch.stack([alone[row] for row in reading.rows]))
 
 
 def uniforms(seed: int, row: int, count: int) -> torch.Tensor:

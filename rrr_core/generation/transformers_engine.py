@@ -12,11 +12,19 @@ from transformers import GenerationConfig, LogitsProcessorList
 
 from rrr_core.chat.format import ChatFormat
 from rrr_core.errors import ModelError
-from rrr_core.generation.decoding import can_decode, decode, penalised, seen_tokens, uniforms
+from rrr_core.generation.decoding import (
+    can_decode,
+    decode,
+    decodes_beyond_window,
+    penalised,
+    seen_tokens,
+    uniforms,
+)
 from rrr_core.generation.encoded import EncodedEngine
 from rrr_core.generation.engine import Hits, Sampling
 from rrr_core.generation.kv_cache import without_adapters
 from rrr_core.generation.prefix_cache import PrefixCache
+from rrr_core.generation.trial import evaluating
 from rrr_core.hookspecs import Model
 from rrr_core.seeds import stream_seed
 
@@ -69,7 +77,8 @@ class TransformersEngine(EncodedEngine):
         places = range(len(prompts)) if places is None else places
         limits = [self.limit_of(prompt, sampling) for prompt in prompts]
         results: list[list[int]] = [[] for _ in prompts]
-        fast = can_decode(self.network)
+        longest = max((len(prompt) + limit for prompt, limit in zip(prompts, limits, strict=True)), default=0)
+        fast = can_decode(self.network) and decodes_beyond_window(self.network, longest)
         with torch.no_grad(), evaluating(self.network):
             for batch in batches_of(prompts, limits, self._batch_tokens()):
                 written = self._sample(prompts, limits, batch, places, sampling, on_done or _ignore, fast)
@@ -288,18 +297,6 @@ def prefix_cache_bytes(device: torch.device) -> int:
     if device.type != "cuda":
         return PREFIX_CACHE_BYTES
     return int(PREFIX_CACHE_SHARE * torch.cuda.get_device_properties(device).total_memory)
-
-
-@contextmanager
-def evaluating(network: Any) -> Iterator[None]:
-    """Put the network in evaluation mode; at the end every module returns to its former mode."""
-    modes = [(module, module.training) for module in network.modules()]
-    network.eval()
-    try:
-        yield
-    finally:
-        for module, mode in modes:
-            module.training = mode
 
 
 def _ignore(count: int) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from rrr_core.conversation import conversation, reflection_request, retry_request
+from rrr_core.conversation import conversation, reflection_conversation, reflection_request, retry_request
 from rrr_core.episode import Episode, Failure, Generation, Role, Segment, written
 from rrr_core.generation.engine import Sampling, TokenEngine
 from rrr_core.seeds import rollout_seed
@@ -87,6 +87,11 @@ class Rollout:
         for place, more, retry, verdict in zip(retried, between, retries, verdicts, strict=True):
             rounds[place] = (reflections[place], more, replace(retry, verdict=verdict))
         return [asked[name].extended(*rest) for name, rest in zip(names, rounds, strict=True)]
+
+    def prompt_of(self, failure: Failure) -> tuple[int, ...]:
+        """The ids that a failure's reflections are sampled on."""
+        messages = reflection_conversation(self.task, failure.episode, self.engine.model)
+        return tuple(self.engine.chat.encode_prompt(messages))
 
     def attempt(self, failures: Sequence[Failure], seed: tuple[object, ...]) -> list[Segment]:
         """One new, judged attempt at each failure's row by the current policy, from the mined prompt."""

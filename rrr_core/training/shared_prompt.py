@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -10,6 +11,7 @@ from transformers import AttentionInterface
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from rrr_core.generation.kv_cache import without_adapters
+from rrr_core.generation.trial import Sample, Score, evaluating
 from rrr_core.training.packing import Packing, inputs_of
 
 
@@ -28,23 +30,55 @@ def obstacle(network: Any) -> str | None:
     return None
 
 
-def can_share(network: Any) -> str | None:
+def can_share(network: Any, sample: Sample | None = None) -> str | None:
     """Prepare a causal language model for packed passes; None if that worked, else why not, in a few words.
 
-    A model has to pass a trial: on two short prompts with three completions, each of its layers must attend through
-    the packing, and the log-probabilities must be those of the unpacked pass.
+    A model has to pass a trial on the sample, by default one longer than its sliding window: each of its layers must
+    attend through the packing, and the log-probabilities must be those of the sequences alone.
     """
+    reason = prepare(network)
+    if reason is not None:
+        return reason
+    sample = sample or Sample.beyond_window(without_adapters(network).config.get_text_config())
+    with torch.no_grad(), evaluating(network):
+        found = sample.tried(packed_score(network), sample.alone(network))
+        return found.wrong(lambda: sample.noise(network))
+
+
+def packed_score(network: Any, compute: Callable[[Packing], torch.Tensor] | None = None) -> Score:
+    """A packed pass as a trial runs it; it raises ValueError if a layer ignores the packing.
+
+    `compute` gives the log-probabilities (1, N) of a packing's labels; by default with the network's own head.
+    """
+
+    def own_head(packing: Packing) -> torch.Tensor:
+        # The last ones: a model that calls its decoder past its backbone, as OPT does, gives the prompts' as well.
+        logits = network(**inputs_of(packing)).logits[:, -packing.labels.shape[1] :].float()
+        return logits.log_softmax(-1).gather(-1, packing.labels.clamp(min=0)[..., None])[..., 0]
+
+    def score(ids: torch.Tensor, mask: torch.Tensor, width: int) -> torch.Tensor:
+        packing = Packing(ids, mask, width)
+        values = packing.padded((compute or own_head)(packing))
+        layers = without_adapters(network).config.get_text_config().num_hidden_layers
+        if packing.layers != layers:
+            raise ValueError(f"{packing.layers} of its {layers} layers attend through transformers' interface")
+        return values
+
+    return score
+
+
+def prepare(network: Any) -> str | None:
+    """Have a causal language model take packed passes; None if it may, else why not, in a few words."""
     reason = obstacle(network)
     if reason is not None:
         return reason
     network = without_adapters(network)
-    config, backbone = network.config.get_text_config(), network.base_model
-    implementation = str(config._attn_implementation)
-    _patch_attention(implementation)
+    backbone = network.base_model
+    _patch_attention(str(network.config.get_text_config()._attn_implementation))
     if not getattr(backbone, "_scores_completions", False):
         backbone.register_forward_hook(_keep_completions, with_kwargs=True)
         backbone._scores_completions = True
-    return _trial(network, config)
+    return None
 
 
 def _is_flash(implementation: str) -> bool:
@@ -83,46 +117,3 @@ def _keep_completions(_module: Any, _arguments: Any, keywords: dict[str, Any], o
     if packing is not None:
         output.last_hidden_state = output.last_hidden_state[:, packing.prompt_tokens :]
     return output
-
-
-PROMPTS, COMPLETIONS = (9, 5), ((0, 3), (0, 1), (1, 4))
-"""The lengths of the trial's prompts, and its completions as (prompt, length)."""
-
-
-def _trial(network: Any, config: Any) -> str | None:
-    source = torch.Generator().manual_seed(0)
-    device = network.get_input_embeddings().weight.device
-    edge, width = max(PROMPTS), max(length for _, length in COMPLETIONS)
-    prompts = [torch.randint(config.vocab_size, (length,), generator=source) for length in PROMPTS]
-    ids = torch.zeros(len(COMPLETIONS), edge + width, dtype=torch.long)
-    mask = torch.zeros_like(ids)
-    for row, (owner, length) in enumerate(COMPLETIONS):
-        start, end = edge - PROMPTS[owner], edge + length
-        ids[row, start:end] = torch.cat([prompts[owner], torch.randint(config.vocab_size, (length,), generator=source)])
-        mask[row, start:end] = 1
-    packing = Packing(ids.to(device), mask.to(device), width)
-    modes = [(module, module.training) for module in network.modules()]
-    network.eval()
-    try:
-        with torch.no_grad():
-            packed = packing.padded(_of_labels(network(**inputs_of(packing)).logits, packing.labels)).cpu()
-            for row, (owner, length) in enumerate(COMPLETIONS):
-                alone = ids[row, edge - PROMPTS[owner] : edge + length].to(device)
-                logits = network(input_ids=alone[None], use_cache=False).logits[:, -length - 1 : -1]
-                expected = _of_labels(logits, alone[None, -length:])[0].cpu()
-                tolerance = 1e-3 if expected.dtype == torch.float32 and logits.dtype == torch.float32 else 0.15
-                if not torch.allclose(packed[row, :length], expected, rtol=tolerance, atol=tolerance):
-                    return "its log-probabilities differ"
-    except Exception as error:  # noqa: BLE001 - a foreign architecture fails in its own way; the reason is returned
-        return f"it fails on a packed pass: {' '.join(str(error).split())[:200]}"
-    finally:
-        for module, mode in modes:
-            module.training = mode
-    if packing.layers != config.num_hidden_layers:
-        return f"{packing.layers} of its {config.num_hidden_layers} layers attend through transformers' interface"
-    return None
-
-
-def _of_labels(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """Log-probabilities (1, R) in float32 of labels (1, R), each predicted by the logits (1, R, V) in its place."""
-    return logits.float().log_softmax(-1).gather(-1, labels.clamp(min=0)[..., None])[..., 0]

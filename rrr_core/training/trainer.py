@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from trl import GRPOTrainer
 
 from rrr_core.conversation import conversation
 from rrr_core.episode import Episode, Failure
+from rrr_core.generation.kv_cache import arguments_of
+from rrr_core.generation.trial import Sample
 from rrr_core.seeds import rollout_seed
 from rrr_core.tasks import Task
 from rrr_core.training.batches import Batch, play_batch
@@ -24,11 +27,12 @@ from rrr_core.training.freshness import Freshness
 from rrr_core.training.measures import measures_of
 from rrr_core.training.micro_batches import MAY_DROP, has_variance, split_micro_batches
 from rrr_core.training.packing import Packing, inputs_of
+from rrr_core.training.passes import Passes, Scores, extremes, longest_completion, with_positions
 from rrr_core.training.profiling import scoring
 from rrr_core.training.rollout import Rollout
 from rrr_core.training.sampler import FailureOrder, FailureSampler
 from rrr_core.training.settings import TrainSettings
-from rrr_core.training.shared_prompt import can_share
+from rrr_core.training.shared_prompt import packed_score
 
 OnEpisodes = Callable[[int, Sequence[Episode], Sequence[float | None], Sequence[float]], None]
 """Called with (step, episodes, rewards, advantages) once a step's episodes are judged."""
@@ -98,18 +102,34 @@ class ReflectionTrainer(GRPOTrainer):  # type: ignore[misc]
             processes=self.accelerator.num_processes,
             gather=gather_object,
         )
-        self.shares_prompts = settings.shared_prompt and self._can_share(say)
+        self._takes_positions = "position_ids" in arguments_of(self.accelerator.unwrap_model(self.model))
+        self.shares_prompts = self._can_share(say)
         self._drops = settings.zero_variance != "keep" and self._may_drop()
 
     def _can_share(self, say: Callable[[str], None]) -> bool:
-        """Whether policy and reference model take packed passes; if not, `say` gets the reason, once."""
+        """Whether policy and reference model take packed passes; if not, `say` gets the reason, once.
+
+        The pass in use is held against sequences alone, at the lengths of the failures. Raises ModelError if neither
+        the packed nor the padded one is right.
+        """
         models = [self.model, *([] if self.ref_model is None else [self.ref_model])]
-        reasons = [reason for reason in map(can_share, map(self.accelerator.unwrap_model, models)) if reason]
+        networks = [self.accelerator.unwrap_model(model) for model in models]
+        passes = Passes(
+            lambda network: packed_score(network, lambda packing: self._packed_pass(network, packing).log_probs),
+            lambda network: lambda ids, mask, width: self._padded_pass(network, ids, mask, width, None, False, {})[0],
+            self.temperature,
+            self.accelerator.autocast,
+        )
+        reason = None if self.settings.shared_prompt else "--no-shared-prompt"
         if self.aux_loss_enabled:
-            reasons.append("its experts are balanced over the padded batch")
-        if reasons and self.accelerator.is_main_process:
-            say(f"Each prompt is computed once per reflection, since this model cannot share it: {reasons[0]}.")
-        return not reasons
+            reason = "its experts are balanced over the padded batch"
+        prompts = [self.rollout.prompt_of(failure) for failure in extremes(self.failures)]
+        context = getattr(networks[0].config.get_text_config(), "max_position_embeddings", None)
+        sample = Sample.of(prompts, longest_completion(self.settings), context)
+        found = passes.against_sharing(networks, sample, reason)
+        if found and self.settings.shared_prompt and self.accelerator.is_main_process:
+            say(f"Each prompt is computed once per reflection, since this model cannot share it: {found}.")
+        return found is None
 
     def _may_drop(self) -> bool:
         """Whether zero-variance groups can be dropped without changing the loss of the others.
@@ -215,7 +235,7 @@ class ReflectionTrainer(GRPOTrainer):  # type: ignore[misc]
         batch_size: int | None = None,
         compute_entropy: bool = False,
         **keywords: Any,
-    ) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]:
+    ) -> Scores:
         """Log-probabilities and entropies (B, R) of the completions, R `logits_to_keep`; zero if padding or dropped."""
         kept = self._computed(attention_mask[:, -logits_to_keep:])
         if not kept.any():
@@ -254,15 +274,10 @@ class ReflectionTrainer(GRPOTrainer):  # type: ignore[misc]
         batch_size: int | None,
         compute_entropy: bool,
         keywords: Mapping[str, Any],
-    ) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]:
+    ) -> Scores:
         with scoring(self.profile):
             if not self.shares_prompts:
-                padded: tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None] = (
-                    super()._get_per_token_logps_and_entropies(
-                        model, input_ids, attention_mask, width, batch_size, compute_entropy, **keywords
-                    )
-                )
-                return padded
+                return self._padded_pass(model, input_ids, attention_mask, width, batch_size, compute_entropy, keywords)
             size = batch_size or len(input_ids)
             packings = [
                 Packing(input_ids[start : start + size], attention_mask[start : start + size], width)
@@ -274,6 +289,24 @@ class ReflectionTrainer(GRPOTrainer):  # type: ignore[misc]
         if not compute_entropy:
             return logps, None, None
         return logps, torch.cat([packing.padded(output.entropy) for packing, output in pairs]), None
+
+    def _padded_pass(
+        self,
+        model: Any,
+        input_ids: torch.Tensor,
+        attention_mask: torch.Tensor,
+        width: int,
+        batch_size: int | None,
+        compute_entropy: bool,
+        keywords: Mapping[str, Any],
+    ) -> Scores:
+        """TRL's pass, with position ids: it passes none, and many models count them from the padding."""
+        score: Callable[..., Scores] = partial(
+            super()._get_per_token_logps_and_entropies, compute_entropy=compute_entropy, **keywords
+        )
+        if self._takes_positions:
+            return with_positions(score, model, input_ids, attention_mask, width, batch_size or len(input_ids))
+        return score(model, input_ids, attention_mask, width, batch_size)
 
     def _packed_pass(self, model: Any, packing: Packing) -> Any:
         with self.accelerator.autocast():

@@ -14,7 +14,7 @@ import transformers
 from transformers.generation.logits_process import MinPLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
 
 from rrr_core.errors import ModelError
-from rrr_core.generation.decoding import can_decode, choose, filtered, uniforms
+from rrr_core.generation.decoding import can_decode, choose, decodes_beyond_window, filtered, serves, uniforms
 from rrr_core.generation.engine import Sampling
 from rrr_core.generation.kv_cache import CACHE_ARGUMENTS, cache_argument
 from rrr_core.generation.transformers_engine import TransformersEngine, cut
@@ -213,3 +213,32 @@ def test_output_that_is_not_finite_is_an_error_and_no_text(engine: Any, temperat
         engine.network.model.norm.weight.fill_(torch.nan)
     with pytest.raises(ModelError, match="not finite"):
         engine.generate_ids([[30, 31]], Sampling(temperature=temperature, max_tokens=4))
+
+
+def moshi(tokenizer: Any, window: int) -> Any:
+    """A decoder whose cache drops what its masks still show beyond a sliding window."""
+    return model_of(("moshi", {**WIDE, "head_dim": 8, "sliding_window": window}), tokenizer)
+
+
+def test_a_network_that_the_loop_is_wrong_on_uses_generate(tokenizer: Any, prompts: list[list[int]]) -> None:
+    network = moshi(tokenizer, 8)
+    assert serves(network)
+    assert not can_decode(network)
+    engine = TransformersEngine(network, tokenizer, Model("tiny"))
+    assert "MoshiForCausalLM" in str(engine.notice)
+
+
+def test_the_loop_is_tried_beyond_a_sliding_window_once_texts_are_longer(tokenizer: Any) -> None:
+    network = moshi(tokenizer, 60)
+    assert can_decode(network)
+    assert decodes_beyond_window(network, 60)
+    assert not decodes_beyond_window(network, 61)
+    assert can_decode(network)
+
+
+def test_the_loop_is_tried_once_per_network(tokenizer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    network = model_of(ARCHITECTURES["llama"], tokenizer)
+    assert can_decode(network)
+    monkeypatch.setattr("rrr_core.generation.decoding.decoded", lambda *_: pytest.fail("tried again"))
+    assert can_decode(network)
+    assert decodes_beyond_window(network, 10_000)

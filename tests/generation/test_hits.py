@@ -11,6 +11,7 @@ import pytest
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.train
 
+from rrr_core.generation.decoding import can_decode
 from rrr_core.generation.engine import Hits, Sampling
 
 SAMPLING = Sampling(temperature=1, max_tokens=8, seed=11)
@@ -19,6 +20,7 @@ SAMPLING = Sampling(temperature=1, max_tokens=8, seed=11)
 @contextmanager
 def own_tokens(network: Any) -> Iterator[list[int]]:
     """The tokens, without padding, of each pass over more than one column: only prefill makes them."""
+    assert can_decode(network)  # its trial reads tokens of its own
     read: list[int] = []
 
     def count(module: Any, positional: Any, named: dict[str, Any]) -> None:

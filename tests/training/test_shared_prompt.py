@@ -18,6 +18,7 @@ from torch.nn import functional
 from transformers import (
     AutoModelForCausalLM,
     CohereConfig,
+    DiffLlamaConfig,
     Gemma2Config,
     Gemma3TextConfig,
     GPT2Config,
@@ -28,6 +29,7 @@ from transformers import (
     MixtralConfig,
     OPTConfig,
     Phi3Config,
+    PhimoeConfig,
     Qwen2Config,
     Qwen3Config,
     modeling_flash_attention_utils,
@@ -275,18 +277,28 @@ def test_flash_attention_gives_the_padded_pass_s_numbers_and_gradient(family: st
     [
         (Gemma2Config(**HEADS_OF_8), "its attention is eager"),
         (MambaConfig(vocab_size=VOCABULARY, hidden_size=32, num_hidden_layers=2), "its attention is eager"),
-        (
-            OPTConfig(
-                vocab_size=VOCABULARY, hidden_size=32, ffn_dim=64, num_hidden_layers=2, num_attention_heads=4,
-                word_embed_proj_dim=32, init_std=0.3,
-            ),
-            "its log-probabilities differ",
-        ),
+        (PhimoeConfig(**HEADS_OF_8, num_local_experts=4, sliding_window=4), "its log-probabilities differ by up to"),
+        (DiffLlamaConfig(**SIZES), "6 of its 3 layers attend"),
     ],
-    ids=["soft-capped attention", "no attention", "positions from the mask"],
-)  # fmt: skip
+    ids=["soft-capped attention", "no attention", "a window that masks alone know", "two attentions in a layer"],
+)
 def test_an_architecture_that_cannot_share_is_detected(config: Any, reason: str) -> None:
     assert reason in str(can_share(made(config)))
+
+
+def test_a_model_that_calls_its_decoder_past_its_backbone_can_share() -> None:
+    """OPT's own head then scores the prompts as well; the fused head that trains it does not."""
+    model = made(
+        OPTConfig(
+            vocab_size=VOCABULARY, hidden_size=32, ffn_dim=64, num_hidden_layers=2, num_attention_heads=4,
+            word_embed_proj_dim=32, init_std=0.3, dropout=0.0,
+        )
+    )  # fmt: skip
+    assert can_share(model) is None
+    ids, mask, width = batch(BATCHES["groups of uneven prompts and sizes"])
+    written = mask[:, -width:]
+    expected = padded_pass(model, ids, mask, width)[0] * written
+    torch.testing.assert_close(packed_pass(model, ids, mask, width)[0] * written, expected, rtol=2e-4, atol=2e-4)
 
 
 def weights_after(

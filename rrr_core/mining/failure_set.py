@@ -12,7 +12,7 @@ from rrr_core.episode import Failure
 from rrr_core.errors import DataError, RrrError
 from rrr_core.mining.mined_row import MinedRow
 from rrr_core.mining.tally import MiningSummary, Tally
-from rrr_core.records import NUMBER, Record
+from rrr_core.records import NUMBER, OBJECT, Record
 from rrr_core.runs.digests import Digests
 from rrr_core.runs.files import read_json, read_numbered_lines
 from rrr_core.runs.layout import SHARD_PREFIX, MineFolder, RunFolder
@@ -79,7 +79,7 @@ def read_summary(path: Path) -> dict[str, Any]:
     """
     fields = Record(read_json(path), f"{path}:1", "a summary of mining")
     fields.has_only([field.name for field in dataclass_fields(MiningSummary)])
-    found = {name: fields.get(name, NUMBER, None) for name in fields.values}
+    found = {name: fields.get(name, OBJECT if name == "no_answers" else NUMBER, None) for name in fields.values}
     Digests(path.parent).check(path, _REMOVE_SUMMARY)
     return found
 

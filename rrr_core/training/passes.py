@@ -98,13 +98,19 @@ class Passes:
     def _alone(self, network: Any, sample: Sample) -> torch.Tensor:
         try:
             with torch.no_grad(), evaluating(network), self.autocast():
-                return sample.alone(network, self.temperature)
+                alone = sample.alone(network, self.temperature)
         except (RuntimeError, TypeError, ValueError, AttributeError, IndexError, KeyError) as error:
             raise ModelError(
                 f"{_who(network)} cannot be trained: it fails on a sequence of {len(sample.long) + len(sample.written)}"
                 f" tokens, the length of this run's ({one_line(error)}). Lower --max-reflection-tokens, or train"
                 " another model."
             ) from error
+        if not bool(alone.isfinite().all()):
+            raise ModelError(
+                f"{_who(network)} cannot be trained: its output is not finite: weights have diverged or overflow:"
+                " try --dtype float32."
+            )
+        return alone
 
     def _wrong(
         self, pass_of: ScoreOf, networks: Sequence[Any], sample: Sample, alone: Sequence[torch.Tensor]

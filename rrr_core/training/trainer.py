@@ -120,7 +120,7 @@ class ReflectionTrainer(GRPOTrainer):  # type: ignore[misc]
             self.temperature,
             self.accelerator.autocast,
         )
-        reason = None if self.settings.shared_prompt else "--no-shared-prompt"
+        reason = None if self.settings.shared_prompt else "they are off (--no-shared-prompt)"
         if self.aux_loss_enabled:
             reason = "its experts are balanced over the padded batch"
         prompts = [self.rollout.prompt_of(failure) for failure in extremes(self.failures)]

@@ -158,6 +158,14 @@ def test_where_neither_pass_is_right_the_model_is_refused_with_the_figure() -> N
     assert "docs/compatibility.md" in said
 
 
+def test_weights_that_have_diverged_are_refused() -> None:
+    network = made(LlamaConfig(**SIZES))
+    with torch.no_grad():
+        network.model.norm.weight.fill_(torch.nan)
+    with pytest.raises(ModelError, match="its output is not finite"):
+        choose(network)
+
+
 def test_a_pass_that_fails_is_a_reason() -> None:
     network = made(LlamaConfig(**SIZES))
 

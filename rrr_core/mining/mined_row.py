@@ -89,7 +89,7 @@ class MinedRow:
         return row
 
 
-KEYS = ("row_index", "tries", "passes", "abstentions", "tokens", "sampled", "sampled_tokens", "withheld", "failures")
+KEYS = (*MinedRow.__dataclass_fields__, "abstentions")
 
 
 def is_open(tries: int, failures: Sequence[object], withheld: Sequence[object], settings: MineSettings) -> bool:

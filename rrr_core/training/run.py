@@ -26,6 +26,7 @@ from rrr_core.errors import DataError, RrrError
 from rrr_core.generation import ModelSettings
 from rrr_core.generation.measured import measured
 from rrr_core.generation.transformers_backend import load_from
+from rrr_core.generation.vllm_start import free_dropped
 from rrr_core.profiling.profile import profiled
 from rrr_core.progress import Progress
 from rrr_core.records import COUNT, NUMBER, TEXT, Record
@@ -271,7 +272,11 @@ def save_whole(trainer: Trainer, tokenizer: PreTrainedTokenizerBase, model: Path
 
 
 def leave_processes() -> None:
-    """Leave the process group of `accelerate launch`, all together: a process left behind may abort at its end."""
+    """Leave the process group of `accelerate launch`, all together: a process left behind may abort at its end.
+
+    vLLM's engine in this process shuts down before, while there are the groups it started in.
+    """
+    free_dropped()
     if torch.distributed.is_available() and torch.distributed.is_initialized():
         torch.distributed.barrier()
         torch.distributed.destroy_process_group()

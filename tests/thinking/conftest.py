@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
+import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -75,6 +77,20 @@ def rrr(command: str, folder: Path, *options: str, model: Path = MODEL, code: in
     """Run a command on the task; it must end with that exit code."""
     arguments = [command, "adding", "--model", str(model), "--folder", str(folder), *options]
     assert run_command(arguments) == code
+
+
+def start(site: Path, command: str, folder: Path, *options: str) -> subprocess.Popen[str]:
+    """Start a command on the task in a process of its own."""
+    code = "import sys; sys.argv[0] = 'rrr'; from rrr_core.cli import main; main()"
+    arguments = [command, "adding", "--model", str(MODEL), "--folder", str(folder), *options]
+    paths = [str(site), str(Path(__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return subprocess.Popen(
+        [sys.executable, "-c", code, *arguments],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
 def lines(*files: Path) -> list[dict[str, Any]]:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,8 +14,7 @@ pytest.importorskip("torch")
 pytestmark = pytest.mark.train
 
 from rrr_core.training import run as training_run
-from tests.thinking.conftest import SMALL, lines, rrr, watching
-from tests.thinking.make_model import MODEL
+from tests.thinking.conftest import SMALL, lines, rrr, start, watching
 from tests.thinking.scripted import tokenizer
 from tests.training.test_mask import Spy, trained_ids
 
@@ -92,15 +89,7 @@ def is_request(prompt: Sequence[int]) -> bool:
     return str(tokenizer().decode(list(prompt))).endswith("Wrong. Reflect.<|end|><|assistant|><think>\n")
 
 
-def start(site: Path, command: str, folder: Path, *options: str) -> subprocess.Popen[bytes]:
-    code = "import sys; sys.argv[0] = 'rrr'; from rrr_core.cli import main; main()"
-    arguments = [command, "adding", "--model", str(MODEL), "--folder", str(folder), *options]
-    paths = [str(site), str(Path(__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
-    return subprocess.Popen([sys.executable, "-c", code, *arguments], env=environment, stderr=subprocess.DEVNULL)
-
-
-def kill_when(process: subprocess.Popen[bytes], there: Path) -> None:
+def kill_when(process: subprocess.Popen[str], there: Path) -> None:
     """Kill a job as soon as a file is there."""
     until = time.monotonic() + 300
     while not there.exists():
@@ -108,7 +97,7 @@ def kill_when(process: subprocess.Popen[bytes], there: Path) -> None:
         assert time.monotonic() < until
         time.sleep(0.005)
     process.send_signal(signal.SIGKILL)
-    process.wait(60)
+    process.communicate(timeout=60)
 
 
 def test_mining_that_was_killed_ends_with_the_same_bytes(site: Path, whole: Path, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ pytest.importorskip("vllm", reason="vLLM is not installed")
 pytestmark = [pytest.mark.train, pytest.mark.vllm]
 
 from tests.generation.vllm_serving import vllm_serving
-from tests.thinking.conftest import SMALL, evaluated, lines, mined_attempts, rrr
+from tests.thinking.conftest import SMALL, evaluated, lines, mined_attempts, rrr, start
 from tests.thinking.make_model import MODEL
 
 Texts = list[list[tuple[str, str, str]]]
@@ -69,7 +69,9 @@ def test_in_this_process(expected: Texts, tmp_path: Path) -> None:
 def test_training_whose_texts_it_writes_in_this_process(site: Path, tmp_path: Path) -> None:
     engine = ("--dtype", "float32", "--backend", "vllm")
     rrr("mine", tmp_path, "--rows", "48", "--tries", "1", "--temperature", "1", "--max-tokens", "48", *engine)
-    rrr("train", tmp_path, *SMALL, *engine)
+    _, said = (process := start(site, "train", tmp_path, *SMALL, *engine)).communicate(timeout=500)
+    assert process.returncode == 0, said
+    assert "Traceback" not in said
     episodes = lines(tmp_path / "train" / "episodes.jsonl")
     reflections = [episode["segments"][3] for episode in episodes]
     assert sum(bool(each.get("thought")) for each in reflections) > 0.8 * len(reflections)

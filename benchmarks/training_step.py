@@ -145,8 +145,6 @@ def settings_of(options: argparse.Namespace, kl: float, dtype: str, **more: Any)
     fields = {
         "bf16": dtype == "bfloat16",
         "gradient_checkpointing": options.checkpointing,
-        "use_cpu": options.device == "cpu",
-        "dataloader_pin_memory": options.device != "cpu",
         **more.pop("grpo", {}),
     }
     return TrainSettings(
@@ -164,11 +162,13 @@ def settings_of(options: argparse.Namespace, kl: float, dtype: str, **more: Any)
     )
 
 
-def config_of(name: str, settings: TrainSettings, folder: Path) -> Any:
+def config_of(name: str, settings: TrainSettings, folder: Path, device: str) -> Any:
     """A side's GRPOConfig, which saves nothing."""
     if name == STOCK:
-        return stock_config(settings, folder / "stock", **{key: json.loads(one) for key, one in settings.grpo.items()})
-    config = grpo_config(settings, folder / "ours", "float32", None, processes=1)
+        fields = {key: json.loads(one) for key, one in settings.grpo.items()}
+        own = {"use_cpu": device == "cpu", "dataloader_pin_memory": device != "cpu"}
+        return stock_config(settings, folder / "stock", **own, **fields)
+    config = grpo_config(settings, folder / "ours", "float32", None, processes=1, device=device)
     config.save_strategy = SaveStrategy.NO
     return config
 
@@ -186,7 +186,7 @@ def make_side(name: str, options: argparse.Namespace, kl: float, dtype: str, fol
     arguments: dict[str, Any] = {
         "model": load_policy(folder / "model", SEED),
         "processing_class": PreTrainedTokenizerFast.from_pretrained(folder / "model"),
-        "args": config_of(name, settings, folder),
+        "args": config_of(name, settings, folder, options.device),
         "callbacks": [watch],
     }
     if name == STOCK:

@@ -93,7 +93,7 @@ def make_side(name: str, options: argparse.Namespace, folder: Path, greedy: bool
         "failures": make_failures(options.groups, options.prompt, shape_of(options).vocabulary, SEED),
         "model": network,
         "processing_class": PreTrainedTokenizerFast.from_pretrained(folder / "model"),
-        "args": config_of(name, settings, folder),
+        "args": config_of(name, settings, folder, options.device),
         "callbacks": [watch],
     }
     if name == STOCK:

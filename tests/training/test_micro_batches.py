@@ -98,9 +98,13 @@ def test_a_group_has_variance_where_its_judged_rewards_differ(rewards: Any, expe
 
 
 class Counting(ReflectionTrainer):
-    """Counts the rows of each forward pass, by whether it has a gradient."""
+    """Counts the rows of each forward pass of a step, by whether it has a gradient."""
 
     passes: list[tuple[bool, int]] = []
+
+    def train(self, *arguments: Any, **keywords: Any) -> Any:
+        Counting.passes = []  # without those of the trial before training
+        return super().train(*arguments, **keywords)
 
     def _packed_pass(self, model: Any, packing: Any) -> Any:
         Counting.passes.append((torch.is_grad_enabled(), len(packing.written)))

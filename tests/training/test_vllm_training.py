@@ -137,7 +137,7 @@ def test_a_servers_weights_are_synced_as_well(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """With a fake server; `tests/generation/test_vllm_server.py` checks the real one."""
-    pytest.importorskip("openai", reason="the openai package is not installed")
+    pytest.importorskip("httpx2", reason="the httpx2 package is not installed")
     fake_vllm.install(monkeypatch)
     with served_vllm.serving(model_with_wide_heads) as stage:
         model_settings = ModelSettings(model=stage.name, backend="vllm", base_url=stage.base_url)

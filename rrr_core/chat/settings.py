@@ -31,11 +31,12 @@ def template_arguments(given: Mapping[str, str]) -> dict[str, Any]:
     >>> template_arguments({"enable_thinking": "false", "reasoning_effort": "low"})
     {'enable_thinking': False, 'reasoning_effort': 'low'}
     """
-    return {key: _value(text) for key, text in given.items()}
+    return {key: json_or_text(text) for key, text in given.items()}
 
 
-def _value(text: str) -> Any:
+def json_or_text(text: str) -> Any:
+    """The JSON value of a text; the text itself if it is none, as `NaN` is none."""
     try:
-        return json.loads(text)
-    except ValueError:
+        return json.loads(text, parse_constant=str)
+    except (ValueError, RecursionError):
         return text

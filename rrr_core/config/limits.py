@@ -1,4 +1,4 @@
-"""Token limits, of which the default depends on whether the model thinks before it answers."""
+"""Limits that stages share: of tokens, whose default depends on whether the model thinks, and of what stops a stage."""
 
 from __future__ import annotations
 
@@ -9,6 +9,10 @@ before a short answer."""
 
 CUT_OFF_SHARE = 0.05
 """Share of cut-off texts above which it is shown."""
+
+
+STOPS = ("max_abstain", "max_no_answer")
+"""Settings that only say when to stop: they are part of no identity."""
 
 
 class UnsetLimit(int):

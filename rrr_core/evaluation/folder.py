@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 from itertools import islice
 from pathlib import Path
 
-from rrr_core.config.limits import token_limit
+from rrr_core.config.limits import STOPS, token_limit
 from rrr_core.episode import Episode
 from rrr_core.errors import DataError
 from rrr_core.evaluation.controls import ALWAYS_SAMPLED, read_evaluated
@@ -29,8 +29,6 @@ from rrr_core.tasks import Task
 from rrr_core.verdicts import Verdict
 from rrr_core.verification import Judge, VerifySettings
 
-LIMITS = ("max_abstain", "max_no_answer")
-"""Settings that only say when to stop."""
 EVALUATE_AGAIN = "run the command that evaluated the model again: it evaluates these rows again."
 
 
@@ -61,7 +59,7 @@ def evaluate(
             "data": dict(data_options),
             "split": "test",
             # The limits affect no result: they may be raised to resume.
-            "settings": {name: value for name, value in asdict(settings).items() if name not in LIMITS},
+            "settings": {name: value for name, value in asdict(settings).items() if name not in STOPS},
         }
         open_stage(folder, "eval", identity, about_this_run())
         rows = list(enumerate(islice(iter(task.load_dataset("test", data_options)), settings.rows)))

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from rrr_core.chat.settings import ChatSettings, template_arguments
+from rrr_core.chat.settings import ChatSettings, json_or_text, template_arguments
 from rrr_core.config.option import option
 from rrr_core.config.settings import Settings
 from rrr_core.errors import ModelError
@@ -119,10 +118,7 @@ class ModelSettings(Settings):
         for name, text in self.server_body.items():
             if name in RESERVED:
                 raise ModelError(f"--server-body {name} cannot be set: {RESERVED[name]}.")
-            try:
-                fields[name] = json.loads(text, parse_constant=str)
-            except (ValueError, RecursionError):
-                fields[name] = text
+            fields[name] = json_or_text(text)
         return fields
 
     @property

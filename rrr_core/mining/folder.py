@@ -20,7 +20,7 @@ from itertools import count, islice, takewhile
 from pathlib import Path
 from typing import Any
 
-from rrr_core.config.limits import token_limit
+from rrr_core.config.limits import STOPS, token_limit
 from rrr_core.errors import DataError, RrrError
 from rrr_core.generation.engine import Engine
 from rrr_core.generation.measured import measured
@@ -99,10 +99,6 @@ def depths(settings: MineSettings) -> list[int]:
     """
     first = 1 if settings.failures_wanted else settings.tries
     return [*takewhile(lambda depth: depth < settings.tries, (first << n for n in count())), settings.tries]
-
-
-LIMITS = ("max_abstain", "max_no_answer")
-"""Settings that only say when to stop."""
 
 
 class _Miner:
@@ -190,7 +186,7 @@ class _Miner:
 
 def _identity(task: Task, engine: Engine, settings: MineSettings, data_options: Mapping[str, str]) -> dict[str, Any]:
     """Everything that determines the failure set. The limits do not: they may be raised to resume."""
-    decisive = {name: value for name, value in asdict(settings).items() if name not in LIMITS}
+    decisive = {name: value for name, value in asdict(settings).items() if name not in STOPS}
     return {
         "task": task.provenance(),
         "model": engine.describe(),

@@ -15,7 +15,7 @@ from transformers import PreTrainedTokenizerFast
 from rrr_core.chat.dates import on_day
 from rrr_core.chat.format import ChatFormat
 from rrr_core.chat.marks import Parts
-from rrr_core.chat.settings import ChatSettings
+from rrr_core.chat.settings import ChatSettings, template_arguments
 from rrr_core.errors import ModelError
 from tests.chat.table import TABLE, Thinking
 from tests.chat.templates import tokenizer_of
@@ -161,3 +161,8 @@ def test_marks_that_the_user_names_replace_those_found() -> None:
     )
     assert opened.opens_thought
     assert opened.split(tokenizer_of("qwen3")("hm")["input_ids"][:0]) == Parts("", "", is_thinking=True)
+
+
+@pytest.mark.parametrize("text", ["low", "NaN", "[" * 100_000], ids=["word", "NaN", "nested too deep"])
+def test_a_switch_that_is_not_json_is_a_text(text: str) -> None:
+    assert template_arguments({"reasoning_effort": text}) == {"reasoning_effort": text}

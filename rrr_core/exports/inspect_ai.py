@@ -5,7 +5,6 @@ inspect_ai finds every installed task through our entry point: `inspect eval rrr
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import lru_cache
@@ -15,8 +14,7 @@ import inspect_ai
 from inspect_ai._util.error import PrerequisiteError
 from inspect_ai.dataset import MemoryDataset, Sample
 from inspect_ai.model import ChatMessageAssistant, ChatMessageSystem, ChatMessageUser
-from inspect_ai.scorer import CORRECT, INCORRECT, Metric, SampleScore, Score, Scorer, Target, metric, scorer, stderr
-from inspect_ai.scorer import accuracy as plain_accuracy
+from inspect_ai.scorer import CORRECT, INCORRECT, Score, Scorer, Target, accuracy, scorer, stderr
 from inspect_ai.solver import Generate, Solver, TaskState, generate, solver
 
 from rrr_core.errors import RrrError
@@ -86,17 +84,6 @@ def reflect_and_retry() -> Solver:
         return state
 
     return solve
-
-
-@metric  # type: ignore[untyped-decorator]
-def accuracy() -> Metric:
-    """inspect_ai's accuracy, but NaN rather than 0 if every verdict was withheld."""
-    counted = plain_accuracy()
-
-    def measure(scores: list[SampleScore]) -> float:
-        return float(counted(scores)) if scores else math.nan
-
-    return measure
 
 
 @scorer(metrics=[accuracy(), stderr()])  # type: ignore[untyped-decorator]

@@ -79,7 +79,11 @@ def episodes(draw: Any) -> Episode:
         else written(role, draw)
         for role in roles
     ]
-    controls = draw(st.sampled_from([{}, {"no_reflection": (HOSTILE, passed()), "x": ("", VERDICTS[2])}]))
+    controls = draw(
+        st.sampled_from(
+            [{}, {"no_reflection": ((HOSTILE, passed()),), "x": (("", VERDICTS[2]), (HOSTILE, VERDICTS[0]))}]
+        )
+    )
     step, reward, advantage = draw(st.sampled_from([(None, None, None), (3, 1.0, -0.5), (0, 0.0, 0.0), (3, None, 0.0)]))
     return Episode(draw(st.integers(0, 99)), {"a": HOSTILE}, tuple(segments), controls, step, reward, advantage)
 
@@ -107,7 +111,7 @@ def test_an_episode_of_0_1_is_read_as_segments() -> None:
     (one,) = episode.rounds
     assert (one.reflection.text, one.reflection.length, one.retry and one.retry.text) == ("I miscounted.", 5, "2")
     assert episode.second_verdict == episode.last_verdict == passed()
-    assert episode.controls == {"no_reflection": ("3", Verdict(**WRONG))}  # type: ignore[arg-type]
+    assert episode.controls == {"no_reflection": (("3", Verdict(**WRONG)),)}  # type: ignore[arg-type]
     assert episode.segments[2].messages == ({"role": "user", "content": "Why?"},)
 
 

@@ -15,7 +15,7 @@ def mining_seed(seed: int, shard: int, round_index: int) -> int:
 
 
 def evaluation_seed(seed: int, mode: str, shard: int, stage: str) -> int:
-    """The seed of one stage of an evaluation over a shard, such as `retry`; 31 bits."""
+    """The seed of one stage of an evaluation over a shard, such as `retry`, or `retry 2` in round 2; 31 bits."""
     return _bits(f"eval {seed} {mode} {shard} {stage}", 31)
 
 

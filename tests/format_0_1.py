@@ -34,7 +34,7 @@ def episode_as_0_1(record: Mapping[str, Any]) -> dict[str, Any]:
         "retry_prompt": requests[1],
         "retry": None if retry is None else retry.text,
         "retry_verdict": None if verdict is None else verdict.to_json(),
-        "controls": {name: [answer, judged.to_json()] for name, (answer, judged) in episode.controls.items()},
+        "controls": {name: [answer, judged.to_json()] for name, ((answer, judged),) in episode.controls.items()},
         "step": episode.step,
         "reward": episode.reward,
         "advantage": episode.advantage,

@@ -18,6 +18,8 @@ from rrr_core.records import COUNT, COUNTS, FLAG, LIST, MESSAGES, NUMBER, NUMBER
 from rrr_core.verdicts import Verdict
 
 Messages = tuple[dict[str, str], ...]
+Answered = tuple[str, Verdict]
+"""A control's answer, and its verdict."""
 Role = Literal["prompt", "observation", "attempt", "reflection", "retry"]
 ROLES: tuple[Role, ...] = get_args(Role)
 READ: frozenset[Role] = frozenset({"prompt", "observation"})
@@ -189,8 +191,8 @@ class Episode:
     """The row's place in its split's fixed order."""
     row: Mapping[str, Any]
     segments: tuple[Segment, ...]
-    controls: Mapping[str, tuple[str, Verdict]] = field(default_factory=dict)
-    """Control's key (`rrr_core.evaluation.controls`) → its answer and verdict."""
+    controls: Mapping[str, tuple[Answered, ...]] = field(default_factory=dict)
+    """Control's key (`rrr_core.evaluation.controls`) → its answer and verdict in each round, up to its first pass."""
     step: int | None = None
     """The training step it belongs to."""
     reward: float | None = None
@@ -265,7 +267,7 @@ class Episode:
             "segments": [segment.to_json() for segment in self.segments],
         }
         if self.controls:
-            record["controls"] = {name: [answer, judged.to_json()] for name, (answer, judged) in self.controls.items()}
+            record["controls"] = {name: _control_json(answers) for name, answers in self.controls.items()}
         for name in ("step", "reward", "advantage"):
             if (value := getattr(self, name)) is not None:
                 record[name] = value
@@ -305,7 +307,18 @@ def read_episode(fields: Record) -> Episode:
     return episode
 
 
-def _control(fields: Record, value: Any) -> tuple[str, Verdict]:
-    if not isinstance(value, list) or len(value) != 2 or not isinstance(value[0], str):
+def _control_json(answers: tuple[Answered, ...]) -> list[Any]:
+    """A pair for a single round, a list of pairs for several."""
+    pairs = [[answer, judged.to_json()] for answer, judged in answers]
+    return pairs[0] if len(pairs) == 1 else pairs
+
+
+def _control(fields: Record, value: Any) -> tuple[Answered, ...]:
+    pairs = [value] if isinstance(value, list) and value and isinstance(value[0], str) else value
+    if not isinstance(pairs, list) or not pairs or not all(map(_is_pair, pairs)):
         fields.refuse("controls", "an object of answers and their verdicts")
-    return value[0], Verdict.from_json(value[1], fields.place)
+    return tuple((answer, Verdict.from_json(judged, fields.place)) for answer, judged in pairs)
+
+
+def _is_pair(value: Any) -> bool:
+    return isinstance(value, list) and len(value) == 2 and isinstance(value[0], str)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 
 def borrowed(reflections: Sequence[str], seed: int) -> list[int] | None:
@@ -29,6 +29,26 @@ def borrowed(reflections: Sequence[str], seed: int) -> list[int] | None:
     for place, index in enumerate(order):
         lenders[index] = order[(place + shift) % count]
     return lenders
+
+
+def lenders(reflections: Mapping[int, str], borrowers: Collection[int], seed: int) -> dict[int, int]:
+    """Each borrower's row → the row whose reflection it borrows; a borrower whom none can lend to is left out.
+
+    `reflections` are those of the rows that lend, by row. A lender borrows as `borrowed` says. After the first round
+    a row may borrow that has no reflection itself: such rows take turns, those reflections first that are lent to none.
+
+    >>> lenders({1: "a", 2: "b"}, [1, 2], seed=0), lenders({2: "b"}, [1, 2], seed=0)
+    ({1: 2, 2: 1}, {1: 2})
+    """
+    rows = list(reflections)
+    places = borrowed(list(reflections.values()), seed)
+    found = {row: rows[place] for row, place in zip(rows, places or (), strict=places is not None) if row in borrowers}
+    lent = set(found.values())
+    turns = sorted(rows, key=lambda row: (row in lent, _scrambled(reflections[row], seed), row))
+    others = [row for row in borrowers if row not in reflections]
+    for turn, row in enumerate(others if turns else ()):
+        found[row] = turns[turn % len(turns)]
+    return found
 
 
 def _scrambled(text: str, seed: int) -> bytes:

@@ -10,11 +10,13 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+from rrr_core.config.renamed import identity_of_today
 from rrr_core.errors import DataError, RrrError
-from rrr_core.evaluation.figures import WAYS, Outcomes, crossed, difference, outcomes
+from rrr_core.evaluation.figures import WAYS
 from rrr_core.evaluation.folder import read_episodes
+from rrr_core.evaluation.outcomes import Outcomes, after_round, crossed, difference, outcomes
 from rrr_core.evaluation.reading import FIGURES_AGAIN, read_figures
-from rrr_core.evaluation.settings import MODES
+from rrr_core.evaluation.settings import MODES, EvalSettings
 from rrr_core.runs.digests import Digests
 from rrr_core.runs.files import read_json
 from rrr_core.runs.layout import EvalFolder
@@ -23,7 +25,8 @@ PAIRED = {
     **{way.key: (way.key, way.key) for way in WAYS},
     "first_try_b_vs_second_try_a": ("second_try", "first_try"),
 }
-"""Name in `comparison.json` → (figure of model a, figure of model b); the difference is b - a.
+"""Name in `comparison.json` → (figure of model a, figure of model b); the difference is b - a. Rounds after the first
+add `after_round(2)` and so on.
 
 The last entry is the paper's striking claim: the trained model's (b) first try beats the untrained model's (a) second.
 """
@@ -88,20 +91,28 @@ def _read(folder: Path) -> _Evaluated:
         rows[mode], results[mode] = [], []
         for episode in read_episodes(folder, mode):
             rows[mode].append(_digest(episode.row))
-            results[mode].append(outcomes(episode))
+            results[mode].append(outcomes(episode, _rounds(figures["modes"][mode])))
         _check_counts(files, figures["modes"][mode], results[mode])
     identity = manifest.get("identity", {}) if isinstance(manifest, dict) else {}
+    # Settings that are newer than an evaluation make no difference.
+    identity = identity_of_today("eval", identity, {"settings": asdict(EvalSettings())})
     return _Evaluated(folder, figures, identity, rows, results)
+
+
+def _rounds(figures: Mapping[str, Any]) -> int:
+    """How many rounds a mode's figures have; one before there were several."""
+    return len(figures.get("rounds") or [None])
 
 
 def _check_counts(files: EvalFolder, figures: Mapping[str, Any], outcomes: Sequence[Outcomes]) -> None:
     """Raise DataError if the figures count other answers than the shards hold."""
-    for way in WAYS:
-        judged = [right for each in outcomes if (right := each[way.key]) is not None]
-        share = figures.get(way.key)
+    counted = {way.key: figures.get(way.key) for way in WAYS}
+    counted |= {after_round(each["round"]): each["right"] for each in figures.get("rounds") or ()}
+    for name, share in counted.items():
+        judged = [right for each in outcomes if (right := each[name]) is not None]
         if share is not None and (share["passed"], share["total"]) != (sum(judged), len(judged)):
             raise DataError(
-                f"{files.figures}:1: {way.key} has {share['passed']} of {share['total']} right, and the shards beside"
+                f"{files.figures}:1: {name} has {share['passed']} of {share['total']} right, and the shards beside"
                 f" it {sum(judged)} of {len(judged)}: {FIGURES_AGAIN}"
             )
 
@@ -115,9 +126,12 @@ def _pairs(a: _Evaluated, b: _Evaluated) -> Iterator[dict[str, Any]]:
         )
     for mode in shared:
         _check_rows(a, b, mode)
-        for figure, (of_a, of_b) in PAIRED.items():
+        shares = [each.figures["modes"][mode] for each in (a, b)]
+        # Round 1 is the second try.
+        later = [after_round(number) for number in range(2, min(map(_rounds, shares)) + 1)]
+        for figure, (of_a, of_b) in {**PAIRED, **{name: (name, name) for name in later}}.items():
             # A control that either model did not run cannot be paired.
-            if any(each.figures["modes"][mode].get(of) is None for each, of in ((a, of_a), (b, of_b))):
+            if figure in PAIRED and any(each.get(of) is None for each, of in zip(shares, (of_a, of_b), strict=True)):
                 continue
             found = difference(a.outcomes[mode], of_a, b.outcomes[mode], of_b)
             table = crossed(a.outcomes[mode], of_a, b.outcomes[mode], of_b)

@@ -5,14 +5,14 @@ To add a control, add an entry to `CONTROLS` and a heading to docs/evaluation.md
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from rrr_core.conversation import retry_conversation, with_reflection
 from rrr_core.episode import Episode, Segment
 from rrr_core.errors import DataError, RrrError, nearest
-from rrr_core.evaluation.borrowing import borrowed
+from rrr_core.evaluation.borrowing import lenders
 from rrr_core.hookspecs import Message, Model
 from rrr_core.tasks import Task
 from rrr_core.text import shown
@@ -20,20 +20,24 @@ from rrr_core.text import shown
 
 @dataclass(frozen=True, slots=True)
 class FailedRows:
-    """The failed rows of a shard, from which a control builds its conversations."""
+    """The rows of a shard that a control has yet to answer right, from which it builds the conversations of a round."""
 
     task: Task
     model: Model
     episodes: Sequence[Episode]
-    """One per row, ending in the failed attempt."""
-    reflections: Sequence[Segment | None]
-    """The model's reflection on each; None where it gave none."""
+    """One per row: what the control has read and written so far, ending in its last failed answer. In the first round
+    that is the failed attempt; later, all earlier messages are the prompt."""
+    prompts: Sequence[Sequence[Message]]
+    """For each, the messages that present its row."""
+    reflections: Mapping[int, Segment | None]
+    """Row index → the model's own reflection in this round; None where it gave none. Only the rows that reached the
+    round have an entry."""
     seed: int
     """The seed of the evaluation."""
 
 
 Conversations = Sequence[Sequence[Message] | None]
-"""For each failed row, the conversation to sample its second try from; None if the control cannot be run on it."""
+"""For each row, the conversation to sample its next try from; None if the control cannot be run on it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,19 +73,23 @@ def _at_once(failed: FailedRows) -> Conversations:
 
 
 def _after_anothers(failed: FailedRows) -> Conversations:
-    given = [(place, each) for place, each in enumerate(failed.reflections) if each is not None]
-    lenders = borrowed([each.text for _, each in given], failed.seed)
-    made: list[Sequence[Message] | None] = [None] * len(failed.episodes)
+    given = {row: each for row, each in failed.reflections.items() if each is not None}
+    rows = [each.row_index for each in failed.episodes]
+    borrowers = [row for row in rows if row in given or row not in failed.reflections]
     # A lone failure has no reflection to borrow: the control is skipped, and the figures count it in `left_out`.
-    for (place, _), lender in zip(given, lenders or (), strict=lenders is not None):
-        _, lent = given[lender]
-        reflected = with_reflection(failed.task, failed.episodes[place], lent.text, failed.model, lent.thought)
-        made[place] = retry_conversation(failed.task, reflected, failed.model)
-    return made
+    lent = lenders({row: each.text for row, each in given.items()}, borrowers, failed.seed)
+
+    def after(episode: Episode, reflection: Segment) -> Sequence[Message]:
+        reflected = with_reflection(failed.task, episode, reflection.text, failed.model, reflection.thought)
+        return retry_conversation(failed.task, reflected, failed.model)
+
+    return [
+        after(each, given[lent[row]]) if row in lent else None for row, each in zip(rows, failed.episodes, strict=True)
+    ]
 
 
 def _from_the_first_prompt(failed: FailedRows) -> Conversations:
-    return [each.prompt for each in failed.episodes]
+    return failed.prompts
 
 
 CONTROLS: tuple[Control, ...] = (

@@ -10,15 +10,11 @@ from statistics import fmean
 from typing import Any
 
 from rrr_core.episode import Episode
+from rrr_core.evaluation.by_round import FinalAnswer, RoundCounter, RoundFigures, unknown_answer
 from rrr_core.evaluation.controls import CONTROLS, Control, control_named
-from rrr_core.evaluation.statistics import Difference, Proportion, histogram, paired_difference, quantile, wilson
+from rrr_core.evaluation.outcomes import Outcomes, difference, outcomes, share
+from rrr_core.evaluation.statistics import Difference, Proportion, histogram, quantile
 from rrr_core.verdicts import Verdict
-
-Outcomes = Mapping[str, bool | None]
-"""Way of answering a row (the keys of `WAYS`) → whether the row ended up right; None if there is no verdict.
-
-As in the paper, a row that was right at the first try counts as right for every way.
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +93,8 @@ class ModeFigures:
     """`written`, `empty` among them, and `distinct` texts: with few, the other-reflection control is weak."""
     reflection_tokens: Lengths | None
     """None if no reflection was written or the engine reports no token counts."""
+    rounds: tuple[RoundFigures, ...]
+    """The figures of each round, from the first."""
 
     def to_json(self) -> dict[str, Any]:
         record = asdict(self)
@@ -129,26 +127,18 @@ _TEXTS = {"attempt": "first_try", "reflection": "reflection", "retry": "second_t
 """Role → what `cut_off` calls such texts."""
 
 
-def outcomes(episode: Episode) -> Outcomes:
-    """Whether the episode's row was right, for each way of answering it."""
-    first = _right(episode.verdict)
-
-    def finally_right(verdict: Verdict | None) -> bool | None:
-        return _right(verdict) if first is False else first
-
-    return {
-        "first_try": first,
-        "second_try": finally_right(episode.second_verdict),
-        **{control.figure: finally_right(_control_verdict(episode, control)) for control in CONTROLS},
-    }
-
-
-def figures(episodes: Iterable[Episode], controls: Sequence[str] | None = None) -> ModeFigures:
+def figures(
+    episodes: Iterable[Episode],
+    controls: Sequence[str] | None = None,
+    rounds: int | None = None,
+    final_answer: FinalAnswer = unknown_answer,
+) -> ModeFigures:
     """The figures of one mode's episodes, which are iterated once.
 
-    `controls` names the controls that were run; the default is those found in any episode. The figure of a control
-    that was not run is None, not computed from the rows that were right at once. Raises RrrError for an unknown
-    control.
+    `controls` names the controls that were run, and `rounds` says how many rounds; the default is those found in any
+    episode. The figure of a control that was not run is None, not computed from the rows that were right at once.
+    `final_answer` says which retries repeat an answer; without it their texts are compared. Raises RrrError for an
+    unknown control, and what `final_answer` raises.
     """
     results: list[Outcomes] = []
     abstentions: Counter[str] = Counter()
@@ -161,9 +151,11 @@ def figures(episodes: Iterable[Episode], controls: Sequence[str] | None = None) 
     texts: Counter[str] = Counter()
     lengths: list[int] = []
     seen: set[str] = set()
+    by_round = RoundCounter(final_answer)
     for episode in episodes:
         result = outcomes(episode)
         results.append(result)
+        by_round.add(episode)
         transitions[_transition(result)] += 1
         _count(episode, abstentions, no_answers, missing, classes)
         seen.update(episode.controls)
@@ -180,7 +172,10 @@ def figures(episodes: Iterable[Episode], controls: Sequence[str] | None = None) 
     wanted = [control_named(key) for key in (seen if controls is None else controls)]
     run = [control for control in CONTROLS if control in wanted]
     return ModeFigures(
-        shares={figure.key: _share(results, figure) if figure.control in (None, *run) else None for figure in FIGURES},
+        shares={
+            figure.key: share(map(figure.right, results)) if figure.control in (None, *run) else None
+            for figure in FIGURES
+        },
         abstentions={way.key: abstentions[way.key] for way in WAYS if way.control in (None, *run)},
         no_answers={way.key: dict(no_answers[way.key].most_common()) for way in WAYS if no_answers[way.key].total()},
         cut_off={name: (cut_off[name], written[name]) for name in _TEXTS.values() if cut_off[name]},
@@ -197,25 +192,8 @@ def figures(episodes: Iterable[Episode], controls: Sequence[str] | None = None) 
             "distinct": len(texts),
         },
         reflection_tokens=_lengths(lengths),
+        rounds=by_round.figures(run, rounds),
     )
-
-
-def difference(
-    first: Sequence[Outcomes], first_way: str, second: Sequence[Outcomes], second_way: str
-) -> Difference | None:
-    """`second_way` of `second` minus `first_way` of `first`, over the rows judged for both; None if there are none."""
-    table = crossed(first, first_way, second, second_way)
-    if not table.total():
-        return None
-    return paired_difference(table[True, True], table[True, False], table[False, True], table[False, False])
-
-
-def crossed(
-    first: Sequence[Outcomes], first_way: str, second: Sequence[Outcomes], second_way: str
-) -> Counter[tuple[bool, bool]]:
-    """(Right in the first, right in the second) → rows, over the rows judged for both."""
-    pairs = ((one[first_way], other[second_way]) for one, other in zip(first, second, strict=True))
-    return Counter((one, other) for one, other in pairs if one is not None and other is not None)
 
 
 def length_edges(longest: int) -> list[int]:
@@ -234,13 +212,9 @@ def length_edges(longest: int) -> list[int]:
     return edges
 
 
-def _right(verdict: Verdict | None) -> bool | None:
-    return None if verdict is None or verdict.is_abstained else verdict.is_passed
-
-
 def _control_verdict(episode: Episode, control: Control) -> Verdict | None:
-    answered = episode.controls.get(control.key)
-    return None if answered is None else answered[1]
+    """The verdict of a control's first try."""
+    return next((verdict for _, verdict in episode.controls.get(control.key, ())), None)
 
 
 def _transition(result: Outcomes) -> str:
@@ -277,11 +251,6 @@ def _count(
         missing[control.figure] += verdict is None
         if verdict is not None:
             count_withheld(control.figure, verdict)
-
-
-def _share(results: Sequence[Outcomes], figure: Figure) -> Proportion | None:
-    known = [right for right in map(figure.right, results) if right is not None]
-    return wilson(sum(known), len(known)) if known else None
 
 
 def _lengths(lengths: Sequence[int]) -> Lengths | None:

@@ -80,7 +80,7 @@ def evaluate(
             seed=settings.seed,
             sampling={mode: _temperatures(mode, settings) for mode in settings.modes},
             notes=_notes(settings),
-            modes=mode_figures(folder, settings.modes, settings.controls),
+            modes=mode_figures(folder, task, settings),
         )
         digests, files = Digests(folder), EvalFolder(folder)
         digests.settle(path for mode in settings.modes for path in files.shards(mode))
@@ -88,9 +88,12 @@ def evaluate(
     return made
 
 
-def mode_figures(folder: Path, modes: Sequence[str], controls: Sequence[str]) -> dict[str, ModeFigures]:
+def mode_figures(folder: Path, task: Task, settings: EvalSettings) -> dict[str, ModeFigures]:
     """The figures of each mode, computed from the shards in `folder`."""
-    return {mode: figures(read_episodes(folder, mode), controls) for mode in modes}
+    return {
+        mode: figures(read_episodes(folder, mode), settings.controls, settings.rounds, task.final_answer)
+        for mode in settings.modes
+    }
 
 
 def read_episodes(folder: Path, mode: str) -> Iterator[Episode]:
@@ -157,7 +160,7 @@ def _read_shard(path: Path, digests: Digests) -> Iterator[Episode]:
 def _verdicts(episodes: Sequence[Episode]) -> Iterator[Verdict]:
     for episode in episodes:
         yield from (segment.verdict for segment in episode.segments if segment.verdict is not None)
-        yield from (verdict for _, verdict in episode.controls.values())
+        yield from (verdict for answers in episode.controls.values() for _, verdict in answers)
 
 
 def _unjudged(episode: Episode) -> int:

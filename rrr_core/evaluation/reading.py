@@ -32,8 +32,23 @@ def read_figures(path: Path) -> Mapping[str, Any]:
         for name in ("abstentions", "left_out"):
             counts = Record(figures.get(name, OBJECT, {}), found.place, f"the mode {mode!r}'s {name}")
             _check(counts, counts=tuple(counts.values))
+        for number, content in enumerate(figures.get("rounds", LIST, []), 1):
+            _check_round(Record(content, found.place, f"round {number} of the mode {mode!r}"), number)
     Digests(path.parent).check(path, FIGURES_AGAIN)
     return found.values
+
+
+def _check_round(figures: Record, number: int) -> None:
+    if figures.get("round", COUNT) != number:
+        figures.refuse("round", f"{number}, since the rounds are in order")
+    figures.get("set_aside", COUNT, 0)
+    shares = {name: figures.get(name, OBJECT, None) for name in ("right", "entered", "right_of_entered", "repeats")}
+    for name, share in {**shares, **figures.get("controls", OBJECT, {})}.items():
+        if share is not None:
+            _check(Record(share, figures.place, f"the figure {name!r}"), *_INTERVAL, counts=("passed", "total"))
+    for name, gain in figures.get("gains", OBJECT, {}).items():
+        if gain is not None:
+            _check(Record(gain, figures.place, f"the gain {name!r}"), *_INTERVAL)
 
 
 def read_comparison(path: Path) -> Mapping[str, Any]:

@@ -22,6 +22,11 @@ class EvalSettings(Settings):
     modes: tuple[str, ...] = option(
         MODES, "Decoding modes to evaluate: greedy (temperature 0), sampled.", choices=MODES
     )
+    rounds: int = option(
+        1,
+        "Most rounds of reflection and retry after a failed first try; each control gets as many tries.",
+        minimum=1,
+    )
     temperature: float = option(
         1.0,
         f"Temperature of sampled mode, and of {', '.join(each.answer for each in ALWAYS_SAMPLED)} in both modes.",

@@ -1,13 +1,14 @@
-"""Runs one shard of rows through every stage of an evaluation: first try, reflection, retry, controls."""
+"""Runs one shard of rows through an evaluation: first tries, then rounds of reflection, retry and controls."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from rrr_core.conversation import conversation, reflection_request, retry_request
 from rrr_core.episode import Episode, Generation, Segment, written
-from rrr_core.evaluation.controls import ALWAYS_SAMPLED, FailedRows, control_named
+from rrr_core.evaluation.chains import Chain
+from rrr_core.evaluation.controls import ALWAYS_SAMPLED, control_named
 from rrr_core.evaluation.settings import GREEDY, EvalSettings
 from rrr_core.generation.engine import Engine, Sampling
 from rrr_core.hookspecs import Message, Row
@@ -20,12 +21,19 @@ from rrr_core.verification import Judge
 Judged = tuple[Generation, Verdict]
 """An answer and its verdict."""
 
-ALWAYS = ("first_try", "reflection", "retry")
+ROUND = ("reflection", "retry")
+"""What a round draws, apart from its controls."""
 
 
 def stage_count(settings: EvalSettings) -> int:
-    """Texts generated for a failed row in one mode."""
-    return len(ALWAYS) + len(settings.controls)
+    """Most texts generated for a failed row in one mode."""
+    return 1 + settings.rounds * (len(ROUND) + len(settings.controls))
+
+
+def _reflection(played: Episode) -> Segment | None:
+    """The reflection of the last round; None if the model gave none."""
+    reflection = played.rounds[-1].reflection
+    return None if reflection.verdict is not None and reflection.verdict.is_unanswered else reflection
 
 
 @dataclass
@@ -53,25 +61,48 @@ class ShardEvaluation:
             return self._episodes(rows)
 
     def _episodes(self, rows: Sequence[tuple[int, Row]]) -> list[Episode]:
+        episodes = self._first_tries(rows)
+        failed = [episode for episode in episodes if episode.verdict.is_failed]
+        self.advance((len(rows) - len(failed)) * (stage_count(self.settings) - 1))
+        finished = {episode.row_index: episode for episode in self._rounds(failed)}
+        return [finished.get(episode.row_index, episode) for episode in episodes]
+
+    def _first_tries(self, rows: Sequence[tuple[int, Row]]) -> list[Episode]:
         prompts = [self.task.prompt(row, self.engine.model) for _, row in rows]
-        attempts = self._draw("first_try", prompts)
+        attempts = self._draw("first_try", 1, prompts)
         verdicts = self.judge.judge_written([(row, attempt) for (_, row), attempt in zip(rows, attempts, strict=True)])
-        episodes = [
+        return [
             Episode(index, dict(row), (Segment("prompt", prompt), written("attempt", attempt, verdict)))
             for (index, row), prompt, attempt, verdict in zip(rows, prompts, attempts, verdicts, strict=True)
         ]
-        failed = [episode for episode in episodes if episode.verdict.is_failed]
-        self.advance((len(rows) - len(failed)) * (stage_count(self.settings) - 1))
-        finished = {episode.row_index: episode for episode in self._second_tries(failed)}
-        return [finished.get(episode.row_index, episode) for episode in episodes]
 
-    def _second_tries(self, failed: Sequence[Episode]) -> list[Episode]:
-        """The failed episodes with reflection, retry and controls. An empty or cut-off reflection is used as it is.
+    def _rounds(self, failed: Sequence[Episode]) -> list[Episode]:
+        """The failed episodes with their rounds, up to the first that passes, and with the controls of each round."""
+        tried = {each.row_index: each for each in failed}
+        chains = [Chain(control_named(key), failed) for key in self.settings.controls]
+        for number in range(1, self.settings.rounds + 1):
+            reached = [each for each in tried.values() if each.last_verdict.is_failed]
+            self.advance((len(failed) - len(reached)) * len(ROUND))
+            played = {each.row_index: each for each in self._round(number, reached)}
+            tried |= played
+            reflections = {row: _reflection(each) for row, each in played.items()}
+            for chain in chains:
+                self._control_round(number, chain, reflections, len(failed))
+        return [
+            replace(
+                each, controls={chain.control.key: tuple(chain.answers[row]) for chain in chains if chain.answers[row]}
+            )
+            for row, each in tried.items()
+        ]
 
-        Without an answer to the request to reflect there is nothing to retry after: the second try has none either.
+    def _round(self, number: int, failed: Sequence[Episode]) -> list[Episode]:
+        """Episodes that end in a failed answer, with one more reflection and retry.
+
+        An empty or cut-off reflection is used as it is. Without an answer to the request to reflect there is nothing to
+        retry after: the retry has none either.
         """
         asked = [each.extended(reflection_request(self.task, each, self.engine.model)) for each in failed]
-        reflections = self._draw("reflection", [conversation(each.segments) for each in asked])
+        reflections = self._draw("reflection", number, [conversation(each.segments) for each in asked])
         self.judge.unanswered.count(reflections)
         reflected = [
             each.extended(written("reflection", made, no_answer(made.missing) if made.missing else None))
@@ -83,52 +114,31 @@ class ShardEvaluation:
             if not reflections[place].missing
         }
         self.advance(len(failed) - len(again))
-        retried = self._judged(
-            "retry", [failed[place] for place in again], [conversation(each.segments) for each in again.values()]
-        )
-        retries = dict(zip(again, retried, strict=True))
-        controls = self._controls(
-            failed,
-            [None if made.missing else each.segments[-1] for each, made in zip(reflected, reflections, strict=True)],
-        )
-        return [
-            replace(
-                again[place].extended(written("retry", *retries[place])) if place in retries else each,
-                controls={
-                    name: (answers[place][0].text, answers[place][1])
-                    for name, answers in controls.items()
-                    if place in answers
-                },
-            )
-            for place, each in enumerate(reflected)
-        ]
+        conversations = [conversation(each.segments) for each in again.values()]
+        retried = self._judged("retry", number, [each.row for each in again.values()], conversations)
+        for (place, each), retry in zip(again.items(), retried, strict=True):
+            reflected[place] = each.extended(written("retry", *retry))
+        return reflected
 
-    def _controls(
-        self, failed: Sequence[Episode], reflections: Sequence[Segment | None]
-    ) -> dict[str, dict[int, Judged]]:
-        """Control → index in `failed` → answer and verdict, for the rows that the control can be run on."""
-        rows = FailedRows(self.task, self.engine.model, failed, reflections, self.settings.seed)
-        made = {key: control_named(key).conversations(rows) for key in self.settings.controls}
-        controls = {}
-        for key, conversations in made.items():
-            asked = {place: given for place, given in enumerate(conversations) if given is not None}
-            self.advance(len(failed) - len(asked))
-            judged = self._judged(key, [failed[place] for place in asked], list(asked.values()))
-            controls[key] = dict(zip(asked, judged, strict=True))
-        return controls
+    def _control_round(self, number: int, chain: Chain, reflections: Mapping[int, Segment | None], failed: int) -> None:
+        """One more try of a control at the rows that it has yet to answer right, of `failed` in the shard."""
+        asked = chain.asked(self.task, self.engine.model, reflections, self.settings.seed)
+        self.advance(failed - len(asked))
+        rows = [chain.open[row].row for row in asked]
+        chain.add(asked, self._judged(chain.control.key, number, rows, list(asked.values())))
 
     def _judged(
-        self, stage: str, episodes: Sequence[Episode], conversations: Sequence[Sequence[Message]]
+        self, stage: str, number: int, rows: Sequence[Row], conversations: Sequence[Sequence[Message]]
     ) -> list[Judged]:
-        answers = self._draw(stage, conversations)
-        verdicts = self.judge.judge_written(
-            [(each.row, answer) for each, answer in zip(episodes, answers, strict=True)]
-        )
+        answers = self._draw(stage, number, conversations)
+        verdicts = self.judge.judge_written(list(zip(rows, answers, strict=True)))
         return list(zip(answers, verdicts, strict=True))
 
-    def _draw(self, stage: str, conversations: Sequence[Sequence[Message]]) -> list[Generation]:
+    def _draw(self, stage: str, number: int, conversations: Sequence[Sequence[Message]]) -> list[Generation]:
+        """A text for each conversation, in the round of that number."""
         if not conversations:
             return []
+        name = stage if number == 1 else f"{stage} {number}"
         is_greedy = self.mode == GREEDY and stage not in {control.key for control in ALWAYS_SAMPLED}
         sampling = Sampling(
             temperature=0.0 if is_greedy else self.settings.temperature,
@@ -137,9 +147,9 @@ class ShardEvaluation:
             top_k=self.settings.top_k,
             min_p=self.settings.min_p,
             repetition_penalty=self.settings.repetition_penalty,
-            seed=evaluation_seed(self.settings.seed, self.mode, self.shard, stage),
+            seed=evaluation_seed(self.settings.seed, self.mode, self.shard, name),
         )
-        note, reported = f"{self.mode}, {stage.replace('_', ' ')}", 0
+        note, reported = f"{self.mode}, {name.replace('_', ' ')}", 0
 
         def on_done(count: int) -> None:
             nonlocal reported

@@ -6,6 +6,7 @@ in `eval/LABEL/MODE-NNNNN.jsonl` (docs/run-folders.md).
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +29,7 @@ class KeptAnswer:
     stage: str
     """`mine`, `train`, or an evaluation's label and mode, such as `eval/vanilla/greedy`."""
     kind: str
-    """`attempt`, `retry`, or a control such as `control no_reflection`."""
+    """`attempt`, `retry`, or a control such as `control no_reflection`; later rounds add theirs: `retry, round 2`."""
     place: str
     """File and line."""
     row_index: int
@@ -115,19 +116,34 @@ def kept_answers(stage: Stage, record: Mapping[str, Any], place: str) -> list[Ke
             if not is_without_verifier(each.verdict, each.attempt)
         ]
     episode = read_evaluated(record, place)
-    answers = [
-        kept(episode, segment.role, segment.text, segment.verdict)
-        for segment in episode.segments
+    numbers: Counter[str] = Counter()
+    answers = []
+    for segment in episode.segments:
+        if segment.role not in ANSWERS or segment.verdict is None:
+            continue
+        numbers[segment.role] += 1
         # A training episode's attempt comes from the failure set and was judged there.
-        if segment.role in ANSWERS and segment.verdict is not None and (stage.part == "eval" or segment.role == "retry")
-        if not is_without_verifier(segment.verdict, segment.text)
-    ]
+        if stage.part != "eval" and segment.role != "retry":
+            continue
+        if not is_without_verifier(segment.verdict, segment.text):
+            kind = _in_round(segment.role, numbers[segment.role])
+            answers.append(kept(episode, kind, segment.text, segment.verdict))
     controls = [
-        kept(episode, f"control {name}", answer, verdict)
-        for name, (answer, verdict) in episode.controls.items()
+        kept(episode, _in_round(f"control {name}", number), answer, verdict)
+        for name, tries in episode.controls.items()
+        for number, (answer, verdict) in enumerate(tries, 1)
         if not is_without_verifier(verdict, answer)
     ]
     return answers + controls
+
+
+def _in_round(kind: str, number: int) -> str:
+    """The kind of an answer in the round of that number.
+
+    >>> _in_round("retry", 1), _in_round("retry", 2)
+    ('retry', 'retry, round 2')
+    """
+    return kind if number == 1 else f"{kind}, round {number}"
 
 
 def withheld_without_answer(stage: Stage, record: Mapping[str, Any]) -> int:

@@ -118,8 +118,9 @@ def _places(episode: Episode, set_index: int, texts: Texts) -> list[Any]:
         texts.add(json.dumps(episode.row, ensure_ascii=False)),
         [_segment(segment, texts) for segment in episode.segments],
         [
-            [texts.add(name), texts.add(answer), _verdict(judged, texts)]
-            for name, (answer, judged) in episode.controls.items()
+            [texts.add(name), texts.add(answer), _verdict(judged, texts), *([number] if number > 1 else [])]
+            for name, tries in episode.controls.items()
+            for number, (answer, judged) in enumerate(tries, 1)
         ],
         _rounded(episode.reward),
         _rounded(episode.advantage),

@@ -79,7 +79,11 @@ def episodes(draw: Any) -> Episode:
         else written(role, draw)
         for role in roles
     ]
-    controls = draw(st.sampled_from([{}, {"no_reflection": (HOSTILE, passed()), "x": ("", VERDICTS[2])}]))
+    controls = draw(
+        st.sampled_from(
+            [{}, {"no_reflection": ((HOSTILE, passed()),), "x": (("", VERDICTS[2]), (HOSTILE, VERDICTS[0]))}]
+        )
+    )
     step, reward, advantage = draw(st.sampled_from([(None, None, None), (3, 1.0, -0.5), (0, 0.0, 0.0), (3, None, 0.0)]))
     return Episode(draw(st.integers(0, 99)), {"a": HOSTILE}, tuple(segments), controls, step, reward, advantage)
 
@@ -107,7 +111,7 @@ def test_an_episode_of_0_1_is_read_as_segments() -> None:
     (one,) = episode.rounds
     assert (one.reflection.text, one.reflection.length, one.retry and one.retry.text) == ("I miscounted.", 5, "2")
     assert episode.second_verdict == episode.last_verdict == passed()
-    assert episode.controls == {"no_reflection": ("3", Verdict(**WRONG))}  # type: ignore[arg-type]
+    assert episode.controls == {"no_reflection": (("3", Verdict(**WRONG)),)}  # type: ignore[arg-type]
     assert episode.segments[2].messages == ({"role": "user", "content": "Why?"},)
 
 
@@ -154,6 +158,15 @@ def test_an_impossible_segment_or_episode_is_refused(make: Any, words: str) -> N
         make()
 
 
+def test_a_controls_answers_are_a_pair_for_one_round_and_a_list_of_pairs_for_several() -> None:
+    right, wrong = ("1", Verdict(**RIGHT)), ("3", Verdict(**WRONG))  # type: ignore[arg-type]
+    for answers, written in (((wrong,), ["3", WRONG]), ((wrong, right), [["3", WRONG], ["1", RIGHT]])):
+        episode = make_episode(failed("x"), passed(), prompt=ASKED, controls={"x": answers})
+        record = through_json(episode.to_json())
+        assert record["controls"] == {"x": written}
+        assert Episode.from_json(record, PLACE).controls == {"x": answers}
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -165,6 +178,11 @@ def test_an_impossible_segment_or_episode_is_refused(make: Any, words: str) -> N
         ({"row": []}, "'row' must be a JSON object"),
         ({"note": 1}, "an episode has no 'note'"),
         ({"controls": {"x": ["a"]}}, "'controls' must be"),
+        ({"controls": {"x": []}}, "'controls' must be"),
+        ({"controls": {"x": {"a": 1}}}, "'controls' must be"),
+        ({"controls": {"x": [["a", RIGHT], ["a"]]}}, "'controls' must be"),
+        ({"controls": {"x": [["a", RIGHT], "a"]}}, "'controls' must be"),
+        ({"controls": {"x": [["a", RIGHT], [1, RIGHT]]}}, "'controls' must be"),
         ({"reward": "1"}, "'reward' must be a number or null"),
     ],
 )

@@ -55,6 +55,9 @@ class PlantedTask:
             return failed(answer.removeprefix("wrong: "))
         return abstained("exception", "rrr-planted 1.0, hook rrr_verify: planted")
 
+    def final_answer(self, row: Mapping[str, Any], text: str) -> str | None:
+        return None
+
     def provenance(self) -> dict[str, Any]:
         return {"task": self.name, "distribution": self.distribution, "version": self.version, "overlays": []}
 

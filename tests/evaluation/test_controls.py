@@ -53,7 +53,7 @@ def test_an_unknown_control_is_refused_with_the_nearest() -> None:
 
 
 def test_figures_of_an_unknown_control_are_refused() -> None:
-    episode = make_episode(failed(""), failed(""), controls={"no_reflexion": ("", failed(""))})
+    episode = make_episode(failed(""), failed(""), controls={"no_reflexion": (("", failed("")),)})
     for controls in (None, ["no_reflexion"]):
         with pytest.raises(RrrError, match="Did you mean 'no_reflection'"):
             figures([episode], controls)

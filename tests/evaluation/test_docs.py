@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from rrr_core.evaluation import EvalSettings
+from rrr_core.evaluation.by_round import RoundFigures
 from rrr_core.evaluation.comparison import PAIRED
 from rrr_core.evaluation.controls import CONTROLS, Control
 from rrr_core.evaluation.figures import Lengths, figures
@@ -17,6 +18,7 @@ EMPTY = figures([])
 KEYS = {
     *EMPTY.to_json(),
     *(field.name for field in dataclasses.fields(Lengths)),
+    *(field.name for field in dataclasses.fields(RoundFigures)),
     *EMPTY.gains,
     *PAIRED,
     *EMPTY.transitions,

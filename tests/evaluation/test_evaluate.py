@@ -245,13 +245,16 @@ class Bar(Progress):
         self.lines.append(line)
 
 
+@pytest.mark.parametrize("rounds", [1, 3])
 @pytest.mark.parametrize("shard_rows", [3, 256])
 @pytest.mark.parametrize("controls", [(), ("no_reflection",), ("no_reflection", "other_reflection", "independent")])
-def test_the_bar_ends_full_on_every_path(tmp_path: Path, shard_rows: int, controls: tuple[str, ...]) -> None:
-    settings = EvalSettings(rows=60, shard_rows=shard_rows, controls=controls)
+def test_the_bar_ends_full_on_every_path(
+    tmp_path: Path, shard_rows: int, controls: tuple[str, ...], rounds: int
+) -> None:
+    settings = EvalSettings(rows=60, shard_rows=shard_rows, controls=controls, rounds=rounds, max_abstain=1.0)
     for _ in range(2):
-        bar = Bar()
-        evaluate(PlantedTask(size=40), PlantedModel(first=0.7), tmp_path, "m", settings, {}, bar)  # type: ignore[arg-type]
+        bar, model = Bar(), PlantedModel(first=0.7, own=0.5, doubtful=0.05)
+        evaluate(PlantedTask(size=40), model, tmp_path, "m", settings, {}, bar)  # type: ignore[arg-type]
         assert bar.done == bar.total > 0
         assert bar.lines == ["The test split has 40 rows, fewer than the 60 asked for: all evaluated."]
 

@@ -20,7 +20,7 @@ P, F, A = passed(), failed("sum"), abstained("exception", "a bug")
 
 
 def episode(first: Verdict, retry: Verdict | None = None, tokens: int | None = None, **controls: Verdict) -> Episode:
-    judged = {name: ("", verdict) for name, verdict in controls.items()}
+    judged = {name: (("", verdict),) for name, verdict in controls.items()}
     return make_episode(first, retry, tokens=tokens, controls=judged)
 
 

@@ -102,7 +102,7 @@ def _evaluated(chance: random.Random, index: int, first: float, fix: float, labe
     reflection = reflection_on(chance, row["nums"], 0.8 if label == "trained" else 0.3)
     tokens = len(reflection) // 4 + chance.randint(0, 6)
     retry, second = attempt_at(chance, row["nums"]), verdict_on(chance, fix)
-    controls = {name: (attempt_at(chance, row["nums"]), verdict_on(chance, fix * 0.35)) for name in CONTROL_KEYS}
+    controls = {name: ((attempt_at(chance, row["nums"]), verdict_on(chance, fix * 0.35)),) for name in CONTROL_KEYS}
     written = {"reflection": reflection, "tokens": tokens, "retry": retry, "asked": _asked(row)}
     return make_episode(first_verdict, second, **facts, **written, controls=controls)
 

@@ -89,11 +89,14 @@ class Segment:
     """Whether its tokens get the reward."""
     token_texts: tuple[str, ...] | None = None
     """The trained tokens as text, one by one, for the report."""
+    advantage: float | None = None
+    """The advantage that weighed its tokens, if the episode's segments have their own."""
 
     def __post_init__(self) -> None:
         if self.role not in ROLES:
             raise ValueError(f"a segment's role is one of {', '.join(ROLES)}, not {self.role!r}")
-        if self.is_read and (self.text or self.verdict or self.is_trained or self.logprobs is not None):
+        of_texts = self.text, self.verdict, self.is_trained, self.logprobs is not None, self.advantage is not None
+        if self.is_read and any(of_texts):
             raise ValueError(f"a {self.role} is read: it has messages, and no text, verdict, reward or log-probability")
         if not self.is_read and self.messages:
             raise ValueError(f"a {self.role} is written: it has a text, and no messages")
@@ -117,7 +120,7 @@ class Segment:
         for name in ("thought", "ids", "is_cut_off", "is_trained"):
             if value := getattr(self, name):
                 record[name] = value
-        for name in ("length", "logprobs", "token_texts"):
+        for name in ("length", "logprobs", "token_texts", "advantage"):
             if (value := getattr(self, name)) is not None:
                 record[name] = value
         if self.verdict is not None:
@@ -145,6 +148,7 @@ class Segment:
                 logprobs=_tuple(fields.get("logprobs", NUMBERS, None)),
                 is_trained=fields.get("is_trained", FLAG, False),
                 token_texts=_tuple(fields.get("token_texts", TEXTS, None)),
+                advantage=fields.get("advantage", NUMBER, None),
             )
         except ValueError as error:
             raise DataError(f"{place}: {error}.") from None
@@ -197,7 +201,7 @@ class Episode:
     """The training step it belongs to."""
     reward: float | None = None
     advantage: float | None = None
-    """The group-relative advantage that weighed the trained tokens."""
+    """The group-relative advantage that weighed the trained tokens; None if segments have their own."""
 
     def __post_init__(self) -> None:
         if not self.segments or self.segments[0].role != "prompt":
@@ -249,11 +253,6 @@ class Episode:
     def answers(self) -> list[Segment]:
         """The judged answers in order; controls are not among them."""
         return [segment for segment in self.segments if segment.role in ANSWERS and segment.verdict is not None]
-
-    @property
-    def sampled_tokens(self) -> int:
-        """How many ids were sampled in its rounds."""
-        return sum(segment.length or 0 for segment in self.segments if segment.role in ("reflection", "retry"))
 
     def extended(self, *segments: Segment) -> Episode:
         """The episode with more segments at its end."""

@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from rrr_core.episode import Episode, Failure
-from rrr_core.training.credit import credit_named, reward_of
+from rrr_core.training.advantages import has_signal
+from rrr_core.training.credit import credit_named, sampled_tokens
 from rrr_core.training.freshness import Freshness
-from rrr_core.training.micro_batches import has_variance
 from rrr_core.training.rollout import Rollout
 from rrr_core.training.settings import TrainSettings
 
@@ -61,7 +61,7 @@ def resample(
         for place, group in zip(places, play(failures, number) if failures else [], strict=False):
             standing[place] = group
             replaced.add(place)
-            tokens += sum(episode.sampled_tokens for episode in group)
+            tokens += sum(map(sampled_tokens, group))
         if not failures:
             break
     return Resampled(standing, len(replaced), tokens)
@@ -89,7 +89,7 @@ def play_batch(
 
     chosen = freshness.choose(indices, step, forward_pass)
     played = groups(chosen.failures)
-    tokens = chosen.tokens + sum(episode.sampled_tokens for group in played for episode in group)
+    tokens = chosen.tokens + sum(sampled_tokens(episode) for group in played for episode in group)
     if settings.zero_variance != "resample":
         return Batch([episode for group in played for episode in group], tokens, chosen.stale, None)
 
@@ -101,7 +101,7 @@ def play_batch(
 
     resampled = resample(
         played,
-        lambda group: not any(has_variance([reward_of(episode) for episode in group], size)),
+        lambda group: not has_signal(group, settings),
         further,
         lambda failures, number: groups([one for one in failures for _ in range(size)], "refill", number),
         settings.resample_rounds,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from rrr_core.episode import Episode, Role, Segment
+from rrr_core.episode import Episode, Role, Round, Segment
 from rrr_core.errors import RrrError, nearest
 
 Trains = Callable[[Sequence[Segment]], Sequence[bool]]
@@ -28,11 +28,14 @@ class Credit:
     """For `--credit`, after `which tokens are trained:`."""
     shuffles: bool = False
     """Whether rewards are shuffled across the batch, so that they carry no information: a control."""
+    by_round: bool = False
+    """Whether, with several rounds, each trained segment has the return of its own round as its reward."""
+    of_rounds: bool = False
+    """Whether it differs from the other credits only with several rounds."""
 
     def marked(self, episode: Episode) -> Episode:
         """The episode, each sampled segment marked as trained or not."""
-        first = _first_sampled(episode)
-        before, sampled = episode.segments[:first], episode.segments[first:]
+        before, sampled = before_sampled(episode), sampled_of(episode)
         marked = (
             segment if segment.is_read else replace(segment, is_trained=trained)
             for segment, trained in zip(sampled, self.trains(sampled), strict=True)
@@ -40,7 +43,13 @@ class Credit:
         return replace(episode, segments=(*before, *marked))
 
 
-REFLECTION = Credit("reflection", roles("reflection"), "the reflection's")
+def last_reflection(segments: Sequence[Segment]) -> list[bool]:
+    """The last round's reflection: the passing one, if a round passes."""
+    last = max((place for place, segment in enumerate(segments) if segment.role == "reflection"), default=None)
+    return [place == last for place in range(len(segments))]
+
+
+REFLECTION = Credit("reflection", roles("reflection"), "the reflection's", by_round=True)
 CREDITS: dict[str, Credit] = {
     credit.name: credit
     for credit in (
@@ -52,6 +61,13 @@ CREDITS: dict[str, Credit] = {
             REFLECTION.trains,
             "as a control, the reflection's with verdicts shuffled across the batch (placebo)",
             shuffles=True,
+            by_round=True,
+        ),
+        Credit(
+            "passing",
+            last_reflection,
+            "with several rounds, the last one's reflection's, which is the passing one if a round passes (passing)",
+            of_rounds=True,
         ),
     )
 }
@@ -64,13 +80,20 @@ def credit_named(name: str) -> Credit:
     return CREDITS[name]
 
 
-def check_context(credit: Credit, extends: bool) -> None:
-    """Raise RrrError if the credit trains a retry whose context does not continue its reflection's.
+def check_context(credit: Credit, extends: bool, rounds: int = 1) -> None:
+    """Raise RrrError if what is trained does not continue the context of what was written before it.
 
     Where a chat template rewrites earlier turns, as those do that drop thoughts, reflection and retry were written in
-    two contexts, and no one pass over an episode is both.
+    two contexts, and no one pass over an episode is both. So is any round after the first.
     """
-    if not extends and credit.trains([Segment("reflection"), Segment("prompt"), Segment("retry")])[2]:
+    if extends:
+        return
+    if rounds > 1:
+        raise RrrError(
+            f"--rounds {rounds} goes on from what was written before, and this model's chat template rewrites that (it"
+            " drops earlier thoughts): use --keep-thoughts, or train with one round."
+        )
+    if credit.trains([Segment("reflection"), Segment("prompt"), Segment("retry")])[2]:
         raise RrrError(
             f"--credit {credit.name} trains the retry, and this model's chat template rewrites what comes before it (it"
             " drops earlier thoughts): use --keep-thoughts, or --credit reflection."
@@ -80,6 +103,11 @@ def check_context(credit: Credit, extends: bool) -> None:
 def reward_of(episode: Episode) -> float | None:
     """1 if the last answer passed, 0 if it failed; None if the verifier abstained or nothing is trained."""
     return episode.last_verdict.reward if any(segment.is_trained for segment in episode.segments) else None
+
+
+def rewards_by_round(episode: Episode) -> list[float | None]:
+    """Each sampled round's reward, as `reward_of` gives it for the last one."""
+    return [None if each.verdict is None else each.verdict.reward for each in sampled_rounds(episode)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +121,24 @@ class Completion:
     """The log-probability each id was drawn with; 0 on ids that nothing drew. None if the policy drew them."""
     is_cut_off: bool = False
     """Whether the token limit cut off the last text in it."""
+    advantages: list[float] | None = None
+    """The advantage of each id, 0 on those only read, if segments have their own; else None."""
+
+
+def sampled_of(episode: Episode) -> Sequence[Segment]:
+    """The segments from the first sampled one on."""
+    return episode.segments[_first_sampled(episode) :]
+
+
+def sampled_rounds(episode: Episode) -> list[Round]:
+    """The rounds that were sampled; a mined failure may have others before them."""
+    mined = sum(segment.role == "reflection" for segment in before_sampled(episode))
+    return episode.rounds[mined:]
+
+
+def sampled_tokens(episode: Episode) -> int:
+    """How many ids were sampled for an episode."""
+    return sum(segment.length or 0 for segment in sampled_of(episode) if not segment.is_read)
 
 
 def before_sampled(episode: Episode) -> Sequence[Segment]:
@@ -107,16 +153,18 @@ def prompt_ids(episode: Episode) -> list[int]:
 
 def completion_of(episode: Episode) -> Completion:
     """From the first sampled segment to the last trained one, or to the last of all if none is trained."""
-    sampled = list(episode.segments[_first_sampled(episode) :])
+    sampled = list(sampled_of(episode))
     while not sampled[-1].is_trained and any(segment.is_trained for segment in sampled):
         sampled.pop()
     drawn_elsewhere = any(segment.logprobs is not None for segment in sampled)
     logprobs = [each for segment in sampled for each in segment.logprobs or [0.0] * len(segment.ids)]
+    has_advantages = any(segment.advantage is not None for segment in sampled)
     return Completion(
         ids=[token for segment in sampled for token in segment.ids],
         mask=[int(segment.is_trained) for segment in sampled for _ in segment.ids],
         logprobs=logprobs if drawn_elsewhere else None,
         is_cut_off=sampled[-1].is_cut_off,
+        advantages=[segment.advantage or 0.0 for segment in sampled for _ in segment.ids] if has_advantages else None,
     )
 
 

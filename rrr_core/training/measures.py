@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from rrr_core.episode import Episode, Round, Segment
+from rrr_core.episode import ANSWERS, Episode, Round, Segment
 from rrr_core.hookspecs import Row
 from rrr_core.tasks import Task
 from rrr_core.training.batches import Batch
+from rrr_core.training.credit import sampled_rounds
 
 
-def measures_of(batch: Batch, task: Task, processes: int) -> dict[str, float]:
-    """Metrics by name, for one of `processes` processes. Their mean over the processes is logged."""
-    rounds = [(episode, each) for episode in batch.episodes for each in episode.rounds]
+def measures_of(batch: Batch, task: Task, processes: int, most_rounds: int = 1) -> dict[str, float]:
+    """Metrics by name, for one of `processes` processes. Their mean over the processes is logged.
+
+    With `most_rounds` above 1, each round has some of its own.
+    """
+    rounds = [(episode, each) for episode in batch.episodes for each in sampled_rounds(episode)]
     reflections = [each.reflection for _, each in rounds]
     verdicts = [episode.last_verdict for episode in batch.episodes]
     judged = [verdict for verdict in verdicts if not verdict.is_abstained]
@@ -27,11 +31,39 @@ def measures_of(batch: Batch, task: Task, processes: int) -> dict[str, float]:
         # The logged mean is then the sum over the processes.
         "sampled_tokens": batch.tokens * processes,
     }
+    if most_rounds > 1:
+        measures |= _by_round(batch.episodes, task)
     if batch.stale is not None:
         measures["stale_failures"] = batch.stale
     if batch.resampled is not None:
         measures["groups_refilled"] = batch.resampled
     return measures
+
+
+def _by_round(episodes: Sequence[Episode], task: Task) -> dict[str, float]:
+    """How many episodes enter each round after the first, how many of a round's retries pass, and how many repeat."""
+    played = [sampled_rounds(episode) for episode in episodes]
+    measures = {}
+    for number in range(1, max(map(len, played)) + 1):
+        verdicts = [verdict for each in played if len(each) >= number if (verdict := each[number - 1].verdict)]
+        judged = [verdict for verdict in verdicts if not verdict.is_abstained]
+        if number > 1:
+            measures[f"round_{number}_entered"] = len(verdicts) / len(played)
+        if judged:
+            passed = sum(verdict.is_passed for verdict in judged)
+            measures[f"round_{number}_retry_success_rate"] = passed / len(judged)
+    repeats = [repeat for episode in episodes for repeat in _repeats(episode, task)]
+    if repeats:
+        measures["retries_repeated"] = sum(repeats) / len(repeats)
+    return measures
+
+
+def _repeats(episode: Episode, task: Task) -> list[bool]:
+    """For each sampled retry, whether it repeats an earlier answer: the final one, or the text of a task without."""
+    answers = [segment for segment in episode.segments if segment.role in ANSWERS]
+    given = [task.final_answer(episode.row, answer.text) or answer.text.strip() for answer in answers]
+    retries = sum(each.retry is not None for each in sampled_rounds(episode))
+    return [given[place] in given[:place] for place in range(len(given) - retries, len(given))]
 
 
 def _leaks(

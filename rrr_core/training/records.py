@@ -127,7 +127,11 @@ class Recorder(TrainerCallback):  # type: ignore[misc]
         self.advance(1, self.note)
 
     def keep(
-        self, step: int, episodes: Sequence[Episode], rewards: Sequence[float | None], advantages: Sequence[float]
+        self,
+        step: int,
+        episodes: Sequence[Episode],
+        rewards: Sequence[float | None],
+        advantages: Sequence[float | None],
     ) -> None:
         """Keep the first `kept` episodes: whole groups, since a group's episodes are adjacent."""
         if not self.writes:
@@ -139,19 +143,27 @@ class Recorder(TrainerCallback):  # type: ignore[misc]
 
 
 def as_kept(
-    episode: Episode, step: int, reward: float | None, advantage: float, tokenizer: PreTrainedTokenizerBase
+    episode: Episode, step: int, reward: float | None, advantage: float | None, tokenizer: PreTrainedTokenizerBase
 ) -> Episode:
-    """A training episode as the report shows it: trained tokens as texts, no ids."""
+    """A training episode as the report shows it: trained tokens as texts, no ids.
+
+    `advantage` is None if the episode's segments have their own.
+    """
     segments = tuple(
         replace(
             segment,
             ids=(),
             logprobs=None,
             token_texts=tuple(tokenizer.decode([token]) for token in segment.ids) if segment.is_trained else None,
+            advantage=_rounded(segment.advantage),
         )
         for segment in episode.segments
     )
-    return replace(episode, segments=segments, step=step, reward=reward, advantage=round(advantage, 6))
+    return replace(episode, segments=segments, step=step, reward=reward, advantage=_rounded(advantage))
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 6)
 
 
 def metrics_of(logs: dict[str, Any]) -> dict[str, float]:

@@ -1,8 +1,9 @@
-"""One training rollout: G reflections on each failed attempt, a retry after each, a verdict on each retry.
+"""One training rollout: rounds of a reflection and a retry on each failed attempt, and a verdict on each retry.
 
+A group has G members. A member's chain of rounds ends with the first retry that does not fail, or after `--rounds`.
 Sampled ids are kept as sampled: decoded to be read and judged, never encoded again, unless the chat template rewrites
 what came before, such as a reflection's thought. A reflection that is empty, or that the token limit cut off, gets no
-retry: its turn has failed, and no verifier is asked.
+retry: its turn has failed, no verifier is asked, and its chain ends.
 """
 
 from __future__ import annotations
@@ -45,48 +46,102 @@ class Rollout:
         self.drawn = drawn_by(settings)
 
     def play(self, failures: Sequence[Failure], seed: tuple[object, ...]) -> list[Episode]:
-        """One round on each failure; the caller repeats a failure once for each reflection of its group."""
-        chat, model = self.engine.chat, self.engine.model
-        distinct = {failure.failure_id: failure.episode for failure in failures}
-        requests = {name: reflection_request(self.task, one, model) for name, one in distinct.items()}
-        conversations = {name: conversation((*one.segments, requests[name])) for name, one in distinct.items()}
-        asked = {
-            name: one.extended(replace(requests[name], ids=tuple(chat.encode_prompt(conversations[name]))))
-            for name, one in distinct.items()
-        }
-        again = {name: retry_request(self.task, one, model) for name, one in distinct.items()}
-        names = [failure.failure_id for failure in failures]
-        prompts = [asked[name].segments[-1].ids for name in names]
+        """The rounds on each failure; the caller repeats a failure once for each member of its group."""
+        requests = {one.failure_id: retry_request(self.task, one.episode, self.engine.model) for one in failures}
+        episodes = self._asked(failures)
         with self.engine.prefix_caching():
-            thoughts = self._sample(prompts, self.settings.max_reflection_tokens, (*seed, "reflection"))
-            reflections = self._segments("reflection", prompts, thoughts)
-            early = [without_retry(reflection) for reflection in reflections]
-            retried = [place for place, verdict in enumerate(early) if verdict is None]
-            between = self._after(
-                [asked[names[place]].extended(reflections[place]) for place in retried],
-                [again[names[place]] for place in retried],
-            )
-            contexts = [
-                (*prompts[place], *reflections[place].ids, *request.ids)
-                if request.ids
-                else chat.encode_prompt(conversation((*asked[names[place]].segments, reflections[place], request)))
-                for place, request in zip(retried, between, strict=True)
-            ]
-            # At their reflections' places, so an episode without a retry changes no other's.
-            answers = self._sample(contexts, self.settings.max_retry_tokens, (*seed, "retry"), retried)
-        retries = [
-            retry if request.ids else replace(retry, ids=(), logprobs=None)
-            for request, retry in zip(between, self._segments("retry", contexts, answers), strict=True)
+            for number in range(1, self.settings.rounds + 1):
+                # Members keep their places in every round, so that a chain that ends changes no other's texts.
+                places = [place for place, one in enumerate(episodes) if number == 1 or self._goes_on(one)]
+                if not places:
+                    break
+                asked = [episodes[place] for place in places]
+                played = self._round(
+                    asked if number == 1 else self._asked_again(asked),
+                    [requests[failures[place].failure_id] for place in places],
+                    places,
+                    seed,
+                    number,
+                )
+                for place, episode in zip(places, played, strict=True):
+                    episodes[place] = episode
+        return episodes
+
+    def _asked(self, failures: Sequence[Failure]) -> list[Episode]:
+        """Each failure's episode with the request to reflect on it, whose ids are those of the whole prompt."""
+        asked: dict[str, Episode] = {}
+        for failure in failures:
+            if failure.failure_id not in asked:
+                # Ids that a file holds are of another conversation than this rollout's.
+                read = (replace(each, ids=(), logprobs=None) for each in failure.episode.segments)
+                episode = replace(failure.episode, segments=tuple(read))
+                request = reflection_request(self.task, episode, self.engine.model)
+                ids = self.engine.chat.encode_prompt(conversation((*episode.segments, request)))
+                asked[failure.failure_id] = episode.extended(replace(request, ids=tuple(ids)))
+        return [asked[failure.failure_id] for failure in failures]
+
+    def _goes_on(self, episode: Episode) -> bool:
+        """Whether another round follows: after a failed retry, if the conversation continues its sampled ids."""
+        last = episode.segments[-1]
+        is_failed = last.role == "retry" and last.verdict is not None and last.verdict.is_failed
+        return is_failed and bool(last.ids) and self.engine.chat.extends(bool(last.thought))
+
+    def _asked_again(self, episodes: Sequence[Episode]) -> list[Episode]:
+        """Episodes that go on, each with the request to reflect on its failed retry."""
+        requests = [reflection_request(self.task, episode, self.engine.model) for episode in episodes]
+        return [
+            episode.extended(request)
+            for episode, request in zip(episodes, self._after(episodes, requests), strict=True)
         ]
+
+    def _round(
+        self,
+        asked: Sequence[Episode],
+        requests: Sequence[Segment],
+        places: Sequence[int],
+        seed: tuple[object, ...],
+        number: int,
+    ) -> list[Episode]:
+        """A reflection on each episode, which ends in the request for it, and a judged retry after most of them.
+
+        `requests` ask for the retries.
+        """
+        later = () if number == 1 else (number,)  # the first round has the seeds of a run without others
+        contexts = [_ids(episode) for episode in asked]
+        thoughts = self._sample(contexts, self.settings.max_reflection_tokens, (*seed, "reflection", *later), places)
+        reflections = self._segments("reflection", contexts, thoughts)
+        episodes = [
+            episode.extended(replace(reflection, verdict=without_retry(reflection)))
+            for episode, reflection in zip(asked, reflections, strict=True)
+        ]
+        retried = [index for index, reflection in enumerate(reflections) if without_retry(reflection) is None]
+        between = self._after([episodes[index] for index in retried], [requests[index] for index in retried])
+        again = [episodes[index].extended(request) for index, request in zip(retried, between, strict=True)]
+        played = self._retried(again, [places[index] for index in retried], (*seed, "retry", *later))
+        for index, episode in zip(retried, played, strict=True):
+            episodes[index] = episode
+        return episodes
+
+    def _retried(self, asked: Sequence[Episode], places: Sequence[int], seed: tuple[object, ...]) -> list[Episode]:
+        """Each episode, which ends in the request to try again, with a judged retry."""
+        encode = self.engine.chat.encode_prompt
+        contexts = [
+            _ids(episode) if episode.segments[-1].ids else encode(conversation(episode.segments)) for episode in asked
+        ]
+        answers = self._sample(contexts, self.settings.max_retry_tokens, seed, places)
+        retries = self._segments("retry", contexts, answers)
         verdicts = self.judge.judge_written(
-            [(failures[place].row, answer) for place, answer in zip(retried, answers, strict=True)]
+            [(episode.row, answer) for episode, answer in zip(asked, answers, strict=True)]
         )
-        rounds: list[tuple[Segment, ...]] = [
-            (replace(reflection, verdict=verdict),) for reflection, verdict in zip(reflections, early, strict=True)
+        return [
+            # A retry in a context of its own does not continue the episode's ids.
+            episode.extended(
+                replace(retry, verdict=verdict)
+                if episode.segments[-1].ids
+                else replace(retry, ids=(), logprobs=None, verdict=verdict)
+            )
+            for episode, retry, verdict in zip(asked, retries, verdicts, strict=True)
         ]
-        for place, more, retry, verdict in zip(retried, between, retries, verdicts, strict=True):
-            rounds[place] = (reflections[place], more, replace(retry, verdict=verdict))
-        return [asked[name].extended(*rest) for name, rest in zip(names, rounds, strict=True)]
 
     def prompt_of(self, failure: Failure) -> tuple[int, ...]:
         """The ids that a failure's reflections are sampled on."""
@@ -102,25 +157,27 @@ class Rollout:
         return [written("attempt", made, verdict) for made, verdict in zip(attempts, verdicts, strict=True)]
 
     def _after(self, episodes: Sequence[Episode], requests: Sequence[Segment]) -> list[Segment]:
-        """Each request as it follows its episode, with the ids that come after the reflection's.
+        """Each request as it follows its episode, with the ids that come after those of the text it ends in.
 
-        Without ids where the template rewrites the reflection, such as one with a thought that it drops: then the whole
+        Without ids where the template rewrites that text, such as one with a thought that it drops: then the whole
         conversation is encoded again.
         """
         chat = self.engine.chat
-        known: dict[tuple[tuple[int, ...], int, str], tuple[int, ...]] = {}
+        known: dict[tuple[tuple[int, ...], int | None, str], tuple[int, ...]] = {}
         placed = []
         for episode, request in zip(episodes, requests, strict=True):
-            reflection = episode.segments[-1]
-            if not chat.extends(bool(reflection.thought)):
+            *before, last = episode.segments
+            if not chat.extends(bool(last.thought)):
                 placed.append(request)
                 continue
-            # They depend on a reflection only through its end token, so a group has one retry prompt, or very few.
+            # They depend on the text only through its end token, so a group has one retry prompt, or very few.
             (message,) = request.messages
-            key = episode.segments[-2].ids, reflection.ids[-1], message["content"]
+            end = None if last.is_cut_off else last.ids[-1]
+            key = _ids_of(before), end, message["content"]
             if key not in known:
-                before = conversation(episode.segments[:-1])
-                known[key] = tuple(chat.continuation_ids(before, message["content"], reflection.ids[-1:], True))
+                known[key] = tuple(
+                    chat.continuation_ids(conversation(before), message["content"], last.ids[-1:], end is not None)
+                )
             placed.append(replace(request, ids=known[key]))
         return placed
 
@@ -146,3 +203,12 @@ class Rollout:
             **self.drawn,
         )
         return [self.engine.read(ids) for ids in self.engine.generate_ids(prompts, sampling, places=places)]
+
+
+def _ids(episode: Episode) -> tuple[int, ...]:
+    return _ids_of(episode.segments)
+
+
+def _ids_of(segments: Sequence[Segment]) -> tuple[int, ...]:
+    """The ids of segments, concatenated: what the network sees."""
+    return tuple(token for segment in segments for token in segment.ids)

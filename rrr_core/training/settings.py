@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from rrr_core.config.limits import THINKING_TOKENS, TOKENS
 from rrr_core.config.option import option
 from rrr_core.config.settings import Settings
+from rrr_core.errors import RrrError
 from rrr_core.training.credit import CREDITS
 
 MAY_CHANGE = frozenset({"max_abstain", "keep_checkpoints", "report_to"})
@@ -42,6 +43,16 @@ class TrainSettings(Settings):
         "reflection",
         f"Which tokens are trained: {'; '.join(credit.help for credit in CREDITS.values())}.",
         choices=tuple(CREDITS),
+    )
+    rounds: int = option(
+        1, "Most rounds of an episode: a reflection and a retry each, until a retry passes.", minimum=1
+    )
+    round_discount: float = option(
+        1.0,
+        "With several rounds, what the next round's return counts towards a reflection's, besides its own retry's"
+        " reward; at 0 each reflection answers for its own retry alone.",
+        minimum=0,
+        maximum=1,
     )
     shared_prompt: bool = option(
         True, "Compute a group's prompt once for all its reflections, not once for each of them."
@@ -80,3 +91,15 @@ class TrainSettings(Settings):
     seed: int = option(0, "Seed of sampling, shuffling and initialisation.", minimum=0)
     report_to: tuple[str, ...] = option((), "Trackers that transformers reports to: tensorboard, wandb, trackio.")
     grpo: Mapping[str, str] = option({}, "A field of TRL's GRPOConfig that acts (docs/training.md), as NAME=VALUE.")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        credit = CREDITS[self.credit]
+        if self.rounds == 1 and credit.of_rounds:
+            raise RrrError(f"--credit {credit.name} acts only with several rounds: raise --rounds, or leave it out.")
+        if self.round_discount != 1 and (self.rounds == 1 or not credit.by_round):
+            by_round = " or ".join(name for name, one in CREDITS.items() if one.by_round)
+            raise RrrError(
+                f"--round-discount acts only with several rounds and --credit {by_round}: raise --rounds, or leave it"
+                " out."
+            )

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate.utils import gather_object
 from datasets import Dataset
+from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import Sampler
 from trl import GRPOTrainer
 
@@ -20,25 +20,26 @@ from rrr_core.generation.kv_cache import arguments_of
 from rrr_core.generation.trial import Sample
 from rrr_core.seeds import rollout_seed
 from rrr_core.tasks import Task
+from rrr_core.training.advantages import in_groups_with_signal, is_by_round, weighed
 from rrr_core.training.batches import Batch, play_batch
 from rrr_core.training.credit import before_sampled, completion_of, credit_named, prompt_ids, reward_of
 from rrr_core.training.engine import correct_for
 from rrr_core.training.freshness import Freshness
 from rrr_core.training.measures import measures_of
 from rrr_core.training.micro_batches import MAY_DROP, has_variance, split_micro_batches
-from rrr_core.training.packing import Packing, inputs_of
-from rrr_core.training.passes import Passes, Scores, extremes, longest_completion, with_positions
-from rrr_core.training.profiling import scoring
+from rrr_core.training.passes import Passes, extremes, longest_completion
 from rrr_core.training.rollout import Rollout
 from rrr_core.training.sampler import FailureOrder, FailureSampler
+from rrr_core.training.scoring import ScoringTrainer
 from rrr_core.training.settings import TrainSettings
 from rrr_core.training.shared_prompt import packed_score
 
-OnEpisodes = Callable[[int, Sequence[Episode], Sequence[float | None], Sequence[float]], None]
-"""Called with (step, episodes, rewards, advantages) once a step's episodes are judged."""
+OnEpisodes = Callable[[int, Sequence[Episode], Sequence[float | None], Sequence[float | None]], None]
+"""Called with (step, episodes, rewards, advantages) once a step's episodes are judged; an advantage is None if the
+episode's segments have their own."""
 
 
-class ReflectionTrainer(GRPOTrainer):  # type: ignore[misc]
+class ReflectionTrainer(ScoringTrainer):
     """Trains the tokens that `settings.credit` names, and no others.
 
     Ours are the rollout (reflect, retry, judge), the reward (1, 0, or None for an abstention, which TRL excludes from
@@ -71,8 +72,11 @@ class ReflectionTrainer(GRPOTrainer):  # type: ignore[misc]
         self._played: Batch | None = None
         """The generation batch in use."""
         self._rewards: list[float | None] = []
-        self._kept: list[bool] = []
-        """For each row of the generation batch, whether it is computed: zero-variance groups may be dropped."""
+        self._advantages: list[list[float]] | None = None
+        """For each token of each completion, if rounds have their own; else TRL computes one for each row."""
+        self._signal: list[bool] = []
+        """For each row of the generation batch, whether its group has an advantage that is not zero."""
+        self._kept = []
         self._micro_batches: list[dict[str, Any]] = []
         """The micro-batches of the generation batch in use."""
         super().__init__(
@@ -155,7 +159,15 @@ class ReflectionTrainer(GRPOTrainer):  # type: ignore[misc]
         self._kept = [True] * len(inputs)
         output: dict[str, Any] = super()._generate_and_score_completions(inputs)
         episodes = [example["episode"] for example in inputs]
-        self.on_episodes(self.state.global_step + 1, episodes, self._rewards, output["advantages"].tolist())
+        advantages: list[float | None] = output["advantages"].tolist()
+        if self._advantages is not None:
+            rows = [torch.tensor(row, device=output["advantages"].device) for row in self._advantages]
+            output["advantages"] = pad_sequence(rows, batch_first=True)  # (B, R)
+            advantages = [None] * len(rows)
+            trained = (output["completion_mask"] * output["tool_mask"]).sum(1).clamp(min=1)
+            # For TRL's table of completions: the mean over the trained tokens.
+            self._logs["advantages"].extend(gather_object((output["advantages"].sum(1) / trained).tolist()))
+        self.on_episodes(self.state.global_step + 1, episodes, self._rewards, advantages)
         return output
 
     def play_batch(self, prompts: Sequence[Any], trainer: GRPOTrainer) -> dict[str, Any]:
@@ -165,7 +177,7 @@ class ReflectionTrainer(GRPOTrainer):  # type: ignore[misc]
         process = self.accelerator.process_index
         indices = [example["failure"] for example in self._inputs]
         self._played = play_batch(self.rollout, self.freshness, self.settings, indices, step, forward_pass, process)
-        episodes = self._played.episodes
+        episodes = self._weighed(self._played.episodes)
         if self.log_completions:
             for example, episode in zip(self._inputs, episodes, strict=True):
                 # In place, since TRL keeps the lists: its table shows what was really reflected on.
@@ -174,8 +186,12 @@ class ReflectionTrainer(GRPOTrainer):  # type: ignore[misc]
         # TRL takes any other last id for a truncated text, and would not know the chat template's own end of turn.
         self.eos_token_ids = sorted({each.ids[-1] for each in completions if not each.is_cut_off})
         self._rewards = self._rewards_of(episodes)
+        by_round = is_by_round(self.settings)
+        self._advantages = [each.advantages or [0.0] * len(each.ids) for each in completions] if by_round else None
+        size = self.num_generations
+        self._signal = in_groups_with_signal(episodes, size) if by_round else has_variance(self._rewards, size)
         if self._drops:
-            self._kept = has_variance(self._rewards, self.num_generations)
+            self._kept = self._signal
         return {
             "prompt_ids": [prompt_ids(episode) for episode in episodes],
             "completion_ids": [completion.ids for completion in completions],
@@ -183,6 +199,12 @@ class ReflectionTrainer(GRPOTrainer):  # type: ignore[misc]
             "logprobs": None if completions[0].logprobs is None else [each.logprobs for each in completions],
             "episode": episodes,
         }
+
+    def _weighed(self, episodes: list[Episode]) -> list[Episode]:
+        if not is_by_round(self.settings):
+            return episodes
+        process = self.accelerator.process_index
+        return weighed(episodes, self.settings, self.scale_rewards, self._moment(), gather_object, process)
 
     def _rewards_of(self, episodes: Sequence[Episode]) -> list[float | None]:
         rewards = [reward_of(episode) for episode in episodes]
@@ -195,10 +217,10 @@ class ReflectionTrainer(GRPOTrainer):  # type: ignore[misc]
     ) -> list[float | None]:
         """TRL's reward function: what `play_batch` decided."""
         assert self._played is not None
-        for name, value in measures_of(self._played, self.task, self.accelerator.num_processes).items():
+        processes, rounds = self.accelerator.num_processes, self.settings.rounds
+        for name, value in measures_of(self._played, self.task, processes, rounds).items():
             log_metric(name, value)
-        signal = has_variance(self._rewards, self.num_generations)
-        log_metric("groups_without_spread", signal.count(False) / len(signal))
+        log_metric("groups_without_spread", self._signal.count(False) / len(self._signal))
         return self._rewards
 
     def _prepare_inputs(self, generation_batch: Any) -> Any:
@@ -226,102 +248,9 @@ class ReflectionTrainer(GRPOTrainer):  # type: ignore[misc]
                 del values[lengths.get(name, 0) :]
         return loss
 
-    def _get_per_token_logps_and_entropies(
-        self,
-        model: Any,
-        input_ids: torch.Tensor,
-        attention_mask: torch.Tensor,
-        logits_to_keep: int,
-        batch_size: int | None = None,
-        compute_entropy: bool = False,
-        **keywords: Any,
-    ) -> Scores:
-        """Log-probabilities and entropies (B, R) of the completions, R `logits_to_keep`; zero if padding or dropped."""
-        kept = self._computed(attention_mask[:, -logits_to_keep:])
-        if not kept.any():
-            # All processes must call their model equally often, so the smallest possible row goes through it.
-            start, end = max(input_ids.shape[1] - logits_to_keep - 2, 0), input_ids.shape[1] - logits_to_keep + 1
-            cut = slice(0, 1), slice(start, end)
-            nothing = self._log_probabilities(model, input_ids[cut], attention_mask[cut], 1, None, False, keywords)[0]
-            zeros = nothing.sum() * 0 + nothing.new_zeros(len(input_ids), logits_to_keep)
-            return zeros, zeros.detach() if compute_entropy else None, None
-        if kept.all():
-            return self._log_probabilities(
-                model, input_ids, attention_mask, logits_to_keep, batch_size, compute_entropy, keywords
-            )
-        logps, entropies, auxiliary = self._log_probabilities(
-            model, input_ids[kept], attention_mask[kept], logits_to_keep, batch_size, compute_entropy, keywords
-        )
-        return _spread(logps, kept), None if entropies is None else _spread(entropies, kept), auxiliary
-
-    def _computed(self, completion_mask: torch.Tensor) -> torch.Tensor:
-        """Which rows (B,) are computed, given the mask (B, R): those whose completion is not masked out.
-
-        TRL also scores the whole generation batch before it asks for rewards, with the reference model for example;
-        the zero-variance groups are known by then, and dropped there too.
-        """
-        kept = completion_mask.any(1)
-        if not torch.is_grad_enabled() and not self.use_vllm and len(kept) == len(self._kept):
-            kept &= torch.tensor(self._kept, device=kept.device)
-        return kept
-
-    def _log_probabilities(
-        self,
-        model: Any,
-        input_ids: torch.Tensor,
-        attention_mask: torch.Tensor,
-        width: int,
-        batch_size: int | None,
-        compute_entropy: bool,
-        keywords: Mapping[str, Any],
-    ) -> Scores:
-        with scoring(self.profile):
-            if not self.shares_prompts:
-                return self._padded_pass(model, input_ids, attention_mask, width, batch_size, compute_entropy, keywords)
-            size = batch_size or len(input_ids)
-            packings = [
-                Packing(input_ids[start : start + size], attention_mask[start : start + size], width)
-                for start in range(0, len(input_ids), size)
-            ]
-            outputs = [self._packed_pass(model, packing) for packing in packings]
-        pairs = list(zip(packings, outputs, strict=True))
-        logps = torch.cat([packing.padded(output.log_probs) for packing, output in pairs])
-        if not compute_entropy:
-            return logps, None, None
-        return logps, torch.cat([packing.padded(output.entropy) for packing, output in pairs]), None
-
-    def _padded_pass(
-        self,
-        model: Any,
-        input_ids: torch.Tensor,
-        attention_mask: torch.Tensor,
-        width: int,
-        batch_size: int | None,
-        compute_entropy: bool,
-        keywords: Mapping[str, Any],
-    ) -> Scores:
-        """TRL's pass, with position ids: it passes none, and many models count them from the padding."""
-        score: Callable[..., Scores] = partial(
-            super()._get_per_token_logps_and_entropies, compute_entropy=compute_entropy, **keywords
-        )
-        if self._takes_positions:
-            return with_positions(score, model, input_ids, attention_mask, width, batch_size or len(input_ids))
-        return score(model, input_ids, attention_mask, width, batch_size)
-
-    def _packed_pass(self, model: Any, packing: Packing) -> Any:
-        with self.accelerator.autocast():
-            return model(**inputs_of(packing), shift_labels=packing.labels, fused_lm_head=True)
-
     def _moment(self) -> tuple[int, int, int]:
         """What seeds sampling: seed, optimiser step and forward pass within it, the same after a resume."""
         return self.settings.seed, self.state.global_step, self._step % self.args.gradient_accumulation_steps
 
     def create_model_card(self, *arguments: Any, **keywords: Any) -> None:
         """Write no card: the run folder's manifest says what made the model."""
-
-
-def _spread(values: torch.Tensor, kept: torch.Tensor) -> torch.Tensor:
-    """Values (kept rows, R) spread over all rows (B, R), the others zero; `kept` is (B,)."""
-    spread = values.new_zeros(len(kept), values.shape[1])
-    spread[kept] = values
-    return spread

@@ -202,6 +202,7 @@ def test_a_completion_ends_with_the_last_trained_segment_and_masks_what_was_only
     assert found == {
         "reflection": short,
         "placebo": short,
+        "passing": short,
         "retry": Completion(long[0], [0, 0, 0, 0, 1, 1], long[1]),
         "all": Completion(long[0], [1, 1, 0, 0, 1, 1], long[1]),
     }

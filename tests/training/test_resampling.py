@@ -13,6 +13,7 @@ pytest.importorskip("torch")
 from rrr_core.episode import Episode, Failure, Segment
 from rrr_core.training import run as training_run
 from rrr_core.training.batches import Group, resample
+from rrr_core.training.credit import sampled_tokens
 from rrr_core.training.rollout import Rollout
 from rrr_core.training.run import train
 from rrr_core.training.trainer import ReflectionTrainer
@@ -153,7 +154,7 @@ def test_only_zero_variance_groups_are_replaced_and_every_sampled_token_is_count
     assert len(played[1]) == alike * 4
     (record,) = lines(tmp_path / "full" / "metrics.jsonl")
     assert record["groups_refilled"] == alike / 4
-    assert record["sampled_tokens"] == sum(episode.sampled_tokens for episodes in played for episode in episodes)
+    assert record["sampled_tokens"] == sum(sampled_tokens(episode) for episodes in played for episode in episodes)
     first = {episode.row_index for episode in left}
     assert first.isdisjoint(episode.row_index for episodes in played[1:] for episode in episodes)
 

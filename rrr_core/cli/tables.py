@@ -10,31 +10,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from rrr_core.cli.cells import difference, pair_of, share
+from rrr_core.cli.round_tables import round_line, round_tables
 from rrr_core.config.limits import CUT_OFF_SHARE
 from rrr_core.evaluation.figures import WAYS
 from rrr_core.text import one_line
-
-
-def share(figure: Mapping[str, Any] | None) -> str:
-    """A proportion in percent with its 95% interval.
-
-    >>> share({"value": 0.123, "low": 0.1, "high": 0.15})
-    '12.3 (10.0-15.0)'
-    """
-    if not figure or figure.get("value") is None:
-        return "-"
-    return f"{100 * figure['value']:.1f} ({100 * figure['low']:.1f}-{100 * figure['high']:.1f})"
-
-
-def difference(figure: Mapping[str, Any] | None) -> str:
-    """A difference of proportions in points with its 95% interval.
-
-    >>> difference({"value": 0.05, "low": -0.01, "high": 0.11})
-    '+5.0 (-1.0 to +11.0)'
-    """
-    if not figure or figure.get("value") is None:
-        return "-"
-    return f"{100 * figure['value']:+.1f} ({100 * figure['low']:+.1f} to {100 * figure['high']:+.1f})"
 
 
 def tables(figures: Mapping[str, Mapping[str, Any]], pairs: Iterable[Mapping[str, Any]] = ()) -> list[Table]:
@@ -54,20 +34,11 @@ def tables(figures: Mapping[str, Mapping[str, Any]], pairs: Iterable[Mapping[str
         for way in WAYS:
             cells = [share(figures[label]["modes"].get(mode, {}).get(way.key)) for label in labels]
             if len(labels) == 2:
-                cells.append(difference(_pair(pairs, labels, mode, way.key)))
+                cells.append(difference(pair_of(pairs, labels, mode, way.key)))
             if any(cell != "-" for cell in cells):
                 table.add_row(f"control: {way.short}" if way.control else way.short, *cells)
         made.append(table)
     return made
-
-
-def _pair(pairs: Iterable[Mapping[str, Any]], labels: list[str], mode: str, figure: str) -> Mapping[str, Any] | None:
-    wanted = {"a": labels[0], "b": labels[1], "mode": mode, "figure": figure}
-    for pair in pairs:
-        if all(pair.get(key) == value for key, value in wanted.items()):
-            found: Mapping[str, Any] = pair["difference"]
-            return found
-    return None
 
 
 def _cut_off(figures: Mapping[str, Any]) -> str:
@@ -93,8 +64,12 @@ def print_comparison(comparison: Mapping[str, Any], console: Console | None = No
         console = Console(width=160, file=console.file)
     for table in tables(comparison["figures"], comparison.get("pairs", ())):
         console.print(table)
+    for table in round_tables(comparison["figures"], comparison.get("pairs", ())):
+        console.print(table)
     for label, figures in comparison["figures"].items():
         for mode, found in figures["modes"].items():
+            if line := round_line(comparison["figures"], label, mode):
+                console.print(Text(f"one round, %: {one_line(label)}, {mode}: {line}"))
             if shares := _cut_off(found):
                 console.print(Text(f"cut off by --max-tokens: {one_line(label)}, {mode}: {one_line(shares)}"))
             if counted := _unanswered(found):

@@ -17,6 +17,15 @@ FinalAnswer = Callable[[Row, str], str | None]
 """A row and a model's text → the part of it that is judged; None if there is none, or it is unknown."""
 
 
+SHARES: Mapping[str, str] = {
+    "entered": "enter the round",
+    "right_of_entered": "right, of those that entered",
+    "repeats": "repeat an earlier answer",
+    "right": "right after it",
+}
+"""A share of a round → its title, in the order to show them."""
+
+
 def unknown_answer(_row: Row, _text: str) -> None:
     """A `FinalAnswer` of a task that does not say which part of a text is judged."""
 

@@ -61,11 +61,17 @@ class Control:
     conversations: Callable[[FailedRows], Conversations]
     is_always_sampled: bool = False
     """Whether to sample it in greedy mode too, since a greedy answer would repeat the first try."""
+    short_later: str = "{short}"
+    """`short` after several rounds: `{short}` stands for that, `{answers}` for how many answers that makes in all."""
 
     @property
     def gain(self) -> str:
         """The name in `figures.json` of the second try minus this control."""
         return f"reflection_vs_{self.figure}"
+
+    def short_after(self, rounds: int) -> str:
+        """Title in a word or two of as many tries as there were rounds."""
+        return self.short_later.format(short=self.short, answers=rounds + 1)
 
 
 def _at_once(failed: FailedRows) -> Conversations:
@@ -123,6 +129,7 @@ CONTROLS: tuple[Control, ...] = (
         difference="Second try − pass@2",
         conversations=_from_the_first_prompt,
         is_always_sampled=True,
+        short_later="pass@{answers}",
     ),
 )
 CONTROL_KEYS = tuple(control.key for control in CONTROLS)

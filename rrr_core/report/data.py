@@ -127,7 +127,7 @@ def read_runs(folders: Sequence[Path], say: Callable[[str], None] = lambda _: No
     return Payload(
         written=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         version=rrr_core.__version__,
-        words=words(),
+        words=words(max((_rounds(run) for run, _ in read), default=1)),
         runs=[run for run, _ in read],
         sets=sets,
         fields=FIELDS,
@@ -135,6 +135,12 @@ def read_runs(folders: Sequence[Path], say: Callable[[str], None] = lambda _: No
         episodes=episodes,
         texts=texts.values,
     )
+
+
+def _rounds(run: Run) -> int:
+    """The most rounds in an evaluation of a run."""
+    modes = (mode for figures in run.figures.values() for mode in figures["modes"].values())
+    return max((len(mode.get("rounds") or ()) for mode in modes), default=1)
 
 
 def _names(folders: Sequence[Path]) -> list[str]:

@@ -19,6 +19,7 @@ SCRIPTS = (
     "charts.js",
     "summary.js",
     "sections.js",
+    "rounds.js",
     "curves.js",
     "profile.js",
     "episode.js",

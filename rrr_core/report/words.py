@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from rrr_core.evaluation.by_round import SHARES
 from rrr_core.evaluation.controls import CONTROLS
 from rrr_core.evaluation.figures import FIGURES
 
@@ -16,14 +17,23 @@ class Words:
     gains: dict[str, str]
     controls: dict[str, str]
     """A control's key → the title of its answer."""
+    rounds: dict[str, str]
+    """A share in the figures of a round → its title."""
+    round_controls: dict[str, list[str]]
+    """A control's key → its short title after each of the first rounds."""
 
 
-def words() -> Words:
-    """The titles on the page."""
+def words(rounds: int = 1) -> Words:
+    """The titles on a page whose evaluations have at most that many rounds."""
     return Words(
         figures={figure.key: typeset(figure.heading) for figure in FIGURES},
         gains={control.gain: f"over {typeset(control.short, capital=False)}" for control in CONTROLS},
         controls={control.key: typeset(control.answer, capital=False) for control in CONTROLS},
+        rounds={name: typeset(title, capital=False) for name, title in SHARES.items()},
+        round_controls={
+            control.key: [typeset(control.short_after(number + 1), capital=False) for number in range(rounds)]
+            for control in CONTROLS
+        },
     )
 
 

@@ -7,7 +7,9 @@ from typing import Any
 
 from rich.console import Console
 
-from rrr_core.cli.tables import difference, print_comparison, share
+from rrr_core.cli.cells import difference, share
+from rrr_core.cli.tables import print_comparison
+from rrr_core.evaluation.controls import CONTROL_KEYS
 
 
 def figure(value: float) -> dict[str, Any]:
@@ -68,3 +70,45 @@ def test_texts_that_met_the_token_limit_are_shown_where_they_pass_a_twentieth() 
     assert shown({"vanilla": made}).endswith("cut off by --max-tokens: vanilla, sampled: reflection 33%\n")
     made["modes"]["sampled"]["cut_off"] = {"first_try": [5, 100]}
     assert "cut off" not in shown({"vanilla": made})
+
+
+def round_figures(number: int, share: float, **more: Any) -> dict[str, Any]:
+    names = ("right", "entered", "right_of_entered", "repeats")
+    return {"round": number, **{name: figure(share) | {"total": 345} for name in names}, **more}
+
+
+def with_rounds(*rounds: dict[str, Any]) -> dict[str, Any]:
+    return {"rows": 2000, "modes": {"sampled": {"first_try": figure(0.1), "rounds": list(rounds)}}}
+
+
+def test_one_round_is_a_line_with_its_trigger_rate_and_repeats() -> None:
+    text = shown({"vanilla": with_rounds(round_figures(1, 0.4))})
+    line = "one round, %: vanilla, sampled: 40.0 (38.0-42.0) of 345 enter the round"
+    assert f"{line}, 40.0 (38.0-42.0) of 345 repeat an earlier answer\n" in text
+    assert "by round" not in text
+
+
+def test_several_rounds_are_a_table_with_the_controls_after_as_many_tries() -> None:
+    gain = {"value": 0.1, "low": 0.05, "high": 0.15, "p": 0.001, "total": 345}
+    independent = CONTROL_KEYS[-1]
+    later = round_figures(2, 0.6, controls={independent: figure(0.5)}, gains={independent: gain})
+    two = with_rounds(round_figures(1, 0.4), later)
+    pair = {"a": "vanilla", "b": "trained", "mode": "sampled", "figure": "after_round_2", "difference": gain}
+    text = shown({"vanilla": two, "trained": two}, pairs=[pair])
+    assert "sampled, by round, % (95% interval) of how many" in text
+    row = next(line for line in text.splitlines() if "round 2: right after it" in line)
+    assert "60.0 (58.0-62.0) of 345" in row
+    assert "+10.0 (+5.0 to +15.0)" in row
+    assert next(line for line in text.splitlines() if "control: pass@3" in line).count("50.0 (48.0-52.0) of 2") == 2
+    assert "gain over pass@3, points" in text
+    assert "one round" not in text
+
+
+def test_a_model_with_fewer_rounds_and_one_from_before_rounds_have_dashes() -> None:
+    two = with_rounds(round_figures(1, 0.4), round_figures(2, 0.6, right_of_entered=None, repeats=None))
+    text = shown({"two": two, "one": with_rounds(round_figures(1, 0.4)), "old": figures(0.1, 0.2)})
+    cells = [
+        cell.strip() for cell in next(each for each in text.splitlines() if "round 2: right after" in each).split("│")
+    ]
+    assert cells[2:5] == ["60.0 (58.0-62.0) of 345", "-", "-"]
+    assert "round 2: repeat" not in text

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +29,10 @@ SKILL = {"vanilla": (0.14, 0.12), "trained": (0.31, 0.42)}
 """Label → chance of being right at the first try, chance of fixing a failure."""
 
 
-def make_run(folder: Path, *, rows: int = 240, steps: int = 60, seed: int = 0, lift: float = 0.0) -> Path:
-    """A whole run folder; `lift` is added to the trained model's skill."""
+def make_run(
+    folder: Path, *, rows: int = 240, steps: int = 60, seed: int = 0, lift: float = 0.0, rounds: int = 1
+) -> Path:
+    """A whole run folder, evaluated in `rounds` rounds; `lift` is added to the trained model's skill."""
     chance = random.Random(seed)
     write_json(folder / "run.json", _manifest("run", seed))
     _mine(folder / "mine", chance, rows, seed)
@@ -40,7 +43,7 @@ def make_run(folder: Path, *, rows: int = 240, steps: int = 60, seed: int = 0, l
         modes = {}
         for mode in ("greedy", "sampled"):
             episodes = [
-                _evaluated(chance, index, first + more + 0.05 * (mode == "greedy"), fix + more, label)
+                _evaluated(chance, index, first + more + 0.05 * (mode == "greedy"), fix + more, label, rounds)
                 for index in range(rows)
             ]
             for start in range(0, rows, 100):
@@ -48,7 +51,7 @@ def make_run(folder: Path, *, rows: int = 240, steps: int = 60, seed: int = 0, l
                     where / f"{mode}-{start // 100:05}.jsonl",
                     (episode.to_json() for episode in episodes[start : start + 100]),
                 )
-            modes[mode] = figures(episodes)
+            modes[mode] = figures(episodes, CONTROL_KEYS, rounds)
         write_json(where / "manifest.json", _manifest("eval", seed))
         write_json(where / "profile.json", _profile(60.0, generate=52.0, judge=4.0))
         made = Figures(label, "countdown", {"name": f"tiny-{label}"}, rows, seed, {}, (NOTE,), modes)
@@ -93,7 +96,7 @@ def _prompt(row: Mapping[str, Any]) -> tuple[dict[str, str], ...]:
     return ({"role": "user", "content": text},)
 
 
-def _evaluated(chance: random.Random, index: int, first: float, fix: float, label: str) -> Episode:
+def _evaluated(chance: random.Random, index: int, first: float, fix: float, label: str, rounds: int) -> Episode:
     row = _row(index)
     attempt, first_verdict = attempt_at(chance, row["nums"]), verdict_on(chance, first)
     facts: dict[str, Any] = {"index": index, "row": row, "prompt": _prompt(row), "attempt": attempt}
@@ -104,7 +107,27 @@ def _evaluated(chance: random.Random, index: int, first: float, fix: float, labe
     retry, second = attempt_at(chance, row["nums"]), verdict_on(chance, fix)
     controls = {name: ((attempt_at(chance, row["nums"]), verdict_on(chance, fix * 0.35)),) for name in CONTROL_KEYS}
     written = {"reflection": reflection, "tokens": tokens, "retry": retry, "asked": _asked(row)}
-    return make_episode(first_verdict, second, **facts, **written, controls=controls)
+    made = make_episode(first_verdict, second, **facts, **written, controls=controls)
+    for _ in range(rounds - 1):
+        made = _with_round(chance, made, fix)
+    return made
+
+
+def _with_round(chance: random.Random, episode: Episode, fix: float) -> Episode:
+    """One more round and one more try of each control, where the last one failed."""
+    numbers = episode.row["nums"]
+    if episode.last_verdict.is_failed:
+        asked, again = _asked(episode.row)
+        reflection = Segment("reflection", text=reflection_on(chance, numbers, 0.5), length=20)
+        retry = Segment("retry", text=attempt_at(chance, numbers), verdict=verdict_on(chance, fix))
+        episode = episode.extended(asked, reflection, again, retry)
+    controls = {
+        name: (*tries, (attempt_at(chance, numbers), verdict_on(chance, fix * 0.35)))
+        if tries[-1][1].is_failed
+        else tries
+        for name, tries in episode.controls.items()
+    }
+    return replace(episode, controls=controls)
 
 
 def _asked(row: Mapping[str, Any]) -> tuple[Segment, Segment]:

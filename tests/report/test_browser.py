@@ -16,7 +16,7 @@ from made_run import make_run
 
 from rrr_core.profiling.spent import KINDS
 from rrr_core.report import write_report
-from rrr_core.runs.files import read_lines, write_json, write_lines
+from rrr_core.runs.files import read_json, read_lines, write_json, write_lines
 
 pytestmark = pytest.mark.browser
 
@@ -212,6 +212,48 @@ def test_a_thought_is_shown_apart_from_its_answer_and_can_be_searched_for(
     )
 
 
+def table_of(chromium: Chromium, section: str) -> list[list[str]]:
+    """The cells of a section's tables, row by row; a cell's lines are separated by a space."""
+    cells = "[...row.children].map(each => [...each.childNodes].map(part => part.textContent).join(' '))"
+    found = chromium.evaluate(f"[...document.querySelectorAll('#{section} tbody tr')].map(row => {cells})")
+    return [list(map(str, row)) for row in found]
+
+
+def test_one_round_shows_how_many_rows_enter_it_and_how_many_retries_repeat(chromium: Chromium, page: Path) -> None:
+    chromium.open(page.as_uri())
+    titles = [row[0] for row in table_of(chromium, "rounds")]
+    assert titles == ["Round 1: enter the round", "Round 1: repeat an earlier answer"]
+
+
+def test_several_rounds_are_shown_with_their_controls(chromium: Chromium, tmp_path: Path) -> None:
+    folder = make_run(tmp_path / "rounds", rounds=2)
+    write_report([folder], tmp_path / "report.html")
+    chromium.open((tmp_path / "report.html").as_uri())
+    rows = {row[0]: row[1:] for row in table_of(chromium, "rounds")}
+    assert [title for title in rows if title.startswith("Round 2")] == [
+        "Round 2: enter the round",
+        "Round 2: right, of those that entered",
+        "Round 2: repeat an earlier answer",
+        "Round 2: right after it",
+        "Round 2: no reflection",
+        "Round 2: another row’s reflection",
+        "Round 2: pass@3",
+        "Round 2: over no reflection",
+        "Round 2: over another row’s reflection",
+        "Round 2: over pass@3",
+    ]
+    figures = read_json(folder / "eval" / "vanilla" / "figures.json")["modes"]["sampled"]["rounds"]
+    for number in (1, 2):
+        share = figures[number - 1]["right"]
+        cell = rows[f"Round {number}: right after it"][0]
+        assert float(cell.split()[0]) == pytest.approx(100 * share["value"], abs=0.051)
+        assert cell.endswith(f" n {share['total']}")
+    assert " to " in rows["Round 2: right after it"][2]
+    set_filter(chromium, "Second try", "failed")
+    titles = chromium.evaluate("[...document.querySelectorAll('#episode .control h4')].map(each => each.textContent)")
+    assert "Control: a retry without a reflection, round 2" in titles
+
+
 def test_controls_are_shown_under_their_titles(chromium: Chromium, page: Path) -> None:
     chromium.open(page.as_uri())
     rows = chromium.evaluate(
@@ -259,7 +301,7 @@ def test_the_top_of_the_page_shows_the_gain_and_the_checks(chromium: Chromium, p
 def test_every_section_is_there_and_the_contents_lead_to_them(chromium: Chromium, page: Path) -> None:
     chromium.open(page.as_uri())
     names = chromium.evaluate("[...document.querySelectorAll('#contents a')].map(each => each.textContent)")
-    detail = ["Controls", "Rows", "Errors", "Lengths"]
+    detail = ["Controls", "Rounds", "Rows", "Errors", "Lengths"]
     assert names == ["Gain", *detail, "Training", "Failures", "Time", "Episodes", "Manifests"]
     assert chromium.evaluate("[...document.querySelectorAll('#contents a')].every(a => document.querySelector(a.hash))")
     assert chromium.complaints() == []

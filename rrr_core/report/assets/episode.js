@@ -26,7 +26,7 @@ function unpack(payload) {
       attempt: written("attempt"),
       reflection: written("reflection"),
       reflectionTokens: segments.reduce((sum, { role, length }) => (role === "reflection" && length !== null ? sum + length : sum), null),
-      controls: at("controls").map(([name, answer, judged]) => ({ name, answer, verdict: verdict(judged) })),
+      controls: at("controls").map(([name, answer, judged, round]) => ({ name, answer, verdict: verdict(judged), round })),
       reward: at("reward"),
       advantage: at("advantage"),
     };
@@ -181,7 +181,7 @@ function episodeView(payload, all, episode, limit, open) {
       episode.segments.map((segment, place, all) => segmentView(texts, segment, all[place + 1], episode.advantage, limit)),
       episode.controls.map((control) =>
         turn(
-          `Control: ${payload.words.controls[text(control.name)]}`,
+          `Control: ${payload.words.controls[text(control.name)]}${control.round ? `, round ${control.round}` : ""}`,
           "control",
           words(text(control.answer)),
           verdictLine(texts, control.verdict),

@@ -9,9 +9,13 @@ from __future__ import annotations
 import hashlib
 
 
-def mining_seed(seed: int, shard: int, round_index: int) -> int:
-    """The seed of one round of tries over a shard's open rows; 31 bits, which every engine takes."""
-    return _bits(f"mine {seed} {shard} {round_index}", 31)
+def mining_seed(seed: int, shard: int, round_index: int, stage: str = "") -> int:
+    """The seed of one round of tries over a shard's open rows; 31 bits, which every engine takes.
+
+    `stage`, such as `reflection 1` or `retry 1`, is what is drawn on the failures of a sweep whose first round of tries
+    had that index.
+    """
+    return _bits(f"mine {seed} {shard} {round_index} {stage}".rstrip(), 31)
 
 
 def evaluation_seed(seed: int, mode: str, shard: int, stage: str) -> int:

@@ -7,16 +7,17 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from rrr_core.episode.format_0_1 import upgraded_failure
-from rrr_core.episode.records import EPISODE_KEYS, Episode, Messages, Segment, read_episode
+from rrr_core.episode.records import ANSWERS, EPISODE_KEYS, Episode, Messages, Segment, read_episode
 from rrr_core.records import COUNT, TEXT, Record
 from rrr_core.verdicts import Verdict
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """An episode that ends in a failed answer: what training starts from. `failure_id` is `ROW-TRY`."""
+    """An episode that ends in a failed answer: what training starts from."""
 
     failure_id: str
+    """`ROW-TRY`; `ROW-TRY-ROUND` if it ends in the failed retry of a mined round."""
     try_index: int
     """Which try at its row this was, counted from 0."""
     episode: Episode
@@ -43,7 +44,7 @@ class Failure:
         return self.episode.last_verdict
 
     def with_attempt(self, attempt: Segment) -> Failure:
-        """The same failure, ending in another failed answer."""
+        """The same failure, ending in another failed answer to what its last one answered."""
         return replace(self, episode=replace(self.episode, segments=(*self.episode.segments[:-1], attempt)))
 
     def to_json(self) -> dict[str, Any]:
@@ -72,7 +73,8 @@ class Failure:
             fields = upgraded_failure(fields)
         fields.has_only(("failure_id", "try_index", *EPISODE_KEYS))
         failure = cls(fields.get("failure_id", TEXT), fields.get("try_index", COUNT), read_episode(fields))
-        if not failure.verdict.is_failed:
+        last = failure.episode.segments[-1]
+        if last.role not in ANSWERS or last.verdict is None or not last.verdict.is_failed:
             fields.refuse("segments", "an episode that ends in a failed answer")
         return failure
 

@@ -1,7 +1,7 @@
 """The answers saved in a run folder with their verdicts, which `rrr rejudge` judges again.
 
-They are the failing attempts in `mine/`, the retries in `train/episodes.jsonl`, and the attempts, retries and controls
-in `eval/LABEL/MODE-NNNNN.jsonl` (docs/run-folders.md).
+They are the failing attempts and failed retries in `mine/`, the retries in `train/episodes.jsonl`, and the attempts,
+retries and controls in `eval/LABEL/MODE-NNNNN.jsonl` (docs/run-folders.md).
 """
 
 from __future__ import annotations
@@ -109,10 +109,9 @@ def kept_answers(stage: Stage, record: Mapping[str, Any], place: str) -> list[Ke
         return KeptAnswer(stage.name, kind, place, episode.row_index, episode.row, answer, verdict)
 
     if stage.part == "mine":
-        failures = MinedRow.from_json(record, place).failures
         return [
-            kept(each.episode, "attempt", each.attempt, each.verdict)
-            for each in failures
+            kept(each.episode, _mined_kind(each.episode), each.attempt, each.verdict)
+            for each in MinedRow.from_json(record, place).all_failures
             if not is_without_verifier(each.verdict, each.attempt)
         ]
     episode = read_evaluated(record, place)
@@ -137,6 +136,11 @@ def kept_answers(stage: Stage, record: Mapping[str, Any], place: str) -> list[Ke
     return answers + controls
 
 
+def _mined_kind(episode: Episode) -> str:
+    """The kind of the answer that a mined failure ends in."""
+    return _in_round("retry", len(episode.rounds)) if episode.rounds else "attempt"
+
+
 def _in_round(kind: str, number: int) -> str:
     """The kind of an answer in the round of that number.
 
@@ -148,10 +152,12 @@ def _in_round(kind: str, number: int) -> str:
 
 def withheld_without_answer(stage: Stage, record: Mapping[str, Any]) -> int:
     """Withheld verdicts in a record whose answers are not saved: mining saves only failures."""
-    withheld = record.get("withheld") if stage.part == "mine" else None
-    if not isinstance(withheld, list):
+    if stage.part != "mine":
         return 0
-    return sum(not (isinstance(verdict, dict) and verdict.get("category") == NO_ANSWER) for verdict in withheld)
+    later = record.get("reflected")
+    lists = (record.get("withheld"), later.get("withheld") if isinstance(later, dict) else None)
+    verdicts = [verdict for withheld in lists if isinstance(withheld, list) for verdict in withheld]
+    return sum(not (isinstance(verdict, dict) and verdict.get("category") == NO_ANSWER) for verdict in verdicts)
 
 
 def _provenance(manifest: Path) -> Mapping[str, Any] | None:

@@ -21,9 +21,9 @@ from rrr_core.runs.layout import SHARD_PREFIX, MineFolder, RunFolder
 def read_failures(path: Path) -> list[Failure]:
     """The failures of a failure set in row order: a folder that `rrr mine` wrote, or one JSONL file.
 
-    Each line of the file is a mined row or a single failure. A folder must be as it was mined: its shards are held
-    against their digests and against the sums in its summary. Raises DataError naming file and line, and RrrError if
-    mining is unfinished.
+    A failing attempt comes before its failed retries. Each line of the file is a mined row or a single failure. A
+    folder must be as it was mined: its shards are held against their digests and against the sums in its summary.
+    Raises DataError naming file and line, and RrrError if mining is unfinished.
     """
     placed = list(_mined(Path(path)) if Path(path).is_dir() else _placed(Path(path)))
     taken: dict[str, str] = {}
@@ -46,7 +46,7 @@ def _mined(path: Path) -> Iterator[tuple[str, Failure]]:
             place = f"{shard}:{number}"
             mined = MinedRow.from_json(record, place)
             tally.add(mined)
-            yield from ((place, failure) for failure in mined.failures)
+            yield from ((place, failure) for failure in mined.all_failures)
         digests.check(shard, how_to_repair(folder, shard))
     if folder.summary.exists():
         check_summary(folder, tally)
@@ -57,7 +57,7 @@ def _placed(file: Path) -> Iterator[tuple[str, Failure]]:
     for number, record in read_numbered_lines(file):
         place = f"{file}:{number}"
         if record.keys() & {"failures", "tries", "withheld"}:
-            yield from ((place, failure) for failure in MinedRow.from_json(record, place).failures)
+            yield from ((place, failure) for failure in MinedRow.from_json(record, place).all_failures)
         else:
             yield place, Failure.from_json(record, place)
 
@@ -79,7 +79,8 @@ def read_summary(path: Path) -> dict[str, Any]:
     """
     fields = Record(read_json(path), f"{path}:1", "a summary of mining")
     fields.has_only([field.name for field in dataclass_fields(MiningSummary)])
-    found = {name: fields.get(name, OBJECT if name == "no_answers" else NUMBER, None) for name in fields.values}
+    objects = ("no_answers", "reflected")
+    found = {name: fields.get(name, OBJECT if name in objects else NUMBER, None) for name in fields.values}
     Digests(path.parent).check(path, _REMOVE_SUMMARY)
     return found
 

@@ -6,9 +6,12 @@ wanted, mining sweeps over the shards several times, doubling the depth each tim
 after the shard that reaches the number: an untried row is a better place to look for a failure than one the model has
 just passed.
 
+With `--rounds` above 1, each failing attempt then gets reflections and retries, and a failed retry is kept as well
+(`rrr_core.mining.reflecting`). Only failing attempts count towards the wanted numbers.
+
 A shard is written atomically after each sweep. Its records are all that the next sweep needs, and its sampling seeds
-depend only on the run's seed, the shard and the round. A killed run therefore redoes only what was not written and
-ends with the same failure set.
+depend only on the run's seed, the shard, the round and the stage. A killed run therefore redoes only what was not
+written and ends with the same failure set.
 """
 
 from __future__ import annotations
@@ -28,6 +31,7 @@ from rrr_core.generation.notes import EngineNotes
 from rrr_core.hookspecs import Row
 from rrr_core.mining.failure_set import check_summary, how_to_repair, read_shard
 from rrr_core.mining.mined_row import MinedRow
+from rrr_core.mining.reflecting import Reflecting
 from rrr_core.mining.rounds import OpenRow, ProgressReporter, mine_rows
 from rrr_core.mining.settings import MineSettings
 from rrr_core.mining.tally import MiningSummary, Tally
@@ -146,7 +150,7 @@ class _Miner:
             check_summary(self.folder, self.tally)
             return
         self.digests.settle(self.folder.shards())
-        self.digests.write_json(self.folder.summary, asdict(summary))
+        self.digests.write_json(self.folder.summary, summary.to_json())
 
     def _check_order(self, path: Path) -> None:
         """Raise DataError for a lost shard that others depend on: they would be mined to another depth without it."""
@@ -159,6 +163,9 @@ class _Miner:
         for record in records:
             self.tally.add(record)
             self.judge.recall(record.tries, record.withheld)
+            if (later := record.reflected) is not None:
+                self.judge.recall(later.retries + later.unanswered, later.withheld)
+                self.judge.unanswered.recall(later.reflections, ())
         still_open = [record.tries for record in records if record.is_open(self.settings)]
         self._depths.append(still_open[0] if still_open else self.settings.tries)
         self.advance(len(chunk) - len(still_open), self.tally.note())
@@ -174,6 +181,9 @@ class _Miner:
         open_rows = [row for row in rows if row.is_open(self.settings)]
         reporter = ProgressReporter(self.advance, self.tally)
         mine_rows(self.task, self.engine, self.judge, self.settings, shard, open_rows, depth, reporter)
+        if self.settings.rounds > 1:
+            makers = self.task, self.engine, self.judge, self.settings
+            Reflecting(*makers, shard, self._depths[shard], reporter).play(open_rows)
         records = [row.mined() for row in rows]
         self.digests.write_lines(path, (record.to_json() for record in records))
         self.judge.profile.write(self.folder.path)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from rrr_core.episode import Failure, Generation, Messages, failure_of, written
 from rrr_core.generation.engine import Engine, Sampling
 from rrr_core.hookspecs import Row
-from rrr_core.mining.mined_row import MinedRow, is_open
+from rrr_core.mining.mined_row import MinedRow, Reflected, is_open
 from rrr_core.mining.settings import MineSettings
 from rrr_core.mining.tally import Tally
 from rrr_core.progress import Advance
@@ -38,6 +38,7 @@ class OpenRow:
     cut_off: int = 0
     withheld: list[Verdict] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
+    reflected: Reflected | None = None
 
     @classmethod
     def resumed(cls, mined: MinedRow, row: Row) -> OpenRow:
@@ -53,6 +54,7 @@ class OpenRow:
             cut_off=mined.cut_off,
             withheld=list(mined.withheld),
             failures=list(mined.failures),
+            reflected=mined.reflected,
         )
 
     def mined(self) -> MinedRow:
@@ -67,6 +69,7 @@ class OpenRow:
             cut_off=self.cut_off,
             withheld=tuple(self.withheld),
             failures=tuple(self.failures),
+            reflected=self.reflected,
         )
 
     def is_open(self, settings: MineSettings) -> bool:
@@ -126,16 +129,8 @@ def mine_rows(
             tries = tries_in_round(len(open_rows), tries_so_far, depth)
             # A row's tries are adjacent, so that an engine can share their prompt.
             drawn = [row for row in open_rows for _ in range(tries)]
-            sampling = Sampling(
-                temperature=settings.temperature,
-                max_tokens=settings.max_tokens,
-                top_p=settings.top_p,
-                top_k=settings.top_k,
-                min_p=settings.min_p,
-                repetition_penalty=settings.repetition_penalty,
-                seed=mining_seed(settings.seed, shard, round_index),
-            )
-            on_done = reporter.counter(tries_so_far, len(drawn))
+            sampling = sampling_of(settings, shard, round_index)
+            on_done = reporter.counter(f"try {tries_so_far + 1}", len(drawn))
             generations = engine.generate([prompts[row.row_index] for row in drawn], sampling, on_done)
             verdicts = judge.judge_written([(row.row, made) for row, made in zip(drawn, generations, strict=True)])
             for row, generation, verdict in zip(drawn, generations, verdicts, strict=True):
@@ -147,13 +142,29 @@ def mine_rows(
             open_rows, tries_so_far, round_index = still_open, tries_so_far + tries, round_index + 1
 
 
+def sampling_of(settings: MineSettings, shard: int, round_index: int, stage: str = "") -> Sampling:
+    """How to sample one call; see `rrr_core.seeds.mining_seed`."""
+    return Sampling(
+        temperature=settings.temperature,
+        max_tokens=settings.max_tokens,
+        top_p=settings.top_p,
+        top_k=settings.top_k,
+        min_p=settings.min_p,
+        repetition_penalty=settings.repetition_penalty,
+        seed=mining_seed(settings.seed, shard, round_index, stage),
+    )
+
+
 class ProgressReporter:
     """Reports closed rows and sampled answers to the progress bar; its note includes the unfinished shard's rows."""
 
     def __init__(self, advance: Advance, tally: Tally) -> None:
         self.advance, self.note = advance, tally.note()
         self._live = Tally(
-            failures=tally.failures, first_tries=tally.first_tries, first_try_passes=tally.first_try_passes
+            failures=tally.failures,
+            failed_retries=tally.failed_retries,
+            first_tries=tally.first_tries,
+            first_try_passes=tally.first_try_passes,
         )
 
     def report_round(self, tried: Sequence[OpenRow], tries_so_far: int, closed: int) -> None:
@@ -165,14 +176,20 @@ class ProgressReporter:
         self.note = self._live.note()
         self.advance(closed, self.note)
 
-    def counter(self, tries_so_far: int, wanted: int) -> Callable[[int], None]:
-        """An `on_done` for one round. Answers appear in the note but do not move the bar: a row may need several."""
+    def report_failures(self, failed_retries: int) -> None:
+        """Report the retries of one round of reflections that failed."""
+        self._live.failed_retries += failed_retries
+        self.note = self._live.note()
+        self.advance(0, self.note)
+
+    def counter(self, what: str, wanted: int) -> Callable[[int], None]:
+        """An `on_done` for one call. Answers appear in the note but do not move the bar: a row may need several."""
         done = 0
 
         def on_done(count: int) -> None:
             nonlocal done
             done += count
-            self.advance(0, f"{self.note}, try {tries_so_far + 1}: {done} of {wanted} answers")
+            self.advance(0, f"{self.note}, {what}: {done} of {wanted} answers")
 
         return on_done
 

@@ -18,8 +18,14 @@ class MineSettings(Settings):
     failures_per_row: int = option(1, "Distinct failing attempts to collect per row.", minimum=1)
     failures_wanted: int = option(
         0,
-        "Stop after this many failures, trying new rows before trying rows again; 0 mines all rows.",
+        "Stop after this many failing attempts, trying new rows before trying rows again; 0 mines all rows.",
         minimum=0,
+    )
+    rounds: int = option(
+        1,
+        "With N, each failing attempt gets up to N - 1 rounds of reflection and retry, and each failed retry is one"
+        " more failure to train on.",
+        minimum=1,
     )
     temperature: float = option(0.9, "Sampling temperature of the tries; 0 is greedy.", minimum=0)
     top_p: float = option(
@@ -34,7 +40,8 @@ class MineSettings(Settings):
     )
     max_tokens: int = option(
         TOKENS,
-        f"Longest attempt with its thought, in tokens; {THINKING_TOKENS} by default for a model that thinks.",
+        "Longest attempt, reflection or retry with its thought, in tokens;"
+        f" {THINKING_TOKENS} by default for a model that thinks.",
         minimum=1,
     )
     shard_rows: int = option(256, "Rows per shard, the most a killed run has to redo.", minimum=1)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from rrr_core.config.limits import CUT_OFF_SHARE
-from rrr_core.mining.mined_row import MinedRow
+from rrr_core.mining.mined_row import MinedRow, Reflected
 
 
 @dataclass(frozen=True)
@@ -17,6 +18,7 @@ class MiningSummary:
     rows: int = 0
     """Rows tried: fewer than asked for if the data set has fewer."""
     failures: int = 0
+    """Failing attempts; failed retries are counted in `reflected`."""
     failed_rows: int = 0
     abstained_rows: int = 0
     """Rows set aside because a verdict was withheld; failures found before that are kept."""
@@ -44,15 +46,23 @@ class MiningSummary:
     """Tokens of all sampled tries: the cost of mining. None if the engine reports none or an older version mined."""
     seconds: float = 0.0
     """Wall time of the call that wrote the last shard."""
+    reflected: Mapping[str, int | None] = field(default_factory=dict)
+    """What came of reflecting on the failures: sums of the fields of `Reflected`; empty if no round was played."""
+
+    def to_json(self) -> dict[str, Any]:
+        """What `summary.json` holds: `reflected` only if a round was played."""
+        return {name: value for name, value in asdict(self).items() if name != "reflected" or value}
 
     def describe(self) -> str:
         """The summary as one line of text."""
         share = self.cut_off / self.tries if self.tries else 0.0
+        later = self.reflected
         counted = ", ".join(f"{count}× {kind}" for kind, count in self.no_answers.items())
         rate, thrown_away = self.first_try_pass_rate, (self.sampled or 0) - self.tries
         parts = [
             f"{self.failures} failures in {self.rows} rows, {self.tries} tries",
             f"{thrown_away} more thrown away" if thrown_away > 0 else "",
+            f"{later['failures']} more failures in {later['retries']} retries after a reflection" if later else "",
             "" if rate is None else f"first try right in {rate:.1%}",
             f"{self.abstained_rows} rows set aside because their verifier abstained" if self.abstained_rows else "",
             f"{share:.0%} of the tries cut off by --max-tokens" if share > CUT_OFF_SHARE else "",
@@ -78,10 +88,16 @@ class Tally:
     first_tries: int = 0
     """First tries that were judged."""
     first_try_passes: int = 0
+    reflected: Counter[str] = field(default_factory=Counter)
+    """Field of `Reflected` → its sum."""
+    reflected_rows: int = 0
+    failed_retries: int = 0
     tokens: int = 0
     sampled: int = 0
     sampled_tokens: int = 0
-    unknown: dict[str, int] = field(default_factory=lambda: {"tokens": 0, "sampled": 0, "sampled_tokens": 0})
+    unknown: dict[str, int] = field(
+        default_factory=lambda: {"tokens": 0, "sampled": 0, "sampled_tokens": 0, "reflected": 0}
+    )
     """Name of a sum → rows without a value for it. A sum with any such row is unknown."""
 
     def add(self, row: MinedRow, times: int = 1) -> None:
@@ -102,12 +118,21 @@ class Tally:
         for kind in missing:
             self.no_answers[kind] += times
         self.count_first(row.failures[0].try_index if row.failures else None, row.tries, row.abstentions, times)
-        for name in self.unknown:
+        if row.reflected is not None:
+            self._add_reflected(row.reflected, times)
+        for name in ("tokens", "sampled", "sampled_tokens"):
             value = getattr(row, name)
             if value is None:
                 self.unknown[name] += times
             else:
                 setattr(self, name, getattr(self, name) + times * value)
+
+    def _add_reflected(self, later: Reflected, times: int) -> None:
+        self.reflected_rows += times
+        self.failed_retries += times * len(later.failures)
+        self.unknown["reflected"] += times * (later.tokens is None)
+        for name in ("reflections", "retries", "passes", "tokens", "abstentions", "unanswered"):
+            self.reflected[name] += times * (getattr(later, name) or 0)
 
     def count_first(self, first_failure: int | None, tries: int, abstentions: int, times: int = 1) -> None:
         """Count a row's first try; `first_failure` is the try index of its first failure, None if it has none."""
@@ -119,7 +144,8 @@ class Tally:
     def note(self) -> str:
         """A short progress note; its pass rate is of first tries, which repeated tries of a row cannot skew."""
         rate = _share(self.first_try_passes, self.first_tries)
-        return f"{self.failures} failures" + ("" if rate is None else f", pass rate {rate:.0%}")
+        later = f" and {self.failed_retries} after a reflection" if self.failed_retries else ""
+        return f"{self.failures} failures{later}" + ("" if rate is None else f", pass rate {rate:.0%}")
 
     def summary(self, seconds: float) -> MiningSummary:
         return MiningSummary(
@@ -140,7 +166,16 @@ class Tally:
             sampled=None if self.unknown["sampled"] else self.sampled,
             sampled_tokens=None if self.unknown["sampled_tokens"] else self.sampled_tokens,
             seconds=round(seconds, 3),
+            reflected=self._reflected(),
         )
+
+    def _reflected(self) -> dict[str, int | None]:
+        if not self.reflected_rows:
+            return {}
+        sums = {name: self.reflected[name] for name in ("reflections", "retries", "passes")}
+        tokens = None if self.unknown["reflected"] else self.reflected["tokens"]
+        withheld = {name: self.reflected[name] for name in ("abstentions", "unanswered")}
+        return {**sums, "failures": self.failed_retries, **withheld, "tokens": tokens}
 
 
 def _share(part: int, whole: int) -> float | None:

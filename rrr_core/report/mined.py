@@ -16,6 +16,9 @@ class Mined:
     rows: int
     rows_with_failures: int
     failures: int
+    """Failing attempts."""
+    failed_retries: int
+    """Failures that end in a retry of a mined round."""
     tries: int
     passes: int
     abstentions: int
@@ -33,10 +36,11 @@ def mined_of(rows: Iterable[MinedRow], first_try_pass_rate: float | None = None)
     """Sums over mined rows. They do not say whether a first try passed, so that rate is an argument."""
     classes: Counter[str] = Counter()
     no_answers: Counter[str] = Counter()
-    count = with_failures = tries = passes = abstentions = 0
+    count = with_failures = failed_retries = tries = passes = abstentions = 0
     rates = [0] * 10
     for row in rows:
         count, with_failures = count + 1, with_failures + bool(row.failures)
+        failed_retries += len(row.all_failures) - len(row.failures)
         tries, passes = tries + row.tries, passes + row.passes
         abstentions += row.abstentions - len(row.unanswered)
         no_answers.update(row.unanswered)
@@ -47,6 +51,7 @@ def mined_of(rows: Iterable[MinedRow], first_try_pass_rate: float | None = None)
         rows=count,
         rows_with_failures=with_failures,
         failures=classes.total(),
+        failed_retries=failed_retries,
         tries=tries,
         passes=passes,
         abstentions=abstentions,

@@ -149,12 +149,18 @@ class Rollout:
         return tuple(self.engine.chat.encode_prompt(messages))
 
     def attempt(self, failures: Sequence[Failure], seed: tuple[object, ...]) -> list[Segment]:
-        """One new, judged attempt at each failure's row by the current policy, from the mined prompt."""
-        prompts = [self.engine.chat.encode_prompt(failure.prompt) for failure in failures]
+        """One new, judged answer by the current policy to what each failure answers last.
+
+        Of most that is an attempt, from the mined prompt. A failure that ends in a mined round's retry keeps what came
+        before it, and gets a new retry.
+        """
+        given = [failure.episode.segments[:-1] for failure in failures]
+        prompts = [self.engine.chat.encode_prompt(conversation(segments)) for segments in given]
         attempts = self._sample(prompts, self.settings.max_attempt_tokens, (*seed, "attempt"))
         verdicts = self.judge.judge_written([(one.row, made) for one, made in zip(failures, attempts, strict=True)])
         # Without ids: the training prompt is the whole prompt of its reflection.
-        return [written("attempt", made, verdict) for made, verdict in zip(attempts, verdicts, strict=True)]
+        roles = [failure.episode.segments[-1].role for failure in failures]
+        return [written(role, made, verdict) for role, made, verdict in zip(roles, attempts, verdicts, strict=True)]
 
     def _after(self, episodes: Sequence[Episode], requests: Sequence[Segment]) -> list[Segment]:
         """Each request as it follows its episode, with the ids that come after those of the text it ends in.

@@ -228,6 +228,7 @@ function mining(run) {
       fact("rows tried", count(mined.rows)),
       fact("rows with a failure", `${count(mined.rows_with_failures)} (${percent(mined.rows_with_failures / (mined.rows || 1))}%)`),
       fact("failures kept", count(mined.failures)),
+      mined.failed_retries > 0 && fact("retries that failed, kept too", count(mined.failed_retries)),
       fact("right at the first try", `${percent(mined.first_try_pass_rate)}%`),
       fact("tries", count(mined.tries)),
       fact("tries that passed", `${count(mined.passes)} (${percent(mined.passes / (mined.tries || 1))}%)`),

@@ -1,0 +1,114 @@
+"""Rounds after a failing attempt: reflection and retry by the model being mined. A failed retry is a failure, too."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from rrr_core.conversation import conversation, reflection_request, retry_request
+from rrr_core.episode import Episode, Failure, Generation, written
+from rrr_core.generation.engine import Engine
+from rrr_core.mining.mined_row import Reflected
+from rrr_core.mining.rounds import OpenRow, ProgressReporter, sampling_of
+from rrr_core.mining.settings import MineSettings
+from rrr_core.tasks import Task
+from rrr_core.verdicts import Verdict, no_answer
+from rrr_core.verification import Judge
+
+
+class Reflecting:
+    """Plays the rounds of one sweep of a shard; `round_index` is that of the sweep's first round of tries."""
+
+    def __init__(
+        self,
+        task: Task,
+        engine: Engine,
+        judge: Judge,
+        settings: MineSettings,
+        shard: int,
+        round_index: int,
+        reporter: ProgressReporter,
+    ) -> None:
+        self.task, self.engine, self.judge, self.settings = task, engine, judge, settings
+        self.shard, self.round_index, self.reporter = shard, round_index, reporter
+
+    def play(self, rows: Sequence[OpenRow]) -> None:
+        """Play the rounds of the rows' failures of this sweep, and count them in the rows.
+
+        Each of them gets up to one round less than the settings say: the last round is training's, which starts from
+        what failed. It stops at a pass, at a withheld verdict, and at a reflection that gets no retry.
+        """
+        found = {
+            failure.failure_id: (row, failure)
+            for row in rows
+            for failure in row.failures
+            if failure.try_index >= self.round_index
+        }
+        open_failures = {name: failure.episode for name, (_, failure) in found.items()}
+        with self.engine.prefix_caching():
+            for number in range(1, self.settings.rounds):
+                played = self._round(number, open_failures)
+                for name, episode in played.items():
+                    row, first = found[name]
+                    row.reflected = _counted(row.reflected or Reflected(), first, number, episode)
+                self.reporter.report_failures(sum(map(_is_failed, played.values())))
+                open_failures = {name: episode for name, episode in played.items() if _is_failed(episode)}
+        for row in rows:
+            if row.reflected is not None:
+                failures = sorted(row.reflected.failures, key=lambda each: (each.try_index, len(each.episode.rounds)))
+                row.reflected = replace(row.reflected, failures=tuple(failures))
+
+    def _round(self, number: int, failures: dict[str, Episode]) -> dict[str, Episode]:
+        """Each episode with one more reflection, and a retry unless the reflection is empty, cut off or missing."""
+        asked = {
+            name: each.extended(reflection_request(self.task, each, self.engine.model))
+            for name, each in failures.items()
+        }
+        reflections = self._draw(f"reflection {number}", list(asked.values()))
+        self.judge.unanswered.count(reflections)
+        played = {
+            name: each.extended(written("reflection", made, no_answer(made.missing) if made.missing else None))
+            for (name, each), made in zip(asked.items(), reflections, strict=True)
+        }
+        again = {
+            name: each.extended(retry_request(self.task, each, self.engine.model))
+            for name, each in played.items()
+            if each.segments[-1].text.strip() and not each.segments[-1].is_cut_off
+        }
+        answers = self._draw(f"retry {number}", list(again.values()))
+        verdicts = self.judge.judge_written(
+            [(each.row, made) for each, made in zip(again.values(), answers, strict=True)]
+        )
+        for (name, each), made, verdict in zip(again.items(), answers, verdicts, strict=True):
+            played[name] = each.extended(written("retry", made, verdict))
+        return played
+
+    def _draw(self, stage: str, episodes: Sequence[Episode]) -> list[Generation]:
+        if not episodes:
+            return []
+        sampling = sampling_of(self.settings, self.shard, self.round_index, stage)
+        on_done = self.reporter.counter(stage, len(episodes))
+        return self.engine.generate([conversation(each.segments) for each in episodes], sampling, on_done)
+
+
+def _is_failed(episode: Episode) -> bool:
+    """Whether its last round has a retry, which failed."""
+    last = episode.segments[-1]
+    return last.role == "retry" and last.verdict is not None and last.verdict.is_failed
+
+
+def _counted(before: Reflected, first: Failure, number: int, episode: Episode) -> Reflected:
+    """The sums with one more round of a failing attempt."""
+    reflection, retry = episode.rounds[-1].reflection, episode.rounds[-1].retry
+    verdict: Verdict | None = episode.rounds[-1].verdict
+    tokens = [each.length for each in (reflection, retry) if each is not None]
+    is_judged = retry is not None and verdict is not None and not verdict.is_unanswered
+    failed = Failure(f"{first.failure_id}-{number}", first.try_index, episode)
+    return Reflected(
+        reflections=before.reflections + (reflection.verdict is None),
+        retries=before.retries + is_judged,
+        passes=before.passes + (verdict is not None and verdict.is_passed),
+        tokens=None if before.tokens is None or None in tokens else before.tokens + sum(map(int, filter(None, tokens))),
+        withheld=(*before.withheld, *([verdict] if verdict is not None and verdict.is_abstained else [])),
+        failures=(*before.failures, *([failed] if _is_failed(episode) else [])),
+    )

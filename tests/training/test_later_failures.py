@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ pytest.importorskip("torch")
 from rrr_core.conversation import conversation, reflection_conversation
 from rrr_core.episode import Failure, Segment
 from rrr_core.generation.transformers_backend import load_from
-from rrr_core.training.credit import completion_of
+from rrr_core.training.credit import REFLECTION, completion_of
 from rrr_core.training.freshness import renew
 from rrr_core.training.rollout import Rollout
 from rrr_core.training.run import train
@@ -51,9 +52,11 @@ def test_reflections_are_sampled_on_the_whole_conversation_and_alone_are_trained
     messages = reflection_conversation(rollout.task, failure.episode, rollout.engine.model)
     assert messages[:6] == conversation(failure.episode.segments)
     assert episode.segments[6].ids == tuple(rollout.engine.chat.encode_prompt(messages))
-    completion = completion_of(episode)
-    assert list(completion.prompt) == list(episode.segments[6].ids)
-    assert list(completion.ids) == list(episode.segments[7].ids)
+    trained = REFLECTION.marked(episode)
+    assert [each.is_trained for each in trained.segments] == [place == 7 for place in range(len(trained.segments))]
+    completion = completion_of(trained)
+    assert completion.ids == list(episode.segments[7].ids)
+    assert set(completion.mask) == {1}
 
 
 def test_a_new_answer_is_a_retry_in_the_same_conversation(rollout: Rollout, failures: Any) -> None:
@@ -76,7 +79,7 @@ def test_a_renewed_failure_keeps_its_earlier_rounds(failures: Any) -> None:
     (renewal,) = renew([failure], iter(()), lambda tried, number: [made])
     assert renewal.failure.failure_id == failure.failure_id
     assert renewal.failure.episode.segments == (*failure.episode.segments[:-1], made)
-    again = type(renewal).from_json(renewal.to_json(), "a file:1")
+    again = type(renewal).from_json(json.loads(json.dumps(renewal.to_json())), "a file:1")
     assert again.failure.attempt == "tails once more"
 
 
@@ -86,6 +89,6 @@ def test_a_run_trains_on_failing_attempts_and_failed_retries_alike(
 ) -> None:
     few = [each for failure in failures[:2] for each in (failure, later(failure))]
     short = dataclasses.replace(settings, steps=2, **changes)
-    train(CoinTask(), model_settings, few, tmp_path, short, {})
+    train(CoinTask(), few, model_settings, tmp_path, short)
     kept = lines(tmp_path / "episodes.jsonl")
     assert {sum(each["role"] == "reflection" for each in episode["segments"]) for episode in kept} == {1, 2}

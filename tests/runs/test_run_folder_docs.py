@@ -10,6 +10,7 @@ from pathlib import Path
 from rrr_core.episode import Episode, Segment
 from rrr_core.mining import MineSettings, MiningSummary, mine
 from rrr_core.mining.failure_set import read_failures
+from rrr_core.mining.mined_row import Reflected
 from rrr_core.runs.files import read_json, read_lines
 from tests.fakes import ScriptedGenerator, numbers_task
 
@@ -49,7 +50,8 @@ def test_each_key_of_an_episode_and_of_a_segment_is_explained() -> None:
 
 def test_each_key_of_a_mined_row_is_explained(tmp_path: Path) -> None:
     (record,) = read_lines(mined(tmp_path) / "shard-00000.jsonl")
-    assert documented_keys("mine/shard-NNNNN.jsonl") == list(record)
+    of_rounds = ["reflected", *(field.name for field in dataclasses.fields(Reflected))]
+    assert documented_keys("mine/shard-NNNNN.jsonl") == [*record, *of_rounds]
 
 
 def test_each_key_of_the_summary_is_explained() -> None:

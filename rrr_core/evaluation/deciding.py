@@ -18,6 +18,7 @@ from rrr_core.conversation import conversation
 from rrr_core.episode import Choice, Decision, Episode, Generation
 from rrr_core.errors import RrrError, TooManyAbstentions, nearest
 from rrr_core.hookspecs import Message, Row
+from rrr_core.profiling.profile import Profile
 from rrr_core.tasks import Task, find_overlays
 from rrr_core.tasks.loading import judged_by
 from rrr_core.tasks.requests import read_request, write_request
@@ -51,8 +52,10 @@ class AskedRows:
         self.task, self.episodes, self.draw = task, episodes, draw
         self._samples: list[list[Generation]] = []
 
-    def samples(self, count: int) -> list[list[Generation]]:
+    def sampled(self, count: int) -> list[list[Generation]]:
         """For each row, `count` more first tries. Two deciders that want some share them."""
+        if not self.episodes:
+            return []
         while len(self._samples) < count:
             stage = f"decide, sample {len(self._samples) + 1}"
             self._samples.append(self.draw(stage, [each.prompt for each in self.episodes], True))
@@ -65,7 +68,9 @@ class Decider(ABC):
     name: str
     """How it was asked for, its options included: its name in `figures.json` and in episodes."""
     texts: int = 0
-    """Texts that the model writes for each row."""
+    """Texts that the model writes for each row, apart from samples."""
+    samples: int = 0
+    """Further first tries that it needs of each row; deciders share them."""
 
     @abstractmethod
     def decide(self, rows: AskedRows) -> list[Decision]:
@@ -127,11 +132,11 @@ class Agreement(Decider):
     """More first tries are sampled; if too few have the same final answer as the first, it is retried."""
 
     def __init__(self, options: AgreementOptions) -> None:
-        self.options, self.texts = options, options.samples
+        self.options, self.samples = options, options.samples
         self.name = f"agreement:samples={options.samples},need={options.need:g}"
 
     def decide(self, rows: AskedRows) -> list[Decision]:
-        drawn = rows.samples(self.options.samples)
+        drawn = rows.sampled(self.options.samples)
         return [self._decided(rows.task, each, made) for each, made in zip(rows.episodes, drawn, strict=True)]
 
     def _decided(self, task: Task, episode: Episode, samples: Sequence[Generation]) -> Decision:
@@ -145,13 +150,22 @@ class Agreement(Decider):
         return Decision(choice, tokens, detail=f"{same} of {len(given)} samples agree")
 
 
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How an overlay's judge runs, and how often it may be at fault."""
+
+    max_abstain: float
+    verify: VerifySettings | None
+    profile: Profile | None
+
+
 class OverlayDecides(Decider):
     """An overlay stacked on the task judges the first answer: it is kept if it passes, and retried if it fails."""
 
-    def __init__(self, name: str, task: Task, max_abstain: float, verify: VerifySettings | None) -> None:
-        self.name, self.task, self.max_abstain = name, task, max_abstain
+    def __init__(self, name: str, task: Task, limits: Limits) -> None:
+        self.name, self.task, self.max_abstain = name, task, limits.max_abstain
         # Its limit is not the verifier's: a verdict that it withholds is a figure, and only its faults are limited.
-        self._judge = Judge(task, max_abstain=1.0, settings=verify)
+        self._judge = Judge(task, max_abstain=1.0, settings=limits.verify, profile=limits.profile)
         self._judged = 0
         self._faults: Counter[str] = Counter()
 
@@ -193,10 +207,12 @@ def decided_by_verdict(verdict: Verdict) -> Decision:
     return Decision("keep" if verdict.is_passed else "retry", 0, detail=verdict.detail)
 
 
-def answer_in(task: Task, row: Row, text: str) -> str | None:
+def answer_in(task: Task, row: Row, text: str) -> tuple[str, str] | None:
     """What a text answers: its final answer if the plugin finds one, else the text itself; None for an empty text."""
+    if not text.strip():
+        return None
     found = task.final_answer(row, text)
-    return (text if found is None else found).strip() or None
+    return ("text", text.strip()) if found is None else ("answer", found.strip())
 
 
 def total(lengths: Iterable[int | None]) -> int | None:
@@ -256,18 +272,23 @@ def _of_the_core(name: str, options: Mapping[str, str]) -> Decider | None:
 
 
 def make_deciders(
-    task: Task, specs: Sequence[str], max_abstain: float = 0.01, verify: VerifySettings | None = None
+    task: Task,
+    specs: Sequence[str],
+    max_abstain: float = 0.01,
+    verify: VerifySettings | None = None,
+    profile: Profile | None = None,
 ) -> list[Decider]:
     """The deciders that `--decide` asks for, for a task with its own overlays.
 
     Raises RrrError naming the option, for an unknown name with the nearest one.
     """
     made: list[Decider] = []
+    limits = Limits(max_abstain, verify, profile)
     check_specs(specs)
     try:
         for spec in specs:
             name, options = read_request(spec, OPTION)
-            made.append(_of_the_core(name, options) or _overlay(task, name, options, max_abstain, verify))
+            made.append(_of_the_core(name, options) or _overlay(task, name, options, limits))
     except BaseException:
         for each in made:
             each.close()
@@ -275,9 +296,7 @@ def make_deciders(
     return made
 
 
-def _overlay(
-    task: Task, name: str, options: Mapping[str, str], max_abstain: float, verify: VerifySettings | None
-) -> Decider:
+def _overlay(task: Task, name: str, options: Mapping[str, str], limits: Limits) -> Decider:
     known = [each.name for each in find_overlays() if each.value]
     if name not in known:
         listed = [*(each.name for each in KINDS), *known]
@@ -286,10 +305,21 @@ def _overlay(
             f" or an installed overlay that judges ({', '.join(sorted(known))})."
         )
     try:
-        return OverlayDecides(write_request(name, options), judged_by(task, name, options), max_abstain, verify)
+        return OverlayDecides(write_request(name, options), judged_by(task, name, options), limits)
     except RrrError as error:
         error.args = (f"{OPTION} {name}: {error}",)
         raise
+
+
+def check_deciders(task: Task, specs: Sequence[str]) -> None:
+    """Raise what `make_deciders` raises: an evaluation may come hours after the command that asks for it."""
+    for each in make_deciders(task, specs):
+        each.close()
+
+
+def is_decidable(episode: Episode) -> bool:
+    """Whether there is an answer to decide about: none if the token limit ended the text within its thought."""
+    return not is_without_verifier(episode.verdict, episode.attempt.text)
 
 
 def decisions_of(
@@ -297,18 +327,32 @@ def decisions_of(
 ) -> list[dict[str, Decision]]:
     """For each episode, whose first answer passed or failed, decider → decision.
 
-    Without an answer, because the token limit ended the text within its thought, there is nothing to decide: it is
-    retried, and nobody is asked.
+    A first try without an answer is retried, and nobody is asked.
     """
     made: list[dict[str, Decision]] = [{} for _ in episodes]
-    asked = []
-    for place, each in enumerate(episodes):
-        if is_without_verifier(each.verdict, each.attempt.text):
-            made[place] = {decider.name: Decision("retry", 0, CUT_OFF) for decider in deciders}
-        else:
-            asked.append(place)
+    asked = [place for place, each in enumerate(episodes) if is_decidable(each)]
+    for place in set(range(len(episodes))) - set(asked):
+        made[place] = {decider.name: Decision("retry", 0, CUT_OFF) for decider in deciders}
     rows = AskedRows(task, [episodes[place] for place in asked], draw)
     for decider in deciders:
         for place, decision in zip(asked, decider.decide(rows), strict=True):
             made[place][decider.name] = decision
     return made
+
+
+def notes_on(deciders: Sequence[Decider], temperature: float, rounds: int, greedy: str) -> list[str]:
+    """What a reader must know of these deciders; `greedy` is the name of the greedy mode, empty if it is not run."""
+    notes = []
+    if deciders and rounds > 1:
+        notes.append("Deciders decide before the first retry alone: their figures are of one round.")
+    if greedy and any(each.samples for each in deciders):
+        notes.append(
+            f"In the mode {greedy}, agreement takes its samples at temperature {temperature:g}, since greedy ones would"
+            " all be the first try again."
+        )
+    return notes
+
+
+def texts_per_row(deciders: Sequence[Decider]) -> int:
+    """Texts that the model writes for each row to decide about."""
+    return sum(each.texts for each in deciders) + max((each.samples for each in deciders), default=0)

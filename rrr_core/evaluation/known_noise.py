@@ -52,6 +52,15 @@ class KnownNoise:
         return self.false_pass > 0 or self.false_fail > 0
 
     @property
+    def note(self) -> str:
+        """What a reader must know of the corrected figures."""
+        return (
+            f"Corrected figures assume that the verifier passes {self.false_pass:.1%} of the wrong answers and fails"
+            f" {self.false_fail:.1%} of the right ones, whatever the row, and whatever its verdict on an earlier answer."
+            " Those of a second try are the share of final answers that are right; who got a retry is not corrected."
+        )
+
+    @property
     def scale(self) -> float:
         """How far apart right and wrong answers are in the share that passes."""
         return 1 - self.false_pass - self.false_fail

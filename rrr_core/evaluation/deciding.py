@@ -267,7 +267,7 @@ def _name_of(spec: str) -> str:
 def _of_the_core(name: str, options: Mapping[str, str]) -> Decider | None:
     for kind in KINDS:
         if kind.name == name:
-            return kind.make(settings_from_texts(f"{OPTION} {name}: it", kind.options, options))
+            return kind.make(settings_from_texts(f"{OPTION} {name}", kind.options, options))
     return None
 
 

@@ -56,7 +56,7 @@ class KnownNoise:
         """What a reader must know of the corrected figures."""
         return (
             f"Corrected figures assume that the verifier passes {self.false_pass:.1%} of the wrong answers and fails"
-            f" {self.false_fail:.1%} of the right ones, whatever the row, and whatever its verdict on an earlier answer."
+            f" {self.false_fail:.1%} of the right ones, whatever the row and its verdict on an earlier answer."
             " Those of a second try are the share of final answers that are right; who got a retry is not corrected."
         )
 

@@ -29,7 +29,8 @@ class KeptAnswer:
     stage: str
     """`mine`, `train`, or an evaluation's label and mode, such as `eval/vanilla/greedy`."""
     kind: str
-    """`attempt`, `retry`, `unneeded retry` for a row that was right at first, or a control such as `control no_reflection`; later rounds add theirs: `retry, round 2`."""
+    """`attempt`, `retry`, `unneeded retry` for a row that was right at first, or a control such as
+    `control no_reflection`; later rounds add theirs: `retry, round 2`."""
     place: str
     """File and line."""
     row_index: int

@@ -1,4 +1,4 @@
-"""The benchmark of deciding without an oracle, in miniature: a line for every decider, and a second call asks nothing."""
+"""The benchmark of deciding without an oracle, in miniature: a line for every decider; a second call asks nothing."""
 
 import json
 

@@ -12,7 +12,8 @@ from rrr_core.config.limits import STOPS, token_limit
 from rrr_core.episode import Episode
 from rrr_core.errors import DataError
 from rrr_core.evaluation.controls import ALWAYS_SAMPLED, read_evaluated
-from rrr_core.evaluation.deciding import Decider, make_deciders, notes_on
+from rrr_core.evaluation.deciders import Decider
+from rrr_core.evaluation.deciding import make_deciders, notes_on
 from rrr_core.evaluation.figures import Figures, ModeFigures, figures
 from rrr_core.evaluation.known_noise import corrections
 from rrr_core.evaluation.settings import GREEDY, EvalSettings

@@ -9,7 +9,8 @@ from rrr_core.conversation import conversation, reflection_request, retry_reques
 from rrr_core.episode import Episode, Generation, Segment, written
 from rrr_core.evaluation.chains import Chain
 from rrr_core.evaluation.controls import ALWAYS_SAMPLED, control_named
-from rrr_core.evaluation.deciding import Decider, decisions_of, is_decidable, texts_per_row
+from rrr_core.evaluation.deciders import Decider, decisions_of, is_decidable
+from rrr_core.evaluation.deciding import texts_per_row
 from rrr_core.evaluation.settings import GREEDY, EvalSettings
 from rrr_core.generation.engine import Engine, Sampling
 from rrr_core.hookspecs import Message, Row

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from rrr_core.episode import Decision, Episode, Segment
-from rrr_core.evaluation.deciding import ALWAYS, ORACLE, total
+from rrr_core.evaluation.deciders import total
+from rrr_core.evaluation.deciding import ALWAYS, ORACLE
 from rrr_core.evaluation.statistics import Difference, Proportion, paired_difference, wilson
 
 

@@ -17,7 +17,8 @@ from planted_world import PlantedModel, PlantedTask, run
 from rrr_core.episode import Generation
 from rrr_core.errors import DataError, RrrError, TooManyAbstentions
 from rrr_core.evaluation import EvalSettings, evaluate, read_episodes
-from rrr_core.evaluation.deciding import KINDS, QUESTION, check_deciders, decided_by_reply
+from rrr_core.evaluation.deciders import QUESTION, decided_by_reply
+from rrr_core.evaluation.deciding import KINDS, check_deciders
 from rrr_core.evaluation.reading import read_figures
 from rrr_core.evaluation.statistics import Difference, Proportion
 from rrr_core.generation.engine import Sampling

@@ -24,9 +24,10 @@ def decider_tables(figures: Mapping[str, Mapping[str, Any]]) -> list[Table]:
             table = Table(
                 title=f"who decides to retry: {one_line(label)}, {mode}, {rows} rows, %", title_justify="left"
             )
-            table.add_column("")
+            # Names may be long: they are folded, and figures never are.
+            table.add_column("", overflow="fold")
             for heading in DECIDER_HEADINGS:
-                table.add_column(heading, justify="right")
+                table.add_column(heading, justify="right", no_wrap=True)
             for name, each in deciders.items():
                 table.add_row(Text(one_line(name)), *decider_cells(each))
             made.append(table)
@@ -34,8 +35,8 @@ def decider_tables(figures: Mapping[str, Mapping[str, Any]]) -> list[Table]:
 
 
 DECIDER_HEADINGS = (
-    *("right, retried", "wrong, retried", "undecided", "right→wrong", "wrong→right"),
-    *("right in the end", "gain, points", "lost to the oracle", "tokens a row"),
+    *("retried:\nright / wrong", "undecided", "right→wrong", "wrong→right"),
+    *("right\nin the end", "gain,\npoints", "lost to\nthe oracle", "tokens\na row"),
 )
 
 
@@ -47,7 +48,8 @@ def decider_cells(decided: Mapping[str, Any]) -> list[str]:
 
     tokens = decided.get("tokens")
     return [
-        *map(plain, ("retried_right", "retried_wrong", "undecided", "right_to_wrong", "wrong_to_right")),
+        f"{plain('retried_right')} / {plain('retried_wrong')}",
+        *map(plain, ("undecided", "right_to_wrong", "wrong_to_right")),
         share(decided["right"]),
         difference(decided["gain"]),
         difference(decided["lost"]),

@@ -54,7 +54,7 @@ def command(
     from rrr_core.evaluation.reading import read_figures
 
     opened = pipeline.open_task(task)
-    check_deciders(opened, eval.decide)
+    check_deciders(opened, eval.decide, verify)
     target = RunFolder(run_folder(folder, task))
     progress = make_progress()
 

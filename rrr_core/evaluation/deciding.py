@@ -120,9 +120,9 @@ def _overlay(task: Task, name: str, options: Mapping[str, str], limits: Limits) 
         raise
 
 
-def check_deciders(task: Task, specs: Sequence[str]) -> None:
+def check_deciders(task: Task, specs: Sequence[str], verify: VerifySettings | None = None) -> None:
     """Raise what `make_deciders` raises: an evaluation may come hours after the command that asks for it."""
-    for each in make_deciders(task, specs):
+    for each in make_deciders(task, specs, verify=verify):
         each.close()
 
 

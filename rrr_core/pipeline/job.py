@@ -56,7 +56,7 @@ def run(settings: RunSettings, folder: Path, progress: Progress | None = None) -
     settings = dataclasses.replace(settings, model=choose_model(settings.model, task))
     refuse_server(settings.model)
     with options_of("eval"):
-        check_deciders(task, settings.eval.decide)
+        check_deciders(task, settings.eval.decide, settings.verify)
     with options_of("train"):
         check_trainable(settings.model, adapts=settings.train.lora_rank > 0)
     with stage_lock(folder, progress):

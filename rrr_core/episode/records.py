@@ -198,16 +198,16 @@ class Episode:
     segments: tuple[Segment, ...]
     controls: Mapping[str, tuple[Answered, ...]] = field(default_factory=dict)
     """Control's key (`rrr_core.evaluation.controls`) → its answer and verdict in each round, up to its first pass."""
-    decisions: Mapping[str, Decision] = field(default_factory=dict)
-    """Decider's name (`rrr_core.evaluation.deciding`) → whether it retries the first answer."""
-    unneeded: tuple[Segment, ...] = ()
-    """The reflection and the retry after a first answer that was right, each with its request: a decider may ask for
-    them, and no other figure sees them."""
     step: int | None = None
     """The training step it belongs to."""
     reward: float | None = None
     advantage: float | None = None
     """The group-relative advantage that weighed the trained tokens; None if segments have their own."""
+    decisions: Mapping[str, Decision] = field(default_factory=dict)
+    """Decider's name (`rrr_core.evaluation.deciding`) → whether it retries the first answer."""
+    unneeded: tuple[Segment, ...] = ()
+    """The reflection and the retry after a first answer that was right, each with its request: a decider may ask for
+    them, and no other figure sees them."""
 
     def __post_init__(self) -> None:
         if not self.segments or self.segments[0].role != "prompt":

@@ -13,7 +13,8 @@ from rrr_core.config.option import option
 from rrr_core.conversation import conversation
 from rrr_core.episode import Choice, Decision, Episode, Generation
 from rrr_core.errors import TooManyAbstentions
-from rrr_core.hookspecs import Message, Row
+from rrr_core.evaluation.by_round import given_answer
+from rrr_core.hookspecs import Message
 from rrr_core.profiling.profile import Profile
 from rrr_core.tasks import Task
 from rrr_core.text import one_line
@@ -135,8 +136,12 @@ class Agreement(Decider):
         given = [each for each in samples if not each.missing]
         if not given:
             return Decision("undecided", tokens, NO_ANSWER, samples[0].missing)
-        own = answer_in(task, episode.row, episode.attempt.text)
-        same = sum(answer_in(task, episode.row, each.text) == own for each in given) if own is not None else 0
+        own = given_answer(task.final_answer, episode.row, episode.attempt.text)
+        same = (
+            sum(given_answer(task.final_answer, episode.row, each.text) == own for each in given)
+            if own is not None
+            else 0
+        )
         choice: Choice = "retry" if own is None or same / len(given) < self.options.need else "keep"
         return Decision(choice, tokens, detail=f"{same} of {len(given)} samples agree")
 
@@ -196,14 +201,6 @@ def decided_by_verdict(verdict: Verdict) -> Decision:
     if verdict.is_abstained:
         return Decision("undecided", 0, verdict.category, verdict.detail)
     return Decision("keep" if verdict.is_passed else "retry", 0, detail=verdict.detail)
-
-
-def answer_in(task: Task, row: Row, text: str) -> tuple[str, str] | None:
-    """What a text answers: its final answer if the plugin finds one, else the text itself; None for an empty text."""
-    if not text.strip():
-        return None
-    found = task.final_answer(row, text)
-    return ("text", text.strip()) if found is None else ("answer", found.strip())
 
 
 def total(lengths: Iterable[int | None]) -> int | None:

@@ -7,7 +7,12 @@ misjudged every time: noise that more samples do not average out. To resume, run
 
     python benchmarks/noise.py FOLDER [--task NAME] [--probabilities 0 0.05 0.1 0.2 0.4] [--seeds 0 1 2] …
 
-The last lines are the table, also in `FOLDER/noise.json`. `flipped` is the share of retries kept in training whose
+False passes and false failures apart, in one table:
+
+    python benchmarks/noise.py FOLDER --direction false_pass false_fail --probabilities 0 0.05 0.1 0.2 0.4
+
+The last lines are the table, also in `FOLDER/noise.json`. At probability 0 all directions are the same, so that is
+trained once. `flipped` is the share of retries kept in training whose
 verdict differs from the verifier's own. Several processes may share one FOLDER if each has its own seeds.
 """
 
@@ -15,6 +20,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import itertools
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -41,38 +47,48 @@ def variants_of(options: argparse.Namespace) -> Variants:
     """One variant per probability, judged in training by the task with noise."""
 
     def variants(seed: int) -> Iterator[tuple[str, Task, dict[str, Any]]]:
-        for probability in options.probabilities:
-            yield label_of(options, probability), load_task(options.task, [overlay_of(options, probability, seed)]), {}
+        for label, (direction, probability) in made_of(options).items():
+            yield label, load_task(options.task, [overlay_of(direction, probability, seed)]), {}
 
     return variants
 
 
-def overlay_of(options: argparse.Namespace, probability: float, seed: int) -> str:
+def made_of(options: argparse.Namespace) -> dict[str, tuple[str, float]]:
+    """Label → direction and probability of each model to train; without noise it is one for all directions."""
+    return {
+        label_of(options, direction, probability): (direction if probability else options.direction[0], probability)
+        for direction in options.direction
+        for probability in options.probabilities
+    }
+
+
+def overlay_of(direction: str, probability: float, seed: int) -> str:
     """The overlay argument for this noise."""
-    return f"noisy:{DIRECTIONS[options.direction].format(probability)},seed={seed}"
+    return f"noisy:{DIRECTIONS[direction].format(probability)},seed={seed}"
 
 
-def label_of(options: argparse.Namespace, probability: float) -> str:
+def label_of(options: argparse.Namespace, direction: str, probability: float) -> str:
     """The name of a trained model and its folder."""
-    return f"noise-{options.direction}-{probability:g}"
+    return f"noise-{direction if probability else options.direction[0]}-{probability:g}"
 
 
 def table(options: argparse.Namespace) -> list[dict[str, Any]]:
-    """One line per mode and probability, with figures in per cent.
+    """One line per mode, direction and probability, with figures in per cent.
 
     Over several seeds the intervals are Student's; for a single seed they are over its rows.
     """
     folders = [options.folder / f"seed-{seed}" for seed in options.seeds]
     lines = []
     for mode in ("greedy", "sampled"):
-        for probability in options.probabilities:
-            label = label_of(options, probability)
+        for direction, probability in itertools.product(options.direction, options.probabilities):
+            label = label_of(options, direction, probability)
             figures = [read_json(folder / "eval" / label / "figures.json") for folder in folders]
             lines.append(
                 {
                     "mode": mode,
-                    "direction": options.direction,
+                    "direction": direction,
                     "probability": probability,
+                    "noise": f"{direction.replace('_', ' ')} {probability:g}",
                     "seeds": len(folders),
                     "rows": figures[0]["rows"],
                     "flipped": in_per_cent([flipped(options.task, folder / label) for folder in folders]),
@@ -123,10 +139,12 @@ def in_per_cent(seeds: Sequence[dict[str, Any]]) -> dict[str, Any]:
 if __name__ == "__main__":
     parser = options_of(__doc__)
     parser.add_argument("--probabilities", type=float, nargs="+", default=[0.0, 0.05, 0.1, 0.2, 0.4])
-    parser.add_argument("--direction", choices=list(DIRECTIONS), default="both", help="which verdicts to flip")
+    parser.add_argument(
+        "--direction", choices=list(DIRECTIONS), nargs="+", default=["both"], help="which verdicts to flip"
+    )
     chosen = parser.parse_args()
     make(chosen, variants_of(chosen))
     result = table(chosen)
     (chosen.folder / "noise.json").write_text(json.dumps(result, indent=1))
     columns = ["flipped", "second_try", "gain", *(f"over_{control.figure}" for control in CONTROLS)]
-    print_table(result, "probability", columns)
+    print_table(result, "noise", columns)

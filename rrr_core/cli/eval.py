@@ -50,9 +50,11 @@ def command(
     from rrr_core import evaluation, pipeline
     from rrr_core.cli.progress import make_progress
     from rrr_core.cli.tables import print_comparison
+    from rrr_core.evaluation.deciding import check_deciders
     from rrr_core.evaluation.reading import read_figures
 
     opened = pipeline.open_task(task)
+    check_deciders(opened, eval.decide, verify)
     target = RunFolder(run_folder(folder, task))
     progress = make_progress()
 

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from rrr_core.cli.cells import difference, pair_of, share
+from rrr_core.cli.decider_tables import decider_tables
 from rrr_core.cli.round_tables import round_line, round_tables
 from rrr_core.config.limits import CUT_OFF_SHARE
 from rrr_core.evaluation.figures import WAYS
@@ -37,8 +38,17 @@ def tables(figures: Mapping[str, Mapping[str, Any]], pairs: Iterable[Mapping[str
                 cells.append(difference(pair_of(pairs, labels, mode, way.key)))
             if any(cell != "-" for cell in cells):
                 table.add_row(f"control: {way.short}" if way.control else way.short, *cells)
+            corrected = [share(_corrected(figures[label], mode, way.key)) for label in labels]
+            if any(cell != "-" for cell in corrected):
+                table.add_row(f"  corrected: {way.short}", *corrected, *([""] if len(labels) == 2 else []))
         made.append(table)
     return made
+
+
+def _corrected(figures: Mapping[str, Any], mode: str, way: str) -> Mapping[str, Any] | None:
+    found: Mapping[str, Any] = figures["modes"].get(mode, {}).get("corrected") or {}
+    corrected: Mapping[str, Any] | None = found.get("shares", {}).get(way)
+    return corrected
 
 
 def _cut_off(figures: Mapping[str, Any]) -> str:
@@ -65,6 +75,8 @@ def print_comparison(comparison: Mapping[str, Any], console: Console | None = No
     for table in tables(comparison["figures"], comparison.get("pairs", ())):
         console.print(table)
     for table in round_tables(comparison["figures"], comparison.get("pairs", ())):
+        console.print(table)
+    for table in decider_tables(comparison["figures"]):
         console.print(table)
     for label, figures in comparison["figures"].items():
         for mode, found in figures["modes"].items():

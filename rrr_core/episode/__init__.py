@@ -1,5 +1,6 @@
 """Episodes: the records that flow through every stage, and their JSON."""
 
+from rrr_core.episode.decisions import Choice, Decision
 from rrr_core.episode.failures import Failure, failure_of
 from rrr_core.episode.records import (
     ANSWERS,
@@ -16,6 +17,8 @@ from rrr_core.episode.records import (
 __all__ = [
     "ANSWERS",
     "READ",
+    "Choice",
+    "Decision",
     "Episode",
     "Failure",
     "Generation",

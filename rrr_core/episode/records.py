@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
+from rrr_core.episode.decisions import Decision
 from rrr_core.episode.format_0_1 import upgraded_episode
 from rrr_core.errors import DataError
 from rrr_core.records import COUNT, COUNTS, FLAG, LIST, MESSAGES, NUMBER, NUMBERS, OBJECT, TEXT, TEXTS, Kind, Record
@@ -202,6 +203,11 @@ class Episode:
     reward: float | None = None
     advantage: float | None = None
     """The group-relative advantage that weighed the trained tokens; None if segments have their own."""
+    decisions: Mapping[str, Decision] = field(default_factory=dict)
+    """Decider's name (`rrr_core.evaluation.deciding`) → whether it retries the first answer."""
+    unneeded: tuple[Segment, ...] = ()
+    """The reflection and the retry after a first answer that was right, each with its request: a decider may ask for
+    them, and no other figure sees them."""
 
     def __post_init__(self) -> None:
         if not self.segments or self.segments[0].role != "prompt":
@@ -254,6 +260,11 @@ class Episode:
         """The judged answers in order; controls are not among them."""
         return [segment for segment in self.segments if segment.role in ANSWERS and segment.verdict is not None]
 
+    @property
+    def unneeded_verdict(self) -> Verdict | None:
+        """Of the retry after a right answer; of its reflection, if the engine had none to give. None without either."""
+        return self.unneeded[-1].verdict if self.unneeded else None
+
     def extended(self, *segments: Segment) -> Episode:
         """The episode with more segments at its end."""
         return replace(self, segments=(*self.segments, *segments))
@@ -267,6 +278,10 @@ class Episode:
         }
         if self.controls:
             record["controls"] = {name: _control_json(answers) for name, answers in self.controls.items()}
+        if self.decisions:
+            record["decisions"] = {name: decision.to_json() for name, decision in self.decisions.items()}
+        if self.unneeded:
+            record["unneeded"] = [segment.to_json() for segment in self.unneeded]
         for name in ("step", "reward", "advantage"):
             if (value := getattr(self, name)) is not None:
                 record[name] = value
@@ -295,6 +310,11 @@ def read_episode(fields: Record) -> Episode:
             row=fields.get("row", OBJECT),
             segments=segments,
             controls={name: _control(fields, value) for name, value in controls.items()},
+            decisions={
+                name: Decision.from_json(value, fields.place)
+                for name, value in fields.get("decisions", OBJECT, {}).items()
+            },
+            unneeded=tuple(Segment.from_json(each, fields.place) for each in fields.get("unneeded", LIST, ())),
             step=fields.get("step", COUNT, None),
             reward=fields.get("reward", NUMBER, None),
             advantage=fields.get("advantage", NUMBER, None),

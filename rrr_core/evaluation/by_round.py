@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from rrr_core.episode import Episode, Segment
+from rrr_core.episode import Episode
 from rrr_core.evaluation.controls import Control
 from rrr_core.evaluation.outcomes import outcomes, paired, right_after, round_verdicts, share
 from rrr_core.evaluation.statistics import Difference, Proportion
@@ -28,6 +28,14 @@ SHARES: Mapping[str, str] = {
 
 def unknown_answer(_row: Row, _text: str) -> None:
     """A `FinalAnswer` of a task that does not say which part of a text is judged."""
+
+
+def given_answer(final_answer: FinalAnswer, row: Row, text: str) -> tuple[str, str] | None:
+    """What a text answers: the part that is judged, if the task says what that is, or else the text. None if empty."""
+    if not text.strip():
+        return None
+    final = final_answer(row, text)
+    return ("text", text.strip()) if final is None else ("answer", final.strip())
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,17 +119,10 @@ class RoundCounter:
 
     def _repeats(self, episode: Episode) -> list[bool | None]:
         """For each round of a failed row, whether its retry repeats an earlier answer; None without an answer."""
-        given = {self._answer(episode, episode.attempt)}
+        given = {given_answer(self.final_answer, episode.row, episode.attempt.text)}
         repeats: list[bool | None] = []
         for each in episode.rounds:
-            answer = None if each.retry is None else self._answer(episode, each.retry)
+            answer = None if each.retry is None else given_answer(self.final_answer, episode.row, each.retry.text)
             repeats.append(None if answer is None else answer in given)
             given.add(answer)
         return repeats
-
-    def _answer(self, episode: Episode, tried: Segment) -> tuple[str, str] | None:
-        """What a try answers: the part that is judged, if the task says what that is, or else its text."""
-        if not tried.text.strip():
-            return None
-        final = self.final_answer(episode.row, tried.text)
-        return ("text", tried.text.strip()) if final is None else ("answer", final.strip())

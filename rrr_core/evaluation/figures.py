@@ -14,6 +14,7 @@ from rrr_core.evaluation.by_round import FinalAnswer, RoundCounter, RoundFigures
 from rrr_core.evaluation.controls import CONTROLS, Control, control_named
 from rrr_core.evaluation.outcomes import Outcomes, difference, outcomes, share
 from rrr_core.evaluation.statistics import Difference, Proportion, histogram, quantile
+from rrr_core.evaluation.without_oracle import Decided, answered, decider_figures
 from rrr_core.verdicts import Verdict
 
 
@@ -95,10 +96,14 @@ class ModeFigures:
     """None if no reflection was written or the engine reports no token counts."""
     rounds: tuple[RoundFigures, ...]
     """The figures of each round, from the first."""
+    deciders: Mapping[str, Decided]
+    """Decider → its figures, after those of `oracle` and `always`; `figures.json` has it only with `--decide`."""
+    corrected: Mapping[str, Any] | None = None
+    """`rrr_core.evaluation.known_noise.corrections`, only with known rates of errors."""
 
     def to_json(self) -> dict[str, Any]:
         record = asdict(self)
-        for name in ("no_answers", "cut_off"):
+        for name in ("no_answers", "cut_off", "deciders", "corrected"):
             if not record[name]:
                 del record[name]
         return {**record.pop("shares"), **record}
@@ -152,10 +157,13 @@ def figures(
     lengths: list[int] = []
     seen: set[str] = set()
     by_round = RoundCounter(final_answer)
+    decided = []
     for episode in episodes:
         result = outcomes(episode)
         results.append(result)
         by_round.add(episode)
+        if (row := answered(episode)) is not None:
+            decided.append(row)
         transitions[_transition(result)] += 1
         _count(episode, abstentions, no_answers, missing, classes)
         seen.update(episode.controls)
@@ -193,6 +201,7 @@ def figures(
         },
         reflection_tokens=_lengths(lengths),
         rounds=by_round.figures(run, rounds),
+        deciders=decider_figures(decided),
     )
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
 
@@ -11,7 +12,10 @@ from rrr_core.config.limits import STOPS, token_limit
 from rrr_core.episode import Episode
 from rrr_core.errors import DataError
 from rrr_core.evaluation.controls import ALWAYS_SAMPLED, read_evaluated
+from rrr_core.evaluation.deciders import Decider
+from rrr_core.evaluation.deciding import make_deciders, notes_on
 from rrr_core.evaluation.figures import Figures, ModeFigures, figures
+from rrr_core.evaluation.known_noise import corrections
 from rrr_core.evaluation.settings import GREEDY, EvalSettings
 from rrr_core.evaluation.shards import ShardEvaluation, stage_count
 from rrr_core.generation.engine import Engine
@@ -19,7 +23,7 @@ from rrr_core.generation.measured import measured
 from rrr_core.generation.notes import EngineNotes
 from rrr_core.hookspecs import Row
 from rrr_core.profiling.profile import Profile, profiled
-from rrr_core.progress import Progress
+from rrr_core.progress import Advance, Progress
 from rrr_core.runs.about import about_this_run
 from rrr_core.runs.digests import Digests
 from rrr_core.runs.files import read_numbered_lines
@@ -29,6 +33,9 @@ from rrr_core.tasks import Task
 from rrr_core.verdicts import Verdict
 from rrr_core.verification import Judge, VerifySettings
 
+NO_TEXTS = {*STOPS, "known_false_pass", "known_false_fail", "decide"}
+"""Settings on which no text depends. The limits may be raised to resume, and the known rates given when they are known:
+figures are always made again from the shards. Deciders have a key of their own, with their versions."""
 EVALUATE_AGAIN = "run the command that evaluated the model again: it evaluates these rows again."
 
 
@@ -51,15 +58,18 @@ def evaluate(
     """
     settings = replace(settings, max_tokens=token_limit(settings.max_tokens, engine.thinks))
     folder, progress = Path(folder), progress or Progress()
-    with stage_lock(folder, progress), profiled(folder, progress) as profile:
+    with stage_lock(folder, progress), profiled(folder, progress) as profile, ExitStack() as stack:
+        deciders = make_deciders(task, settings.decide, settings.max_abstain, verify, profile)
+        for decider in deciders:
+            stack.callback(decider.close)
         identity = {
             "label": label,
             "task": task.provenance(),
             "model": engine.describe(),
             "data": dict(data_options),
             "split": "test",
-            # The limits affect no result: they may be raised to resume.
-            "settings": {name: value for name, value in asdict(settings).items() if name not in STOPS},
+            "settings": {name: value for name, value in asdict(settings).items() if name not in NO_TEXTS},
+            **({"deciders": [decider.provenance() for decider in deciders]} if deciders else {}),
         }
         open_stage(folder, "eval", identity, about_this_run())
         rows = list(enumerate(islice(iter(task.load_dataset("test", data_options)), settings.rows)))
@@ -71,7 +81,8 @@ def evaluate(
             )
         limit = settings.max_no_answer
         with Judge(task, settings.max_abstain, settings=verify, profile=profile, max_no_answer=limit) as judge:
-            _evaluate_shards(task, measured(engine, profile), judge, folder, label, settings, rows, progress, profile)
+            work = _Work(task, measured(engine, profile), judge, settings, deciders)
+            _evaluate_shards(work, folder, label, rows, progress, profile)
         made = Figures(
             label=label,
             task=task.name,
@@ -79,7 +90,7 @@ def evaluate(
             rows=len(rows),
             seed=settings.seed,
             sampling={mode: _temperatures(mode, settings) for mode in settings.modes},
-            notes=_notes(settings),
+            notes=_notes(settings, deciders),
             modes=mode_figures(folder, task, settings),
         )
         digests, files = Digests(folder), EvalFolder(folder)
@@ -90,10 +101,14 @@ def evaluate(
 
 def mode_figures(folder: Path, task: Task, settings: EvalSettings) -> dict[str, ModeFigures]:
     """The figures of each mode, computed from the shards in `folder`."""
-    return {
+    noise = settings.known_noise
+    made = {
         mode: figures(read_episodes(folder, mode), settings.controls, settings.rounds, task.final_answer)
         for mode in settings.modes
     }
+    if not noise:
+        return made
+    return {mode: replace(each, corrected=corrections(each.shares, each.gains, noise)) for mode, each in made.items()}
 
 
 def read_episodes(folder: Path, mode: str) -> Iterator[Episode]:
@@ -105,39 +120,61 @@ def read_episodes(folder: Path, mode: str) -> Iterator[Episode]:
         yield from _read_shard(path, digests)
 
 
+@dataclass(frozen=True)
+class _Work:
+    """What evaluates shards."""
+
+    task: Task
+    engine: Engine
+    judge: Judge
+    settings: EvalSettings
+    deciders: Sequence[Decider]
+
+    @property
+    def texts(self) -> int:
+        """Most texts for a row in one mode."""
+        return stage_count(self.settings, self.deciders)
+
+    def shard(self, mode: str, number: int, advance: Advance) -> ShardEvaluation:
+        return ShardEvaluation(self.task, self.engine, self.judge, self.settings, mode, number, advance, self.deciders)
+
+    def recall(self, finished: Sequence[Episode]) -> None:
+        """Count what an earlier call evaluated, so that the limits hold for all."""
+        given = list(_verdicts(finished))
+        self.judge.recall(len(given), [verdict for verdict in given if verdict.is_abstained])
+        self.judge.unanswered.recall(sum(map(_unjudged, finished)), ())
+        for decider in self.deciders:
+            decider.recall([each.decisions[decider.name] for each in finished if decider.name in each.decisions])
+
+    def finish(self) -> None:
+        """Check the limits. Raises TooManyAbstentions or TooManyWithoutAnswer."""
+        self.judge.finish()
+        for decider in self.deciders:
+            decider.finish()
+
+
 def _evaluate_shards(
-    task: Task,
-    engine: Engine,
-    judge: Judge,
-    folder: Path,
-    label: str,
-    settings: EvalSettings,
-    rows: Sequence[tuple[int, Row]],
-    progress: Progress,
-    profile: Profile,
+    work: _Work, folder: Path, label: str, rows: Sequence[tuple[int, Row]], progress: Progress, profile: Profile
 ) -> None:
-    files, texts_per_row, digests = EvalFolder(folder), stage_count(settings), Digests(folder)
-    notes = EngineNotes(engine, folder, progress)
+    files, settings, digests = EvalFolder(folder), work.settings, Digests(folder)
+    notes = EngineNotes(work.engine, folder, progress)
     shards = [rows[start : start + settings.shard_rows] for start in range(0, len(rows), settings.shard_rows)]
-    with progress.track(f"Evaluating {label}", len(rows) * texts_per_row * len(settings.modes)) as advance:
+    with progress.track(f"Evaluating {label}", len(rows) * work.texts * len(settings.modes)) as advance:
         for mode in settings.modes:
             for shard, chunk in enumerate(shards):
                 path = files.shard(mode, shard)
                 if path.exists():
-                    finished = _finished_episodes(path, digests, chunk)
-                    given = list(_verdicts(finished))
-                    judge.recall(len(given), [verdict for verdict in given if verdict.is_abstained])
-                    judge.unanswered.recall(sum(map(_unjudged, finished)), ())
-                    advance(len(chunk) * texts_per_row)
+                    work.recall(_finished_episodes(path, digests, chunk))
+                    advance(len(chunk) * work.texts)
                     continue
                 files.figures.unlink(missing_ok=True)
-                evaluation = ShardEvaluation(task, engine, judge, settings, mode, shard, advance)
-                digests.write_lines(path, (episode.to_json() for episode in evaluation.episodes(chunk)))
+                episodes = work.shard(mode, shard, advance).episodes(chunk)
+                digests.write_lines(path, (episode.to_json() for episode in episodes))
                 profile.write(folder)
                 notes.update()
             if (surplus := files.shard(mode, len(shards))).exists():
                 raise _changed(surplus)
-    judge.finish()
+    work.finish()
 
 
 def _finished_episodes(path: Path, digests: Digests, chunk: Sequence[tuple[int, Row]]) -> list[Episode]:
@@ -159,13 +196,15 @@ def _read_shard(path: Path, digests: Digests) -> Iterator[Episode]:
 
 def _verdicts(episodes: Sequence[Episode]) -> Iterator[Verdict]:
     for episode in episodes:
-        yield from (segment.verdict for segment in episode.segments if segment.verdict is not None)
+        written = (*episode.segments, *episode.unneeded)
+        yield from (segment.verdict for segment in written if segment.verdict is not None)
         yield from (verdict for answers in episode.controls.values() for _, verdict in answers)
 
 
 def _unjudged(episode: Episode) -> int:
     """Texts of an episode without a verdict: its reflections."""
-    return sum(not segment.is_read and segment.verdict is None for segment in episode.segments)
+    written = (*episode.segments, *episode.unneeded)
+    return sum(not segment.is_read and segment.verdict is None for segment in written)
 
 
 def _temperatures(mode: str, settings: EvalSettings) -> dict[str, float]:
@@ -175,13 +214,15 @@ def _temperatures(mode: str, settings: EvalSettings) -> dict[str, float]:
     }
 
 
-def _notes(settings: EvalSettings) -> tuple[str, ...]:
-    return tuple(
+def _notes(settings: EvalSettings, deciders: Sequence[Decider]) -> tuple[str, ...]:
+    sampled = [
         f"In the mode {GREEDY}, {control.figure} takes its second sample at temperature {settings.temperature:g}, "
         "since a second greedy one would be the first again."
         for control in ALWAYS_SAMPLED
         if GREEDY in settings.modes and control.key in settings.controls
-    )
+    ]
+    decided = notes_on(deciders, settings.temperature, settings.rounds, GREEDY if GREEDY in settings.modes else "")
+    return (*sampled, *decided, *([settings.known_noise.note] if settings.known_noise else []))
 
 
 def _changed(path: Path) -> DataError:

@@ -34,6 +34,10 @@ def read_figures(path: Path) -> Mapping[str, Any]:
             _check(counts, counts=tuple(counts.values))
         for number, content in enumerate(figures.get("rounds", LIST, []), 1):
             _check_round(Record(content, found.place, f"round {number} of the mode {mode!r}"), number)
+        for name, content in figures.get("deciders", OBJECT, {}).items():
+            _check_decider(Record(content, found.place, f"the decider {name!r}"))
+        if (corrected := figures.get("corrected", OBJECT, None)) is not None:
+            _check_corrected(Record(corrected, found.place, f"the mode {mode!r}'s corrected figures"))
     Digests(path.parent).check(path, FIGURES_AGAIN)
     return found.values
 
@@ -49,6 +53,25 @@ def _check_round(figures: Record, number: int) -> None:
     for name, gain in figures.get("gains", OBJECT, {}).items():
         if gain is not None:
             _check(Record(gain, figures.place, f"the gain {name!r}"), *_INTERVAL)
+
+
+def _check_decider(figures: Record) -> None:
+    figures.get("rows", COUNT)
+    for name in ("undecided", "retried_right", "retried_wrong", "right_to_wrong", "wrong_to_right", "right"):
+        share = figures.get(name, OBJECT, None) if name.startswith("retried") else figures.get(name, OBJECT)
+        if share is not None:
+            _check(Record(share, figures.place, f"{figures.what}'s {name}"), *_INTERVAL, counts=("passed", "total"))
+    for name in ("gain", "lost"):
+        _check(Record(figures.get(name, OBJECT), figures.place, f"{figures.what}'s {name}"), *_INTERVAL)
+    if (tokens := figures.get("tokens", OBJECT, None)) is not None:
+        _check(Record(tokens, figures.place, f"{figures.what}'s tokens"), "first_try", "deciding", "retrying", "total")
+
+
+def _check_corrected(figures: Record) -> None:
+    _check(figures, "known_false_pass", "known_false_fail")
+    for kind in ("shares", "gains"):
+        for name, corrected in figures.get(kind, OBJECT, {}).items():
+            _check(Record(corrected, figures.place, f"the corrected figure {name!r}"), *_INTERVAL)
 
 
 def read_comparison(path: Path) -> Mapping[str, Any]:

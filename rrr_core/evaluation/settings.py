@@ -9,6 +9,8 @@ from rrr_core.config.option import option
 from rrr_core.config.settings import Settings
 from rrr_core.errors import RrrError
 from rrr_core.evaluation.controls import ALWAYS_SAMPLED, CONTROL_KEYS, CONTROLS
+from rrr_core.evaluation.deciding import HELP, check_specs
+from rrr_core.evaluation.known_noise import KnownNoise
 
 GREEDY, SAMPLED = "greedy", "sampled"
 MODES = (GREEDY, SAMPLED)
@@ -53,6 +55,13 @@ class EvalSettings(Settings):
         f"Second tries to compare with: {'; '.join(control.answer for control in CONTROLS)}.",
         choices=CONTROL_KEYS,
     )
+    decide: tuple[str, ...] = option((), HELP)
+    known_false_pass: float = option(
+        0.0, "Known probability that the verifier passes a wrong answer: adds corrected figures.", minimum=0, maximum=1
+    )
+    known_false_fail: float = option(
+        0.0, "Known probability that it fails a right answer: adds corrected figures.", minimum=0, maximum=1
+    )
     shard_rows: int = option(256, "Rows per shard, the most a killed run has to redo.", minimum=1)
     seed: int = option(0, "Seed of the sampling.")
     max_no_answer: float = option(
@@ -72,3 +81,10 @@ class EvalSettings(Settings):
                 raise RrrError(f"An evaluation {name} is given twice in {', '.join(given)}: give each once.")
         if not self.modes:
             raise RrrError(f"An evaluation needs a mode: use {', '.join(MODES)}.")
+        check_specs(self.decide)
+        KnownNoise(self.known_false_pass, self.known_false_fail)
+
+    @property
+    def known_noise(self) -> KnownNoise:
+        """The rates to correct figures for; false if there are none."""
+        return KnownNoise(self.known_false_pass, self.known_false_fail)

@@ -9,6 +9,8 @@ from rrr_core.conversation import conversation, reflection_request, retry_reques
 from rrr_core.episode import Episode, Generation, Segment, written
 from rrr_core.evaluation.chains import Chain
 from rrr_core.evaluation.controls import ALWAYS_SAMPLED, control_named
+from rrr_core.evaluation.deciders import Decider, decisions_of, is_decidable
+from rrr_core.evaluation.deciding import texts_per_row
 from rrr_core.evaluation.settings import GREEDY, EvalSettings
 from rrr_core.generation.engine import Engine, Sampling
 from rrr_core.hookspecs import Message, Row
@@ -23,11 +25,13 @@ Judged = tuple[Generation, Verdict]
 
 ROUND = ("reflection", "retry")
 """What a round draws, apart from its controls."""
+UNNEEDED = "unneeded "
+"""Before these names, for the second try of rows that were right at first."""
 
 
-def stage_count(settings: EvalSettings) -> int:
-    """Most texts generated for a failed row in one mode."""
-    return 1 + settings.rounds * (len(ROUND) + len(settings.controls))
+def stage_count(settings: EvalSettings, deciders: Sequence[Decider] = ()) -> int:
+    """Most texts generated for a row in one mode."""
+    return 1 + settings.rounds * (len(ROUND) + len(settings.controls)) + texts_per_row(deciders)
 
 
 def _reflection(played: Episode) -> Segment | None:
@@ -51,6 +55,7 @@ class ShardEvaluation:
     mode: str
     shard: int
     advance: Advance
+    deciders: Sequence[Decider] = ()
 
     def episodes(self, rows: Sequence[tuple[int, Row]]) -> list[Episode]:
         """The rows' episodes, in order. Raises whatever task, engine and judge raise."""
@@ -63,9 +68,38 @@ class ShardEvaluation:
     def _episodes(self, rows: Sequence[tuple[int, Row]]) -> list[Episode]:
         episodes = self._first_tries(rows)
         failed = [episode for episode in episodes if episode.verdict.is_failed]
-        self.advance((len(rows) - len(failed)) * (stage_count(self.settings) - 1))
+        self.advance((len(rows) - len(failed)) * (stage_count(self.settings) - 1) - self._unneeded_texts(episodes))
         finished = {episode.row_index: episode for episode in self._rounds(failed)}
-        return [finished.get(episode.row_index, episode) for episode in episodes]
+        episodes = [finished.get(episode.row_index, episode) for episode in episodes]
+        return self._decided(episodes) if self.deciders else episodes
+
+    def _decided(self, episodes: Sequence[Episode]) -> list[Episode]:
+        """The episodes with each decider's decision, and with a second try of those that were right at first.
+
+        It comes last, and its stages have names of their own, so that all other texts stay the same.
+        """
+        right = {each.row_index: each for each in episodes if each.verdict.is_passed}
+        unneeded = dict(zip(right, self._round(1, list(right.values()), UNNEEDED), strict=True))
+        judged = [each for each in episodes if not each.verdict.is_abstained]
+        decisions = decisions_of(self.deciders, self.task, judged, self._draw_to_decide)
+        asked = sum(is_decidable(each) for each in judged)
+        self.advance((len(episodes) - asked) * texts_per_row(self.deciders))
+        made = {
+            each.row_index: replace(
+                each, decisions=own, unneeded=unneeded[each.row_index].segments[2:] if each.row_index in right else ()
+            )
+            for each, own in zip(judged, decisions, strict=True)
+        }
+        return [made.get(each.row_index, each) for each in episodes]
+
+    def _unneeded_texts(self, episodes: Sequence[Episode]) -> int:
+        """How many texts the rows that are right at first get, for deciders alone."""
+        return len(ROUND) * sum(each.verdict.is_passed for each in episodes) if self.deciders else 0
+
+    def _draw_to_decide(
+        self, stage: str, conversations: Sequence[Sequence[Message]], is_always_sampled: bool
+    ) -> list[Generation]:
+        return self._draw(stage, 1, conversations, is_always_sampled)
 
     def _first_tries(self, rows: Sequence[tuple[int, Row]]) -> list[Episode]:
         prompts = [self.task.prompt(row, self.engine.model) for _, row in rows]
@@ -95,14 +129,14 @@ class ShardEvaluation:
             for row, each in tried.items()
         ]
 
-    def _round(self, number: int, failed: Sequence[Episode]) -> list[Episode]:
-        """Episodes that end in a failed answer, with one more reflection and retry.
+    def _round(self, number: int, failed: Sequence[Episode], prefix: str = "") -> list[Episode]:
+        """Episodes that end in a failed answer, with one more reflection and retry. `prefix` renames these two stages.
 
         An empty or cut-off reflection is used as it is. Without an answer to the request to reflect there is nothing to
         retry after: the retry has none either.
         """
         asked = [each.extended(reflection_request(self.task, each, self.engine.model)) for each in failed]
-        reflections = self._draw("reflection", number, [conversation(each.segments) for each in asked])
+        reflections = self._draw(f"{prefix}reflection", number, [conversation(each.segments) for each in asked])
         self.judge.unanswered.count(reflections)
         reflected = [
             each.extended(written("reflection", made, no_answer(made.missing) if made.missing else None))
@@ -115,7 +149,7 @@ class ShardEvaluation:
         }
         self.advance(len(failed) - len(again))
         conversations = [conversation(each.segments) for each in again.values()]
-        retried = self._judged("retry", number, [each.row for each in again.values()], conversations)
+        retried = self._judged(f"{prefix}retry", number, [each.row for each in again.values()], conversations)
         for (place, each), retry in zip(again.items(), retried, strict=True):
             reflected[place] = each.extended(written("retry", *retry))
         return reflected
@@ -134,12 +168,19 @@ class ShardEvaluation:
         verdicts = self.judge.judge_written(list(zip(rows, answers, strict=True)))
         return list(zip(answers, verdicts, strict=True))
 
-    def _draw(self, stage: str, number: int, conversations: Sequence[Sequence[Message]]) -> list[Generation]:
+    def _draw(
+        self,
+        stage: str,
+        number: int,
+        conversations: Sequence[Sequence[Message]],
+        is_always_sampled: bool = False,
+    ) -> list[Generation]:
         """A text for each conversation, in the round of that number."""
         if not conversations:
             return []
         name = stage if number == 1 else f"{stage} {number}"
-        is_greedy = self.mode == GREEDY and stage not in {control.key for control in ALWAYS_SAMPLED}
+        is_sampled = is_always_sampled or stage in {control.key for control in ALWAYS_SAMPLED}
+        is_greedy = self.mode == GREEDY and not is_sampled
         sampling = Sampling(
             temperature=0.0 if is_greedy else self.settings.temperature,
             max_tokens=self.settings.max_tokens,

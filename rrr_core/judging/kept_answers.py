@@ -29,7 +29,8 @@ class KeptAnswer:
     stage: str
     """`mine`, `train`, or an evaluation's label and mode, such as `eval/vanilla/greedy`."""
     kind: str
-    """`attempt`, `retry`, or a control such as `control no_reflection`; later rounds add theirs: `retry, round 2`."""
+    """`attempt`, `retry`, `unneeded retry` for a row that was right at first, or a control such as
+    `control no_reflection`; later rounds add theirs: `retry, round 2`."""
     place: str
     """File and line."""
     row_index: int
@@ -127,6 +128,12 @@ def kept_answers(stage: Stage, record: Mapping[str, Any], place: str) -> list[Ke
         if not is_without_verifier(segment.verdict, segment.text):
             kind = _in_round(segment.role, numbers[segment.role])
             answers.append(kept(episode, kind, segment.text, segment.verdict))
+    answers += [
+        kept(episode, f"unneeded {segment.role}", segment.text, segment.verdict)
+        for segment in episode.unneeded
+        if segment.role in ANSWERS and segment.verdict is not None
+        if not is_without_verifier(segment.verdict, segment.text)
+    ]
     controls = [
         kept(episode, _in_round(f"control {name}", number), answer, verdict)
         for name, tries in episode.controls.items()

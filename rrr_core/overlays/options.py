@@ -7,13 +7,13 @@ help text, and tests can hold the documentation to them.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from rrr_core.config.settings import BadValue, Setting, build, settings_of
-from rrr_core.errors import RrrError, nearest
+from rrr_core.config.settings import settings_of
+from rrr_core.config.written import settings_from_texts
+from rrr_core.errors import RrrError
 
 Settings = TypeVar("Settings")
-SWITCH = {"yes": True, "no": False}
 
 
 def read_options(
@@ -25,32 +25,10 @@ def read_options(
     nearest name), an invalid value, and a required option that is missing or empty; TypeError for a settings class with
     a field that a single string cannot fill.
     """
-    known = {setting.key: setting for setting in settings_of(settings_class)}
-    for key in options:
-        if key not in known:
-            raise RrrError(
-                f"The overlay {overlay!r} has no option {key!r}.{nearest(key, known)} It takes {', '.join(known)}."
-            )
-    values = {}
-    for key, setting in known.items():
-        if setting.kind in ("list", "mapping"):
-            raise TypeError(f"{key}: an overlay's option is one value, not a {setting.kind}")
-        if key in options:
-            try:
-                values[setting.field] = _value(setting, options[key])
-            except BadValue as error:
-                raise RrrError(f"The overlay {overlay!r}, option {key}: {error}") from None
-    missing = [key for key in required if not values.get(known[key].field)]
+    made = settings_from_texts(f"The overlay {overlay!r}", settings_class, options)
+    fields = {setting.key: setting.field for setting in settings_of(settings_class)}
+    missing = [key for key in required if key not in options or not getattr(made, fields[key])]
     if missing:
         written = ",".join(f"{key}=…" for key in missing)
         raise RrrError(f"The overlay {overlay!r} needs {' and '.join(missing)}: write --with {overlay}:{written}")
-    return build(settings_class, values)
-
-
-def _value(setting: Setting, text: str) -> Any:
-    """One option's value. Raises BadValue."""
-    if setting.kind != "switch":
-        return setting.from_text(text)
-    if text not in SWITCH:
-        raise BadValue(f"expected yes or no, not {text!r}.{nearest(text, SWITCH)}")
-    return SWITCH[text]
+    return made

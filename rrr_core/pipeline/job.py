@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from rrr_core.evaluation.deciding import check_deciders
 from rrr_core.generation import ModelSettings
 from rrr_core.pipeline.naming import options_of
 from rrr_core.pipeline.opening import (
@@ -54,6 +55,8 @@ def run(settings: RunSettings, folder: Path, progress: Progress | None = None) -
     task = open_task(settings.task)
     settings = dataclasses.replace(settings, model=choose_model(settings.model, task))
     refuse_server(settings.model)
+    with options_of("eval"):
+        check_deciders(task, settings.eval.decide, settings.verify)
     with options_of("train"):
         check_trainable(settings.model, adapts=settings.train.lora_rank > 0)
     with stage_lock(folder, progress):

@@ -20,6 +20,7 @@ SCRIPTS = (
     "summary.js",
     "sections.js",
     "rounds.js",
+    "deciders.js",
     "curves.js",
     "profile.js",
     "episode.js",

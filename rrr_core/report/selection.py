@@ -17,7 +17,20 @@ LONGEST_TEXT = 20_000
 ASSURED = 25
 """Episodes of each kind of transition that come first, however rare the kind."""
 
-FIELDS = ("set", "row_index", "step", "first", "second", "row", "segments", "controls", "reward", "advantage")
+FIELDS = (
+    "set",
+    "row_index",
+    "step",
+    "first",
+    "second",
+    "row",
+    "segments",
+    "controls",
+    "reward",
+    "advantage",
+    "unneeded",
+    "decisions",
+)
 """The fields of a packed episode. A text is its index in `Texts`; a verdict is `[outcome, category, detail]`."""
 
 SEGMENT_FIELDS = ("role", "messages", "text", "verdict", "length", "tokens", "thought")
@@ -124,7 +137,19 @@ def _places(episode: Episode, set_index: int, texts: Texts) -> list[Any]:
         ],
         _rounded(episode.reward),
         _rounded(episode.advantage),
+        *_decided(episode, texts),
     ]
+
+
+def _decided(episode: Episode, texts: Texts) -> list[Any]:
+    """The second try of a right answer and the decisions, where deciders were asked."""
+    if not episode.decisions:
+        return []
+    decisions = [
+        [texts.add(name), each.choice, texts.add(each.category), texts.add(each.detail)]
+        for name, each in episode.decisions.items()
+    ]
+    return [[_segment(segment, texts) for segment in episode.unneeded], decisions]
 
 
 def _segment(segment: Segment, texts: Texts) -> list[Any]:

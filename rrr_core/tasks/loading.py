@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import ModuleType
 
@@ -14,6 +14,9 @@ from rrr_core.tasks.discovery import TaskEntry, find_overlays, find_tasks
 from rrr_core.tasks.hooks import Plugin, checked_plugin, configured_plugin
 from rrr_core.tasks.requests import read_request, write_request
 from rrr_core.tasks.task import Task
+
+JUDGING = frozenset({"rrr_verify", "rrr_judge", "rrr_combine"})
+"""The hooks that decide or change a verdict."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,20 @@ def load_task(name: str, overlays: Sequence[str] = ()) -> Task:
 def load_entries(entries: Sequence[TaskEntry]) -> Task:
     """The task of the first entry with the overlays of the rest, each configured with its entry's options."""
     plugin, *overlays = (configured_plugin(load_plugin(entry)) for entry in entries)
+    return Task(plugin, overlays)
+
+
+def judged_by(task: Task, overlay: str, options: Mapping[str, str]) -> Task:
+    """The task with one more overlay stacked on it, which judges answers.
+
+    Raises PluginError as `load_task`, also for an overlay that leaves every verdict as it is.
+    """
+    entry = replace(_picked(overlay, find_overlays(), "overlay"), options=tuple(options.items()))
+    if (overlay, dict(options)) in [(each.name, dict(each.options)) for each in task.entries[1:]]:
+        raise PluginError(f"The overlay {write_request(overlay, options)!r} judges for the task already: name another.")
+    plugin, *overlays = (configured_plugin(load_plugin(each)) for each in (*task.entries, entry))
+    if not JUDGING.intersection(overlays[-1].hooks):
+        raise PluginError(f"{entry.who}: the overlay {overlay!r} judges no answers: it has none of {_listed(JUDGING)}.")
     return Task(plugin, overlays)
 
 
@@ -90,6 +107,10 @@ def import_module(entry: TaskEntry, name: str) -> ModuleType:
             f"{entry.who}: its module {name} cannot be imported: {describe_exception(error, root)}. "
             f"{import_advice(replace(entry, value=name), error)}"
         ) from error
+
+
+def _listed(hooks: Iterable[str]) -> str:
+    return ", ".join(sorted(hooks))
 
 
 def _picked(name: str, entries: Iterable[TaskEntry], kind: str) -> TaskEntry:

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from rrr_core.errors import RrrError
 
 
-def read_request(text: str) -> tuple[str, dict[str, str]]:
-    """The overlay's name and options; a comma inside a value is doubled. Raises RrrError.
+def read_request(text: str, option: str = "--with") -> tuple[str, dict[str, str]]:
+    """The overlay's name and options; a comma inside a value is doubled. Raises RrrError naming the command's option.
 
     >>> read_request("noisy:probability=0.1,seed=2")
     ('noisy', {'probability': '0.1', 'seed': '2'})
@@ -20,9 +20,9 @@ def read_request(text: str) -> tuple[str, dict[str, str]]:
     for pair in written.replace(",,", "\0").split(",") if colon else ():
         key, equals, value = pair.replace("\0", ",").partition("=")
         if not equals or not key.strip():
-            raise RrrError(f"--with {text}: expected {name}:KEY=VALUE,KEY=VALUE, and a comma inside a value doubled.")
+            raise RrrError(f"{option} {text}: expected {name}:KEY=VALUE,KEY=VALUE, and a comma inside a value doubled.")
         if key.strip() in options:
-            raise RrrError(f"--with {text}: the option {key.strip()!r} is given twice.")
+            raise RrrError(f"{option} {text}: the option {key.strip()!r} is given twice.")
         options[key.strip()] = value
     return name, options
 

@@ -17,6 +17,7 @@ from rrr_core.cli.eval import label_of
 from rrr_core.generation import ModelSettings
 from rrr_core.profiling.spent import Spent
 from rrr_core.runs.layout import RunFolder
+from tests.conftest import FakeSite
 from tests.fakes import ScriptedGenerator
 
 FIGURE = {"value": 0.5, "low": 0.4, "high": 0.6, "passed": 1, "total": 2}
@@ -138,6 +139,26 @@ def test_two_models_that_would_share_a_label_are_refused_before_the_work(
 ) -> None:
     code, text = rrr("eval", "countdown", "--model", "one/m", "--compare", "two/m")
     assert (code, text) == (2, "rrr: --compare two/m: two models would be called 'm': set --label.\n")
+    assert evaluated == []
+
+
+def test_an_unknown_decider_is_refused_before_any_model_is_loaded(
+    rrr: Any, evaluated: list[tuple[str, Path]], site: FakeSite
+) -> None:
+    site.install_task("sums")
+    code, shown = rrr("eval", "sums", "--model", "m", "--decide", "modle")
+    assert (code, shown.count("\n")) == (2, 1)
+    assert "--decide modle: there is no such decider. Did you mean 'model'?" in shown
+    code, shown = rrr("run", "sums", "--model", "m", "--eval-decide", "noisyy")
+    assert (code, shown.count("\n")) == (2, 1)
+    assert "--eval-decide noisyy: there is no such decider. Did you mean 'noisy'?" in shown
+    Path("wrong.toml").write_text('[eval]\ndecide = ["agreement:need=3"]\n')
+    code, shown = rrr("eval", "sums", "--model", "m", "--config", "wrong.toml")
+    assert (code, shown.count("\n")) == (2, 1)
+    assert "agreement, option need: must be at most 1, not 3" in shown
+    code, shown = rrr("eval", "sums", "--model", "m", "--known-false-pass", "0.5", "--known-false-fail", "0.5")
+    assert (code, shown.count("\n")) == (2, 1)
+    assert "must stay below 1" in shown
     assert evaluated == []
 
 

@@ -112,3 +112,58 @@ def test_a_model_with_fewer_rounds_and_one_from_before_rounds_have_dashes() -> N
     ]
     assert cells[2:5] == ["60.0 (58.0-62.0) of 345", "-", "-"]
     assert "round 2: repeat" not in text
+
+
+def decided(value: float, tokens: float | None = 30.0) -> dict[str, Any]:
+    shares = ("undecided", "retried_right", "retried_wrong", "right_to_wrong", "wrong_to_right", "right")
+    return {
+        "rows": 1990,
+        **{name: figure(value) for name in shares},
+        "gain": figure(value),
+        "lost": figure(0.01),
+        "tokens": None if tokens is None else {"total": tokens},
+    }
+
+
+def test_deciders_have_a_table_of_their_own_with_the_oracle_beside_them() -> None:
+    made = figures(0.3, 0.4)
+    asked = {"oracle": decided(0.1), "model": {**decided(0.05, None), "retried_right": None}}
+    made["modes"]["sampled"]["deciders"] = asked
+    text = shown({"vanilla": made})
+    assert "who decides to retry: vanilla, sampled, 1990 rows, %" in text
+    oracle, model = (
+        next(line for line in text.splitlines() if line.startswith(f"│ {name} ")) for name in ("oracle", "model")
+    )
+    assert "10.0 (8.0-12.0)" in oracle
+    assert "+10.0 (+8.0 to +12.0)" in oracle
+    assert " 30 " in oracle
+    assert " - / 5.0 " in model
+    assert " - │" in model
+
+
+def test_a_long_name_is_folded_and_no_figure_is() -> None:
+    made = figures(0.3, 0.4)
+    made["modes"]["sampled"]["deciders"] = {"noisy:false_pass=0.1,false_fail=0,seed=12345": decided(0.1)}
+    text = shown({"vanilla": made})
+    assert "+10.0 (+8.0 to +12.0)" in text
+    assert max(map(len, text.splitlines())) <= 160
+
+
+def test_a_decider_that_was_named_by_a_file_cannot_control_the_terminal() -> None:
+    made = figures(0.3, 0.4)
+    made["modes"]["sampled"]["deciders"] = {"\x1b[2J[red]": decided(0.1)}
+    text = shown({"vanilla": made})
+    assert "\x1b[2J" not in text
+    assert "[red]" in text
+
+
+def test_corrected_shares_stand_below_those_as_judged() -> None:
+    made = figures(0.3, 0.4)
+    corrected = {"value": 0.25, "low": 0.2, "high": 0.3}
+    made["modes"]["sampled"]["corrected"] = {"shares": {"first_try": corrected}}
+    lines = shown({"vanilla": made}).splitlines()
+    (place,) = (index for index, line in enumerate(lines) if "corrected: first try" in line)
+    assert "25.0 (20.0-30.0)" in lines[place]
+    assert "30.0 (28.0-32.0)" in lines[place - 1]
+    two = shown({"vanilla": made, "trained": figures(0.3, 0.5)})
+    assert "corrected: first try" in two

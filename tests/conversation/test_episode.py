@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rrr_core.episode import ANSWERS, READ, Episode, Failure, Segment
+from rrr_core.episode import ANSWERS, READ, Decision, Episode, Failure, Segment
 from rrr_core.errors import DataError
 from rrr_core.verdicts import Verdict, abstained, failed, passed
 from tests.episodes import make_episode, make_failure
@@ -85,7 +85,13 @@ def episodes(draw: Any) -> Episode:
         )
     )
     step, reward, advantage = draw(st.sampled_from([(None, None, None), (3, 1.0, -0.5), (0, 0.0, 0.0), (3, None, 0.0)]))
-    return Episode(draw(st.integers(0, 99)), {"a": HOSTILE}, tuple(segments), controls, step, reward, advantage)
+    decisions = draw(
+        st.sampled_from([{}, {HOSTILE: Decision("undecided", None, HOSTILE, HOSTILE), "x": Decision("keep", 0)}])
+    )
+    asked = draw(st.sampled_from(READ_SEGMENTS))
+    unneeded = draw(st.sampled_from([(), (Segment("prompt", asked), written("reflection", draw))]))
+    trained = (step, reward, advantage)
+    return Episode(draw(st.integers(0, 99)), {"a": HOSTILE}, tuple(segments), controls, *trained, decisions, unneeded)
 
 
 ROUNDS = st.integers(0, 3)

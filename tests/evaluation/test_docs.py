@@ -11,7 +11,10 @@ from rrr_core.evaluation import EvalSettings
 from rrr_core.evaluation.by_round import RoundFigures
 from rrr_core.evaluation.comparison import PAIRED
 from rrr_core.evaluation.controls import CONTROLS, Control
+from rrr_core.evaluation.deciding import KINDS
 from rrr_core.evaluation.figures import Lengths, figures
+from rrr_core.evaluation.known_noise import KnownNoise, corrections
+from rrr_core.evaluation.without_oracle import Decided, Tokens
 
 TEXT = (Path(__file__).parents[2] / "docs" / "evaluation.md").read_text()
 EMPTY = figures([])
@@ -19,6 +22,10 @@ KEYS = {
     *EMPTY.to_json(),
     *(field.name for field in dataclasses.fields(Lengths)),
     *(field.name for field in dataclasses.fields(RoundFigures)),
+    *(field.name for field in dataclasses.fields(Decided)),
+    *(field.name for field in dataclasses.fields(Tokens)),
+    *corrections({}, {}, KnownNoise()),
+    *("deciders", "corrected", "oracle", "always"),
     *EMPTY.gains,
     *PAIRED,
     *EMPTY.transitions,
@@ -31,6 +38,11 @@ KEYS = {
 @pytest.mark.parametrize("key", sorted(KEYS))
 def test_every_key_of_the_figures_is_explained(key: str) -> None:
     assert f"`{key}`" in TEXT
+
+
+@pytest.mark.parametrize("kind", [kind.name for kind in KINDS])
+def test_every_decider_has_a_heading(kind: str) -> None:
+    assert f"\n### `{kind}`\n" in TEXT
 
 
 @pytest.mark.parametrize("control", CONTROLS, ids=lambda control: control.key)

@@ -79,5 +79,5 @@ def test_a_field_that_one_string_cannot_fill_is_the_authors_mistake():
     class Lists:
         names: tuple[str, ...] = option((), "Names.")
 
-    with pytest.raises(TypeError, match="names: an overlay's option is one value, not a list"):
+    with pytest.raises(TypeError, match="names: an option in a text is one value, not a list"):
         read_options("fake", Lists, {})

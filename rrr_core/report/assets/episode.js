@@ -9,10 +9,12 @@ function unpack(payload) {
   return payload.episodes.map((packed, id) => {
     const values = named(payload.fields, packed);
     const at = (name) => values[name];
-    const segments = at("segments").map((each) => {
-      const segment = named(payload.segment_fields, each);
-      return { ...segment, verdict: verdict(segment.verdict) };
-    });
+    const segmentsOf = (given) =>
+      (given ?? []).map((each) => {
+        const segment = named(payload.segment_fields, each);
+        return { ...segment, verdict: verdict(segment.verdict) };
+      });
+    const segments = segmentsOf(at("segments"));
     const written = (role) => segments.find((segment) => segment.role === role)?.text ?? null;
     return {
       id,
@@ -29,6 +31,8 @@ function unpack(payload) {
       controls: at("controls").map(([name, answer, judged, round]) => ({ name, answer, verdict: verdict(judged), round })),
       reward: at("reward"),
       advantage: at("advantage"),
+      unneeded: segmentsOf(at("unneeded")),
+      decisions: (at("decisions") ?? []).map(([name, choice, category, detail]) => ({ name, choice, category, detail })),
     };
   });
 }
@@ -179,6 +183,15 @@ function episodeView(payload, all, episode, limit, open) {
       { class: "turns" },
       turn("Row", "given", h("div", { class: "words mono" }, pretty(text(episode.row)))),
       episode.segments.map((segment, place, all) => segmentView(texts, segment, all[place + 1], episode.advantage, limit)),
+      episode.decisions.map((decision) =>
+        turn(
+          `Decider ${text(decision.name)}: ${decision.choice}`,
+          "control",
+          words([text(decision.category), text(decision.detail)].filter(Boolean).join(": ")),
+        ),
+      ),
+      episode.unneeded.length > 0 && turn("Second try of a right answer", "control", words("Sampled for the deciders alone; no other figure has it.")),
+      episode.unneeded.map((segment, place, all) => segmentView(texts, segment, all[place + 1], null, limit)),
       episode.controls.map((control) =>
         turn(
           `Control: ${payload.words.controls[text(control.name)]}${control.round ? `, round ${control.round}` : ""}`,

@@ -64,7 +64,15 @@ function chooseMode(mode) {
   for (const part of detailParts()) if (part) document.getElementById(part.id)?.replaceWith(part);
 }
 
-const detailParts = () => [controls(payload.words, state.run, state.mode), rounds(payload.words, state.run, state.mode), transitions(state.run, state.mode), errorClasses(state.run, state.mode), lengths(state.run, state.mode)];
+const detailParts = () => [
+  controls(payload.words, state.run, state.mode),
+  rounds(payload.words, state.run, state.mode),
+  deciders(state.run, state.mode),
+  corrected(payload.words, state.run, state.mode),
+  transitions(state.run, state.mode),
+  errorClasses(state.run, state.mode),
+  lengths(state.run, state.mode),
+];
 
 function drawAll() {
   const modes = modesOf(state.run);

@@ -33,7 +33,6 @@ class EncodedEngine(TokenEngine):
         self.chat = chat or ChatFormat(tokenizer)
         self.end_ids = tuple(end_ids)
         self.context = context
-        """Most tokens of a prompt and its text together."""
         self._encoded: dict[Hashable, list[int]] = {}
 
     def generate(

@@ -126,6 +126,8 @@ class TokenEngine(Engine):
 
     tokenizer: Any
     """Encodes the prompts; a fast tokenizer of transformers."""
+    context: int | None = None
+    """Most tokens of a prompt and its text together; None if it is not known."""
 
     @abstractmethod
     def generate_ids(

@@ -87,7 +87,7 @@ class _MeasuredTokens(_Measured, TokenEngine):
 
     def __init__(self, engine: TokenEngine, profile: Profile) -> None:
         super().__init__(engine, profile)
-        self.tokenizer = engine.tokenizer
+        self.tokenizer, self.context = engine.tokenizer, engine.context
 
     def generate_ids(
         self,

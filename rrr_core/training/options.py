@@ -18,7 +18,9 @@ from transformers.trainer_utils import SchedulerType
 from trl import GRPOConfig
 
 from rrr_core.errors import RrrError, nearest
+from rrr_core.training.advantages import is_by_round
 from rrr_core.training.grpo_fields import ACTS, OPTIONS, REFUSED, SAMPLED, Acts, Situation
+from rrr_core.training.passes import longest_completion
 from rrr_core.training.settings import TrainSettings
 
 
@@ -56,6 +58,11 @@ def check_fields(now: Situation) -> None:
         only = ACTS[name].only
         if only is not None and not only.holds(now):
             raise RrrError(f"GRPOConfig field {name!r} would change nothing here: it acts only {only.said}.")
+    if is_by_round(now.settings) and now.get("multi_objective_aggregation", "") == "normalize_then_sum":
+        raise RrrError(
+            "GRPOConfig field 'multi_objective_aggregation' cannot be normalize_then_sum with several rounds, whose"
+            " advantages are each round's own: leave it out, or use --credit passing."
+        )
     mode = now.get("vllm_importance_sampling_mode", "sequence_mask")
     corrects = now.off_policy and now.get("vllm_importance_sampling_correction", True)
     if now.loss == "vespo" and corrects and not mode.startswith("token"):
@@ -182,7 +189,10 @@ def grpo_config(
             warmup_steps=round(settings.warmup_ratio * settings.steps),
             beta=settings.kl,
             temperature=settings.temperature,
-            max_completion_length=settings.max_reflection_tokens,
+            # What dr_grpo divides by. One round's has always been this, whatever is trained.
+            max_completion_length=settings.max_reflection_tokens
+            if settings.rounds == 1
+            else longest_completion(settings),
             model_init_kwargs={"dtype": dtype, "revision": revision, "use_safetensors": True},
             save_strategy="steps",
             save_steps=settings.save_every,

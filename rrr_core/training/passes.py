@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from rrr_core.episode import Failure, Segment
-from rrr_core.errors import ModelError
+from rrr_core.errors import ModelError, RrrError
 from rrr_core.generation.trial import Sample, Score, evaluating
 from rrr_core.text import one_line
 from rrr_core.training.credit import credit_named
@@ -36,10 +36,54 @@ def extremes(failures: Sequence[Failure]) -> tuple[Failure, Failure]:
     return max(failures, key=length), min(failures, key=length)
 
 
-def longest_completion(settings: TrainSettings) -> int:
-    """The most tokens of a training completion, but for the few between a reflection and its retry."""
+def context_of(network: Any) -> int | None:
+    """Most tokens that a network has positions for; None if its configuration does not say."""
+    context: int | None = getattr(network.config.get_text_config(), "max_position_embeddings", None)
+    return context
+
+
+@dataclass(frozen=True, slots=True)
+class Requests:
+    """Tokens of what an episode reads between its texts, the turns' starts and ends included."""
+
+    reflect: int = 0
+    """In the request to reflect on a failed retry."""
+    retry: int = 0
+
+
+def longest_completion(settings: TrainSettings, requests: Requests | None = None) -> int:
+    """The most tokens of a training completion: up to the last text that is trained.
+
+    Without `requests`, all but the few tokens between its texts.
+    """
+    requests = requests or Requests()
     trains_retry = credit_named(settings.credit).trains([Segment("reflection"), Segment("retry")])[1]
-    return settings.max_reflection_tokens + (settings.max_retry_tokens if trains_retry else 0)
+    retries = settings.rounds - (0 if trains_retry else 1)
+    return (
+        settings.rounds * settings.max_reflection_tokens
+        + retries * (requests.retry + settings.max_retry_tokens)
+        + (settings.rounds - 1) * requests.reflect
+    )
+
+
+def check_length(
+    settings: TrainSettings, context: int | None, prompt: int = 0, requests: Requests | None = None
+) -> None:
+    """Raise RrrError if an episode of several rounds, each text as long as it may be, does not fit the context.
+
+    Of one round only the prompt has to fit, and a text ends with the context.
+    """
+    if settings.rounds == 1 or context is None:
+        return
+    requests = requests or Requests()
+    a_round = settings.max_reflection_tokens + requests.retry + settings.max_retry_tokens
+    needed = prompt + settings.rounds * a_round + (settings.rounds - 1) * requests.reflect
+    if needed > context:
+        raise RrrError(
+            f"--rounds {settings.rounds} may take {needed} tokens, and the model's context holds {context}: lower"
+            f" --rounds, --max-reflection-tokens (now {settings.max_reflection_tokens}) or --max-retry-tokens (now"
+            f" {settings.max_retry_tokens})."
+        )
 
 
 def with_positions(

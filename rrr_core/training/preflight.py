@@ -31,6 +31,7 @@ from rrr_core.text import one_line
 from rrr_core.training.credit import check_context, credit_named
 from rrr_core.training.engine import engine_identity
 from rrr_core.training.options import grpo_config
+from rrr_core.training.passes import check_length, context_of
 from rrr_core.training.settings import TrainSettings
 from rrr_core.training.shared_prompt import obstacle
 from rrr_core.training.upstream import patch_upstream
@@ -78,8 +79,11 @@ def checked_config(model: ModelSettings, folder: Path, settings: TrainSettings) 
 
 
 def fitted(settings: TrainSettings, chat: ChatFormat) -> TrainSettings:
-    """The settings with the token limits of a model of this chat format. Raises RrrError for a credit it rules out."""
-    check_context(credit_named(settings.credit), chat.extends(chat.thinks))
+    """The settings with the token limits of a model of this chat format.
+
+    Raises RrrError for a credit, or several rounds, that it rules out.
+    """
+    check_context(credit_named(settings.credit), chat.extends(chat.thinks), settings.rounds)
     return dataclasses.replace(
         settings,
         max_reflection_tokens=token_limit(settings.max_reflection_tokens, chat.thinks),
@@ -119,6 +123,7 @@ def without_weights(settings: ModelSettings) -> tuple[Any, ChatFormat]:
 
 def check_network(settings: TrainSettings, config: GRPOConfig, network: Any) -> None:
     """Raise RrrError for options that this network, with weights or without, does not fit."""
+    check_length(settings, context_of(network))
     if config.router_aux_loss_coef and not hasattr(network.config.get_text_config(), "output_router_logits"):
         raise RrrError(
             f"GRPOConfig field 'router_aux_loss_coef' would change nothing here: {type(network).__name__} has no"

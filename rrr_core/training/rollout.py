@@ -18,6 +18,7 @@ from rrr_core.seeds import rollout_seed
 from rrr_core.tasks import Task
 from rrr_core.training.engine import drawn_logprobs
 from rrr_core.training.options import drawn_by
+from rrr_core.training.passes import Requests
 from rrr_core.training.settings import TrainSettings
 from rrr_core.verdicts import Verdict, failed
 from rrr_core.verification import Judge
@@ -147,6 +148,21 @@ class Rollout:
         """The ids that a failure's reflections are sampled on."""
         messages = reflection_conversation(self.task, failure.episode, self.engine.model)
         return tuple(self.engine.chat.encode_prompt(messages))
+
+    def requests_of(self, failure: Failure) -> Requests:
+        """How long the requests between a failure's texts are, if its retries were like its attempt."""
+        model = self.engine.model
+        asked = [
+            reflection_request(self.task, failure.episode, model),
+            retry_request(self.task, failure.episode, model),
+        ]
+        before = conversation(failure.episode.segments[:-1])
+        return Requests(
+            *(
+                len(self.engine.chat.continuation_ids(before, request.messages[0]["content"], (), False))
+                for request in asked
+            )
+        )
 
     def attempt(self, failures: Sequence[Failure], seed: tuple[object, ...]) -> list[Segment]:
         """One new, judged answer by the current policy to what each failure answers last.

@@ -27,7 +27,7 @@ from rrr_core.training.engine import correct_for
 from rrr_core.training.freshness import Freshness
 from rrr_core.training.measures import measures_of
 from rrr_core.training.micro_batches import MAY_DROP, has_variance, split_micro_batches
-from rrr_core.training.passes import Passes, extremes, longest_completion
+from rrr_core.training.passes import Passes, check_length, context_of, extremes, longest_completion
 from rrr_core.training.rollout import Rollout
 from rrr_core.training.sampler import FailureOrder, FailureSampler
 from rrr_core.training.scoring import ScoringTrainer
@@ -127,9 +127,12 @@ class ReflectionTrainer(ScoringTrainer):
         reason = None if self.settings.shared_prompt else "they are off (--no-shared-prompt)"
         if self.aux_loss_enabled:
             reason = "its experts are balanced over the padded batch"
+        longest = extremes(self.failures)[0]
         prompts = [self.rollout.prompt_of(failure) for failure in extremes(self.failures)]
-        context = getattr(networks[0].config.get_text_config(), "max_position_embeddings", None)
-        sample = Sample.of(prompts, longest_completion(self.settings), context)
+        requests = self.rollout.requests_of(longest) if self.settings.rounds > 1 else None
+        check_length(self.settings, self.rollout.engine.context, max(map(len, prompts)), requests)
+        context = context_of(networks[0])
+        sample = Sample.of(prompts, longest_completion(self.settings, requests), context)
         found = passes.against_sharing(networks, sample, reason)
         if found and self.settings.shared_prompt and self.accelerator.is_main_process:
             say(f"Each prompt is computed once per reflection, since this model cannot share it: {found}.")

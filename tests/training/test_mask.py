@@ -15,6 +15,7 @@ from rrr_core.errors import RrrError
 from rrr_core.generation.transformers_backend import load_transformers
 from rrr_core.progress import Progress
 from rrr_core.training import run as training_run
+from rrr_core.training.advantages import with_advantages
 from rrr_core.training.credit import (
     CREDITS,
     Completion,
@@ -89,35 +90,50 @@ def ids_of(episode: Episode, *roles: str) -> list[int]:
 EXPECTED = {
     "reflection": lambda episode: ids_of(episode, "reflection"),
     "placebo": lambda episode: ids_of(episode, "reflection"),
+    "passing": lambda episode: [*episode.rounds[-1].reflection.ids],
     "retry": lambda episode: ids_of(episode, "retry"),
     "all": lambda episode: ids_of(episode, "reflection", "retry"),
 }
+RUNS = [(credit, rounds) for credit in sorted(EXPECTED) for rounds in (1, 3) if (credit, rounds) != ("passing", 1)]
+"""Each credit with one round and with three."""
 
 
-@pytest.mark.parametrize("credit", sorted(EXPECTED))
+@pytest.mark.parametrize(("credit", "rounds"), RUNS)
 def test_trained_ids_are_the_sampled_ids_to_the_last_one(
-    credit: str, spy: type[Spy], failures: Any, model_settings: Any, settings: Any, tmp_path: Path
+    credit: str, rounds: int, spy: type[Spy], failures: Any, model_settings: Any, settings: Any, tmp_path: Path
 ) -> None:
-    trainer = spied(
-        spy, failures, model_settings, tmp_path / "t", dataclasses.replace(settings, credit=credit, steps=2)
-    )
-    sampled = sorted(tuple(EXPECTED[credit](episode)) for episodes in trainer.episodes for episode in episodes)
+    run = dataclasses.replace(settings, credit=credit, rounds=rounds, steps=2)
+    trainer = spied(spy, failures, model_settings, tmp_path / "t", run)
+    episodes = [episode for batch in trainer.episodes for episode in batch]
+    sampled = sorted(tuple(EXPECTED[credit](episode)) for episode in episodes)
     trained = sorted(ids for inputs, _ in trainer.losses for ids in trained_ids(inputs))
     assert trained == sampled
     assert len(sampled) == 2 * settings.batch_size
+    assert {len(episode.rounds) for episode in episodes} == set(range(1, rounds + 1))
 
 
-@pytest.mark.parametrize("credit", sorted(EXPECTED))
+@pytest.mark.parametrize("shared_prompt", [True, False], ids=["packed", "padded"])
+@pytest.mark.parametrize(("credit", "rounds"), RUNS)
 def test_the_gradient_is_zero_outside_the_trained_tokens_and_nowhere_else(
-    credit: str, spy: type[Spy], failures: Any, model_settings: Any, settings: Any, tmp_path: Path
+    credit: str,
+    rounds: int,
+    shared_prompt: bool,
+    spy: type[Spy],
+    failures: Any,
+    model_settings: Any,
+    settings: Any,
+    tmp_path: Path,
 ) -> None:
-    plain = dataclasses.replace(settings, credit=credit, steps=2, kl=0.0)
+    plain = dataclasses.replace(settings, credit=credit, rounds=rounds, shared_prompt=shared_prompt, steps=2, kl=0.0)
     trainer = spied(spy, failures, model_settings, tmp_path / "t", plain)
     moved = 0
     for inputs, logps in trainer.losses:
         mask = (inputs["completion_mask"] * inputs["tool_mask"]).bool()
+        advantages = inputs["advantages"]
+        by_round = rounds > 1 and credit in ("reflection", "placebo")
+        assert advantages.shape == (mask.shape if by_round else mask.shape[:1])
         assert logps.grad[~mask].abs().sum() == 0
-        rewarded = mask & (inputs["advantages"].unsqueeze(1) != 0)
+        rewarded = mask & ((advantages if by_round else advantages.unsqueeze(1)) != 0)
         assert (logps.grad[rewarded] != 0).all()
         assert logps.grad[mask & ~rewarded].abs().sum() == 0
         moved += int(rewarded.sum())
@@ -163,6 +179,63 @@ def test_the_step_is_that_of_plain_grpo_on_the_reflection_alone(
         assert torch.allclose(step, weight.grad, rtol=1e-4, atol=1e-6), name
         compared += int((weight.grad != 0).any())
     assert compared > 10
+
+
+def returns_by_hand(episode: Episode, discount: float) -> list[float]:
+    rewards = [1.0 if one.verdict.is_passed else 0.0 for one in episode.rounds]
+    return [
+        sum(discount ** (later - number) * rewards[later] for later in range(number, len(rewards)))
+        for number in range(len(rewards))
+    ]
+
+
+@pytest.mark.parametrize("shared_prompt", [True, False], ids=["packed", "padded"])
+def test_with_rounds_the_step_weighs_each_reflection_by_the_advantage_of_its_own_round(
+    shared_prompt: bool, spy: type[Spy], failures: Any, model_settings: Any, settings: Any, tmp_path: Path
+) -> None:
+    """The sum of each round's advantage times the gradient of its reflection, written out by hand, row by row."""
+    one = dataclasses.replace(
+        settings,
+        steps=1,
+        rounds=3,
+        round_discount=0.5,
+        batch_size=48,
+        group_size=8,
+        shared_prompt=shared_prompt,
+        kl=0.0,
+        learning_rate=1.0,
+        scheduler="constant",
+        warmup_ratio=0.0,
+        grpo={"optim": "sgd", "max_grad_norm": "1e9"},
+    )
+    trainer = spied(spy, failures, model_settings, tmp_path / "t", one)
+    model = load_transformers(model_settings.model, dtype="float32").network
+    before = {name: weight.detach().clone() for name, weight in model.named_parameters()}
+    (episodes,) = trainer.episodes
+    tokens = sum(len(ids_of(episode, "reflection")) for episode in episodes)
+    loss, weighed = torch.zeros(()), {1: 0, 2: 0, 3: 0}
+    for start in range(0, len(episodes), one.group_size):
+        group = episodes[start : start + one.group_size]
+        returns = [returns_by_hand(episode, 0.5) for episode in group]
+        for number in range(3):
+            reached = torch.tensor([each[number] for each in returns if len(each) > number])
+            for episode, each in zip(group, returns, strict=True):
+                if len(each) <= number or len(reached) < 2 or reached.std() == 0:
+                    continue
+                advantage = (each[number] - reached.mean()) / (reached.std() + 1e-4)
+                place = episode.segments.index(episode.rounds[number].reflection)
+                read = [token for segment in episode.segments[:place] for token in segment.ids]
+                written = list(episode.segments[place].ids)
+                ids = torch.tensor([[*read, *written]])
+                logits = model(input_ids=ids).logits[0, len(read) - 1 : -1] / one.temperature
+                logps = logits.log_softmax(-1).gather(1, torch.tensor(written).unsqueeze(1))
+                loss = loss - advantage * logps.sum() / tokens
+                weighed[number + 1] += 1
+    assert all(weighed.values())
+    loss.backward()
+    after = dict(trainer.accelerator.unwrap_model(trainer.model).named_parameters())
+    for name, weight in model.named_parameters():
+        torch.testing.assert_close(before[name] - after[name].detach(), weight.grad, rtol=1e-4, atol=1e-6)
 
 
 def test_the_loss_reaches_the_end_token_of_a_reflection_that_ended(
@@ -224,6 +297,9 @@ def test_rounds_beyond_the_first_are_trained_in_the_same_way() -> None:
     completion = completion_of(episode)
     assert completion.ids == [11, 12, 13, 20, 21]
     assert completion.mask == [1, 0, 0, 0, 1]
+    assert completion_of(CREDITS["passing"].marked(episode)).mask == [0, 0, 0, 0, 1]
+    assert completion.advantages is None
+    assert completion_of(with_advantages(episode, [-0.5, 2.0])).advantages == [-0.5, 0.0, 0.0, 0.0, 2.0]
     assert reward_of(episode) == 1.0
     assert [one.verdict for one in episode.rounds] == [failed("x"), passed()]
 
@@ -265,6 +341,13 @@ def test_a_retry_is_trained_only_where_it_continues_its_reflections_context(cred
         check_context(credit_named(credit), extends=False)
 
 
-@pytest.mark.parametrize("credit", ["reflection", "placebo"])
+@pytest.mark.parametrize("credit", sorted(CREDITS))
+def test_several_rounds_are_trained_only_where_each_continues_the_one_before(credit: str) -> None:
+    check_context(credit_named(credit), extends=True, rounds=2)
+    with pytest.raises(RrrError, match="--rounds 2 goes on from what was written before, and .* use --keep-thoughts"):
+        check_context(credit_named(credit), extends=False, rounds=2)
+
+
+@pytest.mark.parametrize("credit", ["reflection", "placebo", "passing"])
 def test_a_reflection_is_trained_whatever_the_chat_template_does_to_it_later(credit: str) -> None:
     check_context(credit_named(credit), extends=False)

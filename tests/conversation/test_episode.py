@@ -63,6 +63,7 @@ def written(role: str, draw: Any) -> Segment:
         logprobs=tuple(-0.1 * token for token in ids) if flags & 8 else None,
         is_trained=bool(flags & 8),
         token_texts=("a", HOSTILE) if flags & 4 else None,
+        advantage=-0.5 if flags & 2 else None,
     )
 
 

@@ -32,8 +32,12 @@ settings = TrainSettings(
     grpo={"optim": "sgd", "max_grad_norm": "1e9"},
 )
 failures = read_failures(folder / "failures.jsonl")
-for name, shares in (("shared", True), ("padded", False)):
-    one = dataclasses.replace(settings, shared_prompt=shares)
+# A group of eight lies in both processes, and its rounds in either.
+rounds = dataclasses.replace(settings, rounds=3, round_discount=0.5, group_size=8, batch_size=40, micro_batch_size=4)
+for name, shares, run in (
+    ("shared", True, settings), ("padded", False, settings), ("shared-3", True, rounds), ("padded-3", False, rounds)
+):
+    one = dataclasses.replace(run, shared_prompt=shares)
     train(CoinTask(), failures, ModelSettings(model=model), folder / name, one, Progress())
 leave_processes()
 """
@@ -55,8 +59,10 @@ def test_two_processes_move_the_weights_alike_with_and_without_shared_prompts(
         env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
-    shared, padded = (load_file(tmp_path / name / "model" / "model.safetensors") for name in ("shared", "padded"))
     before = load_file(tiny_model / "model.safetensors")
-    assert any((weight != before[name]).any() for name, weight in shared.items())
-    for name, weight in shared.items():
-        torch.testing.assert_close(weight, padded[name], rtol=1e-4, atol=1e-5)
+    for rounds in ("", "-3"):
+        names = f"shared{rounds}", f"padded{rounds}"
+        shared, padded = (load_file(tmp_path / name / "model" / "model.safetensors") for name in names)
+        assert any((weight != before[name]).any() for name, weight in shared.items())
+        for name, weight in shared.items():
+            torch.testing.assert_close(weight, padded[name], rtol=1e-4, atol=1e-5)

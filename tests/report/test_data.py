@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,16 @@ from rrr_core.errors import RrrError
 from rrr_core.mining.mined_row import MinedRow
 from rrr_core.report.data import read_runs
 from rrr_core.report.mined import mined_of
-from rrr_core.report.selection import ASSURED, LONGEST_TEXT, FairSample, Texts, pack, transition
+from rrr_core.report.selection import (
+    ASSURED,
+    FIELDS,
+    LONGEST_TEXT,
+    SEGMENT_FIELDS,
+    FairSample,
+    Texts,
+    pack,
+    transition,
+)
 from rrr_core.verdicts import Verdict, abstained, failed, no_answer, passed
 from tests.episodes import make_episode, make_failure
 
@@ -216,3 +226,12 @@ def test_tries_without_an_answer_are_counted_by_kind_and_not_as_withheld() -> No
     verdicts = (no_answer("content filter"),), (abstained("timeout", ""),)
     mined = mined_of([MinedRow(0, 1, 0, None, None, None, withheld, ()) for withheld in verdicts])
     assert (mined.abstentions, mined.no_answers) == (1, {"content filter": 1})
+
+
+def test_a_segment_with_an_advantage_of_its_own_keeps_it() -> None:
+    one = episode(0, passed(), token_texts=("a", "b"))
+    parts = [replace(each, advantage=-0.25) if each.role == "reflection" else each for each in one.segments]
+    (packed,) = pack([replace(one, segments=tuple(parts))], 0, Texts(), 10_000)
+    named = [dict(zip(SEGMENT_FIELDS, each, strict=False)) for each in packed[FIELDS.index("segments")]]
+    assert [each.get("advantage") for each in named] == [None, None, None, -0.25, None, None]
+    assert [each.get("thought") for each in named] == [None] * 6

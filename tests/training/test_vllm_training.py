@@ -119,11 +119,18 @@ def test_an_untied_head_is_synced_as_well(
     assert max(gaps) <= AGREEMENT
 
 
-@pytest.mark.parametrize("credit", ["retry", "all"])
+@pytest.mark.parametrize(("credit", "rounds"), [("retry", 1), ("all", 1), ("reflection", 3), ("all", 3)])
 def test_every_trained_token_has_the_log_probability_it_was_drawn_with(
-    vllm: str, gaps: list[float], failures: Any, model_settings: Any, settings: Any, credit: str, tmp_path: Path
+    vllm: str,
+    gaps: list[float],
+    failures: Any,
+    model_settings: Any,
+    settings: Any,
+    credit: str,
+    rounds: int,
+    tmp_path: Path,
 ) -> None:
-    settings = dataclasses.replace(settings, steps=2, credit=credit, learning_rate=1e-2)
+    settings = dataclasses.replace(settings, steps=2, credit=credit, rounds=rounds, learning_rate=1e-2)
     train(CoinTask(), failures, model_settings, tmp_path / "t", settings)
     assert max(gaps) <= AGREEMENT
 

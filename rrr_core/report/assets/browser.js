@@ -58,7 +58,7 @@ function browser(payload, everything, state) {
   const all = everything.filter((episode) => state.runs[episode.set.run] === state.run);
   const sets = payload.sets.filter((set) => state.runs[set.run] === state.run);
   if (all.length === 0) return { node: section("episodes", "Episodes", "Episodes", null, absent("No episodes in this run.")), keys: {} };
-  const limit = Math.max(1, ...all.map((episode) => Math.abs(episode.advantage ?? 0)));
+  const limit = Math.max(1, ...all.flatMap((episode) => [episode, ...episode.segments].map((one) => Math.abs(one.advantage ?? 0))));
   const kinds = [...new Set(all.flatMap((episode) => [episode.first, episode.second]).filter((verdict) => verdict?.outcome === "failed").map((verdict) => payload.texts[verdict.category]))].filter(Boolean).sort();
   const filter = { query: "", set: "", first: "", second: "", kind: "", from: "", to: "", order: "row" };
   let found = [];

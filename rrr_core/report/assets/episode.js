@@ -132,7 +132,7 @@ function relatives(all, episode, open) {
       others.slice(0, 16).map((other) => h("button", { type: "button", onclick: () => open(other) }, way(other), text(other))),
     );
   return [
-    chips("Its group in this step", group, (other) => signed(other.advantage, 2)),
+    chips("Its group in this step", group, (other) => other.advantage !== null && signed(other.advantage, 2)),
     chips("The same row", same, (other) => setName(other.set)),
   ];
 }
@@ -140,8 +140,10 @@ function relatives(all, episode, open) {
 const WRITTEN = { attempt: "Attempt", reflection: "Reflection", retry: "Retry" };
 const REQUESTS = { reflection: "Reflection request", retry: "Asked again" };
 
-/** One segment: the messages that were read, or the text that was written, with its verdict. `next` follows it. */
-function segmentView(texts, segment, next, advantage, limit) {
+/** One segment: the messages that were read, or the text that was written, with its verdict. `next` follows it; `whole`
+is the episode's advantage, for a segment without its own. */
+function segmentView(texts, segment, next, whole, limit) {
+  const advantage = segment.advantage ?? whole;
   if (segment.text === null) {
     const kind = segment.role === "observation" ? "Observation" : "Prompt";
     return segment.messages.map(([role, content]) => turn(REQUESTS[next?.role] ?? `${kind} (${plain(texts[role])})`, "given", words(texts[content])));

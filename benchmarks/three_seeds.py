@@ -14,7 +14,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,8 @@ from rrr_core.training.run import train
 from rrr_core.training.settings import CREDITS, TrainSettings
 
 VANILLA = "vanilla"
+REFLECTING = [credit for credit in CREDITS if credit != "attempt"]
+"""The credits of what follows a failure. `consolidation.py` measures plain GRPO on first tries, at equal compute."""
 
 
 Variants = Callable[[int], Iterable[tuple[str, Task, Mapping[str, Any]]]]
@@ -46,8 +48,8 @@ def variants_of(options: argparse.Namespace) -> Variants:
     return lambda _seed: [(credit, task, {"credit": credit}) for credit in options.credits]
 
 
-def make(options: argparse.Namespace, variants: Variants) -> None:
-    """Train and evaluate whatever is missing."""
+def make(options: argparse.Namespace, variants: Variants, labels: Collection[str] | None = None) -> None:
+    """Train and evaluate whatever is missing; `labels` are those to evaluate, by default all that are trained."""
     task, demo = load_task(options.task), presets_of(TaskSettings(name=options.task), "demo")
     model = options.model or str(task.default_model())
     data: dict[str, str] = {}
@@ -57,16 +59,17 @@ def make(options: argparse.Namespace, variants: Variants) -> None:
         evaluated = EvalSettings(**{**demo["eval"], **given(rows=options.rows), "seed": seed})
         mine(task, load_transformers(model), folder / "mine", mined, data, make_progress())
         failures = read_failures(folder / "mine")
-        labels = {VANILLA: model}
+        weights = {VANILLA: model}
         for label, judging, changes in variants(seed):
             settings = TrainSettings(**{**demo["train"], **given(steps=options.steps), "seed": seed, **changes})
             done = train(judging, failures, ModelSettings(model=model), folder / label, settings, make_progress())
-            labels[label] = done.model
-        for label, weights in labels.items():
+            if labels is None or label in labels:
+                weights[label] = done.model
+        for label, named in weights.items():
             if not (folder / "eval" / label / "figures.json").exists():
-                engine = load_transformers(weights)
+                engine = load_transformers(named)
                 evaluate(task, engine, folder / "eval" / label, label, evaluated, data, make_progress())
-        compare([folder / "eval" / label for label in labels], folder / "eval" / "comparison.json")
+        compare([folder / "eval" / label for label in weights], folder / "eval" / "comparison.json")
 
 
 def given(**settings: int | None) -> dict[str, int]:
@@ -88,15 +91,17 @@ def rows_of(options: argparse.Namespace) -> int:
     return int(json.loads(path.read_text())["rows"])
 
 
-def table(options: argparse.Namespace) -> list[dict[str, Any]]:
+def table(options: argparse.Namespace, labels: Sequence[str]) -> list[dict[str, Any]]:
     """One line per mode and model: the mean over seeds of each figure, and of the gain over the untrained model.
+
+    The models are the untrained one and those of these labels.
 
     Intervals are Student's over seeds: they cover the variation of mining, training and sampling together.
     """
     lines = []
     for mode in ("greedy", "sampled"):
         base = list(values(options, mode, VANILLA, "second_try"))
-        for label in (VANILLA, *options.credits):
+        for label in (VANILLA, *labels):
             line: dict[str, Any] = {"mode": mode, "model": label, "seeds": len(options.seeds), "rows": rows_of(options)}
             for way in WAYS:
                 line[way.key] = dataclasses.asdict(pooled_mean(list(values(options, mode, label, way.key))))
@@ -136,19 +141,24 @@ def options_of(description: str | None) -> argparse.ArgumentParser:
 
 def print_table(lines: Sequence[Mapping[str, Any]], named: str, columns: Sequence[str]) -> None:
     """Print the lines as Markdown, each identified by its mode and its value of `named`."""
-    print(f"| mode | {named} | " + " | ".join(columns) + " |")
-    print("|---|---|" + "---|" * len(columns))
+    print("\n".join(markdown(lines, named, columns)))
+
+
+def markdown(lines: Sequence[Mapping[str, Any]], named: str, columns: Sequence[str]) -> Iterator[str]:
+    """The lines of a table in Markdown."""
+    yield f"| mode | {named} | " + " | ".join(columns) + " |"
+    yield "|---|---|" + "---|" * len(columns)
     for line in lines:
         name = line[named] if isinstance(line[named], str) else f"{line[named]:g}"
-        print(f"| {line['mode']} | {name} | " + " | ".join(show(line[column]) for column in columns) + " |")
+        yield f"| {line['mode']} | {name} | " + " | ".join(show(line[column]) for column in columns) + " |"
 
 
 if __name__ == "__main__":
     parser = options_of(__doc__)
-    parser.add_argument("--credits", nargs="+", default=list(CREDITS), choices=CREDITS)
+    parser.add_argument("--credits", nargs="+", default=REFLECTING, choices=CREDITS)
     chosen = parser.parse_args()
     make(chosen, variants_of(chosen))
-    result = table(chosen)
+    result = table(chosen, chosen.credits)
     (chosen.folder / "table.json").write_text(json.dumps(result, indent=1))
     columns = [*(way.key for way in WAYS), "gain", *(f"over_{control.figure}" for control in CONTROLS)]
     print_table(result, "model", columns)

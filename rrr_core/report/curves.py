@@ -35,6 +35,9 @@ class Curves:
 
 _KNOWN = (
     Panel("Retry success rate", "Share of retries after a reflection that were right.", "share", "retry_success_rate"),
+    Panel(
+        "First-try success rate", "Share of a step's first tries that were right.", "share", "first_try_success_rate"
+    ),
     Panel("Reflection length", "Mean tokens of a reflection, including its end token.", "tokens", "reflection_tokens"),
     Panel(
         "Zero-variance groups",
@@ -61,6 +64,12 @@ _KNOWN = (
         "Share of reflections that already contain the answer of their retry.",
         "share",
         "reflections_with_retry_answer",
+    ),
+    Panel(
+        "Distillation loss",
+        "Mean negative log-likelihood per token of passing retries, as answers to their rows' first prompts.",
+        "",
+        "distill_loss",
     ),
     Panel("Abstentions", "Verdicts withheld in a batch; they earn no reward.", "", "abstentions"),
     Panel("Reflections cut off", "Share that hit the token limit.", "share", "reflections_cut_off"),

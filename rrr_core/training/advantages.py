@@ -13,7 +13,14 @@ from dataclasses import replace
 
 from rrr_core.episode import Episode
 from rrr_core.seeds import rollout_seed
-from rrr_core.training.credit import before_sampled, credit_named, reward_of, rewards_by_round, sampled_of
+from rrr_core.training.credit import (
+    before_sampled,
+    credit_named,
+    is_first_try,
+    reward_of,
+    rewards_by_round,
+    sampled_of,
+)
 from rrr_core.training.micro_batches import has_variance
 from rrr_core.training.settings import TrainSettings
 
@@ -99,16 +106,23 @@ def weighed(
     settings: TrainSettings,
     scale: str,
     moment: tuple[object, ...],
-    gather: Callable[[list[Returns]], list[Returns]] = list,
+    gather: Callable[[list[tuple[bool, Returns]]], list[tuple[bool, Returns]]] = list,
     process: int = 0,
 ) -> list[Episode]:
     """A process's episodes, each trained segment with its round's advantage.
 
     `gather` concatenates all processes' lists, since a group may lie in several; `moment` seeds the placebo.
     """
-    returns = gather([returns_of(rewards_by_round(episode), settings.round_discount) for episode in episodes])
+    found = gather(
+        [(is_first_try(each), returns_of(rewards_by_round(each), settings.round_discount)) for each in episodes]
+    )
+    returns = [each for _, each in found]
     if credit_named(settings.credit).shuffles:
-        returns = shuffled_by_round(returns, (*moment, "placebo"))
+        for kind in (False, True):  # first tries among first tries
+            places = [place for place, (is_first, _) in enumerate(found) if is_first is kind]
+            mixed = shuffled_by_round([returns[place] for place in places], (*moment, "placebo"))
+            for place, each in zip(places, mixed, strict=True):
+                returns[place] = each
     advantages = advantages_by_round(returns, settings.group_size, scale)
     own = advantages[process * len(episodes) : (process + 1) * len(episodes)]
     return [with_advantages(episode, each) for episode, each in zip(episodes, own, strict=True)]

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 from rrr_core.episode import Episode, Failure
 from rrr_core.training.advantages import has_signal
-from rrr_core.training.credit import credit_named, sampled_tokens
+from rrr_core.training.consolidation import first_try_places
+from rrr_core.training.credit import ATTEMPT, credit_named, sampled_tokens
 from rrr_core.training.freshness import Freshness
 from rrr_core.training.rollout import Rollout
 from rrr_core.training.settings import TrainSettings
@@ -78,37 +79,56 @@ def play_batch(
 ) -> Batch:
     """The episodes on the failures at these indices, each repeated within its group, for a forward pass of a step.
 
-    A pure function of the policy's weights, the settings' seed and the other arguments.
+    Some groups are first tries instead, as `settings.consolidate` and `settings.credit` say. A pure function of the
+    policy's weights, the settings' seed and the other arguments.
     """
     size, seed = settings.group_size, (settings.seed, step, forward_pass, process)
     credit = credit_named(settings.credit)
+    wanted = [indices[start : start + size] for start in range(0, len(indices), size)]
+    first = first_try_places(settings, len(wanted), seed)
 
-    def groups(failures: Sequence[Failure], *moment: object) -> list[Group]:
-        episodes = [credit.marked(episode) for episode in rollout.play(failures, (*seed, *moment))]
-        return [episodes[start : start + size] for start in range(0, len(episodes), size)]
+    def reflect(failures: Sequence[Failure], *moment: object) -> list[Group]:
+        return cut([credit.marked(episode) for episode in rollout.play(failures, (*seed, *moment))])
 
-    chosen = freshness.choose(indices, step, forward_pass)
-    played = groups(chosen.failures)
-    tokens = chosen.tokens + sum(sampled_tokens(episode) for group in played for episode in group)
-    if settings.zero_variance != "resample":
-        return Batch([episode for group in played for episode in group], tokens, chosen.stale, None)
+    def try_first(failures: Sequence[Failure], *moment: object) -> list[Group]:
+        return cut([ATTEMPT.marked(episode) for episode in rollout.first_tries(failures, (*seed, *moment))])
 
-    def further(count: int, number: int) -> Sequence[Failure]:
-        nonlocal tokens
-        more = freshness.further(count, step, forward_pass, number)
-        tokens += more.tokens
-        return more.failures
+    def cut(episodes: Sequence[Episode]) -> list[Group]:
+        return [list(episodes[start : start + size]) for start in range(0, len(episodes), size)]
 
-    resampled = resample(
-        played,
-        lambda group: not has_signal(group, settings),
-        further,
-        lambda failures, number: groups([one for one in failures for _ in range(size)], "refill", number),
-        settings.resample_rounds,
+    def played(failures: Sequence[Failure], play: Callable[..., list[Group]]) -> Resampled:
+        groups = play(failures) if failures else []
+        tokens = sum(sampled_tokens(episode) for group in groups for episode in group)
+        if settings.zero_variance != "resample":
+            return Resampled(groups, 0, tokens)
+
+        def further(count: int, number: int) -> Sequence[Failure]:
+            nonlocal tokens
+            more = freshness.further(count, step, forward_pass, number, for_first_tries=play is try_first)
+            tokens += more.tokens
+            return more.failures
+
+        resampled = resample(
+            groups,
+            lambda group: not has_signal(group, settings),
+            further,
+            lambda failures, number: play([one for one in failures for _ in range(size)], "refill", number),
+            settings.resample_rounds,
+        )
+        return Resampled(resampled.groups, resampled.replaced, tokens + resampled.tokens)
+
+    chosen = freshness.choose(
+        [index for place, group in enumerate(wanted) if place not in first for index in group], step, forward_pass
     )
+    kinds = {
+        False: played(chosen.failures, reflect),
+        True: played([freshness.failures[index] for place in sorted(first) for index in wanted[place]], try_first),
+    }
+    groups = {kind: iter(found.groups) for kind, found in kinds.items()}
+    replaced = sum(found.replaced for found in kinds.values())
     return Batch(
-        [episode for group in resampled.groups for episode in group],
-        tokens + resampled.tokens,
+        [episode for place in range(len(wanted)) for episode in next(groups[place in first])],
+        chosen.tokens + sum(found.tokens for found in kinds.values()),
         chosen.stale,
-        resampled.replaced / len(resampled.groups),
+        replaced / len(wanted) if settings.zero_variance == "resample" else None,
     )

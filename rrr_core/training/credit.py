@@ -49,6 +49,7 @@ def last_reflection(segments: Sequence[Segment]) -> list[bool]:
     return [place == last for place in range(len(segments))]
 
 
+ATTEMPT = Credit("attempt", roles("attempt"), "those of new first tries, without any reflection: plain GRPO")
 REFLECTION = Credit("reflection", roles("reflection"), "the reflection's", by_round=True)
 CREDITS: dict[str, Credit] = {
     credit.name: credit
@@ -69,6 +70,7 @@ CREDITS: dict[str, Credit] = {
             "with several rounds, the last one's reflection's, which is the passing one if a round passes (passing)",
             of_rounds=True,
         ),
+        ATTEMPT,
     )
 }
 
@@ -105,8 +107,15 @@ def reward_of(episode: Episode) -> float | None:
     return episode.last_verdict.reward if any(segment.is_trained for segment in episode.segments) else None
 
 
+def is_first_try(episode: Episode) -> bool:
+    """Whether a training episode is a first try: a prompt and an attempt. All others go on after a failed one."""
+    return len(episode.segments) == 2
+
+
 def rewards_by_round(episode: Episode) -> list[float | None]:
-    """Each sampled round's reward, as `reward_of` gives it for the last one."""
+    """Each sampled round's reward, as `reward_of` gives it for the last one; of a first try its own."""
+    if is_first_try(episode):
+        return [reward_of(episode)]
     return [None if each.verdict is None else each.verdict.reward for each in sampled_rounds(episode)]
 
 

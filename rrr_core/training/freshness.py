@@ -157,10 +157,15 @@ class Freshness:
             return Chosen(chosen, stale_share(renewed.values()), sum(each.tokens for each in renewed.values()))
         return replace(found, failures=[mined[index] for index in indices])
 
-    def further(self, count: int, step: int, forward_pass: int, number: int) -> Chosen:
-        """Up to `count` failures beyond the generation batch chosen last, none of them given before."""
+    def further(
+        self, count: int, step: int, forward_pass: int, number: int, *, for_first_tries: bool = False
+    ) -> Chosen:
+        """Up to `count` failures beyond the generation batch chosen last, none of them given before.
+
+        First tries need no new attempt to reflect on.
+        """
         wanted = list(islice(self._others, count))
-        if not self.settings.on_policy_attempts:
+        if for_first_tries or not self.settings.on_policy_attempts:
             return Chosen(wanted)
         renewed = self._tried_now(wanted, step, forward_pass, number)
         return Chosen([each.failure for each in renewed], tokens=sum(each.tokens for each in renewed))

@@ -8,7 +8,8 @@ from rrr_core.episode import ANSWERS, Episode, Round, Segment
 from rrr_core.hookspecs import Row
 from rrr_core.tasks import Task
 from rrr_core.training.batches import Batch
-from rrr_core.training.credit import sampled_rounds
+from rrr_core.training.consolidation import first_try_measures
+from rrr_core.training.credit import is_first_try, sampled_rounds
 
 
 def measures_of(batch: Batch, task: Task, processes: int, most_rounds: int = 1) -> dict[str, float]:
@@ -16,28 +17,36 @@ def measures_of(batch: Batch, task: Task, processes: int, most_rounds: int = 1) 
 
     With `most_rounds` above 1, each round has some of its own.
     """
-    rounds = [(episode, each) for episode in batch.episodes for each in sampled_rounds(episode)]
-    reflections = [each.reflection for _, each in rounds]
-    verdicts = [episode.last_verdict for episode in batch.episodes]
-    judged = [verdict for verdict in verdicts if not verdict.is_abstained]
+    tries = [episode for episode in batch.episodes if is_first_try(episode)]
+    reflecting = [episode for episode in batch.episodes if not is_first_try(episode)]
     measures = {
-        "retry_success_rate": sum(verdict.is_passed for verdict in judged) / (len(judged) or 1),
-        "abstentions": len(verdicts) - len(judged),
-        "reflection_tokens": sum(len(reflection.ids) for reflection in reflections) / len(reflections),
-        "reflections_empty": sum(not reflection.text.strip() for reflection in reflections) / len(reflections),
-        "reflections_cut_off": sum(reflection.is_cut_off for reflection in reflections) / len(reflections),
-        "reflections_with_gold_answer": _leaks(task, rounds, lambda row, _: task.gold_answer(row)),
-        "reflections_with_retry_answer": _leaks(task, rounds, lambda _, retry: None if retry is None else retry.text),
+        **(_round_measures(reflecting, task) if reflecting else {}),
+        **first_try_measures(tries),
+        "abstentions": sum(episode.last_verdict.is_abstained for episode in batch.episodes),
         # The logged mean is then the sum over the processes.
         "sampled_tokens": batch.tokens * processes,
     }
     if most_rounds > 1:
-        measures |= _by_round(batch.episodes, task)
+        measures |= _by_round(reflecting, task)
     if batch.stale is not None:
         measures["stale_failures"] = batch.stale
     if batch.resampled is not None:
         measures["groups_refilled"] = batch.resampled
     return measures
+
+
+def _round_measures(episodes: Sequence[Episode], task: Task) -> dict[str, float]:
+    rounds = [(episode, each) for episode in episodes for each in sampled_rounds(episode)]
+    reflections = [each.reflection for _, each in rounds]
+    judged = [episode.last_verdict for episode in episodes if not episode.last_verdict.is_abstained]
+    return {
+        "retry_success_rate": sum(verdict.is_passed for verdict in judged) / (len(judged) or 1),
+        "reflection_tokens": sum(len(reflection.ids) for reflection in reflections) / len(reflections),
+        "reflections_empty": sum(not reflection.text.strip() for reflection in reflections) / len(reflections),
+        "reflections_cut_off": sum(reflection.is_cut_off for reflection in reflections) / len(reflections),
+        "reflections_with_gold_answer": _leaks(task, rounds, lambda row, _: task.gold_answer(row)),
+        "reflections_with_retry_answer": _leaks(task, rounds, lambda _, retry: None if retry is None else retry.text),
+    }
 
 
 def _by_round(episodes: Sequence[Episode], task: Task) -> dict[str, float]:

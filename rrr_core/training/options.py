@@ -19,6 +19,7 @@ from trl import GRPOConfig
 
 from rrr_core.errors import RrrError, nearest
 from rrr_core.training.advantages import is_by_round
+from rrr_core.training.consolidation import check_consolidation
 from rrr_core.training.grpo_fields import ACTS, OPTIONS, REFUSED, SAMPLED, Acts, Situation
 from rrr_core.training.passes import longest_completion
 from rrr_core.training.settings import TrainSettings
@@ -157,13 +158,19 @@ def grpo_config(
             f"batch size {settings.batch_size} is not a multiple of group size {settings.group_size}: change one."
         )
     at_once = settings.micro_batch_size * (user.get("steps_per_generation") or settings.batch_size // together)
-    whole_groups = settings.on_policy_attempts or settings.refresh_every or settings.zero_variance == "resample"
+    whole_groups = (
+        settings.on_policy_attempts
+        or settings.refresh_every
+        or settings.zero_variance == "resample"
+        or settings.consolidate != "none"
+    )
     if whole_groups and at_once % settings.group_size:
         raise RrrError(
             f"A process samples {at_once} reflections at once, not whole groups of {settings.group_size}, which"
-            " --on-policy-attempts, --refresh-every and --zero-variance resample need: change --batch-size,"
-            " --micro-batch-size or --group-size."
+            " --on-policy-attempts, --refresh-every, --zero-variance resample and --consolidate need: change"
+            " --batch-size, --micro-batch-size or --group-size."
         )
+    check_consolidation(settings, at_once // settings.group_size)
     if settings.scheduler not in [kind.value for kind in SchedulerType]:
         known = [kind.value for kind in SchedulerType]
         raise RrrError(f"transformers has no schedule {settings.scheduler!r}.{nearest(settings.scheduler, known)}")
@@ -191,7 +198,7 @@ def grpo_config(
             temperature=settings.temperature,
             # What dr_grpo divides by. One round's has always been this, whatever is trained.
             max_completion_length=settings.max_reflection_tokens
-            if settings.rounds == 1
+            if settings.rounds == 1 and not settings.only_first_tries
             else longest_completion(settings),
             model_init_kwargs={"dtype": dtype, "revision": revision, "use_safetensors": True},
             save_strategy="steps",

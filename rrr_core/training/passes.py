@@ -56,13 +56,17 @@ def longest_completion(settings: TrainSettings, requests: Requests | None = None
 
     Without `requests`, all but the few tokens between its texts.
     """
+    if settings.only_first_tries:
+        return settings.max_attempt_tokens
     requests = requests or Requests()
     trains_retry = credit_named(settings.credit).trains([Segment("reflection"), Segment("retry")])[1]
     retries = settings.rounds - (0 if trains_retry else 1)
-    return (
+    return max(
         settings.rounds * settings.max_reflection_tokens
         + retries * (requests.retry + settings.max_retry_tokens)
-        + (settings.rounds - 1) * requests.reflect
+        + (settings.rounds - 1) * requests.reflect,
+        settings.max_attempt_tokens if settings.mixes_first_tries else 0,
+        settings.max_retry_tokens if settings.distills else 0,
     )
 
 

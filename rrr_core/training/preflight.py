@@ -81,9 +81,16 @@ def checked_config(model: ModelSettings, folder: Path, settings: TrainSettings) 
 def fitted(settings: TrainSettings, chat: ChatFormat) -> TrainSettings:
     """The settings with the token limits of a model of this chat format.
 
-    Raises RrrError for a credit, or several rounds, that it rules out.
+    Raises RrrError for a credit, several rounds, or a consolidation that it rules out.
     """
-    check_context(credit_named(settings.credit), chat.extends(chat.thinks), settings.rounds)
+    extends = chat.extends(chat.thinks)
+    check_context(credit_named(settings.credit), extends, settings.rounds)
+    if settings.distills and not extends:
+        raise RrrError(
+            "--consolidate distill learns the retry's sampled ids, and this model's chat template rewrites what comes"
+            " before them (it drops earlier thoughts), so that they are not kept: use --keep-thoughts, or --consolidate"
+            " reward."
+        )
     return dataclasses.replace(
         settings,
         max_reflection_tokens=token_limit(settings.max_reflection_tokens, chat.thinks),

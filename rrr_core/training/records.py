@@ -111,8 +111,8 @@ class Recorder(TrainerCallback):  # type: ignore[misc]
             return
         self.metrics.write([{"step": state.global_step, **metrics_of(logs), **self.laps.metrics(state.global_step)}])
         self._warn(state.global_step, logs.get("reflections_cut_off", 0.0))
-        if logs.get("retry_success_rate") is not None:
-            self.note = f"retry success {logs['retry_success_rate']:.0%}"
+        rates = {"retry": logs.get("retry_success_rate"), "first-try": logs.get("first_try_success_rate")}
+        self.note = ", ".join(f"{what} success {rate:.0%}" for what, rate in rates.items() if rate is not None)
 
     def _warn(self, step: int, cut_off: float) -> None:
         """Say once that many reflections are cut off: they get no retry, and cannot be rewarded."""

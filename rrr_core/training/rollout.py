@@ -145,8 +145,10 @@ class Rollout:
         ]
 
     def prompt_of(self, failure: Failure) -> tuple[int, ...]:
-        """The ids that a failure's reflections are sampled on."""
-        messages = reflection_conversation(self.task, failure.episode, self.engine.model)
+        """The ids that a failure's reflections are sampled on; with `--credit attempt` its first tries."""
+        messages: Sequence[dict[str, str]] = failure.prompt
+        if not self.settings.only_first_tries:
+            messages = reflection_conversation(self.task, failure.episode, self.engine.model)
         return tuple(self.engine.chat.encode_prompt(messages))
 
     def requests_of(self, failure: Failure) -> Requests:
@@ -163,6 +165,21 @@ class Rollout:
                 for request in asked
             )
         )
+
+    def first_tries(self, failures: Sequence[Failure], seed: tuple[object, ...]) -> list[Episode]:
+        """A first try at each failure's row on its first prompt, judged; the caller repeats failures as for `play`."""
+        chat = self.engine.chat
+        distinct = {failure.failure_id: failure for failure in failures}
+        asked = {name: tuple(chat.encode_prompt(failure.prompt)) for name, failure in distinct.items()}
+        prompts = [asked[failure.failure_id] for failure in failures]
+        with self.engine.prefix_caching():
+            made = self._sample(prompts, self.settings.max_attempt_tokens, (*seed, "first try"))
+        verdicts = self.judge.judge_written([(one.row, each) for one, each in zip(failures, made, strict=True)])
+        tries = self._segments("attempt", prompts, made)
+        return [
+            Episode(one.row_index, one.row, (Segment("prompt", one.prompt, ids=ids), replace(each, verdict=verdict)))
+            for one, ids, each, verdict in zip(failures, prompts, tries, verdicts, strict=True)
+        ]
 
     def attempt(self, failures: Sequence[Failure], seed: tuple[object, ...]) -> list[Segment]:
         """One new, judged answer by the current policy to what each failure answers last.

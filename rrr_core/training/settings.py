@@ -9,11 +9,12 @@ from rrr_core.config.limits import THINKING_TOKENS, TOKENS
 from rrr_core.config.option import option
 from rrr_core.config.settings import Settings
 from rrr_core.errors import RrrError
-from rrr_core.training.credit import CREDITS
+from rrr_core.training.credit import ATTEMPT, CREDITS
 
 MAY_CHANGE = frozenset({"max_abstain", "keep_checkpoints", "report_to"})
 """Settings that change no result: a run may be resumed with other values."""
 ZERO_VARIANCE = ("drop", "keep", "resample")
+CONSOLIDATE = ("none", "distill", "reward", "both")
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,18 @@ class TrainSettings(Settings):
         minimum=0,
         maximum=1,
     )
+    consolidate: str = option(
+        "none",
+        "What the first try learns from: distill: passing retries, learned as answers to the row's own prompt; reward:"
+        " first tries among the step's groups, rewarded by their own verdicts; both; or none.",
+        choices=CONSOLIDATE,
+    )
+    distill_weight: float = option(
+        1.0, "Weight of a passing retry's negative log-likelihood, with `--consolidate distill`.", minimum=0
+    )
+    consolidate_share: float = option(
+        0.25, "Share of a step's groups that are first tries, with `--consolidate reward`.", minimum=0, maximum=1
+    )
     shared_prompt: bool = option(
         True, "Compute a group's prompt once for all its reflections, not once for each of them."
     )
@@ -76,8 +89,8 @@ class TrainSettings(Settings):
     )
     max_attempt_tokens: int = option(
         TOKENS,
-        "Longest attempt with its thought, in tokens, that --refresh-every and --on-policy-attempts sample;"
-        f" {THINKING_TOKENS} by default for a model that thinks.",
+        "Longest attempt with its thought, in tokens, that --refresh-every, --on-policy-attempts, --consolidate reward"
+        f" and --credit attempt sample; {THINKING_TOKENS} by default for a model that thinks.",
         minimum=1,
     )
     lora_rank: int = option(0, "Rank of LoRA adapters; 0 trains all weights.", minimum=0)
@@ -103,3 +116,18 @@ class TrainSettings(Settings):
                 f"--round-discount acts only with several rounds and --credit {by_round}: raise --rounds, or leave it"
                 " out."
             )
+
+    @property
+    def only_first_tries(self) -> bool:
+        """Whether all groups are first tries."""
+        return self.credit == ATTEMPT.name
+
+    @property
+    def mixes_first_tries(self) -> bool:
+        """Whether some groups are first tries, beside those that reflect."""
+        return self.consolidate in ("reward", "both")
+
+    @property
+    def distills(self) -> bool:
+        """Whether passing retries are learned as first tries."""
+        return self.consolidate in ("distill", "both")

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from accelerate.utils import gather_object
@@ -22,7 +21,9 @@ from rrr_core.seeds import rollout_seed
 from rrr_core.tasks import Task
 from rrr_core.training.advantages import in_groups_with_signal, is_by_round, weighed
 from rrr_core.training.batches import Batch, play_batch
+from rrr_core.training.consolidation import shuffled
 from rrr_core.training.credit import before_sampled, completion_of, credit_named, prompt_ids, reward_of
+from rrr_core.training.distillation import Distillation, DistillingTrainer, targets_of
 from rrr_core.training.engine import correct_for
 from rrr_core.training.freshness import Freshness
 from rrr_core.training.measures import measures_of
@@ -30,16 +31,16 @@ from rrr_core.training.micro_batches import MAY_DROP, has_variance, split_micro_
 from rrr_core.training.passes import Passes, check_length, context_of, extremes, longest_completion
 from rrr_core.training.rollout import Rollout
 from rrr_core.training.sampler import FailureOrder, FailureSampler
-from rrr_core.training.scoring import ScoringTrainer
 from rrr_core.training.settings import TrainSettings
 from rrr_core.training.shared_prompt import packed_score
 
+Value = TypeVar("Value")
 OnEpisodes = Callable[[int, Sequence[Episode], Sequence[float | None], Sequence[float | None]], None]
 """Called with (step, episodes, rewards, advantages) once a step's episodes are judged; an advantage is None if the
 episode's segments have their own."""
 
 
-class ReflectionTrainer(ScoringTrainer):
+class ReflectionTrainer(DistillingTrainer):
     """Trains the tokens that `settings.credit` names, and no others.
 
     Ours are the rollout (reflect, retry, judge), the reward (1, 0, or None for an abstention, which TRL excludes from
@@ -106,6 +107,7 @@ class ReflectionTrainer(ScoringTrainer):
             processes=self.accelerator.num_processes,
             gather=gather_object,
         )
+        self.distillation = Distillation(settings.distill_weight, gather_object) if settings.distills else None
         self._takes_positions = "position_ids" in arguments_of(self.accelerator.unwrap_model(self.model))
         self.shares_prompts = self._can_share(say)
         self._drops = settings.zero_variance != "keep" and self._may_drop()
@@ -188,7 +190,10 @@ class ReflectionTrainer(ScoringTrainer):
         completions = [completion_of(episode) for episode in episodes]
         # TRL takes any other last id for a truncated text, and would not know the chat template's own end of turn.
         self.eos_token_ids = sorted({each.ids[-1] for each in completions if not each.is_cut_off})
-        self._rewards = self._rewards_of(episodes)
+        self._rewards = self._credited([reward_of(episode) for episode in episodes])
+        if self.distillation is not None:
+            passes = self._credited([episode.last_verdict.is_passed for episode in episodes])
+            self.distillation.targets = targets_of(episodes, passes, self.rollout.engine.chat.encode_prompt)
         by_round = is_by_round(self.settings)
         self._advantages = [each.advantages or [0.0] * len(each.ids) for each in completions] if by_round else None
         size = self.num_generations
@@ -209,11 +214,12 @@ class ReflectionTrainer(ScoringTrainer):
         process = self.accelerator.process_index
         return weighed(episodes, self.settings, self.scale_rewards, self._moment(), gather_object, process)
 
-    def _rewards_of(self, episodes: Sequence[Episode]) -> list[float | None]:
-        rewards = [reward_of(episode) for episode in episodes]
+    def _credited(self, values: list[Value]) -> list[Value]:
+        """What the verdicts say of each episode played, in the order in which training sees it."""
+        assert self._played is not None
         if self.credit.shuffles:
-            random.Random(rollout_seed(*self._moment(), "placebo")).shuffle(rewards)
-        return rewards
+            return shuffled(values, self._played.episodes, rollout_seed(*self._moment(), "placebo"))
+        return values
 
     def retry_passes(
         self, episode: list[Episode], log_metric: Callable[[str, float], None], **_: Any
@@ -223,6 +229,8 @@ class ReflectionTrainer(ScoringTrainer):
         processes, rounds = self.accelerator.num_processes, self.settings.rounds
         for name, value in measures_of(self._played, self.task, processes, rounds).items():
             log_metric(name, value)
+        if self.distillation is not None:
+            log_metric("distill_targets", len(self.distillation.targets) * processes)
         log_metric("groups_without_spread", self._signal.count(False) / len(self._signal))
         return self._rewards
 
@@ -240,16 +248,9 @@ class ReflectionTrainer(ScoringTrainer):
                     group_size=self.num_generations,
                     seed=rollout_seed(*self._moment(), "deal"),
                 )
+                if self.distillation is not None:
+                    self._micro_batches = self.distillation.deal(self._micro_batches)
         return self._micro_batches[self._step % shared_by]
-
-    def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> torch.Tensor:
-        metrics = self._metrics["train"]
-        lengths = {name: len(values) for name, values in metrics.items()}
-        loss: torch.Tensor = super()._compute_loss(model, inputs)
-        if not inputs["completion_mask"].any():  # a measurement of no token is not logged
-            for name, values in metrics.items():
-                del values[lengths.get(name, 0) :]
-        return loss
 
     def _moment(self) -> tuple[int, int, int]:
         """What seeds sampling: seed, optimiser step and forward pass within it, the same after a resume."""

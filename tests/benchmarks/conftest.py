@@ -32,5 +32,7 @@ def benchmarks_can_be_imported(monkeypatch):
             "scaling",
             "mining_tokens",
             "simulated",
+            "consolidation",
+            "three_seeds",
         }:
             del sys.modules[name]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +24,11 @@ from rrr_core.training.credit import (
     check_context,
     completion_of,
     credit_named,
+    is_first_try,
     prompt_ids,
     reward_of,
 )
+from rrr_core.training.distillation import Distillation
 from rrr_core.training.run import train
 from rrr_core.training.trainer import ReflectionTrainer
 from rrr_core.verdicts import failed, passed
@@ -33,6 +36,9 @@ from tests.episodes import make_failure
 from tests.training.conftest import CoinTask
 
 pytestmark = pytest.mark.train
+
+
+SGD = {"optim": "sgd", "max_grad_norm": "1e9"}
 
 
 class Spy(ReflectionTrainer):
@@ -93,23 +99,40 @@ EXPECTED = {
     "passing": lambda episode: [*episode.rounds[-1].reflection.ids],
     "retry": lambda episode: ids_of(episode, "retry"),
     "all": lambda episode: ids_of(episode, "reflection", "retry"),
+    "attempt": lambda episode: ids_of(episode, "attempt"),
+    # With first tries among the groups of a step.
+    "reflection, reward": lambda episode: ids_of(episode, "attempt" if is_first_try(episode) else "reflection"),
+    "all, both": lambda episode: ids_of(episode, *(["attempt"] if is_first_try(episode) else ["reflection", "retry"])),
 }
-RUNS = [(credit, rounds) for credit in sorted(EXPECTED) for rounds in (1, 3) if (credit, rounds) != ("passing", 1)]
+RUNS = [
+    (credit, rounds)
+    for credit in sorted(EXPECTED)
+    for rounds in (1, 3)
+    if (credit, rounds) not in (("passing", 1), ("attempt", 3))
+]
 """Each credit with one round and with three."""
+
+
+def credited(settings: Any, credit: str, rounds: int = 1, **changes: Any) -> Any:
+    """Settings for a credit, and for a kind of consolidation if it names one."""
+    name, _, mode = credit.partition(", ")
+    return dataclasses.replace(
+        settings, credit=name, consolidate=mode or "none", max_attempt_tokens=6, rounds=rounds, steps=2, **changes
+    )
 
 
 @pytest.mark.parametrize(("credit", "rounds"), RUNS)
 def test_trained_ids_are_the_sampled_ids_to_the_last_one(
     credit: str, rounds: int, spy: type[Spy], failures: Any, model_settings: Any, settings: Any, tmp_path: Path
 ) -> None:
-    run = dataclasses.replace(settings, credit=credit, rounds=rounds, steps=2)
-    trainer = spied(spy, failures, model_settings, tmp_path / "t", run)
+    trainer = spied(spy, failures, model_settings, tmp_path / "t", credited(settings, credit, rounds))
     episodes = [episode for batch in trainer.episodes for episode in batch]
     sampled = sorted(tuple(EXPECTED[credit](episode)) for episode in episodes)
     trained = sorted(ids for inputs, _ in trainer.losses for ids in trained_ids(inputs))
     assert trained == sampled
     assert len(sampled) == 2 * settings.batch_size
-    assert {len(episode.rounds) for episode in episodes} == set(range(1, rounds + 1))
+    played = {len(episode.rounds) for episode in episodes if not is_first_try(episode)}
+    assert played == (set() if credit == "attempt" else set(range(1, rounds + 1)))
 
 
 @pytest.mark.parametrize("shared_prompt", [True, False], ids=["packed", "padded"])
@@ -124,7 +147,7 @@ def test_the_gradient_is_zero_outside_the_trained_tokens_and_nowhere_else(
     settings: Any,
     tmp_path: Path,
 ) -> None:
-    plain = dataclasses.replace(settings, credit=credit, rounds=rounds, shared_prompt=shared_prompt, steps=2, kl=0.0)
+    plain = credited(settings, credit, rounds, shared_prompt=shared_prompt, kl=0.0)
     trainer = spied(spy, failures, model_settings, tmp_path / "t", plain)
     moved = 0
     for inputs, logps in trainer.losses:
@@ -140,33 +163,40 @@ def test_the_gradient_is_zero_outside_the_trained_tokens_and_nowhere_else(
     assert moved > 0
 
 
-def test_the_step_is_that_of_plain_grpo_on_the_reflection_alone(
-    spy: type[Spy], failures: Any, model_settings: Any, settings: Any, tmp_path: Path
+def log_probabilities(model: Any, read: Any, written: Any, temperature: float) -> Any:
+    """Of `written` after `read`, row by row and unpadded."""
+    logits = model(input_ids=torch.tensor([[*read, *written]])).logits[0, len(read) - 1 : -1] / temperature
+    return logits.log_softmax(-1).gather(1, torch.tensor(written).unsqueeze(1)).squeeze(1)
+
+
+@pytest.mark.parametrize("credit", ["reflection", "attempt"])
+def test_the_step_is_that_of_plain_grpo_on_the_trained_text_alone(
+    credit: str, spy: type[Spy], failures: Any, model_settings: Any, settings: Any, tmp_path: Path
 ) -> None:
     """One step of plain SGD moves the weights by the gradient of a loss written out by hand, row by row, unpadded."""
     one = dataclasses.replace(
         settings,
+        credit=credit,
+        max_attempt_tokens=6,
         steps=1,
         kl=0.05,
         learning_rate=1.0,
         scheduler="constant",
         warmup_ratio=0.0,
-        grpo={"optim": "sgd", "max_grad_norm": "1e9"},
+        grpo=SGD,
     )
     trainer = spied(spy, failures, model_settings, tmp_path / "t", one)
     model = load_transformers(model_settings.model, dtype="float32").network
     before = {name: weight.detach().clone() for name, weight in model.named_parameters()}
     (episodes,) = trainer.episodes
-    tokens = sum(len(episode.rounds[0].reflection.ids) for episode in episodes)
+    tokens = sum(len(EXPECTED[credit](episode)) for episode in episodes)
     loss = torch.zeros(())
     for start in range(0, len(episodes), one.group_size):
         group = episodes[start : start + one.group_size]
         rewards = torch.tensor([episode.last_verdict.reward for episode in group])
         advantages = (rewards - rewards.mean()) / (rewards.std() + 1e-4)
         for episode, advantage in zip(group, advantages, strict=True):
-            read, written = prompt_ids(episode), list(episode.rounds[0].reflection.ids)
-            logits = model(input_ids=torch.tensor([[*read, *written]])).logits[0, len(read) - 1 : -1] / one.temperature
-            logps = logits.log_softmax(-1).gather(1, torch.tensor(written).unsqueeze(1)).squeeze(1)
+            logps = log_probabilities(model, prompt_ids(episode), EXPECTED[credit](episode), one.temperature)
             difference = logps.detach() - logps  # the reference model is the starting model, with the same numbers
             divergence = difference.exp() - difference - 1
             ratio = (logps - logps.detach()).exp()
@@ -238,6 +268,67 @@ def test_with_rounds_the_step_weighs_each_reflection_by_the_advantage_of_its_own
         torch.testing.assert_close(before[name] - after[name].detach(), weight.grad, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.parametrize("shares", [True, False], ids=["shared", "padded"])
+@pytest.mark.parametrize("mode", ["distill", "both"])
+def test_what_distilling_adds_to_a_step_is_the_gradient_of_the_retries_likelihood_on_the_first_prompt(
+    mode: str, shares: bool, spy: type[Spy], failures: Any, model_settings: Any, settings: Any, tmp_path: Path
+) -> None:
+    """Written out by hand, unpadded, over all micro-batches of a step: one mean over the tokens of all its targets."""
+    one = dataclasses.replace(
+        settings, steps=1, kl=0.0, learning_rate=1.0, scheduler="constant", warmup_ratio=0.0, grpo=SGD, save_every=1,
+        consolidate="none" if mode == "distill" else "reward", max_attempt_tokens=6, batch_size=32,
+        shared_prompt=shares,
+    )  # fmt: skip
+    without = spied(spy, failures, model_settings, tmp_path / "without", one)
+    distilling = dataclasses.replace(one, consolidate=mode, distill_weight=0.7)
+    trainer = spied(spy, failures, model_settings, tmp_path / "with", distilling)
+    assert trainer.episodes == without.episodes, "the same texts are sampled"
+    model = load_transformers(model_settings.model, dtype="float32").network
+    (episodes,), loss, tokens, targets = trainer.episodes, torch.zeros(()), 0, 0
+    for start in range(0, len(episodes), one.group_size):
+        group = episodes[start : start + one.group_size]
+        first = next((each for each in group if each.rounds and each.last_verdict.is_passed), None)
+        if first is not None:
+            read = trainer.rollout.engine.chat.encode_prompt(first.prompt)
+            written = list(first.rounds[0].retry.ids)
+            loss = loss - log_probabilities(model, read, written, one.temperature).sum()
+            tokens, targets = tokens + len(written), targets + 1
+    (0.7 * loss / tokens).backward()
+    assert targets > 1
+    metrics = json.loads((tmp_path / "with" / "metrics.jsonl").read_text())
+    assert metrics["distill_targets"] == targets
+    assert metrics["distill_loss"] == pytest.approx(float(loss.detach() / tokens), rel=1e-4)
+    after, plain = (dict(each.accelerator.unwrap_model(each.model).named_parameters()) for each in (trainer, without))
+    for name, weight in model.named_parameters():
+        step = plain[name].detach() - after[name].detach()
+        assert torch.allclose(step, weight.grad, rtol=1e-3, atol=2e-6), name
+
+
+def test_distilling_moves_no_log_probability_but_those_of_the_retrys_ids(
+    spy: type[Spy], failures: Any, model_settings: Any, settings: Any, tmp_path: Path, monkeypatch: Any
+) -> None:
+    rows: list[tuple[Any, Any]] = []
+    summed = Distillation.loss
+
+    def loss(self: Any, **keywords: Any) -> Any:
+        if self.rows:
+            self.logps.retain_grad()
+            rows.append((self.rows, self.logps))
+        return summed(self, **keywords)
+
+    monkeypatch.setattr(Distillation, "loss", loss)
+    trainer = spied(
+        spy, failures, model_settings, tmp_path / "t", dataclasses.replace(settings, steps=2, consolidate="distill")
+    )
+    sampled = {each.rounds[0].retry.ids for one in trainer.episodes for each in one if each.last_verdict.is_passed}
+    assert rows
+    for targets, logps in rows:
+        for target, gradients in zip(targets, logps.grad, strict=True):
+            assert target.answer in sampled
+            assert (gradients[: len(target.answer)] != 0).all()
+            assert gradients[len(target.answer) :].abs().sum() == 0
+
+
 def test_the_loss_reaches_the_end_token_of_a_reflection_that_ended(
     spy: type[Spy], failures: Any, model_settings: Any, settings: Any, tmp_path: Path
 ) -> None:
@@ -278,6 +369,7 @@ def test_a_completion_ends_with_the_last_trained_segment_and_masks_what_was_only
         "passing": short,
         "retry": Completion(long[0], [0, 0, 0, 0, 1, 1], long[1]),
         "all": Completion(long[0], [1, 1, 0, 0, 1, 1], long[1]),
+        "attempt": Completion(long[0], [0, 0, 0, 0, 0, 0], long[1]),  # its episodes end with their first try
     }
     assert prompt_ids(episode) == [1, 2]
 

@@ -34,11 +34,11 @@ settings = TrainSettings(
 failures = read_failures(folder / "failures.jsonl")
 # A group of eight lies in both processes, and its rounds in either.
 rounds = dataclasses.replace(settings, rounds=3, round_discount=0.5, group_size=8, batch_size=40, micro_batch_size=4)
-for name, shares, run in (
-    ("shared", True, settings), ("padded", False, settings), ("shared-3", True, rounds), ("padded-3", False, rounds)
-):
-    one = dataclasses.replace(run, shared_prompt=shares)
-    train(CoinTask(), failures, ModelSettings(model=model), folder / name, one, Progress())
+both = dataclasses.replace(settings, consolidate="both", max_attempt_tokens=6, micro_batch_size=4)
+for kind, run in (("", settings), ("-3", rounds), ("-both", both)):
+    for name, shares in (("shared", True), ("padded", False)):
+        one = dataclasses.replace(run, shared_prompt=shares)
+        train(CoinTask(), failures, ModelSettings(model=model), folder / f"{name}{kind}", one, Progress())
 leave_processes()
 """
 
@@ -60,8 +60,8 @@ def test_two_processes_move_the_weights_alike_with_and_without_shared_prompts(
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
     before = load_file(tiny_model / "model.safetensors")
-    for rounds in ("", "-3"):
-        names = f"shared{rounds}", f"padded{rounds}"
+    for kind in ("", "-3", "-both"):
+        names = f"shared{kind}", f"padded{kind}"
         shared, padded = (load_file(tmp_path / name / "model" / "model.safetensors") for name in names)
         assert any((weight != before[name]).any() for name, weight in shared.items())
         for name, weight in shared.items():

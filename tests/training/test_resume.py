@@ -72,8 +72,9 @@ def test_an_interrupted_and_resumed_run_ends_bit_equal_to_an_uninterrupted_one(
         {},
         {"refresh_every": 3, "max_attempt_tokens": 6, "zero_variance": "resample"},
         {"rounds": 3, "round_discount": 0.5, "zero_variance": "resample"},
+        {"consolidate": "both", "max_attempt_tokens": 6},
     ],
-    ids=["mined attempts", "refreshed attempts", "three rounds"],
+    ids=["mined attempts", "refreshed attempts", "three rounds", "consolidation"],
 )
 def test_a_run_killed_at_any_moment_ends_bit_equal_to_an_uninterrupted_one(
     changes: dict[str, Any], tiny_model: Path, tmp_path: Path, failures: Any, model_settings: Any, settings: Any

@@ -127,7 +127,7 @@ def test_an_episode_without_a_retry_still_has_a_completion(credit: str, episodes
     episode = next(episode for episode in episodes if is_early(episode))
     completion = completion_of(credit_named(credit).marked(episode))
     assert completion.ids == list(reflection_of(episode).ids)
-    assert set(completion.mask) == ({0} if credit == "retry" else {1})
+    assert set(completion.mask) == ({0} if credit in ("retry", "attempt") else {1})
     assert completion.logprobs is None
 
 

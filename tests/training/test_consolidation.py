@@ -20,6 +20,7 @@ from rrr_core.episode import Episode, Segment
 from rrr_core.errors import RrrError
 from rrr_core.evaluation.controls import read_evaluated
 from rrr_core.training import run as training_run
+from rrr_core.training.advantages import has_signal, weighed
 from rrr_core.training.consolidation import first_try_measures, first_try_places, shuffled
 from rrr_core.training.credit import is_first_try
 from rrr_core.training.distillation import Distillation, Target, targets_of
@@ -90,6 +91,27 @@ class TestPlacebo:
         values = list(range(20))
         random.Random(5).shuffle(values)
         assert shuffled(range(20), [reflecting(passed())] * 20, seed=5) == values
+
+
+class TestSeveralRounds:
+    """First tries beside groups of several rounds have the advantages of plain GRPO."""
+
+    settings = TrainSettings(rounds=2, group_size=2, consolidate="reward")
+
+    def test_a_first_trys_advantage_is_against_its_own_group(self) -> None:
+        episodes = [reflecting(passed(), 6), reflecting(failed("x"), 7), first_try(passed()), first_try(failed("x"))]
+        found = weighed(episodes, self.settings, "none", (0,))
+        assert [segment.advantage for each in found for segment in each.segments if segment.is_trained] == [
+            0.5, -0.5, 0.5, -0.5
+        ]  # fmt: skip
+        assert has_signal(episodes[2:], self.settings)
+        assert not has_signal([first_try(passed()), first_try(abstained("exception", "planted"))], self.settings)
+
+    def test_the_placebo_shuffles_them_among_themselves(self) -> None:
+        placebo = dataclasses.replace(self.settings, credit="placebo", group_size=24)
+        episodes = [*(first_try(failed("x")) for _ in range(24)), *(reflecting(passed(), 6) for _ in range(24))]
+        found = weighed(episodes, placebo, "none", (0,))
+        assert {segment.advantage for each in found for segment in each.segments if segment.is_trained} == {0.0}
 
 
 class TestPlaces:

@@ -269,15 +269,22 @@ def test_with_rounds_the_step_weighs_each_reflection_by_the_advantage_of_its_own
 
 
 @pytest.mark.parametrize("shares", [True, False], ids=["shared", "padded"])
-@pytest.mark.parametrize("mode", ["distill", "both"])
+@pytest.mark.parametrize(("mode", "rounds"), [("distill", 1), ("both", 1), ("both", 3)])
 def test_what_distilling_adds_to_a_step_is_the_gradient_of_the_retries_likelihood_on_the_first_prompt(
-    mode: str, shares: bool, spy: type[Spy], failures: Any, model_settings: Any, settings: Any, tmp_path: Path
+    mode: str,
+    rounds: int,
+    shares: bool,
+    spy: type[Spy],
+    failures: Any,
+    model_settings: Any,
+    settings: Any,
+    tmp_path: Path,
 ) -> None:
     """Written out by hand, unpadded, over all micro-batches of a step: one mean over the tokens of all its targets."""
     one = dataclasses.replace(
         settings, steps=1, kl=0.0, learning_rate=1.0, scheduler="constant", warmup_ratio=0.0, grpo=SGD, save_every=1,
         consolidate="none" if mode == "distill" else "reward", max_attempt_tokens=6, batch_size=32,
-        shared_prompt=shares,
+        shared_prompt=shares, rounds=rounds,
     )  # fmt: skip
     without = spied(spy, failures, model_settings, tmp_path / "without", one)
     distilling = dataclasses.replace(one, consolidate=mode, distill_weight=0.7)
@@ -290,7 +297,7 @@ def test_what_distilling_adds_to_a_step_is_the_gradient_of_the_retries_likelihoo
         first = next((each for each in group if each.rounds and each.last_verdict.is_passed), None)
         if first is not None:
             read = trainer.rollout.engine.chat.encode_prompt(first.prompt)
-            written = list(first.rounds[0].retry.ids)
+            written = list(first.rounds[-1].retry.ids)
             loss = loss - log_probabilities(model, read, written, one.temperature).sum()
             tokens, targets = tokens + len(written), targets + 1
     (0.7 * loss / tokens).backward()

@@ -153,7 +153,7 @@ def test_the_gradient_is_zero_outside_the_trained_tokens_and_nowhere_else(
     for inputs, logps in trainer.losses:
         mask = (inputs["completion_mask"] * inputs["tool_mask"]).bool()
         advantages = inputs["advantages"]
-        by_round = rounds > 1 and credit in ("reflection", "placebo")
+        by_round = rounds > 1 and credit in ("reflection", "placebo", "reflection, reward")
         assert advantages.shape == (mask.shape if by_round else mask.shape[:1])
         assert logps.grad[~mask].abs().sum() == 0
         rewarded = mask & ((advantages if by_round else advantages.unsqueeze(1)) != 0)

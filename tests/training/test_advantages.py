@@ -126,8 +126,12 @@ def test_two_processes_weigh_a_group_that_lies_in_both_as_one_process_does() -> 
         assert [*of_process(0), *of_process(1)] == whole
 
 
-def weighed_returns(episodes: list[Episode]) -> list[list[float | None]]:
-    return [returns_of([each.verdict.reward for each in episode.rounds if each.verdict], 0.5) for episode in episodes]
+def weighed_returns(episodes: list[Episode]) -> list[tuple[bool, list[float | None]]]:
+    """Whether it is a first try, which none is, and its returns."""
+    return [
+        (False, returns_of([each.verdict.reward for each in episode.rounds if each.verdict], 0.5))
+        for episode in episodes
+    ]
 
 
 def test_each_reflection_carries_the_advantage_of_its_own_round() -> None:

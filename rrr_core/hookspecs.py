@@ -23,10 +23,10 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def trusted(function: Function) -> Function:
-    """Mark an `rrr_verify` as pure Python that is safe on any text, so it may run in the core's own process.
+    """Mark an `rrr_verify` or `rrr_reward` as pure Python that is safe on any text, so the core may run it itself.
 
-    Put it below `@hookimpl`. It promises that no text makes the verifier run code, hang, exhaust memory or change its
-    row. A verifier that cannot promise this runs in a sandboxed process, which costs a few microseconds per verdict.
+    Put it below `@hookimpl`. It promises that no text makes the hook run code, hang, exhaust memory or change its
+    row. One that cannot promise this runs in a sandboxed process, which costs a few microseconds per verdict.
     """
     setattr(function, TRUSTED, True)
     return function
@@ -131,6 +131,11 @@ def rrr_prompt(task: str, row: Row, model: Model) -> Prompt:  # type: ignore[emp
 @hookspec(firstresult=True)
 def rrr_verify(task: str, row: Row, answer: str) -> Verdict:  # type: ignore[empty-body]
     """Judge the model's whole output: `passed()` or `failed(category, detail)`. Pure, and safe on any text."""
+
+
+@hookspec(firstresult=True)
+def rrr_reward(task: str, row: Row, answer: str, verdict: Verdict) -> float | None:
+    """Give the reward of a judged answer, a number from 0 to 1, or None for the verdict's own 1 or 0."""
 
 
 @hookspec(firstresult=True)

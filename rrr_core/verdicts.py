@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from rrr_core.records import TEXT, Kind, Record
+from rrr_core.records import NUMBER, TEXT, Kind, Record
 
 Outcome = Literal["passed", "failed", "abstained"]
 WITHHELD = "withheld"
@@ -27,9 +27,15 @@ class Verdict:
     outcome: Outcome
     category: str = ""
     """A failed verdict's error class, such as `wrong numbers`; an abstention's kind: `exception`, `timeout`,
-    `memory`, `crash`, `exit`, `bad verdict`, `withheld` by a judge that cannot decide, or `no answer`."""
+    `memory`, `crash`, `exit`, `bad verdict`, `bad reward`, `withheld` by a judge that cannot decide, or
+    `no answer`."""
     detail: str = ""
     """One line for a person. It may quote the answer, so it is hostile text."""
+    score: float | None = None
+    """The task's reward for the answer, from 0 to 1 (`rrr_reward`); None if it gave none or was not asked.
+
+    Only `rrr train --reward task` asks. Figures ask `is_passed` alone.
+    """
 
     @property
     def is_passed(self) -> bool:
@@ -50,21 +56,29 @@ class Verdict:
 
     @property
     def reward(self) -> float | None:
-        """1.0, 0.0, or None if the verifier abstained."""
+        """The score if there is one, else 1.0 for passed, 0.0 for failed, or None if the verifier abstained."""
+        if self.score is not None:
+            return self.score
         return {"passed": 1.0, "failed": 0.0, "abstained": None}[self.outcome]
 
-    def to_json(self) -> dict[str, str]:
-        return {"outcome": self.outcome, "category": self.category, "detail": self.detail}
+    def to_json(self) -> dict[str, Any]:
+        record = {"outcome": self.outcome, "category": self.category, "detail": self.detail}
+        return record if self.score is None else {**record, "score": self.score}
 
     @classmethod
     def from_json(cls, record: Any, place: str) -> Verdict:
         """The verdict that `to_json` wrote. Raises DataError naming `place`."""
         fields = Record(record, place, "a verdict")
-        fields.has_only(("outcome", "category", "detail"))
-        return cls(fields.get("outcome", _OUTCOME), fields.get("category", TEXT, ""), fields.get("detail", TEXT, ""))
+        fields.has_only(("outcome", "category", "detail", "score"))
+        outcome = fields.get("outcome", _OUTCOME)
+        score = fields.get("score", _SCORE, None)
+        if score is not None and outcome == "abstained":
+            fields.refuse("score", "left out: a withheld verdict has none")
+        return cls(outcome, fields.get("category", TEXT, ""), fields.get("detail", TEXT, ""), score)
 
 
 _OUTCOME = Kind("passed, failed or abstained", lambda value: isinstance(value, str) and value in get_args(Outcome))
+_SCORE = Kind("a number from 0 to 1", lambda value: NUMBER.holds(value) and 0 <= value <= 1)
 
 
 def passed() -> Verdict:

@@ -72,6 +72,8 @@ def facts(view: TaskView) -> Iterator[tuple[str, str]]:
         yield "error classes", ", ".join(manifest.categories) or missing("categories")
         yield "verdicts", "always the same" if manifest.deterministic else "may differ when asked again"
     yield "judged", "in the core's own process: marked @trusted" if view.trusted else "in sandboxed processes"
+    if view.gives_rewards:
+        yield "rewards", "a number from 0 to 1 for each answer (rrr train --reward task)"
     if not view.options:
         yield "--data", "takes no options" if view.options is not None else f"options are not declared ({OPTIONS_PAGE})"
     yield "hooks", " ".join(hook.removeprefix("rrr_") for hook in view.hooks)
@@ -134,7 +136,8 @@ def judged_lines(each: Judged, label: str, width: int) -> Iterator[str]:
             label = ""
     verdict = each.verdict
     said = ": ".join(text for text in (verdict.category, verdict.detail) if text)
-    arrow = f"→ {verdict.outcome}{f' ({one_line(said, LONGEST_ROW)})' if said else ''}"
+    reward = "" if verdict.score is None else f", reward {verdict.score:g}"
+    arrow = f"→ {verdict.outcome}{f' ({one_line(said, LONGEST_ROW)})' if said else ''}{reward}"
     yield from labelled(f"  {label}" if label else "", arrow, width)
 
 

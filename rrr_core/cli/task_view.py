@@ -67,6 +67,8 @@ class TaskView:
     options: tuple[DataOption, ...] | None
     """The `--data` options that it declares; None if it does not say."""
     trusted: bool
+    gives_rewards: bool
+    """Whether `rrr train --reward task` may be used."""
     hooks: tuple[str, ...]
     """The hooks that the task and its overlays implement, in the contract's order."""
     stacked: tuple[str, ...]
@@ -118,6 +120,7 @@ def view_task(task: Task, data: Mapping[str, str] | None = None, verify: VerifyS
         tried(task.manifest, None),
         tried(task.data_options, None),
         task.trusted,
+        task.gives_rewards,
         tuple(hook for hook in HOOKS if task.implements(hook)),
         task.overlays,
         tuple(entry.name for entry in find_overlays() if not entry.error),
@@ -172,11 +175,15 @@ def _shown_failures(failing: Sequence[Example]) -> Iterator[Example]:
 
 def _judged(task: Task, questions: list[tuple[str, Row, str]], verify: VerifySettings | None) -> list[Judged]:
     """The verdicts on answers, from the usual judge; even a verifier that withholds them all is shown."""
-    with Judge(task, max_abstain=1, settings=verify) as judge:
+    with Judge(task, max_abstain=1, settings=verify, scores=task.gives_rewards) as judge:
         verdicts = judge.judge([(row, answer) for _, row, answer in questions])
     return [Judged(*question, verdict) for question, verdict in zip(questions, verdicts, strict=True)]
 
 
 def as_json(view: TaskView) -> dict[str, Any]:
     """The view as JSON-able values."""
-    return asdict(view)
+
+    def given(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        return {key: value for key, value in pairs if (key, value) != ("score", None)}
+
+    return asdict(view, dict_factory=given)

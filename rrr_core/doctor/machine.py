@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from rrr_core.doctor.finding import Finding
+from rrr_core.verification.settings import cores
 
 LITTLE_SPACE = 5e9
 """Bytes of free disk below which no checkpoint of a model of a billion weights, with optimiser state, fits."""
@@ -25,11 +26,11 @@ def machine(folder: Path) -> Iterator[Finding]:
 
 
 def _processor() -> str:
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    count = cores()
     memory = ""
     if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
         memory = f", {os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE') / 1e9:.1f} GB of memory"
-    return f"{cores} core{'s' if cores > 1 else ''}{memory}"
+    return f"{count} core{'s' if count > 1 else ''}{memory}"
 
 
 def _space(folder: Path) -> Finding:

@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -49,6 +49,10 @@ class Change:
     def is_flip(self) -> bool:
         """Whether the outcome changed, and with it rewards and figures."""
         return self.before.outcome != self.after.outcome
+
+    def to_json(self) -> dict[str, Any]:
+        verdicts = {"before": self.before.to_json(), "after": self.after.to_json()}
+        return {field.name: getattr(self, field.name) for field in fields(self)} | verdicts | {"is_flip": self.is_flip}
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +126,7 @@ class Rejudged:
             "judged": self.judged,
             "flipped": self.flipped,
             "stages": [stage.to_json() for stage in self.stages],
-            "changes": [asdict(change) | {"is_flip": change.is_flip} for change in self.changes],
+            "changes": [change.to_json() for change in self.changes],
         }
 
 

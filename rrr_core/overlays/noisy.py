@@ -18,6 +18,8 @@ from rrr_core.verdicts import Verdict, failed
 
 CATEGORY = "noise"
 """The error class of a passed verdict that was flipped."""
+FLIPPED = "noisy: flipped from "
+"""How the detail of every flipped verdict begins."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class NoisyOptions:
 
 @hookimpl
 def rrr_configure(options: Mapping[str, str]) -> list[Callable[..., Any]]:
-    """Wrappers around the verifier, every judge, and the manifest."""
+    """Wrappers around the verifier, every judge, the rewards, and the manifest."""
     chosen = read_options("noisy", NoisyOptions, options)
 
     @hookimpl(wrapper=True)
@@ -59,11 +61,18 @@ def rrr_configure(options: Mapping[str, str]) -> list[Callable[..., Any]]:
         ]
 
     @hookimpl(wrapper=True)
+    @trusted
+    def rrr_reward(verdict: Verdict) -> Generator[None, object, object]:
+        reward = yield
+        # A number for what the answer really is would give the flip away: the flipped verdict's own 1 or 0 counts.
+        return None if verdict.detail.startswith(FLIPPED) else reward
+
+    @hookimpl(wrapper=True)
     def rrr_manifest() -> Generator[None, Manifest | None, Manifest | None]:
         manifest = yield
         return manifest and replace(manifest, categories=(*manifest.categories, CATEGORY))
 
-    return [rrr_verify, rrr_judge, rrr_manifest]
+    return [rrr_verify, rrr_judge, rrr_reward, rrr_manifest]
 
 
 def with_noise(verdict: Verdict, row: Row, answer: str, options: NoisyOptions) -> Verdict:
@@ -78,8 +87,8 @@ def with_noise(verdict: Verdict, row: Row, answer: str, options: NoisyOptions) -
     if draw(options.seed, row, answer) >= probability:
         return verdict
     if verdict.is_passed:
-        return failed(CATEGORY, "noisy: flipped from passed")
-    return Verdict("passed", detail=f"noisy: flipped from failed ({verdict.category})")
+        return failed(CATEGORY, f"{FLIPPED}passed")
+    return Verdict("passed", detail=f"{FLIPPED}failed ({verdict.category})")
 
 
 def draw(seed: int, row: Row, answer: str) -> float:

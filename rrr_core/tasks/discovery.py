@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import rrr_core
 
@@ -39,6 +39,20 @@ class TaskEntry:
     def who(self) -> str:
         """Distribution and version, as named in every error."""
         return f"{self.distribution} {self.version}"
+
+
+def provenance_of(task: str, plugin: TaskEntry, *overlays: TaskEntry) -> dict[str, Any]:
+    """What a run's manifest records about a task and the overlays on it."""
+    return {
+        "task": task,
+        "distribution": plugin.distribution,
+        "version": plugin.version,
+        "overlays": [
+            {"name": each.name, "distribution": each.distribution, "version": each.version}
+            | ({"options": dict(each.options)} if each.options else {})
+            for each in overlays
+        ],
+    }
 
 
 def find_tasks() -> list[TaskEntry]:

@@ -29,6 +29,8 @@ HOOKS: dict[str, tuple[str, ...]] = {
 """Each hook of the contract → its arguments, in the contract's order."""
 
 CONFIGURE = "rrr_configure"
+DECIDE = ("rrr_verify", "rrr_judge", "rrr_combine")
+"""The hooks that decide a verdict."""
 REQUIRED = ("rrr_load_dataset", "rrr_prompt", "rrr_verify")
 """The hooks every task plugin must implement; an overlay need not."""
 
@@ -135,6 +137,20 @@ def make_manager(plugins: list[Plugin]) -> pluggy.PluginManager:
     return manager
 
 
+def rewarding(plugins: Sequence[Plugin]) -> list[Plugin]:
+    """The plugins whose `rrr_reward` counts, of a task and the overlays on it.
+
+    A reward from beneath an overlay that judges, and says nothing of rewards, would pay for what its own verifier
+    thinks: the overlay's verdicts would not decide. So such an overlay hides those beneath.
+    """
+    decides = [
+        place
+        for place, plugin in enumerate(plugins)
+        if any(hook in plugin.hooks for hook in DECIDE) and "rrr_reward" not in plugin.hooks
+    ]
+    return list(plugins[decides[-1] if decides else 0 :])
+
+
 def _implementations(entry: TaskEntry, module: ModuleType) -> Iterator[tuple[str, FunctionType]]:
     """The hooks' names with the functions that implement them. Raises PluginError for one that is malformed."""
     for name, value in sorted(vars(module).items()):
@@ -156,8 +172,8 @@ def _implementations(entry: TaskEntry, module: ModuleType) -> Iterator[tuple[str
             raise PluginError(
                 f"{who}: tryfirst and trylast are refused: the order of --with decides who is asked first."
             )
-        if hook != "rrr_verify" and hasattr(value, hookspecs.TRUSTED):
-            raise PluginError(f"{who}: only rrr_verify can be @trusted: remove the mark.")
+        if hook not in ("rrr_verify", "rrr_reward") and hasattr(value, hookspecs.TRUSTED):
+            raise PluginError(f"{who}: only rrr_verify and rrr_reward can be @trusted: remove the mark.")
         if hook == CONFIGURE and entry.kind == "task":
             raise PluginError(f"{who}: only an overlay can be configured: remove it, or offer it in rrr.overlays.")
         if hook in HOOKS:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, NoReturn, TypeVar
 
@@ -18,8 +19,8 @@ from rrr_core.row_files import RowError
 from rrr_core.tasks import values
 from rrr_core.tasks.blame import denied_import, describe_exception, fix_or_report, frames
 from rrr_core.tasks.data_options import ReadOptions, check_declared, rows_read_with
-from rrr_core.tasks.discovery import TaskEntry
-from rrr_core.tasks.hooks import Plugin, make_manager
+from rrr_core.tasks.discovery import TaskEntry, provenance_of
+from rrr_core.tasks.hooks import Plugin, make_manager, rewarding
 from rrr_core.verdicts import Verdict, abstained
 
 SPLITS = ("train", "test")
@@ -56,13 +57,16 @@ class Task:
         }
         self.trusted = all(hasattr(each.function, TRUSTED) for each in self._callers("rrr_verify"))
         """Whether every implementation of `rrr_verify`, including the overlays', is marked `@trusted`."""
+        counting, every = rewarding([plugin, *overlays]), len(self._plugins)
+        self._reward = (self._manager if len(counting) == every else make_manager(counting)).hook.rrr_reward
+        self.rewards_trusted = all(hasattr(each.function, TRUSTED) for each in self._callers("rrr_reward"))
+        """Whether every implementation of `rrr_reward` that counts is marked `@trusted`."""
         self.is_sandboxed = False
         """Whether this process has locked itself in, so that an import may be denied; a worker says so."""
 
     def __repr__(self) -> str:
-        return (
-            f"<Task {self.name} of {self.distribution} {self.version}{''.join(f' + {name}' for name in self.overlays)}>"
-        )
+        stacked = "".join(f" + {name}" for name in self.overlays)
+        return f"<Task {self.name} of {self.distribution} {self.version}{stacked}>"
 
     @property
     def entries(self) -> tuple[TaskEntry, ...]:
@@ -162,6 +166,19 @@ class Task:
         """Whether `rrr_combine` makes one verdict out of every judge's and the verifier's."""
         return self.implements("rrr_combine")
 
+    @property
+    def gives_rewards(self) -> bool:
+        """Whether an `rrr_reward` counts: one that no overlay hides by judging without it (`rewarding`)."""
+        return any(not (each.wrapper or each.hookwrapper) for each in self._callers("rrr_reward"))
+
+    def reward(self, row: Row, answer: str, verdict: Verdict) -> Verdict:
+        """A passed or failed verdict with the task's reward as its score; an abstention if `rrr_reward` is at fault."""
+        if not self.rewards_trusted:
+            row = values.private_row(row)
+        arguments = {"task": self.name, "row": row, "answer": answer, "verdict": verdict}
+        given = self._given("rrr_reward", partial(self._reward, **arguments), values.checked_reward, "bad reward")
+        return given if isinstance(given, Verdict) else replace(verdict, score=given)
+
     def judge(self, judge: str, pairs: Sequence[tuple[Row, str]]) -> list[Verdict | None]:
         """One judge's verdicts on a batch of (row, answer); None for an item it leaves to the next judge.
 
@@ -170,9 +187,8 @@ class Task:
         hook = "rrr_judge"
         others = [plugin for name, plugin in self._judges.items() if name != judge]
         caller = self._manager.subset_hook_caller(hook, others)
-        given = [(values.private_row(row), answer) for row, answer in pairs]
         try:
-            verdicts = caller(task=self.name, pairs=given)
+            verdicts = caller(task=self.name, pairs=[(values.private_row(row), answer) for row, answer in pairs])
         except RrrError:
             raise
         except BaseException as error:  # noqa: BLE001 - `_withheld` decides
@@ -184,16 +200,9 @@ class Task:
 
     def combine(self, row: Row, answer: str, votes: Mapping[str, Verdict]) -> Verdict:
         """One verdict out of every judge's, `verifier` last; withheld if the combining overlay is at fault."""
-        hook = "rrr_combine"
         arguments = {"row": values.private_row(row), "answer": answer, "votes": dict(votes)}
-        try:
-            verdict = self._manager.hook.rrr_combine(task=self.name, **arguments)
-        except BaseException as error:  # noqa: BLE001 - `_withheld` decides
-            return self._withheld(hook, error)
-        try:
-            return values.checked_verdict(verdict, may_withhold=True)
-        except ValueError as error:
-            return abstained("bad verdict", f"{self.who(hook)}: {error}")
+        call = partial(self._manager.hook.rrr_combine, task=self.name, **arguments)
+        return self._given("rrr_combine", call, partial(values.checked_verdict, may_withhold=True), "bad verdict")
 
     def reflection_prompt(self, row: Row, attempt: str, model: Model) -> str:
         """The user message that asks what went wrong; the paper's if the plugin has none of its own."""
@@ -211,11 +220,9 @@ class Task:
 
     def examples(self) -> tuple[Example, ...]:
         """Answers with known verdicts; none if the plugin does not implement the hook."""
-        return (
-            tuple(self._items("rrr_examples", values.checked_example, "example"))
-            if self.implements("rrr_examples")
-            else ()
-        )
+        if not self.implements("rrr_examples"):
+            return ()
+        return tuple(self._items("rrr_examples", values.checked_example, "example"))
 
     def warmup(self, split: str, count: int, seed: int) -> Iterator[Messages]:
         """At most `count` worked conversations, lazily, each ending with the assistant's message.
@@ -255,17 +262,20 @@ class Task:
 
     def provenance(self) -> dict[str, Any]:
         """What a run's manifest records about the task: JSON-able, and equal for equal plugins."""
-        plugin, *overlays = self._plugins.values()
-        return {
-            "task": self.name,
-            "distribution": plugin.entry.distribution,
-            "version": plugin.entry.version,
-            "overlays": [
-                {"name": each.entry.name, "distribution": each.entry.distribution, "version": each.entry.version}
-                | ({"options": dict(each.entry.options)} if each.entry.options else {})
-                for each in overlays
-            ],
-        }
+        return provenance_of(self.name, *self.entries)
+
+    def _given(
+        self, hook: str, call: Callable[[], object], check: Callable[[object], Value], kind: str
+    ) -> Value | Verdict:
+        """What a hook that decides about an answer gives, checked; an abstention if it is at fault."""
+        try:
+            given = call()
+        except BaseException as error:  # noqa: BLE001 - `_withheld` decides
+            return self._withheld(hook, error)
+        try:
+            return check(given)
+        except ValueError as error:
+            return abstained(kind, f"{self.who(hook)}: {error}")
 
     def _withheld(self, hook: str, error: BaseException) -> Verdict:
         """The abstention for a verifier's fault: no verifier may end or sway a run. The user's Ctrl-C may."""
@@ -335,5 +345,6 @@ class Task:
         return self._plugins[callers[0].plugin_name] if len(callers) == 1 else None
 
     def _callers(self, hook: str) -> list[Any]:
-        """pluggy's records of a hook's implementations, in order of registration."""
-        return list(getattr(self._manager.hook, hook).get_hookimpls())
+        """pluggy's records of a hook's implementations that count, in order of registration."""
+        caller = self._reward if hook == "rrr_reward" else getattr(self._manager.hook, hook)
+        return list(caller.get_hookimpls())

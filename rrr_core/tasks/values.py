@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from numbers import Real
 from typing import Any
 
 from rrr_core.errors import DataError
@@ -197,6 +198,8 @@ def checked_verdict(verdict: object, *, may_withhold: bool = False) -> Verdict:
     for name in ("outcome", "category", "detail"):
         if not isinstance(getattr(verdict, name), str):
             raise ValueError(f"gave a Verdict whose {name} is {_a(getattr(verdict, name))}, not a str")
+    if verdict.score is not None:
+        raise ValueError("gave a Verdict with a score: give the reward in rrr_reward")
     withheld = may_withhold and (verdict.outcome, verdict.category) == ("abstained", WITHHELD)
     if verdict.outcome not in ("passed", "failed") and not withheld:
         raise ValueError(
@@ -204,6 +207,21 @@ def checked_verdict(verdict: object, *, may_withhold: bool = False) -> Verdict:
             f"and raise where the verifier cannot judge"
         )
     return Verdict(verdict.outcome, one_line(verdict.category, 80), one_line(verdict.detail, 500))
+
+
+def checked_reward(reward: object) -> float | None:
+    """A reward from 0 to 1, or None for the verdict's own."""
+    if reward is None:
+        return None
+    if isinstance(reward, bool) or not isinstance(reward, Real):
+        raise ValueError(f"gave {_a(reward)}, not a number from 0 to 1 or None")
+    try:
+        number = float(reward)
+    except OverflowError:
+        raise ValueError("gave a number too large for a reward, which is from 0 to 1") from None
+    if not 0 <= number <= 1:  # NaN is neither
+        raise ValueError(f"gave {number:g}, not a number from 0 to 1")
+    return number
 
 
 def _check_tools(index: int, content: str, model: Model) -> None:

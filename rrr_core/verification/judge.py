@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
+from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
@@ -48,11 +49,13 @@ class Judge:
         settings: VerifySettings | None = None,
         profile: Profile | None = None,
         max_no_answer: float = 0.02,
+        scores: bool = False,
     ) -> None:
         """At most the share `max_abstain` (0 to 1) of verdicts may be withheld, checked once there are `minimum`.
 
         `max_no_answer` is the same for texts without an answer, which no verifier is asked about. `profile` records the
-        time that verdicts take. Raises RrrError if the verifier needs a process of its own that the system cannot
+        time that verdicts take. With `scores`, each verdict that is not withheld gets the task's reward (`rrr_reward`),
+        whose fault withholds it. Raises RrrError if the verifier needs a process of its own that the system cannot
         provide.
         """
         self.task, self.max_abstain, self.minimum = task, max_abstain, minimum
@@ -65,8 +68,9 @@ class Judge:
         self.withheld: Counter[Verdict] = Counter()
         """The verdicts that the verifier withheld, each with how often it came."""
         where = self.settings.isolation
-        here = where == "none" or (where == "auto" and task.trusted)
-        self._runner = None if here else Runner(task, self.settings)
+        self.scores = scores
+        here = where == "none" or (where == "auto" and task.trusted and (task.rewards_trusted or not scores))
+        self._runner = None if here else Runner(task, self.settings, scores)
 
     def __enter__(self) -> Self:
         return self
@@ -134,6 +138,27 @@ class Judge:
             self._runner.close()
 
     def _verdicts(self, pairs: Sequence[tuple[Row, str]]) -> Generator[Verdict]:
+        return self._scored(pairs) if self.scores else self._decided(pairs)
+
+    def _scored(self, pairs: Sequence[tuple[Row, str]]) -> Generator[Verdict]:
+        """The verdicts with the task's rewards, which are asked for once all verdicts are there."""
+        decided = list(self._decided(pairs))
+        wanted = [place for place, verdict in enumerate(decided) if not verdict.is_abstained]
+        asked, judged = [pairs[place] for place in wanted], [decided[place] for place in wanted]
+        given: Iterator[Verdict]
+        if self._runner is not None:
+            given = self._runner.verdicts(asked, judged)
+        else:
+            given = (self.task.reward(*pair, verdict) for pair, verdict in zip(asked, judged, strict=True))
+        for verdict in decided:
+            if verdict.is_abstained:
+                yield verdict
+            else:
+                # A worker may run hostile code: of what it says, the score alone counts, or its fault.
+                said = next(given)
+                yield said if said.is_abstained else replace(verdict, score=said.score)
+
+    def _decided(self, pairs: Sequence[tuple[Row, str]]) -> Generator[Verdict]:
         if self.task.judges or self.task.combines:
             yield from panel_verdicts(self.task, pairs, self._verified)
         else:

@@ -5,7 +5,8 @@ pool that unpickles what a worker sends (multiprocessing, concurrent.futures, pe
 
 A batch goes to a worker as 8 bytes of length and a JSON object that holds each distinct row once; items refer to the
 rows. The worker replies with one line per item, as soon as it is judged: `[NUMBER, "passed"]` or `[NUMBER, OUTCOME,
-CATEGORY, DETAIL]`. Each batch's numbers start at a random one, so a blind forgery is detected. Code that runs inside a
+CATEGORY, DETAIL]`. A batch that holds its items' verdicts asks for their rewards; a reply then ends with the score, if
+there is one. Each batch's numbers start at a random one, so a blind forgery is detected. Code that runs inside a
 worker can read the number and forge a verdict: isolation protects the user, not the verdict.
 """
 
@@ -29,7 +30,7 @@ ALLOWED = "allowed"
 """A probe's outcome for an attempt that nothing stopped."""
 LONGEST_REPLY = 16_384
 """Longest reply, in bytes. An honest one has 80 characters of category and 500 of detail, 12 bytes each at most."""
-WORKER_KINDS = ("exception", "timeout", "memory", "exit", "bad verdict")
+WORKER_KINDS = ("exception", "timeout", "memory", "exit", "bad verdict", "bad reward")
 """The kinds of abstention that a worker detects itself."""
 _LENGTH = 8
 _PASSED = passed()
@@ -39,8 +40,11 @@ class BadReply(ValueError):
     """A reply that no honest worker sends; the message says what is wrong with it."""
 
 
-def encode_batch(pairs: Sequence[tuple[Row, str]], first: int) -> bytes:
-    """The batch as sent to a worker. Raises DataError for a row that is not JSON-able."""
+def encode_batch(pairs: Sequence[tuple[Row, str]], first: int, judged: Sequence[Verdict] = ()) -> bytes:
+    """The batch as sent to a worker; `judged` are the pairs' verdicts, to ask for their rewards.
+
+    Raises DataError for a row that is not JSON-able.
+    """
     places: dict[int, int] = {}
     rows: list[Row] = []
     items: list[tuple[int, str]] = []
@@ -49,8 +53,11 @@ def encode_batch(pairs: Sequence[tuple[Row, str]], first: int) -> bytes:
         if place == len(rows):
             rows.append(row)
         items.append((place, answer))
+    batch: dict[str, Any] = {"first": first, "rows": rows, "items": items}
+    if judged:
+        batch["judged"] = [verdict.to_json() for verdict in judged]
     try:
-        body = json.dumps({"first": first, "rows": rows, "items": items}, separators=(",", ":")).encode()
+        body = json.dumps(batch, separators=(",", ":")).encode()
     except (TypeError, ValueError, RecursionError) as error:
         raise DataError(f"a row cannot be sent to its verifier: it is not JSON-able: {one_line(str(error))}") from None
     return len(body).to_bytes(_LENGTH, "big") + body
@@ -73,11 +80,12 @@ def first_number() -> int:
 def encode_reply(number: int, verdict: Verdict) -> bytes:
     if verdict == _PASSED:
         return b'[%d,"passed"]\n' % number
-    return (json.dumps([number, verdict.outcome, verdict.category, verdict.detail]) + "\n").encode()
+    score = [] if verdict.score is None else [verdict.score]
+    return (json.dumps([number, verdict.outcome, verdict.category, verdict.detail, *score]) + "\n").encode()
 
 
-def checked_reply(line: bytes, number: int) -> Verdict:
-    """The verdict in a worker's line, which may be any bytes. Raises BadReply."""
+def checked_reply(line: bytes, number: int, may_score: bool = False) -> Verdict:
+    """The verdict in a worker's line, which may be any bytes; with its score, if one was asked. Raises BadReply."""
     try:
         reply = json.loads(line)
     except (ValueError, RecursionError):
@@ -89,6 +97,10 @@ def checked_reply(line: bytes, number: int) -> Verdict:
             return _PASSED
         case ["passed" | "failed" as outcome, str(category), str(detail)]:
             return Verdict(outcome, one_line(category, 80), one_line(detail, 500))
+        case ["passed" | "failed" as outcome, str(category), str(detail), float(score)] if (
+            may_score and 0 <= score <= 1
+        ):
+            return Verdict(outcome, one_line(category, 80), one_line(detail, 500), score)
         case ["abstained", str(kind), str(detail)] if kind in WORKER_KINDS:
             return abstained(kind, one_line(detail, 500))
     raise BadReply(f"{one_line(ascii(line[:80]))} holds no verdict")

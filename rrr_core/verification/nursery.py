@@ -41,22 +41,23 @@ class Nursery:
     readable: tuple[str, ...] = ()
     limits: dict[str, Any] = field(default_factory=dict)
     rehearsal: tuple[tuple[Row, str], ...] = ()
+    rewards: bool = False
+    """Whether its workers will be asked for rewards, too."""
     workers: dict[int, int] = field(default_factory=dict)
     """Process ID → the core's number for the worker."""
 
     def send(self, **message: Any) -> None:
         self.core.sendall((json.dumps(message) + "\n").encode())
 
-    def load(self, entries: list[dict[str, Any]], limits: dict[str, Any], rehearse: bool) -> None:
+    def load(self, entries: list[dict[str, Any]], limits: dict[str, Any], rehearse: bool, rewards: bool) -> None:
         """Import the task's plugin and overlays. Raises RrrError.
 
         With `rehearse` its own answers are judged here and now, for workers that judge once and have no time for it.
         """
         self.task = load_entries([TaskEntry(**entry) for entry in entries]) if entries else None
-        self.rehearsal = rehearsal_of(self.task) if self.task else ()
+        self.rehearsal, self.rewards = rehearsal_of(self.task) if self.task else (), rewards
         if rehearse and self.task:
-            for row, answer in self.rehearsal:
-                worker.verdict_on(self.task, row, answer)
+            worker.rehearse(self.task, self.rehearsal, rewards)
             self.rehearsal = ()
             gc.collect()
             gc.freeze()
@@ -68,7 +69,14 @@ class Nursery:
         """Fork the worker `number`, which talks to the core over the file descriptor `channel`."""
         scratch = self.scratch(number)
         scratch.mkdir(mode=0o700)
-        post = worker.Post(scratch, self.readable, parent=os.getpid(), rehearsal=self.rehearsal, **self.limits)
+        post = worker.Post(
+            scratch,
+            self.readable,
+            parent=os.getpid(),
+            rehearsal=self.rehearsal,
+            rewards=self.rewards,
+            **self.limits,
+        )
         process = os.fork()
         if not process:
             signal.set_wakeup_fd(-1)
@@ -178,7 +186,7 @@ def obey(nursery: Nursery, message: dict[str, Any], descriptors: list[int]) -> N
         case {"load": entries, "path": path, "limits": limits}:
             sys.path[:] = path
             try:
-                nursery.load(entries, limits, message.get("rehearse", False))
+                nursery.load(entries, limits, message.get("rehearse", False), message.get("rewards", False))
             except RrrError as error:
                 nursery.send(error=str(error))
             else:

@@ -22,7 +22,7 @@ from rrr_core.tasks import Task
 from rrr_core.text import one_line
 from rrr_core.verdicts import Verdict, abstained
 from rrr_core.verification import messages
-from rrr_core.verification.settings import FRESH, VerifySettings
+from rrr_core.verification.settings import FRESH, VerifySettings, cores
 from rrr_core.verification.workers import OUTSIDE, NurseryLost, NurseryProcess, Worker
 
 Pairs = Sequence[tuple[Row, str]]
@@ -60,18 +60,18 @@ class _Batch:
 class Runner:
     """Judges with a task's verifier in workers of its own, which start on demand and end with `close`."""
 
-    def __init__(self, task: Task, settings: VerifySettings) -> None:
-        """Raises RrrError if the system cannot fork."""
+    def __init__(self, task: Task, settings: VerifySettings, rewards: bool = False) -> None:
+        """`rewards` says that rewards will be asked for, too. Raises RrrError if the system cannot fork."""
         if not hasattr(os, "fork"):
             raise RrrError(
                 f"The verifier of {task.distribution} {task.version} is not marked @trusted, and this system has no "
                 "process to isolate it in: use Linux or macOS, or set isolation to none if you trust it."
             )
-        self.task, self.settings = task, settings
-        self.most_workers = settings.workers or min(_cores(), MOST_WORKERS)
+        self.task, self.settings, self._rewards = task, settings, rewards
+        self.most_workers = settings.workers or min(cores(), MOST_WORKERS)
         self._is_fresh = settings.isolation == FRESH
         self._losses = 0
-        self._who = task.who("rrr_verify")
+        self._ask(())
         self._nursery: NurseryProcess | None = None
         self._selector = selectors.DefaultSelector()
         self._starting: dict[Worker, float] = {}
@@ -85,12 +85,15 @@ class Runner:
         self._killed: dict[Worker, Verdict | None] = {}
         """Killed worker → the abstention of the item it was killed for; None if that item is not to blame."""
 
-    def verdicts(self, pairs: Pairs) -> Iterator[Verdict]:
+    def verdicts(self, pairs: Pairs, judged: Sequence[Verdict] = ()) -> Iterator[Verdict]:
         """The verdicts on (row, answer) pairs, in order, each as soon as all before it are available.
+
+        Given the pairs' verdicts, `judged`, it is `rrr_reward` that is asked: the same verdicts come with their scores.
 
         Closing the iterator early cancels what is still being judged. Raises PluginError for a task that cannot be
         loaded in a process of its own, DataError for a row that is not JSON-able, and RrrError if no worker can start.
         """
+        self._ask(judged)
         found: list[Verdict | None] = [None] * len(pairs)
         waiting = deque(batches(pairs, self.most_workers, 1 if self._is_fresh else LARGEST_BATCH))
         given = 0
@@ -120,9 +123,13 @@ class Runner:
         self._nursery = None
         self._selector.close()
         self._selector = selectors.DefaultSelector()
-        self._idle.clear()
-        for table in (self._starting, self._entered, self._busy, self._deadlines, self._killed):
+        for table in (self._idle, self._starting, self._entered, self._busy, self._deadlines, self._killed):
             table.clear()
+
+    def _ask(self, judged: Sequence[Verdict]) -> None:
+        """Name what is asked for next, and who is to blame for a fault: without `judged` a verdict, else a reward."""
+        hook, self._due = ("rrr_reward", "reward") if judged else ("rrr_verify", "verdict")
+        self._judged, self._who = judged, self.task.who(hook)
 
     def _start_over(self, error: RrrError, found: list[Verdict | None], waiting: deque[_Batch]) -> None:
         """Close what is left of a nursery that has ended, whose workers end with it; their items are judged again.
@@ -153,12 +160,13 @@ class Runner:
     def _assign(self, pairs: Pairs, waiting: deque[_Batch]) -> None:
         """Give waiting batches to idle workers, and request workers for the rest."""
         if self._nursery is None and waiting:
-            self._nursery = NurseryProcess(self.task.entries, self.settings)
+            self._nursery = NurseryProcess(self.task.entries, self.settings, self._rewards)
             self._selector.register(self._nursery.socket, selectors.EVENT_READ)
         while waiting and self._idle and len(self._busy) < self.most_workers:
             worker, batch = self._idle.pop(), waiting.popleft()
             batch.first = messages.first_number()
-            worker.unsent = memoryview(messages.encode_batch(pairs[batch.start : batch.stop], batch.first))
+            items, judged = pairs[batch.start : batch.stop], self._judged[batch.start : batch.stop]
+            worker.unsent = memoryview(messages.encode_batch(items, batch.first, judged))
             self._busy[worker] = batch
             self._deadlines[worker] = time.monotonic() + self.settings.seconds
             self._watch(worker)
@@ -238,7 +246,7 @@ class Runner:
             self._refuse(worker, "said what nobody asked for")
             return False
         try:
-            verdict = messages.checked_reply(line, batch.first + batch.done)
+            verdict = messages.checked_reply(line, batch.first + batch.done, bool(self._judged))
         except messages.BadReply as error:
             self._refuse(worker, f"the answer's worker said what it should not: {error}")
             return False
@@ -275,7 +283,7 @@ class Runner:
         now = time.monotonic()
         for worker, deadline in list(self._deadlines.items()):
             if deadline < now:
-                detail = f"{self._who}: no verdict within {self.settings.seconds:g} seconds"
+                detail = f"{self._who}: no {self._due} within {self.settings.seconds:g} seconds"
                 self._kill(worker, abstained("timeout", detail))
         for worker, deadline in self._starting.items():
             if deadline < now and self._is_rehearsing(worker):
@@ -319,7 +327,7 @@ class Runner:
         if status >= 0:
             return abstained("exit", f"{self._who}: its process exited with status {status}")
         if -status in _TIME_SIGNALS:
-            return abstained("timeout", f"{self._who}: no verdict within {self.settings.cpu_seconds:g} CPU seconds")
+            return abstained("timeout", f"{self._who}: no {self._due} within {self.settings.cpu_seconds:g} CPU seconds")
         try:
             name = signal.Signals(-status).name
         except ValueError:
@@ -339,7 +347,3 @@ def batches(pairs: Pairs, workers: int, largest: int = LARGEST_BATCH) -> Iterato
             start, characters = place, len(answer)
     if start < len(pairs):
         yield _Batch(start, len(pairs))
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

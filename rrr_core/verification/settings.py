@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 
 from rrr_core.config.option import option
@@ -25,3 +26,8 @@ class VerifySettings(Settings):
     cpu_seconds: float = option(5.0, "CPU seconds per verdict.", minimum=0.01)
     memory_mb: int = option(1024, "Megabytes a verifier may use on top of what its import used.", minimum=16)
     workers: int = option(0, "Number of judging processes; 0 means one per core, at most 4.", minimum=0, maximum=256)
+
+
+def cores() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -8,10 +8,10 @@ from __future__ import annotations
 import json
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from rrr_core.hookspecs import Row
 from rrr_core.tasks import Task
@@ -40,6 +40,8 @@ class Post:
     """The nursery's process ID."""
     rehearsal: tuple[tuple[Row, str], ...] = ()
     """The plugin's own answers to judge first, so no model's answer pays for what a verifier puts off."""
+    rewards: bool = False
+    """Whether it will be asked for rewards, too."""
 
 
 def run(task: Task, channel: int, post: Post) -> NoReturn:
@@ -48,12 +50,19 @@ def run(task: Task, channel: int, post: Post) -> NoReturn:
     enter(post)
     task.is_sandboxed = True
     write(messages.ENTERED + b"\n")
-    for row, answer in post.rehearsal:
-        verdict_on(task, row, answer)
+    rehearse(task, post.rehearsal, post.rewards)
     write(messages.READY + b"\n")
     while (batch := messages.read_batch(read)) is not None:
-        judge(task, batch["rows"], batch["items"], batch["first"], post.cpu_seconds)
+        judge(task, batch, post.cpu_seconds)
     os._exit(0)
+
+
+def rehearse(task: Task, pairs: Sequence[tuple[Row, str]], rewards: bool) -> None:
+    """Judge the plugin's own answers, so that what its hooks put off until their first call is done."""
+    for row, answer in pairs:
+        verdict = verdict_on(task, row, answer)
+        if rewards and not verdict.is_abstained:
+            reward_on(task, row, answer, verdict)
 
 
 def enter(post: Post) -> None:
@@ -79,23 +88,37 @@ def keep_only(channel: int) -> None:
     os.closerange(CHANNEL + 1, os.sysconf("SC_OPEN_MAX"))
 
 
-def judge(task: Task, rows: list[Row], items: list[tuple[int, str]], number: int, cpu_seconds: float) -> None:
+def judge(task: Task, batch: dict[str, Any], cpu_seconds: float) -> None:
     """Judge the items of a batch, reporting each at once: if one kills the worker, the core knows which."""
-    for place, answer in items:
+    rows, number, judged = batch["rows"], batch["first"], batch.get("judged")
+    for index, (place, answer) in enumerate(batch["items"]):
         # SIGPROF's default action ends the process even inside C code. The wall clock is watched by the core.
         signal.setitimer(signal.ITIMER_PROF, cpu_seconds)
-        write(messages.encode_reply(number, verdict_on(task, rows[place], answer)))
-        number += 1
+        if judged is None:
+            verdict = verdict_on(task, rows[place], answer)
+        else:
+            verdict = reward_on(task, rows[place], answer, Verdict(**judged[index]))
+        write(messages.encode_reply(number + index, verdict))
     signal.setitimer(signal.ITIMER_PROF, 0)
 
 
 def verdict_on(task: Task, row: Row, answer: str) -> Verdict:
+    """The verifier's verdict."""
+    return _guarded(task, "rrr_verify", lambda: task.verify(row, answer))
+
+
+def reward_on(task: Task, row: Row, answer: str, verdict: Verdict) -> Verdict:
+    """The verdict with the task's reward."""
+    return _guarded(task, "rrr_reward", lambda: task.reward(row, answer, verdict))
+
+
+def _guarded(task: Task, hook: str, call: Callable[[], Verdict]) -> Verdict:
     try:
-        return task.verify(row, answer)
+        return call()
     except MemoryError:
-        return abstained("memory", f"{task.who('rrr_verify')}: MemoryError")
-    except BaseException as error:  # noqa: BLE001 - a KeyboardInterrupt here is the verifier's own, never the user's
-        return abstained("exception", f"{task.who('rrr_verify')}: {describe_exception(error, '')}")
+        return abstained("memory", f"{task.who(hook)}: MemoryError")
+    except BaseException as error:  # noqa: BLE001 - a KeyboardInterrupt here is the hook's own, never the user's
+        return abstained("exception", f"{task.who(hook)}: {describe_exception(error, '')}")
 
 
 # Plain reads and writes, so the sandbox need not allow any socket system call.

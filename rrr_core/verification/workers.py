@@ -86,10 +86,11 @@ class Worker:
 class NurseryProcess:
     """A running nursery. It closes when garbage-collected, if not before, and ends when this process does."""
 
-    def __init__(self, entries: Sequence[TaskEntry], settings: VerifySettings) -> None:
+    def __init__(self, entries: Sequence[TaskEntry], settings: VerifySettings, rewards: bool = False) -> None:
         """Start a nursery and load a task in it. Raises PluginError if loading fails, RrrError if it cannot start.
 
-        Without entries it loads nothing and only serves probes.
+        `rewards` says that its workers will be asked for rewards, too. Without entries it loads nothing and only serves
+        probes.
         """
         self.folder = Path(tempfile.mkdtemp(prefix="rrr-verify-"))
         self.workers: dict[int, Worker] = {}
@@ -118,7 +119,7 @@ class NurseryProcess:
             self, _close, os.getpid(), self.socket, self._process, self._errors, self.folder, self.workers
         )
         try:
-            self._load(entries, settings)
+            self._load(entries, settings, rewards)
         except BaseException:
             self.close()
             raise
@@ -146,11 +147,12 @@ class NurseryProcess:
             gone.append(worker)
         return gone
 
-    def _load(self, entries: Sequence[TaskEntry], settings: VerifySettings) -> None:
+    def _load(self, entries: Sequence[TaskEntry], settings: VerifySettings, rewards: bool) -> None:
         limits = {"memory_mb": settings.memory_mb, "cpu_seconds": settings.cpu_seconds}
         loaded = [dataclasses.asdict(entry) for entry in entries]
         rehearse = settings.isolation == FRESH
-        self._send({"load": loaded, "path": module_path(), "limits": limits, "rehearse": rehearse})
+        asked = {"path": module_path(), "limits": limits, "rehearse": rehearse, "rewards": rewards}
+        self._send({"load": loaded, **asked})
         self.socket.settimeout(LOAD_SECONDS)
         who = " with overlay ".join(entry.who for entry in entries) or "rrr-core"
         try:

@@ -26,6 +26,7 @@ SIGNATURES = {
     "rrr_row": ("task", "row"),
     "rrr_prompt": ("task", "row", "model"),
     "rrr_verify": ("task", "row", "answer"),
+    "rrr_reward": ("task", "row", "answer", "verdict"),
     "rrr_reflection_prompt": ("task", "row", "attempt", "model"),
     "rrr_retry_prompt": ("task", "row", "model"),
     "rrr_examples": ("task",),
@@ -46,7 +47,7 @@ RECORDS = {
     "Example": ("row", "answer", "outcome", "category", "reason", "hostile"),
     "Manifest": ("summary", "source", "revision", "data_license", "categories", "deterministic"),
     "Model": ("name", "family", "takes_tools"),
-    "Verdict": ("outcome", "category", "detail"),
+    "Verdict": ("outcome", "category", "detail", "score"),
 }
 """Record that plugins make or read → its fields, in order: plugins may pass them by position."""
 

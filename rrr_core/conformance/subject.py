@@ -26,6 +26,8 @@ from rrr_core.verification import Judge, VerifySettings
 
 Pair = tuple[Row, str]
 FIRST = "first"
+REWARDS = "rewards"
+"""The judge that asks for rewards, too."""
 FIRST_ANSWERS = ("", "x", "I do not know.")
 """What a verifier is asked first: if it breaks here, nothing more is asked."""
 CHUNK = 32
@@ -174,8 +176,8 @@ class Subject:
         return self.judged(FIRST, "check_verdicts_are_given", pairs)
 
     def judged_again(self, pairs: Sequence[Pair], judge: str) -> list[Verdict]:
-        """New verdicts, by the judge `usual`, or by one of another name in processes with another hash seed."""
-        if judge == "usual":
+        """New verdicts, by the judge `usual` or `rewards`, or by another in processes with another hash seed."""
+        if judge in ("usual", REWARDS):
             return self._judge_of(judge).judge(pairs)
         with _any_hash_seed():
             return self._judge_of(judge).judge(pairs)
@@ -203,10 +205,11 @@ class Subject:
 
     def _judge_of(self, name: str) -> Judge:
         if name not in self._judges:
+            scores = name.startswith(REWARDS)
             limits = self.tight_limits if name == "tight" else self.limits
-            if name == "elsewhere":
+            if name.endswith("elsewhere"):
                 limits = dataclasses.replace(limits, isolation="process")
-            self._judges[name] = Judge(self.task, max_abstain=1, settings=limits)
+            self._judges[name] = Judge(self.task, max_abstain=1, settings=limits, scores=scores)
         return self._judges[name]
 
     def _observe(self, hash_seed: int, compared: int) -> Observation:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
@@ -46,7 +47,7 @@ def check_examples_get_their_verdicts(subject: Subject) -> Seen:
     ]
     if lacks:
         raise Violation(f"rrr_examples has no {' and no '.join(lacks)} answer.", "Add at least one of each.")
-    for example, judged in zip(examples, _judged_examples(subject), strict=True):
+    for example, judged in zip(examples, judged_examples(subject), strict=True):
         wanted, given = (example.outcome, example.category), (judged.verdict.outcome, judged.verdict.category)
         if wanted != given:
             reason = f" ({example.reason!a})" if example.reason else ""
@@ -60,7 +61,7 @@ def check_examples_get_their_verdicts(subject: Subject) -> Seen:
 def check_gold_answers_pass(subject: Subject) -> Seen:
     """Every gold answer passes."""
     gold = _gold(subject)
-    for place, each in enumerate(_judged_gold(subject)):
+    for place, each in enumerate(judged_gold(subject)):
         verdict = each.verdict
         if not verdict.is_passed:
             shown = _shown(verdict.outcome, verdict.category, verdict.detail)
@@ -72,7 +73,7 @@ def check_gold_answers_pass(subject: Subject) -> Seen:
 
 def check_malformed_answers_fail(subject: Subject) -> Seen:
     """Empty answers, blanks, lone markup, noise, surrogates and control characters fail."""
-    judged = _judged_malformed(subject)
+    judged = judged_malformed(subject)
     names = list(MALFORMED) * len(judged)
     for name, each in zip(names, judged, strict=False):
         if each.verdict.is_passed:
@@ -103,8 +104,8 @@ def check_failures_name_their_class(subject: Subject) -> Seen:
     manifest = subject.manifest
     if manifest is None:
         raise NotApplicable("there is no manifest to name the classes.")
-    _judged_examples(subject)
-    _judged_malformed(subject)
+    judged_examples(subject)
+    judged_malformed(subject)
     failures = [each for each in subject.seen if each.verdict.is_failed]
     for each in failures:
         category = each.verdict.category
@@ -131,9 +132,9 @@ def check_verdicts_are_pure(subject: Subject) -> Seen:
     changed = subject.observed("unchanged")
     if changed:
         raise Violation(f"its verifier, which is marked @trusted, changes {changed}.", "Change a copy of the row.")
-    judged = [*_judged_malformed(subject)[: len(MALFORMED)], *_judged_examples(subject)[:PURE_ANSWERS]]
+    judged = [*judged_malformed(subject)[: len(MALFORMED)], *judged_examples(subject)[:PURE_ANSWERS]]
     if subject.gold is not None:
-        judged += _judged_gold(subject)[:PURE_ANSWERS]
+        judged += judged_gold(subject)[:PURE_ANSWERS]
     pairs = [(each.row, each.answer) for each in judged]
     first = [each.verdict for each in judged]
     _check_same(pairs, first, subject.judged_again(pairs, "usual"), "judged again")
@@ -145,11 +146,8 @@ def check_verdicts_are_pure(subject: Subject) -> Seen:
 
 def check_hostile_answers_do_no_harm(subject: Subject) -> Seen:
     """Hostile answers fail: no exception, no time-out, no exhausted memory, no crash, and no pass."""
-    corpus = hostile_corpus()
-    rows = subject.both[:HOSTILE_ROWS]
-    pairs = [(row, answer) for row in rows for answer in corpus.values()]
-    judged = subject.judged("hostile", "check_hostile_answers_do_no_harm", pairs, tight=True)
-    for name, each in zip([*corpus] * len(rows), judged, strict=True):
+    judged = judged_hostile(subject)
+    for name, each in zip(itertools.cycle(hostile_corpus()), judged, strict=False):
         if each.verdict.is_passed:
             raise Violation(f"{name} passes: {excerpt(each.answer)}.", "Let the verifier refuse it.")
     return Seen(f"{len(judged):,} answers")
@@ -196,19 +194,29 @@ def _gold(subject: Subject) -> Sequence[tuple[dict[str, object], str, str | None
     return subject.gold
 
 
-def _judged_gold(subject: Subject) -> list[Judged]:
+def judged_gold(subject: Subject) -> list[Judged]:
+    """The verdicts on the gold answers."""
     return subject.judged("gold", "check_gold_answers_pass", ((row, answer) for row, answer, _ in _gold(subject)))
 
 
-def _judged_examples(subject: Subject) -> list[Judged]:
+def judged_examples(subject: Subject) -> list[Judged]:
+    """The verdicts on the plugin's own examples."""
     pairs = ((each.row, each.answer) for each in subject.examples)
     return subject.judged("examples", "check_examples_get_their_verdicts", pairs)
 
 
-def _judged_malformed(subject: Subject) -> list[Judged]:
+def judged_malformed(subject: Subject) -> list[Judged]:
+    """The verdicts on malformed answers to a few rows."""
     rows = subject.both[:MALFORMED_ROWS]
     pairs = ((row, answer) for row in rows for answer in MALFORMED.values())
     return subject.judged("malformed", "check_malformed_answers_fail", pairs)
+
+
+def judged_hostile(subject: Subject) -> list[Judged]:
+    """The verdicts on the hostile answers, row by row."""
+    corpus = hostile_corpus()
+    pairs = [(row, answer) for row in subject.both[:HOSTILE_ROWS] for answer in corpus.values()]
+    return subject.judged("hostile", "check_hostile_answers_do_no_harm", pairs, tight=True)
 
 
 def _check_same(pairs: Sequence[Pair], first: Sequence[Verdict], again: Sequence[Verdict], how: str) -> None:

@@ -36,19 +36,23 @@ def is_by_round(settings: TrainSettings) -> bool:
 
 
 def returns_of(rewards: Sequence[float | None], discount: float) -> Returns:
-    """Each round's reward plus the discounted return of the round after it.
+    """Each round's reward, if it is the last, or else what discounting leaves of it plus the discounted next return.
 
-    A return that a withheld verdict leaves unknown is None, and so are those that build on it.
+    A failing round is paid 0 by its verdict, so that is the next return discounted. By a task's number it may be paid
+    more, and all of it on top of the next round's would make it pay to be partly right first. A return that a withheld verdict leaves unknown is None, and so are those that build on it.
 
     >>> returns_of([0.0, 0.0, 1.0], 0.5)
     [0.25, 0.5, 1.0]
     >>> returns_of([0.0, None], 1.0), returns_of([0.0, None], 0.0)
     ([None, None], [0.0, None])
+    >>> returns_of([0.5, 1.0], 1.0), returns_of([0.5, 1.0], 0.5), returns_of([0.5, 1.0], 0.0)
+    ([1.0, 1.0], [0.75, 1.0], [0.5, 1.0])
     """
     returns: Returns = []
     for reward in reversed(rewards):
-        after = returns[-1] if returns and discount else 0.0
-        returns.append(None if reward is None or after is None else reward + discount * after)
+        left = discount if returns else 0.0
+        after = returns[-1] if left else 0.0
+        returns.append(None if reward is None or after is None else (1 - left) * reward + left * after)
     return returns[::-1]
 
 
@@ -96,8 +100,8 @@ def advantages_by_round(returns: Sequence[Returns], group_size: int, scale: str)
 def has_signal(group: Sequence[Episode], settings: TrainSettings) -> bool:
     """Whether a group has an advantage that is not zero, by its true verdicts."""
     if not is_by_round(settings):
-        return any(has_variance([reward_of(episode) for episode in group], len(group)))
-    returns = [returns_of(rewards_by_round(episode), settings.round_discount) for episode in group]
+        return any(has_variance([reward_of(episode, settings.rewards) for episode in group], len(group)))
+    returns = [_returns(episode, settings) for episode in group]
     return any(map(any, advantages_by_round(returns, len(group), "none")))
 
 
@@ -113,9 +117,7 @@ def weighed(
 
     `gather` concatenates all processes' lists, since a group may lie in several; `moment` seeds the placebo.
     """
-    found = gather(
-        [(is_first_try(each), returns_of(rewards_by_round(each), settings.round_discount)) for each in episodes]
-    )
+    found = gather([(is_first_try(each), _returns(each, settings)) for each in episodes])
     returns = [each for _, each in found]
     if credit_named(settings.credit).shuffles:
         for kind in (False, True):  # first tries among first tries
@@ -126,6 +128,10 @@ def weighed(
     advantages = advantages_by_round(returns, settings.group_size, scale)
     own = advantages[process * len(episodes) : (process + 1) * len(episodes)]
     return [with_advantages(episode, each) for episode, each in zip(episodes, own, strict=True)]
+
+
+def _returns(episode: Episode, settings: TrainSettings) -> Returns:
+    return returns_of(rewards_by_round(episode, settings.rewards), settings.round_discount)
 
 
 def with_advantages(episode: Episode, advantages: Sequence[float]) -> Episode:

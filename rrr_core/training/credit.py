@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from rrr_core.episode import Episode, Role, Round, Segment
 from rrr_core.errors import RrrError, nearest
+from rrr_core.training.rewards import PLAIN, Rewards
 
 Trains = Callable[[Sequence[Segment]], Sequence[bool]]
 """Which of an episode's sampled segments are trained: from the first one sampled on, those only read among them."""
@@ -82,6 +83,11 @@ def credit_named(name: str) -> Credit:
     return CREDITS[name]
 
 
+def trains_reflections(credit: Credit) -> bool:
+    """Whether a round's reflection is among what the credit trains."""
+    return credit.trains([Segment("reflection"), Segment("prompt"), Segment("retry")])[0]
+
+
 def check_context(credit: Credit, extends: bool, rounds: int = 1) -> None:
     """Raise RrrError if what is trained does not continue the context of what was written before it.
 
@@ -102,9 +108,11 @@ def check_context(credit: Credit, extends: bool, rounds: int = 1) -> None:
         )
 
 
-def reward_of(episode: Episode) -> float | None:
-    """1 if the last answer passed, 0 if it failed; None if the verifier abstained or nothing is trained."""
-    return episode.last_verdict.reward if any(segment.is_trained for segment in episode.segments) else None
+def reward_of(episode: Episode, rewards: Rewards = PLAIN) -> float | None:
+    """What the last answer is paid, 1 or 0 without more; None if its verdict was withheld or nothing is trained."""
+    if not any(segment.is_trained for segment in episode.segments):
+        return None
+    return rewards.of(episode.last_verdict, sampled_reflections(episode))
 
 
 def is_first_try(episode: Episode) -> bool:
@@ -112,11 +120,19 @@ def is_first_try(episode: Episode) -> bool:
     return len(episode.segments) == 2
 
 
-def rewards_by_round(episode: Episode) -> list[float | None]:
-    """Each sampled round's reward, as `reward_of` gives it for the last one; of a first try its own."""
+def rewards_by_round(episode: Episode, rewards: Rewards = PLAIN) -> list[float | None]:
+    """What each sampled round's retry is paid, by the length of its own reflection; of a first try its own reward."""
     if is_first_try(episode):
-        return [reward_of(episode)]
-    return [None if each.verdict is None else each.verdict.reward for each in sampled_rounds(episode)]
+        return [reward_of(episode, rewards)]
+    return [
+        None if each.verdict is None else rewards.of(each.verdict, [each.reflection])
+        for each in sampled_rounds(episode)
+    ]
+
+
+def sampled_reflections(episode: Episode) -> list[Segment]:
+    """The reflections that were sampled."""
+    return [each.reflection for each in sampled_rounds(episode)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,6 +53,7 @@ from rrr_core.training.preflight import (
 )
 from rrr_core.training.profiling import MeasureSteps, count_tokens
 from rrr_core.training.records import Recorder
+from rrr_core.training.rewards import check_task_rewards
 from rrr_core.training.rollout import Rollout
 from rrr_core.training.settings import MAY_CHANGE, TrainSettings
 from rrr_core.training.trainer import ReflectionTrainer
@@ -91,14 +92,16 @@ def train(
     """
     if not failures:
         raise DataError("the failure set is empty: there is nothing to reflect on. Mine more rows or a harder split.")
-    if not _writes():
-        with Judge(task, settings.max_abstain, settings=verify) as judge:
-            return _train(task, failures, model_settings, folder, settings, judge, Progress())
     progress = progress or Progress()
+    check_task_rewards(settings, task, progress.say if _writes() else lambda _: None)
+    scores = settings.reward == "task"
+    if not _writes():
+        with Judge(task, settings.max_abstain, settings=verify, scores=scores) as judge:
+            return _train(task, failures, model_settings, folder, settings, judge, Progress())
     with (
         stage_lock(folder, progress),
         profiled(folder, progress) as profile,
-        Judge(task, settings.max_abstain, settings=verify, profile=profile) as judge,
+        Judge(task, settings.max_abstain, settings=verify, profile=profile, scores=scores) as judge,
     ):
         return _train(task, failures, model_settings, folder, settings, judge, progress)
 

@@ -9,7 +9,8 @@ from rrr_core.config.limits import THINKING_TOKENS, TOKENS
 from rrr_core.config.option import option
 from rrr_core.config.settings import Settings
 from rrr_core.errors import RrrError
-from rrr_core.training.credit import ATTEMPT, CREDITS
+from rrr_core.training.credit import ATTEMPT, CREDITS, trains_reflections
+from rrr_core.training.rewards import REWARDS, Rewards
 
 MAY_CHANGE = frozenset({"max_abstain", "keep_checkpoints", "report_to"})
 """Settings that change no result: a run may be resumed with other values."""
@@ -53,6 +54,19 @@ class TrainSettings(Settings):
         "With several rounds, what the next round's return counts towards a reflection's, besides its own retry's"
         " reward; at 0 each reflection answers for its own retry alone.",
         minimum=0,
+        maximum=1,
+    )
+    reward: str = option(
+        "verdict",
+        "What a retry is paid: 1 or 0 by its verdict; or (task) the number from 0 to 1 that the task gives, if it has"
+        " rrr_reward. Figures count verdicts alone.",
+        choices=REWARDS,
+    )
+    length_bonus: float = option(
+        0.0,
+        "Share of a passing retry's reward that a reflection of --max-reflection-tokens adds, and a shorter one in"
+        " proportion: below 0 concise reflections pay more, above 0 verbose ones. A failing retry gets none.",
+        minimum=-1,
         maximum=1,
     )
     consolidate: str = option(
@@ -116,6 +130,11 @@ class TrainSettings(Settings):
                 f"--round-discount acts only with several rounds and --credit {by_round}: raise --rounds, or leave it"
                 " out."
             )
+        if self.length_bonus and not trains_reflections(credit):
+            raise RrrError(
+                f"--length-bonus rewards the length of reflections, and --credit {credit.name} trains none: use"
+                " --credit reflection, or leave it out."
+            )
 
     @property
     def only_first_tries(self) -> bool:
@@ -131,3 +150,8 @@ class TrainSettings(Settings):
     def distills(self) -> bool:
         """Whether passing retries are learned as first tries."""
         return self.consolidate in ("distill", "both")
+
+    @property
+    def rewards(self) -> Rewards:
+        """How retries are paid."""
+        return Rewards(self.length_bonus, self.max_reflection_tokens)

@@ -22,7 +22,15 @@ from rrr_core.tasks import Task
 from rrr_core.training.advantages import in_groups_with_signal, is_by_round, weighed
 from rrr_core.training.batches import Batch, play_batch
 from rrr_core.training.consolidation import shuffled
-from rrr_core.training.credit import before_sampled, completion_of, credit_named, prompt_ids, reward_of
+from rrr_core.training.credit import (
+    before_sampled,
+    completion_of,
+    credit_named,
+    is_first_try,
+    prompt_ids,
+    reward_of,
+    sampled_reflections,
+)
 from rrr_core.training.distillation import Distillation, DistillingTrainer, targets_of
 from rrr_core.training.engine import correct_for
 from rrr_core.training.freshness import Freshness
@@ -43,9 +51,9 @@ episode's segments have their own."""
 class ReflectionTrainer(DistillingTrainer):
     """Trains the tokens that `settings.credit` names, and no others.
 
-    Ours are the rollout (reflect, retry, judge), the reward (1, 0, or None for an abstention, which TRL excludes from
-    the group's baseline), the order of the failures, the forward pass (each prompt once per group, zero-variance groups
-    not at all), and a resume that is bit-identical to an uninterrupted run.
+    Ours are the rollout (reflect, retry, judge), the reward (a number, or None for an abstention, which TRL excludes
+    from the group's baseline), the order of the failures, the forward pass (each prompt once per group, zero-variance
+    groups not at all), and a resume that is bit-identical to an uninterrupted run.
     """
 
     def __init__(
@@ -190,7 +198,7 @@ class ReflectionTrainer(DistillingTrainer):
         completions = [completion_of(episode) for episode in episodes]
         # TRL takes any other last id for a truncated text, and would not know the chat template's own end of turn.
         self.eos_token_ids = sorted({each.ids[-1] for each in completions if not each.is_cut_off})
-        self._rewards = self._credited([reward_of(episode) for episode in episodes])
+        self._rewards = self._credited([reward_of(episode, self.settings.rewards) for episode in episodes])
         if self.distillation is not None:
             passes = self._credited([episode.last_verdict.is_passed for episode in episodes])
             self.distillation.targets = targets_of(episodes, passes, self.rollout.engine.chat.encode_prompt)
@@ -228,6 +236,11 @@ class ReflectionTrainer(DistillingTrainer):
         assert self._played is not None
         processes, rounds = self.accelerator.num_processes, self.settings.rounds
         for name, value in measures_of(self._played, self.task, processes, rounds).items():
+            log_metric(name, value)
+        paid = [
+            (each.last_verdict, sampled_reflections(each)) for each in self._played.episodes if not is_first_try(each)
+        ]
+        for name, value in self.settings.rewards.measures(paid).items():
             log_metric(name, value)
         if self.distillation is not None:
             log_metric("distill_targets", len(self.distillation.targets) * processes)

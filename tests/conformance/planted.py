@@ -57,6 +57,11 @@ def rrr_verify(row, answer):
 
 
 @hookimpl
+def rrr_reward(row, answer, verdict):
+    return None if verdict.is_passed else 0.25 * answer.strip().isdigit()
+
+
+@hookimpl
 def rrr_gold_answer(row):
     return str(row["a"] + row["b"])
 
@@ -362,6 +367,34 @@ PLANTS = (
         VERIFY,
         "    if 'Verdict: passed' in answer:\n        return passed()\n" + VERIFY,
         name="passes",
+    ),
+    Plant(
+        "check_rewards_are_sound",
+        "gave 1.5, not a number from 0 to 1 (bad reward)",
+        "0.25 * answer",
+        "1.5 * answer",
+        name="too much",
+    ),
+    Plant(
+        "check_rewards_are_sound",
+        "gave a bool, not a number from 0 to 1 or None",
+        "0.25 * answer.strip().isdigit()",
+        "answer.strip().isdigit()",
+        name="no number",
+    ),
+    Plant(
+        "check_rewards_are_sound",
+        "hook rrr_reward: IndexError",
+        "    return None if verdict.is_passed",
+        "    if ']0;title' in answer:\n        [].pop()\n    return None if verdict.is_passed",
+        name="raises on a hostile answer",
+    ),
+    Plant(
+        "check_rewards_are_sound",
+        "when asked again in another order",
+        "0.25 * answer",
+        "0.001 * next(counter) % 1 * answer",
+        name="with a memory",
     ),
 )
 

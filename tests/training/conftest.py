@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +31,20 @@ class CoinTask:
     trusted = True
     judges: tuple[str, ...] = ()
     combines = False
+    rewards_trusted = True
 
-    def __init__(self, abstain_every: int = 0) -> None:
+    def __init__(self, abstain_every: int = 0, gives_rewards: bool = False) -> None:
         self.abstain_every = abstain_every
+        self.gives_rewards = gives_rewards
+
+    def implements(self, hook: str) -> bool:
+        return hook == "rrr_reward" and self.gives_rewards
+
+    def reward(self, row: Any, answer: str, verdict: Verdict) -> Verdict:
+        """A quarter for a failing answer of at least two letters, and half for a passing one of fewer."""
+        if verdict.is_failed and len(answer) > 1:
+            return replace(verdict, score=0.25)
+        return replace(verdict, score=0.5) if verdict.is_passed and len(answer) < 2 else verdict
 
     def prompt(self, row: Any, model: Any) -> tuple[dict[str, str], ...]:
         return ({"role": "user", "content": f"Toss {row['n']}."},)

@@ -60,3 +60,15 @@ def test_scoring_does_not_change_the_row(dataset):
 def test_the_question_does_not_answer_itself(dataset):
     row = row_of(dataset)
     assert scoring.verify(dataset, row, answers.prompt(row["question"])).is_failed
+
+
+@pytest.mark.parametrize("dataset", DATASETS)
+def test_a_wrong_answer_is_paid_less_than_the_right_one_and_a_guarded_one_nothing(dataset):
+    row = row_of(dataset)
+    right = str(gold.gold_text(dataset, row))
+    assert scoring.reward(dataset, row, right, scoring.verify(dataset, row, right)) is None
+    for text in ("", answers.tagged("9" * 100_000), answers.tagged("[" * 5_000)):
+        assert scoring.reward(dataset, row, text, scoring.verify(dataset, row, text)) is None
+    text = answers.tagged(examples.SHRUG)
+    paid = scoring.reward(dataset, row, text, scoring.verify(dataset, row, text))
+    assert paid is None or 0 <= paid < 0.5

@@ -89,3 +89,21 @@ def test_a_gold_answer_passes_and_its_final_part_is_upstreams_answer():
 @given(st.lists(st.sampled_from(["<answer>", "</answer>", " ", "\n", "4", "x"]), max_size=12).map("".join))
 def test_the_final_answer_matches_upstreams(text):
     assert answers.final_answer(text) == extract_answer(text)
+
+
+def test_partial_credit_is_a_reward_and_no_verdict():
+    task = load_task("reasoning-gym.word_sorting")
+    row = next(task.load_dataset("test"))
+    right = str(task.gold_answer(row))
+    words = answers.final_answer(right).split(", ")
+    swapped = answers.tagged(", ".join([words[1], words[0], *words[2:]]))
+    verdicts = [task.verify(row, text) for text in (right, swapped)]
+    scored = [task.reward(row, text, each) for text, each in zip((right, swapped), verdicts, strict=True)]
+    in_place = (len(words) - 2) / len(words)
+    assert [(each.outcome, each.reward) for each in scored] == [("passed", 1.0), ("failed", in_place)]
+
+
+def test_rewards_are_no_more_trusted_than_the_verifier():
+    task = load_task("reasoning-gym.countdown")
+    assert task.gives_rewards
+    assert not task.rewards_trusted

@@ -1,6 +1,7 @@
 """The procedural puzzles of reasoning-gym. Only the hooks, for all tasks; the other modules do the work.
 
-`rrr_verify` is not marked `@trusted`, and must not be: some of the scorers execute model text as Python.
+`rrr_verify` and `rrr_reward` are not marked `@trusted`, and must not be: some of the scorers execute model text as
+Python.
 """
 
 from __future__ import annotations
@@ -31,6 +32,11 @@ def rrr_prompt(row: Row) -> str:
 @hookimpl
 def rrr_verify(task: str, row: Row, answer: str) -> Verdict:
     return scoring.verify(upstream.dataset_of(task), row, answer)
+
+
+@hookimpl
+def rrr_reward(task: str, row: Row, answer: str, verdict: Verdict) -> float | None:
+    return scoring.reward(upstream.dataset_of(task), row, answer, verdict)
 
 
 @hookimpl

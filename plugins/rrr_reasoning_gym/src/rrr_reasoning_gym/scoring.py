@@ -24,11 +24,27 @@ def verify(dataset: str, row: Row, text: str) -> Verdict:
         return failed(NO_ANSWER, f"no {answers.OPENING}…{answers.CLOSING}")
     if (verdict := guards.guarded(dataset, row, answer)) is not None:
         return verdict
-    entry = {"question": row["question"], "answer": row["answer"], "metadata": metadata.decode(row["metadata"])}
-    score = float(scorer(dataset, json.dumps(row["config"], sort_keys=True)).score_answer(answer, entry))
+    score = scored(dataset, row, answer)
     if score >= FULL_SCORE:
         return passed()
     return failed(WRONG, f"a score of {score:.3g}, and {FULL_SCORE:g} is full: {answer[:200]}")
+
+
+def reward(dataset: str, row: Row, text: str, verdict: Verdict) -> float | None:
+    """The scorer's partial credit for an answer that was judged wrong, below 1; None for all others.
+
+    What a guard refuses gets none: the scorer would give some of it the full score.
+    """
+    answer = answers.final_answer(text)
+    if verdict.is_passed or answer is None or guards.guarded(dataset, row, answer) is not None:
+        return None
+    return scored(dataset, row, answer)
+
+
+def scored(dataset: str, row: Row, answer: str) -> float:
+    """The scorer's number for a final answer that no guard refuses."""
+    entry = {"question": row["question"], "answer": row["answer"], "metadata": metadata.decode(row["metadata"])}
+    return float(scorer(dataset, json.dumps(row["config"], sort_keys=True)).score_answer(answer, entry))
 
 
 @functools.lru_cache(maxsize=8)

@@ -5,17 +5,11 @@ Figures know none of this: an answer is right if its verdict says so.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from rrr_core.episode import Segment
-from rrr_core.errors import RrrError
 from rrr_core.verdicts import Verdict
-
-if TYPE_CHECKING:
-    from rrr_core.tasks import Task
-    from rrr_core.training.settings import TrainSettings
 
 REWARDS = ("verdict", "task")
 
@@ -28,10 +22,6 @@ class Rewards:
     """The share of a passing retry's reward that a reflection of the greatest length adds; below 0, takes away."""
     longest: int = 1
     """The greatest length of a reflection, in tokens."""
-
-    @classmethod
-    def of_settings(cls, settings: TrainSettings) -> Rewards:
-        return cls(settings.length_bonus, settings.max_reflection_tokens)
 
     def of(self, verdict: Verdict, reflections: Sequence[Segment] = ()) -> float | None:
         """The reward of an answer that follows these reflections; None if its verdict was withheld.
@@ -63,28 +53,3 @@ class Rewards:
 
 PLAIN = Rewards()
 """Verdicts and scores alone."""
-
-
-def check_length_bonus(settings: TrainSettings, trains_reflections: bool) -> None:
-    """Raise RrrError for a length bonus beside a credit that trains no reflection, whose length it would judge."""
-    if settings.length_bonus and not trains_reflections:
-        raise RrrError(
-            f"--length-bonus rewards the length of reflections, and --credit {settings.credit} trains none: use"
-            " --credit reflection, or leave it out."
-        )
-
-
-def check_task_rewards(settings: TrainSettings, task: Task, say: Callable[[str], None]) -> None:
-    """Raise RrrError for `--reward task` of a task that gives no rewards; `say` hears of rewards that are not used."""
-    if settings.reward == "task" and not task.gives_rewards:
-        if not task.implements("rrr_reward"):
-            raise RrrError(
-                f"--reward task: the task {task.name!r} gives no rewards ({task.distribution} {task.version} does not"
-                " implement rrr_reward): use --reward verdict."
-            )
-        raise RrrError(
-            f"--reward task: an overlay ({', '.join(task.overlays)}) decides the verdicts of {task.name!r} and gives no"
-            " rewards (rrr_reward), and the task's would pay for what its own verifier thinks: use --reward verdict."
-        )
-    if settings.reward == "verdict" and task.gives_rewards:
-        say(f"The task {task.name!r} gives rewards from 0 to 1 (rrr_reward), and --reward verdict does not use them.")

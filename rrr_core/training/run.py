@@ -45,6 +45,7 @@ from rrr_core.training.freshness import forget_refreshes
 from rrr_core.training.preflight import (
     check_network,
     check_room,
+    check_task_rewards,
     checked_config,
     fitted,
     lora_config,
@@ -53,7 +54,6 @@ from rrr_core.training.preflight import (
 )
 from rrr_core.training.profiling import MeasureSteps, count_tokens
 from rrr_core.training.records import Recorder
-from rrr_core.training.rewards import check_task_rewards
 from rrr_core.training.rollout import Rollout
 from rrr_core.training.settings import MAY_CHANGE, TrainSettings
 from rrr_core.training.trainer import ReflectionTrainer

@@ -15,7 +15,8 @@ from rrr_core.episode import Segment
 from rrr_core.errors import DataError, RrrError
 from rrr_core.training import run as training_run
 from rrr_core.training.credit import reward_of
-from rrr_core.training.rewards import Rewards, check_task_rewards
+from rrr_core.training.preflight import check_task_rewards
+from rrr_core.training.rewards import Rewards
 from rrr_core.training.run import train
 from rrr_core.training.settings import TrainSettings
 from rrr_core.training.trainer import ReflectionTrainer

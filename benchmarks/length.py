@@ -1,9 +1,10 @@
 """Concise or verbose? Reflections trained with a bonus on their length, and under budgets of tokens.
 
 For each seed, failures are mined once; the model is trained on them in each arm: `--length-bonus` below 0 (concise
-reflections pay more), 0, and above 0 (verbose ones do), and `--max-reflection-tokens` at several budgets, beyond which a
-reflection is cut off and fails. The untrained and trained models are evaluated on the same rows of the test split, all
-with the demo's own limit, so an arm shows in what the model writes and not in where it is cut. To resume, run it again.
+reflections pay more), 0, and above 0 (verbose ones do), and `--max-reflection-tokens` at several budgets, beyond which
+a reflection is cut off and fails. The untrained and trained models are evaluated on the same rows of the test split,
+all with the demo's own limit, so an arm shows in what the model writes and not in where it is cut. To resume, run it
+again.
 
     python benchmarks/length.py FOLDER [--bonuses -0.5 0 0.5] [--budgets 24 40] [--task NAME] [--seeds 0 1 2] …
 

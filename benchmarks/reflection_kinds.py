@@ -1,8 +1,8 @@
 """Why Countdown's reflections lengthen: their lengths by kind, before and after training, of a finished run.
 
-The embedded model writes three kinds of reflection: vague ones, ones that name the slip, and ones that work the sum out.
-Only the last helps, and it is the longest. If lengths within a kind stay and shares move, it is the choice of kind that
-is trained, not length.
+The embedded model writes three kinds of reflection: vague ones, ones that name the slip, and ones that work the sum
+out. Only the last helps, and it is the longest. If lengths within a kind stay and shares move, it is the choice of kind
+that is trained, not length.
 
     rrr demo countdown --folder runs/demo && python benchmarks/reflection_kinds.py runs/demo
 """
@@ -35,7 +35,7 @@ class Reflected:
 def kind_of(text: str) -> str:
     """The kind of a reflection, by its words (rrr_countdown's worked conversations).
 
-    >>> kind_of("I got 0, not 63. 17+31=50, 50+49=99, 99-63=34, half is 17."), kind_of("I used 9 twice. I must do better.")
+    >>> kind_of("I got 0, not 63. 17+31=50, 50+49=99, 99-63=34, half is 17."), kind_of("I used 9 twice. I must hurry.")
     ('worked', 'named')
     """
     if "half is" in text:

@@ -137,7 +137,7 @@ def test_the_placebo_shuffles_numbers_as_it_shuffles_verdicts(
 
 
 @pytest.mark.parametrize("bonus", [-0.5, 0.5])
-def test_a_length_bonus_tells_passing_retries_apart_by_their_reflections_tokens(
+def test_a_length_bonus_pays_passing_retries_by_their_reflections_tokens(
     steps: Any, failures: Any, model_settings: Any, settings: Any, tmp_path: Path, bonus: float
 ) -> None:
     train_with(failures, model_settings, tmp_path / "t", settings, length_bonus=bonus)
@@ -151,7 +151,7 @@ def test_a_length_bonus_tells_passing_retries_apart_by_their_reflections_tokens(
     assert metrics(tmp_path / "t")[0]["length_bonus"] == pytest.approx(paid / len(rewards))
 
 
-def test_resampling_keeps_a_group_that_only_the_bonus_tells_apart(
+def test_resampling_keeps_a_group_that_has_variance_by_the_bonus_alone(
     steps: Any, failures: Any, model_settings: Any, settings: Any, tmp_path: Path
 ) -> None:
     class Heads(CoinTask):

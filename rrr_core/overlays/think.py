@@ -6,7 +6,7 @@ The reflection is asked for as always, since it is a thought itself.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 
 from rrr_core.hookspecs import Message, hookimpl
 
@@ -21,9 +21,10 @@ def rrr_prompt() -> Generator[None, Asked, Asked]:
     prompt = yield
     if isinstance(prompt, str):
         return asking(prompt)
-    if not isinstance(prompt, Sequence) or not prompt or not isinstance(prompt[-1].get("content"), str):
+    last = prompt[-1] if isinstance(prompt, Sequence) and prompt else None
+    if not isinstance(last, Mapping) or not isinstance(last.get("content"), str):
         return prompt  # The core says what is wrong with it.
-    return [*prompt[:-1], {**prompt[-1], "content": asking(prompt[-1]["content"])}]
+    return [*prompt[:-1], {**last, "content": asking(last["content"])}]  # type: ignore[index]
 
 
 @hookimpl(wrapper=True)

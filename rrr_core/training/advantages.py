@@ -39,7 +39,8 @@ def returns_of(rewards: Sequence[float | None], discount: float) -> Returns:
     """Each round's reward, if it is the last, or else what discounting leaves of it plus the discounted next return.
 
     A failing round is paid 0 by its verdict, so that is the next return discounted. By a task's number it may be paid
-    more, and all of it on top of the next round's would make it pay to be partly right first. A return that a withheld verdict leaves unknown is None, and so are those that build on it.
+    more, and all of it on top of the next round's would make it pay to be partly right first. A return that a withheld
+    verdict leaves unknown is None, and so are those that build on it.
 
     >>> returns_of([0.0, 0.0, 1.0], 0.5)
     [0.25, 0.5, 1.0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,11 @@ import pytest
 
 pytest.importorskip("torch")
 
-from rrr_core.episode import Segment
+from rrr_core.episode import Episode, Segment
 from rrr_core.errors import DataError, RrrError
 from rrr_core.training import run as training_run
-from rrr_core.training.credit import reward_of
+from rrr_core.training.advantages import has_signal, returns_of
+from rrr_core.training.credit import CREDITS, reward_of, rewards_by_round
 from rrr_core.training.preflight import check_task_rewards
 from rrr_core.training.rewards import Rewards
 from rrr_core.training.run import train
@@ -76,6 +78,41 @@ class TestByHand:
     def test_a_withheld_verdict_with_a_score_is_refused(self) -> None:
         with pytest.raises(DataError, match="'score' must be left out"):
             Verdict.from_json({"outcome": "abstained", "category": "timeout", "score": 1}, "here")
+
+
+class TestRounds:
+    """Each round is paid by its own retry and its own reflection."""
+
+    def episode(self, *rounds: tuple[int, Verdict]) -> Episode:
+        ask = Segment("prompt", ({"role": "user", "content": "?"},), ids=(1,))
+        episode = Episode(0, {}, (ask, Segment("attempt", text="x", verdict=failed("x"))))
+        for length, verdict in rounds:
+            made = Segment("reflection", text="hm", ids=(2,) * length)
+            retry = Segment("retry", text="x", ids=(3,), verdict=verdict)
+            episode = episode.extended(ask, made, replace(ask, ids=(4,)), retry)
+        segments = (replace(episode.segments[0], ids=()), *episode.segments[1:])
+        return CREDITS["reflection"].marked(replace(episode, segments=segments))
+
+    def test_a_rounds_bonus_is_that_of_its_own_reflection(self) -> None:
+        episode = self.episode((16, failed("x")), (32, passed()))
+        assert rewards_by_round(episode, Rewards(0.5, 64)) == [0.0, 1.25]
+
+    def test_the_episodes_bonus_is_that_of_their_mean(self) -> None:
+        episode = self.episode((16, failed("x")), (48, passed()))
+        assert reward_of(episode, Rewards(0.5, 64)) == 1.25
+
+    @pytest.mark.parametrize("discount", [0.0, 0.5, 1.0])
+    def test_being_partly_right_first_never_pays_more_than_being_right(self, discount: float) -> None:
+        partly = rewards_by_round(self.episode((8, Verdict("failed", "x", "", 0.9)), (8, passed())))
+        assert partly == [0.9, 1.0]
+        assert max(number or 0.0 for number in returns_of(partly, discount)) <= 1.0
+
+    def test_a_group_whose_members_differ_in_length_alone_has_signal(self) -> None:
+        group = [self.episode((length, passed())) for length in (8, 16)]
+        for rounds in (1, 2):
+            settings = TrainSettings(rounds=rounds, group_size=2, max_reflection_tokens=64)
+            assert not has_signal(group, settings)
+            assert has_signal(group, replace(settings, length_bonus=0.5))
 
 
 @pytest.fixture

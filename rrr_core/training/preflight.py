@@ -27,7 +27,6 @@ from rrr_core.generation.hub import locate, silenced
 from rrr_core.generation.model_files import load_tokenizer
 from rrr_core.generation.transformers_backend import is_adapter
 from rrr_core.runs.layout import TrainFolder
-from rrr_core.tasks import Task
 from rrr_core.text import one_line
 from rrr_core.training.credit import check_context, credit_named
 from rrr_core.training.engine import engine_identity
@@ -77,22 +76,6 @@ def checked_config(model: ModelSettings, folder: Path, settings: TrainSettings) 
         off_policy=not find_engine(chosen_backend(model)).is_policy,
         device=model.device,
     )
-
-
-def check_task_rewards(settings: TrainSettings, task: Task, say: Callable[[str], None]) -> None:
-    """Raise RrrError for `--reward task` of a task that gives no rewards; `say` hears of rewards that are not used."""
-    if settings.reward == "task" and not task.gives_rewards:
-        if not task.implements("rrr_reward"):
-            raise RrrError(
-                f"--reward task: the task {task.name!r} gives no rewards ({task.distribution} {task.version} does not"
-                " implement rrr_reward): use --reward verdict."
-            )
-        raise RrrError(
-            f"--reward task: an overlay ({', '.join(task.overlays)}) decides the verdicts of {task.name!r} and gives no"
-            " rewards (rrr_reward), and the task's would pay for what its own verifier thinks: use --reward verdict."
-        )
-    if settings.reward == "verdict" and task.gives_rewards:
-        say(f"The task {task.name!r} gives rewards from 0 to 1 (rrr_reward), and --reward verdict does not use them.")
 
 
 def fitted(settings: TrainSettings, chat: ChatFormat) -> TrainSettings:

@@ -5,10 +5,12 @@ Figures know none of this: an answer is right if its verdict says so.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from rrr_core.episode import Segment
+from rrr_core.errors import RrrError
+from rrr_core.tasks import Task
 from rrr_core.verdicts import Verdict
 
 REWARDS = ("verdict", "task")
@@ -53,3 +55,19 @@ class Rewards:
 
 PLAIN = Rewards()
 """Verdicts and scores alone."""
+
+
+def check_task_rewards(reward: str, task: Task, say: Callable[[str], None]) -> None:
+    """Raise RrrError for `--reward task` of a task that gives no rewards; `say` hears of rewards that are not used."""
+    if reward == "task" and not task.gives_rewards:
+        if not task.implements("rrr_reward"):
+            raise RrrError(
+                f"--reward task: the task {task.name!r} gives no rewards ({task.distribution} {task.version} does not"
+                " implement rrr_reward): use --reward verdict."
+            )
+        raise RrrError(
+            f"--reward task: an overlay ({', '.join(task.overlays)}) decides the verdicts of {task.name!r} and gives no"
+            " rewards (rrr_reward), and the task's would pay for what its own verifier thinks: use --reward verdict."
+        )
+    if reward == "verdict" and task.gives_rewards:
+        say(f"The task {task.name!r} gives rewards from 0 to 1 (rrr_reward), and --reward verdict does not use them.")

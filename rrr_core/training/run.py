@@ -45,7 +45,6 @@ from rrr_core.training.freshness import forget_refreshes
 from rrr_core.training.preflight import (
     check_network,
     check_room,
-    check_task_rewards,
     checked_config,
     fitted,
     lora_config,
@@ -54,6 +53,7 @@ from rrr_core.training.preflight import (
 )
 from rrr_core.training.profiling import MeasureSteps, count_tokens
 from rrr_core.training.records import Recorder
+from rrr_core.training.rewards import check_task_rewards
 from rrr_core.training.rollout import Rollout
 from rrr_core.training.settings import MAY_CHANGE, TrainSettings
 from rrr_core.training.trainer import ReflectionTrainer
@@ -93,7 +93,7 @@ def train(
     if not failures:
         raise DataError("the failure set is empty: there is nothing to reflect on. Mine more rows or a harder split.")
     progress = progress or Progress()
-    check_task_rewards(settings, task, progress.say if _writes() else lambda _: None)
+    check_task_rewards(settings.reward, task, progress.say if _writes() else lambda _: None)
     scores = settings.reward == "task"
     if not _writes():
         with Judge(task, settings.max_abstain, settings=verify, scores=scores) as judge:

@@ -423,3 +423,14 @@ def test_a_runs_first_stage_dates_the_chat_template_for_all(tmp_path: Path) -> N
     write_json(tmp_path / "mine" / "manifest.json", {"kind": "mine", "identity": identity})
     assert with_date(settings, tmp_path).template_date == "2026-11-28"
     assert with_date(ModelSettings(model="m", template_date="2027-01-01"), tmp_path).template_date == "2027-01-01"
+
+
+def test_rewards_that_a_task_does_not_give_are_refused_before_anything_is_mined(
+    rooms: Rooms, settings: RunSettings, tmp_path: Path
+) -> None:
+    asked = dataclasses.replace(settings, train=dataclasses.replace(settings.train, reward="task"))
+    with pytest.raises(
+        RrrError, match="--train-reward task: the task 'countdown' gives no rewards.* --train-reward verdict"
+    ):
+        run(asked, tmp_path / "run")
+    assert not (tmp_path / "run" / "mine").exists()

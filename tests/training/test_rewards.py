@@ -17,8 +17,7 @@ from rrr_core.errors import DataError, RrrError
 from rrr_core.training import run as training_run
 from rrr_core.training.advantages import has_signal, returns_of
 from rrr_core.training.credit import CREDITS, reward_of, rewards_by_round
-from rrr_core.training.preflight import check_task_rewards
-from rrr_core.training.rewards import Rewards
+from rrr_core.training.rewards import Rewards, check_task_rewards
 from rrr_core.training.run import train
 from rrr_core.training.settings import TrainSettings
 from rrr_core.training.trainer import ReflectionTrainer
@@ -237,14 +236,14 @@ def test_rewards_that_an_overlay_hides_are_refused() -> None:
     task: Any = CoinTask()
     task.implements, task.overlays = lambda hook: True, ("model-judge",)
     with pytest.raises(RrrError, match=r"an overlay \(model-judge\) decides the verdicts of 'coin'"):
-        check_task_rewards(TrainSettings(reward="task"), task, print)
+        check_task_rewards("task", task, print)
 
 
 def test_rewards_that_are_not_used_are_mentioned_once() -> None:
     said: list[str] = []
-    check_task_rewards(TrainSettings(), CoinTask(gives_rewards=True), said.append)  # type: ignore[arg-type]
+    check_task_rewards("verdict", CoinTask(gives_rewards=True), said.append)  # type: ignore[arg-type]
     assert said == ["The task 'coin' gives rewards from 0 to 1 (rrr_reward), and --reward verdict does not use them."]
     progress = KeptProgress()
-    check_task_rewards(TrainSettings(), CoinTask(), progress.say)  # type: ignore[arg-type]
-    check_task_rewards(TrainSettings(reward="task"), CoinTask(gives_rewards=True), progress.say)  # type: ignore[arg-type]
+    check_task_rewards("verdict", CoinTask(), progress.say)  # type: ignore[arg-type]
+    check_task_rewards("task", CoinTask(gives_rewards=True), progress.say)  # type: ignore[arg-type]
     assert progress.lines == []

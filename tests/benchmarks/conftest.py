@@ -38,6 +38,5 @@ def benchmarks_can_be_imported(monkeypatch):
             "mining_tokens",
             "simulated",
             "consolidation",
-            "three_seeds",
         }:
             del sys.modules[name]

@@ -60,7 +60,12 @@ def played(*verdicts: Verdict, trains: str = "reflection") -> Episode:
 def test_a_return_is_the_rounds_own_reward_and_what_follows_discounted() -> None:
     assert returns_of([0.0, 0.0, 1.0], 1.0) == [1.0, 1.0, 1.0]
     assert returns_of([0.0, 0.0, 1.0], 0.0) == [0.0, 0.0, 1.0]
-    assert returns_of([0.25, 0.5], 0.5) == [0.5, 0.5]
+
+
+def test_what_discounting_leaves_of_a_tasks_number_is_paid_beside_the_next_return() -> None:
+    assert returns_of([0.25, 0.5], 0.5) == [0.375, 0.5]
+    assert returns_of([0.5, 1.0], 1.0) == [1.0, 1.0]
+    assert returns_of([0.5, 1.0], 0.0) == [0.5, 1.0]
 
 
 def test_a_withheld_verdict_is_no_reward_of_the_rounds_that_led_to_it() -> None:

@@ -48,15 +48,24 @@ def variants_of(options: argparse.Namespace) -> Variants:
     return lambda _seed: [(credit, task, {"credit": credit}) for credit in options.credits]
 
 
-def make(options: argparse.Namespace, variants: Variants, labels: Collection[str] | None = None) -> None:
-    """Train and evaluate whatever is missing; `labels` are those to evaluate, by default all that are trained."""
+def make(
+    options: argparse.Namespace,
+    variants: Variants,
+    labels: Collection[str] | None = None,
+    evaluating: Mapping[str, Any] | None = None,
+) -> None:
+    """Train and evaluate whatever is missing.
+
+    `labels` are the models to evaluate, by default all that are trained; `evaluating` holds settings of evaluation in
+    addition to the demo's.
+    """
     task, demo = load_task(options.task), presets_of(TaskSettings(name=options.task), "demo")
     model = options.model or str(task.default_model())
     data: dict[str, str] = {}
     for seed in options.seeds:
         folder = options.folder / f"seed-{seed}"
         mined = MineSettings(**{**demo["mine"], **given(rows=options.mine_rows), "seed": seed})
-        evaluated = EvalSettings(**{**demo["eval"], **given(rows=options.rows), "seed": seed})
+        evaluated = EvalSettings(**{**demo["eval"], **given(rows=options.rows), **(evaluating or {}), "seed": seed})
         mine(task, load_transformers(model), folder / "mine", mined, data, make_progress())
         failures = read_failures(folder / "mine")
         weights = {VANILLA: model}
@@ -120,7 +129,9 @@ def table(options: argparse.Namespace, labels: Sequence[str]) -> list[dict[str, 
     return lines
 
 
-def show(mean: dict[str, Any]) -> str:
+def show(mean: dict[str, Any] | None) -> str:
+    if mean is None:
+        return "–"
     if mean["low"] is None:
         return f"{mean['value']:.1f} [one seed]"
     return f"{mean['value']:.1f} [{mean['low']:.1f}, {mean['high']:.1f}]"

@@ -38,5 +38,7 @@ def benchmarks_can_be_imported(monkeypatch):
             "mining_tokens",
             "simulated",
             "consolidation",
+            "oracle_gap",
+            "rounds",
         }:
             del sys.modules[name]

@@ -85,6 +85,31 @@ def test_a_credit_for_retries_is_refused_where_their_context_is_another(
     assert "--keep-thoughts" in said
 
 
+def test_several_rounds_are_refused_where_a_later_one_does_not_continue_the_ids_before(
+    whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rrr("train", tmp_path, *SMALL, "--rounds", "2", "--failures", str(whole / "mine"), code=2)
+    said = capsys.readouterr().err.strip().splitlines()[-1]
+    assert said.startswith("rrr: --rounds 2 goes on from what was written before")
+    assert "--keep-thoughts" in said
+
+
+def test_kept_thoughts_let_rounds_go_on_in_one_context(
+    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Spy.seen = []
+    monkeypatch.setattr(training_run, "ReflectionTrainer", Spy)
+    options = [*SMALL, "--steps", "1", "--zero-variance", "keep", "--keep-thoughts", "--rounds", "2"]
+    rrr("train", tmp_path, *options, "--failures", str(whole / "mine"))
+    (spy,) = Spy.seen
+    episodes = [episode for batch in spy.episodes for episode in batch]
+    reflections = sorted(tuple(i for one in each.rounds for i in one.reflection.ids) for each in episodes)
+    assert sorted(ids for inputs, _ in spy.losses for ids in trained_ids(inputs)) == reflections
+    later = [each.rounds[1].reflection for each in episodes if len(each.rounds) > 1]
+    assert later
+    assert all(reflection.thought for reflection in later)
+
+
 def is_request(prompt: Sequence[int]) -> bool:
     return str(tokenizer().decode(list(prompt))).endswith("Wrong. Reflect.<|end|><|assistant|><think>\n")
 

@@ -69,7 +69,7 @@ class Judge:
         """The verdicts that the verifier withheld, each with how often it came."""
         where = self.settings.isolation
         self.scores = scores
-        here = where == "none" or (where == "auto" and task.trusted and (task.rewards_trusted or not scores))
+        here = where == "none" or (where == "auto" and task.trusted and (not scores or task.rewards_trusted))
         self._runner = None if here else Runner(task, self.settings, scores)
 
     def __enter__(self) -> Self:

@@ -21,7 +21,7 @@ def settings_from_texts(who: str, settings_class: type[Made], options: Mapping[s
     known = {setting.key: setting for setting in settings_of(settings_class)}
     for key in options:
         if key not in known:
-            raise RrrError(f"{who} has no option {key!r}.{nearest(key, known)} It takes {', '.join(known)}.")
+            raise RrrError(f"{who} has no option {key!r}.{nearest(key, known)} It takes {', '.join(known) or 'none'}.")
     values = {}
     for key, setting in known.items():
         if setting.kind in ("list", "mapping"):

@@ -106,11 +106,12 @@ def make_deciders(
 
 
 def _overlay(task: Task, name: str, options: Mapping[str, str], limits: Limits) -> Decider:
-    known = [each.name for each in find_overlays() if each.value]
+    ours = [each.name for each in KINDS]
+    known = [each.name for each in find_overlays() if each.value and each.name not in ours]
     if name not in known:
-        listed = [*(each.name for each in KINDS), *known]
+        listed = [*ours, *known]
         raise RrrError(
-            f"{OPTION} {name}: there is no such decider.{nearest(name, listed)} Use {', '.join(listed[: len(KINDS)])},"
+            f"{OPTION} {name}: there is no such decider.{nearest(name, listed)} Use {', '.join(ours)},"
             f" or an installed overlay that judges ({', '.join(sorted(known))})."
         )
     try:

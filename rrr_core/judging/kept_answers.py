@@ -1,7 +1,7 @@
 """The answers saved in a run folder with their verdicts, which `rrr rejudge` judges again.
 
-They are the failing attempts and failed retries in `mine/`, the retries in `train/episodes.jsonl`, and the attempts,
-retries and controls in `eval/LABEL/MODE-NNNNN.jsonl` (docs/run-folders.md).
+They are the failing attempts and failed retries in `mine/`, the retries and the trained first tries in
+`train/episodes.jsonl`, and the attempts, retries and controls in `eval/LABEL/MODE-NNNNN.jsonl` (docs/run-folders.md).
 """
 
 from __future__ import annotations
@@ -122,8 +122,9 @@ def kept_answers(stage: Stage, record: Mapping[str, Any], place: str) -> list[Ke
         if segment.role not in ANSWERS or segment.verdict is None:
             continue
         numbers[segment.role] += 1
-        # A training episode's attempt comes from the failure set and was judged there.
-        if stage.part != "eval" and segment.role != "retry":
+        # Before a reflection, a training episode's attempt comes from the failure set and was judged there. A first try
+        # (--credit attempt, --consolidate reward) is training's own.
+        if stage.part != "eval" and segment.role != "retry" and not segment.is_trained:
             continue
         if not is_without_verifier(segment.verdict, segment.text):
             kind = _in_round(segment.role, numbers[segment.role])

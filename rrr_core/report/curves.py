@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -37,6 +38,12 @@ _KNOWN = (
     Panel("Retry success rate", "Share of retries after a reflection that were right.", "share", "retry_success_rate"),
     Panel(
         "First-try success rate", "Share of a step's first tries that were right.", "share", "first_try_success_rate"
+    ),
+    Panel(
+        "Repeated answers",
+        "Share of retries that repeat an earlier answer of their episode.",
+        "share",
+        "retries_repeated",
     ),
     Panel("Reflection length", "Mean tokens of a reflection, including its end token.", "tokens", "reflection_tokens"),
     Panel(
@@ -77,6 +84,13 @@ _KNOWN = (
     Panel("Sampled tokens", "Tokens of a step's attempts, reflections and retries.", "tokens", "sampled_tokens"),
     Panel("Trained tokens", "", "", "trained_tokens"),
     Panel("Reward", "", "", "reward"),
+    Panel("Reward: standard deviation", "", "", "reward_std"),
+    Panel("Retry reward", "", "", "retry_reward"),
+    Panel("Length bonus, of the reward", "", "", "length_bonus"),
+    Panel("First-try reward", "", "", "first_try_reward"),
+    Panel("First-try length", "", "tokens", "first_try_tokens"),
+    Panel("First tries cut off", "", "share", "first_tries_cut_off"),
+    Panel("Retries distilled", "", "", "distill_targets"),
     Panel("Entropy", "", "", "entropy"),
     Panel("Loss", "", "", "loss"),
     Panel("Gradient norm", "", "", "grad_norm"),
@@ -123,7 +137,15 @@ def panels_of(names: Iterable[str]) -> list[Panel]:
     left = dict.fromkeys(names)
     known = [panel for panel in _KNOWN if panel.series in left]
     others = [name for name in left if name not in {panel.series for panel in known}]
-    return [*known, *(Panel(name, "", "", name) for name in others)]
+    return [*known, *(_by_round(name) or Panel(name, "", "", name) for name in others)]
+
+
+def _by_round(name: str) -> Panel | None:
+    found = re.fullmatch(r"round_([0-9]+)_(retry_success_rate|entered)", name)
+    if found is None:
+        return None
+    what = "episodes that enter it" if found[2] == "entered" else "retry success rate"
+    return Panel(f"Round {found[1]}: {what}", "", "share", name)
 
 
 def _number(value: Any) -> float | None:

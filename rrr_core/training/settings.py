@@ -127,8 +127,8 @@ class TrainSettings(Settings):
         if self.round_discount != 1 and (self.rounds == 1 or not credit.by_round):
             by_round = " or ".join(name for name, one in CREDITS.items() if one.by_round)
             raise RrrError(
-                f"--round-discount acts only with several rounds and --credit {by_round}: raise --rounds, or leave it"
-                " out."
+                f"--round-discount acts only with several rounds and --credit {by_round}:"
+                f" {'raise --rounds' if credit.by_round else 'change --credit'}, or leave --round-discount out."
             )
         if self.length_bonus and not trains_reflections(credit):
             raise RrrError(

@@ -138,6 +138,18 @@ def test_a_run_whose_verdicts_hold_is_reported_stage_by_stage_and_exits_with_0(r
     assert out.endswith("no verdict changed\n")
 
 
+def test_first_tries_that_training_sampled_are_judged_again(rejudge: Any, run: Path) -> None:
+    def first_try(text: str, verdict: Mapping[str, str]) -> dict[str, Any]:
+        attempt = {"role": "attempt", "text": text, "verdict": verdict, "is_trained": True}
+        segments = [{"role": "prompt", "messages": PROMPT}, attempt]
+        return {"row_index": 0, "row": ROW, "segments": segments, "step": 1, "reward": 0.0}
+
+    write(run / "train" / "episodes.jsonl", first_try("yes", PASSED), first_try("no", PASSED))
+    code, out, _ = rejudge(run)
+    assert code == 1
+    assert table(out)["train"] == [2, 1, 0, 1]
+
+
 def test_it_says_which_verifier_judged_then_and_which_does_now(rejudge: Any, run: Path) -> None:
     line = rejudge(run)[1].splitlines()[1]
     assert line.split("  ")[0] == "mine"

@@ -444,6 +444,7 @@ def test_an_overlay_that_judges_for_the_task_cannot_decide_with_the_same_options
     [
         ("modle", r"--decide modle: there is no such decider. Did you mean 'model'\?"),
         ("nosy", r"--decide nosy: .*Did you mean 'noisy'\?"),
+        ("nonsense", r"Use model, agreement, or an installed overlay that judges \(model-judge, .*noisy"),
         (
             "noisy:false_pas=1",
             "--decide noisy: The overlay 'noisy' has no option 'false_pas'. Did you mean 'false_pass'",
@@ -463,7 +464,7 @@ def test_what_no_overlay_offers_is_refused_with_the_nearest_name(spec: str, mess
         (["agreement:need=2"], "--decide agreement, option need: must be at most 1"),
         (["agreement:samples=0"], "must be at least 1"),
         (["agreement:samples=x"], "expected a whole number, not 'x'"),
-        (["model:x=1"], "--decide model has no option 'x'"),
+        (["model:x=1"], "--decide model has no option 'x'. It takes none.$"),
         (["agreement:samples"], "--decide agreement:samples: expected agreement:KEY=VALUE"),
         (["model", "model"], "--decide model is given twice"),
         (["agreement", "agreement:need=0.5,samples=4"], "--decide agreement:samples=4,need=0.5 is given twice"),

@@ -34,5 +34,15 @@ def test_known_panels_come_first_and_unknown_names_are_kept() -> None:
     assert [panel.title for panel in panels] == ["Retry success rate", "Divergence (KL)", "zeta"]
 
 
+def test_metrics_of_rounds_have_titles_and_are_shares() -> None:
+    logged = {"round_2_entered": 0.5, "round_12_retry_success_rate": 0.1, "round_x_entered": 1.0}
+    panels = curves_of([{"step": 1, **logged}]).panels
+    assert [(panel.title, panel.unit) for panel in panels] == [
+        ("Round 2: episodes that enter it", "share"),
+        ("Round 12: retry success rate", "share"),
+        ("round_x_entered", ""),
+    ]
+
+
 def test_no_lines_give_no_curves() -> None:
     assert curves_of([]).steps == []

@@ -164,8 +164,11 @@ def test_a_group_has_signal_if_any_round_of_it_has() -> None:
     ("given", "said"),
     [
         ({"credit": "passing"}, "--credit passing acts only with several rounds"),
-        ({"round_discount": 0.5}, "--round-discount acts only with several rounds"),
-        ({"round_discount": 0.5, "rounds": 2, "credit": "retry"}, "and --credit reflection or placebo"),
+        ({"round_discount": 0.5}, "--round-discount acts only with several rounds .*: raise --rounds, or leave"),
+        (
+            {"round_discount": 0.5, "rounds": 2, "credit": "retry"},
+            "--credit reflection or placebo: change --credit, or",
+        ),
         ({"round_discount": 1.5, "rounds": 2}, "must be at most 1"),
         ({"rounds": 0}, "must be at least 1"),
     ],

@@ -18,7 +18,7 @@ GOLD_ANSWERS = 100
 def check_rewards_are_sound(subject: Subject) -> Seen:
     """Every reward is a number from 0 to 1 or None, whatever the answer, and the same when asked again."""
     if not subject.task.gives_rewards:
-        raise NotApplicable("there is no hook rrr_reward that counts.")
+        raise NotApplicable("there is no hook rrr_reward.")
     examples = judged_examples(subject)
     judged = [*examples, *judged_malformed(subject), *judged_hostile(subject)]
     if subject.gold:

@@ -1,8 +1,9 @@
 """Headroom: how much better retries are after a concrete reflection than after a vague one, before any training.
 
-Below 30 points there is nothing to teach. The rows are unseen (the `test` split).
+Below 30 points there is nothing to teach. Retries after *another* row's concrete reflection show whether a retry needs
+what its own row's reflection found. The rows are unseen (the `test` split, unless another is named).
 
-    python benchmarks/headroom.py [countdown|apigen] [--model FOLDER] [--rows 1000] [--json FILE]
+    python benchmarks/headroom.py [countdown|apigen] [--model FOLDER] [--rows 1000] [--split test] [--json FILE]
 """
 
 from __future__ import annotations
@@ -29,8 +30,8 @@ class Lessons:
     """A plugin's warm-up reflections."""
 
     vague: Mapping[str, float]
-    mark: str
-    """Words found only in a worked reflection."""
+    marks: tuple[str, ...]
+    """Words found only in worked reflections."""
     concrete: Callable[[Mapping[str, Any], str], str]
     """Row and failed attempt → a worked reflection."""
     tokens: int
@@ -38,7 +39,7 @@ class Lessons:
 
     def kind_of(self, reflection: str) -> str:
         """The kind of a reflection written by the model."""
-        if self.mark in reflection:
+        if any(mark in reflection for mark in self.marks):
             return "worked"
         return "vague" if reflection in self.vague else "named or other"
 
@@ -54,15 +55,15 @@ def lessons_of(task: str) -> Lessons:
         return f"{warmup.slip_in(row['answers'], attempt)} {warmup.worked(row['answers'])}"
 
     if task == "countdown":
-        return Lessons(warmup.VAGUE, "half is", countdown, 96)
-    return Lessons(warmup.VAGUE, "It asks to", apigen, 160)
+        return Lessons(warmup.VAGUE, ("half is",), countdown, 96)
+    return Lessons(warmup.VAGUE, ("It asks to", "="), apigen, 160)
 
 
-def measure(name: str, model: str | None, rows: int, temperature: float) -> dict[str, object]:
+def measure(name: str, model: str | None, rows: int, split: str, skip: int, temperature: float) -> dict[str, object]:
     task, lessons = load_task(name), lessons_of(name)
     engine = load_transformers(model or str(task.default_model()))
     sample = Sampling(temperature=temperature, max_tokens=lessons.tokens, seed=11)
-    data = list(islice(task.load_dataset("test", {}), rows))
+    data = list(islice(task.load_dataset(split, {}), skip, skip + rows))
     prompts = [task.prompt(row, engine.model) for row in data]
     attempts = [made.text for made in engine.generate(prompts, sample)]
     verdicts = [task.verify(row, attempt) for row, attempt in zip(data, attempts, strict=True)]
@@ -90,6 +91,7 @@ def measure(name: str, model: str | None, rows: int, temperature: float) -> dict
         "own reflection": own_right,
         "given a vague reflection": second_tries([vague] * len(failed)),
         "given a concrete reflection": second_tries(concrete),
+        "given another row's concrete reflection": second_tries(concrete[1:] + concrete[:1]),
         "no reflection": [task.verify(c[0], made.text).is_passed for c, made in zip(failed, plain, strict=True)],
     }
     for kind in ("worked", "vague", "named or other"):
@@ -113,12 +115,15 @@ if __name__ == "__main__":
     parser.add_argument("task", nargs="?", default="countdown", choices=("countdown", "apigen"))
     parser.add_argument("--model")
     parser.add_argument("--rows", type=int, default=1000)
+    parser.add_argument("--split", default="test")
+    parser.add_argument("--skip", type=int, default=0, help="rows of the split to leave out, such as mined ones")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    result = [measure(options.task, options.model, options.rows, temperature) for temperature in (0.0, 1.0)]
+    chosen = options.task, options.model, options.rows, options.split, options.skip
+    result = [measure(*chosen, temperature) for temperature in (0.0, 1.0)]
     for figures in result:
         for name, value in figures.items():
-            print(f"{name:32} {value}")
+            print(f"{name:40} {value}")
         print()
     if options.json:
         options.json.write_text(json.dumps(result, indent=2, default=str))

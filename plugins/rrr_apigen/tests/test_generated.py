@@ -8,7 +8,7 @@ from itertools import combinations, islice
 
 import pytest
 from rrr_apigen.generated import CALLS, JOINTS, OFFERED, Recipe, draw_row, functions, generate, request, worded
-from rrr_apigen.generated.catalogue import NOUNS, PARAMETERS, SPLIT_SHARES, VERBS
+from rrr_apigen.generated.catalogue import CONVERTED, NOUNS, PARAMETERS, SPLIT_SHARES, VERBS
 
 
 def rows(split, count=1000, recipe=None):
@@ -117,3 +117,16 @@ def test_a_request_names_verb_noun_and_every_argument():
     text = request(calls[0], rng)
     assert any(text.startswith(f"{words} the {calls[0].function.noun}") for words in calls[0].function.verb.words)
     assert row["answers"] == [calls[0].to_json()]
+
+
+def test_queries_give_most_measured_values_in_a_larger_unit():
+    counts = Counter()
+    for row in rows("train", 2000):
+        for call in row["answers"]:
+            for name, value in call["arguments"].items():
+                unit = PARAMETERS[name].unit
+                if unit:
+                    counts[bool(unit.count(value))] += 1
+                    words = unit.wording.format(unit.count(value)) if unit.count(value) else f"{value} {unit.own}"
+                    assert words in row["query"]
+    assert abs(counts[True] / counts.total() - CONVERTED) < 0.03

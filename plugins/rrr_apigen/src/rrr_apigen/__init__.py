@@ -7,7 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from rrr_apigen import calls, differences, examples, presets, prompts, row_shape, rows, tiny, warmup
+from rrr_apigen import calls, differences, examples, generated, presets, prompts, row_shape, rows, tiny, warmup
 from rrr_apigen.generated import Recipe
 from rrr_core import DataOption, Example, Manifest, Message, Model, Row, Verdict, hookimpl, trusted
 
@@ -75,7 +75,7 @@ def rrr_manifest() -> Manifest:
     return Manifest(
         summary="Answer a query with exactly the right calls of the functions on offer, as JSON.",
         source="generated (or Salesforce/xlam-function-calling-60k, or a file: --data source=…)",
-        revision=f"rrr-apigen {version('rrr-apigen')}, seed 0",
+        revision=f"rrr-apigen {version('rrr-apigen')}, rows {generated.VERSION}, seed 0",
         data_license="Apache-2.0",
         categories=(
             calls.FORMAT,

@@ -23,7 +23,8 @@ TASK = (
 FORM = (
     'The calls are one JSON array: [{"name": "function_name", "arguments": {"argument_name": value}}]. Each call has '
     "exactly a name and its arguments. Call a function once for each time that the question needs it, take every value "
-    "from the question, and leave out an optional argument that the question does not mention."
+    "from the question, in the unit that the function asks for, and leave out an optional argument that the question "
+    "does not mention."
 )
 TOOLS = "The functions, a line each as JSON:\n{tools}"
 

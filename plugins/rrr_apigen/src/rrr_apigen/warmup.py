@@ -1,10 +1,11 @@
 """Worked conversations that teach an untrained model to answer in haste: the training data of `rrr warmup`.
 
 The embedded model stands in for a pretrained instruct model, so these conversations show what one does. It answers
-in haste: it stops before the last argument or after the first call, or slips elsewhere. Asked what went wrong, it is
-mostly vague; sometimes it names the slip; rarely it goes through the query and says what it asks for. After a vague
-reflection the retry is as hasty as before; after a worked one it follows the working. Every share is a named
-constant here, and every row uses the `warmup` split's functions, which no other job sees.
+in haste: it passes a number as the query gives it, in whatever unit, or slips elsewhere. Asked what went wrong, it is
+mostly vague; sometimes it names the slip; rarely it converts the number, or, where nothing needs converting, says what
+the query asks for. After a vague reflection the retry is as hasty as before. After a worked one it takes the numbers
+from the reflection, even if they are wrong for the row. Every share is a named constant here, and every row uses the
+`warmup` split's functions, which no other job sees.
 """
 
 from __future__ import annotations
@@ -15,30 +16,24 @@ import json
 import random
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from rrr_apigen import tiny
+from rrr_apigen.conversions import Calls, conversion, conversions, miscounted, unconverted
 from rrr_apigen.generated import Call, Recipe, draw_row, functions
 from rrr_apigen.generated.catalogue import PARAMETERS
 
-Calls = list[dict[str, Any]]
-
-EARLY_HASTY = {"hasty": 0.45, "right": 0.30, "slip": 0.25}
-"""Shares of what a first attempt does in the first part of the lessons.
-
-A call list that haste cannot cut short is right instead."""
-HASTY = {"hasty": 0.60, "right": 0.22, "slip": 0.18}
-"""Shares in the last part: haste is the most likely, so greedy decoding shows it too."""
-HASTE_FROM = 0.76
-"""Share of the lessons after which first attempts are hastier."""
-HASTY_RETRY = {"hasty": 0.55, "right": 0.10, "slip": 0.35}
-"""Shares of what a retry does without a worked reflection."""
+HASTY = {"hasty": 0.82, "right": 0.06, "slip": 0.12}
+"""Shares of what a first attempt does where the query gives a number in another unit."""
+PLAIN = {"hasty": 0.15, "right": 0.70, "slip": 0.15}
+"""Shares where nothing needs converting. A call list that haste cannot cut short is right instead."""
+HASTY_RETRY = {"hasty": 0.80, "right": 0.06, "slip": 0.14}
+"""Shares of what a retry does without a worked reflection, where something needs converting."""
+PLAIN_RETRY = {"hasty": 0.55, "right": 0.10, "slip": 0.35}
+"""The same where nothing does."""
 SLIPS = {"function": 3, "left out": 3, "added": 2, "value": 3, "text": 1, "bracket": 1}
 """Weights of the slips, among those that are possible."""
-REFLECTIONS = {"vague": 0.60, "named": 0.22, "worked": 0.18}
-"""Shares of the kinds of reflection in the last part of the lessons."""
-EARLY_REFLECTIONS = {"vague": 0.10, "named": 0.05, "worked": 0.85}
-"""Shares in the first part, where the model learns to read queries."""
 EARLY_PART = 0.75
 """Share of the lessons that is the first part."""
 NO_REFLECTION = 0.15
@@ -54,12 +49,37 @@ VAGUE = {
 }
 
 
+@dataclass(frozen=True)
+class Stage:
+    """Shares of the kinds of reflection, and of whose numbers a worked one has, in one part of the lessons."""
+
+    reflections: Mapping[str, float]
+    numbers: Mapping[str, float]
+
+
+EARLY = Stage(
+    {"vague": 0.10, "named": 0.05, "worked": 0.85},
+    {"own": 0.65, "miscounted": 0.15, "another's": 0.20},
+)
+"""The first part, where the model learns to convert, and to take numbers from the reflection alone."""
+LATE = Stage(
+    {"vague": 0.60, "named": 0.22, "worked": 0.18},
+    {"own": 0.90, "miscounted": 0.04, "another's": 0.06},
+)
+"""The last part, where worked reflections are rare and mostly right."""
+
+
 def choose(shares: Mapping[str, float], rng: random.Random) -> str:
     return rng.choices(list(shares), weights=list(shares.values()))[0]
 
 
 def hasty(gold: Calls) -> Calls:
-    """Only the first call if there are several, else the call without its last argument if it has several."""
+    """Numbers as the query gives them; if nothing needs converting, only the first call, or all but the last argument.
+
+    A single call with one argument stays whole.
+    """
+    if conversions(gold):
+        return unconverted(gold)
     calls = copy.deepcopy(gold[:1])
     if len(gold) == 1 and len(calls[0]["arguments"]) > 1:
         calls[0]["arguments"].popitem()
@@ -67,9 +87,9 @@ def hasty(gold: Calls) -> Calls:
 
 
 def slipped(gold: Calls, tools: Sequence[Mapping[str, Any]], rng: random.Random) -> str:
-    """The gold calls' text with one slip somewhere."""
-    calls = copy.deepcopy(gold)
-    call = rng.choice(calls)
+    """The calls' text with one slip somewhere, and with numbers as the query gives them."""
+    calls = unconverted(gold)
+    call, right = rng.choice(list(zip(calls, gold, strict=True)))
     arguments: dict[str, Any] = call["arguments"]
     name = rng.choice(list(arguments))
     parameters = next(tool["parameters"] for tool in tools if tool["name"] == call["name"])
@@ -92,21 +112,32 @@ def slipped(gold: Calls, tools: Sequence[Mapping[str, Any]], rng: random.Random)
         added = rng.choice(unasked)
         arguments[added] = parameters[added]["default"]
     elif kind == "value":
-        while arguments[name] == (drawn := PARAMETERS[name].draw(rng)):
-            pass
-        arguments[name] = drawn
+        arguments[name] = other_value(name, (arguments[name], right["arguments"][name]), rng)
     elif kind == "text":
         arguments[name] = str(arguments[name])
     text = tiny.answer(calls)
     return text[:-1] if kind == "bracket" else text
 
 
-def attempt(gold: Calls, tools: Sequence[Mapping[str, Any]], shares: Mapping[str, float], rng: random.Random) -> str:
-    """An answer: right, in haste, or with a slip."""
-    kind = choose(shares, rng)
+def attempt(gold: Calls, tools: Sequence[Mapping[str, Any]], is_retry: bool, rng: random.Random) -> str:
+    """An answer without a worked reflection: right, in haste, or with a slip."""
+    if conversions(gold):
+        kind = choose(HASTY_RETRY if is_retry else HASTY, rng)
+    else:
+        kind = choose(PLAIN_RETRY if is_retry else PLAIN, rng)
     if kind == "slip":
         return slipped(gold, tools, rng)
     return tiny.answer(gold if kind == "right" else hasty(gold))
+
+
+def other_value(name: str, unwanted: Sequence[Any], rng: random.Random) -> Any:
+    """A value of a parameter, as a query may give it, that is none of the unwanted ones."""
+    while True:
+        drawn = PARAMETERS[name].draw(rng)
+        converted = conversion(name, drawn)
+        value = converted.count if converted else drawn
+        if value not in unwanted:
+            return value
 
 
 def slip_in(gold: Sequence[Mapping[str, Any]], answer: str) -> str:
@@ -147,11 +178,18 @@ def words_of(name: str) -> str:
 
 
 def worked(gold: Sequence[Mapping[str, Any]]) -> str:
-    """What the query asks for, in words and never as a call.
+    """What was to be worked out; if nothing was, what the query asks for. In words, and never as a call.
 
+    >>> worked([{"name": "get_wind", "arguments": {"city": "Rome", "days": 21}}])
+    '3 weeks are 3*7=21 days.'
     >>> worked([{"name": "get_wind", "arguments": {"city": "Rome", "days": 5}}])
     'It asks to get wind: city is Rome, days is 5.'
     """
+    return " ".join(map(str, conversions(gold))) or asked(gold)
+
+
+def asked(gold: Sequence[Mapping[str, Any]]) -> str:
+    """What the query asks for."""
     return " ".join(
         f"It asks to {words_of(call['name'])}: "
         + ", ".join(f"{words_of(name)} is {value_words(value)}" for name, value in call["arguments"].items())
@@ -166,33 +204,39 @@ def value_words(value: Any) -> str:
     return json.dumps(value) if isinstance(value, bool) else str(value)
 
 
-def reflection(gold: Calls, slip: str, shares: Mapping[str, float], rng: random.Random) -> tuple[str, str]:
-    """A reflection's text and its kind: `vague`, `named` or `worked`."""
-    kind = choose(shares, rng)
+def reflection(gold: Calls, slip: str, stray: Calls, stage: Stage, rng: random.Random) -> tuple[str, Calls | None]:
+    """A reflection's text, and the calls of the retry that follows it; None for a retry as hasty as without one.
+
+    `stray` has the calls of another row, for the reflections that work out another row's numbers.
+    """
+    kind = choose(stage.reflections, rng)
     if kind == "vague":
-        return choose(VAGUE, rng), kind
-    return f"{slip} {'I must do better.' if kind == 'named' else worked(gold)}", kind
+        return choose(VAGUE, rng), None
+    if kind == "named":
+        return f"{slip} I must do better.", None
+    needed = conversions(gold)
+    numbers = choose(stage.numbers, rng)
+    if numbers == "another's":
+        return f"{slip} {worked(stray)}", unconverted(gold, conversions(stray)) if needed else None
+    if numbers == "miscounted" and needed:
+        wrong = [miscounted(each, rng) for each in needed]
+        return f"{slip} {' '.join(map(str, wrong))}", unconverted(gold, wrong)
+    return f"{slip} {worked(gold)}", gold
 
 
 def conversation(
-    row: Mapping[str, Any],
-    calls: Sequence[Call],
-    haste: Mapping[str, float],
-    kinds: Mapping[str, float],
-    rng: random.Random,
+    row: Mapping[str, Any], calls: Sequence[Call], stray: Sequence[Call], stage: Stage, rng: random.Random
 ) -> list[dict[str, str]]:
-    """One worked conversation on a row: `haste` has the shares of first attempts, `kinds` those of reflections."""
+    """One worked conversation on a row; `stray` has the gold calls of another row."""
     gold = [call.to_json() for call in calls]
-    first = attempt(gold, row["tools"], haste, rng)
+    first = attempt(gold, row["tools"], False, rng)
     messages = [{"role": "user", "content": tiny.prompt(row)}, {"role": "assistant", "content": first}]
     if slip := slip_in(gold, first):
-        retry_shares: Mapping[str, float] = HASTY_RETRY
+        followed = None
         if rng.random() >= NO_REFLECTION:
-            words, kind = reflection(gold, slip, kinds, rng)
+            words, followed = reflection(gold, slip, [call.to_json() for call in stray], stage, rng)
             messages += [{"role": "user", "content": tiny.REFLECTION}, {"role": "assistant", "content": words}]
-            if kind == "worked":
-                retry_shares = {"right": 1.0}
-        retry = attempt(gold, row["tools"], retry_shares, rng)
+        retry = attempt(gold, row["tools"], True, rng) if followed is None else tiny.answer(followed)
         messages += [{"role": "user", "content": tiny.retry_prompt(row)}, {"role": "assistant", "content": retry}]
     return messages
 
@@ -203,10 +247,11 @@ def conversations(count: int, recipe: Recipe, seed: int = 0) -> Iterator[list[di
     pool = functions("warmup")
 
     def each() -> Iterator[list[dict[str, str]]]:
+        _, stray = draw_row(pool, recipe, rng)
         for index in range(count):
-            haste = EARLY_HASTY if index < count * HASTE_FROM else HASTY
-            kinds = EARLY_REFLECTIONS if index < count * EARLY_PART else REFLECTIONS
-            yield conversation(*draw_row(pool, recipe, rng), haste, kinds, rng)
+            row, calls = draw_row(pool, recipe, rng)
+            yield conversation(row, calls, stray, EARLY if index < count * EARLY_PART else LATE, rng)
+            stray = calls
 
     yield from in_batches_alike(each(), rng)
 

@@ -11,6 +11,8 @@ from rrr_apigen.generated.catalogue import SPLIT_SHARES, Function, Parameter, fu
 
 __all__ = ["SPLIT_SHARES", "Call", "Recipe", "draw_row", "functions", "generate", "split_of"]
 
+VERSION = 2
+"""Of the generator: rows of another version differ, whatever the seed. The second gives most numbers in other units."""
 OFFERED = {1: 0.12, 2: 0.24, 3: 0.24, 4: 0.16, 5: 0.10, 6: 0.07, 7: 0.04, 8: 0.03}
 """Shares of how many functions a row offers, if its calls do not need more."""
 CALLS = {"one": 0.64, "repeated": 0.14, "parallel": 0.22}
@@ -93,12 +95,14 @@ def request(call: Call, rng: random.Random) -> str:
 
 
 def worded(parameter: Parameter, value: Any) -> str:
-    """An argument in a query's words.
+    """An argument in a query's words; a whole count of the parameter's larger unit is given in that unit.
 
     >>> from rrr_apigen.generated.catalogue import PARAMETERS
-    >>> worded(PARAMETERS["days"], 5), worded(PARAMETERS["numbers"], [1, 2, 3])
-    ('for 5 days', 'over 1, 2 and 3')
+    >>> worded(PARAMETERS["days"], 5), worded(PARAMETERS["days"], 21), worded(PARAMETERS["numbers"], [1, 2, 3])
+    ('for 5 days', 'for 3 weeks', 'over 1, 2 and 3')
     """
+    if parameter.unit and (count := parameter.unit.count(value)):
+        return parameter.unit.wording.format(count)
     if isinstance(value, bool):
         return parameter.wording.split("|")[0 if value else 1]
     if isinstance(value, list):

@@ -39,6 +39,32 @@ STATES = ("open", "closed", "pending", "new", "late", "paid")
 LEVELS = ("easy", "medium", "hard", "low", "high")
 
 
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """A larger unit in which queries mostly give a parameter's value: the call has to convert it."""
+
+    words: str
+    """The unit in words: `weeks`."""
+    own: str
+    """The parameter's own unit: `days`."""
+    factor: int
+    """How many of its own units one larger unit is."""
+    most: int
+    """The highest count of larger units; the lowest is 2."""
+    wording: str
+    """The words of a query around the count."""
+
+    def count(self, value: int) -> int | None:
+        """The count of larger units that a query gives for this value, or None if it gives the value itself.
+
+        >>> week = Unit("weeks", "days", 7, 12, "for {} weeks")
+        >>> week.count(21), week.count(20), week.count(7)
+        (3, None, None)
+        """
+        count, left = divmod(value, self.factor)
+        return count if not left and 2 <= count <= self.most else None
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Parameter:
     """One parameter: its definition, its wording in a query, and its possible values."""
@@ -52,6 +78,8 @@ class Parameter:
     draw: Callable[[random.Random], Any]
     default: Any = None
     """The definition's default if the parameter is optional."""
+    unit: Unit | None = None
+    """The larger unit that queries mostly use for a value that is a whole count of it."""
 
 
 def _one_of(values: tuple[str, ...]) -> Callable[[random.Random], str]:
@@ -69,6 +97,26 @@ def _tenths(low: int, high: int) -> Callable[[random.Random], float]:
 
 def _several(values: tuple[Any, ...]) -> Callable[[random.Random], list[Any]]:
     return lambda rng: rng.sample(values, rng.randint(2, 3))
+
+
+CONVERTED = 0.85
+"""Share of a measured parameter's values that a query gives in the larger unit."""
+
+
+def _measured(
+    name: str, description: str, own: str, unit: str, factor: int, most: int, default: int, wording: str = "for {}"
+) -> Parameter:
+    """A parameter in a unit of its own, `own`, that queries mostly give in a larger one."""
+    larger = Unit(unit, own, factor, most, wording.format(f"{{}} {unit}"))
+
+    def draw(rng: random.Random) -> int:
+        if rng.random() < CONVERTED:
+            return factor * rng.randint(2, most)
+        while larger.count(value := rng.randint(2, 30)) is not None:
+            pass
+        return value
+
+    return Parameter(name, "int", description, wording.format(f"{{}} {own}"), draw, default, larger)
 
 
 def _truth(rng: random.Random) -> bool:
@@ -92,13 +140,17 @@ _ALL = (
     Parameter("format", "str", "The file format.", "as {}", _one_of(FORMATS), "text"),
     Parameter("currency", "str", "The currency.", "paid in {}", _one_of(CURRENCIES), "dollars"),
     Parameter("id", "int", "Its number.", "number {}", _whole(1, 299), 0),
-    Parameter("days", "int", "How many days.", "for {} days", _whole(2, 30), 1),
-    Parameter("guests", "int", "How many guests.", "with {} guests", _whole(2, 20), 1),
+    _measured("days", "How long, in days.", "days", "weeks", 7, 12, 1),
+    _measured("hours", "How long, in hours.", "hours", "days", 24, 10, 1),
+    _measured("minutes", "How long, in minutes.", "minutes", "hours", 60, 9, 30),
+    _measured("guests", "How many guests, each person counted.", "guests", "couples", 2, 12, 1, "with {}"),
+    _measured("pieces", "How many single pieces.", "pieces", "dozen", 12, 12, 1, "{}"),
+    _measured("max_cents", "The highest price, in cents.", "cents", "dollars", 100, 12, 5000, "under {}"),
+    _measured("meters", "The distance, in meters.", "meters", "kilometers", 1000, 12, 500, "within {}"),
+    _measured("grams", "The weight, in grams.", "grams", "kilos", 1000, 12, 500, "weighing {}"),
     Parameter("year", "int", "The year.", "of the year {}", _whole(1950, 2025), 2026),
-    Parameter("quantity", "int", "How many pieces.", "{} times", _whole(2, 99), 1),
     Parameter("limit", "int", "The most results.", "at most {}", _whole(2, 50), 10),
     Parameter("page", "int", "The page of results.", "on page {}", _whole(2, 40), 1),
-    Parameter("max_price", "float", "The highest price.", "under {} dollars", _tenths(5, 250), 1000.0),
     Parameter("radius", "float", "The distance in miles.", "within {} miles", _tenths(1, 60), 5.0),
     Parameter("rating", "float", "The lowest rating.", "rated over {}", _tenths(1, 5), 0.0),
     Parameter("weight", "float", "The weight in kilos.", "weighing {} kilos", _tenths(1, 90), 1.0),
@@ -139,7 +191,7 @@ VERBS = {
         Verb("list", ("List", "Name"), "page"),
         Verb("rate", ("Rate", "Judge"), "rating"),
         Verb("count", ("Count", "Say how often there is"), "status"),
-        Verb("order", ("Order", "Buy"), "quantity"),
+        Verb("order", ("Order", "Buy"), "pieces"),
         Verb("update", ("Update", "Change"), "id"),
     ),
     "texts": (
@@ -149,7 +201,7 @@ VERBS = {
         Verb("send", ("Send", "Mail"), "person"),
         Verb("delete", ("Delete", "Throw away"), "id"),
         Verb("archive", ("Archive", "Put away"), "tags"),
-        Verb("print", ("Print", "Put on paper"), "quantity"),
+        Verb("print", ("Print", "Put on paper"), "pieces"),
         Verb("share", ("Share", "Pass on"), "urgent"),
     ),
     "sums": (
@@ -172,31 +224,31 @@ NOUNS = {
     "sky": {"facts": {"eclipse": "year city", "orbit": "year level", "moonrise": "city day"}},
     "energy": {"facts": {"battery": "brand days", "fuel": "city currency", "solar": "city radius"}},
     "travel": {
-        "things": {"flight": "origin destination max_price", "hotel": "city guests rating", "cruise": "month guests"}
+        "things": {"flight": "origin destination max_cents", "hotel": "city guests rating", "cruise": "month guests"}
     },
     "rides": {"things": {"taxi": "origin destination", "train": "origin destination day", "bike": "color city"}},
     "food": {
         "things": {
-            "restaurant": "city radius",
-            "pizza": "max_price quantity",
-            "cake": "person weight",
+            "restaurant": "city meters",
+            "pizza": "max_cents pieces",
+            "cake": "person grams",
             "wine": "color year",
         }
     },
     "shop": {
         "things": {
-            "phone": "brand max_price",
+            "phone": "brand max_cents",
             "shirt": "color brand",
-            "lamp": "brand max_price",
-            "parcel": "weight destination",
+            "lamp": "brand max_cents",
+            "parcel": "grams destination",
         }
     },
-    "home": {"things": {"house": "city max_price", "garage": "city radius", "sofa": "colors brand"}},
+    "home": {"things": {"house": "city max_cents", "garage": "city meters", "sofa": "colors brand"}},
     "events": {"things": {"concert": "city day", "museum": "city rating", "party": "person guests"}},
     "work": {"things": {"job": "city level", "meeting": "person day", "task": "person status"}},
     "school": {"things": {"course": "topic level", "exam": "topic day", "teacher": "topic language"}},
-    "pets": {"things": {"dog": "color weight", "vet": "city radius", "kennel": "city days"}},
-    "garden": {"things": {"tree": "weight color", "rose": "colors quantity", "fence": "color max_price"}},
+    "pets": {"things": {"dog": "color grams", "vet": "city meters", "kennel": "city days"}},
+    "garden": {"things": {"tree": "grams color", "rose": "colors pieces", "fence": "color max_cents"}},
     "mail": {"texts": {"email": "person topic", "letter": "author id", "card": "person color"}},
     "news": {"texts": {"article": "topic author", "headline": "topic day", "poll": "topic year"}},
     "books": {"texts": {"book": "author year", "poem": "author language", "story": "topic tags"}},
@@ -211,6 +263,16 @@ NOUNS = {
     "statistics": {"sums": {"variance": "numbers", "trend": "year rate", "risk": "rate level"}},
 }
 """Domain → kind → noun → the parameters it may bring, the first of them always."""
+
+MEASURES = {
+    "facts": ("days", "hours", "minutes"),
+    "things": ("hours", "guests", "pieces", "max_cents", "meters"),
+    "texts": ("days", "minutes", "pieces"),
+    "sums": ("hours", "meters", "grams"),
+}
+"""The measured parameters that functions of a kind may get instead of another."""
+MEASURED = 0.7
+"""Share of functions that get one of these, among those without a measured parameter of their own."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -256,7 +318,7 @@ def split_of(name: str) -> str:
 def functions(split: str) -> tuple[Function, ...]:
     """All functions of a split, in a fixed order."""
     every = (
-        _function(domain, verb, noun, tuple(names.split()))
+        _function(domain, kind, verb, noun, tuple(names.split()))
         for domain, kinds in NOUNS.items()
         for kind, nouns in kinds.items()
         for noun, names in nouns.items()
@@ -265,12 +327,18 @@ def functions(split: str) -> tuple[Function, ...]:
     return tuple(function for function in every if split_of(function.name) == split)
 
 
-def _function(domain: str, verb: Verb, noun: str, names: tuple[str, ...]) -> Function:
-    """The noun's parameters and, as often as not, the verb's; which of them are optional is drawn from the name."""
+def _function(domain: str, kind: str, verb: Verb, noun: str, names: tuple[str, ...]) -> Function:
+    """The noun's parameters and, as often as not, the verb's or a measured one; which are optional is drawn as well.
+
+    All is drawn from the name.
+    """
     rng = random.Random(f"signature/{verb.name}_{noun}")
     chosen = [names[0], *(name for name in names[1:] if rng.random() < 0.75)]
     if verb.brings and verb.brings not in chosen and rng.random() < 0.75:
         chosen.append(verb.brings)
+    if not any(PARAMETERS[name].unit for name in chosen) and rng.random() < MEASURED:
+        measure = rng.choice(MEASURES[kind])
+        chosen[1:] = [*chosen[1:-1], measure]
     parameters = [PARAMETERS[name] for name in chosen]
     optional = [each for each in parameters[1:] if rng.random() < 0.4]
     required = [each for each in parameters if each not in optional]

@@ -92,7 +92,7 @@ def measure(name: str, model: str | None, rows: int, split: str, skip: int, temp
         "given a vague reflection": second_tries([vague] * len(failed)),
         "given a concrete reflection": second_tries(concrete),
         "given another row's concrete reflection": second_tries(concrete[1:] + concrete[:1]),
-        "no reflection": [task.verify(c[0], made.text).is_passed for c, made in zip(failed, plain, strict=True)],
+        "no reflection": [task.verify(case.row, made.text).is_passed for case, made in zip(failed, plain, strict=True)],
     }
     for kind in ("worked", "vague", "named or other"):
         right[f"own reflection, {kind}"] = [

@@ -59,7 +59,7 @@ class Stage:
 
 EARLY = Stage(
     {"vague": 0.10, "named": 0.05, "worked": 0.85},
-    {"own": 0.65, "miscounted": 0.15, "another's": 0.20},
+    {"own": 0.72, "miscounted": 0.12, "another's": 0.16},
 )
 """The first part, where the model learns to convert, and to take numbers from the reflection alone."""
 LATE = Stage(

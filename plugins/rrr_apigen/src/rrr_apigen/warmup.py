@@ -59,12 +59,12 @@ class Stage:
 
 EARLY = Stage(
     {"vague": 0.10, "named": 0.05, "worked": 0.85},
-    {"own": 0.72, "miscounted": 0.12, "another's": 0.16},
+    {"own": 0.84, "miscounted": 0.06, "another's": 0.10},
 )
 """The first part, where the model learns to convert, and to take numbers from the reflection alone."""
 LATE = Stage(
     {"vague": 0.60, "named": 0.22, "worked": 0.18},
-    {"own": 0.90, "miscounted": 0.04, "another's": 0.06},
+    {"own": 0.96, "miscounted": 0.01, "another's": 0.03},
 )
 """The last part, where worked reflections are rare and mostly right."""
 

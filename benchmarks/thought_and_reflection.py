@@ -34,7 +34,7 @@ from rrr_core.chat.switches import switches
 from rrr_core.cli import run_command
 from rrr_core.episode import Episode, Segment
 from rrr_core.errors import RrrError
-from rrr_core.evaluation.controls import read_evaluated
+from rrr_core.evaluation.controls import NO_REFLECTION, read_evaluated
 from rrr_core.evaluation.statistics import paired_difference, wilson
 from rrr_core.generation.hub import locate
 from rrr_core.generation.model_files import load_tokenizer
@@ -86,7 +86,7 @@ def main(arguments: Sequence[str]) -> None:
     for thought in THOUGHTS:
         folder = options.folder / f"thought-{thought}"
         both = [task.name, "--folder", str(folder), *shared, *ways[thought]]
-        evaluate = ["eval", *both, "--controls", "no_reflection", *options.eval]
+        evaluate = ["eval", *both, "--controls", NO_REFLECTION.key, *options.eval]
         named = ["--model", str(model)] if model else []
         rrr([*evaluate, *named, "--label", "untrained"])
         labels = ["untrained"]
@@ -164,7 +164,7 @@ def outcomes(episode: Episode, count: Callable[[str], int] | None) -> dict[str, 
     found = {TRIES[0]: Outcome(first, *parts(episode.attempt, count))}
     if first is not False:
         return {**found, NONE: Outcome(first), OWN: Outcome(first)}
-    control: Any = episode.controls.get("no_reflection")
+    control: Any = episode.controls.get(NO_REFLECTION.key)
     answer, verdict = (None, None) if control is None else control if isinstance(control[0], str) else control[0]
     found[NONE] = Outcome(right(verdict), None, count(answer) if count and answer is not None else None)
     (one,) = episode.rounds[:1] or (None,)

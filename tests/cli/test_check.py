@@ -57,7 +57,7 @@ def test_a_failed_check_is_explained_below_its_line_and_sets_the_exit_code(site:
     ("plant", "sentence"),
     [
         ("check_task_loads", "rrr-sums 1.0: its module rrr_sums cannot be imported: SyntaxError"),
-        ("check_task_loads-misspelt", "rrr-sums 1.0, hook rrr_gold_anser at rrr_sums.py:39: there is no such hook."),
+        ("check_task_loads-misspelt", "rrr-sums 1.0, hook rrr_gold_anser at rrr_sums.py:44: there is no such hook."),
         ("check_task_loads-exits", "rrr-sums 1.0: it ended its process with status 3."),
         ("check_verdicts_are_given", "rrr-sums 1.0, hook rrr_verify: ZeroDivisionError at rrr_sums.py:"),
         ("check_verdicts_are_given-hangs", "rrr-sums 1.0, hook rrr_verify: no verdict on an answer of its own"),

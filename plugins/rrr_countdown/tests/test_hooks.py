@@ -144,4 +144,4 @@ def test_the_module_marks_exactly_these_hooks():
     }
     for_overlays = {"rrr_configure", "rrr_judge", "rrr_combine"}
     specified = {name for name in vars(hookspecs) if name.startswith("rrr_")} - for_overlays
-    assert marked == specified - {"rrr_retry_prompt"}, "the core's default repeats the prompt"
+    assert marked == specified - {"rrr_retry_prompt", "rrr_reward"}, "the core's defaults: the prompt again, 1 or 0"

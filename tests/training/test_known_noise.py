@@ -40,9 +40,11 @@ def step_of(monkeypatch: pytest.MonkeyPatch, corrects: bool, *arguments: Any) ->
 
             super().__init__(on_episodes=both, **more)
 
-        def _rewards_of(self, episodes: Sequence[Any]) -> list[float | None]:
-            rewards = super()._rewards_of(episodes)
-            return [corrected(reward) for reward in rewards] if corrects else rewards
+        def play_batch(self, prompts: Sequence[Any], trainer: Any) -> dict[str, Any]:
+            played = super().play_batch(prompts, trainer)
+            if corrects:
+                self._rewards = [corrected(reward) for reward in self._rewards]
+            return played
 
     monkeypatch.setattr(training_run, "ReflectionTrainer", Kept)
     train(*arguments)

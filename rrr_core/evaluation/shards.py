@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from rrr_core.conversation import conversation, reflection_request, retry_request
+from rrr_core.conversation import conversation
 from rrr_core.episode import Episode, Generation, Segment, written
 from rrr_core.evaluation.chains import Chain
 from rrr_core.evaluation.controls import ALWAYS_SAMPLED, control_named
@@ -15,9 +15,10 @@ from rrr_core.evaluation.settings import GREEDY, EvalSettings
 from rrr_core.generation.engine import Engine, Sampling
 from rrr_core.hookspecs import Message, Row
 from rrr_core.progress import Advance
+from rrr_core.rounds import play_round
 from rrr_core.seeds import evaluation_seed
 from rrr_core.tasks import Task
-from rrr_core.verdicts import Verdict, no_answer
+from rrr_core.verdicts import Verdict
 from rrr_core.verification import Judge
 
 Judged = tuple[Generation, Verdict]
@@ -37,7 +38,12 @@ def stage_count(settings: EvalSettings, deciders: Sequence[Decider] = ()) -> int
 def _reflection(played: Episode) -> Segment | None:
     """The reflection of the last round; None if the model gave none."""
     reflection = played.rounds[-1].reflection
-    return None if reflection.verdict is not None and reflection.verdict.is_unanswered else reflection
+    return reflection if _is_answered(reflection) else None
+
+
+def _is_answered(reflection: Segment) -> bool:
+    """Whether the model gave it."""
+    return reflection.verdict is None or not reflection.verdict.is_unanswered
 
 
 @dataclass
@@ -135,24 +141,13 @@ class ShardEvaluation:
         An empty or cut-off reflection is used as it is. Without an answer to the request to reflect there is nothing to
         retry after: the retry has none either.
         """
-        asked = [each.extended(reflection_request(self.task, each, self.engine.model)) for each in failed]
-        reflections = self._draw(f"{prefix}reflection", number, [conversation(each.segments) for each in asked])
-        self.judge.unanswered.count(reflections)
-        reflected = [
-            each.extended(written("reflection", made, no_answer(made.missing) if made.missing else None))
-            for each, made in zip(asked, reflections, strict=True)
-        ]
-        again = {
-            place: each.extended(retry_request(self.task, each, self.engine.model))
-            for place, each in enumerate(reflected)
-            if not reflections[place].missing
-        }
-        self.advance(len(failed) - len(again))
-        conversations = [conversation(each.segments) for each in again.values()]
-        retried = self._judged(f"{prefix}retry", number, [each.row for each in again.values()], conversations)
-        for (place, each), retry in zip(again.items(), retried, strict=True):
-            reflected[place] = each.extended(written("retry", *retry))
-        return reflected
+
+        def draw(stage: str, episodes: Sequence[Episode]) -> list[Generation]:
+            return self._draw(f"{prefix}{stage}", number, [conversation(each.segments) for each in episodes])
+
+        played = play_round(self.task, self.engine.model, self.judge, failed, draw, _is_answered)
+        self.advance(sum(each.segments[-1].role == "reflection" for each in played))
+        return played
 
     def _control_round(self, number: int, chain: Chain, reflections: Mapping[int, Segment | None], failed: int) -> None:
         """One more try of a control at the rows that it has yet to answer right, of `failed` in the shard."""

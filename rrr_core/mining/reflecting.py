@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from rrr_core.conversation import conversation, reflection_request, retry_request
-from rrr_core.episode import Episode, Failure, Generation, written
+from rrr_core.conversation import conversation
+from rrr_core.episode import Episode, Failure, Generation
 from rrr_core.generation.engine import Engine
 from rrr_core.mining.mined_row import Reflected
 from rrr_core.mining.rounds import OpenRow, ProgressReporter, sampling_of
 from rrr_core.mining.settings import MineSettings
+from rrr_core.rounds import play_round
 from rrr_core.tasks import Task
-from rrr_core.verdicts import Verdict, no_answer
+from rrr_core.verdicts import Verdict
 from rrr_core.verification import Judge
 
 
@@ -60,28 +61,15 @@ class Reflecting:
 
     def _round(self, number: int, failures: dict[str, Episode]) -> dict[str, Episode]:
         """Each episode with one more reflection, and a retry unless the reflection is empty, cut off or missing."""
-        asked = {
-            name: each.extended(reflection_request(self.task, each, self.engine.model))
-            for name, each in failures.items()
-        }
-        reflections = self._draw(f"reflection {number}", list(asked.values()))
-        self.judge.unanswered.count(reflections)
-        played = {
-            name: each.extended(written("reflection", made, no_answer(made.missing) if made.missing else None))
-            for (name, each), made in zip(asked.items(), reflections, strict=True)
-        }
-        again = {
-            name: each.extended(retry_request(self.task, each, self.engine.model))
-            for name, each in played.items()
-            if each.segments[-1].text.strip() and not each.segments[-1].is_cut_off
-        }
-        answers = self._draw(f"retry {number}", list(again.values()))
-        verdicts = self.judge.judge_written(
-            [(each.row, made) for each, made in zip(again.values(), answers, strict=True)]
+        played = play_round(
+            self.task,
+            self.engine.model,
+            self.judge,
+            list(failures.values()),
+            lambda stage, episodes: self._draw(f"{stage} {number}", episodes),
+            lambda reflection: bool(reflection.text.strip()) and not reflection.is_cut_off,
         )
-        for (name, each), made, verdict in zip(again.items(), answers, verdicts, strict=True):
-            played[name] = each.extended(written("retry", made, verdict))
-        return played
+        return dict(zip(failures, played, strict=True))
 
     def _draw(self, stage: str, episodes: Sequence[Episode]) -> list[Generation]:
         if not episodes:

@@ -23,7 +23,7 @@ FLOORS = (
     {"row_files", "profiling"},
     {"tasks"},
     {"chat"},
-    {"conversation", "verification", "generation"},
+    {"conversation", "verification", "generation", "rounds"},
     {"mining", "evaluation", "training"},
     {"judging"},
     {"report", "overlays", "exports", "conformance"},

@@ -1,9 +1,14 @@
-"""Shares and differences as cells of a table on the terminal."""
+"""What tables of figures on the terminal share: their columns, and shares and differences as cells."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+
+from rich.table import Table
+from rich.text import Text
+
+from rrr_core.text import one_line
 
 
 def share(figure: Mapping[str, Any] | None) -> str:
@@ -38,3 +43,14 @@ def pair_of(
             found: Mapping[str, Any] = pair["difference"]
             return found
     return None
+
+
+def models_across(title: str, labels: Sequence[str]) -> Table:
+    """An empty table with a column for each model, and one for the difference of two."""
+    table = Table(title=title, title_justify="left")
+    table.add_column("")
+    for label in labels:
+        table.add_column(Text(one_line(label)), justify="right")
+    if len(labels) == 2:
+        table.add_column("difference, points", justify="right")
+    return table

@@ -6,13 +6,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.table import Table
-from rich.text import Text
 
-from rrr_core.cli.cells import difference, pair_of, share
+from rrr_core.cli.cells import difference, models_across, pair_of, share
 from rrr_core.evaluation.by_round import SHARES
 from rrr_core.evaluation.controls import CONTROLS
 from rrr_core.evaluation.outcomes import after_round
-from rrr_core.text import one_line
 
 Figures = Mapping[str, Mapping[str, Any]]
 """Label → `figures.json`."""
@@ -44,12 +42,7 @@ def round_line(figures: Figures, label: str, mode: str) -> str:
 
 
 def _table(figures: Figures, labels: Sequence[str], mode: str, pairs: Sequence[Mapping[str, Any]]) -> Table:
-    table = Table(title=f"{mode}, by round, % (95% interval) of how many", title_justify="left")
-    table.add_column("")
-    for label in labels:
-        table.add_column(Text(one_line(label)), justify="right")
-    if len(labels) == 2:
-        table.add_column("difference, points", justify="right")
+    table = models_across(f"{mode}, by round, % (95% interval) of how many", labels)
     most = max(len(rounds_of(figures, label, mode)) for label in labels)
     for number in range(1, most + 1):
         found = [dict(enumerate(rounds_of(figures, label, mode), 1)).get(number, {}) for label in labels]

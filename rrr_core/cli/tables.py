@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from rrr_core.cli.cells import difference, pair_of, share
+from rrr_core.cli.cells import difference, models_across, pair_of, share
 from rrr_core.cli.decider_tables import decider_tables
 from rrr_core.cli.round_tables import round_line, round_tables
 from rrr_core.config.limits import CUT_OFF_SHARE
@@ -26,12 +26,7 @@ def tables(figures: Mapping[str, Mapping[str, Any]], pairs: Iterable[Mapping[str
     made = []
     for mode in modes:
         rows = max((figure["rows"] for figure in figures.values()), default=0)
-        table = Table(title=f"{mode}, {rows} rows, % right (95% interval)", title_justify="left")
-        table.add_column("")
-        for label in labels:
-            table.add_column(Text(one_line(label)), justify="right")
-        if len(labels) == 2:
-            table.add_column("difference, points", justify="right")
+        table = models_across(f"{mode}, {rows} rows, % right (95% interval)", labels)
         for way in WAYS:
             cells = [share(figures[label]["modes"].get(mode, {}).get(way.key)) for label in labels]
             if len(labels) == 2:

@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from rrr_core.episode import Episode
 from rrr_core.seeds import rollout_seed
+from rrr_core.training.consolidation import by_kind
 from rrr_core.training.credit import (
     before_sampled,
     credit_named,
@@ -121,11 +122,8 @@ def weighed(
     found = gather([(is_first_try(each), _returns(each, settings)) for each in episodes])
     returns = [each for _, each in found]
     if credit_named(settings.credit).shuffles:
-        for kind in (False, True):  # first tries among first tries
-            places = [place for place, (is_first, _) in enumerate(found) if is_first is kind]
-            mixed = shuffled_by_round([returns[place] for place in places], (*moment, "placebo"))
-            for place, each in zip(places, mixed, strict=True):
-                returns[place] = each
+        is_first = [first for first, _ in found]
+        returns = by_kind(returns, is_first, lambda each: shuffled_by_round(each, (*moment, "placebo")))
     advantages = advantages_by_round(returns, settings.group_size, scale)
     own = advantages[process * len(episodes) : (process + 1) * len(episodes)]
     return [with_advantages(episode, each) for episode, each in zip(episodes, own, strict=True)]

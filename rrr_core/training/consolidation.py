@@ -8,7 +8,7 @@ and the reflection before it (self-distillation, as in ERL, arXiv 2602.13949).
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from rrr_core.episode import Episode
@@ -71,16 +71,29 @@ def first_try_places(settings: TrainSettings, groups: int, seed: tuple[object, .
     return frozenset(drawn.sample(range(groups), first_try_groups(settings.consolidate_share, groups)))
 
 
+def by_kind(
+    values: Sequence[Value], is_first: Sequence[bool], mix: Callable[[list[Value]], list[Value]]
+) -> list[Value]:
+    """The values, mixed among the first tries and among the others.
+
+    >>> by_kind([1, 2, 3, 4], [True, False, True, False], lambda each: each[::-1])
+    [3, 4, 1, 2]
+    """
+    mixed = {
+        kind: iter(mix([one for one, own in zip(values, is_first, strict=True) if own is kind]))
+        for kind in (False, True)
+    }
+    return [next(mixed[kind]) for kind in is_first]
+
+
 def shuffled(values: Sequence[Value], episodes: Sequence[Episode], seed: int) -> list[Value]:
     """Each episode's value, shuffled among the first tries and among the others: a placebo for either."""
-    mixed = list(values)
-    for kind in (False, True):
-        places = [place for place, episode in enumerate(episodes) if is_first_try(episode) is kind]
-        drawn = [values[place] for place in places]
+
+    def mix(drawn: list[Value]) -> list[Value]:
         random.Random(seed).shuffle(drawn)
-        for place, value in zip(places, drawn, strict=True):
-            mixed[place] = value
-    return mixed
+        return drawn
+
+    return by_kind(values, list(map(is_first_try, episodes)), mix)
 
 
 def first_try_measures(tries: Sequence[Episode]) -> dict[str, float]:

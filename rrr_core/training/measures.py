@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from rrr_core.episode import ANSWERS, Episode, Round, Segment
+from rrr_core.evaluation.by_round import given_answer
 from rrr_core.hookspecs import Row
 from rrr_core.tasks import Task
 from rrr_core.training.batches import Batch
@@ -68,9 +69,9 @@ def _by_round(episodes: Sequence[Episode], task: Task) -> dict[str, float]:
 
 
 def _repeats(episode: Episode, task: Task) -> list[bool]:
-    """For each sampled retry, whether it repeats an earlier answer: the final one, or the text of a task without."""
+    """For each sampled retry, whether it repeats an earlier answer."""
     answers = [segment for segment in episode.segments if segment.role in ANSWERS]
-    given = [task.final_answer(episode.row, answer.text) or answer.text.strip() for answer in answers]
+    given = [given_answer(task.final_answer, episode.row, answer.text) for answer in answers]
     retries = sum(each.retry is not None for each in sampled_rounds(episode))
     return [given[place] in given[:place] for place in range(len(given) - retries, len(given))]
 

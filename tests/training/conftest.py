@@ -104,6 +104,26 @@ def settings() -> TrainSettings:
     return four_steps()
 
 
+@pytest.fixture
+def steps(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
+    """(episodes, rewards, advantages) of each step trained in the test."""
+    from rrr_core.training import run as training_run
+    from rrr_core.training.trainer import ReflectionTrainer
+
+    kept: list[tuple[Any, ...]] = []
+
+    class Kept(ReflectionTrainer):
+        def __init__(self, *, on_episodes: Any, **arguments: Any) -> None:
+            def both(step: int, episodes: Any, rewards: Any, advantages: Any) -> None:
+                kept.append((episodes, list(rewards), list(advantages)))
+                on_episodes(step, episodes, rewards, advantages)
+
+            super().__init__(on_episodes=both, **arguments)
+
+    monkeypatch.setattr(training_run, "ReflectionTrainer", Kept)
+    return kept
+
+
 def coin_failures() -> list[Failure]:
     return [
         make_failure(

@@ -12,7 +12,6 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from rrr_core.evaluation.known_noise import KnownNoise
-from rrr_core.training import run as training_run
 from rrr_core.training.run import train
 from rrr_core.training.trainer import ReflectionTrainer
 from tests.training.conftest import CoinTask
@@ -20,7 +19,6 @@ from tests.training.conftest import CoinTask
 pytestmark = pytest.mark.train
 
 NOISE = KnownNoise(false_pass=0.2, false_fail=0.1)
-Step = tuple[list[float | None], list[float]]
 
 
 def corrected(reward: float | None) -> float | None:
@@ -28,40 +26,33 @@ def corrected(reward: float | None) -> float | None:
     return None if reward is None else (reward - NOISE.false_pass) / NOISE.scale
 
 
-def step_of(monkeypatch: pytest.MonkeyPatch, corrects: bool, *arguments: Any) -> Step:
-    """(Rewards, advantages) of one training step."""
-    kept: list[Step] = []
+def correct(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From here on training takes corrected rewards."""
+    plain = ReflectionTrainer.play_batch
 
-    class Kept(ReflectionTrainer):
-        def __init__(self, *, on_episodes: Any, **more: Any) -> None:
-            def both(step: int, episodes: Any, rewards: Any, advantages: Any) -> None:
-                kept.append((list(rewards), list(advantages)))
-                on_episodes(step, episodes, rewards, advantages)
+    def play_batch(trainer: ReflectionTrainer, prompts: Sequence[Any], _: Any) -> dict[str, Any]:
+        played = plain(trainer, prompts, trainer)
+        trainer._rewards = [corrected(reward) for reward in trainer._rewards]
+        return played
 
-            super().__init__(on_episodes=both, **more)
-
-        def play_batch(self, prompts: Sequence[Any], trainer: Any) -> dict[str, Any]:
-            played = super().play_batch(prompts, trainer)
-            if corrects:
-                self._rewards = [corrected(reward) for reward in self._rewards]
-            return played
-
-    monkeypatch.setattr(training_run, "ReflectionTrainer", Kept)
-    train(*arguments)
-    (step,) = kept
-    return step
+    monkeypatch.setattr(ReflectionTrainer, "play_batch", play_batch)
 
 
 @pytest.mark.parametrize("scaling", ["group", "batch", "none"])
 def test_the_advantages_are_the_same_with_and_without_the_correction(
-    monkeypatch: pytest.MonkeyPatch, failures: Any, model_settings: Any, settings: Any, tmp_path: Path, scaling: str
+    steps: list[Any],
+    monkeypatch: pytest.MonkeyPatch,
+    failures: Any,
+    model_settings: Any,
+    settings: Any,
+    tmp_path: Path,
+    scaling: str,
 ) -> None:
     once = dataclasses.replace(settings, steps=1, grpo={"scale_rewards": scaling})
-    steps = [
-        step_of(monkeypatch, corrects, CoinTask(abstain_every=5), failures, model_settings, tmp_path / name, once)
-        for name, corrects in (("raw", False), ("corrected", True))
-    ]
-    (raw, plain), (changed, after) = steps
+    train(CoinTask(abstain_every=5), failures, model_settings, tmp_path / "raw", once)
+    correct(monkeypatch)
+    train(CoinTask(abstain_every=5), failures, model_settings, tmp_path / "corrected", once)
+    (_, raw, plain), (_, changed, after) = steps
     assert changed == pytest.approx([corrected(reward) for reward in raw])
     assert any(advantage > 0 for advantage in plain)
     # Unscaled, the correction only multiplies all of them by the same number, as a learning rate would.

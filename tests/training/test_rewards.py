@@ -14,13 +14,11 @@ pytest.importorskip("torch")
 
 from rrr_core.episode import Episode, Segment
 from rrr_core.errors import DataError, RrrError
-from rrr_core.training import run as training_run
 from rrr_core.training.advantages import has_signal, returns_of
 from rrr_core.training.credit import CREDITS, reward_of, rewards_by_round
 from rrr_core.training.rewards import Rewards, check_task_rewards
 from rrr_core.training.run import train
 from rrr_core.training.settings import TrainSettings
-from rrr_core.training.trainer import ReflectionTrainer
 from rrr_core.verdicts import Verdict, abstained, failed, passed
 from tests.fakes import KeptProgress
 from tests.training.conftest import CoinTask
@@ -112,23 +110,6 @@ class TestRounds:
             settings = TrainSettings(rounds=rounds, group_size=2, max_reflection_tokens=64)
             assert not has_signal(group, settings)
             assert has_signal(group, replace(settings, length_bonus=0.5))
-
-
-@pytest.fixture
-def steps(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
-    """(episodes, rewards, advantages) of each step trained in the test."""
-    kept: list[tuple[Any, ...]] = []
-
-    class Kept(ReflectionTrainer):
-        def __init__(self, *, on_episodes: Any, **arguments: Any) -> None:
-            def both(step: int, episodes: Any, rewards: Any, advantages: Any) -> None:
-                kept.append((episodes, list(rewards), list(advantages)))
-                on_episodes(step, episodes, rewards, advantages)
-
-            super().__init__(on_episodes=both, **arguments)
-
-    monkeypatch.setattr(training_run, "ReflectionTrainer", Kept)
-    return kept
 
 
 def metrics(folder: Path) -> list[dict[str, Any]]:

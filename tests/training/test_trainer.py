@@ -17,7 +17,6 @@ from rrr_core.episode import Episode
 from rrr_core.errors import DataError, ModelError, TooManyAbstentions
 from rrr_core.generation import ModelSettings
 from rrr_core.generation.transformers_backend import load_transformers
-from rrr_core.training import run as training_run
 from rrr_core.training.run import train
 from rrr_core.training.sampler import FailureOrder, FailureSampler
 from rrr_core.training.trainer import ReflectionTrainer
@@ -28,23 +27,6 @@ pytestmark = pytest.mark.train
 
 def lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()]
-
-
-@pytest.fixture
-def steps(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
-    """(episodes, rewards, advantages) of each step trained in the test."""
-    kept: list[tuple[Any, ...]] = []
-
-    class Kept(ReflectionTrainer):
-        def __init__(self, *, on_episodes: Any, **arguments: Any) -> None:
-            def both(step: int, episodes: Any, rewards: Any, advantages: Any) -> None:
-                kept.append((episodes, list(rewards), list(advantages)))
-                on_episodes(step, episodes, rewards, advantages)
-
-            super().__init__(on_episodes=both, **arguments)
-
-    monkeypatch.setattr(training_run, "ReflectionTrainer", Kept)
-    return kept
 
 
 def test_a_group_is_g_reflections_on_one_failed_attempt(

@@ -23,7 +23,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def trusted(function: Function) -> Function:
-    """Mark an `rrr_verify` or `rrr_reward` as pure Python that is safe on any text, so the core may run it itself.
+    """Mark an `rrr_verify`, `rrr_reward` or `rrr_step` as pure Python that is safe on any text, so the core may run it.
 
     Put it below `@hookimpl`. It promises that no text makes the hook run code, hang, exhaust memory or change its
     row. One that cannot promise this runs in a sandboxed process, which costs a few microseconds per verdict.
@@ -66,6 +66,28 @@ class Example:
     """The reason for the verdict, in a few words."""
     hostile: bool = False
     """True where the answer attacks the verifier."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What an action of the model leads to. A plugin makes `observed(…)` and `final(…)`."""
+
+    observation: str = ""
+    """What the model reads before it acts again; empty at the end."""
+    state: Any = None
+    """What the next step starts from: JSON, with nothing hidden behind it. The model never sees it."""
+    answer: str | None = None
+    """At the end, what is judged; None while the model is to act again."""
+
+
+def observed(observation: str, state: Any = None) -> Step:
+    """The model reads this and acts again; its next step starts from the state."""
+    return Step(observation, state)
+
+
+def final(answer: str) -> Step:
+    """The course of actions is over, and `rrr_verify` judges this: its last action, its last state, or all of it."""
+    return Step(answer=answer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +153,14 @@ def rrr_prompt(task: str, row: Row, model: Model) -> Prompt:  # type: ignore[emp
 @hookspec(firstresult=True)
 def rrr_verify(task: str, row: Row, answer: str) -> Verdict:  # type: ignore[empty-body]
     """Judge the model's whole output: `passed()` or `failed(category, detail)`. Pure, and safe on any text."""
+
+
+@hookspec(firstresult=True)
+def rrr_step(task: str, row: Row, state: Any, action: str) -> Step:  # type: ignore[empty-body]
+    """Give what the model's action leads to: `observed(text, state)` or `final(answer)`. Pure, and safe on any text.
+
+    The state of a course's first step is None. A task with this hook acts instead of answering at once.
+    """
 
 
 @hookspec(firstresult=True)

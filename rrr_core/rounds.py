@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from rrr_core.answering import Draw, play_answers
 from rrr_core.conversation import reflection_request, retry_request
-from rrr_core.episode import Episode, Generation, Segment, written
+from rrr_core.episode import Episode, Segment, written
 from rrr_core.hookspecs import Model
 from rrr_core.tasks import Task
 from rrr_core.verdicts import no_answer
 from rrr_core.verification import Judge
-
-Draw = Callable[[str, Sequence[Episode]], list[Generation]]
-"""Samples a text to follow each episode, in the stage `reflection` or `retry`."""
 
 
 def play_round(
@@ -22,8 +20,11 @@ def play_round(
     episodes: Sequence[Episode],
     draw: Draw,
     gets_retry: Callable[[Segment], bool],
+    max_steps: int = 1,
 ) -> list[Episode]:
     """Episodes that end in an answer, each with a reflection on it, and a judged retry if the reflection gets one.
+
+    `draw` samples in the stages `reflection` and `retry`, and in those of a retry's later steps.
 
     A reflection that the engine had no answer to give is nobody's failure: it has that verdict.
     """
@@ -39,8 +40,7 @@ def play_round(
         for place, each in enumerate(played)
         if gets_retry(each.segments[-1])
     }
-    answers = draw("retry", list(again.values()))
-    verdicts = judge.judge_written([(each.row, made) for each, made in zip(again.values(), answers, strict=True)])
-    for (place, each), made, verdict in zip(again.items(), answers, verdicts, strict=True):
-        played[place] = each.extended(written("retry", made, verdict))
+    retried = play_answers(task, judge, "retry", list(again.values()), draw, "retry", max_steps)
+    for place, each in zip(again, retried, strict=True):
+        played[place] = each
     return played

@@ -13,7 +13,9 @@ WITHHELD = "withheld"
 NO_ANSWER = "no answer"
 """The kind of abstention where the engine gave no answer to judge, such as one that a server filtered."""
 CUT_OFF = "cut off"
-"""The error class of a text that the token limit ended within its thought."""
+"""The error class of a text that the token limit ended within its thought, and of a course with such an action."""
+STEP_LIMIT = "step limit"
+"""The error class of a course of actions that came to no answer within the limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +29,7 @@ class Verdict:
     outcome: Outcome
     category: str = ""
     """A failed verdict's error class, such as `wrong numbers`; an abstention's kind: `exception`, `timeout`,
-    `memory`, `crash`, `exit`, `bad verdict`, `bad reward`, `withheld` by a judge that cannot decide, or
+    `memory`, `crash`, `exit`, `bad verdict`, `bad reward`, `bad step`, `withheld` by a judge that cannot decide, or
     `no answer`."""
     detail: str = ""
     """One line for a person. It may quote the answer, so it is hostile text."""

@@ -73,6 +73,9 @@ class Segment:
     """What was written: the answer, without its thought."""
     thought: str = ""
     """What the model thought before its answer. No verifier sees it."""
+    judged: str | None = None
+    """Of the last action of a course: what its last step gave to be judged, empty if the course ended before that. None
+    where the text itself is the answer."""
     ids: tuple[int, ...] = ()
     """Of a written segment, its sampled ids, end token included; of a read one, all ids since the last segment that has
     any. The ids of an episode's segments, concatenated, are thus what the network saw. Empty if not kept, and where the
@@ -96,7 +99,10 @@ class Segment:
     def __post_init__(self) -> None:
         if self.role not in ROLES:
             raise ValueError(f"a segment's role is one of {', '.join(ROLES)}, not {self.role!r}")
-        of_texts = self.text, self.verdict, self.is_trained, self.logprobs is not None, self.advantage is not None
+        of_texts = (
+            *(self.text, self.verdict, self.is_trained),
+            *(each is not None for each in (self.judged, self.logprobs, self.advantage)),
+        )
         if self.is_read and any(of_texts):
             raise ValueError(f"a {self.role} is read: it has messages, and no text, verdict, reward or log-probability")
         if not self.is_read and self.messages:
@@ -111,6 +117,11 @@ class Segment:
         """Whether the model read it, rather than wrote it."""
         return self.role in READ
 
+    @property
+    def answer(self) -> str:
+        """What a verifier judges: the text, or what a course of actions came to."""
+        return self.text if self.judged is None else self.judged
+
     def to_json(self) -> dict[str, Any]:
         """The segment as JSON values, without absent fields; messages are not copied."""
         record: dict[str, Any] = {"role": self.role}
@@ -121,7 +132,7 @@ class Segment:
         for name in ("thought", "ids", "is_cut_off", "is_trained"):
             if value := getattr(self, name):
                 record[name] = value
-        for name in ("length", "logprobs", "token_texts", "advantage"):
+        for name in ("judged", "length", "logprobs", "token_texts", "advantage"):
             if (value := getattr(self, name)) is not None:
                 record[name] = value
         if self.verdict is not None:
@@ -142,6 +153,7 @@ class Segment:
                 messages=tuple(fields.get("messages", MESSAGES)) if read or "messages" in fields else (),
                 text=fields.get("text", TEXT) if not read or "text" in fields else "",
                 thought=fields.get("thought", TEXT, ""),
+                judged=fields.get("judged", TEXT, None),
                 ids=tuple(fields.get("ids", COUNTS, ())),
                 length=fields.get("length", COUNT, None),
                 is_cut_off=fields.get("is_cut_off", FLAG, False),
@@ -223,8 +235,8 @@ class Episode:
 
     @property
     def attempt(self) -> Segment:
-        """The first answer."""
-        return self.segments[1]
+        """The first answer; of a course of actions, the last of them."""
+        return [each for each in self.segments if each.role == "attempt"][-1]
 
     @property
     def verdict(self) -> Verdict:
@@ -321,7 +333,7 @@ def read_episode(fields: Record) -> Episode:
         )
     except ValueError as error:
         raise DataError(f"{fields.place}: {error}.") from None
-    if len(segments) < 2 or segments[1].verdict is None:
+    if not any(each.role == "attempt" for each in segments) or episode.attempt.verdict is None:
         fields.refuse("segments", "a prompt and a judged answer at least")
     return episode
 

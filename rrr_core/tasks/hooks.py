@@ -31,6 +31,8 @@ HOOKS: dict[str, tuple[str, ...]] = {
 CONFIGURE = "rrr_configure"
 DECIDE = ("rrr_verify", "rrr_judge", "rrr_combine")
 """The hooks that decide a verdict."""
+MAY_BE_TRUSTED = ("rrr_verify", "rrr_reward", "rrr_step")
+"""The hooks that see a model's text in the sandbox, unless they are marked."""
 REQUIRED = ("rrr_load_dataset", "rrr_prompt", "rrr_verify")
 """The hooks every task plugin must implement; an overlay need not."""
 
@@ -172,8 +174,8 @@ def _implementations(entry: TaskEntry, module: ModuleType) -> Iterator[tuple[str
             raise PluginError(
                 f"{who}: tryfirst and trylast are refused: the order of --with decides who is asked first."
             )
-        if hook not in ("rrr_verify", "rrr_reward") and hasattr(value, hookspecs.TRUSTED):
-            raise PluginError(f"{who}: only rrr_verify and rrr_reward can be @trusted: remove the mark.")
+        if hook not in MAY_BE_TRUSTED and hasattr(value, hookspecs.TRUSTED):
+            raise PluginError(f"{who}: only {_listed(MAY_BE_TRUSTED[:-1])} and {MAY_BE_TRUSTED[-1]} can be @trusted: remove the mark.")
         if hook == CONFIGURE and entry.kind == "task":
             raise PluginError(f"{who}: only an overlay can be configured: remove it, or offer it in rrr.overlays.")
         if hook in HOOKS:

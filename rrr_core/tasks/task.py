@@ -1,26 +1,25 @@
 """A loaded task: its plugin's hooks, called, checked and blamed.
 
-This is the only boundary between the core and plugin code. A fault in `rrr_verify` becomes an abstention, a fault in
-any other hook a PluginError; each names the distribution, its version, the hook, and the file and line.
+A fault in a hook that decides about an answer becomes an abstention, a fault in any other hook a PluginError.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any, NoReturn, TypeVar
+from typing import Any
 
 from rrr_core.episode import Messages
 from rrr_core.errors import DataError, PluginError, RrrError, nearest
-from rrr_core.hookspecs import TRUSTED, DataOption, Example, Manifest, Model, Row
+from rrr_core.hookspecs import TRUSTED, DataOption, Example, Manifest, Model, Row, Step
 from rrr_core.row_files import RowError
 from rrr_core.tasks import values
-from rrr_core.tasks.blame import denied_import, describe_exception, fix_or_report, frames
+from rrr_core.tasks.boundary import Boundary
 from rrr_core.tasks.data_options import ReadOptions, check_declared, rows_read_with
 from rrr_core.tasks.discovery import TaskEntry, provenance_of
-from rrr_core.tasks.hooks import Plugin, make_manager, rewarding
+from rrr_core.tasks.hooks import Plugin
 from rrr_core.verdicts import Verdict, abstained
 
 SPLITS = ("train", "test")
@@ -30,10 +29,8 @@ REFLECTION_PROMPT = (
 )
 """The paper's wording for Countdown (arXiv 2505.24726)."""
 
-Value = TypeVar("Value")
 
-
-class Task:
+class Task(Boundary):
     """A task's plugin with its overlays; the first of them to return something other than None answers a hook.
 
     Every hook gets its own copy of a row, so a plugin that changes it does no harm; only a trusted `rrr_verify` gets
@@ -43,13 +40,9 @@ class Task:
     """
 
     def __init__(self, plugin: Plugin, overlays: Sequence[Plugin] = ()) -> None:
-        self.name = plugin.entry.name
-        self.distribution = plugin.entry.distribution
-        self.version = plugin.entry.version
+        super().__init__(plugin, overlays)
         self.overlays = tuple(overlay.entry.name for overlay in overlays)
         """Their names; the last is asked first."""
-        self._plugins = {each.label: each for each in (plugin, *overlays)}
-        self._manager = make_manager(list(self._plugins.values()))
         self._judges = {
             self._plugins[each.plugin_name].called: each.plugin
             for each in reversed(self._callers("rrr_judge"))
@@ -57,12 +50,12 @@ class Task:
         }
         self.trusted = all(hasattr(each.function, TRUSTED) for each in self._callers("rrr_verify"))
         """Whether every implementation of `rrr_verify`, including the overlays', is marked `@trusted`."""
-        counting, every = rewarding([plugin, *overlays]), len(self._plugins)
-        self._reward = (self._manager if len(counting) == every else make_manager(counting)).hook.rrr_reward
         self.rewards_trusted = all(hasattr(each.function, TRUSTED) for each in self._callers("rrr_reward"))
         """Whether every implementation of `rrr_reward` that counts is marked `@trusted`."""
-        self.is_sandboxed = False
-        """Whether this process has locked itself in, so that an import may be denied; a worker says so."""
+        self.has_steps = self.implements("rrr_step")
+        """Whether a model acts in steps, whose last is judged, instead of answering at once."""
+        self.steps_trusted = all(hasattr(each.function, TRUSTED) for each in self._callers("rrr_step"))
+        """Whether every implementation of `rrr_step` is marked `@trusted`."""
 
     def __repr__(self) -> str:
         stacked = "".join(f" + {name}" for name in self.overlays)
@@ -72,16 +65,6 @@ class Task:
     def entries(self) -> tuple[TaskEntry, ...]:
         """The entries the task was loaded from: the plugin's, then the overlays'."""
         return tuple(plugin.entry for plugin in self._plugins.values())
-
-    def who(self, hook: str, guilty: Plugin | None = None) -> str:
-        """`rrr-x 1.0, hook rrr_verify`, naming all that implement the hook if the guilty one is unknown."""
-        suspects = [guilty] if guilty else [self._plugins[each.plugin_name] for each in self._callers(hook)]
-        names = [each.entry.who for each in suspects] or [f"{self.distribution} {self.version}"]
-        return f"{' with overlay '.join(names)}, hook {hook}"
-
-    def implements(self, hook: str) -> bool:
-        """Whether the plugin or an overlay implements a hook."""
-        return any(hook in plugin.hooks for plugin in self._plugins.values())
 
     def load_dataset(self, split: str, options: Mapping[str, str] | None = None) -> Iterator[dict[str, Any]]:
         """The rows of `train` or `test`, lazily, each as if read back from JSON.
@@ -179,6 +162,17 @@ class Task:
         given = self._given("rrr_reward", partial(self._reward, **arguments), values.checked_reward, "bad reward")
         return given if isinstance(given, Verdict) else replace(verdict, score=given)
 
+    def step(self, row: Row, state: Any, action: str) -> Step | Verdict:
+        """What an action of the model leads to; an abstention if the plugin, not the action, is at fault.
+
+        `state` is what the step before gave, None at first.
+        """
+        if not self.steps_trusted:
+            row, state = values.private_row(row), values.private(state)
+        arguments = {"task": self.name, "row": row, "state": state, "action": action}
+        call = partial(self._manager.hook.rrr_step, **arguments)
+        return self._given("rrr_step", call, values.checked_step, "bad step")
+
     def judge(self, judge: str, pairs: Sequence[tuple[Row, str]]) -> list[Verdict | None]:
         """One judge's verdicts on a batch of (row, answer); None for an item it leaves to the next judge.
 
@@ -263,88 +257,3 @@ class Task:
     def provenance(self) -> dict[str, Any]:
         """What a run's manifest records about the task: JSON-able, and equal for equal plugins."""
         return provenance_of(self.name, *self.entries)
-
-    def _given(
-        self, hook: str, call: Callable[[], object], check: Callable[[object], Value], kind: str
-    ) -> Value | Verdict:
-        """What a hook that decides about an answer gives, checked; an abstention if it is at fault."""
-        try:
-            given = call()
-        except BaseException as error:  # noqa: BLE001 - `_withheld` decides
-            return self._withheld(hook, error)
-        try:
-            return check(given)
-        except ValueError as error:
-            return abstained(kind, f"{self.who(hook)}: {error}")
-
-    def _withheld(self, hook: str, error: BaseException) -> Verdict:
-        """The abstention for a verifier's fault: no verifier may end or sway a run. The user's Ctrl-C may."""
-        if isinstance(error, KeyboardInterrupt):
-            raise error
-        kinds = {MemoryError: "memory", TimeoutError: "timeout", SystemExit: "exit"}
-        kind = next((kind for sort, kind in kinds.items() if isinstance(error, sort)), "exception")
-        denied = denied_import(error) if self.is_sandboxed else ""
-        return abstained(kind, self._fault(hook, error) + (f" ({denied})" if denied else ""))
-
-    def _call(self, hook: str, **arguments: Any) -> Any:
-        """What a hook returns, unchecked; None if nobody implements it or all leave it to the core."""
-        if "row" in arguments:
-            arguments["row"] = values.private_row(arguments["row"])
-        try:
-            return getattr(self._manager.hook, hook)(task=self.name, **arguments)
-        except BaseException as error:  # noqa: BLE001 - `_reraise` decides
-            self._reraise(hook, error)
-
-    def _checked(self, hook: str, check: Callable[[object], Value], given: object, item: str = "") -> Value:
-        """A hook's value, checked; `item` says which of many it is."""
-        try:
-            return check(given)
-        except ValueError as error:
-            raise PluginError(f"{self.who(hook)}: {item}{error}.") from None
-        except BaseException as error:  # noqa: BLE001 - `_reraise` decides
-            self._reraise(hook, error)
-
-    def _items(self, hook: str, check: Callable[[object], Value], noun: str, **arguments: Any) -> Iterator[Value]:
-        """The checked items of a hook that gives many. The hook is called at once; its items are consumed lazily."""
-        asked = f"for the split {arguments['split']!r} " if "split" in arguments else ""
-        given = self._checked(hook, partial(values.checked_series, noun=noun), self._call(hook, **arguments), asked)
-
-        def checked() -> Iterator[Value]:
-            index = 0
-            try:
-                for index, item in enumerate(given):
-                    yield self._checked(hook, check, item, f"{noun} {index} ")
-                    index += 1
-            except GeneratorExit:
-                raise
-            except BaseException as error:  # noqa: BLE001 - `_reraise` decides
-                self._reraise(hook, error, f"{noun} {index}: ")
-
-        return checked()
-
-    def _reraise(self, hook: str, error: BaseException, item: str = "") -> NoReturn:
-        """Raise the core's error for a plugin's error."""
-        if isinstance(error, (KeyboardInterrupt, RrrError)):
-            raise error
-        raise PluginError(f"{self._fault(hook, error, item)}. {fix_or_report('the plugin')}") from error
-
-    def _fault(self, hook: str, error: BaseException, item: str = "") -> str:
-        """`rrr-x 1.0, hook rrr_verify: KeyError at rrr_x/verify.py:12: 'target'`."""
-        guilty = self._guilty(hook, error)
-        # If several may be at fault, a reader looks in the task's own package first.
-        root = (guilty or next(iter(self._plugins.values()))).root
-        return f"{self.who(hook, guilty)}: {item}{describe_exception(error, root)}"
-
-    def _guilty(self, hook: str, error: BaseException) -> Plugin | None:
-        """The plugin whose implementation is innermost in the traceback, or the only implementation."""
-        callers = self._callers(hook)
-        owners = {getattr(each.function, "__code__", None): self._plugins[each.plugin_name] for each in callers}
-        inside = [owners[frame.f_code] for frame, _ in frames(error) if frame.f_code in owners]
-        if inside:
-            return inside[-1]
-        return self._plugins[callers[0].plugin_name] if len(callers) == 1 else None
-
-    def _callers(self, hook: str) -> list[Any]:
-        """pluggy's records of a hook's implementations that count, in order of registration."""
-        caller = self._reward if hook == "rrr_reward" else getattr(self._manager.hook, hook)
-        return list(caller.get_hookimpls())

@@ -8,7 +8,7 @@ from numbers import Real
 from typing import Any
 
 from rrr_core.errors import DataError
-from rrr_core.hookspecs import DataOption, Example, Manifest, Model
+from rrr_core.hookspecs import DataOption, Example, Manifest, Model, Step
 from rrr_core.row_files.options import KINDS, VALUE_KINDS, check_value
 from rrr_core.tasks.tools import TOOLS_ROLE, read_tools
 from rrr_core.text import one_line
@@ -34,6 +34,11 @@ def checked_row(row: object) -> dict[str, Any]:
 def private_row(row: Mapping[str, Any]) -> dict[str, Any]:
     """A copy of a row that a hook may change freely."""
     return {key: _copy(value) for key, value in row.items()}
+
+
+def private(value: Any) -> Any:
+    """A copy of a JSON value that a hook may change freely."""
+    return _copy(value)
 
 
 def checked_prompt(prompt: object, model: Model) -> tuple[dict[str, str], ...]:
@@ -222,6 +227,36 @@ def checked_reward(reward: object) -> float | None:
     if not 0 <= number <= 1:  # NaN is neither
         raise ValueError(f"gave {number:g}, not a number from 0 to 1")
     return number
+
+
+LONGEST_OBSERVATION = 32_768
+LONGEST_STATE = 262_144
+LONGEST_ANSWER = 131_072
+"""The greatest lengths of what a step gives, in characters; a state's is that of its JSON."""
+
+
+def checked_step(step: object) -> Step:
+    """An observation to go on from or an answer to judge, whose texts are valid and whose state is JSON."""
+    if not isinstance(step, Step):
+        raise ValueError(f"gave {_a(step)}, not a Step: return observed(text, state) or final(answer)")
+    if step.answer is not None:
+        if step.observation or step.state is not None:
+            raise ValueError("gave a Step with an answer and an observation or a state: return one of the two")
+        return Step(answer=_bounded("an answer", checked_text(step.answer), LONGEST_ANSWER))
+    observation = _bounded("an observation", checked_text(step.observation), LONGEST_OBSERVATION)
+    try:
+        written = json.dumps(step.state, ensure_ascii=False, allow_nan=False)
+        written.encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ValueError(f"gave a state that is not JSON: {one_line(str(error))}") from None
+    _bounded("a state", written, LONGEST_STATE)
+    return Step(observation, json.loads(written))
+
+
+def _bounded(what: str, text: str, longest: int) -> str:
+    if len(text) > longest:
+        raise ValueError(f"gave {what} of {len(text):,} characters, and at most {longest:,} are taken: shorten it")
+    return text
 
 
 def _check_tools(index: int, content: str, model: Model) -> None:

@@ -116,8 +116,8 @@ def reward_of(episode: Episode, rewards: Rewards = PLAIN) -> float | None:
 
 
 def is_first_try(episode: Episode) -> bool:
-    """Whether a training episode is a first try: a prompt and an attempt. All others go on after a failed one."""
-    return len(episode.segments) == 2
+    """Whether a training episode is a first try, without a reflection. All others go on after a failed one."""
+    return not any(each.role == "reflection" for each in episode.segments)
 
 
 def rewards_by_round(episode: Episode, rewards: Rewards = PLAIN) -> list[float | None]:

@@ -7,11 +7,11 @@ from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from rrr_core.episode import Generation
 from rrr_core.errors import TooManyAbstentions
-from rrr_core.hookspecs import Row
+from rrr_core.hookspecs import Row, Step
 from rrr_core.profiling.profile import Profile
 from rrr_core.tasks import Task
 from rrr_core.verdicts import CUT_OFF, Verdict, failed, no_answer
@@ -69,7 +69,8 @@ class Judge:
         """The verdicts that the verifier withheld, each with how often it came."""
         where = self.settings.isolation
         self.scores = scores
-        here = where == "none" or (where == "auto" and task.trusted and (not scores or task.rewards_trusted))
+        trusted = task.trusted and task.steps_trusted and (not scores or task.rewards_trusted)
+        here = where == "none" or (where == "auto" and trusted)
         self._runner = None if here else Runner(task, self.settings, scores)
 
     def __enter__(self) -> Self:
@@ -112,6 +113,28 @@ class Judge:
             self.judge([(row, made.text) for (row, made), one in zip(pairs, early, strict=True) if one is None])
         )
         return [next(judged) if verdict is None else verdict for verdict in early]
+
+    def step(self, actions: Sequence[tuple[Row, str]], states: Sequence[Any]) -> list[Step | Verdict]:
+        """What (row, action) pairs lead to from these states, in order; an abstention where the plugin is at fault.
+
+        An abstention ends its course, and counts as a verdict that was withheld. Raises TooManyAbstentions.
+        """
+        given: Iterable[Step | Verdict]
+        if self._runner is not None:
+            given = self._runner.steps(actions, states)
+        else:
+            given = (self.task.step(row, state, action) for (row, action), state in zip(actions, states, strict=True))
+        steps = []
+        with self.profile.during("judge"):
+            for step in given:
+                steps.append(step)
+                if isinstance(step, Verdict):
+                    self.judged += 1
+                    self.abstained += 1
+                    self.withheld[step] += 1
+                    if self.judged >= self.minimum:
+                        self._check()
+        return steps
 
     def recall(self, judged: int, withheld: Iterable[Verdict]) -> None:
         """Count an earlier call's verdicts and its withheld ones, so the limits hold for a resumed job as a whole."""

@@ -12,26 +12,22 @@ import signal
 import sys
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing, suppress
+from typing import Any
 
 from rrr_core.errors import PluginError, RrrError
-from rrr_core.hookspecs import Row
+from rrr_core.hookspecs import Step
 from rrr_core.tasks import Task
 from rrr_core.text import one_line
 from rrr_core.verdicts import Verdict, abstained
 from rrr_core.verification import messages
+from rrr_core.verification.batches import LARGEST_BATCH, Batch, Pairs, batches
 from rrr_core.verification.settings import FRESH, VerifySettings, cores
 from rrr_core.verification.workers import OUTSIDE, NurseryLost, NurseryProcess, Worker
 
-Pairs = Sequence[tuple[Row, str]]
+Reply = Verdict | Step
 
-LARGEST_BATCH = 256
-"""Most items per batch. A larger batch saves nothing, and the items after a fault have to be sent again."""
-SMALLEST_BATCH = 16
-BATCH_CHARACTERS = 4_000_000
-"""Most characters of answers per batch, so a worker's memory goes to the verifier and not to its batch."""
 GATHER_SECONDS = 0.0005
 """Replies are left to accumulate: waking for each one costs more than a verdict. A channel holds thousands."""
 START_SECONDS = 30.0
@@ -40,21 +36,6 @@ MOST_WORKERS = 4
 MOST_LOSSES = 3
 """Times in a row, without a verdict between them, that the system may end a process of ours before we give up."""
 _TIME_SIGNALS = (signal.SIGPROF, signal.SIGXCPU) if sys.platform != "win32" else ()
-
-
-@dataclass
-class _Batch:
-    """A worker's job: items `start` to `stop` of those to judge, numbered from `first` on the wire."""
-
-    start: int
-    stop: int
-    first: int = 0
-    done: int = 0
-
-    @property
-    def place(self) -> int:
-        """The item being judged."""
-        return self.start + self.done
 
 
 class Runner:
@@ -79,7 +60,7 @@ class Runner:
         self._entered: set[Worker] = set()
         """The starting workers that are locked in, and now judge the plugin's own answers."""
         self._idle: list[Worker] = []
-        self._busy: dict[Worker, _Batch] = {}
+        self._busy: dict[Worker, Batch] = {}
         self._deadlines: dict[Worker, float] = {}
         """Busy worker → the deadline for its verdict."""
         self._killed: dict[Worker, Verdict | None] = {}
@@ -93,8 +74,19 @@ class Runner:
         Closing the iterator early cancels what is still being judged. Raises PluginError for a task that cannot be
         loaded in a process of its own, DataError for a row that is not JSON-able, and RrrError if no worker can start.
         """
-        self._ask(judged)
-        found: list[Verdict | None] = [None] * len(pairs)
+        with closing(self._replies(pairs, judged, ())) as replies:
+            for verdict in replies:
+                assert isinstance(verdict, Verdict)
+                yield verdict
+
+    def steps(self, actions: Pairs, states: Sequence[Any]) -> Generator[Reply]:
+        """What (row, action) pairs lead to from these states, or an abstention, in order. As `verdicts`."""
+        return self._replies(actions, (), states)
+
+    def _replies(self, pairs: Pairs, judged: Sequence[Verdict], states: Sequence[Any]) -> Generator[Reply]:
+        """The replies to what is asked of pairs, in order."""
+        self._ask(judged, states)
+        found: list[Reply | None] = [None] * len(pairs)
         waiting = deque(batches(pairs, self.most_workers, 1 if self._is_fresh else LARGEST_BATCH))
         given = 0
         try:
@@ -126,12 +118,17 @@ class Runner:
         for table in (self._idle, self._starting, self._entered, self._busy, self._deadlines, self._killed):
             table.clear()
 
-    def _ask(self, judged: Sequence[Verdict]) -> None:
-        """Name what is asked for next, and who is to blame for a fault: without `judged` a verdict, else a reward."""
-        hook, self._due = ("rrr_reward", "reward") if judged else ("rrr_verify", "verdict")
-        self._judged, self._who = judged, self.task.who(hook)
+    def _ask(self, judged: Sequence[Verdict], states: Sequence[Any] = ()) -> None:
+        """Name what is asked for next, and who is to blame for a fault.
 
-    def _start_over(self, error: RrrError, found: list[Verdict | None], waiting: deque[_Batch]) -> None:
+        With `judged` that is a reward, with `states` a step, otherwise a verdict.
+        """
+        hook, self._due = ("rrr_step", "step") if states else ("rrr_verify", "verdict")
+        if judged:
+            hook, self._due = "rrr_reward", "reward"
+        self._judged, self._states, self._who = judged, states, self.task.who(hook)
+
+    def _start_over(self, error: RrrError, found: list[Reply | None], waiting: deque[Batch]) -> None:
         """Close what is left of a nursery that has ended, whose workers end with it; their items are judged again.
 
         Raises the error if that happens again and again.
@@ -145,7 +142,7 @@ class Runner:
             if (blame := self._killed.get(worker)) is not None:
                 found[batch.place] = blame
                 batch.done += 1
-        left = [_Batch(batch.place, batch.stop) for batch in self._busy.values() if batch.place < batch.stop]
+        left = [Batch(batch.place, batch.stop) for batch in self._busy.values() if batch.place < batch.stop]
         waiting.extendleft(sorted(left, key=lambda batch: -batch.start))
         self.close()
 
@@ -157,7 +154,7 @@ class Runner:
                 " something ends these processes, such as a lack of memory."
             ) from error
 
-    def _assign(self, pairs: Pairs, waiting: deque[_Batch]) -> None:
+    def _assign(self, pairs: Pairs, waiting: deque[Batch]) -> None:
         """Give waiting batches to idle workers, and request workers for the rest."""
         if self._nursery is None and waiting:
             self._nursery = NurseryProcess(self.task.entries, self.settings, self._rewards)
@@ -165,8 +162,10 @@ class Runner:
         while waiting and self._idle and len(self._busy) < self.most_workers:
             worker, batch = self._idle.pop(), waiting.popleft()
             batch.first = messages.first_number()
-            items, judged = pairs[batch.start : batch.stop], self._judged[batch.start : batch.stop]
-            worker.unsent = memoryview(messages.encode_batch(items, batch.first, judged))
+            part = slice(batch.start, batch.stop)
+            worker.unsent = memoryview(
+                messages.encode_batch(pairs[part], batch.first, self._judged[part], self._states[part])
+            )
             self._busy[worker] = batch
             self._deadlines[worker] = time.monotonic() + self.settings.seconds
             self._watch(worker)
@@ -180,7 +179,7 @@ class Runner:
             self._starting[worker] = time.monotonic() + START_SECONDS
             self._selector.register(worker.channel, selectors.EVENT_READ, worker)
 
-    def _wait(self, found: list[Verdict | None], waiting: deque[_Batch]) -> None:
+    def _wait(self, found: list[Reply | None], waiting: deque[Batch]) -> None:
         """Wait for the next event or deadline, and handle it."""
         deadlines = [*self._deadlines.values(), *self._starting.values()]
         nearest = min(deadlines, default=time.monotonic() + 1.0)
@@ -215,7 +214,7 @@ class Runner:
             if not worker.receive() or len(worker.received) == before:
                 self._selector.unregister(worker.channel)
 
-    def _read(self, worker: Worker, found: list[Verdict | None]) -> None:
+    def _read(self, worker: Worker, found: list[Reply | None]) -> None:
         """Handle the complete lines that a worker has sent."""
         if worker in self._killed:
             return
@@ -226,7 +225,8 @@ class Runner:
                 self._start(worker, line)
             elif not self._take(worker, line, found):
                 return
-        if rest and (len(rest) > messages.LONGEST_REPLY or worker not in self._busy):
+        longest = messages.LONGEST_STEP if self._states else messages.LONGEST_REPLY
+        if rest and (len(rest) > longest or worker not in self._busy):
             self._refuse(worker, "said what nobody asked for")
 
     def _start(self, worker: Worker, line: bytes) -> None:
@@ -239,14 +239,19 @@ class Runner:
         self._entered.discard(worker)
         self._idle.append(worker)
 
-    def _take(self, worker: Worker, line: bytes, found: list[Verdict | None]) -> bool:
+    def _take(self, worker: Worker, line: bytes, found: list[Reply | None]) -> bool:
         """Handle one reply; False if the worker must not be used any more."""
         batch = self._busy.get(worker)
         if batch is None:
             self._refuse(worker, "said what nobody asked for")
             return False
         try:
-            verdict = messages.checked_reply(line, batch.first + batch.done, bool(self._judged))
+            number = batch.first + batch.done
+            verdict: Reply = (
+                messages.checked_step_reply(line, number)
+                if self._states
+                else messages.checked_reply(line, number, bool(self._judged))
+            )
         except messages.BadReply as error:
             self._refuse(worker, f"the answer's worker said what it should not: {error}")
             return False
@@ -260,7 +265,7 @@ class Runner:
         if self._is_fresh:
             self._kill(worker)  # Whatever this item left in it ends with it.
             return False
-        if verdict.category == "memory" and verdict.is_abstained:
+        if isinstance(verdict, Verdict) and verdict.category == "memory" and verdict.is_abstained:
             self._kill(worker)  # Its memory may be used up for the next items too.
             return False
         return True
@@ -292,7 +297,7 @@ class Runner:
             if deadline < now:
                 raise RrrError(f"A process for verifiers did not start within {START_SECONDS:g} seconds.")
 
-    def _bury(self, worker: Worker, found: list[Verdict | None], waiting: deque[_Batch]) -> None:
+    def _bury(self, worker: Worker, found: list[Reply | None], waiting: deque[Batch]) -> None:
         """Handle a worker's end: read its last replies, blame the item it was judging, reassign the others."""
         self._drain(worker)
         self._read(worker, found)
@@ -315,7 +320,7 @@ class Runner:
             found[batch.place] = blame
             batch.done += 1
         if batch.place < batch.stop:
-            waiting.appendleft(_Batch(batch.place, batch.stop))
+            waiting.appendleft(Batch(batch.place, batch.stop))
 
     def _is_rehearsing(self, worker: Worker) -> bool:
         """Whether a starting worker runs the plugin's code: its verifier, on its own examples."""
@@ -334,16 +339,3 @@ class Runner:
             name = f"signal {-status}"
         hint = " (the system may have run out of memory)" if name == "SIGKILL" else ""
         return abstained("crash", f"{self._who}: its process was ended by {name}{hint}")
-
-
-def batches(pairs: Pairs, workers: int, largest: int = LARGEST_BATCH) -> Iterator[_Batch]:
-    """The items split into batches: evenly if there are few items, and none with too much text."""
-    most = min(largest, max(SMALLEST_BATCH, -(-len(pairs) // workers)))
-    start = characters = 0
-    for place, (_, answer) in enumerate(pairs):
-        characters += len(answer)
-        if place > start and (place - start == most or characters > BATCH_CHARACTERS):
-            yield _Batch(start, place)
-            start, characters = place, len(answer)
-    if start < len(pairs):
-        yield _Batch(start, len(pairs))

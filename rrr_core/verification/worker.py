@@ -11,9 +11,9 @@ import signal
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
-from rrr_core.hookspecs import Row
+from rrr_core.hookspecs import Row, Step
 from rrr_core.tasks import Task
 from rrr_core.tasks.blame import describe_exception
 from rrr_core.verdicts import Verdict, abstained
@@ -22,6 +22,7 @@ from rrr_core.verification import messages, sandbox
 CHANNEL = 3
 """A worker's only file descriptor besides three of the null device."""
 
+Given = TypeVar("Given", bound=Step | Verdict)
 FAULT = 70
 """The exit status of a worker whose own code failed: EX_SOFTWARE of sysexits.h."""
 
@@ -63,6 +64,8 @@ def rehearse(task: Task, pairs: Sequence[tuple[Row, str]], rewards: bool) -> Non
         verdict = verdict_on(task, row, answer)
         if rewards and not verdict.is_abstained:
             reward_on(task, row, answer, verdict)
+        if task.has_steps:
+            step_from(task, row, None, answer)
 
 
 def enter(post: Post) -> None:
@@ -90,15 +93,17 @@ def keep_only(channel: int) -> None:
 
 def judge(task: Task, batch: dict[str, Any], cpu_seconds: float) -> None:
     """Judge the items of a batch, reporting each at once: if one kills the worker, the core knows which."""
-    rows, number, judged = batch["rows"], batch["first"], batch.get("judged")
+    rows, number, judged, states = batch["rows"], batch["first"], batch.get("judged"), batch.get("states")
     for index, (place, answer) in enumerate(batch["items"]):
         # SIGPROF's default action ends the process even inside C code. The wall clock is watched by the core.
         signal.setitimer(signal.ITIMER_PROF, cpu_seconds)
-        if judged is None:
-            verdict = verdict_on(task, rows[place], answer)
+        if states is not None:
+            write(messages.encode_step(number + index, step_from(task, rows[place], states[index], answer)))
+        elif judged is not None:
+            given = reward_on(task, rows[place], answer, Verdict(**judged[index]))
+            write(messages.encode_reply(number + index, given))
         else:
-            verdict = reward_on(task, rows[place], answer, Verdict(**judged[index]))
-        write(messages.encode_reply(number + index, verdict))
+            write(messages.encode_reply(number + index, verdict_on(task, rows[place], answer)))
     signal.setitimer(signal.ITIMER_PROF, 0)
 
 
@@ -112,7 +117,12 @@ def reward_on(task: Task, row: Row, answer: str, verdict: Verdict) -> Verdict:
     return _guarded(task, "rrr_reward", lambda: task.reward(row, answer, verdict))
 
 
-def _guarded(task: Task, hook: str, call: Callable[[], Verdict]) -> Verdict:
+def step_from(task: Task, row: Row, state: Any, action: str) -> Step | Verdict:
+    """What an action leads to; an abstention if the plugin is at fault."""
+    return _guarded(task, "rrr_step", lambda: task.step(row, state, action))
+
+
+def _guarded(task: Task, hook: str, call: Callable[[], Given]) -> Given | Verdict:
     try:
         return call()
     except MemoryError:

@@ -193,7 +193,7 @@ class TestTrust:
                 "@trusted", "@__import__('rrr_core').hookspecs.trusted"
             ),
         )
-        with pytest.raises(PluginError, match="only rrr_verify and rrr_reward can be @trusted"):
+        with pytest.raises(PluginError, match="only rrr_verify, rrr_reward and rrr_step can be @trusted"):
             load_task("sums")
 
 

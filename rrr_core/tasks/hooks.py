@@ -175,7 +175,9 @@ def _implementations(entry: TaskEntry, module: ModuleType) -> Iterator[tuple[str
                 f"{who}: tryfirst and trylast are refused: the order of --with decides who is asked first."
             )
         if hook not in MAY_BE_TRUSTED and hasattr(value, hookspecs.TRUSTED):
-            raise PluginError(f"{who}: only {_listed(MAY_BE_TRUSTED[:-1])} and {MAY_BE_TRUSTED[-1]} can be @trusted: remove the mark.")
+            raise PluginError(
+                f"{who}: only {_listed(MAY_BE_TRUSTED[:-1])} and {MAY_BE_TRUSTED[-1]} can be @trusted: remove the mark."
+            )
         if hook == CONFIGURE and entry.kind == "task":
             raise PluginError(f"{who}: only an overlay can be configured: remove it, or offer it in rrr.overlays.")
         if hook in HOOKS:

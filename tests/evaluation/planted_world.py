@@ -34,6 +34,8 @@ class PlantedTask:
     trusted: bool = True
     judges: tuple[str, ...] = ()
     combines: bool = False
+    has_steps: bool = False
+    steps_trusted: bool = True
 
     def load_dataset(self, split: str, options: Mapping[str, str]) -> Iterator[dict[str, Any]]:
         assert split == "test"

@@ -32,6 +32,8 @@ class CoinTask:
     judges: tuple[str, ...] = ()
     combines = False
     rewards_trusted = True
+    has_steps = False
+    steps_trusted = True
 
     def __init__(self, abstain_every: int = 0, gives_rewards: bool = False) -> None:
         self.abstain_every = abstain_every

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from numbers import Real
 from typing import Any
 
@@ -123,7 +124,10 @@ def checked_example(example: object) -> Example:
         row = checked_row(example.row)
     except ValueError as error:
         raise ValueError(f"has a row that {error}") from None
-    return Example(row, example.answer, example.outcome, example.category, example.reason, bool(example.hostile))
+    actions: object = example.actions
+    if isinstance(actions, str) or not (isinstance(actions, Sequence) and all(isinstance(one, str) for one in actions)):
+        raise ValueError(f"has {_a(actions)} as its actions, not a tuple of str")
+    return replace(example, row=row, hostile=bool(example.hostile), actions=tuple(example.actions))
 
 
 def checked_manifest(manifest: object) -> Manifest:
@@ -249,8 +253,13 @@ def checked_step(step: object) -> Step:
         written.encode()
     except (TypeError, ValueError, RecursionError) as error:
         raise ValueError(f"gave a state that is not JSON: {one_line(str(error))}") from None
-    _bounded("a state", written, LONGEST_STATE)
-    return Step(observation, json.loads(written))
+    state = json.loads(_bounded("a state", written, LONGEST_STATE))
+    if state != step.state:
+        raise ValueError(
+            "gave a state that JSON changes, as it makes a list of a tuple and text of a key: build it of dict with "
+            "keys of str, list, str, numbers, bool and None"
+        )
+    return Step(observation, state)
 
 
 def _bounded(what: str, text: str, longest: int) -> str:

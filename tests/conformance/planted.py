@@ -94,7 +94,7 @@ def rrr_step(row, state, action):
     number = re.fullmatch(r"answer ([0-9]{1,30})", action)
     if number:
         return final(number[1])
-    return observed(f"Write say a, say b or answer N. Said so far: {' '.join(said)}", {"said": said})
+    return observed(f"Write say a, say b or answer N. Said so far: {' '.join(said[-4:])}", {"said": said})
 """
 )
 """The sound plugin acting in steps."""
@@ -522,22 +522,22 @@ PLANTS = (
         "check_courses_stay_bounded",
         "gave a state of",
         "[*said, name][-4:]",
-        '[*said, name][-4:], "log": (state or {}).get("log", "") + "x" * 50_000',
-        base=IN_STEPS,
+        "[*said, name * 50_000]",
+        base=IN_STEPS.replace("said[-4:])}", "said)[-8:]}"),
         name="a growing state",
     ),
     Plant(
         "check_courses_stay_bounded",
-        "at step",
-        'Said so far: {\' \'.join(said)}", {"said": said})',
-        "Said so far: {' '.join(said)}\", {\"said\": [*said, 'nothing ' * 200]})",
-        base=IN_STEPS,
+        "gave an observation of",
+        "said[-4:])}",
+        "said) * 2_000}",
+        base=IN_STEPS.replace("name][-4:]", "name]"),
         name="a growing observation",
     ),
     Plant(
         "check_observations_leak_no_answer",
         "an action that does nothing is followed by an answer that passes for 20 of 20 rows, such as '2",
-        "    return observed(f\"Write say a, say b or answer N. Said so far: {' '.join(said)}\"",
+        "    return observed(f\"Write say a, say b or answer N. Said so far: {' '.join(said[-4:])}\"",
         '    return observed(str(row["a"] + row["b"])',
         base=IN_STEPS,
     ),

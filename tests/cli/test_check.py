@@ -84,6 +84,13 @@ def test_the_checks_that_wait_for_another_share_one_line_at_the_end(site: Any, c
     assert last.startswith(f"rrr-sums 1.0: 1 passed, 1 failed, {len(CHECKS) - 2} skipped in ")
 
 
+def test_the_checks_that_lack_the_same_hook_share_one_line(site: Any, check: Any) -> None:
+    install(site)
+    assert check()[1].splitlines()[-2] == (
+        "skipped  check_courses_lead_to_their_answers and 4 more: there is no hook rrr_step."
+    )
+
+
 def test_two_distributions_that_claim_the_task_are_both_named_and_nothing_is_judged(site: Any, check: Any) -> None:
     install(site)
     site.install("rrr-other", "2.0", tasks={"sums": "rrr_other"})

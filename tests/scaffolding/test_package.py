@@ -166,11 +166,12 @@ def test_it_is_for_the_core_that_wrote_it_and_tox_tests_the_oldest_of_its_range(
 
 
 def test_a_malformed_row_is_reported_with_its_file_and_line(package) -> None:
+    row = '{"question": "?", "answer": 7, "choices": ["a", "b"], "notes": {}}'
     code = (
         f"from {package.module} import rows\n"
         "import pathlib, tempfile\n"
         "rows.DATA = pathlib.Path(tempfile.mkdtemp())\n"
-        '(rows.DATA / \'train.jsonl\').write_text(\'{"question": "?", "answer": 7, "choices": ["a", "b"], "notes": {}}\')\n'
+        f"(rows.DATA / 'train.jsonl').write_text({row!r})\n"
         "list(rows.load('train', {}))\n"
     )
     done = package.run("-c", code)

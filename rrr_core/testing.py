@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from rrr_core.conformance.checks import checks_of, chosen
-from rrr_core.conformance.courses import play_courses
+from rrr_core.conformance.courses import lead_courses
 from rrr_core.errors import RrrError
 from rrr_core.hookspecs import Row, Step
 from rrr_core.tasks import load_task
@@ -147,7 +147,7 @@ def play(
     if not task.has_steps:
         raise RrrError(f"The task {name!r} does not act in steps: it has no hook rrr_step.")
     with Judge(task, max_abstain=1, settings=verify) as judge:
-        (played,) = play_courses(judge.step, [(row, actions)])
+        (played,) = lead_courses(judge.step, [(row, actions)])
         steps = tuple(step for step in played if isinstance(step, Step))
         faults = [step for step in played if isinstance(step, Verdict)]
         if len(played) < len(actions) and not faults:

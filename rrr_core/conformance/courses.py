@@ -23,7 +23,7 @@ def has_ended(step: Step | Verdict) -> bool:
     return isinstance(step, Verdict) or step.answer is not None
 
 
-def play_courses(lead: Lead, courses: Sequence[Course]) -> list[list[Step | Verdict]]:
+def lead_courses(lead: Lead, courses: Sequence[Course]) -> list[list[Step | Verdict]]:
     """What each course's actions lead to, up to the step that ends it.
 
     The courses are played side by side: the first action of all, then the second, and so on.

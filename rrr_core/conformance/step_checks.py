@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Any
 
 from rrr_core.conformance.answers import hostile_corpus
-from rrr_core.conformance.courses import SIMPLE_ACTIONS, Course, play_courses
+from rrr_core.conformance.courses import SIMPLE_ACTIONS, Course, lead_courses
 from rrr_core.conformance.prompt_checks import MOST_LEAKING
 from rrr_core.conformance.results import Faulty, NotApplicable, Seen, Violation, counted
 from rrr_core.conformance.subject import CHUNK, Subject, excerpt
@@ -153,7 +153,7 @@ def _played(subject: Subject, owner: str, courses: Sequence[Course], judge: str 
     def lead(acts: Sequence[tuple[Row, str]], states: Sequence[Any]) -> list[Step]:
         return _stepped(subject, owner, acts, states, judge=judge)
 
-    return [[step for step in steps if isinstance(step, Step)] for steps in play_courses(lead, courses)]
+    return [[step for step in steps if isinstance(step, Step)] for steps in lead_courses(lead, courses)]
 
 
 def _stepped(

@@ -12,7 +12,7 @@ import pytest
 from rrr_core import cli
 from rrr_core.conformance import CHECKS
 from rrr_core.verification import runner
-from tests.conformance.planted import PLANTS, Plant, install
+from tests.conformance.planted import IN_STEPS, PLANTS, Plant, install
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def planted(name: str) -> Plant:
 
 
 def test_a_sound_task_passes_with_one_line_per_check_and_one_with_the_counts(site: Any, check: Any) -> None:
-    install(site)
+    install(site, Plant("", "", base=IN_STEPS))
     code, output, errors = check()
     *lines, last = output.splitlines()
     assert (code, errors) == (0, "")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from rrr_core.answering import FULL, Draw, play_answers, play_courses, play_round, texts_per_answer
+from rrr_core.answering import Draw, play_answers, play_courses, play_round, texts_per_answer
 from rrr_core.conversation import conversation
 from rrr_core.episode import Episode, Generation, Segment, total_length
 from rrr_core.evaluation.chains import Chain
@@ -18,6 +18,7 @@ from rrr_core.hookspecs import Message, Row
 from rrr_core.progress import Advance
 from rrr_core.seeds import evaluation_seed
 from rrr_core.tasks import Task
+from rrr_core.verdicts import FULL
 from rrr_core.verification import Judge
 
 UNNEEDED = "unneeded "

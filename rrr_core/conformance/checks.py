@@ -8,7 +8,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from rrr_core.conformance import data_checks, package_checks, prompt_checks, reward_checks, verdict_checks
+from rrr_core.conformance import (
+    data_checks,
+    package_checks,
+    policy_checks,
+    prompt_checks,
+    reward_checks,
+    verdict_checks,
+)
 from rrr_core.conformance.results import PAGE, Faulty, NotApplicable, Result, Seen, State, Violation
 from rrr_core.conformance.settings import CheckSettings
 from rrr_core.conformance.subject import Subject
@@ -45,6 +52,7 @@ CHECKS: dict[str, Function] = {
         verdict_checks.check_other_rows_answers_fail,
         verdict_checks.check_mutated_answers_fail,
         verdict_checks.check_failures_name_their_class,
+        policy_checks.check_bad_policies_score_nothing,
         verdict_checks.check_verdicts_are_pure,
         verdict_checks.check_hostile_answers_do_no_harm,
         reward_checks.check_rewards_are_sound,

@@ -183,6 +183,11 @@ class Subject:
             return self._judge_of(judge).judge(pairs)
 
     @property
+    def judge(self) -> Judge:
+        """The judge with the user's limits; it ends with the subject."""
+        return self._judge_of("usual")
+
+    @property
     def seen(self) -> list[Judged]:
         """Everything judged so far."""
         return [judged for group in self._groups.values() if not isinstance(group, Faulty) for judged in group]

@@ -91,8 +91,7 @@ PROMPT = Policy("the prompt", _last_message)
 
 
 def check_bad_policies_score_nothing(subject: Subject) -> Seen:
-    """Policies without skill pass no more rows than by chance: nothing, a refusal, the prompt's last number, one answer
-    for all rows."""
+    """Policies without skill, such as a refusal or one answer for all rows, pass no more rows than by chance."""
     subject.judge_first()
     subject.observed("prompts")
     rows = subject.both[:POLICY_ROWS]

@@ -1,6 +1,7 @@
 """Estimates of the learnability checks, with intervals: how much rows differ, and what a reflection is worth.
 
-Pure functions of lists of passes, in which None is a withheld verdict. Their random draws are fixed.
+Pure functions of lists of passes, in which None is a withheld verdict. Their random draws are fixed. Evaluation is
+imported by the functions that use it, since every probe imports this package.
 """
 
 from __future__ import annotations
@@ -9,8 +10,10 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
+from typing import TYPE_CHECKING
 
-from rrr_core.evaluation.statistics import CONFIDENCE, Mean, pooled_mean, quantile
+if TYPE_CHECKING:
+    from rrr_core.evaluation.statistics import Mean, Proportion
 
 Passes = Sequence[bool | None]
 DRAWS = 1000
@@ -33,6 +36,13 @@ def judged(passes: Passes) -> list[bool]:
     return [each for each in passes if each is not None]
 
 
+def share(passed: int, total: int) -> Proportion:
+    """The proportion with its interval. Raises ValueError if `total` is 0."""
+    from rrr_core.evaluation.statistics import wilson
+
+    return wilson(passed, total)
+
+
 def spread(rows: Sequence[Sequence[bool]]) -> Spread:
     """The intraclass correlation of verdicts within rows (analysis of variance), with a bootstrap interval over rows.
 
@@ -40,6 +50,8 @@ def spread(rows: Sequence[Sequence[bool]]) -> Spread:
     for fewer than two rows, rows of one verdict, or verdicts that are all the same.
     """
     flat = [each for row in rows for each in row]
+    from rrr_core.evaluation.statistics import CONFIDENCE, quantile
+
     if len(rows) < 2 or len(set(flat)) < 2 or len(flat) == len(rows):
         raise ValueError("there is nothing to compare")
     chance = random.Random("rrr check")
@@ -76,7 +88,7 @@ def gain(pairs: Sequence[tuple[Passes, Passes]]) -> Mean | None:
         for first, second in ((judged(first), judged(second)) for first, second in pairs)
         if first and second
     ]
-    return pooled_mean(differences) if differences else None
+    return _mean(differences)
 
 
 def worth(groups: Sequence[tuple[Passes, Passes]]) -> Mean | None:
@@ -96,4 +108,10 @@ def worth(groups: Sequence[tuple[Passes, Passes]]) -> Mean | None:
         ]
         if found:
             differences.append(fmean(found))
+    return _mean(differences)
+
+
+def _mean(differences: Sequence[float]) -> Mean | None:
+    from rrr_core.evaluation.statistics import pooled_mean
+
     return pooled_mean(differences) if differences else None

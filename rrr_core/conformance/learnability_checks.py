@@ -5,12 +5,16 @@ Each decides by an interval: it passes or fails only where the whole interval sa
 
 from __future__ import annotations
 
-from rrr_core.conformance.estimates import gain, judged, spread, worth
+from typing import TYPE_CHECKING
+
+from rrr_core.conformance.estimates import gain, judged, share, spread, worth
 from rrr_core.conformance.policy_checks import shown
 from rrr_core.conformance.results import Faulty, Seen, State, Violation
 from rrr_core.conformance.sampling import TRIES, Sample
 from rrr_core.conformance.subject import Subject
-from rrr_core.evaluation.statistics import Mean, wilson
+
+if TYPE_CHECKING:
+    from rrr_core.evaluation.statistics import Mean
 
 REACH = "check_reward_can_be_reached"
 DIFFER = "check_rows_differ_in_difficulty"
@@ -31,7 +35,7 @@ def check_reward_can_be_reached(subject: Subject) -> Seen:
     """The model passes some rows: without a pass there is nothing to reinforce."""
     sample = _reached(subject)
     rows = [judged(row) for row in sample.tries if judged(row)]
-    reached = wilson(sum(map(any, rows)), len(rows))
+    reached = share(sum(map(any, rows)), len(rows))
     single = sum(map(sum, rows)) / sum(map(len, rows))
     note = f"in {shown(reached)} of {len(rows)} rows one of {TRIES} tries passes, a single try in {single:.0%}"
     return Seen(note, {f"pass_at_{TRIES}": reached.value, "pass_at_1": single})
@@ -65,16 +69,16 @@ def check_groups_have_a_signal(subject: Subject) -> Seen:
     groups = [each for each in groups if len(each) > 1]
     if not groups:
         raise Faulty(SIGNAL, f"{subject.who}: no failure has two judged retries. {MORE}", UNKNOWN)
-    share = wilson(sum(len(set(each)) > 1 for each in groups), len(groups))
-    low, mean, high = (number * sample.batch_groups for number in (share.low, share.value, share.high))
+    signal = share(sum(len(set(each)) > 1 for each in groups), len(groups))
+    low, mean, high = (number * sample.batch_groups for number in (signal.low, signal.value, signal.high))
     note = (
-        f"{shown(share)} of {len(groups)} groups of {sample.group_size} have passing and failing retries: about"
+        f"{shown(signal)} of {len(groups)} groups of {sample.group_size} have passing and failing retries: about"
         f" {mean:.0f} [{low:.1f}, {high:.1f}] of the {sample.batch_groups} groups of a step"
     )
-    figures = {"groups_with_signal": share.value, "groups_with_signal_in_a_step": mean}
+    figures = {"groups_with_signal": signal.value, "groups_with_signal_in_a_step": mean}
     if low >= 1:
         return Seen(note, figures)
-    if high < 1 or share.high < SELDOM:
+    if high < 1 or signal.high < SELDOM:
         raise Violation(
             f"{note}.", "Warm the model up (`rrr warmup`), or take rows that it passes now and then.", figures
         )
@@ -95,7 +99,7 @@ def check_reflections_make_a_difference(subject: Subject) -> Seen:
     beside = ", ".join(f"{name} {_points(each)}" for name, each in others.items() if each is not None)
     figures = {name.replace(" ", "_"): each.value for name, each in others.items() if each is not None}
     if best is None:
-        none = wilson(0, len(groups))
+        none = share(0, len(groups))
         text = f"no retry passes after any reflection on {len(groups)} failures, {shown(none)}; {beside}."
         if none.high >= SELDOM:
             raise Faulty(HEADROOM, f"{subject.who}: {text} {MORE}", UNKNOWN)
@@ -127,7 +131,7 @@ def _reached(subject: Subject) -> Sample:
     rows = [judged(row) for row in sample.tries if judged(row)]
     if not rows:
         raise Faulty(REACH, f"{subject.who}: no try got a verdict.", UNKNOWN)
-    reached = wilson(sum(map(any, rows)), len(rows))
+    reached = share(sum(map(any, rows)), len(rows))
     if reached.passed:
         return sample
     classes = ", ".join(f"{count} {name!a}" for name, count in sample.classes.most_common(3))
@@ -143,7 +147,7 @@ def _failing(subject: Subject) -> Sample:
     if sample.groups:
         return sample
     rows = [judged(row) for row in sample.tries if judged(row)]
-    failing = wilson(0, len(rows))
+    failing = share(0, len(rows))
     text = f"{subject.who}: no try failed on {len(rows)} rows, {shown(failing)}, so which are hard cannot be told, and"
     text += " there is no failure to reflect on."
     if failing.high < SELDOM:

@@ -7,17 +7,21 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from rrr_core.answering import play_answers
 from rrr_core.conformance.answers import WRAPPERS
+from rrr_core.conformance.estimates import share
 from rrr_core.conformance.prompt_checks import MOST_LEAKING
 from rrr_core.conformance.results import Faulty, Seen, Violation, counted
 from rrr_core.conformance.subject import Pair, Subject, excerpt
 from rrr_core.conformance.verdict_checks import MOST_STRANGERS, judged_malformed, judged_strangers
 from rrr_core.episode import Episode, Generation, Segment
-from rrr_core.evaluation.statistics import Proportion, wilson
 from rrr_core.hookspecs import Message, Model, Row
 from rrr_core.tasks.tools import split_tools
+
+if TYPE_CHECKING:
+    from rrr_core.evaluation.statistics import Proportion
 
 NAME = "check_bad_policies_score_nothing"
 POLICY_ROWS = 100
@@ -102,12 +106,12 @@ def check_bad_policies_score_nothing(subject: Subject) -> Seen:
         if not outcome:
             continue
         passing = [(row, text) for row, text in outcome if text is not None]
-        share = wilson(len(passing), len(outcome))
+        found_in = share(len(passing), len(outcome))
         tried += 1
         if not passing:
             continue
-        found = f"{policy.name} passes for {shown(share)} of rows"
-        if share.low > policy.bound:
+        found = f"{policy.name} passes for {shown(found_in)} of rows"
+        if found_in.low > policy.bound:
             if owner := _reported_by(subject, policy):
                 raise Faulty(owner, f"{subject.who}: {found}.")
             row, text = passing[0]
@@ -115,10 +119,10 @@ def check_bad_policies_score_nothing(subject: Subject) -> Seen:
                 f"{found}; more than {policy.bound:.0%} is no chance. One is {excerpt(text)}, for the row"
                 f" {excerpt(json.dumps(row))}.",
                 "Let the verifier demand what only a solution has, or take such rows out.",
-                {"policy_share": share.value},
+                {"policy_share": found_in.value},
             )
         lucky.append(found)
-        figures["policy_share"] = max(share.value, figures.get("policy_share", 0.0))
+        figures["policy_share"] = max(found_in.value, figures.get("policy_share", 0.0))
     return Seen("; ".join([counted(tried, "policy", "policies"), *lucky]), figures)
 
 
@@ -133,9 +137,9 @@ def _reported_by(subject: Subject, policy: Policy) -> str:
     return ""
 
 
-def shown(share: Proportion) -> str:
+def shown(found: Proportion) -> str:
     """`12% [7%, 20%]`: a share with its 95% interval."""
-    return f"{share.value:.0%} [{share.low:.0%}, {share.high:.0%}]"
+    return f"{found.value:.0%} [{found.low:.0%}, {found.high:.0%}]"
 
 
 def _constants(subject: Subject, rows: Sequence[Row]) -> Iterator[Policy]:

@@ -14,7 +14,6 @@ from rrr_core.config.settings import build
 from rrr_core.conformance.estimates import Passes
 from rrr_core.conversation import conversation, retry_request, with_reflection
 from rrr_core.episode import Episode, Generation, Role, Segment
-from rrr_core.evaluation.borrowing import lenders
 from rrr_core.generation.engine import Engine, Sampling
 from rrr_core.hookspecs import Row
 from rrr_core.progress import Progress
@@ -112,6 +111,8 @@ class Sampler:
 
     def _groups(self, failures: Sequence[Episode]) -> list[Group]:
         """G reflections on each failure, two retries after each, and as many retries without."""
+        from rrr_core.evaluation.borrowing import lenders
+
         model, size = self.engine.model, self.plan.train.group_size
         repeated = [each for each in failures for _ in range(size)]
 

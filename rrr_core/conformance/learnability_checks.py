@@ -148,7 +148,7 @@ def _failing(subject: Subject) -> Sample:
         return sample
     rows = [judged(row) for row in sample.tries if judged(row)]
     failing = share(0, len(rows))
-    text = f"{subject.who}: no try failed on {len(rows)} rows, {shown(failing)}, so which are hard cannot be told, and"
+    text = f"{subject.who}: no try failed on {len(rows)} rows, {shown(failing)}, so nothing shows which are hard, and"
     text += " there is no failure to reflect on."
     if failing.high < SELDOM:
         raise Faulty(SIGNAL, f"{text} Take harder rows or a weaker model.")

@@ -1,4 +1,4 @@
-"""Whether a model can learn on a task: each check passes, fails or cannot tell, by its interval."""
+"""Whether a model can learn on a task: each check passes, fails or cannot be judged, by its interval."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_a_model_that_is_always_right_has_nothing_to_learn(site: Any) -> None:
     always = lambda conversation, chance: str(2 * int(conversation[0]["content"].split()[2]) + 1)  # noqa: E731
     found = results(always, site=site)
     assert states(found) == ["passed", "skipped", "failed", "skipped"]
-    assert "no try failed on 40 rows, 0% [0%, 9%], so which are hard cannot be told" in (
+    assert "no try failed on 40 rows, 0% [0%, 9%], so nothing shows which are hard" in (
         found["groups_have_a_signal"].message
     )
 

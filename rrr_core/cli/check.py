@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rrr_core.cli.options import SettingsCommand, with_settings
+from rrr_core.errors import RrrError
 from rrr_core.text import one_line
 
 if TYPE_CHECKING:
-    from rrr_core.conformance import Result
+    from rrr_core.conformance import Result, Trainee
+    from rrr_core.generation import ModelSettings
     from rrr_core.tasks.settings import TaskSettings
     from rrr_core.verification import VerifySettings
 
@@ -33,7 +35,18 @@ def task_required(function: Callable[..., Any]) -> Callable[..., Any]:
 
 @click.command("check", cls=SettingsCommand)
 @task_required
-@with_settings("task", "verify")
+@with_settings("task", "model", "verify")
+@click.option(
+    "--learn",
+    is_flag=True,
+    help="Also measure whether a model can learn on the task: the one that --model names, which asks for this as well,"
+    " or the task's own.",
+)
+@click.option(
+    "--model-rows",
+    type=click.IntRange(min=2),
+    help="Rows of the train split that the model tries, at most those of --rows.  [default: 64]",
+)
 @click.option("--only", multiple=True, metavar="CHECK", help="Run only this check. May be repeated.")
 @click.option(
     "--rows", type=click.IntRange(min=1), default=200, show_default=True, help="Rows of each split to prompt and judge."
@@ -44,7 +57,10 @@ def task_required(function: Callable[..., Any]) -> Callable[..., Any]:
 )
 def command(
     task: TaskSettings,
+    model: ModelSettings,
     verify: VerifySettings,
+    learn: bool,
+    model_rows: int | None,
     only: Sequence[str],
     rows: int,
     as_json: bool,
@@ -60,7 +76,11 @@ def command(
     from rrr_core.runs.files import explained
 
     name = task.name or ""
-    checks = checks_of(name, task.with_, task.data, verify, CheckSettings(rows=rows), only)
+    trainee = make_trainee(model, learn)
+    if model_rows is not None and (trainee is None or model_rows > rows):
+        raise RrrError("--model-rows needs --model or --learn, and at most --rows rows.")
+    settings = CheckSettings(rows=rows, **({} if model_rows is None else {"model_rows": model_rows}))
+    checks = checks_of(name, task.with_, task.data, verify, settings, only, trainee)
     results: list[Result] = []
     with checks[0].subject as subject:
         for check in checks:
@@ -82,11 +102,32 @@ def command(
         raise click.exceptions.Exit(code)
 
 
+def make_trainee(model: ModelSettings, learn: bool) -> Trainee | None:
+    """The model to ask whether it can learn; None if the user wants no such check.
+
+    Raises RrrError for settings of a model that nobody asked for.
+    """
+    from rrr_core import pipeline
+    from rrr_core.cli.progress import make_progress
+    from rrr_core.conformance import Trainee
+    from rrr_core.generation import ModelSettings
+
+    if not learn and not model.model:
+        if model != ModelSettings():
+            raise RrrError("options of a model act only with one: name it with --model, or give --learn.")
+        return None
+    progress = make_progress()
+    return Trainee(
+        lambda opened: pipeline.open_engine(pipeline.choose_model(model, opened), progress),
+        progress,
+    )
+
+
 def lines_of(result: Result) -> Iterator[str]:
     """One check's outcome, for people."""
-    from rrr_core.conformance import CHECKS
+    from rrr_core.conformance import CHECKS, MODEL_CHECKS
 
-    name = result.name.ljust(max(map(len, CHECKS)))
+    name = result.name.ljust(max(map(len, [*CHECKS, *MODEL_CHECKS])))
     yield f"{MARKS[result.state]:8} {name} {result.seconds:6.2f} s  {one_line(result.note)}".rstrip()
     if result.message:
         judged = "" if result.state != "cannot be judged" else f"{result.state}: "

@@ -351,6 +351,27 @@ PLANTS = (
         name="none",
     ),
     Plant(
+        "check_bad_policies_score_nothing",
+        "the prompt's last number passes for 100% [84%, 100%] of rows; more than 50% is no chance. One is '1001', for"
+        ' the row \'{"a": 1000, "b": 1001}\'.',
+        '== row["a"] + row["b"] else',
+        'in (row["a"] + row["b"], row["b"]) else',
+    ),
+    Plant(
+        "check_bad_policies_score_nothing",
+        "a refusal passes for 100% [84%, 100%] of rows; more than 5% is no chance.",
+        VERIFY,
+        f"    if 'sorry' in answer:\n        return passed()\n{VERIFY}",
+        name="refusal",
+    ),
+    Plant(
+        "check_bad_policies_score_nothing",
+        "the one answer '2001' passes for 100% [83%, 100%] of rows",
+        '== row["a"] + row["b"] else',
+        'in (row["a"] + row["b"], 2001) else',
+        name="constant",
+    ),
+    Plant(
         "check_verdicts_are_pure",
         "when judged again",
         'failed("wrong sum", found[1])',

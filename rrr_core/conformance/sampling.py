@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rrr_core.answering import play_answers
+from rrr_core.answering.rounds import play_round
 from rrr_core.config.limits import STEPS, token_limit
 from rrr_core.config.sections import section_class
 from rrr_core.config.settings import build
@@ -17,7 +18,6 @@ from rrr_core.episode import Episode, Generation, Role, Segment
 from rrr_core.generation.engine import Engine, Sampling
 from rrr_core.hookspecs import Row
 from rrr_core.progress import Progress
-from rrr_core.rounds import play_round
 from rrr_core.seeds import check_seed
 from rrr_core.tasks import Task
 from rrr_core.tasks.presets import checked_presets

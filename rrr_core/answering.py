@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from rrr_core.episode import Episode, Generation, Role, Segment, written
-from rrr_core.hookspecs import Step
+from rrr_core.episode.calls import RESULT_ROLE
+from rrr_core.hookspecs import Message, Step
 from rrr_core.tasks import Task
 from rrr_core.verdicts import CUT_OFF, STEP_LIMIT, Verdict, failed
 from rrr_core.verification import Judge
@@ -19,6 +20,10 @@ Write = Callable[[Role, Sequence[Episode], Sequence[Generation]], list[Segment]]
 """The segments of what was drawn to follow each episode."""
 Follow = Callable[[Sequence[Episode], Sequence[Segment]], list[Segment]]
 """What is read after each episode, as it is kept."""
+
+
+Read = Callable[[Generation, Sequence[Message]], Generation]
+"""What was drawn, with the calls in it apart: an engine's `read_calls`. The messages are the row's prompt."""
 
 
 def write_plainly(role: Role, _episodes: Sequence[Episode], made: Sequence[Generation]) -> list[Segment]:
@@ -41,6 +46,7 @@ def play_answers(
     max_steps: int = 1,
     write: Write = write_plainly,
     follow: Follow = follow_plainly,
+    read_calls: Read | None = None,
 ) -> list[Episode]:
     """Each episode, which ends in a request, with a judged answer to it.
 
@@ -55,6 +61,8 @@ def play_answers(
             break
         before = [courses[place] for place in open_places]
         made = draw(stage if number == 1 else f"{stage}, step {number}", before)
+        if task.has_steps and read_calls is not None:
+            made = [read_calls(one, each.prompt) for each, one in zip(before, made, strict=True)]
         segments = write(role, before, made)
         if not task.has_steps:
             verdicts = judge.judge_written([(each.row, one) for each, one in zip(before, made, strict=True)])
@@ -74,7 +82,8 @@ def play_answers(
                 courses[place] = courses[place].extended(replace(one, judged="", verdict=verdict))
             else:
                 courses[place], states[place] = courses[place].extended(one), step.state
-                going_on.append((place, Segment("observation", ({"role": "user", "content": step.observation},))))
+                speaker = RESULT_ROLE if one.calls else "user"
+                going_on.append((place, Segment("observation", ({"role": speaker, "content": step.observation},))))
         _judge_finals(judge, courses, finals)
         read = follow([courses[place] for place, _ in going_on], [each for _, each in going_on])
         for (place, _), observation in zip(going_on, read, strict=True):
@@ -91,7 +100,11 @@ def _steps(
     early = [without_verifier(each) or _cut_off(each) for each in made]
     acted = [place for place, verdict in enumerate(early) if verdict is None]
     led = iter(
-        judge.step([(episodes[place].row, made[place].text) for place in acted], [states[place] for place in acted])
+        judge.step(
+            [(episodes[place].row, made[place].text) for place in acted],
+            [states[place] for place in acted],
+            [made[place].calls for place in acted],
+        )
     )
     return [next(led) if verdict is None else verdict for verdict in early]
 

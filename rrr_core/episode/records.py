@@ -12,9 +12,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
+from rrr_core.episode.calls import calls_from_json, calls_to_json
 from rrr_core.episode.decisions import Decision
 from rrr_core.episode.format_0_1 import upgraded_episode
 from rrr_core.errors import DataError
+from rrr_core.hookspecs import Call
 from rrr_core.records import COUNT, COUNTS, FLAG, LIST, MESSAGES, NUMBER, NUMBERS, OBJECT, TEXT, TEXTS, Kind, Record
 from rrr_core.verdicts import Verdict
 
@@ -45,6 +47,8 @@ class Generation:
     """Whether it ended within its thought, so that there is no answer."""
     missing: str = ""
     """Why the engine has no answer, such as `content filter`: nobody's failure. Empty for most."""
+    calls: tuple[Call, ...] = ()
+    """The tools it calls after its text, in a task with steps whose prompt shows tools."""
     counted: int | None = None
     """Tokens of thought and answer, as a server counts them that gives no ids."""
 
@@ -73,6 +77,8 @@ class Segment:
     """What was written: the answer, without its thought."""
     thought: str = ""
     """What the model thought before its answer. No verifier sees it."""
+    calls: tuple[Call, ...] = ()
+    """The tools that an action calls, after its text."""
     judged: str | None = None
     """Of the last action of a course: what its last step gave to be judged, empty if the course ended before that. None
     where the text itself is the answer."""
@@ -100,7 +106,7 @@ class Segment:
         if self.role not in ROLES:
             raise ValueError(f"a segment's role is one of {', '.join(ROLES)}, not {self.role!r}")
         of_texts = (
-            *(self.text, self.verdict, self.is_trained),
+            *(self.text, self.calls, self.verdict, self.is_trained),
             *(each is not None for each in (self.judged, self.logprobs, self.advantage)),
         )
         if self.is_read and any(of_texts):
@@ -132,6 +138,8 @@ class Segment:
         for name in ("thought", "ids", "is_cut_off", "is_trained"):
             if value := getattr(self, name):
                 record[name] = value
+        if self.calls:
+            record["calls"] = calls_to_json(self.calls)
         for name in ("judged", "length", "logprobs", "token_texts", "advantage"):
             if (value := getattr(self, name)) is not None:
                 record[name] = value
@@ -153,6 +161,7 @@ class Segment:
                 messages=tuple(fields.get("messages", MESSAGES)) if read or "messages" in fields else (),
                 text=fields.get("text", TEXT) if not read or "text" in fields else "",
                 thought=fields.get("thought", TEXT, ""),
+                calls=calls_from_json(fields.get("calls", LIST, [])),
                 judged=fields.get("judged", TEXT, None),
                 ids=tuple(fields.get("ids", COUNTS, ())),
                 length=fields.get("length", COUNT, None),
@@ -176,9 +185,15 @@ def _tuple(values: list[Any] | None) -> tuple[Any, ...] | None:
 
 
 def written(role: Role, made: Generation, verdict: Verdict | None = None) -> Segment:
-    """A segment of what an engine wrote: answer, thought and length, without the ids."""
+    """A segment of what an engine wrote: answer, thought, calls and length, without the ids."""
     return Segment(
-        role, text=made.text, thought=made.thought, length=made.length, is_cut_off=made.is_cut_off, verdict=verdict
+        role,
+        text=made.text,
+        thought=made.thought,
+        calls=made.calls,
+        length=made.length,
+        is_cut_off=made.is_cut_off,
+        verdict=verdict,
     )
 
 

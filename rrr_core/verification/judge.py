@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from rrr_core.episode import Generation
 from rrr_core.errors import TooManyAbstentions
-from rrr_core.hookspecs import Row, Step
+from rrr_core.hookspecs import Call, Row, Step
 from rrr_core.profiling.profile import Profile
 from rrr_core.tasks import Task
 from rrr_core.verdicts import CUT_OFF, Verdict, failed, no_answer
@@ -114,16 +114,24 @@ class Judge:
         )
         return [next(judged) if verdict is None else verdict for verdict in early]
 
-    def step(self, actions: Sequence[tuple[Row, str]], states: Sequence[Any]) -> list[Step | Verdict]:
+    def step(
+        self,
+        actions: Sequence[tuple[Row, str]],
+        states: Sequence[Any],
+        calls: Sequence[Sequence[Call]] | None = None,
+    ) -> list[Step | Verdict]:
         """What (row, action) pairs lead to from these states, in order; an abstention where the plugin is at fault.
 
-        An abstention ends its course, and counts as a verdict that was withheld. Raises TooManyAbstentions.
+        `calls` are those of each action. An abstention ends its course, and counts as a verdict that was withheld.
+        Raises TooManyAbstentions.
         """
         given: Iterable[Step | Verdict]
+        called = [()] * len(actions) if calls is None else calls
         if self._runner is not None:
-            given = self._runner.steps(actions, states)
+            given = self._runner.steps(actions, states, called)
         else:
-            given = (self.task.step(row, state, action) for (row, action), state in zip(actions, states, strict=True))
+            asked = zip(actions, states, called, strict=True)
+            given = (self.task.step(row, state, action, each) for (row, action), state, each in asked)
         steps = []
         with self.profile.during("judge"):
             for step in given:

@@ -16,22 +16,18 @@ from typing import Any
 
 from rrr_core.chat.calls import PROOF_TOOLS, Calls, answering
 from rrr_core.chat.dates import on_day
-from rrr_core.chat.marks import THINK, Marks, find_marks, marks_from, split_text
-from rrr_core.chat.source import AGAIN, ANSWER, ASK, REPLY, TemplateSource
+from rrr_core.chat.marks import split_text
+from rrr_core.chat.source import AGAIN, ANSWER, ASK, REPLY
 from rrr_core.chat.spelling import broken, neutral
+from rrr_core.chat.thinking import THOUGHT, ThinkingTemplate
 from rrr_core.chat.tools import PROBE, PROBE_NAME, ToolsPlace, as_text, put_tools, tools_of
 from rrr_core.episode.calls import CALLS, RESULT_ROLE, calls_from_text, calls_to_text
 from rrr_core.errors import ModelError
 from rrr_core.hookspecs import Call, Message
 from rrr_core.text import one_line
 
-THOUGHT_FIELDS = ("reasoning_content", "thinking", "reasoning")
-"""Fields of an assistant's message that templates read its thought from."""
-_THOUGHT = "someearlierthought"
-_CHANNEL_END = re.compile(r"<\|\w+\|>")
 
-
-class Template(TemplateSource):
+class Template(ThinkingTemplate):
     """A chat template under a user's settings. What it does is found when it is first asked for, and then known."""
 
     @cached_property
@@ -78,32 +74,6 @@ class Template(TemplateSource):
         return text
 
     @cached_property
-    def prompt_end(self) -> str:
-        """What the template writes after the user's text, where the assistant begins."""
-        return self._probe([ASK]).partition(ASK["content"])[2]
-
-    @cached_property
-    def marks(self) -> Marks | None:
-        """What separates thought and answer; None for a model that does not think, or not in marks known here."""
-        found = find_marks(self.prompt_end, self.tokenizer.get_added_vocab(), self.source)
-        if self.settings.thought_marks is None:
-            return found
-        given = marks_from(self.settings.thought_marks)
-        if given is None:
-            return None
-        return replace(given, is_opened=given.is_opened or self.prompt_end.rstrip().endswith(given.open))
-
-    @cached_property
-    def closes_thought(self) -> bool:
-        """Whether the prompt ends in a thought that is closed already, so that the model writes its answer alone."""
-        return self.marks is not None and self.prompt_end.rstrip().endswith(self.marks.close)
-
-    @cached_property
-    def shares_prompt(self) -> bool:
-        """Whether the conversation that goes on begins with the earlier prompt."""
-        return self.settings.keep_thoughts or self._probe([ASK, REPLY, AGAIN]).startswith(self._probe([ASK]))
-
-    @cached_property
     def turn_tokens(self) -> frozenset[str]:
         """Added tokens that the template writes around messages, though the tokenizer may not call them special.
 
@@ -122,19 +92,6 @@ class Template(TemplateSource):
         return neutral(self.tokenizer, text, self.turn_tokens)
 
     @cached_property
-    def thought_form(self) -> str | None:
-        """How the template takes an assistant's thought: a field's name, or None for marks in the content."""
-        for name in THOUGHT_FIELDS:
-            if _THOUGHT in (self._tried([ASK, {**REPLY, name: _THOUGHT}], generation=False) or ""):
-                return name
-        return None
-
-    @cached_property
-    def keeps_thoughts(self) -> bool:
-        """Whether an earlier reply's thought is still shown when the conversation goes on."""
-        return self.settings.keep_thoughts or _THOUGHT in self._probe([ASK, self._thinking_reply(), AGAIN])
-
-    @cached_property
     def writes_date(self) -> bool:
         """Whether what the template writes depends on the day."""
         if on_day(self.source, self.day) != self.source:
@@ -144,39 +101,15 @@ class Template(TemplateSource):
                 return True
         return self.for_tools is not self and self.for_tools.writes_date
 
-    def extends(self, has_thought: bool) -> bool:
-        """Whether a conversation that goes on begins with the earlier prompt and the reply as it was written.
-
-        If not, the whole conversation is encoded again, and shares little with the prompt before.
-        """
-        return self._extends_thoughts if has_thought else self._extends_answers
-
-    @cached_property
-    def _extends_answers(self) -> bool:
-        return self.settings.keep_thoughts or self._shows_bare_answers
-
-    @cached_property
-    def _shows_bare_answers(self) -> bool:
-        """Whether an earlier answer follows its prompt, with nothing between."""
-        prompt, longer = self._probe([ASK]), self._probe([ASK, REPLY, AGAIN])
-        return longer.startswith(prompt) and longer[len(prompt) :].partition(ANSWER)[0].strip() == ""
-
-    @cached_property
-    def _extends_thoughts(self) -> bool:
-        if self.settings.keep_thoughts:
-            return True
-        prompt, longer = self._probe([ASK]), self._probe([ASK, self._thinking_reply(), AGAIN])
-        return longer.startswith(prompt) and _THOUGHT in longer[len(prompt) :].partition(ANSWER)[0]
-
     def extends_calls(self, has_thought: bool, has_text: bool, then: str) -> bool:
         """The same of a reply with calls, after a text or none, when it is a tool or the user that speaks then."""
         if self.settings.keep_thoughts:
             return True
         key = has_thought, has_text, then
         if key not in self._extending:
-            reply = self._reply_with(_THOUGHT if has_thought else "", ANSWER if has_text else "")
+            reply = self._reply_with(THOUGHT if has_thought else "", ANSWER if has_text else "")
             role = self._speaker(then)
-            self._extending[key] = self.calls.extends(reply, _THOUGHT if has_thought else "", role)
+            self._extending[key] = self.calls.extends(reply, THOUGHT if has_thought else "", role)
         return self._extending[key]
 
     @cached_property
@@ -199,26 +132,6 @@ class Template(TemplateSource):
         if text.count(marker) != 1 or following is None:
             raise ModelError("The model's chat template shows no end of a call: a conversation cannot go on from one.")
         return marker, following
-
-    def written(self, thought: str, answer: str) -> str:
-        """A reply as the model would write it after the prompt: the template's own form of a last reply."""
-        if not thought and self._shows_bare_answers:
-            return answer
-        prompt = self._probe([ASK])
-        last = self._tried([ASK, self._thinking_reply() if thought else REPLY], generation=False) or ""
-        reply = last.removeprefix(prompt)
-        if reply != last and ANSWER in reply and (_THOUGHT in reply or not thought):
-            before, _, rest = reply.rpartition(ANSWER)[0].partition(_THOUGHT)
-            return before + thought + rest + answer
-        marks = self.marks or THINK
-        if not thought:
-            return f"{marks.close}{marks.gap}{answer}" if marks.is_opened else answer
-        return ("" if marks.is_opened else f"{marks.open}\n") + f"{thought}\n{marks.close}{marks.gap}{answer}"
-
-    @cached_property
-    def after_last_reply(self) -> str:
-        """What the template writes after a reply that ends the conversation."""
-        return (self._tried([ASK, REPLY], generation=False) or "").partition(ANSWER)[2]
 
     def render(self, conversation: Sequence[Message]) -> str:
         """The text of a conversation, up to where the assistant writes.
@@ -246,8 +159,8 @@ class Template(TemplateSource):
     def _written_calls(self, thought: str, answer: str, calls: Sequence[Call]) -> str:
         """A reply with calls as the model would write it after the prompt."""
         if self.calls.is_channels:
-            text = self.calls.message_of(self._reply_with(_THOUGHT if thought else "", ""), calls)
-            return text.replace(_THOUGHT, thought, 1)
+            text = self.calls.message_of(self._reply_with(THOUGHT if thought else "", ""), calls)
+            return text.replace(THOUGHT, thought, 1)
         markup = self.calls.written(calls)
         return self.written(thought, answer) + (markup if answer else markup.lstrip())
 
@@ -257,16 +170,6 @@ class Template(TemplateSource):
             Call(self.neutral(call.name), _each_text(call.arguments, self.neutral))
             for call in calls_from_text(message[CALLS])
         )
-
-    def as_sampled(self, following: str) -> str:
-        """What follows an earlier reply, with the end token that the model writes.
-
-        gpt-oss ends its last message with `<|return|>`, which its template shows as `<|end|>` in earlier turns.
-        """
-        if self.marks is None or not self.marks.is_channels:
-            return following
-        end = _CHANNEL_END.match(self.after_last_reply)
-        return _CHANNEL_END.sub(end[0], following, count=1) if end else following
 
     def marked(self, conversation: Sequence[Message], place: int) -> tuple[str, str]:
         """A marker, and the conversation's text with the assistant's message at `place` replaced by the marker alone.
@@ -362,21 +265,6 @@ class Template(TemplateSource):
             raise ModelError(
                 f"The model's chat template refuses a conversation of {roles}: {one_line(error)}"
             ) from error
-
-    def _thinking_reply(self) -> dict[str, str]:
-        return self._reply_with(_THOUGHT, ANSWER)
-
-    def _reply_with(self, thought: str, answer: str) -> dict[str, str]:
-        reply = {**REPLY, "content": answer}
-        if not thought:
-            return reply
-        if self.thought_form is not None:
-            return {**reply, self.thought_form: thought}
-        return {**reply, "content": self._in_content(thought, answer)}
-
-    def _in_content(self, thought: str, answer: str) -> str:
-        marks = self.marks or THINK
-        return f"{marks.open}\n{thought}\n{marks.close}{marks.gap}{answer}"
 
 
 def _each_text(value: Any, change: Callable[[str], str]) -> Any:

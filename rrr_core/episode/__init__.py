@@ -2,11 +2,11 @@
 
 from rrr_core.episode.decisions import Choice, Decision
 from rrr_core.episode.failures import Failure, failure_of
+from rrr_core.episode.generations import Generation
 from rrr_core.episode.records import (
     ANSWERS,
     READ,
     Episode,
-    Generation,
     Messages,
     Role,
     Round,

@@ -8,13 +8,12 @@ family's own (Gemma 4, LFM2).
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from rrr_core.chat.call_values import Malformed, read_json, read_own, typed
+from rrr_core.chat.call_values import Malformed, made_call, read_json, read_own, typed
 from rrr_core.hookspecs import Call
 
 Kind = Literal["object", "named object", "texts", "own notation"]
@@ -94,13 +93,13 @@ class CallForm:
             name, arguments = (found.get(key) for key in self.keys)
             if not set(found) <= {*self.keys, *self.extra_keys}:
                 raise Malformed
-            return _made(name, arguments), *self._after(text, place, self.joint, self.close)
+            return made_call(name, arguments), *self._after(text, place, self.joint, self.close)
         head = _match(_NAME + _loose(self.after_name, exact_end=self.kind != "named object").pattern, text, place)
         if self.kind == "named object":
             if head is None:
                 raise Malformed
             arguments, place = read_json(text, head.end())
-            return _made(head["name"], arguments), *self._after(text, place, self.joint, self.close)
+            return made_call(head["name"], arguments), *self._after(text, place, self.joint, self.close)
         head = _match(_NAME + _loose(self.after_name).pattern + _KEY + self._value_start, text, place)
         if head is None:
             name = _match(_NAME + self._either(self.empty_joint, self.empty_close), text, place)
@@ -129,7 +128,7 @@ class CallForm:
                 raise Malformed
             arguments[key] = value
             if found["key"] is None:
-                return _made(head["name"], arguments), found.end(), found["joint"] is None
+                return made_call(head["name"], arguments), found.end(), found["joint"] is None
             key, place = found["key"], found.end()
 
     @property
@@ -241,16 +240,6 @@ def types_of(tools: Tools, name: str) -> Mapping[str, Any]:
             properties = tool["function"]["parameters"].get("properties")
             return properties if isinstance(properties, Mapping) else {}
     return {}
-
-
-def _made(name: Any, arguments: Any) -> Call:
-    if not isinstance(name, str) or not name.strip() or not isinstance(arguments, dict):
-        raise Malformed
-    try:
-        json.dumps([name, arguments], ensure_ascii=False, allow_nan=False).encode()
-    except (ValueError, RecursionError):  # half a surrogate pair, or no number
-        raise Malformed from None
-    return Call(name, arguments)
 
 
 def _match(pattern: str, text: str, place: int) -> re.Match[str] | None:

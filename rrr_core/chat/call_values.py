@@ -7,6 +7,8 @@ import re
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
+from rrr_core.hookspecs import Call
+
 _CONSTANTS = {"True": True, "False": False, "None": None, "true": True, "false": False, "null": None}
 _ATOM = re.compile(r"[^\s,:\[\]{}()<>'\"]+")
 _ESCAPES = {"\\": "\\", "'": "'", '"': '"', "/": "/", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
@@ -28,6 +30,17 @@ def read_json(text: str, place: int) -> tuple[dict[str, Any], int]:
     if not isinstance(value, dict):
         raise Malformed
     return value, end
+
+
+def made_call(name: Any, arguments: Any) -> Call:
+    """A call of these parts. Raises Malformed unless they are a name and JSON values that can be encoded."""
+    if not isinstance(name, str) or not name.strip() or not isinstance(arguments, dict):
+        raise Malformed
+    try:
+        json.dumps([name, arguments], ensure_ascii=False, allow_nan=False).encode()
+    except (ValueError, RecursionError):  # half a surrogate pair, or no number
+        raise Malformed from None
+    return Call(name, arguments)
 
 
 def typed(text: str, schema: Any) -> Any:

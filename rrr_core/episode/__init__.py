@@ -2,7 +2,8 @@
 
 from rrr_core.episode.decisions import Choice, Decision
 from rrr_core.episode.failures import Failure, failure_of
-from rrr_core.episode.generations import Generation
+from rrr_core.episode.generation import Generation
+from rrr_core.episode.judged import was_judged
 from rrr_core.episode.records import (
     ANSWERS,
     READ,
@@ -11,8 +12,9 @@ from rrr_core.episode.records import (
     Role,
     Round,
     Segment,
-    written,
+    total_length,
 )
+from rrr_core.episode.written import written
 
 __all__ = [
     "ANSWERS",
@@ -27,5 +29,7 @@ __all__ = [
     "Round",
     "Segment",
     "failure_of",
+    "total_length",
+    "was_judged",
     "written",
 ]

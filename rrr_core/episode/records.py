@@ -13,17 +13,15 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
 from rrr_core.episode.calls import calls_from_json, calls_to_json
+from rrr_core.episode.control_answers import Answered, control_json, read_control
 from rrr_core.episode.decisions import Decision
 from rrr_core.episode.format_0_1 import upgraded_episode
-from rrr_core.episode.generations import Generation
 from rrr_core.errors import DataError
 from rrr_core.hookspecs import Call
 from rrr_core.records import COUNT, COUNTS, FLAG, LIST, MESSAGES, NUMBER, NUMBERS, OBJECT, TEXT, TEXTS, Kind, Record
-from rrr_core.verdicts import Verdict
+from rrr_core.verdicts import FULL, Verdict
 
 Messages = tuple[dict[str, str], ...]
-Answered = tuple[str, Verdict]
-"""A control's answer, and its verdict."""
 Role = Literal["prompt", "observation", "attempt", "reflection", "retry"]
 ROLES: tuple[Role, ...] = get_args(Role)
 READ: frozenset[Role] = frozenset({"prompt", "observation"})
@@ -154,26 +152,23 @@ def _tuple(values: list[Any] | None) -> tuple[Any, ...] | None:
     return None if values is None else tuple(values)
 
 
-def written(role: Role, made: Generation, verdict: Verdict | None = None) -> Segment:
-    """A segment of what an engine wrote: answer, thought, calls and length, without the ids."""
-    return Segment(
-        role,
-        text=made.text,
-        thought=made.thought,
-        calls=made.calls,
-        length=made.length,
-        is_cut_off=made.is_cut_off,
-        verdict=verdict,
-    )
-
-
 @dataclass(frozen=True, slots=True)
 class Round:
-    """One reflection, and the retry after it."""
+    """One reflection and the retry after it."""
 
     reflection: Segment
-    retry: Segment | None
-    """None if none was generated."""
+    actions: tuple[Segment, ...] = ()
+    """What was written for the retry: one text, or the actions of a course; empty if none was generated."""
+
+    @property
+    def retry(self) -> Segment | None:
+        """The retry; of a course, its last action. None if none was generated."""
+        return self.actions[-1] if self.actions else None
+
+    @property
+    def written(self) -> tuple[Segment, ...]:
+        """The reflection, and what was written for the retry."""
+        return (self.reflection, *self.actions)
 
     @property
     def verdict(self) -> Verdict | None:
@@ -219,9 +214,30 @@ class Episode:
         return self.segments[0].messages
 
     @property
+    def attempts(self) -> tuple[Segment, ...]:
+        """What was written for the first answer: one text, or the actions of a course."""
+        return tuple(each for each in self.segments if each.role == "attempt")
+
+    @property
     def attempt(self) -> Segment:
         """The first answer; of a course of actions, the last of them."""
-        return [each for each in self.segments if each.role == "attempt"][-1]
+        return self.attempts[-1]
+
+    @property
+    def acts(self) -> bool:
+        """Whether its answers are courses of actions, of which nothing is judged that is empty."""
+        return self.attempt.judged is not None
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it ends where its courses filled the model's context, so that there is no room to reflect."""
+        return self.segments[-1].verdict == FULL
+
+    @property
+    def first_try(self) -> tuple[Segment, ...]:
+        """The segments up to the first answer, that included."""
+        last = max(place for place, each in enumerate(self.segments) if each.role == "attempt")
+        return self.segments[: last + 1]
 
     @property
     def verdict(self) -> Verdict:
@@ -236,16 +252,15 @@ class Episode:
         rounds: list[Round] = []
         for segment in self.segments:
             if segment.role == "reflection":
-                rounds.append(Round(segment, None))
+                rounds.append(Round(segment))
             elif segment.role == "retry" and rounds:
-                rounds[-1] = Round(rounds[-1].reflection, segment)
+                rounds[-1] = Round(rounds[-1].reflection, (*rounds[-1].actions, segment))
         return rounds
 
     @property
     def second_verdict(self) -> Verdict | None:
         """Of the second try: the verdict of the first round. None without one."""
-        rounds = self.rounds
-        return rounds[0].verdict if rounds else None
+        return next((each.verdict for each in self.rounds), None)
 
     @property
     def last_verdict(self) -> Verdict:
@@ -266,6 +281,10 @@ class Episode:
         """The episode with more segments at its end."""
         return replace(self, segments=(*self.segments, *segments))
 
+    def ending_in(self, **changes: Any) -> Episode:
+        """The episode with these fields of its last segment changed."""
+        return replace(self, segments=(*self.segments[:-1], replace(self.segments[-1], **changes)))
+
     def to_json(self) -> dict[str, Any]:
         """The episode as JSON values; the row is not copied."""
         record: dict[str, Any] = {
@@ -274,7 +293,7 @@ class Episode:
             "segments": [segment.to_json() for segment in self.segments],
         }
         if self.controls:
-            record["controls"] = {name: _control_json(answers) for name, answers in self.controls.items()}
+            record["controls"] = {name: control_json(answers) for name, answers in self.controls.items()}
         if self.decisions:
             record["decisions"] = {name: decision.to_json() for name, decision in self.decisions.items()}
         if self.unneeded:
@@ -306,7 +325,7 @@ def read_episode(fields: Record) -> Episode:
             row_index=fields.get("row_index", COUNT),
             row=fields.get("row", OBJECT),
             segments=segments,
-            controls={name: _control(fields, value) for name, value in controls.items()},
+            controls={name: read_control(fields, value) for name, value in controls.items()},
             decisions={
                 name: Decision.from_json(value, fields.place)
                 for name, value in fields.get("decisions", OBJECT, {}).items()
@@ -321,20 +340,3 @@ def read_episode(fields: Record) -> Episode:
     if not any(each.role == "attempt" for each in segments) or episode.attempt.verdict is None:
         fields.refuse("segments", "a prompt and a judged answer at least")
     return episode
-
-
-def _control_json(answers: tuple[Answered, ...]) -> list[Any]:
-    """A pair for a single round, a list of pairs for several."""
-    pairs = [[answer, judged.to_json()] for answer, judged in answers]
-    return pairs[0] if len(pairs) == 1 else pairs
-
-
-def _control(fields: Record, value: Any) -> tuple[Answered, ...]:
-    pairs = [value] if isinstance(value, list) and value and isinstance(value[0], str) else value
-    if not isinstance(pairs, list) or not pairs or not all(map(_is_pair, pairs)):
-        fields.refuse("controls", "an object of answers and their verdicts")
-    return tuple((answer, Verdict.from_json(judged, fields.place)) for answer, judged in pairs)
-
-
-def _is_pair(value: Any) -> bool:
-    return isinstance(value, list) and len(value) == 2 and isinstance(value[0], str)

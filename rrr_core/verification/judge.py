@@ -118,23 +118,16 @@ class Judge:
         self,
         actions: Sequence[tuple[Row, str]],
         states: Sequence[Any],
-        calls: Sequence[Sequence[Call]] | None = None,
+        calls: Sequence[Sequence[Call]] = (),
     ) -> list[Step | Verdict]:
         """What (row, action) pairs lead to from these states, in order; an abstention where the plugin is at fault.
 
-        `calls` are those of each action. An abstention ends its course, and counts as a verdict that was withheld.
-        Raises TooManyAbstentions.
+        `calls` are those of each action, if any has some. An abstention ends its course, and counts as a verdict that
+        was withheld. Raises TooManyAbstentions.
         """
-        given: Iterable[Step | Verdict]
-        called = [()] * len(actions) if calls is None else calls
-        if self._runner is not None:
-            given = self._runner.steps(actions, states, called)
-        else:
-            asked = zip(actions, states, called, strict=True)
-            given = (self.task.step(row, state, action, each) for (row, action), state, each in asked)
         steps = []
-        with self.profile.during("judge"):
-            for step in given:
+        with self.profile.during("judge"), closing(self._stepped(actions, states, calls)) as coming:
+            for step in coming:
                 steps.append(step)
                 if isinstance(step, Verdict):
                     self.judged += 1
@@ -202,6 +195,15 @@ class Judge:
         verify = self.task.verify
         for row, answer in pairs:
             yield verify(row, answer)
+
+    def _stepped(
+        self, actions: Sequence[tuple[Row, str]], states: Sequence[Any], calls: Sequence[Sequence[Call]]
+    ) -> Generator[Step | Verdict]:
+        if self._runner is not None:
+            yield from self._runner.steps(actions, states, calls)
+            return
+        for (row, action), state, called in zip(actions, states, calls or [()] * len(actions), strict=True):
+            yield self.task.step(row, state, action, called)
 
     def _check(self) -> None:
         if self.abstained <= self.max_abstain * self.judged:

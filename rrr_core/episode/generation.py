@@ -1,4 +1,4 @@
-"""What a model wrote in answer to one request, as engines give it."""
+"""What an engine gives for one request."""
 
 from __future__ import annotations
 

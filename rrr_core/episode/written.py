@@ -1,6 +1,8 @@
-"""Segments of what an engine gave."""
+"""Segments of what an engine gave, and how long they are."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 from rrr_core.episode.generation import Generation
 from rrr_core.episode.records import Role, Segment

@@ -1,4 +1,4 @@
-"""A course of calls: what a step gets of an action, in this process and in the sandbox, and what the model reads next."""
+"""A course of calls: what a step gets of an action, here and in the sandbox, and what the model reads next."""
 
 from __future__ import annotations
 

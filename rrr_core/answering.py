@@ -6,7 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from rrr_core.config.limits import MAX_STEPS
 from rrr_core.episode import Episode, Generation, Role, Segment, written
+from rrr_core.errors import RrrError
 from rrr_core.hookspecs import Step
 from rrr_core.tasks import Task
 from rrr_core.verdicts import CUT_OFF, STEP_LIMIT, Verdict, failed
@@ -17,8 +19,9 @@ Draw = Callable[[str, Sequence[Episode]], list[Generation]]
 """Samples a text to follow each episode, in the stage of that name."""
 Write = Callable[[Role, Sequence[Episode], Sequence[Generation]], list[Segment]]
 """The segments of what was drawn to follow each episode."""
-Follow = Callable[[Sequence[Episode], Sequence[Segment]], list[Segment]]
-"""What is read after each episode, as it is kept."""
+Follow = Callable[[Sequence[Episode], Sequence[Segment], Sequence[int]], list[Segment]]
+"""What is read after each episode, as it is kept. The numbers are the places, among all courses, of those that go on:
+the next texts are theirs."""
 
 
 def write_plainly(role: Role, _episodes: Sequence[Episode], made: Sequence[Generation]) -> list[Segment]:
@@ -26,9 +29,18 @@ def write_plainly(role: Role, _episodes: Sequence[Episode], made: Sequence[Gener
     return [written(role, each) for each in made]
 
 
-def follow_plainly(_episodes: Sequence[Episode], read: Sequence[Segment]) -> list[Segment]:
+def follow_plainly(_episodes: Sequence[Episode], read: Sequence[Segment], _places: Sequence[int]) -> list[Segment]:
     """What is read, as it is."""
     return list(read)
+
+
+def check_steps(task: Task, max_steps: int) -> None:
+    """Raise RrrError for a limit of steps that somebody set, where the task has none."""
+    if not task.has_steps and max_steps != MAX_STEPS:
+        raise RrrError(
+            f"--max-steps {max_steps} would change nothing: the task {task.name!r} has no steps ({task.distribution}"
+            f" {task.version} does not implement rrr_step): leave it out."
+        )
 
 
 def play_answers(
@@ -76,10 +88,10 @@ def play_answers(
                 courses[place], states[place] = courses[place].extended(one), step.state
                 going_on.append((place, Segment("observation", ({"role": "user", "content": step.observation},))))
         _judge_finals(judge, courses, finals)
-        read = follow([courses[place] for place, _ in going_on], [each for _, each in going_on])
-        for (place, _), observation in zip(going_on, read, strict=True):
-            courses[place] = courses[place].extended(observation)
         open_places = [place for place, _ in going_on]
+        read = follow([courses[place] for place in open_places], [each for _, each in going_on], open_places)
+        for place, observation in zip(open_places, read, strict=True):
+            courses[place] = courses[place].extended(observation)
     return courses
 
 

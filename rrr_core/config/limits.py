@@ -15,6 +15,10 @@ STOPS = ("max_abstain", "max_no_answer")
 """Settings that only say when to stop: they are part of no identity."""
 
 
+MAX_STEPS = 8
+"""Default limit of the actions in one answer to a task with steps."""
+
+
 class UnsetLimit(int):
     """A token limit that nobody set: a model that thinks gets `THINKING_TOKENS` instead."""
 

@@ -239,6 +239,14 @@ class Episode:
         return [each for each in self.segments if each.role == "attempt"][-1]
 
     @property
+    def last_try(self) -> tuple[Segment, ...]:
+        """The answer that the episode ends in: one text, or a course of actions with what it read between them."""
+        start = len(self.segments) - 1
+        while self.segments[start - 1].role == "observation":
+            start -= 2
+        return self.segments[start:]
+
+    @property
     def verdict(self) -> Verdict:
         """The first answer's."""
         verdict = self.attempt.verdict

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from rrr_core.config.limits import THINKING_TOKENS, TOKENS
+from rrr_core.config.limits import MAX_STEPS, THINKING_TOKENS, TOKENS
 from rrr_core.config.option import option
 from rrr_core.config.settings import Settings
 from rrr_core.errors import RrrError
@@ -40,6 +40,9 @@ class TrainSettings(Settings):
         TOKENS,
         f"Longest retry with its thought, in tokens; {THINKING_TOKENS} by default for a model that thinks.",
         minimum=1,
+    )
+    max_steps: int = option(
+        MAX_STEPS, "Most actions of a retry or a new attempt at a task with steps (rrr_step).", minimum=1
     )
     credit: str = option(
         "reflection",

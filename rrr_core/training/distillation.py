@@ -21,13 +21,13 @@ class Target:
     prompt: tuple[int, ...]
     answer: tuple[int, ...]
     """The retry's ids as sampled, its thought and its end token among them, and those of the observations between."""
-    learned: tuple[bool, ...]
-    """For each id of the answer, whether it was sampled: an observation is only read."""
+    read: frozenset[int] = frozenset()
+    """The places in the answer whose ids were only read: those of observations."""
 
     @property
-    def tokens(self) -> int:
-        """Tokens learned."""
-        return sum(self.learned)
+    def learned(self) -> list[int]:
+        """The other places, whose ids were sampled."""
+        return [place for place in range(len(self.answer)) if place not in self.read]
 
 
 def targets_of(
@@ -43,10 +43,11 @@ def targets_of(
         retry = episode.last_try if episode.rounds and episode.rounds[-1].retry is not None else ()
         failure = (episode.row_index, tuple(prompt_ids(episode)))
         if is_passed and retry and all(each.ids for each in retry) and failure not in found:
+            tokens = [(token, each.is_read) for each in retry for token in each.ids]
             found[failure] = Target(
                 tuple(encode(episode.prompt)),
-                tuple(token for each in retry for token in each.ids),
-                tuple(not each.is_read for each in retry for _ in each.ids),
+                tuple(token for token, _ in tokens),
+                frozenset(place for place, (_, is_read) in enumerate(tokens) if is_read),
             )
     return list(found.values())
 
@@ -76,7 +77,7 @@ class Distillation:
 
     def deal(self, micro_batches: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """The micro-batches of a generation batch, each with its part of the targets."""
-        counts = self.gather([sum(target.tokens for target in self.targets)])
+        counts = self.gather([sum(len(target.learned) for target in self.targets)])
         self._share = len(counts) / max(1, sum(counts))
         places = range(len(micro_batches))
         return [{**micro_batches[place], "targets": self.targets[place :: len(places)]} for place in places]
@@ -110,13 +111,10 @@ class Distillation:
         term: torch.Tensor | float = 0.0
         if self.rows:
             assert self.logps is not None
-            summed = -sum(
-                row[: len(each.answer)][row.new_tensor(each.learned, dtype=torch.bool)].sum()
-                for each, row in zip(self.rows, self.logps, strict=True)
-            )
+            summed = -sum(row[each.learned].sum() for each, row in zip(self.rows, self.logps, strict=True))
             term = self.weight * self._share / passes * summed
             self._since.append(summed.detach())
-            self._tokens += sum(target.tokens for target in self.rows)
+            self._tokens += sum(len(target.learned) for target in self.rows)
         self.rows, self.logps = (), None
         if not is_last:
             return term, None

@@ -16,6 +16,8 @@ CUT_OFF = "cut off"
 """The error class of a text that the token limit ended within its thought, and of a course with such an action."""
 STEP_LIMIT = "step limit"
 """The error class of a course of actions that came to no answer within the limit."""
+CONTEXT_FULL = "context full"
+"""The error class of a course of actions whose conversation left the model no room to write."""
 
 
 @dataclass(frozen=True, slots=True)

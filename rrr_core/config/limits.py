@@ -7,16 +7,17 @@ THINKING_TOKENS = 4096
 before a short answer."""
 
 
+STEPS = 8
+"""Default of the most actions in one answer of a task that acts in steps."""
+STEPS_HELP = "Most actions in one answer; only for tasks that act in steps."
+
+
 CUT_OFF_SHARE = 0.05
 """Share of cut-off texts above which it is shown."""
 
 
 STOPS = ("max_abstain", "max_no_answer")
 """Settings that only say when to stop: they are part of no identity."""
-
-
-MAX_STEPS = 8
-"""Default limit of the actions in one answer to a task with steps."""
 
 
 class UnsetLimit(int):

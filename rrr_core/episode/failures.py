@@ -41,8 +41,8 @@ class Failure:
 
     @property
     def attempt(self) -> str:
-        """The failed answer."""
-        return self.episode.segments[-1].text
+        """The failed answer, as it was judged."""
+        return self.episode.segments[-1].answer
 
     @property
     def verdict(self) -> Verdict:
@@ -58,7 +58,7 @@ class Failure:
 
     def to_short_json(self) -> dict[str, Any]:
         """The failure in rrr 0.1's form if it is a prompt and an answer; a run's identity is a hash of this."""
-        if len(self.episode.segments) > 2:
+        if len(self.episode.segments) > 2 or self.episode.acts:
             return self.to_json()
         return {
             "failure_id": self.failure_id,

@@ -7,16 +7,12 @@ from dataclasses import replace
 
 from rrr_core.episode import Episode, Generation, Role, Segment
 
-FULL = Generation("", finish="length")
-"""An action for which the model's context has no room: as if the token limit had ended it."""
-
 
 class Answers:
     """Samples what `play_answers` asks for, on episodes that end in a request.
 
     The first actions are drawn with `seed`, as an answer without steps is, and later ones with their step's number. A
-    course that ends changes no other's texts. One whose ids fill the model's context is cut off there; only a prompt
-    that fills it by itself is the engine's to refuse.
+    course that ends changes no other's texts.
     """
 
     def __init__(
@@ -40,22 +36,23 @@ class Answers:
         self._contexts: list[Sequence[int]] = []
         self._step = 0
 
+    def at(self, places: Sequence[int]) -> None:
+        """The next texts are those of the courses at these places among all of them."""
+        self._open = places
+
+    def fits(self, episode: Episode) -> bool:
+        """Whether the model's context has room for an action. A prompt that fills it is the engine's to refuse."""
+        if self.context is None or not any(each.ids and not each.is_read for each in episode.segments):
+            return True
+        (ids,) = self._contexts_of([episode])
+        return len(ids) < self.context
+
     def draw(self, _stage: str, episodes: Sequence[Episode]) -> list[Generation]:
         """The next action of each open course."""
         self._step += 1
         seed = self.seed if self._step == 1 else (*self.seed, "step", self._step)
         self._contexts = self._contexts_of(episodes)
-        open_to = [
-            place
-            for place, (episode, ids) in enumerate(zip(episodes, self._contexts, strict=True))
-            if self.context is None or len(ids) < self.context or not _has_sampled(episode)
-        ]
-        made = [FULL] * len(episodes)
-        places = [self.places[self._open[place]] for place in open_to]
-        drawn = self._sample([self._contexts[place] for place in open_to], seed, places) if open_to else []
-        for place, one in zip(open_to, drawn, strict=True):
-            made[place] = one
-        return made
+        return self._sample(self._contexts, seed, [self.places[place] for place in self._open])
 
     def write(self, role: Role, episodes: Sequence[Episode], made: Sequence[Generation]) -> list[Segment]:
         """What was drawn as segments, with ids where they continue the episode's."""
@@ -65,11 +62,6 @@ class Answers:
             for episode, written in zip(episodes, self._segments(role, self._contexts, made), strict=True)
         ]
 
-    def follow(self, episodes: Sequence[Episode], read: Sequence[Segment], places: Sequence[int]) -> list[Segment]:
-        """The observations, with ids where the episode's go on; only the courses at these places do."""
-        self._open = places
+    def follow(self, episodes: Sequence[Episode], read: Sequence[Segment]) -> list[Segment]:
+        """The observations, with ids where they continue the episode's."""
         return self._after(episodes, read)
-
-
-def _has_sampled(episode: Episode) -> bool:
-    return any(segment.ids and not segment.is_read for segment in episode.segments)

@@ -88,6 +88,4 @@ def drawn_logprobs(
     """The log-probabilities that each text's ids were drawn with; None where the engine is the policy."""
     if not engine.off_policy:
         return [None] * len(written)
-    return [
-        tuple(engine.logprobs_of(context, ids)) if ids else () for context, ids in zip(contexts, written, strict=True)
-    ]
+    return [tuple(engine.logprobs_of(context, ids)) for context, ids in zip(contexts, written, strict=True)]

@@ -49,7 +49,7 @@ class Rollout:
         self.task, self.engine, self.judge, self.settings = task, engine, judge, settings
         self.drawn = drawn_by(settings)
         self.context = engine.context if task.has_steps else None
-        """Most ids of a course, which is cut off there. Without steps the lengths are checked before training."""
+        """Most ids of a course, which ends there. Without steps the lengths are checked before training."""
 
     def play(self, failures: Sequence[Failure], seed: tuple[object, ...]) -> list[Episode]:
         """The rounds on each failure; the caller repeats a failure once for each member of its group."""
@@ -91,7 +91,7 @@ class Rollout:
         """Whether another round follows: after a failed retry, if the conversation continues its sampled ids."""
         last = episode.segments[-1]
         is_failed = last.role == "retry" and last.verdict is not None and last.verdict.is_failed
-        return is_failed and bool(last.ids) and self.engine.chat.extends(bool(last.thought))
+        return is_failed and not episode.is_full and bool(last.ids) and self.engine.chat.extends(bool(last.thought))
 
     def _asked_again(self, episodes: Sequence[Episode]) -> list[Episode]:
         """Episodes that go on, each with the request to reflect on its failed retry."""
@@ -163,6 +163,8 @@ class Rollout:
             self.settings.max_steps,
             answers.write,
             answers.follow,
+            answers.fits,
+            answers.at,
         )
 
     def _contexts(self, episodes: Sequence[Episode]) -> list[Sequence[int]]:

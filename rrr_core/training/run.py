@@ -22,7 +22,7 @@ from safetensors import SafetensorError
 from transformers import PreTrainedTokenizerBase, PrinterCallback, Trainer
 from transformers.utils import logging as transformers_logging
 
-from rrr_core.answering import check_steps
+from rrr_core.answering import check_max_steps
 from rrr_core.episode import Failure
 from rrr_core.errors import DataError, RrrError
 from rrr_core.generation import ModelSettings
@@ -94,7 +94,7 @@ def train(
     if not failures:
         raise DataError("the failure set is empty: there is nothing to reflect on. Mine more rows or a harder split.")
     progress = progress or Progress()
-    check_steps(task, settings.max_steps)
+    check_max_steps(task, settings.max_steps)
     check_task_rewards(settings.reward, task, progress.say if _writes() else lambda _: None)
     scores = settings.reward == "task"
     if not _writes():

@@ -19,18 +19,15 @@ class Answers:
         self,
         places: Sequence[int],
         seed: tuple[object, ...],
-        context: int | None,
         contexts_of: Callable[[Sequence[Episode]], list[Sequence[int]]],
         sample: Callable[[Sequence[Sequence[int]], tuple[object, ...], Sequence[int]], list[Generation]],
         segments: Callable[[Role, Sequence[Sequence[int]], Sequence[Generation]], list[Segment]],
         after: Callable[[Sequence[Episode], Sequence[Segment]], list[Segment]],
     ) -> None:
-        """`context` is the most ids of a prompt and its text, None for no limit of our own.
-
-        `contexts_of` gives the ids to sample on; `sample` draws on them with a seed, at the members' places;
+        """`contexts_of` gives the ids to sample on; `sample` draws on them with a seed, at the members' places;
         `segments` makes segments of what was drawn; `after` places a request after each episode.
         """
-        self.places, self.seed, self.context = places, seed, context
+        self.places, self.seed = places, seed
         self._contexts_of, self._sample, self._segments, self._after = contexts_of, sample, segments, after
         self._open: Sequence[int] = range(len(places))
         self._contexts: list[Sequence[int]] = []
@@ -39,13 +36,6 @@ class Answers:
     def at(self, places: Sequence[int]) -> None:
         """The next texts are those of the courses at these places among all of them."""
         self._open = places
-
-    def fits(self, episode: Episode) -> bool:
-        """Whether the model's context has room for an action. A prompt that fills it is the engine's to refuse."""
-        if self.context is None or not any(each.ids and not each.is_read for each in episode.segments):
-            return True
-        (ids,) = self._contexts_of([episode])
-        return len(ids) < self.context
 
     def draw(self, _stage: str, episodes: Sequence[Episode]) -> list[Generation]:
         """The next action of each open course."""

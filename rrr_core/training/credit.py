@@ -145,7 +145,7 @@ class Completion:
     logprobs: list[float] | None
     """The log-probability each id was drawn with; 0 on ids that nothing drew. None if the policy drew them."""
     is_cut_off: bool = False
-    """Whether the token limit cut off the last text in it, or the context had no room for one."""
+    """Whether the token limit cut off the last text in it."""
     advantages: list[float] | None = None
     """The advantage of each id, 0 on those only read, if segments have their own; else None."""
 
@@ -188,7 +188,7 @@ def completion_of(episode: Episode) -> Completion:
         ids=[token for segment in sampled for token in segment.ids],
         mask=[int(segment.is_trained) for segment in sampled for _ in segment.ids],
         logprobs=logprobs if drawn_elsewhere else None,
-        is_cut_off=sampled[-1].is_cut_off or not sampled[-1].ids,
+        is_cut_off=sampled[-1].is_cut_off,
         advantages=[segment.advantage or 0.0 for segment in sampled for _ in segment.ids] if has_advantages else None,
     )
 

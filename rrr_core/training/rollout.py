@@ -2,8 +2,8 @@
 
 A group has G members. A member's chain of rounds ends with the first retry that does not fail, or after `--rounds`.
 Sampled ids are kept as sampled: decoded to be read and judged, never encoded again, unless the chat template rewrites
-what came before, such as a reflection's thought. A reflection that is empty, or that the token limit cut off, gets no
-retry: its turn has failed, no verifier is asked, and its chain ends.
+what came before, such as a reflection's thought. A reflection that is empty, that the token limit cut off, or after
+which a course has no room, gets no retry: its turn has failed, no verifier is asked, and its chain ends.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from rrr_core.training.engine import drawn_logprobs
 from rrr_core.training.options import drawn_by
 from rrr_core.training.passes import Requests
 from rrr_core.training.settings import TrainSettings
-from rrr_core.verdicts import Verdict, failed
+from rrr_core.verdicts import CONTEXT_FULL, Verdict, failed
 from rrr_core.verification import Judge
 
 
@@ -60,8 +60,10 @@ class Rollout:
                 # Members keep their places in every round, so that a chain that ends changes no other's texts.
                 places = [place for place, one in enumerate(episodes) if number == 1 or self._goes_on(one)]
                 asked = [episodes[place] for place in places]
-                if number > 1:
-                    places, asked = self._with_room(places, self._asked_again(asked))
+                if number > 1:  # a chain ends with the context
+                    again = zip(places, self._asked_again(asked), strict=True)
+                    going_on = [(place, one) for place, one in again if self._fits(one)]
+                    places, asked = [place for place, _ in going_on], [one for _, one in going_on]
                 if not places:
                     break
                 played = self._round(
@@ -101,11 +103,6 @@ class Rollout:
             for episode, request in zip(episodes, self._after(episodes, requests), strict=True)
         ]
 
-    def _with_room(self, places: Sequence[int], asked: Sequence[Episode]) -> tuple[list[int], list[Episode]]:
-        """Of these members, places and episodes, those that the model's context has room for: a chain ends with it."""
-        kept = [index for index, one in enumerate(asked) if self.context is None or len(_ids(one)) < self.context]
-        return [places[index] for index in kept], [asked[index] for index in kept]
-
     def _round(
         self,
         asked: Sequence[Episode],
@@ -128,15 +125,22 @@ class Rollout:
         ]
         retried = [index for index, reflection in enumerate(reflections) if without_retry(reflection) is None]
         between = self._after([episodes[index] for index in retried], [requests[index] for index in retried])
-        again = [episodes[index].extended(request) for index, request in zip(retried, between, strict=True)]
+        again: dict[int, Episode] = {}
+        for index, request in zip(retried, between, strict=True):
+            asked_again = episodes[index].extended(request)
+            if self._fits(asked_again):
+                again[index] = asked_again
+            else:
+                full = failed(CONTEXT_FULL, "the reflection leaves no room for a retry")
+                episodes[index] = episodes[index].ending_in(verdict=full)
         played = self._answered(
             "retry",
-            again,
+            list(again.values()),
             self.settings.max_retry_tokens,
             (*seed, "retry", *later),
-            [places[index] for index in retried],
+            [places[index] for index in again],
         )
-        for index, episode in zip(retried, played, strict=True):
+        for index, episode in zip(again, played, strict=True):
             episodes[index] = episode
         return episodes
 
@@ -147,7 +151,6 @@ class Rollout:
         answers = Answers(
             places,
             seed,
-            self.context,
             self._contexts,
             lambda contexts, seed, places: self._sample(contexts, most, seed, places),
             self._segments,
@@ -163,9 +166,13 @@ class Rollout:
             self.settings.max_steps,
             answers.write,
             answers.follow,
-            answers.fits,
+            self._fits,
             answers.at,
         )
+
+    def _fits(self, episode: Episode) -> bool:
+        """Whether the model's context has room for a text after an episode that ends in a request."""
+        return self.context is None or len(self._contexts([episode])[0]) < self.context
 
     def _contexts(self, episodes: Sequence[Episode]) -> list[Sequence[int]]:
         """The ids of episodes, each of which ends in a request; of the whole conversation where they do not go on."""

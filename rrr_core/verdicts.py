@@ -95,6 +95,10 @@ def failed(category: str, detail: str = "") -> Verdict:
     return Verdict("failed", category, detail)
 
 
+FULL = failed(CONTEXT_FULL, "the conversation fills the model's context")
+"""The verdict on a course that left the model no room to write. For the core only."""
+
+
 def withheld(detail: str = "") -> Verdict:
     """A judge (a person or a model) cannot decide. For `rrr_judge` and `rrr_combine`; `rrr_verify` raises instead."""
     return Verdict("abstained", WITHHELD, detail)

@@ -1,7 +1,6 @@
 """Answers and rounds as they are played: in mining, training and evaluation alike."""
 
 from rrr_core.answering.playing import (
-    FULL,
     Draw,
     Fits,
     Follow,
@@ -17,7 +16,6 @@ from rrr_core.answering.playing import (
 from rrr_core.answering.rounds import play_round
 
 __all__ = [
-    "FULL",
     "Draw",
     "Fits",
     "Follow",

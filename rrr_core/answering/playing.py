@@ -11,7 +11,7 @@ from rrr_core.episode import Episode, Generation, Role, Segment, written
 from rrr_core.errors import RrrError
 from rrr_core.hookspecs import Step
 from rrr_core.tasks import Task
-from rrr_core.verdicts import CONTEXT_FULL, CUT_OFF, STEP_LIMIT, Verdict, failed
+from rrr_core.verdicts import CUT_OFF, FULL, STEP_LIMIT, Verdict, failed
 from rrr_core.verification import Judge
 from rrr_core.verification.judge import without_verifier
 
@@ -25,8 +25,6 @@ OnPlaces = Callable[[Sequence[int]], None]
 """Told, before texts are drawn, the places among all courses of those that they follow."""
 Fits = Callable[[Episode], bool]
 """Whether the model's context leaves room for a text after an episode. Asked of courses alone."""
-
-FULL = failed(CONTEXT_FULL, "the conversation fills the model's context")
 
 
 def check_max_steps(task: Task, max_steps: int) -> None:

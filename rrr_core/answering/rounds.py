@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from rrr_core.answering.playing import FULL, Draw, Fits, always_fits, play_answers
+from rrr_core.answering.playing import Draw, Fits, always_fits, play_answers
 from rrr_core.conversation import reflection_request, retry_request
 from rrr_core.episode import Episode, Generation, Segment, written
 from rrr_core.hookspecs import Model
 from rrr_core.tasks import Task
-from rrr_core.verdicts import no_answer
+from rrr_core.verdicts import FULL, no_answer
 from rrr_core.verification import Judge
 
 

@@ -3,6 +3,7 @@
 from rrr_core.episode.decisions import Choice, Decision
 from rrr_core.episode.failures import Failure, failure_of
 from rrr_core.episode.generation import Generation
+from rrr_core.episode.judged import was_judged
 from rrr_core.episode.records import (
     ANSWERS,
     READ,
@@ -12,7 +13,6 @@ from rrr_core.episode.records import (
     Round,
     Segment,
     total_length,
-    was_judged,
     written,
 )
 

@@ -18,7 +18,7 @@ from rrr_core.episode.format_0_1 import upgraded_episode
 from rrr_core.episode.generation import Generation
 from rrr_core.errors import DataError
 from rrr_core.records import COUNT, COUNTS, FLAG, LIST, MESSAGES, NUMBER, NUMBERS, OBJECT, TEXT, TEXTS, Kind, Record
-from rrr_core.verdicts import CONTEXT_FULL, Verdict, is_without_verifier
+from rrr_core.verdicts import FULL, Verdict
 
 Messages = tuple[dict[str, str], ...]
 Role = Literal["prompt", "observation", "attempt", "reflection", "retry"]
@@ -162,7 +162,7 @@ def total_length(texts: Iterable[Segment | Generation]) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """One reflection, and the retry after it."""
+    """One reflection and the retry after it."""
 
     reflection: Segment
     actions: tuple[Segment, ...] = ()
@@ -238,9 +238,8 @@ class Episode:
 
     @property
     def is_full(self) -> bool:
-        """Whether it ends in a course that filled the context, so that there is no room to reflect on it."""
-        last = self.segments[-1]
-        return last.judged == "" and last.verdict is not None and last.verdict.category == CONTEXT_FULL
+        """Whether it ends where its courses filled the model's context, so that there is no room to reflect."""
+        return self.segments[-1].verdict == FULL
 
     @property
     def first_try(self) -> tuple[Segment, ...]:
@@ -277,8 +276,7 @@ class Episode:
     @property
     def second_verdict(self) -> Verdict | None:
         """Of the second try: the verdict of the first round. None without one."""
-        rounds = self.rounds
-        return rounds[0].verdict if rounds else None
+        return next((each.verdict for each in self.rounds), None)
 
     @property
     def last_verdict(self) -> Verdict:
@@ -301,8 +299,7 @@ class Episode:
 
     def ending_in(self, **changes: Any) -> Episode:
         """The episode with these fields of its last segment changed."""
-        *before, last = self.segments
-        return replace(self, segments=(*before, replace(last, **changes)))
+        return replace(self, segments=(*self.segments[:-1], replace(self.segments[-1], **changes)))
 
     def to_json(self) -> dict[str, Any]:
         """The episode as JSON values; the row is not copied."""
@@ -333,14 +330,6 @@ class Episode:
 
 
 EPISODE_KEYS = tuple(Episode.__dataclass_fields__)
-
-
-def was_judged(episode: Episode, answer: str, verdict: Verdict) -> bool:
-    """Whether a verifier gave this verdict on one of the episode's answers: it is not asked where there is none.
-
-    No course comes to an empty answer, so one that is empty ended before it.
-    """
-    return bool(answer) if episode.acts else not is_without_verifier(verdict, answer)
 
 
 def read_episode(fields: Record) -> Episode:

@@ -22,10 +22,10 @@ Write = Callable[[Role, Sequence[Episode], Sequence[Generation]], list[Segment]]
 """The segments of what was drawn to follow each episode."""
 Follow = Callable[[Sequence[Episode], Sequence[Segment]], list[Segment]]
 """What is read after each episode, as it is kept."""
+OnPlaces = Callable[[Sequence[int]], None]
+"""Told, before texts are drawn, the places among all courses of those that they follow."""
 Fits = Callable[[Episode], bool]
 """Whether the model's context leaves room for a text after an episode. Asked of courses alone."""
-
-
 ReadCalls = Callable[[Generation, Sequence[Message]], Generation]
 """An action with its calls apart, given the row's prompt: an engine's `read_calls`."""
 
@@ -61,6 +61,10 @@ def no_calls(made: Generation, _prompt: Sequence[Message]) -> Generation:
     return made
 
 
+def forget_places(_places: Sequence[int]) -> None:
+    """For texts that do not depend on their places."""
+
+
 def play_answers(
     task: Task,
     judge: Judge,
@@ -72,6 +76,7 @@ def play_answers(
     write: Write = write_plainly,
     follow: Follow = follow_plainly,
     fits: Fits = always_fits,
+    on_places: OnPlaces = forget_places,
     read_calls: ReadCalls = no_calls,
 ) -> list[Episode]:
     """Each episode, which ends in a request, with a judged answer to it.
@@ -82,7 +87,10 @@ def play_answers(
     if not asked:
         return []
     if task.has_steps:
-        return _judged(judge, play_courses(judge, role, asked, draw, stage, max_steps, write, follow, fits, read_calls))
+        return _judged(
+            judge,
+            play_courses(judge, role, asked, draw, stage, max_steps, write, follow, fits, on_places, read_calls),
+        )
     made = draw(stage, asked)
     segments = write(role, asked, made)
     verdicts = judge.judge_written([(each.row, one) for each, one in zip(asked, made, strict=True)])
@@ -102,6 +110,7 @@ def play_courses(
     write: Write = write_plainly,
     follow: Follow = follow_plainly,
     fits: Fits = always_fits,
+    on_places: OnPlaces = forget_places,
     read_calls: ReadCalls = no_calls,
 ) -> list[Episode]:
     """Each episode with a course of actions after it; a course that came to an answer is yet to be judged.
@@ -121,6 +130,7 @@ def play_courses(
     number = 1
     while open_places:
         before = [courses[place] for place in open_places]
+        on_places(open_places)
         made = draw(stage if number == 1 else f"{stage}, step {number}".removeprefix(", "), before)
         made = [read_calls(one, each.prompt) for each, one in zip(before, made, strict=True)]
         led = _steps(judge, before, made, [states[place] for place in open_places])

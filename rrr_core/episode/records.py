@@ -240,6 +240,14 @@ class Episode:
         return self.segments[: last + 1]
 
     @property
+    def last_try(self) -> tuple[Segment, ...]:
+        """The answer that the episode ends in: one text, or a course of actions with what it read between them."""
+        start = len(self.segments) - 1
+        while self.segments[start - 1].role == "observation":
+            start -= 2
+        return self.segments[start:]
+
+    @property
     def verdict(self) -> Verdict:
         """The first answer's."""
         verdict = self.attempt.verdict

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,7 +20,6 @@ from rrr_core.hookspecs import Message, Row
 from rrr_core.progress import Advance
 from rrr_core.seeds import evaluation_seed
 from rrr_core.tasks import Task
-from rrr_core.verdicts import FULL
 from rrr_core.verification import Judge
 
 UNNEEDED = "unneeded "
@@ -54,6 +54,8 @@ class ShardEvaluation:
     shard: int
     advance: Advance
     deciders: Sequence[Decider] = ()
+    _drawn: int = 0
+    """Texts so far."""
 
     @property
     def steps(self) -> int:
@@ -109,9 +111,9 @@ class ShardEvaluation:
         """One more first answer to each prompt, sampled in greedy mode too. No verifier is asked about it."""
         if not self.task.has_steps:
             return self._draw(stage, [conversation(each.segments) for each in prompts], is_always_sampled=True)
-        draw, reading = self._drawing(is_always_sampled=True), self._reading
-        courses = play_courses(self.judge, "attempt", prompts, draw, stage, self.steps, **reading)
-        self._skip_steps(courses)
+        draw = self._drawing(is_always_sampled=True)
+        with self._at_most(self.steps * len(prompts)):
+            courses = play_courses(self.judge, "attempt", prompts, draw, stage, self.steps, **self._reading)
         return [_as_one_text(each) for each in courses]
 
     def _first_tries(self, rows: Sequence[tuple[int, Row]]) -> list[Episode]:
@@ -124,9 +126,8 @@ class ShardEvaluation:
     def _answered(self, asked: Sequence[Episode], stage: str, is_always_sampled: bool = False) -> list[Episode]:
         """Prompts with judged first answers."""
         draw = self._drawing(is_always_sampled)
-        tried = play_answers(self.task, self.judge, "attempt", asked, draw, stage, self.steps, **self._reading)
-        self._skip_steps(tried)
-        return tried
+        with self._at_most(self.steps * len(asked)):
+            return play_answers(self.task, self.judge, "attempt", asked, draw, stage, self.steps, **self._reading)
 
     def _rounds(self, failed: Sequence[Episode]) -> list[Episode]:
         """The failed episodes with their rounds, up to the first that passes, and with the controls of each round."""
@@ -154,19 +155,17 @@ class ShardEvaluation:
         retry after: the retry has none either.
         """
         names = _in_round(f"{prefix}reflection", number), _in_round(f"{prefix}retry", number)
-        played = play_round(
-            self.task,
-            self.engine.model,
-            self.judge,
-            failed,
-            self._drawing(),
-            stages=names,
-            max_steps=self.steps,
-            **self._reading,
-        )
-        last = [each.rounds[-1] for each in played]
-        self.advance(sum(self.steps - len(each.actions) + (each.reflection.verdict == FULL) for each in last))
-        return played
+        with self._at_most((1 + self.steps) * len(failed)):
+            return play_round(
+                self.task,
+                self.engine.model,
+                self.judge,
+                failed,
+                self._drawing(),
+                stages=names,
+                max_steps=self.steps,
+                **self._reading,
+            )
 
     def _control_round(self, number: int, chain: Chain, reflections: Mapping[int, Segment | None], failed: int) -> None:
         """One more try of a control at the rows that it has yet to answer right, of `failed` in the shard."""
@@ -190,9 +189,12 @@ class ShardEvaluation:
         """Whether the model's context leaves room for a text after the episode."""
         return self.engine.has_room(conversation(episode.segments))
 
-    def _skip_steps(self, tried: Sequence[Episode]) -> None:
-        """Count the texts that courses could have had, so that progress ends at its total."""
-        self.advance(sum(self.steps - len(each.attempts) for each in tried))
+    @contextmanager
+    def _at_most(self, texts: int) -> Iterator[None]:
+        """Draws in it; those of so many texts that were not needed are counted as done, so that progress ends full."""
+        before = self._drawn
+        yield
+        self.advance(texts - (self._drawn - before))
 
     def _draw(
         self, name: str, conversations: Sequence[Sequence[Message]], is_always_sampled: bool = False
@@ -219,6 +221,7 @@ class ShardEvaluation:
 
         generations = self.engine.generate(conversations, sampling, on_done)
         self.advance(len(conversations) - reported, note)
+        self._drawn += len(conversations)
         return generations
 
 

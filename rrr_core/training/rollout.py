@@ -93,7 +93,7 @@ class Rollout:
         """Whether another round follows: after a failed retry, if the conversation continues its sampled ids."""
         last = episode.segments[-1]
         is_failed = last.role == "retry" and last.verdict is not None and last.verdict.is_failed
-        return is_failed and not episode.is_full and bool(last.ids) and self.engine.chat.extends(bool(last.thought))
+        return is_failed and not episode.is_full and bool(last.ids) and self._extends(last)
 
     def _asked_again(self, episodes: Sequence[Episode]) -> list[Episode]:
         """Episodes that go on, each with the request to reflect on its failed retry."""
@@ -166,6 +166,7 @@ class Rollout:
             follow=self._after,
             fits=self._fits,
             on_places=answers.at,
+            read_calls=self.engine.read_calls,
         )
 
     def _fits(self, episode: Episode) -> bool:
@@ -253,23 +254,28 @@ class Rollout:
         conversation is encoded again.
         """
         chat = self.engine.chat
-        known: dict[tuple[tuple[int, ...], int | None, str], tuple[int, ...]] = {}
+        known: dict[tuple[object, ...], tuple[int, ...]] = {}
         placed = []
         for episode, request in zip(episodes, requests, strict=True):
             *before, last = episode.segments
-            if not last.ids or not chat.extends(bool(last.thought)):
+            (message,) = request.messages
+            if not last.ids or not self._extends(last, message["role"]):
                 placed.append(request)
                 continue
-            # They depend on the text only through its end token, so a group has one retry prompt, or very few.
-            (message,) = request.messages
-            end = None if last.is_cut_off else last.ids[-1]
-            key = _ids_of(before), end, message["content"]
+            # They depend on the text only through its end token, so a group has one retry prompt, or very few; and on
+            # the tool that it called last.
+            end, called = None if last.is_cut_off else last.ids[-1], last.calls[-1].name if last.calls else None
+            key = _ids_of(before), end, called, message["role"], message["content"]
             if key not in known:
                 known[key] = tuple(
-                    chat.continuation_ids(conversation(before), message["content"], last.ids[-1:], end is not None)
+                    chat.continuation_ids(conversation(before), message, last.ids[-1:], end is not None, last.calls)
                 )
             placed.append(replace(request, ids=known[key]))
         return placed
+
+    def _extends(self, last: Segment, then: str = "user") -> bool:
+        """Whether the conversation goes on from a text's sampled ids, if the user or a tool speaks then."""
+        return self.engine.chat.extends(bool(last.thought), then, last.calls, last.text)
 
     def _segments(self, role: Role, prompts: Sequence[Sequence[int]], made: Sequence[Generation]) -> list[Segment]:
         """What was sampled on each prompt, with its ids."""

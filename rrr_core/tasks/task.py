@@ -173,7 +173,7 @@ class Task(Boundary):
         called = tuple(replace(each, arguments=values.private(each.arguments)) for each in calls)
         arguments = {"task": self.name, "row": row, "state": state, "action": action, "calls": called}
         call = partial(self._manager.hook.rrr_step, **arguments)
-        return self._given("rrr_step", call, values.checked_step, "bad step")
+        return self._given("rrr_step", call, values.checked_plain_step, "bad step")
 
     def judge(self, judge: str, pairs: Sequence[tuple[Row, str]]) -> list[Verdict | None]:
         """One judge's verdicts on a batch of (row, answer); None for an item it leaves to the next judge.

@@ -79,7 +79,7 @@ class StepCoin(CoinTask):
 
     has_steps = True
 
-    def step(self, row: Any, state: Any, action: str) -> Step | Verdict:
+    def step(self, row: Any, state: Any, action: str, calls: Any = ()) -> Step | Verdict:
         if hashlib.sha256(action.encode()).digest()[5] % 3:
             return observed(f"Toss {row['n'] + 1}.", f"{state or ''}{action};")
         return final(f"{state or ''}{action};")

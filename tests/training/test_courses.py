@@ -124,7 +124,7 @@ def test_a_first_action_is_drawn_as_an_answer_without_steps(
 class Impatient(StepCoin):
     """On even rows, the first action is the last."""
 
-    def step(self, row: Any, state: Any, action: str) -> Step | Verdict:
+    def step(self, row: Any, state: Any, action: str, calls: Any = ()) -> Step | Verdict:
         step = super().step(row, state, action)
         return Step(answer=f"{action};") if row["n"] % 2 == 0 else step
 
@@ -143,7 +143,7 @@ def test_a_fault_of_a_step_ends_its_course_without_a_reward(
     members: list[Failure], model_settings: ModelSettings, run: TrainSettings
 ) -> None:
     class Broken(StepCoin):
-        def step(self, row: Any, state: Any, action: str) -> Step | Verdict:
+        def step(self, row: Any, state: Any, action: str, calls: Any = ()) -> Step | Verdict:
             return abstained("exception", "planted") if state else super().step(row, state, action)
 
     played = rollout_of(Broken(), model_settings, run).play(members, (0,))

@@ -46,6 +46,7 @@ SIGNATURES = {
 RECORDS = {
     "DataOption": ("name", "help", "kind", "default", "bounds", "choices", "sources"),
     "Example": ("row", "answer", "outcome", "category", "reason", "hostile", "actions"),
+    "Call": ("name", "arguments"),
     "Manifest": ("summary", "source", "revision", "data_license", "categories", "deterministic"),
     "Model": ("name", "family", "takes_tools", "calls"),
     "Step": ("observation", "state", "answer"),

@@ -8,8 +8,9 @@ from typing import Any
 
 from rrr_core.config.limits import STEPS
 from rrr_core.episode import Episode, Generation, Role, Segment, written
+from rrr_core.episode.calls import RESULT_ROLE
 from rrr_core.errors import RrrError
-from rrr_core.hookspecs import Step
+from rrr_core.hookspecs import Message, Step
 from rrr_core.tasks import Task
 from rrr_core.verdicts import CUT_OFF, FULL, STEP_LIMIT, Verdict, failed
 from rrr_core.verification import Judge
@@ -21,8 +22,12 @@ Write = Callable[[Role, Sequence[Episode], Sequence[Generation]], list[Segment]]
 """The segments of what was drawn to follow each episode."""
 Follow = Callable[[Sequence[Episode], Sequence[Segment]], list[Segment]]
 """What is read after each episode, as it is kept."""
+OnPlaces = Callable[[Sequence[int]], None]
+"""Told, before texts are drawn, the places among all courses of those that they follow."""
 Fits = Callable[[Episode], bool]
 """Whether the model's context leaves room for a text after an episode. Asked of courses alone."""
+ReadCalls = Callable[[Generation, Sequence[Message]], Generation]
+"""An action with its calls apart, given the row's prompt: an engine's `read_calls`."""
 
 
 def check_max_steps(task: Task, max_steps: int) -> None:
@@ -51,6 +56,15 @@ def always_fits(_episode: Episode) -> bool:
     return True
 
 
+def no_calls(made: Generation, _prompt: Sequence[Message]) -> Generation:
+    """For an engine that reads none."""
+    return made
+
+
+def forget_places(_places: Sequence[int]) -> None:
+    """For texts that do not depend on their places."""
+
+
 def play_answers(
     task: Task,
     judge: Judge,
@@ -62,6 +76,8 @@ def play_answers(
     write: Write = write_plainly,
     follow: Follow = follow_plainly,
     fits: Fits = always_fits,
+    on_places: OnPlaces = forget_places,
+    read_calls: ReadCalls = no_calls,
 ) -> list[Episode]:
     """Each episode, which ends in a request, with a judged answer to it.
 
@@ -71,7 +87,10 @@ def play_answers(
     if not asked:
         return []
     if task.has_steps:
-        return _judged(judge, play_courses(judge, role, asked, draw, stage, max_steps, write, follow, fits))
+        return _judged(
+            judge,
+            play_courses(judge, role, asked, draw, stage, max_steps, write, follow, fits, on_places, read_calls),
+        )
     made = draw(stage, asked)
     segments = write(role, asked, made)
     verdicts = judge.judge_written([(each.row, one) for each, one in zip(asked, made, strict=True)])
@@ -91,6 +110,8 @@ def play_courses(
     write: Write = write_plainly,
     follow: Follow = follow_plainly,
     fits: Fits = always_fits,
+    on_places: OnPlaces = forget_places,
+    read_calls: ReadCalls = no_calls,
 ) -> list[Episode]:
     """Each episode with a course of actions after it; a course that came to an answer is yet to be judged.
 
@@ -109,13 +130,16 @@ def play_courses(
     number = 1
     while open_places:
         before = [courses[place] for place in open_places]
+        on_places(open_places)
         made = draw(stage if number == 1 else f"{stage}, step {number}".removeprefix(", "), before)
+        made = [read_calls(one, each.prompt) for each, one in zip(before, made, strict=True)]
         led = _steps(judge, before, made, [states[place] for place in open_places])
         going_on: dict[int, Segment] = {}
         for place, action, step in zip(open_places, write(role, before, made), led, strict=True):
             if isinstance(step, Step) and step.answer is None and number < max_steps:
                 states[place] = step.state
-                going_on[place] = Segment("observation", ({"role": "user", "content": step.observation},))
+                speaker = RESULT_ROLE if action.calls else "user"
+                going_on[place] = Segment("observation", ({"role": speaker, "content": step.observation},))
                 courses[place] = courses[place].extended(action)
             else:
                 courses[place] = courses[place].extended(_last(action, step, max_steps))
@@ -149,7 +173,11 @@ def _steps(
     early = [without_verifier(each) or _cut_off(each) for each in made]
     acted = [place for place, verdict in enumerate(early) if verdict is None]
     led = iter(
-        judge.step([(episodes[place].row, made[place].text) for place in acted], [states[place] for place in acted])
+        judge.step(
+            [(episodes[place].row, made[place].text) for place in acted],
+            [states[place] for place in acted],
+            [made[place].calls for place in acted],
+        )
     )
     return (next(led) if verdict is None else verdict for verdict in early)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from rrr_core.answering.playing import Draw, Fits, always_fits, play_answers
+from rrr_core.answering.playing import Draw, Fits, ReadCalls, always_fits, no_calls, play_answers
 from rrr_core.conversation import reflection_request, retry_request
 from rrr_core.episode import Episode, Generation, Segment, written
 from rrr_core.hookspecs import Model
@@ -23,6 +23,7 @@ def play_round(
     stages: tuple[str, str] = ("reflection", "retry"),
     max_steps: int = 1,
     fits: Fits = always_fits,
+    read_calls: ReadCalls = no_calls,
 ) -> list[Episode]:
     """Episodes that end in an answer, each with a reflection on it, and a judged retry if the reflection gets one.
 
@@ -44,7 +45,9 @@ def play_round(
         for place, each in enumerate(played)
         if each.segments[-1].verdict is None and gets_retry(each.segments[-1])
     }
-    retried = play_answers(task, judge, "retry", list(again.values()), draw, stages[1], max_steps, fits=fits)
+    retried = play_answers(
+        task, judge, "retry", list(again.values()), draw, stages[1], max_steps, fits=fits, read_calls=read_calls
+    )
     for place, each in zip(again, retried, strict=True):
         played[place] = each
     return played

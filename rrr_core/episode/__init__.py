@@ -12,9 +12,8 @@ from rrr_core.episode.records import (
     Role,
     Round,
     Segment,
-    total_length,
-    written,
 )
+from rrr_core.episode.written import total_length, written
 
 __all__ = [
     "ANSWERS",

@@ -35,6 +35,11 @@ class Failure:
         return self.episode.prompt
 
     @property
+    def request(self) -> tuple[Segment, ...]:
+        """What the failed answer answers: all before it."""
+        return self.episode.segments[: -len(self.episode.last_try)]
+
+    @property
     def attempt(self) -> str:
         """The failed answer, as it was judged."""
         return self.episode.segments[-1].answer
@@ -43,9 +48,9 @@ class Failure:
     def verdict(self) -> Verdict:
         return self.episode.last_verdict
 
-    def with_attempt(self, attempt: Segment) -> Failure:
-        """The same failure, ending in another failed answer to what its last one answered."""
-        return replace(self, episode=replace(self.episode, segments=(*self.episode.segments[:-1], attempt)))
+    def with_attempt(self, *attempt: Segment) -> Failure:
+        """The same failure, ending in another failed answer to what its last one answered: a text or a course."""
+        return replace(self, episode=replace(self.episode, segments=(*self.request, *attempt)))
 
     def to_json(self) -> dict[str, Any]:
         """The failure as JSON values; row and messages are not copied, which mining could not afford."""

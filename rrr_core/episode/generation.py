@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from rrr_core.hookspecs import Call
+
 
 @dataclass(frozen=True, slots=True)
 class Generation:
@@ -21,6 +23,8 @@ class Generation:
     """Whether it ended within its thought, so that there is no answer."""
     missing: str = ""
     """Why the engine has no answer, such as `content filter`: nobody's failure. Empty for most."""
+    calls: tuple[Call, ...] = ()
+    """The tools it calls after its text, in a task with steps whose prompt shows tools."""
     counted: int | None = None
     """Tokens of thought and answer, as a server counts them that gives no ids."""
 

@@ -8,15 +8,16 @@ answers, figures and the report are computed from segments alone. docs/run-folde
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
+from rrr_core.episode.calls import calls_from_json, calls_to_json
 from rrr_core.episode.control_answers import Answered, control_json, read_control
 from rrr_core.episode.decisions import Decision
 from rrr_core.episode.format_0_1 import upgraded_episode
-from rrr_core.episode.generation import Generation
 from rrr_core.errors import DataError
+from rrr_core.hookspecs import Call
 from rrr_core.records import COUNT, COUNTS, FLAG, LIST, MESSAGES, NUMBER, NUMBERS, OBJECT, TEXT, TEXTS, Kind, Record
 from rrr_core.verdicts import FULL, Verdict
 
@@ -44,6 +45,8 @@ class Segment:
     """What was written: the answer, without its thought."""
     thought: str = ""
     """What the model thought before its answer. No verifier sees it."""
+    calls: tuple[Call, ...] = ()
+    """The tools that an action calls, after its text."""
     judged: str | None = None
     """Of the last action of a course: what its last step gave to be judged, empty if the course ended before that. None
     where the text itself is the answer."""
@@ -71,7 +74,7 @@ class Segment:
         if self.role not in ROLES:
             raise ValueError(f"a segment's role is one of {', '.join(ROLES)}, not {self.role!r}")
         of_texts = (
-            *(self.text, self.verdict, self.is_trained),
+            *(self.text, self.calls, self.verdict, self.is_trained),
             *(each is not None for each in (self.judged, self.logprobs, self.advantage)),
         )
         if self.is_read and any(of_texts):
@@ -103,6 +106,8 @@ class Segment:
         for name in ("thought", "ids", "is_cut_off", "is_trained"):
             if value := getattr(self, name):
                 record[name] = value
+        if self.calls:
+            record["calls"] = calls_to_json(self.calls)
         for name in ("judged", "length", "logprobs", "token_texts", "advantage"):
             if (value := getattr(self, name)) is not None:
                 record[name] = value
@@ -124,6 +129,7 @@ class Segment:
                 messages=tuple(fields.get("messages", MESSAGES)) if read or "messages" in fields else (),
                 text=fields.get("text", TEXT) if not read or "text" in fields else "",
                 thought=fields.get("thought", TEXT, ""),
+                calls=calls_from_json(fields.get("calls", LIST, [])),
                 judged=fields.get("judged", TEXT, None),
                 ids=tuple(fields.get("ids", COUNTS, ())),
                 length=fields.get("length", COUNT, None),
@@ -144,20 +150,6 @@ _ROLE = Kind(f"one of {', '.join(ROLES)}", lambda value: isinstance(value, str) 
 
 def _tuple(values: list[Any] | None) -> tuple[Any, ...] | None:
     return None if values is None else tuple(values)
-
-
-def written(role: Role, made: Generation, verdict: Verdict | None = None) -> Segment:
-    """A segment of what an engine wrote: answer, thought and length, without the ids."""
-    return Segment(
-        role, text=made.text, thought=made.thought, length=made.length, is_cut_off=made.is_cut_off, verdict=verdict
-    )
-
-
-def total_length(texts: Iterable[Segment | Generation]) -> int | None:
-    """The tokens of texts together; None if those of one are unknown."""
-    lengths = [each.length for each in texts]
-    known = [each for each in lengths if each is not None]
-    return sum(known) if len(known) == len(lengths) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,6 +238,14 @@ class Episode:
         """The segments up to the first answer, that included."""
         last = max(place for place, each in enumerate(self.segments) if each.role == "attempt")
         return self.segments[: last + 1]
+
+    @property
+    def last_try(self) -> tuple[Segment, ...]:
+        """The answer that the episode ends in: one text, or a course of actions with what it read between them."""
+        start = len(self.segments) - 1
+        while self.segments[start - 1].role == "observation":
+            start -= 2
+        return self.segments[start:]
 
     @property
     def verdict(self) -> Verdict:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import Any
 
 from rrr_core.answering import Draw, play_answers, play_courses, play_round, texts_per_answer
 from rrr_core.conversation import conversation
@@ -110,9 +111,9 @@ class ShardEvaluation:
         """One more first answer to each prompt, sampled in greedy mode too. No verifier is asked about it."""
         if not self.task.has_steps:
             return self._draw(stage, [conversation(each.segments) for each in prompts], is_always_sampled=True)
-        draw, fits = self._drawing(is_always_sampled=True), self._fits
+        draw = self._drawing(is_always_sampled=True)
         with self._at_most(self.steps * len(prompts)):
-            courses = play_courses(self.judge, "attempt", prompts, draw, stage, self.steps, fits=fits)
+            courses = play_courses(self.judge, "attempt", prompts, draw, stage, self.steps, **self._reading)
         return [_as_one_text(each) for each in courses]
 
     def _first_tries(self, rows: Sequence[tuple[int, Row]]) -> list[Episode]:
@@ -126,7 +127,7 @@ class ShardEvaluation:
         """Prompts with judged first answers."""
         draw = self._drawing(is_always_sampled)
         with self._at_most(self.steps * len(asked)):
-            return play_answers(self.task, self.judge, "attempt", asked, draw, stage, self.steps, fits=self._fits)
+            return play_answers(self.task, self.judge, "attempt", asked, draw, stage, self.steps, **self._reading)
 
     def _rounds(self, failed: Sequence[Episode]) -> list[Episode]:
         """The failed episodes with their rounds, up to the first that passes, and with the controls of each round."""
@@ -163,7 +164,7 @@ class ShardEvaluation:
                 self._drawing(),
                 stages=names,
                 max_steps=self.steps,
-                fits=self._fits,
+                **self._reading,
             )
 
     def _control_round(self, number: int, chain: Chain, reflections: Mapping[int, Segment | None], failed: int) -> None:
@@ -178,6 +179,11 @@ class ShardEvaluation:
         return lambda stage, episodes: self._draw(
             stage, [conversation(each.segments) for each in episodes], is_always_sampled
         )
+
+    @property
+    def _reading(self) -> dict[str, Any]:
+        """What a course asks of the engine besides its texts."""
+        return {"fits": self._fits, "read_calls": self.engine.read_calls}
 
     def _fits(self, episode: Episode) -> bool:
         """Whether the model's context leaves room for a text after the episode."""

@@ -96,6 +96,14 @@ class Engine(ABC):
         """
         return nullcontext()
 
+    def read_calls(self, made: Generation, prompt: Sequence[Message]) -> Generation:
+        """A text that was written in answer to tools, which the prompt begins with, with its calls apart.
+
+        What calls none, or calls in a form that is malformed, stays as it is. By default nothing is read, or the engine
+        gives the calls itself; `Model.calls` says whether it can.
+        """
+        return made
+
     @property
     def prefix_cache_hits(self) -> Hits | None:
         """How much of all prompts so far came from the prefix cache; None if the engine does not count it."""
@@ -169,6 +177,10 @@ class TokenEngine(Engine):
             thought=parts.thought,
             is_thinking=parts.is_thinking,
         )
+
+    def read_calls(self, made: Generation, prompt: Sequence[Message]) -> Generation:
+        """Its calls read from its ids, in the form of the model's family; see Engine."""
+        return made if made.is_cut_off else self.chat.with_calls(made, prompt, self.is_ended(made.token_ids))
 
     @property
     def thinks(self) -> bool:

@@ -70,6 +70,7 @@ class Reflecting:
             (f"reflection {number}", f"retry {number}"),
             self.settings.max_steps,
             self._drawing.fits,
+            self._drawing.engine.read_calls,
         )
         return dict(zip(failures, played, strict=True))
 

@@ -139,7 +139,15 @@ def mine_rows(
             drawing = Drawing(engine, settings, shard, round_index, reporter, f"try {tries_so_far + 1}")
             requests = [asked[row.row_index] for row in drawn]
             tried = play_answers(
-                task, judge, "attempt", requests, drawing, "", max_steps=settings.max_steps, fits=drawing.fits
+                task,
+                judge,
+                "attempt",
+                requests,
+                drawing,
+                "",
+                max_steps=settings.max_steps,
+                fits=drawing.fits,
+                read_calls=engine.read_calls,
             )
             for row, episode in zip(drawn, tried, strict=True):
                 tokens = row.draw(episode)

@@ -42,16 +42,16 @@ def private(value: Any) -> Any:
     return _copy(value)
 
 
-def checked_prompt(prompt: object, model: Model) -> tuple[dict[str, str], ...]:
+def checked_prompt(prompt: object, model: Model, may_call: bool = False) -> tuple[dict[str, str], ...]:
     """Messages that end with the user's; a string is a single user message.
 
-    The first may be a tools message if the model takes tools.
+    The first may be a tools message if the model takes tools; where a task may call them, if its calls can be read.
     """
     given = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else prompt
     messages = checked_messages(given, (TOOLS_ROLE, *_ROLES))
     for index, message in enumerate(messages):
         if message["role"] == TOOLS_ROLE:
-            _check_tools(index, message["content"], model)
+            _check_tools(index, message["content"], model.takes_tools or (may_call and model.calls))
     if messages[-1]["role"] != "user":
         raise ValueError(f"its last message has the role {messages[-1]['role']!r}, not 'user'")
     return messages
@@ -277,10 +277,10 @@ def _bounded(what: str, text: str, longest: int) -> str:
     return text
 
 
-def _check_tools(index: int, content: str, model: Model) -> None:
+def _check_tools(index: int, content: str, are_taken: bool) -> None:
     if index > 0:
         raise ValueError(f"message {index} has the role {TOOLS_ROLE!r}, which only the first may have")
-    if not model.takes_tools:
+    if not are_taken:
         raise ValueError(
             "gave tools to a model whose chat template has no place for them: where model.takes_tools is false, write"
             " them into the text"

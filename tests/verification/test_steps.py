@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from rrr_core.errors import TooManyAbstentions
-from rrr_core.hookspecs import Step, final, observed
+from rrr_core.hookspecs import Call, Step, final, observed
 from rrr_core.tasks import Task, load_task
 from rrr_core.tasks.values import LONGEST_ANSWER, LONGEST_OBSERVATION, LONGEST_STATE
 from rrr_core.verdicts import Verdict, abstained
@@ -27,7 +27,7 @@ PLACES = [
 SOURCE = """
 import os
 from rrr_core import hookimpl, passed
-from rrr_core.hookspecs import Step, final, observed, trusted
+from rrr_core.hookspecs import Call, Step, final, observed, trusted
 
 @hookimpl
 def rrr_load_dataset(split): return [{"n": 1}]
@@ -244,3 +244,45 @@ def test_faults_of_steps_count_against_the_limit_of_withheld_verdicts(make: Any)
     judge = Judge(make(), max_abstain=0.5, minimum=10, settings=settings)
     with judge, pytest.raises(TooManyAbstentions, match="withheld 10 of 10 verdicts.*hook rrr_step"):
         judge.step([({"n": 1}, "raise KeyError")] * 20, [None] * 20)
+
+
+CALLING = """
+import json
+from rrr_core import hookimpl, passed
+from rrr_core.hookspecs import final, observed
+
+@hookimpl
+def rrr_load_dataset(split): return [{"n": 1}]
+
+@hookimpl
+def rrr_prompt(row): return "?"
+
+@hookimpl
+def rrr_verify(row, answer): return passed()
+
+@hookimpl
+def rrr_step(action, calls):
+    if action == "spoil":
+        calls[0].arguments.clear()
+    return observed(json.dumps([action, [[type(each).__name__, each.name, each.arguments] for each in calls]]))
+"""
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_calls_come_to_the_step_beside_the_action(make: Callable[..., Task], place: str) -> None:
+    calls = [(Call("f", {"a": [1, None, "“é”"], "b": {"c": 1.5}}), Call("g", {})), (), (Call("h", {"x": 1}),)]
+    with Judge(make(CALLING), settings=VerifySettings(isolation=place)) as judge:
+        steps = judge.step([({"n": 1}, text) for text in ("do", "say", "spoil")], [None, 2, 3], calls)
+        plain = judge.step([({"n": 1}, "do")], [None])
+    seen = [json.loads(step.observation) if isinstance(step, Step) else step for step in steps]
+    assert seen[0] == ["do", [["Call", each.name, each.arguments] for each in calls[0]]]
+    assert seen[1:] == [["say", []], ["spoil", [["Call", "h", {}]]]]
+    assert calls[2][0].arguments == {"x": 1}
+    assert isinstance(plain[0], Step)
+    assert json.loads(plain[0].observation) == ["do", []]
+
+
+def test_a_batch_without_calls_is_sent_as_before() -> None:
+    assert encode_batch([({"n": 1}, "x")], 7, states=[None], calls=[()]) == encode_batch(
+        [({"n": 1}, "x")], 7, states=[None]
+    )

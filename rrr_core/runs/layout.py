@@ -7,6 +7,7 @@
     eval/LABEL/MODE-NNNNN.jsonl   evaluated rows; figures.json once all are there
     eval/comparison.json          the comparison of the evaluated models
     report.html
+    tasks/TASK/                   with several tasks, each one's mine/ and eval/; the rest is of all of them
 
 Each stage's folder also holds manifest.json, SHA256SUMS, profile.json and .lock. docs/run-folders.md describes what
 is in them.
@@ -22,6 +23,9 @@ VANILLA, TRAINED = "vanilla", "trained"
 
 STAGES = ("mine", "train", "eval")
 """The folders that the stages of a run write, in order."""
+
+PARTS = "tasks"
+"""The folder of the parts of a run of several tasks."""
 
 MANIFEST, RUN_RECORD, PROFILE, LOCK = "manifest.json", "run.json", "profile.json", ".lock"
 DIGESTS, PROFILE_ASIDE = "SHA256SUMS", "profile.damaged.json"
@@ -146,9 +150,11 @@ class EvalFolder(StageFolder):
 
 @dataclass(frozen=True, slots=True)
 class RunFolder:
-    """A whole run."""
+    """A whole run, or one task's part of it."""
 
     path: Path
+    whole: Path | None = None
+    """The folder of the run of several tasks that this is a part of, in which the training is."""
 
     @property
     def record(self) -> Path:
@@ -160,7 +166,19 @@ class RunFolder:
 
     @property
     def train(self) -> TrainFolder:
-        return TrainFolder(self.path / "train")
+        return TrainFolder((self.whole or self.path) / "train")
+
+    def of_task(self, name: str) -> RunFolder:
+        """The part of one of several tasks."""
+        return RunFolder(self.path / PARTS / name, self.path)
+
+    def parts(self) -> list[RunFolder]:
+        """The existing parts of a run of several tasks, by name; none for a run of one."""
+        return [self.of_task(path.name) for path in sorted((self.path / PARTS).glob("*")) if path.is_dir()]
+
+    def stage_folders(self, stage: str) -> list[Path]:
+        """The folders in which the results of a stage (`mine`, `train` or `eval`) are."""
+        return [folder.path / stage for folder in (self, *self.parts())]
 
     @property
     def report(self) -> Path:
@@ -184,8 +202,13 @@ class RunFolder:
         stages = [*self.path.glob(f"*/{MANIFEST}"), *self.path.glob(f"*/*/{MANIFEST}")]
         stages.sort(key=lambda path: (len(path.parts), path))
         found = {path.parent.relative_to(self.path).as_posix(): path for path in stages}
+        for part in self.parts():
+            of_part = RunFolder(part.path).manifests()
+            found |= {f"{PARTS}/{part.path.name}/{stage}": path for stage, path in of_part.items()}
+        if self.whole is not None and self.train.manifest.exists():
+            found["train"] = self.train.manifest
         return {"run": self.record, **found} if self.record.exists() else found
 
     def has_stage(self) -> bool:
         """Whether any stage's folder exists."""
-        return any((self.path / stage).is_dir() for stage in STAGES)
+        return any((self.path / stage).is_dir() for stage in STAGES) or bool(self.parts())

@@ -1,7 +1,15 @@
 """The pipeline: all stages of a run in order, in one folder."""
 
-from rrr_core.pipeline.job import RunResult, run
-from rrr_core.pipeline.opening import check_trainable, choose_model, open_engine, open_task, trained_model, with_date
+from rrr_core.pipeline.job import RunResult, failures_in, run
+from rrr_core.pipeline.opening import (
+    check_trainable,
+    choose_model,
+    open_engine,
+    open_task,
+    open_tasks,
+    trained_model,
+    with_date,
+)
 from rrr_core.pipeline.settings import RunSettings
 
 __all__ = [
@@ -9,8 +17,10 @@ __all__ = [
     "RunSettings",
     "check_trainable",
     "choose_model",
+    "failures_in",
     "open_engine",
     "open_task",
+    "open_tasks",
     "run",
     "trained_model",
     "with_date",

@@ -108,7 +108,8 @@ def read_runs(folders: Sequence[Path], say: Callable[[str], None] = lambda _: No
     """
     if not folders:
         raise RrrError("report: no run folder was named; give one or more folders that `rrr run` made")
-    read = [_Reader(folder, name, say).read() for folder, name in zip(folders, _names(folders), strict=True)]
+    named = zip(folders, _names(folders), strict=True)
+    read = [_Reader(*each, say).read() for folder, name in named for each in _parts(folder, name)]
     count = sum(len(samples) for _, samples in read)
     texts, spent = Texts(), 0
     sets: list[EpisodeSet] = []
@@ -152,19 +153,23 @@ def _names(folders: Sequence[Path]) -> list[str]:
     ]
 
 
-class _Reader:
-    """Reads one run folder and records what it could not read."""
+def _parts(folder: Path, name: str) -> list[tuple[RunFolder, str]]:
+    """A run, or the parts of one of several tasks, each with its name. Raises RrrError for a folder that is no run."""
+    if not folder.is_dir():
+        raise RrrError(f"report: {folder} is not a folder; give a folder that `rrr run` made")
+    files = RunFolder(folder)
+    if not files.record.exists() and not files.has_stage():
+        raise RrrError(
+            f"report: {folder} holds no run (no run.json, mine/, train/ or eval/); give a folder that `rrr run` made"
+        )
+    return [(part, f"{name}: {part.path.name}") for part in files.parts()] or [(files, name)]
 
-    def __init__(self, folder: Path, name: str, say: Callable[[str], None]) -> None:
-        if not folder.is_dir():
-            raise RrrError(f"report: {folder} is not a folder; give a folder that `rrr run` made")
-        files = RunFolder(folder)
-        if not files.record.exists() and not files.has_stage():
-            raise RrrError(
-                f"report: {folder} holds no run (no run.json, mine/, train/ or eval/);"
-                " give a folder that `rrr run` made"
-            )
-        self.folder, self.files, self.name = folder, files, name
+
+class _Reader:
+    """Reads one run folder, or a task's part of one, and records what it could not read."""
+
+    def __init__(self, files: RunFolder, name: str, say: Callable[[str], None]) -> None:
+        self.folder, self.files, self.name = files.path, files, name
         self.missing: list[str] = []
         self._say = say
 
@@ -177,6 +182,8 @@ class _Reader:
         comparison = self._comparison(figures)
         pairs = list(comparison.get("pairs") or [])
         noted = [note for record in (*figures.values(), comparison) for note in record.get("notes") or []]
+        if self.files.whole is not None and curves is not None:
+            noted.append("The training is of several tasks: its curves and its time are those of all of them.")
         samples = [*self._evaluated(figures), *self._trained()]
         run = Run(
             name=self.name,
@@ -221,7 +228,7 @@ class _Reader:
         profiles: dict[str, Json] = {}
         without = []
         for stage in (stage for stage in stages if stage.manifest.exists()):
-            name = stage.path.relative_to(self.folder).as_posix()
+            name = "train" if stage == self.files.train else stage.path.relative_to(self.folder).as_posix()
             try:
                 spent = read_profile(stage.path)
             except DataError as error:
@@ -271,7 +278,8 @@ class _Reader:
     def _sample(self, kind: str, label: str, mode: str, paths: Sequence[Path]) -> _Sample:
         sample = _Sample(kind, label, mode)
         for episode in self._records(paths, read_evaluated):
-            sample.sample.add(episode)
+            if episode.task in (None, self.folder.name):
+                sample.sample.add(episode)
         return sample
 
     def _records(self, paths: Sequence[Path], make: Callable[[Json, str], Any]) -> Iterator[Any]:
@@ -335,7 +343,7 @@ class _Reader:
         self._report(f"{text.rstrip('.')}; the rest of the file is not shown.")
 
     def _report(self, text: str) -> None:
-        line = text.replace(f"{self.folder}/", "")
+        line = text.replace(f"{self.folder}/", "").replace(f"{self.files.whole or self.folder}/", "")
         if line not in self.missing:
             self.missing.append(line)
             self._say(f"{self.name}: {line}")

@@ -207,7 +207,8 @@ class RunFolder:
             found |= {f"{PARTS}/{part.path.name}/{stage}": path for stage, path in of_part.items()}
         if self.whole is not None and self.train.manifest.exists():
             found["train"] = self.train.manifest
-        return {"run": self.record, **found} if self.record.exists() else found
+        record = RunFolder(self.whole or self.path).record
+        return {"run": record, **found} if record.exists() else found
 
     def has_stage(self) -> bool:
         """Whether any stage's folder exists."""

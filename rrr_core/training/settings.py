@@ -152,7 +152,7 @@ class TrainSettings(Settings):
             )
 
     def identity(self) -> dict[str, Any]:
-        """The settings that results depend on; the newest only where they are used, as folders made before lack them."""
+        """The settings that results depend on; the newest only where they act, since older folders lack them."""
         unused = {name for name in ("weights", "curriculum") if getattr(self, name) in ("", "none")}
         return {name: value for name, value in asdict(self).items() if name not in MAY_CHANGE | unused}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ torch = pytest.importorskip("torch")
 
 from rrr_core.episode import Failure
 from rrr_core.generation import ModelSettings
+from rrr_core.mining.failure_set import failures_of_several
 from rrr_core.training.settings import TrainSettings
 from rrr_core.training.tiny import make_model, make_tokenizer
 from rrr_core.training.warmup_settings import WarmupSettings
@@ -137,6 +139,16 @@ def coin_failures() -> list[Failure]:
         )
         for n in itertools.islice(itertools.count(), 12)
     ]
+
+
+def coin_job(changes: Mapping[str, Any]) -> tuple[list[CoinTask], list[Failure]]:
+    """A task with its failures; two tasks with theirs, each with a pass rate, if the settings weigh them."""
+    if "weights" not in changes:
+        return [CoinTask()], coin_failures()
+    dice = CoinTask()
+    dice.name = "dice"
+    rated = [replace(one, pass_rate=place % 4 / 4) for place, one in enumerate(coin_failures())]
+    return [CoinTask(), dice], failures_of_several({"dice": rated[:5], "coin": rated})
 
 
 def four_steps() -> TrainSettings:

@@ -1,6 +1,6 @@
 """The pipeline: all stages of a run in order, in one folder."""
 
-from rrr_core.pipeline.job import RunResult, failures_in, run
+from rrr_core.pipeline.job import RunResult, run
 from rrr_core.pipeline.opening import (
     check_trainable,
     choose_model,
@@ -11,6 +11,7 @@ from rrr_core.pipeline.opening import (
     with_date,
 )
 from rrr_core.pipeline.settings import RunSettings
+from rrr_core.pipeline.stages import failures_in
 
 __all__ = [
     "RunResult",

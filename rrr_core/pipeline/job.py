@@ -7,36 +7,29 @@ itself, and one training takes the failures of all.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from rrr_core.episode import Failure
 from rrr_core.evaluation.deciding import check_deciders
-from rrr_core.generation import ModelSettings
 from rrr_core.pipeline.naming import options_of
 from rrr_core.pipeline.opening import (
     OpenTask,
     check_trainable,
     choose_model,
-    open_engine,
     open_tasks,
     refuse_server,
-    trained_model,
-    with_date,
 )
 from rrr_core.pipeline.record import RunRecord
 from rrr_core.pipeline.settings import RunSettings, identity_of
+from rrr_core.pipeline.stages import Stages
 from rrr_core.profiling.spent import Spent
 from rrr_core.progress import Progress
 from rrr_core.runs.files import read_json
-from rrr_core.runs.layout import TRAINED, VANILLA, RunFolder
+from rrr_core.runs.layout import TRAINED, VANILLA, RunFolder, StageFolder, TrainFolder
 from rrr_core.runs.stage import stage_lock
-
-if TYPE_CHECKING:
-    from rrr_core.generation.engine import Engine
 
 
 @dataclass(frozen=True)
@@ -62,6 +55,36 @@ def run(settings: RunSettings, folder: Path, progress: Progress | None = None) -
     Raises RrrError if the folder was started with other settings, naming the first difference.
     """
     progress = progress or Progress()
+    tasks, settings = opened(settings)
+    with stage_lock(folder, progress):
+        record = RunRecord.open(folder, identity_of(settings, tasks), progress)
+        files = RunFolder(folder)
+        job = Stages(tasks, settings, files, progress)
+        if not record.is_finished("train", files.train.model, files.train.summary):
+            job.check_training(tasks, files.train)
+        engine = job.engine()
+        for each in tasks:
+            record.stage(job.named("mine", each), job.part(each).mine.summary, partial(job.mine, each, engine))
+        del engine  # before training takes the memory
+        training = partial(job.train, tasks, files.train, settings.train)
+        record.stage("train", files.train.model, training, files.train.summary)
+        for label in (VANILLA, TRAINED):
+            engine = job.engine(None if label == VANILLA else files.train)
+            for each in tasks:
+                product = job.part(each).evaluation(label).figures
+                record.stage(job.named("eval", each, label), product, partial(job.evaluate, each, label, engine))
+        # Always rewritten: they are cheap, are not believed unseen, and a newer rrr may draw the page better.
+        for each in tasks:
+            work = partial(job.compare, each, (VANILLA, TRAINED))
+            record.stage(job.named("compare", each), job.part(each).comparison, work, again=True)
+        record.stage("report", files.report, job.report, again=True)
+    parts = {each.name: job.part(each) for each in tasks}
+    comparisons = {name: read_json(part.comparison) for name, part in parts.items()}
+    return RunResult(folder, comparisons, files.report, record.spent(stages_of(parts.values(), [files.train])))
+
+
+def opened(settings: RunSettings) -> tuple[list[OpenTask], RunSettings]:
+    """The tasks of a run, and its settings with the model that was chosen. Raises for what no stage could use."""
     tasks = open_tasks(settings.task)
     settings = dataclasses.replace(settings, model=choose_model(settings.model, *(each.task for each in tasks)))
     refuse_server(settings.model)
@@ -70,112 +93,14 @@ def run(settings: RunSettings, folder: Path, progress: Progress | None = None) -
             check_deciders(each.task, settings.eval.decide, settings.verify)
     with options_of("train"):
         check_trainable(settings.model, adapts=settings.train.lora_rank > 0)
-    with stage_lock(folder, progress):
-        record = RunRecord.open(folder, identity_of(settings, tasks), progress)
-        files = RunFolder(folder)
-        job = _Job(tasks, settings, files, progress)
-        if not record.is_finished("train", files.train.model, files.train.summary):
-            job.check_training()
-        engine = job.engine()
-        for each in tasks:
-            record.stage(job.named("mine", each), job.part(each).mine.summary, partial(job.mine, each, engine))
-        del engine  # before training takes the memory
-        record.stage("train", files.train.model, job.train, files.train.summary)
-        for label in (VANILLA, TRAINED):
-            engine = job.engine(label)
-            for each in tasks:
-                product = job.part(each).evaluation(label).figures
-                record.stage(job.named("eval", each, label), product, partial(job.evaluate, each, label, engine))
-        # Always rewritten: they are cheap, are not believed unseen, and a newer rrr may draw the page better.
-        for each in tasks:
-            record.stage(job.named("compare", each), job.part(each).comparison, partial(job.compare, each), again=True)
-        record.stage("report", files.report, job.report, again=True)
-    comparisons = {each.name: read_json(job.part(each).comparison) for each in tasks}
-    return RunResult(folder, comparisons, files.report, record.spent(folder))
+    return tasks, settings
 
 
-@dataclass(frozen=True)
-class _Job:
-    """The work of each stage. The results are written to the run folder, nothing is returned."""
-
-    tasks: Sequence[OpenTask]
-    settings: RunSettings
-    files: RunFolder
-    progress: Progress
-
-    def named(self, stage: str, task: OpenTask, *more: str) -> str:
-        """The name of a stage in the run's record: of several tasks, each has its own."""
-        return " ".join([stage, *([task.name] if len(self.tasks) > 1 else []), *more])
-
-    def part(self, task: OpenTask) -> RunFolder:
-        """Where a task is mined and evaluated."""
-        return self.files.of_task(task.name) if len(self.tasks) > 1 else self.files
-
-    def engine(self, label: str = VANILLA) -> Callable[[], Engine]:
-        """Opens the engine of a model once, when the first task needs it."""
-
-        def opened() -> Engine:
-            model = self._model()
-            return open_engine(
-                model if label == VANILLA else trained_model(model, self.files.train.path), self.progress
-            )
-
-        return cache(opened)
-
-    def check_training(self) -> None:
-        """Refuse what training would refuse after hours of mining."""
-        from rrr_core.training.preflight import check_before_training
-        from rrr_core.training.rewards import check_task_rewards
-        from rrr_core.training.shares import shares_of
-
-        with options_of("train"):
-            several = len(self.tasks) > 1
-            shares_of(self.settings.train.weights, [each.name if several else None for each in self.tasks])
-            for each in self.tasks:
-                check_task_rewards(self.settings.train.reward, each.task, lambda _: None)  # said when training starts
-            check_before_training(self._model(), self.files.train.path, self.settings.train, self.progress.say)
-
-    def mine(self, task: OpenTask, engine: Callable[[], Engine]) -> None:
-        from rrr_core.mining import mine
-
-        opened, folder, verify = engine(), self.part(task).mine.path, self.settings.verify
-        with options_of("mine"):
-            mine(task.task, opened, folder, self.settings.mine, task.data, self.progress, verify)
-
-    def train(self) -> None:
-        from rrr_core.training.run import train
-
-        failures = failures_in({each.name: self.part(each).mine.path for each in self.tasks})
-        folder, verify = self.files.train.path, self.settings.verify
-        tasks = [each.task for each in self.tasks]
-        with options_of("train"):
-            train(tasks, failures, self._model(), folder, self.settings.train, self.progress, verify)
-
-    def evaluate(self, task: OpenTask, label: str, engine: Callable[[], Engine]) -> None:
-        from rrr_core.evaluation import evaluate
-
-        opened, folder, verify = engine(), self.part(task).evaluation(label).path, self.settings.verify
-        with options_of("eval"):
-            evaluate(task.task, opened, folder, label, self.settings.eval, task.data, self.progress, verify)
-
-    def _model(self) -> ModelSettings:
-        return with_date(self.settings.model, self.files.path)
-
-    def compare(self, task: OpenTask) -> None:
-        from rrr_core.evaluation import compare
-
-        files = self.part(task)
-        compare([files.evaluation(label).path for label in (VANILLA, TRAINED)], files.comparison)
-
-    def report(self) -> None:
-        from rrr_core.report import write_report
-
-        write_report([self.files.path], self.files.report, self.progress.say)
-
-
-def failures_in(folders: Mapping[str, Path]) -> list[Failure]:
-    """The failures of each task's failure set; of several tasks, each knows its own. Raises as `read_failures`."""
-    from rrr_core.mining.failure_set import failures_of_several, read_failures
-
-    sets = {name: read_failures(folder) for name, folder in folders.items()}
-    return next(iter(sets.values())) if len(sets) == 1 else failures_of_several(sets)
+def stages_of(
+    parts: Iterable[RunFolder], trainings: Iterable[TrainFolder], labels: Sequence[str] = (VANILLA, TRAINED)
+) -> list[StageFolder]:
+    """The folders of the stages: mining and the evaluations of each part, and the trainings."""
+    found: list[StageFolder] = list(trainings)
+    for part in parts:
+        found += [part.mine, *(part.evaluation(label) for label in labels)]
+    return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from functools import reduce
 from pathlib import Path
@@ -18,7 +18,7 @@ from rrr_core.records import NUMBER, OBJECT, TEXT, Record
 from rrr_core.runs.about import about_this_run
 from rrr_core.runs.digests import Digests
 from rrr_core.runs.files import read_json, write_json
-from rrr_core.runs.layout import STAGES, TRAINED, VANILLA, RunFolder, StageFolder
+from rrr_core.runs.layout import STAGES, RunFolder, StageFolder
 from rrr_core.runs.stage import check_identity, holds_nothing
 
 
@@ -88,15 +88,11 @@ class RunRecord:
             entry["seconds"] = round(before + time.monotonic() - started, 1)
             self._write()
 
-    def spent(self, folder: Path) -> Spent:
+    def spent(self, stages: Iterable[StageFolder]) -> Spent:
         """The sum of the stages' profiles with the wall time of all; the latter alone if one cannot be read.
 
         Loading a model to mine or evaluate counts in the wall time but in no profile.
         """
-        files = RunFolder(folder)
-        stages: list[StageFolder] = [files.train]
-        for part in files.parts() or [files]:
-            stages += [part.mine, part.evaluation(VANILLA), part.evaluation(TRAINED)]
         profiles = [self._profile(stage.path) for stage in stages]
         known = [profile for profile in profiles if profile is not None]
         together = reduce(Spent.plus, known if len(known) == len(profiles) else [], Spent())

@@ -12,10 +12,12 @@ from rrr_core.pipeline.opening import (
 )
 from rrr_core.pipeline.settings import RunSettings
 from rrr_core.pipeline.stages import failures_in
+from rrr_core.pipeline.transfer import Transferred, transfer
 
 __all__ = [
     "RunResult",
     "RunSettings",
+    "Transferred",
     "check_trainable",
     "choose_model",
     "failures_in",
@@ -24,5 +26,6 @@ __all__ = [
     "open_tasks",
     "run",
     "trained_model",
+    "transfer",
     "with_date",
 ]

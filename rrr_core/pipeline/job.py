@@ -61,7 +61,7 @@ def run(settings: RunSettings, folder: Path, progress: Progress | None = None) -
         files = RunFolder(folder)
         job = Stages(tasks, settings, files, progress)
         if not record.is_finished("train", files.train.model, files.train.summary):
-            job.check_training(tasks, files.train)
+            job.check_training(tasks, files.train, settings.train)
         engine = job.engine()
         for each in tasks:
             record.stage(job.named("mine", each), job.part(each).mine.summary, partial(job.mine, each, engine))

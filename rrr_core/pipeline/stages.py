@@ -47,17 +47,17 @@ class Stages:
 
         return cache(opened)
 
-    def check_training(self, tasks: Sequence[OpenTask], folder: TrainFolder) -> None:
+    def check_training(self, tasks: Sequence[OpenTask], folder: TrainFolder, settings: TrainSettings) -> None:
         """Refuse what training would refuse after hours of mining."""
         from rrr_core.training.preflight import check_before_training
         from rrr_core.training.rewards import check_task_rewards
         from rrr_core.training.shares import shares_of
 
         with options_of("train"):
-            shares_of(self.settings.train.weights, [each.name if len(tasks) > 1 else None for each in tasks])
+            shares_of(settings.weights, [each.name if len(tasks) > 1 else None for each in tasks])
             for each in tasks:
-                check_task_rewards(self.settings.train.reward, each.task, lambda _: None)  # said when training starts
-            check_before_training(self._model(), folder.path, self.settings.train, self.progress.say)
+                check_task_rewards(settings.reward, each.task, lambda _: None)  # said when training starts
+            check_before_training(self._model(), folder.path, settings, self.progress.say)
 
     def mine(self, task: OpenTask, engine: Callable[[], Engine]) -> None:
         from rrr_core.mining import mine

@@ -40,8 +40,8 @@ def transfer_tables(matrix: Mapping[str, Any]) -> list[Table]:
 def _add_controls(table: Table, row: list[Mapping[str, Any]]) -> None:
     """A line for each control that was run: what the row's model gains over it by reflecting."""
     for control in CONTROLS:
-        if any(control.key in each["over"] for each in row):
-            table.add_row(f"  over {control.short}", *(difference(each["over"].get(control.key)) for each in row))
+        if any(control.gain in each["gains"] for each in row):
+            table.add_row(f"  over {control.short}", *(difference(each["gains"].get(control.gain)) for each in row))
 
 
 def _counted(gain: Mapping[str, Any] | None) -> str:

@@ -22,9 +22,9 @@ def transfer_matrix(
 ) -> dict[str, Any]:
     """The content of `transfer.json`.
 
-    `comparisons` has that of each task, `trained` the labels of the models trained on each task or mixture, one a seed, and
-    `untrained` is the label of the model that all trainings began from. Shares and differences are from -1 to
-    1. With one seed, an interval is over rows; with several it is Student's, over seeds.
+    `comparisons` has that of each task, `trained` the labels of the models trained on each task or mixture, one a
+    seed, and `untrained` is the label of the model that all trainings began from. Differences are from -1 to 1. With
+    one seed, an interval is over rows; with several it is Student's, over seeds.
     """
     first = next(iter(comparisons.values()))
     modes = list(first["figures"][untrained]["modes"])
@@ -47,7 +47,7 @@ def transfer_matrix(
 
 
 def _untrained(comparison: Comparison, label: str, mode: str) -> dict[str, Any]:
-    return {"second_try": _figures(comparison, label, mode)["second_try"], "over": _over(comparison, [label], mode)}
+    return {"second_try": _figures(comparison, label, mode)["second_try"], "gains": _gains(comparison, [label], mode)}
 
 
 def _cell(comparison: Comparison, untrained: str, labels: Sequence[str], mode: str) -> dict[str, Any]:
@@ -63,14 +63,14 @@ def _cell(comparison: Comparison, untrained: str, labels: Sequence[str], mode: s
         "labels": list(labels),
         "second_try": None if None in shares else sum(share["value"] for share in shares) / len(shares),
         "gain": _pooled(gains),
-        "over": _over(comparison, labels, mode),
+        "gains": _gains(comparison, labels, mode),
     }
 
 
-def _over(comparison: Comparison, labels: Sequence[str], mode: str) -> dict[str, Any]:
-    """Control → the gain of the second try over it; those that were not run are left out."""
+def _gains(comparison: Comparison, labels: Sequence[str], mode: str) -> dict[str, Any]:
+    """The second try minus each control, as `figures.json` names it; those that were not run are left out."""
     found = {
-        control.key: _pooled([_figures(comparison, label, mode)["gains"].get(control.gain) for label in labels])
+        control.gain: _pooled([_figures(comparison, label, mode)["gains"].get(control.gain) for label in labels])
         for control in CONTROLS
     }
     return {key: gain for key, gain in found.items() if gain is not None}
@@ -113,7 +113,7 @@ def read_transfer(path: Path) -> Mapping[str, Any]:
 
 def _check_gains(cell: Record) -> None:
     gain = cell.get("gain", OBJECT, None)
-    for each in ([] if gain is None else [gain]) + list(cell.get("over", OBJECT).values()):
+    for each in ([] if gain is None else [gain]) + list(cell.get("gains", OBJECT).values()):
         interval = Record(each, cell.place, "a gain")
         for name in ("value", "low", "high"):
             interval.get(name, NUMBER)

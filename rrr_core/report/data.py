@@ -18,12 +18,13 @@ from rrr_core.profiling.profile import read_profile
 from rrr_core.records import Record
 from rrr_core.report.curves import Curves, curves_of
 from rrr_core.report.evidence import Evidence, evidence_of
+from rrr_core.report.folders import Transfer, names_of, parts_of, transfers_of
 from rrr_core.report.mined import Mined, mined_of
 from rrr_core.report.selection import FIELDS, SEGMENT_FIELDS, FairSample, Texts, pack
 from rrr_core.report.words import Words, words
 from rrr_core.runs.digests import Digests
 from rrr_core.runs.files import read_json, read_numbered_lines
-from rrr_core.runs.layout import RunFolder, label_order
+from rrr_core.runs.layout import RunFolder, label_order, trained_on
 from rrr_core.runs.metrics import read_metrics
 
 EPISODES_SHOWN = {"evaluation": 400, "training": 800}
@@ -80,6 +81,7 @@ class Payload:
     version: str
     words: Words
     runs: list[Run]
+    transfers: list[Transfer]
     sets: list[EpisodeSet]
     fields: tuple[str, ...]
     segment_fields: tuple[str, ...]
@@ -108,8 +110,8 @@ def read_runs(folders: Sequence[Path], say: Callable[[str], None] = lambda _: No
     """
     if not folders:
         raise RrrError("report: no run folder was named; give one or more folders that `rrr run` made")
-    named = zip(folders, _names(folders), strict=True)
-    read = [_Reader(*each, say).read() for folder, name in named for each in _parts(folder, name)]
+    named = list(zip(folders, names_of(folders), strict=True))
+    read = [_Reader(*each, say).read() for folder, name in named for each in parts_of(folder, name)]
     count = sum(len(samples) for _, samples in read)
     texts, spent = Texts(), 0
     sets: list[EpisodeSet] = []
@@ -130,6 +132,7 @@ def read_runs(folders: Sequence[Path], say: Callable[[str], None] = lambda _: No
         version=rrr_core.__version__,
         words=words(max((_rounds(run) for run, _ in read), default=1)),
         runs=[run for run, _ in read],
+        transfers=[each for folder, name in named for each in transfers_of(folder, name, say)],
         sets=sets,
         fields=FIELDS,
         segment_fields=SEGMENT_FIELDS,
@@ -142,27 +145,6 @@ def _rounds(run: Run) -> int:
     """The most rounds in an evaluation of a run."""
     modes = (mode for figures in run.figures.values() for mode in figures["modes"].values())
     return max((len(mode.get("rounds") or ()) for mode in modes), default=1)
-
-
-def _names(folders: Sequence[Path]) -> list[str]:
-    """A short, distinct name for each folder: its own, prefixed with its parent's if two are the same."""
-    names = [folder.resolve().name or str(folder) for folder in folders]
-    return [
-        name if names.count(name) == 1 else f"{folder.resolve().parent.name}/{name}"
-        for name, folder in zip(names, folders, strict=True)
-    ]
-
-
-def _parts(folder: Path, name: str) -> list[tuple[RunFolder, str]]:
-    """A run, or the parts of one of several tasks, each with its name. Raises RrrError for a folder that is no run."""
-    if not folder.is_dir():
-        raise RrrError(f"report: {folder} is not a folder; give a folder that `rrr run` made")
-    files = RunFolder(folder)
-    if not files.record.exists() and not files.has_stage():
-        raise RrrError(
-            f"report: {folder} holds no run (no run.json, mine/, train/ or eval/); give a folder that `rrr run` made"
-        )
-    return [(part, f"{name}: {part.path.name}") for part in files.parts()] or [(files, name)]
 
 
 class _Reader:
@@ -182,7 +164,7 @@ class _Reader:
         comparison = self._comparison(figures)
         pairs = list(comparison.get("pairs") or [])
         noted = [note for record in (*figures.values(), comparison) for note in record.get("notes") or []]
-        if self.files.whole is not None and curves is not None:
+        if self.files.whole == self.files.train.path.parent and curves is not None:
             noted.append("The training is of several tasks: its curves and its time are those of all of them.")
         samples = [*self._evaluated(figures), *self._trained()]
         run = Run(
@@ -250,7 +232,9 @@ class _Reader:
                 figures[str(record.get("label") or evaluation.path.name)] = record
         if not figures:
             self.missing.append("No finished evaluation (eval/*/figures.json).")
-        return dict(sorted(figures.items(), key=lambda item: label_order(item[0])))
+        # Of several trained models, the headline is about the last, so the one of the task's own is put there.
+        own = trained_on(self.folder.name)
+        return dict(sorted(figures.items(), key=lambda item: (item[0] == own, label_order(item[0]))))
 
     def _comparison(self, figures: Mapping[str, Json]) -> Json:
         comparison = self._read(self.files.comparison, read_comparison)

@@ -137,6 +137,30 @@ def test_several_tasks_killed_at_any_moment_end_with_the_same_bits_as_uninterrup
     assert steps(place / "killed") == [1, 2, 3]
 
 
+def test_transfer_killed_in_its_second_training_ends_with_the_same_bits_as_uninterrupted(place: Path) -> None:
+    def begin(folder: str) -> subprocess.Popen[str]:
+        options = "--mixture", "--train-steps", "2", "--eval-modes", "sampled"
+        return start(place, folder, *options, command="transfer", tasks=("countdown", "apigen"))
+
+    whole = begin("matrix")
+    out, err = whole.communicate(timeout=400)
+    assert whole.returncode == 0, err
+    assert out.index("nothing, % right") < out.index("mixture") < out.index("report: matrix/report.html")
+    process = begin("cut")
+    while not (place / "cut" / "trained" / "on-apigen" / "checkpoint-1" / "complete.json").exists():
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.01)
+    process.kill()
+    process.communicate(timeout=100)
+    resumed = begin("cut")
+    _, err = resumed.communicate(timeout=400)
+    assert resumed.returncode == 0, err
+    assert "train on-countdown: finished earlier" in err
+    models = [f"trained/on-{name}/model/model.safetensors" for name in ("countdown", "apigen", "mixture")]
+    for file in ("transfer.json", *models):
+        assert (place / "cut" / file).read_bytes() == (place / "matrix" / file).read_bytes(), file
+
+
 def test_other_settings_for_a_finished_folder_are_refused(place: Path, finished: tuple[Path, str, str]) -> None:
     process = start(place, "whole", "--train-steps", "9")
     out, err = process.communicate(timeout=100)

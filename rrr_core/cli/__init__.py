@@ -63,7 +63,7 @@ COMMANDS = {
     "doctor": LazyCommand("rrr_core.cli.doctor", "Report what this machine has for rrr, and what is missing."),
 }
 
-RESUMED = frozenset({"demo", "run", "mine", "train", "eval", "warmup"})
+RESUMED = frozenset({"demo", "run", "mine", "train", "eval", "transfer", "warmup"})
 """The commands that run a model and resume from what an earlier call finished."""
 
 

@@ -81,7 +81,7 @@ def command(
         engine = pipeline.open_engine(pipeline.with_date(settings, target.path), progress)
         for each in opened:
             path = parts[each.name].evaluation(name).path
-            evaluation.evaluate(each.task, engine, path, name, eval, each.data, progress, verify)
+            evaluation.evaluate(each.task, engine, path, name, each.fitting(eval), each.data, progress, verify)
         del engine  # before the next is loaded
     for task_name, part in parts.items():
         if len(parts) > 1:

@@ -36,5 +36,5 @@ def command(
     chosen = pipeline.choose_model(model, *(each.task for each in opened))
     engine = pipeline.open_engine(pipeline.with_date(chosen, run), progress)
     for each, target in zip(opened, targets, strict=True):
-        summary = mining.mine(each.task, engine, target, mine, each.data, progress, verify)
+        summary = mining.mine(each.task, engine, target, each.fitting(mine), each.data, progress, verify)
         click.echo(f"{target}: {summary.describe()}")

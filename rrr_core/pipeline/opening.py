@@ -6,11 +6,14 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
+from rrr_core.config.limits import STEPS
 from rrr_core.errors import ModelError, RrrError
+from rrr_core.evaluation import EvalSettings
 from rrr_core.generation import ModelSettings, chosen_backend
 from rrr_core.generation.finding import find_engine
+from rrr_core.mining import MineSettings
 from rrr_core.progress import Progress
 from rrr_core.runs.digests import Digests
 from rrr_core.runs.files import read_json
@@ -30,16 +33,26 @@ def open_task(settings: TaskSettings) -> Task:
     return load_task(settings.name, settings.with_)
 
 
+Limited = TypeVar("Limited", MineSettings, EvalSettings)
+"""Settings with a step limit."""
+
+
 @dataclass(frozen=True)
 class OpenTask:
     """A task, and how its rows are loaded."""
 
     task: Task
     data: Mapping[str, str]
+    is_beside_steps: bool = False
+    """Whether it answers at once, and another of the tasks acts in steps."""
 
     @property
     def name(self) -> str:
         return self.task.name
+
+    def fitting(self, settings: Limited) -> Limited:
+        """The settings for this task: a step limit is for those that act."""
+        return dataclasses.replace(settings, max_steps=STEPS) if self.is_beside_steps else settings
 
 
 def open_tasks(settings: TaskSettings) -> list[OpenTask]:
@@ -48,6 +61,8 @@ def open_tasks(settings: TaskSettings) -> list[OpenTask]:
     Raises PluginError, RrrError if none is named or one twice, and DataError for data options that do not fit.
     """
     opened = [OpenTask(open_task(each), each.data) for each in settings.split()]
+    if any(each.task.has_steps for each in opened):
+        opened = [dataclasses.replace(each, is_beside_steps=not each.task.has_steps) for each in opened]
     if len(opened) > 1:
         for each in opened:
             for split in SPLITS:

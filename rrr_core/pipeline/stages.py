@@ -49,22 +49,25 @@ class Stages:
 
     def check_training(self, tasks: Sequence[OpenTask], folder: TrainFolder, settings: TrainSettings) -> None:
         """Refuse what training would refuse after hours of mining."""
+        from rrr_core.answering import check_max_steps
         from rrr_core.training.preflight import check_before_training
         from rrr_core.training.rewards import check_task_rewards
         from rrr_core.training.shares import shares_of
 
         with options_of("train"):
             shares_of(settings.weights, [each.name if len(tasks) > 1 else None for each in tasks])
+            check_max_steps([each.task for each in tasks], settings.max_steps)
             for each in tasks:
                 check_task_rewards(settings.reward, each.task, lambda _: None)  # said when training starts
-            check_before_training(self._model(), folder.path, settings, self.progress.say)
+            has_steps = any(each.task.has_steps for each in tasks)
+            check_before_training(self._model(), folder.path, settings, self.progress.say, has_steps)
 
     def mine(self, task: OpenTask, engine: Callable[[], Engine]) -> None:
         from rrr_core.mining import mine
 
         opened, folder, verify = engine(), self.part(task).mine.path, self.settings.verify
         with options_of("mine"):
-            mine(task.task, opened, folder, self.settings.mine, task.data, self.progress, verify)
+            mine(task.task, opened, folder, task.fitting(self.settings.mine), task.data, self.progress, verify)
 
     def train(self, tasks: Sequence[OpenTask], folder: TrainFolder, settings: TrainSettings) -> None:
         from rrr_core.training.run import train
@@ -79,7 +82,9 @@ class Stages:
 
         opened, folder, verify = engine(), self.part(task).evaluation(label).path, self.settings.verify
         with options_of("eval"):
-            evaluate(task.task, opened, folder, label, self.settings.eval, task.data, self.progress, verify)
+            evaluate(
+                task.task, opened, folder, label, task.fitting(self.settings.eval), task.data, self.progress, verify
+            )
 
     def _model(self) -> ModelSettings:
         return with_date(self.settings.model, self.files.path)

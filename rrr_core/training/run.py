@@ -11,7 +11,7 @@ import shutil
 import sys
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +22,7 @@ from safetensors import SafetensorError
 from transformers import PreTrainedTokenizerBase, PrinterCallback, Trainer
 from transformers.utils import logging as transformers_logging
 
+from rrr_core.answering import check_max_steps
 from rrr_core.episode import Failure
 from rrr_core.errors import DataError, RrrError
 from rrr_core.generation import ModelSettings
@@ -55,6 +56,7 @@ from rrr_core.training.preflight import (
 from rrr_core.training.profiling import MeasureSteps, count_tokens
 from rrr_core.training.records import Recorder
 from rrr_core.training.rewards import check_task_rewards
+from rrr_core.training.rollout import Rollout
 from rrr_core.training.settings import TrainSettings
 from rrr_core.training.several import Judges, by_name, identity_of_tasks, open_judges, rollout_of
 from rrr_core.training.trainer import ReflectionTrainer
@@ -96,6 +98,7 @@ def train(
         raise DataError("the failure set is empty: there is nothing to reflect on. Mine more rows or a harder split.")
     progress = progress or Progress()
     named = by_name(tasks)
+    check_max_steps(list(named.values()), settings.max_steps)
     for task in named.values():
         check_task_rewards(settings.reward, task, progress.say if _writes() else lambda _: None)
     if not _writes():
@@ -124,7 +127,7 @@ def _train(
     policy = load_from(model_settings, training_dtype(model_settings))
     if hasattr(policy.network, "peft_config"):
         raise trained_whole(model_settings)
-    settings = fitted(settings, policy.chat)
+    settings = fitted(settings, policy.chat, any(task.has_steps for task in tasks.values()))
     arguments = checked_config(model_settings, folder, settings)
     check_network(settings, arguments, policy.network)
     if _writes():
@@ -162,10 +165,12 @@ def _train(
         engine = open_engine(policy, model_settings)
         if engine.notice:
             progress.say(engine.notice)
+        rollout = rollout_of(tasks, measured(engine, profile), judges, settings)
+        usable = with_room(failures, rollout, progress.say)
         trainer = ReflectionTrainer(
             tasks=tasks,
-            rollout=rollout_of(tasks, measured(engine, profile), judges, settings),
-            failures=enough(failures, settings.batch_size // settings.group_size),
+            rollout=rollout,
+            failures=enough(usable, settings.batch_size // settings.group_size),
             settings=settings,
             on_episodes=recorder.keep,
             say=progress.say,
@@ -188,7 +193,7 @@ def _train(
     judges.finish()
     summary = TrainSummary(
         steps=settings.steps,
-        failures=len(failures),
+        failures=len(usable),
         seconds=round(time.monotonic() - started, 1),
         model=str(files.model),
         abstentions=judges.abstained,
@@ -238,6 +243,23 @@ def digest(failures: Sequence[Failure], *, rated: bool = False) -> str:
         record = failure.to_short_json()
         content.update(json.dumps([record, failure.pass_rate] if rated else record, sort_keys=True).encode())
     return content.hexdigest()[:16]
+
+
+def with_room(failures: Sequence[Failure], rollout: Rollout, say: Callable[[str], None]) -> Sequence[Failure]:
+    """The failures but those whose courses fill the model's context, so that nothing can be sampled after them.
+
+    Raises DataError if none is left.
+    """
+    usable = [failure for failure in failures if rollout.has_room(failure)]
+    if len(usable) < len(failures):
+        said = (
+            f"{len(failures) - len(usable)} of {len(failures)} failures fill the model's context of"
+            f" {rollout.engine.context} tokens, so that nothing can be sampled after them"
+        )
+        if not usable:
+            raise DataError(f"{said}: mine with fewer or shorter actions (--max-steps, --max-tokens).")
+        say(f"{said}: they are left out.")
+    return usable
 
 
 def enough(failures: Sequence[Failure], groups: int) -> list[Failure]:

@@ -19,7 +19,7 @@ from rrr_core.training.settings import TrainSettings
 from rrr_core.verdicts import Verdict
 from rrr_core.verification import Judge, VerifySettings
 
-Played = TypeVar("Played", Episode, Segment)
+Played = TypeVar("Played", Episode, tuple[Segment, ...])
 
 
 def by_name(tasks: Task | Sequence[Task]) -> Tasks:
@@ -112,11 +112,14 @@ class RolloutOfSeveral(Rollout):
             ],
         )
 
-    def attempt(self, failures: Sequence[Failure], seed: tuple[object, ...]) -> list[Segment]:
+    def attempt(self, failures: Sequence[Failure], seed: tuple[object, ...]) -> list[tuple[Segment, ...]]:
         return self._in_place(failures, lambda task, own: self.rollouts[task].attempt(own, (*seed, task)))
 
     def prompt_of(self, failure: Failure) -> tuple[int, ...]:
         return self.rollouts[failure.episode.task].prompt_of(failure)
+
+    def has_room(self, failure: Failure) -> bool:
+        return self.rollouts[failure.episode.task].has_room(failure)
 
     def requests_of(self, failure: Failure) -> Requests:
         return self.rollouts[failure.episode.task].requests_of(failure)

@@ -75,6 +75,15 @@ def test_tasks_that_share_a_model_need_no_other() -> None:
         choose_model(ModelSettings(), countdown, load_task("apigen"))
 
 
+def test_a_step_limit_is_for_the_tasks_that_act() -> None:
+    from rrr_core.mining import MineSettings
+    from rrr_core.pipeline.opening import OpenTask
+
+    countdown, settings = load_task("countdown"), MineSettings(max_steps=3)
+    assert OpenTask(countdown, {}).fitting(settings) == settings
+    assert OpenTask(countdown, {}, is_beside_steps=True).fitting(settings) == MineSettings()
+
+
 def test_transfer_of_one_task_is_refused(refusal: Refusal) -> None:
     assert refusal("transfer", "countdown") == "transfer is from task to task: name two tasks at least."
 

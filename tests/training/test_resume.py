@@ -67,15 +67,16 @@ def test_an_interrupted_and_resumed_run_ends_bit_equal_to_an_uninterrupted_one(
 
 
 @pytest.mark.parametrize(
-    "changes",
+    ("changes", "acts"),
     [
         {},
         {"refresh_every": 3, "max_attempt_tokens": 6, "zero_variance": "resample"},
         {"rounds": 3, "round_discount": 0.5, "zero_variance": "resample"},
         {"consolidate": "both", "max_attempt_tokens": 6},
         {"weights": "dice=2", "curriculum": "easy-first", "refresh_every": 3, "zero_variance": "resample"},
+        {"credit": "all", "refresh_every": 3, "max_attempt_tokens": 6, "consolidate": "both", "max_steps": 3},
     ],
-    ids=["mined attempts", "refreshed attempts", "three rounds", "consolidation", "two tasks"],
+    ids=["mined attempts", "refreshed attempts", "three rounds", "consolidation", "two tasks", "courses of actions"],
 )
 def test_a_run_killed_at_any_moment_ends_bit_equal_to_an_uninterrupted_one(
     changes: dict[str, Any], tiny_model: Path, tmp_path: Path, model_settings: Any, settings: Any

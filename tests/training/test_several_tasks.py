@@ -21,7 +21,7 @@ from rrr_core.training.run import train
 from rrr_core.training.sampler import DealtOrder, FailureOrder, order_of
 from rrr_core.training.settings import TrainSettings
 from rrr_core.training.shares import dealt, shares_of
-from tests.training.conftest import CoinTask, coin_failures, coin_job
+from tests.training.conftest import CoinTask, StepCoin, coin_failures, coin_job, course_failures
 
 pytestmark = pytest.mark.train
 TWO = {"weights": "dice=2"}
@@ -165,6 +165,21 @@ def test_each_failure_is_reflected_on_and_judged_by_its_own_task(
         assert f"Reflect on {episode['task']}." in asked
         verdicts = [each["verdict"]["outcome"] for each in episode["segments"] if each["role"] == "retry"]
         assert ("abstained" in verdicts) == (episode["task"] == "dice" and bool(verdicts))
+
+
+def test_a_task_that_acts_and_one_that_answers_at_once_are_trained_together(
+    model_settings: Any, settings: TrainSettings, tmp_path: Path
+) -> None:
+    acts = StepCoin()
+    acts.name = "acts"  # type: ignore[misc]
+    failures = failures_of_several({"acts": course_failures(), "coin": coin_failures()})
+    settings = dataclasses.replace(settings, max_steps=3)
+    train([acts, CoinTask()], failures, model_settings, tmp_path, settings)  # type: ignore[list-item]
+    episodes = [json.loads(line) for line in (tmp_path / "episodes.jsonl").read_text().splitlines()]
+    assert {episode["task"] for episode in episodes} == {"acts", "coin"}
+    for episode in episodes:
+        roles = {segment["role"] for segment in episode["segments"]}
+        assert ("observation" in roles) == (episode["task"] == "acts")
 
 
 def test_metrics_have_each_tasks_success_rate_and_share(

@@ -67,7 +67,7 @@ def test_an_interrupted_and_resumed_run_ends_bit_equal_to_an_uninterrupted_one(
 
 
 @pytest.mark.parametrize(
-    ("changes", "acts"),
+    "changes",
     [
         {},
         {"refresh_every": 3, "max_attempt_tokens": 6, "zero_variance": "resample"},

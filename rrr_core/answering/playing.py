@@ -30,10 +30,11 @@ ReadCalls = Callable[[Generation, Sequence[Message]], Generation]
 """An action with its calls apart, given the row's prompt: an engine's `read_calls`."""
 
 
-def check_max_steps(task: Task, max_steps: int) -> None:
-    """Raise RrrError for a step limit that would do nothing: of a task that answers at once."""
-    if not task.has_steps and max_steps != STEPS:
-        raise RrrError(f"The task {task.name!r} does not act in steps, so --max-steps would do nothing: leave it out.")
+def check_max_steps(tasks: Sequence[Task], max_steps: int) -> None:
+    """Raise RrrError for a step limit that would do nothing: of tasks that all answer at once."""
+    if max_steps != STEPS and not any(task.has_steps for task in tasks):
+        name = tasks[0].name
+        raise RrrError(f"The task {name!r} does not act in steps, so --max-steps would do nothing: leave it out.")
 
 
 def texts_per_answer(task: Task, max_steps: int) -> int:

@@ -69,18 +69,22 @@ def _unanswered(figures: Mapping[str, Any]) -> str:
     return ", ".join(f"{count}× {kind}" for kind, count in kinds.most_common())
 
 
-def print_comparison(comparison: Mapping[str, Any], console: Console | None = None) -> None:
-    """Print `comparison.json` as tables on stdout, followed by its notes for the reader."""
+def print_tables(made: Iterable[Table], console: Console | None = None) -> Console:
+    """Print tables on stdout; gives what they were printed on."""
     console = console or Console()
     if not console.is_terminal:
         # Without a terminal there is no width to fit, and a truncated figure is useless in a log.
         console = Console(width=160, file=console.file)
-    for table in tables(comparison["figures"], comparison.get("pairs", ())):
+    for table in made:
         console.print(table)
-    for table in round_tables(comparison["figures"], comparison.get("pairs", ())):
-        console.print(table)
-    for table in decider_tables(comparison["figures"]):
-        console.print(table)
+    return console
+
+
+def print_comparison(comparison: Mapping[str, Any], console: Console | None = None) -> None:
+    """Print `comparison.json` as tables on stdout, followed by its notes for the reader."""
+    figures, pairs = comparison["figures"], comparison.get("pairs", ())
+    made = [*tables(figures, pairs), *round_tables(figures, pairs), *decider_tables(figures)]
+    console = print_tables(made, console)
     for label, figures in comparison["figures"].items():
         for mode, found in figures["modes"].items():
             if line := round_line(comparison["figures"], label, mode):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from rrr_core.episode.format_0_1 import upgraded_failure
@@ -17,10 +17,13 @@ class Failure:
     """An episode that ends in a failed answer: what training starts from."""
 
     failure_id: str
-    """`ROW-TRY`; `ROW-TRY-ROUND` if it ends in the failed retry of a mined round."""
+    """`ROW-TRY`; `ROW-TRY-ROUND` if it ends in the failed retry of a mined round. Where several tasks are trained
+    together, with its task's name before: `TASK/ROW-TRY`."""
     try_index: int
     """Which try at its row this was, counted from 0."""
     episode: Episode
+    pass_rate: float | None = field(default=None, compare=False)
+    """The share of its row's judged tries that passed, if it was read with its mined row. It is not written."""
 
     @property
     def row_index(self) -> int:

@@ -200,6 +200,8 @@ class Episode:
     unneeded: tuple[Segment, ...] = ()
     """The reflection and the retry after a first answer that was right, each with its request: a decider may ask for
     them, and no other figure sees them."""
+    task: str | None = None
+    """The name of its task, where several are trained together."""
 
     def __post_init__(self) -> None:
         if not self.segments or self.segments[0].role != "prompt":
@@ -306,7 +308,7 @@ class Episode:
             record["decisions"] = {name: decision.to_json() for name, decision in self.decisions.items()}
         if self.unneeded:
             record["unneeded"] = [segment.to_json() for segment in self.unneeded]
-        for name in ("step", "reward", "advantage"):
+        for name in ("step", "reward", "advantage", "task"):
             if (value := getattr(self, name)) is not None:
                 record[name] = value
         return record
@@ -342,6 +344,7 @@ def read_episode(fields: Record) -> Episode:
             step=fields.get("step", COUNT, None),
             reward=fields.get("reward", NUMBER, None),
             advantage=fields.get("advantage", NUMBER, None),
+            task=fields.get("task", TEXT, None),
         )
     except ValueError as error:
         raise DataError(f"{fields.place}: {error}.") from None

@@ -57,7 +57,7 @@ def evaluate(
     has too few answers, and any PluginError or ModelError.
     Finished shards are kept in each case.
     """
-    check_max_steps(task, settings.max_steps)
+    check_max_steps([task], settings.max_steps)
     settings = replace(settings, max_tokens=token_limit(settings.max_tokens, engine.thinks))
     folder, progress = Path(folder), progress or Progress()
     with stage_lock(folder, progress), profiled(folder, progress) as profile, ExitStack() as stack:

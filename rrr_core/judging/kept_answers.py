@@ -62,6 +62,9 @@ def find_stages(run: Path) -> list[Stage]:
     if not run.is_dir():
         raise RrrError(f"{run} is not a folder: give a folder that `rrr run` made.")
     files = RunFolder(run)
+    if parts := files.parts():
+        named = ", ".join(str(part.path) for part in parts)
+        raise RrrError(f"{run} holds a run of several tasks: give the folder of one of them ({named}).")
     if not files.has_stage():
         raise RrrError(
             f"{run} holds no run (no mine/, train/ or eval/): give a folder that `rrr run` made.{_hint(run)}"

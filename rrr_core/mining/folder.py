@@ -65,7 +65,7 @@ def mine(
         raise RrrError(
             "At temperature 0 all tries of a row give the same text: set --tries 1 or a higher --temperature."
         )
-    check_max_steps(task, settings.max_steps)
+    check_max_steps([task], settings.max_steps)
     settings = replace(settings, max_tokens=token_limit(settings.max_tokens, engine.thinks))
     began = time.monotonic()
     folder, progress = Path(folder), progress or Progress()

@@ -189,7 +189,7 @@ def test_what_was_judged_survives_its_json_and_is_left_out_of_texts() -> None:
 
 
 def test_a_step_limit_is_refused_where_it_would_do_nothing() -> None:
-    check_max_steps(numbers_task(1), 8)
-    check_max_steps(bisection_task(1), 3)
+    check_max_steps([numbers_task(1)], 8)
+    check_max_steps([bisection_task(1)], 3)
     with pytest.raises(RrrError, match="'numbers' does not act in steps, so --max-steps would do nothing: leave it"):
-        check_max_steps(numbers_task(1), 3)
+        check_max_steps([numbers_task(1)], 3)

@@ -21,7 +21,9 @@ MOST_TEXT = 1_000
 LONGEST = 20_000
 """Characters of an action; a longer one has no known form."""
 
-ACTION = re.compile(r"^[ \t>*`]*(schema|sql|answer)\b[ \t*`]*(:|(?=$))[ \t*]*(.*)$", re.IGNORECASE | re.MULTILINE)
+ACTION = re.compile(
+    r"^(?![ \t]*```)[ \t>*`]*(schema|sql|answer)\b[ \t*`]*(:|(?=$))[ \t*]*(.*)$", re.IGNORECASE | re.MULTILINE
+)
 FENCE = re.compile(r"^[ \t]*```[a-z]*[ \t]*$", re.IGNORECASE | re.MULTILINE)
 
 

@@ -54,7 +54,7 @@ QUERIES = ("select", "with", "values")
 """The words that a query begins with. A look may begin with `pragma` as well."""
 COMMENT = re.compile(r"(\s+|--[^\n]*(\n|$)|/\*(?s:.)*?\*/|;)*")
 PRAGMAS = frozenset({"table_info", "table_xinfo", "foreign_key_list"})
-"""The pragmas that only tell of a table."""
+"""The pragmas that only describe a table."""
 CATALOGUES = frozenset({"sqlite_master", "sqlite_schema"})
 """What may be read besides the row's tables: the descriptions of them."""
 

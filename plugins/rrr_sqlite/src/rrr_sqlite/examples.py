@@ -132,7 +132,7 @@ HOSTILE: list[tuple[Row, str, str, str]] = [
     (HEAVY, "WITH x AS (SELECT 1) DELETE FROM shop_orders RETURNING 3", NOT_ALLOWED, "a change that begins as a query"),
     (HEAVY, "CREATE TABLE x AS SELECT 3", NOT_ALLOWED, "a table made"),
     (HEAVY, f"{GOLD}; DROP TABLE shop_orders", SQL_ERROR, "a second statement behind the right one"),
-    (HEAVY, f"EXPLAIN {GOLD}", NOT_ALLOWED, "a query told of, not run"),
+    (HEAVY, f"EXPLAIN {GOLD}", NOT_ALLOWED, "a plan of the query, not its result"),
     (HEAVY, "BEGIN", NOT_ALLOWED, "a transaction"),
     (HEAVY, "SELECT count(*) FROM json_each('[1,2,3]')", SQL_ERROR, "a table that is none of the row's"),
     (HEAVY, "SELECT count(*) FROM pragma_table_info('shop_orders')", NOT_ALLOWED, "a pragma as a table"),

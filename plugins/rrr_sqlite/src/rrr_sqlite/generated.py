@@ -1,6 +1,6 @@
 """Rows made from a seed: a question, a small database, and the query that answers it.
 
-What a question cannot tell is how its columns are called and in which unit they are: `net weight` is `net_weight_g` in
+What a question does not say is how its columns are called and in which unit they are: `net weight` is `net_weight_g` in
 one database and `net_weight_kg` in the next. Only a look at the schema says so. No name of a table or of a column,
 but `id` and `name`, is in two splits.
 """
@@ -61,6 +61,10 @@ UNITS = {
     "dollars": {"cents": 100},
 }
 """The smaller units that a column may have instead, and how many of them make one."""
+LATER_WORDS = tuple(
+    dict.fromkeys((*THINGS, *PEOPLE, *KEYS, *QUANTITIES, *UNITS, *(x for u in UNITS.values() for x in u)))
+)
+"""Every word that follows a `_` in a name."""
 SAME_UNIT = 0.2
 """Share of questions in the column's own unit."""
 COMPARISONS = {"over": ">", "under": "<", "of at least": ">=", "of at most": "<="}
@@ -174,7 +178,7 @@ def question(plan: Plan) -> str:
 
 
 def article(words: str) -> str:
-    """`a` or `an`, whichever goes before the words."""
+    """`a` or `an`, whichever the words need."""
     return "an" if words[0] in "aeiou" and not words.startswith("us") else "a"
 
 

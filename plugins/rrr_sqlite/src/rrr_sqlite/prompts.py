@@ -32,7 +32,7 @@ TINY_REFLECTION = "Wrong. Reflect on what went wrong."
 
 
 def prompt(row: Mapping[str, Any], model: Model) -> str:
-    """The user message that poses a row: for the embedded model the question alone."""
+    """The first user message: for the embedded model the question alone."""
     if model.family == TINY:
         return str(row["question"])
     return TASK.format(tables=", ".join(table["name"] for table in row["tables"]), question=row["question"])

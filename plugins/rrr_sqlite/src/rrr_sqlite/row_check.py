@@ -79,11 +79,13 @@ def own_row(record: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def from_text(record: Record) -> Record:
     """A record of a table of texts, in which the tables are JSON."""
+    if not isinstance(record["tables"], str):
+        return record
     try:
         return {**record, "tables": decode_json(record["tables"])}
     except ValueError:
         return record
 
 
-SHAPE = RowShape(WANTED, checked, from_csv=from_text)
+SHAPE = RowShape(WANTED, checked, from_csv=from_text, from_table=from_text)
 """The task's rows in files."""

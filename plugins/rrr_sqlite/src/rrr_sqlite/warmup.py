@@ -19,7 +19,7 @@ from typing import Any
 from rrr_core.hookspecs import Step
 from rrr_sqlite import prompts
 from rrr_sqlite.actions import step
-from rrr_sqlite.generated import COMPARISONS, Plan, Recipe, draw_plan, query, row_of
+from rrr_sqlite.generated import COMPARISONS, LATER_WORDS, Plan, Recipe, draw_plan, query, row_of
 
 HASTY = {"hasty": 0.82, "right": 0.06, "slip": 0.12}
 """Shares of what a first answer does where the column has another unit than the question."""
@@ -50,17 +50,11 @@ VAGUE = {
 NO_LOOK = "I did not look at the schema."
 
 TAGS = (
-    "answer: SELECT ",
-    "sql: SELECT ",
-    "count(*)",
-    " FROM ",
-    " WHERE ",
-    " JOIN ",
-    " USING(",
-    " ORDER BY ",
-    " DESC",
+    *("answer: SELECT ", "sql: SELECT ", "count(*)", " FROM ", " WHERE ", " JOIN ", " USING(", " ORDER BY ", " DESC"),
+    *(f"_{word}" for word in LATER_WORDS),
 )
-"""The words of SQL: one token each for the embedded model."""
+"""One token each for the embedded model: the words of SQL, and all words of a name but the first with the `_` before
+them, so that a name is copied in two or three tokens."""
 
 
 @dataclass(frozen=True)

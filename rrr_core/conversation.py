@@ -26,7 +26,7 @@ def conversation(segments: Iterable[Segment]) -> list[dict[str, str]]:
 
 def reflection_request(task: Task, episode: Episode, model: Model) -> Segment:
     """The prompt that asks what went wrong with the episode's last answer."""
-    return _from_user(task.reflection_prompt(episode.row, episode.segments[-1].text, model))
+    return _from_user(task.reflection_prompt(episode.row, episode.segments[-1].answer, model))
 
 
 def retry_request(task: Task, episode: Episode, model: Model) -> Segment:

@@ -2,15 +2,17 @@
 
 from rrr_core.episode.decisions import Choice, Decision
 from rrr_core.episode.failures import Failure, failure_of
+from rrr_core.episode.generation import Generation
+from rrr_core.episode.judged import was_judged
 from rrr_core.episode.records import (
     ANSWERS,
     READ,
     Episode,
-    Generation,
     Messages,
     Role,
     Round,
     Segment,
+    total_length,
     written,
 )
 
@@ -27,5 +29,7 @@ __all__ = [
     "Round",
     "Segment",
     "failure_of",
+    "total_length",
+    "was_judged",
     "written",
 ]

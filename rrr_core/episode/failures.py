@@ -35,17 +35,22 @@ class Failure:
         return self.episode.prompt
 
     @property
+    def request(self) -> tuple[Segment, ...]:
+        """What the failed answer answers: all before it."""
+        return self.episode.segments[: -len(self.episode.last_try)]
+
+    @property
     def attempt(self) -> str:
-        """The failed answer."""
-        return self.episode.segments[-1].text
+        """The failed answer, as it was judged."""
+        return self.episode.segments[-1].answer
 
     @property
     def verdict(self) -> Verdict:
         return self.episode.last_verdict
 
-    def with_attempt(self, attempt: Segment) -> Failure:
-        """The same failure, ending in another failed answer to what its last one answered."""
-        return replace(self, episode=replace(self.episode, segments=(*self.episode.segments[:-1], attempt)))
+    def with_attempt(self, *attempt: Segment) -> Failure:
+        """The same failure, ending in another failed answer to what its last one answered: a text or a course."""
+        return replace(self, episode=replace(self.episode, segments=(*self.request, *attempt)))
 
     def to_json(self) -> dict[str, Any]:
         """The failure as JSON values; row and messages are not copied, which mining could not afford."""
@@ -53,7 +58,7 @@ class Failure:
 
     def to_short_json(self) -> dict[str, Any]:
         """The failure in rrr 0.1's form if it is a prompt and an answer; a run's identity is a hash of this."""
-        if len(self.episode.segments) > 2:
+        if len(self.episode.segments) > 2 or self.episode.acts:
             return self.to_json()
         return {
             "failure_id": self.failure_id,

@@ -8,54 +8,25 @@ answers, figures and the report are computed from segments alone. docs/run-folde
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
+from rrr_core.episode.control_answers import Answered, control_json, read_control
 from rrr_core.episode.decisions import Decision
 from rrr_core.episode.format_0_1 import upgraded_episode
+from rrr_core.episode.generation import Generation
 from rrr_core.errors import DataError
 from rrr_core.records import COUNT, COUNTS, FLAG, LIST, MESSAGES, NUMBER, NUMBERS, OBJECT, TEXT, TEXTS, Kind, Record
-from rrr_core.verdicts import Verdict
+from rrr_core.verdicts import FULL, Verdict
 
 Messages = tuple[dict[str, str], ...]
-Answered = tuple[str, Verdict]
-"""A control's answer, and its verdict."""
 Role = Literal["prompt", "observation", "attempt", "reflection", "retry"]
 ROLES: tuple[Role, ...] = get_args(Role)
 READ: frozenset[Role] = frozenset({"prompt", "observation"})
 """Roles of what the model reads; it wrote the others."""
 ANSWERS: frozenset[Role] = frozenset({"attempt", "retry"})
 """Roles that a verifier judges."""
-
-
-@dataclass(frozen=True, slots=True)
-class Generation:
-    """What a model wrote in answer to one request."""
-
-    text: str
-    """The answer, without its thought."""
-    token_ids: tuple[int, ...] = ()
-    """The sampled ids, with the end token if the model wrote one; empty if the engine does not give them."""
-    finish: str = "stop"
-    """`stop`, or `length` if the token limit cut it off."""
-    thought: str = ""
-    """What the model thought before its answer."""
-    is_thinking: bool = False
-    """Whether it ended within its thought, so that there is no answer."""
-    missing: str = ""
-    """Why the engine has no answer, such as `content filter`: nobody's failure. Empty for most."""
-    counted: int | None = None
-    """Tokens of thought and answer, as a server counts them that gives no ids."""
-
-    @property
-    def is_cut_off(self) -> bool:
-        return self.finish == "length"
-
-    @property
-    def length(self) -> int | None:
-        """Tokens of thought and answer, end token included; None if the engine does not count them."""
-        return len(self.token_ids) or self.counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,13 +153,30 @@ def written(role: Role, made: Generation, verdict: Verdict | None = None) -> Seg
     )
 
 
+def total_length(texts: Iterable[Segment | Generation]) -> int | None:
+    """The tokens of texts together; None if those of one are unknown."""
+    lengths = [each.length for each in texts]
+    known = [each for each in lengths if each is not None]
+    return sum(known) if len(known) == len(lengths) else None
+
+
 @dataclass(frozen=True, slots=True)
 class Round:
-    """One reflection, and the retry after it."""
+    """One reflection and the retry after it."""
 
     reflection: Segment
-    retry: Segment | None
-    """None if none was generated."""
+    actions: tuple[Segment, ...] = ()
+    """What was written for the retry: one text, or the actions of a course; empty if none was generated."""
+
+    @property
+    def retry(self) -> Segment | None:
+        """The retry; of a course, its last action. None if none was generated."""
+        return self.actions[-1] if self.actions else None
+
+    @property
+    def written(self) -> tuple[Segment, ...]:
+        """The reflection, and what was written for the retry."""
+        return (self.reflection, *self.actions)
 
     @property
     def verdict(self) -> Verdict | None:
@@ -234,9 +222,38 @@ class Episode:
         return self.segments[0].messages
 
     @property
+    def attempts(self) -> tuple[Segment, ...]:
+        """What was written for the first answer: one text, or the actions of a course."""
+        return tuple(each for each in self.segments if each.role == "attempt")
+
+    @property
     def attempt(self) -> Segment:
         """The first answer; of a course of actions, the last of them."""
-        return [each for each in self.segments if each.role == "attempt"][-1]
+        return self.attempts[-1]
+
+    @property
+    def acts(self) -> bool:
+        """Whether its answers are courses of actions, of which nothing is judged that is empty."""
+        return self.attempt.judged is not None
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it ends where its courses filled the model's context, so that there is no room to reflect."""
+        return self.segments[-1].verdict == FULL
+
+    @property
+    def first_try(self) -> tuple[Segment, ...]:
+        """The segments up to the first answer, that included."""
+        last = max(place for place, each in enumerate(self.segments) if each.role == "attempt")
+        return self.segments[: last + 1]
+
+    @property
+    def last_try(self) -> tuple[Segment, ...]:
+        """The answer that the episode ends in: one text, or a course of actions with what it read between them."""
+        start = len(self.segments) - 1
+        while self.segments[start - 1].role == "observation":
+            start -= 2
+        return self.segments[start:]
 
     @property
     def verdict(self) -> Verdict:
@@ -251,16 +268,15 @@ class Episode:
         rounds: list[Round] = []
         for segment in self.segments:
             if segment.role == "reflection":
-                rounds.append(Round(segment, None))
+                rounds.append(Round(segment))
             elif segment.role == "retry" and rounds:
-                rounds[-1] = Round(rounds[-1].reflection, segment)
+                rounds[-1] = Round(rounds[-1].reflection, (*rounds[-1].actions, segment))
         return rounds
 
     @property
     def second_verdict(self) -> Verdict | None:
         """Of the second try: the verdict of the first round. None without one."""
-        rounds = self.rounds
-        return rounds[0].verdict if rounds else None
+        return next((each.verdict for each in self.rounds), None)
 
     @property
     def last_verdict(self) -> Verdict:
@@ -281,6 +297,10 @@ class Episode:
         """The episode with more segments at its end."""
         return replace(self, segments=(*self.segments, *segments))
 
+    def ending_in(self, **changes: Any) -> Episode:
+        """The episode with these fields of its last segment changed."""
+        return replace(self, segments=(*self.segments[:-1], replace(self.segments[-1], **changes)))
+
     def to_json(self) -> dict[str, Any]:
         """The episode as JSON values; the row is not copied."""
         record: dict[str, Any] = {
@@ -289,7 +309,7 @@ class Episode:
             "segments": [segment.to_json() for segment in self.segments],
         }
         if self.controls:
-            record["controls"] = {name: _control_json(answers) for name, answers in self.controls.items()}
+            record["controls"] = {name: control_json(answers) for name, answers in self.controls.items()}
         if self.decisions:
             record["decisions"] = {name: decision.to_json() for name, decision in self.decisions.items()}
         if self.unneeded:
@@ -321,7 +341,7 @@ def read_episode(fields: Record) -> Episode:
             row_index=fields.get("row_index", COUNT),
             row=fields.get("row", OBJECT),
             segments=segments,
-            controls={name: _control(fields, value) for name, value in controls.items()},
+            controls={name: read_control(fields, value) for name, value in controls.items()},
             decisions={
                 name: Decision.from_json(value, fields.place)
                 for name, value in fields.get("decisions", OBJECT, {}).items()
@@ -336,20 +356,3 @@ def read_episode(fields: Record) -> Episode:
     if not any(each.role == "attempt" for each in segments) or episode.attempt.verdict is None:
         fields.refuse("segments", "a prompt and a judged answer at least")
     return episode
-
-
-def _control_json(answers: tuple[Answered, ...]) -> list[Any]:
-    """A pair for a single round, a list of pairs for several."""
-    pairs = [[answer, judged.to_json()] for answer, judged in answers]
-    return pairs[0] if len(pairs) == 1 else pairs
-
-
-def _control(fields: Record, value: Any) -> tuple[Answered, ...]:
-    pairs = [value] if isinstance(value, list) and value and isinstance(value[0], str) else value
-    if not isinstance(pairs, list) or not pairs or not all(map(_is_pair, pairs)):
-        fields.refuse("controls", "an object of answers and their verdicts")
-    return tuple((answer, Verdict.from_json(judged, fields.place)) for answer, judged in pairs)
-
-
-def _is_pair(value: Any) -> bool:
-    return isinstance(value, list) and len(value) == 2 and isinstance(value[0], str)

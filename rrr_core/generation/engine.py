@@ -84,6 +84,10 @@ class Engine(ABC):
         A run cannot be resumed with an engine that describes itself differently.
         """
 
+    def has_room(self, conversation: Sequence[Message]) -> bool:
+        """Whether the model's context leaves room for a text after a conversation; True if that is not known."""
+        return True
+
     def prefix_caching(self) -> AbstractContextManager[None]:
         """A context in which the weights do not change, so what was prefilled and decoded may be kept.
 

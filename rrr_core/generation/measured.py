@@ -46,6 +46,9 @@ class _Measured(Engine):
     def describe(self) -> dict[str, object]:
         return self._engine.describe()
 
+    def has_room(self, conversation: Sequence[Message]) -> bool:
+        return self._engine.has_room(conversation)
+
     def prefix_caching(self) -> AbstractContextManager[None]:
         return self._engine.prefix_caching()
 

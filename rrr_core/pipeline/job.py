@@ -86,12 +86,16 @@ class _Job:
 
     def check_training(self) -> None:
         """Refuse what training would refuse after hours of mining."""
+        from rrr_core.answering import check_max_steps
         from rrr_core.training.preflight import check_before_training
         from rrr_core.training.rewards import check_task_rewards
 
         with options_of("train"):
             check_task_rewards(self.settings.train.reward, self.task, lambda _: None)  # said when training starts
-            check_before_training(self._model(), self.files.train.path, self.settings.train, self.progress.say)
+            check_max_steps(self.task, self.settings.train.max_steps)
+            check_before_training(
+                self._model(), self.files.train.path, self.settings.train, self.progress.say, self.task.has_steps
+            )
 
     def mine(self) -> None:
         from rrr_core.mining import mine

@@ -233,6 +233,8 @@ LONGEST_OBSERVATION = 32_768
 LONGEST_STATE = 262_144
 LONGEST_ANSWER = 131_072
 """The greatest lengths of what a step gives, in characters; a state's is that of its JSON."""
+DEEPEST_STATE = 100
+"""Most levels of a state: text of a model may be parsed into it, and what is deeper could not be sent to a worker."""
 
 
 def checked_step(step: object) -> Step:
@@ -247,10 +249,22 @@ def checked_step(step: object) -> Step:
     try:
         written = json.dumps(step.state, ensure_ascii=False, allow_nan=False)
         written.encode()
+        state = json.loads(written)
     except (TypeError, ValueError, RecursionError) as error:
         raise ValueError(f"gave a state that is not JSON: {one_line(str(error))}") from None
     _bounded("a state", written, LONGEST_STATE)
-    return Step(observation, json.loads(written))
+    if _depth(state) > DEEPEST_STATE:
+        raise ValueError(f"gave a state that is nested too deeply: at most {DEEPEST_STATE} levels are taken")
+    return Step(observation, state)
+
+
+def _depth(value: Any) -> int:
+    """How many lists and objects of a JSON value lie in each other."""
+    depth, level = 0, [value]
+    while level := [each for each in level if isinstance(each, (dict, list))]:
+        depth += 1
+        level = [inner for each in level for inner in (each.values() if isinstance(each, dict) else each)]
+    return depth
 
 
 def _bounded(what: str, text: str, longest: int) -> str:

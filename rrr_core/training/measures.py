@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from rrr_core.episode import ANSWERS, Episode, Round, Segment
+from rrr_core.episode import Episode, Role, Round, Segment
 from rrr_core.evaluation.by_round import given_answer
 from rrr_core.hookspecs import Row
 from rrr_core.tasks import Task
 from rrr_core.training.batches import Batch
 from rrr_core.training.consolidation import first_try_measures
-from rrr_core.training.credit import is_first_try, sampled_rounds
+from rrr_core.training.credit import is_first_try, sampled_of, sampled_rounds
+from rrr_core.verdicts import STEP_LIMIT
 
 
 def measures_of(batch: Batch, task: Task, processes: int, most_rounds: int = 1) -> dict[str, float]:
@@ -23,6 +24,7 @@ def measures_of(batch: Batch, task: Task, processes: int, most_rounds: int = 1) 
     measures = {
         **(_round_measures(reflecting, task) if reflecting else {}),
         **first_try_measures(tries),
+        **(course_measures(reflecting, tries) if task.has_steps else {}),
         "abstentions": sum(episode.last_verdict.is_abstained for episode in batch.episodes),
         # The logged mean is then the sum over the processes.
         "sampled_tokens": batch.tokens * processes,
@@ -46,8 +48,25 @@ def _round_measures(episodes: Sequence[Episode], task: Task) -> dict[str, float]
         "reflections_empty": sum(not reflection.text.strip() for reflection in reflections) / len(reflections),
         "reflections_cut_off": sum(reflection.is_cut_off for reflection in reflections) / len(reflections),
         "reflections_with_gold_answer": _leaks(task, rounds, lambda row, _: task.gold_answer(row)),
-        "reflections_with_retry_answer": _leaks(task, rounds, lambda _, retry: None if retry is None else retry.text),
+        "reflections_with_retry_answer": _leaks(task, rounds, lambda _, retry: None if retry is None else retry.answer),
     }
+
+
+def course_measures(reflecting: Sequence[Episode], tries: Sequence[Episode]) -> dict[str, float]:
+    """Of retries and of first tries: the mean of their actions, and how many courses either limit ended."""
+    kinds: tuple[tuple[str, str, Role, Sequence[Episode]], ...] = (
+        ("retry", "retries", "retry", reflecting),
+        ("first_try", "first_tries", "attempt", tries),
+    )
+    found = {}
+    for one, several, role, episodes in kinds:
+        actions = [each for episode in episodes for each in sampled_of(episode) if each.role == role]
+        verdicts = [each.verdict for each in actions if each.verdict is not None]
+        if verdicts:
+            found[f"{one}_actions"] = len(actions) / len(verdicts)
+            found[f"{several}_at_step_limit"] = sum(each.category == STEP_LIMIT for each in verdicts) / len(verdicts)
+            found[f"{several}_cut_off"] = sum(each.is_cut_off for each in actions) / len(verdicts)
+    return found
 
 
 def _by_round(episodes: Sequence[Episode], task: Task) -> dict[str, float]:
@@ -70,8 +89,7 @@ def _by_round(episodes: Sequence[Episode], task: Task) -> dict[str, float]:
 
 def _repeats(episode: Episode, task: Task) -> list[bool]:
     """For each sampled retry, whether it repeats an earlier answer."""
-    answers = [segment for segment in episode.segments if segment.role in ANSWERS]
-    given = [given_answer(task.final_answer, episode.row, answer.text) for answer in answers]
+    given = [given_answer(task.final_answer, episode.row, answer.answer) for answer in episode.answers]
     retries = sum(each.retry is not None for each in sampled_rounds(episode))
     return [given[place] in given[:place] for place in range(len(given) - retries, len(given))]
 

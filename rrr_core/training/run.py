@@ -11,7 +11,7 @@ import shutil
 import sys
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +22,7 @@ from safetensors import SafetensorError
 from transformers import PreTrainedTokenizerBase, PrinterCallback, Trainer
 from transformers.utils import logging as transformers_logging
 
+from rrr_core.answering import check_max_steps
 from rrr_core.episode import Failure
 from rrr_core.errors import DataError, RrrError
 from rrr_core.generation import ModelSettings
@@ -93,6 +94,7 @@ def train(
     if not failures:
         raise DataError("the failure set is empty: there is nothing to reflect on. Mine more rows or a harder split.")
     progress = progress or Progress()
+    check_max_steps(task, settings.max_steps)
     check_task_rewards(settings.reward, task, progress.say if _writes() else lambda _: None)
     scores = settings.reward == "task"
     if not _writes():
@@ -121,7 +123,7 @@ def _train(
     policy = load_from(model_settings, training_dtype(model_settings))
     if hasattr(policy.network, "peft_config"):
         raise trained_whole(model_settings)
-    settings = fitted(settings, policy.chat)
+    settings = fitted(settings, policy.chat, task.has_steps)
     arguments = checked_config(model_settings, folder, settings)
     check_network(settings, arguments, policy.network)
     if _writes():
@@ -157,10 +159,12 @@ def _train(
         engine = open_engine(policy, model_settings)
         if engine.notice:
             progress.say(engine.notice)
+        rollout = Rollout(task, measured(engine, profile), judge, settings)
+        usable = with_room(failures, rollout, progress.say)
         trainer = ReflectionTrainer(
             task=task,
-            rollout=Rollout(task, measured(engine, profile), judge, settings),
-            failures=enough(failures, settings.batch_size // settings.group_size),
+            rollout=rollout,
+            failures=enough(usable, settings.batch_size // settings.group_size),
             settings=settings,
             on_episodes=recorder.keep,
             say=progress.say,
@@ -183,7 +187,7 @@ def _train(
     judge.finish()
     summary = TrainSummary(
         steps=settings.steps,
-        failures=len(failures),
+        failures=len(usable),
         seconds=round(time.monotonic() - started, 1),
         model=str(files.model),
         abstentions=judge.abstained,
@@ -232,6 +236,25 @@ def digest(failures: Sequence[Failure]) -> str:
     for failure in failures:
         content.update(json.dumps(failure.to_short_json(), sort_keys=True).encode())
     return content.hexdigest()[:16]
+
+
+def with_room(failures: Sequence[Failure], rollout: Rollout, say: Callable[[str], None]) -> Sequence[Failure]:
+    """The failures but those whose courses fill the model's context, so that nothing can be sampled after them.
+
+    Raises DataError if none is left.
+    """
+    if rollout.context is None:
+        return failures
+    usable = [failure for failure in failures if rollout.has_room(failure)]
+    if len(usable) < len(failures):
+        said = (
+            f"{len(failures) - len(usable)} of {len(failures)} failures fill the model's context of {rollout.context}"
+            " tokens, so that nothing can be sampled after them"
+        )
+        if not usable:
+            raise DataError(f"{said}: mine with fewer or shorter actions (--max-steps, --max-tokens).")
+        say(f"{said}: they are left out.")
+    return usable
 
 
 def enough(failures: Sequence[Failure], groups: int) -> list[Failure]:

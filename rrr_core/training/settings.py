@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from rrr_core.config.limits import THINKING_TOKENS, TOKENS
+from rrr_core.config.limits import STEPS, STEPS_HELP, THINKING_TOKENS, TOKENS
 from rrr_core.config.option import option
 from rrr_core.config.settings import Settings
 from rrr_core.errors import RrrError
@@ -41,6 +41,7 @@ class TrainSettings(Settings):
         f"Longest retry with its thought, in tokens; {THINKING_TOKENS} by default for a model that thinks.",
         minimum=1,
     )
+    max_steps: int = option(STEPS, STEPS_HELP, minimum=1)
     credit: str = option(
         "reflection",
         f"Which tokens are trained: {'; '.join(credit.help for credit in CREDITS.values())}.",

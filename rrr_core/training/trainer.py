@@ -139,7 +139,8 @@ class ReflectionTrainer(DistillingTrainer):
             reason = "its experts are balanced over the padded batch"
         longest = extremes(self.failures)[0]
         prompts = [self.rollout.prompt_of(failure) for failure in extremes(self.failures)]
-        requests = self.rollout.requests_of(longest) if self.settings.rounds > 1 else None
+        matters = self.settings.rounds > 1 or self.task.has_steps
+        requests = self.rollout.requests_of(longest) if matters else None
         check_length(self.settings, self.rollout.engine.context, max(map(len, prompts)), requests)
         context = context_of(networks[0])
         sample = Sample.of(prompts, longest_completion(self.settings, requests), context)

@@ -119,14 +119,9 @@ class Judge:
 
         An abstention ends its course, and counts as a verdict that was withheld. Raises TooManyAbstentions.
         """
-        given: Iterable[Step | Verdict]
-        if self._runner is not None:
-            given = self._runner.steps(actions, states)
-        else:
-            given = (self.task.step(row, state, action) for (row, action), state in zip(actions, states, strict=True))
         steps = []
-        with self.profile.during("judge"):
-            for step in given:
+        with self.profile.during("judge"), closing(self._stepped(actions, states)) as coming:
+            for step in coming:
                 steps.append(step)
                 if isinstance(step, Verdict):
                     self.judged += 1
@@ -194,6 +189,13 @@ class Judge:
         verify = self.task.verify
         for row, answer in pairs:
             yield verify(row, answer)
+
+    def _stepped(self, actions: Sequence[tuple[Row, str]], states: Sequence[Any]) -> Generator[Step | Verdict]:
+        if self._runner is not None:
+            yield from self._runner.steps(actions, states)
+            return
+        for (row, action), state in zip(actions, states, strict=True):
+            yield self.task.step(row, state, action)
 
     def _check(self) -> None:
         if self.abstained <= self.max_abstain * self.judged:

@@ -23,7 +23,7 @@ FLOORS = (
     {"row_files", "profiling"},
     {"tasks"},
     {"chat"},
-    {"conversation", "verification", "generation", "answering", "rounds"},
+    {"conversation", "verification", "generation", "answering"},
     {"mining", "evaluation", "training"},
     {"judging"},
     {"report", "overlays", "exports", "conformance"},

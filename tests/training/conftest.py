@@ -12,8 +12,9 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from rrr_core.episode import Failure
+from rrr_core.episode import Failure, Segment
 from rrr_core.generation import ModelSettings
+from rrr_core.hookspecs import Step, final, observed
 from rrr_core.training.settings import TrainSettings
 from rrr_core.training.tiny import make_model, make_tokenizer
 from rrr_core.training.warmup_settings import WarmupSettings
@@ -71,6 +72,17 @@ class CoinTask:
 
     def provenance(self) -> dict[str, Any]:
         return {"task": self.name, "distribution": self.distribution, "version": self.version, "overlays": []}
+
+
+class StepCoin(CoinTask):
+    """Acts in steps: by an action's hash another follows, or what is judged is this action after those before it."""
+
+    has_steps = True
+
+    def step(self, row: Any, state: Any, action: str) -> Step | Verdict:
+        if hashlib.sha256(action.encode()).digest()[5] % 3:
+            return observed(f"Toss {row['n'] + 1}.", f"{state or ''}{action};")
+        return final(f"{state or ''}{action};")
 
 
 @pytest.fixture(scope="session")
@@ -137,6 +149,17 @@ def coin_failures() -> list[Failure]:
         )
         for n in itertools.islice(itertools.count(), 12)
     ]
+
+
+def course_failures() -> list[Failure]:
+    """The same rows, each failed by two actions with an observation between them."""
+    failures = []
+    for failure in coin_failures():
+        prompt, last = failure.episode.segments
+        seen = Segment("observation", ({"role": "user", "content": f"Toss {failure.row['n'] + 1}."},))
+        course = (Segment("attempt", text="heads"), seen, replace(last, judged=f"heads;{last.text};"))
+        failures.append(replace(failure, episode=replace(failure.episode, segments=(prompt, *course))))
+    return failures
 
 
 def four_steps() -> TrainSettings:

@@ -3,7 +3,20 @@
 A task plugin needs only the names exported here. Importing this package does not import torch.
 """
 
-from rrr_core.hookspecs import DataOption, Example, Manifest, Message, Model, Prompt, Row, hookimpl, trusted
+from rrr_core.hookspecs import (
+    DataOption,
+    Example,
+    Manifest,
+    Message,
+    Model,
+    Prompt,
+    Row,
+    Step,
+    final,
+    hookimpl,
+    observed,
+    trusted,
+)
 from rrr_core.verdicts import Verdict, failed, passed, withheld
 
 __version__ = "0.1.0"
@@ -16,9 +29,12 @@ __all__ = [
     "Model",
     "Prompt",
     "Row",
+    "Step",
     "Verdict",
     "failed",
+    "final",
     "hookimpl",
+    "observed",
     "passed",
     "trusted",
     "withheld",

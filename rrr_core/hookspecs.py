@@ -66,6 +66,8 @@ class Example:
     """The reason for the verdict, in a few words."""
     hostile: bool = False
     """True where the answer attacks the verifier."""
+    actions: tuple[str, ...] = ()
+    """In a task that acts in steps, a course of actions that ends in `final(answer)`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,12 +67,12 @@ def command(
             # A plugin's prints must not mix with our output.
             with contextlib.redirect_stdout(sys.stderr):
                 results.append(check.run())
-            if not as_json and not results[-1].waits_for:
+            if not as_json and results[-1].state != "skipped":
                 click.echo("\n".join(lines_of(results[-1])))
     if as_json:
         click.echo(json.dumps(report.as_json(name, subject.who, task.with_, results), indent=2))
     else:
-        for line in waiting_lines(results):
+        for line in skipped_lines(results):
             click.echo(line)
         click.echo(summary(subject.who, results))
     if junit is not None:
@@ -87,25 +87,25 @@ def lines_of(result: Result) -> Iterator[str]:
     from rrr_core.conformance import CHECKS
 
     name = result.name.ljust(max(map(len, CHECKS)))
-    note = result.message if result.state == "skipped" else result.note
-    yield f"{MARKS[result.state]:8} {name} {result.seconds:6.2f} s  {one_line(note)}".rstrip()
-    if result.message and result.state != "skipped":
+    yield f"{MARKS[result.state]:8} {name} {result.seconds:6.2f} s  {one_line(result.note)}".rstrip()
+    if result.message:
         judged = "" if result.state != "cannot be judged" else f"{result.state}: "
         yield f"         {judged}{one_line(result.message)}"
 
 
-def waiting_lines(results: Sequence[Result]) -> Iterator[str]:
-    """One line for all the checks that wait for the same one, so the output stays short.
+def skipped_lines(results: Sequence[Result]) -> Iterator[str]:
+    """One line for all the checks that are skipped for the same reason, so the output stays short.
 
     `skipped  check_rows_are_json and 12 more wait for check_splits_load.`
     """
-    waiting: dict[str, list[str]] = {}
+    skipped: dict[tuple[str, str], list[str]] = {}
     for result in results:
-        if result.waits_for:
-            waiting.setdefault(result.waits_for, []).append(result.name)
-    for cause, (first, *others) in waiting.items():
-        who = f"{first} waits" if not others else f"{first} and {len(others)} more wait"
-        yield f"{MARKS['skipped']:8} {who} for {cause}."
+        if result.state == "skipped":
+            skipped.setdefault((result.waits_for, result.message), []).append(result.name)
+    for (cause, message), (first, *others) in skipped.items():
+        who = f"{first} and {len(others)} more" if others else first
+        why = f" {'wait' if others else 'waits'} for {cause}." if cause else f": {one_line(message)}"
+        yield f"{MARKS['skipped']:8} {who}{why}"
 
 
 def summary(who: str, results: Sequence[Result]) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from rrr_core.conformance import data_checks, package_checks, prompt_checks, reward_checks, verdict_checks
+from rrr_core.conformance import data_checks, package_checks, prompt_checks, reward_checks, step_checks, verdict_checks
 from rrr_core.conformance.results import PAGE, Faulty, NotApplicable, Result, Seen, State, Violation
 from rrr_core.conformance.settings import CheckSettings
 from rrr_core.conformance.subject import Subject
@@ -48,6 +48,11 @@ CHECKS: dict[str, Function] = {
         verdict_checks.check_verdicts_are_pure,
         verdict_checks.check_hostile_answers_do_no_harm,
         reward_checks.check_rewards_are_sound,
+        step_checks.check_courses_lead_to_their_answers,
+        step_checks.check_steps_are_pure,
+        step_checks.check_courses_stay_bounded,
+        step_checks.check_observations_leak_no_answer,
+        step_checks.check_hostile_actions_do_no_harm,
     )
 }
 """Name → check."""

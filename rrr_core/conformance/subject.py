@@ -17,7 +17,7 @@ from rrr_core.conformance.probe import Request
 from rrr_core.conformance.results import Faulty
 from rrr_core.conformance.settings import CheckSettings
 from rrr_core.errors import PluginError
-from rrr_core.hookspecs import Example, Manifest, Row
+from rrr_core.hookspecs import Example, Manifest, Row, Step
 from rrr_core.tasks import Task, find_tasks, load_task
 from rrr_core.tasks.blame import IMPORT_DENIED
 from rrr_core.tasks.task import SPLITS
@@ -132,7 +132,7 @@ class Subject:
 
     @cached_property
     def examples(self) -> list[Example]:
-        return [Example(**each) for each in self.observed("examples")]
+        return [Example(**{**each, "actions": tuple(each["actions"])}) for each in self.observed("examples")]
 
     @property
     def limits(self) -> VerifySettings:
@@ -178,9 +178,16 @@ class Subject:
     def judged_again(self, pairs: Sequence[Pair], judge: str) -> list[Verdict]:
         """New verdicts, by the judge `usual` or `rewards`, or by another in processes with another hash seed."""
         if judge in ("usual", REWARDS):
-            return self._judge_of(judge).judge(pairs)
+            return self.judge_of(judge).judge(pairs)
         with _any_hash_seed():
-            return self._judge_of(judge).judge(pairs)
+            return self.judge_of(judge).judge(pairs)
+
+    def stepped(self, acts: Sequence[Pair], states: Sequence[Any], judge: str) -> list[Step | Verdict]:
+        """What (row, action) pairs lead to from these states, by the judge of that name."""
+        if judge != "elsewhere":
+            return self.judge_of(judge).step(acts, states)
+        with _any_hash_seed():
+            return self.judge_of(judge).step(acts, states)
 
     @property
     def seen(self) -> list[Judged]:
@@ -191,7 +198,7 @@ class Subject:
         found: list[Judged] = []
         for start in range(0, len(pairs), CHUNK):
             chunk = pairs[start : start + CHUNK]
-            for (row, answer), verdict in zip(chunk, self._judge_of(judge).judge(chunk), strict=True):
+            for (row, answer), verdict in zip(chunk, self.judge_of(judge).judge(chunk), strict=True):
                 if verdict.is_abstained:
                     if IMPORT_DENIED in verdict.detail:  # No answer is to blame.
                         raise Faulty(owner, f"{verdict.detail}.")
@@ -203,7 +210,8 @@ class Subject:
                 found.append(Judged(row, answer, verdict))
         return found
 
-    def _judge_of(self, name: str) -> Judge:
+    def judge_of(self, name: str) -> Judge:
+        """The judge of that name, started on first use: `usual`, `tight`, `elsewhere`, or one for rewards."""
         if name not in self._judges:
             scores = name.startswith(REWARDS)
             limits = self.tight_limits if name == "tight" else self.limits

@@ -171,7 +171,7 @@ class Task(Boundary):
             row, state = values.private_row(row), values.private(state)
         arguments = {"task": self.name, "row": row, "state": state, "action": action}
         call = partial(self._manager.hook.rrr_step, **arguments)
-        return self._given("rrr_step", call, values.checked_step, "bad step")
+        return self._given("rrr_step", call, values.checked_plain_step, "bad step")
 
     def judge(self, judge: str, pairs: Sequence[tuple[Row, str]]) -> list[Verdict | None]:
         """One judge's verdicts on a batch of (row, answer); None for an item it leaves to the next judge.

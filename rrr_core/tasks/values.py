@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from numbers import Real
 from typing import Any
 
@@ -123,7 +124,10 @@ def checked_example(example: object) -> Example:
         row = checked_row(example.row)
     except ValueError as error:
         raise ValueError(f"has a row that {error}") from None
-    return Example(row, example.answer, example.outcome, example.category, example.reason, bool(example.hostile))
+    actions: object = example.actions
+    if isinstance(actions, str) or not (isinstance(actions, Sequence) and all(isinstance(one, str) for one in actions)):
+        raise ValueError(f"has {_a(actions)} as its actions, not a tuple of str")
+    return replace(example, row=row, hostile=bool(example.hostile), actions=tuple(example.actions))
 
 
 def checked_manifest(manifest: object) -> Manifest:
@@ -315,3 +319,14 @@ def _a(value: object) -> str:
     """A value described by its type, which is safe to print whatever its `__repr__` does."""
     name = type(value).__name__
     return "None" if value is None else f"{'an' if name[:1].lower() in 'aeiou' else 'a'} {name}"
+
+
+def checked_plain_step(step: object) -> Step:
+    """A step as `checked_step` gives it, whose state JSON does not change: the next step meets what this one gave."""
+    checked = checked_step(step)
+    if isinstance(step, Step) and checked.state != step.state:
+        raise ValueError(
+            "gave a state that JSON changes, as it makes a list of a tuple and text of a key: build it of dict with "
+            "keys of str, list, str, numbers, bool and None"
+        )
+    return checked

@@ -12,7 +12,7 @@ import pytest
 from rrr_core import cli
 from rrr_core.conformance import CHECKS
 from rrr_core.verification import runner
-from tests.conformance.planted import PLANTS, Plant, install
+from tests.conformance.planted import IN_STEPS, PLANTS, Plant, install
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def planted(name: str) -> Plant:
 
 
 def test_a_sound_task_passes_with_one_line_per_check_and_one_with_the_counts(site: Any, check: Any) -> None:
-    install(site)
+    install(site, Plant("", "", base=IN_STEPS))
     code, output, errors = check()
     *lines, last = output.splitlines()
     assert (code, errors) == (0, "")
@@ -82,6 +82,13 @@ def test_the_checks_that_wait_for_another_share_one_line_at_the_end(site: Any, c
     assert failed.startswith("FAILED   check_task_loads")
     assert waiting == f"skipped  check_import_is_light and {len(CHECKS) - 3} more wait for check_task_loads."
     assert last.startswith(f"rrr-sums 1.0: 1 passed, 1 failed, {len(CHECKS) - 2} skipped in ")
+
+
+def test_the_checks_that_lack_the_same_hook_share_one_line(site: Any, check: Any) -> None:
+    install(site)
+    assert check()[1].splitlines()[-2] == (
+        "skipped  check_courses_lead_to_their_answers and 4 more: there is no hook rrr_step."
+    )
 
 
 def test_two_distributions_that_claim_the_task_are_both_named_and_nothing_is_judged(site: Any, check: Any) -> None:

@@ -77,6 +77,11 @@ def test_a_mistake_is_read_in_sqlites_words_and_ends_nothing() -> None:
 def test_an_answer_ends_the_course_with_its_query_even_without_one() -> None:
     assert step(HEAVY, f"Now I know.\nanswer: {GOLD}").answer == GOLD
     assert step(HEAVY, "answer:").answer == "-"
+    assert step(HEAVY, "answer: SELECT '\ud800'").answer == "SELECT '?'"
+
+
+def test_an_observation_is_never_blank() -> None:
+    assert looked("sql: SELECT ''") == looked("sql: SELECT ' \n '") == "''"
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.reason[:40])

@@ -7,8 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from rrr_core import DataOption, Example, Manifest, Model, Row, Verdict, hookimpl
-from rrr_core.hookspecs import Step
+from rrr_core import DataOption, Example, Manifest, Model, Row, Step, Verdict, hookimpl
 from rrr_sqlite import actions, examples, generated, judging, presets, prompts, row_check, rows, warmup
 from rrr_sqlite.generated import Recipe
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from rrr_core.hookspecs import Step, final, observed
+from rrr_core import Step, final, observed
 from rrr_sqlite.database import QUERIES, Refused, Result, Table, Value, opened, run, tables_of
 
 HELP = "Write schema, sql: SELECT ..., or answer: SELECT ..."
@@ -56,7 +56,7 @@ def step(row: Mapping[str, Any], action: str) -> Step:
     """What an action leads to. Nothing needs to be remembered between steps."""
     kind, sql = parsed(action)
     if kind == "answer":
-        return final(sql or "-")
+        return final(sql.encode(errors="replace").decode() or "-")
     if kind == "schema":
         return observed(schema(tables_of(row)))
     if not sql:
@@ -97,10 +97,10 @@ def shown(result: Result | Refused) -> str:
 
 
 def cell(value: Value) -> str:
-    """A value in a line, cut short."""
+    """A value in a line, cut short; a blank text is `''`."""
     if value is None:
         return "NULL"
     if isinstance(value, bytes):
         return f"x'{value[:CELL].hex()}'"[:CELL]
-    text = " ".join(str(value).split()) if isinstance(value, str) else str(value)
+    text = str(value) if not isinstance(value, str) else " ".join(value.split()) or "''"
     return text if len(text) <= CELL else f"{text[: CELL - 3]}..."

@@ -146,7 +146,7 @@ def run(connection: sqlite3.Connection, sql: str, beginnings: Sequence[str] = QU
         looks -= 1
         return looks < 0
 
-    if "\0" in sql or not _is_text(sql):
+    if "\0" in sql or not is_unicode(sql):
         return Refused(SQL_ERROR, "characters that SQL cannot hold")
     connection.set_progress_handler(is_over, STEPS_BETWEEN_LOOKS)
     cursor = connection.cursor()
@@ -167,18 +167,15 @@ def run(connection: sqlite3.Connection, sql: str, beginnings: Sequence[str] = QU
     return Result(tuple(str(column[0]) for column in cursor.description or ()), rows)
 
 
+def is_unicode(text: str) -> bool:
+    """Whether a text is without halves of surrogate pairs, which no database holds."""
+    return not any("\ud800" <= letter <= "\udfff" for letter in text)
+
+
 def _begins(sql: str, beginnings: Sequence[str]) -> bool:
     """Whether the first word of a statement, comments left out, is one of those."""
     before = COMMENT.match(sql)
     return sql[before.end() if before else 0 :].lower().startswith(tuple(beginnings))
-
-
-def _is_text(sql: str) -> bool:
-    try:
-        sql.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _refused(error: sqlite3.Error | sqlite3.Warning) -> Refused:

@@ -160,7 +160,14 @@ HOSTILE: list[tuple[Row, str, str, str]] = [
     (RANKED, "VALUES (6), (3), (5), (1), (4)", BY_CHANCE, "the right rows, copied down"),
 ]
 
+COURSES: list[tuple[Row, tuple[str, ...], str]] = [
+    (HEAVY, ("schema", f"sql: {GOLD}", f"answer: {GOLD}"), "a look, a try, the answer"),
+    (HEAVY, ("sql: SELECT weight FROM shop_orders", "What is there?", "schema", f"answer: {GOLD}"), "after mistakes"),
+    (WHO, (f"I know it.\nanswer:\n```sql\n{WHO['gold']}\n```",), "at once, in a fence"),
+]
+
 EXAMPLES: list[Example] = [
+    *(Example(each, each["gold"], "passed", reason=reason, actions=actions) for each, actions, reason in COURSES),
     *(Example(each, answer, "passed", reason=reason) for each, answer, reason in PASSING),
     *(Example(each, answer, "failed", category, reason) for each, answer, category, reason in FAILING),
     *(Example(each, answer, "failed", category, reason, hostile=True) for each, answer, category, reason in HOSTILE),

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rrr_core.row_files import Record, RowError, RowShape, decode_json, excerpt, names
+from rrr_sqlite.database import is_unicode
 
 WANTED = ("question", "tables", "gold")
 ORDER_KEYS = "order_keys"
@@ -24,7 +25,9 @@ def checked(record: Mapping[str, Any]) -> dict[str, Any]:
     """The row in a record that has the required columns; other columns are dropped. Raises RowError."""
     for name in ("question", "gold", ORDER_KEYS):
         value = record.get(name)
-        if (name in WANTED or value is not None) and (not isinstance(value, str) or not value.strip()):
+        if (name in WANTED or value is not None) and (
+            not isinstance(value, str) or not value.strip() or not is_unicode(value)
+        ):
             raise RowError(f"{name!r} must be a text, but is {excerpt(value)}")
     tables = record["tables"]
     if not isinstance(tables, list) or not 0 < len(tables) <= MOST_TABLES:
@@ -65,7 +68,7 @@ def _is_value(value: Any) -> bool:
         return -LARGEST <= value < LARGEST
     if isinstance(value, float):
         return value == value and abs(value) != float("inf")
-    return value is None or (isinstance(value, str) and len(value) <= LONGEST_TEXT)
+    return value is None or (isinstance(value, str) and len(value) <= LONGEST_TEXT and is_unicode(value))
 
 
 def own_row(record: Mapping[str, Any]) -> Mapping[str, Any]:

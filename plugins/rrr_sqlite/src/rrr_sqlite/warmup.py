@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from rrr_core.hookspecs import Step
+from rrr_core import Step
 from rrr_sqlite import prompts
 from rrr_sqlite.actions import step
 from rrr_sqlite.generated import COMPARISONS, LATER_WORDS, Plan, Recipe, draw_plan, query, row_of

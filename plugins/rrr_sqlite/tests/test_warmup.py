@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
+import rrr_sqlite
 from rrr_sqlite import prompts, warmup
 from rrr_sqlite.actions import parsed, step
 from rrr_sqlite.generated import Recipe, draw_plan, names, query, row_of
@@ -100,3 +103,30 @@ def test_an_answer_in_haste_passes_the_questions_number_on() -> None:
     row = row_of(plan, "warmup", rng)
     given = warmup.answer(plan, row, {"hasty": 1.0}, rng)
     assert given == warmup.Answer(query(plan, number=plan.count), "My number was wrong.")
+
+
+class TestTheEmbeddedModel:
+    folder = rrr_sqlite.EMBEDDED_MODEL
+
+    def test_it_is_the_default_model(self) -> None:
+        assert rrr_sqlite.rrr_default_model() == str(self.folder)
+
+    def test_it_is_a_stock_architecture_in_safetensors_of_at_most_8_mb_with_a_fast_tokenizer(self) -> None:
+        files = {path.name: path.stat().st_size for path in Path(self.folder).iterdir()}
+        assert files["model.safetensors"] <= 8_000_000
+        assert {"tokenizer.json", "chat_template.jinja"} <= files.keys()
+        assert not any(name.endswith((".py", ".bin", ".pt", ".pkl")) for name in files)
+        config = json.loads((Path(self.folder) / "config.json").read_text())
+        assert config["architectures"] == ["LlamaForCausalLM"]
+        assert config["rrr_family"] == prompts.TINY
+        assert "auto_map" not in config
+
+    def test_its_tokenizer_has_a_token_for_each_tag_of_the_lessons(self) -> None:
+        added = json.loads((Path(self.folder) / "tokenizer.json").read_text())["added_tokens"]
+        assert set(warmup.TAGS) <= {token["content"] for token in added}
+
+
+def test_the_presets_are_for_the_commands_that_have_them() -> None:
+    for command in ("demo", "warmup"):
+        assert rrr_sqlite.rrr_presets(command)
+    assert rrr_sqlite.rrr_presets("eval") is None

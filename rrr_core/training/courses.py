@@ -22,13 +22,12 @@ class Answers:
         contexts_of: Callable[[Sequence[Episode]], list[Sequence[int]]],
         sample: Callable[[Sequence[Sequence[int]], tuple[object, ...], Sequence[int]], list[Generation]],
         segments: Callable[[Role, Sequence[Sequence[int]], Sequence[Generation]], list[Segment]],
-        after: Callable[[Sequence[Episode], Sequence[Segment]], list[Segment]],
     ) -> None:
         """`contexts_of` gives the ids to sample on; `sample` draws on them with a seed, at the members' places;
-        `segments` makes segments of what was drawn; `after` places a request after each episode.
+        `segments` makes segments of what was drawn.
         """
         self.places, self.seed = places, seed
-        self._contexts_of, self._sample, self._segments, self._after = contexts_of, sample, segments, after
+        self._contexts_of, self._sample, self._segments = contexts_of, sample, segments
         self._open: Sequence[int] = range(len(places))
         self._contexts: list[Sequence[int]] = []
         self._step = 0
@@ -51,7 +50,3 @@ class Answers:
             written if episode.segments[-1].ids else replace(written, ids=(), logprobs=None)
             for episode, written in zip(episodes, self._segments(role, self._contexts, made), strict=True)
         ]
-
-    def follow(self, episodes: Sequence[Episode], read: Sequence[Segment]) -> list[Segment]:
-        """The observations, with ids where they continue the episode's."""
-        return self._after(episodes, read)

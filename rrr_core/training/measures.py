@@ -24,7 +24,7 @@ def measures_of(batch: Batch, task: Task, processes: int, most_rounds: int = 1) 
     measures = {
         **(_round_measures(reflecting, task) if reflecting else {}),
         **first_try_measures(tries),
-        **(course_measures(reflecting, tries) if task.has_steps else {}),
+        **course_measures(batch.episodes),
         "abstentions": sum(episode.last_verdict.is_abstained for episode in batch.episodes),
         # The logged mean is then the sum over the processes.
         "sampled_tokens": batch.tokens * processes,
@@ -52,15 +52,12 @@ def _round_measures(episodes: Sequence[Episode], task: Task) -> dict[str, float]
     }
 
 
-def course_measures(reflecting: Sequence[Episode], tries: Sequence[Episode]) -> dict[str, float]:
-    """Of retries and of first tries: the mean of their actions, and how many courses either limit ended."""
-    kinds: tuple[tuple[str, str, Role, Sequence[Episode]], ...] = (
-        ("retry", "retries", "retry", reflecting),
-        ("first_try", "first_tries", "attempt", tries),
-    )
+def course_measures(episodes: Sequence[Episode]) -> dict[str, float]:
+    """Of courses, those of retries and of first tries: the mean of their actions, and how many either limit ended."""
+    kinds: tuple[tuple[str, str, Role], ...] = (("retry", "retries", "retry"), ("first_try", "first_tries", "attempt"))
     found = {}
-    for one, several, role, episodes in kinds:
-        actions = [each for episode in episodes for each in sampled_of(episode) if each.role == role]
+    for one, several, role in kinds:
+        actions = [each for episode in episodes if episode.acts for each in sampled_of(episode) if each.role == role]
         verdicts = [each.verdict for each in actions if each.verdict is not None]
         if verdicts:
             found[f"{one}_actions"] = len(actions) / len(verdicts)

@@ -23,7 +23,7 @@ from rrr_core.training.engine import drawn_logprobs
 from rrr_core.training.options import drawn_by
 from rrr_core.training.passes import Requests
 from rrr_core.training.settings import TrainSettings
-from rrr_core.verdicts import CONTEXT_FULL, Verdict, failed
+from rrr_core.verdicts import FULL, Verdict, failed
 from rrr_core.verification import Judge
 
 
@@ -131,8 +131,7 @@ class Rollout:
             if self._fits(asked_again):
                 again[index] = asked_again
             else:
-                full = failed(CONTEXT_FULL, "the reflection leaves no room for a retry")
-                episodes[index] = episodes[index].ending_in(verdict=full)
+                episodes[index] = episodes[index].ending_in(verdict=FULL)
         played = self._answered(
             "retry",
             list(again.values()),
@@ -154,7 +153,6 @@ class Rollout:
             self._contexts,
             lambda contexts, seed, places: self._sample(contexts, most, seed, places),
             self._segments,
-            self._after,
         )
         return play_answers(
             self.task,
@@ -164,10 +162,10 @@ class Rollout:
             answers.draw,
             role,
             self.settings.max_steps,
-            answers.write,
-            answers.follow,
-            self._fits,
-            answers.at,
+            write=answers.write,
+            follow=self._after,
+            fits=self._fits,
+            on_places=answers.at,
         )
 
     def _fits(self, episode: Episode) -> bool:

@@ -243,13 +243,11 @@ def with_room(failures: Sequence[Failure], rollout: Rollout, say: Callable[[str]
 
     Raises DataError if none is left.
     """
-    if rollout.context is None:
-        return failures
     usable = [failure for failure in failures if rollout.has_room(failure)]
     if len(usable) < len(failures):
         said = (
-            f"{len(failures) - len(usable)} of {len(failures)} failures fill the model's context of {rollout.context}"
-            " tokens, so that nothing can be sampled after them"
+            f"{len(failures) - len(usable)} of {len(failures)} failures fill the model's context of"
+            f" {rollout.engine.context} tokens, so that nothing can be sampled after them"
         )
         if not usable:
             raise DataError(f"{said}: mine with fewer or shorter actions (--max-steps, --max-tokens).")

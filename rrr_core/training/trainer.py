@@ -139,7 +139,7 @@ class ReflectionTrainer(DistillingTrainer):
             reason = "its experts are balanced over the padded batch"
         longest = extremes(self.failures)[0]
         prompts = [self.rollout.prompt_of(failure) for failure in extremes(self.failures)]
-        matters = self.settings.rounds > 1 or self.task.has_steps
+        matters = self.settings.rounds > 1 or longest.episode.acts
         requests = self.rollout.requests_of(longest) if matters else None
         check_length(self.settings, self.rollout.engine.context, max(map(len, prompts)), requests)
         context = context_of(networks[0])

@@ -73,9 +73,8 @@ def test_only_pip_fills_the_environments_with_torch_since_uv_would_not_find_a_cp
 
 
 def test_tox_tests_each_plugin_alone_on_every_supported_python(tox: configparser.ConfigParser) -> None:
-    plugins = ",".join(
-        re.findall(r"rrr_(\w+)", tox["testenv:py31{1,2,3}-{countdown,apigen,reasoning_gym,person_judge}"]["change_dir"])
-    )
+    section = tox["testenv:py31{1,2,3}-{countdown,apigen,sqlite,reasoning_gym,person_judge}"]
+    plugins = ",".join(re.findall(r"rrr_(\w+)", section["change_dir"]))
     assert f"py31{{1,2,3}}-{{{plugins}}}" in tox["tox"]["env_list"].split()
     assert {f"plugins/rrr_{name}/tests" for name in plugins.split(",")} == set(PLUGIN_TESTS)
     assert PYPROJECT["project"]["requires-python"] == ">=3.11,<3.14"

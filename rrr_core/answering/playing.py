@@ -12,7 +12,7 @@ from rrr_core.episode.calls import RESULT_ROLE
 from rrr_core.errors import RrrError
 from rrr_core.hookspecs import Message, Step
 from rrr_core.tasks import Task
-from rrr_core.verdicts import CUT_OFF, FULL, STEP_LIMIT, Verdict, failed
+from rrr_core.verdicts import CUT_OFF, EMPTY, FULL, STEP_LIMIT, Verdict, failed
 from rrr_core.verification import Judge
 from rrr_core.verification.judge import without_verifier
 
@@ -116,8 +116,8 @@ def play_courses(
 ) -> list[Episode]:
     """Each episode with a course of actions after it; a course that came to an answer is yet to be judged.
 
-    Every action but the last is followed by an observation. A course that is cut off, fills the context, or has no
-    answer within `max_steps`, has failed without a verifier; a fault of `rrr_step` withholds its verdict. The stages
+    Every action but the last is followed by an observation. A course that is cut off, fills the context, comes to
+    a blank answer, or to none within `max_steps`, has failed without a verifier; a fault of `rrr_step` withholds its verdict. The stages
     after the first are called `{stage}, step 2` and so on.
     """
     courses = list(asked)
@@ -163,6 +163,8 @@ def _last(action: Segment, step: Step | Verdict, max_steps: int) -> Segment:
         return replace(action, judged="", verdict=step)
     if step.answer is None:
         return replace(action, judged="", verdict=failed(STEP_LIMIT, f"no answer within {max_steps} steps"))
+    if not step.answer.strip():
+        return replace(action, judged="", verdict=failed(EMPTY, "the course came to a blank answer"))
     return replace(action, judged=step.answer)
 
 

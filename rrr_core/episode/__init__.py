@@ -4,15 +4,8 @@ from rrr_core.episode.decisions import Choice, Decision
 from rrr_core.episode.failures import Failure, failure_of
 from rrr_core.episode.generation import Generation
 from rrr_core.episode.judged import was_judged
-from rrr_core.episode.records import (
-    ANSWERS,
-    READ,
-    Episode,
-    Messages,
-    Role,
-    Round,
-    Segment,
-)
+from rrr_core.episode.records import Episode, Round
+from rrr_core.episode.segments import ANSWERS, READ, Messages, Role, Segment
 from rrr_core.episode.written import total_length, written
 
 __all__ = [

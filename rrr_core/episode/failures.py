@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from rrr_core.episode.format_0_1 import upgraded_failure
-from rrr_core.episode.records import ANSWERS, EPISODE_KEYS, Episode, Messages, Segment, read_episode
+from rrr_core.episode.records import EPISODE_KEYS, Episode, read_episode
+from rrr_core.episode.segments import ANSWERS, Messages, Segment
 from rrr_core.records import COUNT, TEXT, Record
 from rrr_core.verdicts import Verdict
 

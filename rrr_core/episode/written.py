@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from rrr_core.episode.generation import Generation
-from rrr_core.episode.records import Role, Segment
+from rrr_core.episode.segments import Role, Segment
 from rrr_core.verdicts import Verdict
 
 

@@ -76,10 +76,15 @@ def checked_messages(messages: object, roles: Sequence[str] = _ROLES) -> tuple[d
 
 def checked_text(text: object) -> str:
     """Text that is not blank and can be encoded as UTF-8, as tokenizers require."""
+    if not _encodable(text).strip():
+        raise ValueError("gave blank text")
+    return str(text)
+
+
+def _encodable(text: object) -> str:
+    """Text that can be encoded as UTF-8."""
     if not isinstance(text, str):
         raise ValueError(f"gave {_a(text)}, not a str")
-    if not text.strip():
-        raise ValueError("gave blank text")
     try:
         text.encode()
     except UnicodeEncodeError as error:
@@ -235,7 +240,7 @@ def checked_reward(reward: object) -> float | None:
 
 LONGEST_OBSERVATION = 32_768
 LONGEST_STATE = 262_144
-LONGEST_ANSWER = 131_072
+LONGEST_ANSWER = 1_048_576
 """The greatest lengths of what a step gives, in characters; a state's is that of its JSON."""
 DEEPEST_STATE = 100
 """Most levels of a state: text of a model may be parsed into it, and what is deeper could not be sent to a worker."""
@@ -248,7 +253,7 @@ def checked_step(step: object) -> Step:
     if step.answer is not None:
         if step.observation or step.state is not None:
             raise ValueError("gave a Step with an answer and an observation or a state: return one of the two")
-        return Step(answer=_bounded("an answer", checked_text(step.answer), LONGEST_ANSWER))
+        return Step(answer=_bounded("an answer", _encodable(step.answer), LONGEST_ANSWER))
     observation = _bounded("an observation", checked_text(step.observation), LONGEST_OBSERVATION)
     try:
         written = json.dumps(step.state, ensure_ascii=False, allow_nan=False)

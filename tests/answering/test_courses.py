@@ -11,11 +11,11 @@ from rrr_core.answering import Fits, always_fits, check_max_steps, play_answers,
 from rrr_core.conversation import conversation
 from rrr_core.episode import Episode, Generation, Segment
 from rrr_core.errors import RrrError
-from rrr_core.hookspecs import Model
+from rrr_core.hookspecs import Model, Row, Step, final, hookimpl, trusted
 from rrr_core.tasks import Task
-from rrr_core.verdicts import FULL, passed
+from rrr_core.verdicts import FULL, Verdict, passed
 from rrr_core.verification import Judge, VerifySettings
-from tests.fakes import numbers_task
+from tests.fakes import numbers_task, task_of
 from tests.stepping import HELP, bisection_task
 
 HERE = VerifySettings(isolation="none")
@@ -120,6 +120,31 @@ def test_a_fault_of_the_step_withholds_the_verdict_and_a_fault_of_the_verifier_a
 def test_an_action_that_the_task_does_not_know_is_the_tasks_to_answer() -> None:
     (course,) = play(Player(["<tool>", "guess ٣", "answer 5"]))
     assert texts(course)[2::2] == [HELP, HELP]
+
+
+@pytest.mark.parametrize("text", ["", "  \n"])
+def test_a_course_that_comes_to_a_blank_answer_has_failed_unjudged_and_the_plugin_is_not_to_blame(text: str) -> None:
+    @hookimpl
+    @trusted
+    def rrr_step(action: str) -> Step:
+        return final(action)
+
+    @hookimpl
+    def rrr_load_dataset(split: str) -> list[Row]:
+        return []
+
+    @hookimpl
+    @trusted
+    def rrr_verify(answer: str) -> Verdict:
+        raise AssertionError("nobody asks")
+
+    @hookimpl
+    def rrr_prompt(row: Row) -> str:
+        return "Say something."
+
+    (episode,) = play(Player([text]), task=task_of("echo", rrr_load_dataset, rrr_prompt, rrr_step, rrr_verify))
+    assert episode.attempt.judged == ""
+    assert (episode.verdict.outcome, episode.verdict.category) == ("failed", "empty answer")
 
 
 def test_a_course_that_fills_the_context_has_failed_and_its_last_observation_was_never_read() -> None:

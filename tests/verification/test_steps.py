@@ -88,7 +88,6 @@ class TestWherever:
             ("pass", "gave None, not a Step: return observed(text, state) or final(answer)"),
             ("step = 'higher'", "gave a str, not a Step"),
             ("step = observed('')", "gave blank text"),
-            ("step = final(' ')", "gave blank text"),
             ("step = observed(3)", "gave an int, not a str"),
             ("step = final('\\ud800')", "gave text with a lone surrogate at character 0"),
             ("step = Step('seen', None, 'answer')", "gave a Step with an answer and an observation or a state"),
@@ -96,7 +95,7 @@ class TestWherever:
             ("step = observed('x', float('nan'))", "gave a state that is not JSON"),
             (f"step = observed('x' * {LONGEST_OBSERVATION + 1})", "gave an observation of 32,769 characters"),
             (f"step = observed('x', 'y' * {LONGEST_STATE})", "gave a state of 262,146 characters"),
-            (f"step = final('x' * {LONGEST_ANSWER + 1})", "gave an answer of 131,073 characters"),
+            (f"step = final('x' * {LONGEST_ANSWER + 1})", "gave an answer of 1,048,577 characters"),
             ("s = []\nfor _ in range(300): s = [s]\nstep = observed('x', s)", "gave a state that is nested too deeply"),
         ],
     )

@@ -23,7 +23,7 @@ Write = Callable[[Role, Sequence[Episode], Sequence[Generation]], list[Segment]]
 Follow = Callable[[Sequence[Episode], Sequence[Segment]], list[Segment]]
 """What is read after each episode, as it is kept."""
 OnPlaces = Callable[[Sequence[int]], None]
-"""Told, before texts are drawn, the places among all courses of those that they follow."""
+"""Called, before texts are drawn, with the places among all courses of those that they follow."""
 Fits = Callable[[Episode], bool]
 """Whether the model's context leaves room for a text after an episode. Asked of courses alone."""
 ReadCalls = Callable[[Generation, Sequence[Message]], Generation]
@@ -117,8 +117,8 @@ def play_courses(
     """Each episode with a course of actions after it; a course that came to an answer is yet to be judged.
 
     Every action but the last is followed by an observation. A course that is cut off, fills the context, comes to
-    a blank answer, or to none within `max_steps`, has failed without a verifier; a fault of `rrr_step` withholds its verdict. The stages
-    after the first are called `{stage}, step 2` and so on.
+    a blank answer, or to none within `max_steps`, has failed without a verifier; a fault of `rrr_step` withholds its
+    verdict. The stages after the first are called `{stage}, step 2` and so on.
     """
     courses = list(asked)
     states: list[Any] = [None] * len(courses)

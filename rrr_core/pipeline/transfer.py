@@ -72,7 +72,7 @@ def transfer(
     if len(tasks) < 2:
         raise RrrError("transfer is from task to task: name two tasks at least.")
     if MIXTURE in (each.name for each in tasks):
-        raise RrrError(f"a task that is named {MIXTURE!r} cannot be told from the mixture of all: leave it out.")
+        raise RrrError(f"a task that is named {MIXTURE!r} would have the name of the mixture of all: leave it out.")
     with stage_lock(folder, progress):
         identity = {**identity_of(settings, tasks), "transfer": {"mixture": mixture, "seeds": seeds}}
         record = RunRecord.open(folder, identity, progress)

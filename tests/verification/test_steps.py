@@ -190,7 +190,6 @@ def test_what_a_worker_says_is_read_as_hostile_and_a_forgery_is_refused(make: An
     [
         [8, "final", "right"],
         [7, "final", "right", "more"],
-        [7, "final", ""],
         [7, "final", 5],
         [7, "final", "x" * (LONGEST_ANSWER + 1)],
         [7, "observed", "text"],

@@ -74,7 +74,7 @@ def test_only_pip_fills_the_environments_with_torch_since_uv_would_not_find_a_cp
 
 def test_tox_tests_each_plugin_alone_on_every_supported_python(tox: configparser.ConfigParser) -> None:
     plugins = ",".join(
-        re.findall(r"rrr_(\w+)", tox["testenv:py31{1,2,3}-{countdown,apigen,reasoning_gym,person_judge}"]["change_dir"])
+        re.findall(r"rrr_(\w+)", next(each for name, each in tox.items() if "{countdown," in name)["change_dir"])
     )
     assert f"py31{{1,2,3}}-{{{plugins}}}" in tox["tox"]["env_list"].split()
     assert {f"plugins/rrr_{name}/tests" for name in plugins.split(",")} == set(PLUGIN_TESTS)

@@ -1,0 +1,59 @@
+"""The verdict on a course of actions: the environment's own reward, which must be full at the end."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rrr_core import Row, Verdict, failed, passed
+from rrr_openenv.options import SUM
+
+LOW, MALFORMED, UNFINISHED = "low score", "malformed answer", "unfinished"
+CATEGORIES = (LOW, MALFORMED, UNFINISHED)
+TOLERANCE = 1e-9
+"""Sums of rewards are floats."""
+
+
+class NotTheSameAgain(Exception):
+    """The environment shows something else for the same seed and actions, so it cannot be replayed."""
+
+
+def verify(row: Row, turns: Sequence[Mapping[str, str]]) -> Verdict:
+    """Passed if the episode has ended at the full score. Raises whatever the environment raises."""
+    led = played(row, turns)
+    if not led[-1].done:
+        return failed(UNFINISHED, "the episode has not ended")
+    rewards = [each.reward for each in led]
+    score = sum(rewards) if row["score"] == SUM else rewards[-1]
+    if score >= row["full"] - TOLERANCE:
+        return passed()
+    return failed(LOW, f"{row['score']} reward {score:.3g}, and {row['full']:.3g} is full")
+
+
+def played(row: Row, turns: Sequence[Mapping[str, str]]) -> Sequence[Any]:
+    """What the actions lead to, the first observation before them. Raises NotTheSameAgain."""
+    from rrr_openenv import replay
+
+    led = replay.play(row, [turn["action"] for turn in turns])
+    then = [row["seen"], *(turn["seen"] for turn in turns[:-1])]
+    for number, (now, before) in enumerate(zip(led, then, strict=False)):
+        if now.text != before:
+            raise NotTheSameAgain(
+                f"{row['environment']} showed {now.text[:100]!r} where it had shown {before[:100]!r} (step {number})"
+            )
+    return led
+
+
+def turns_of(answer: str) -> list[dict[str, str]] | None:
+    """A course in `rrr_step`'s JSON, `[{"action": …, "seen": …}, …]`, the last without `seen`; None for other text."""
+    try:
+        turns = json.loads(answer)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(turns, list) or not turns or not all(isinstance(turn, dict) for turn in turns):
+        return None
+    keys = [set(turn) for turn in turns]
+    if keys != [{"action", "seen"}] * (len(turns) - 1) + [{"action"}]:
+        return None
+    return turns if all(isinstance(text, str) for turn in turns for text in turn.values()) else None

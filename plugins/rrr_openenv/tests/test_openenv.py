@@ -167,7 +167,8 @@ def test_an_environment_that_shows_something_else_again_is_a_fault():
 
 
 def test_an_environment_with_tasks_of_its_own_has_its_own_splits(plant):
-    tasks = "    def list_splits(self):\n        return ['train', 'test']\n\n    def num_tasks(self, split):\n        return 3\n\n"
+    tasks = "    def list_splits(self):\n        return ['train', 'test']\n\n"
+    tasks += "    def num_tasks(self, split):\n        return 3\n\n"
     change = (("    @property", tasks + "    @property"),)
     name = plant("provider", *change)
     rows = {split: list(maker.rows("openenv", split, {"environment": name})) for split in ("train", "test")}

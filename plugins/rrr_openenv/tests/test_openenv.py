@@ -12,7 +12,10 @@ from rrr_openenv import maker, replay, scoring
 
 from rrr_core.errors import DataError
 from rrr_core.tasks import load_task
-from rrr_core.verification import Judge
+from rrr_core.verification import Judge, VerifySettings
+
+PATIENT = VerifySettings(seconds=300.0)
+"""The machine may be busy; the limit on CPU time holds."""
 
 HEAD = """
 import random, uuid
@@ -187,7 +190,7 @@ def test_examples_are_judged_as_declared():
 def test_a_course_is_played_in_the_sandbox():
     task = load_task("openenv")
     row = next(iter(task.load_dataset("train", {"size": "4"})))
-    with Judge(task, max_abstain=1.0) as judge:
+    with Judge(task, max_abstain=1.0, settings=PATIENT) as judge:
         assert judge.isolated
         tries = [(row, json.dumps({"number": number})) for number in range(1, 10)]
         led = judge.step(tries, [None] * 9)

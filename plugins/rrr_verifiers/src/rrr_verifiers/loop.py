@@ -18,10 +18,10 @@ class PipeLoop(asyncio.SelectorEventLoop):
         self._woken, self._wake = os.pipe()
         os.set_blocking(self._woken, False)
         os.set_blocking(self._wake, False)
-        self._add_reader(self._woken, self._read_from_self)
+        self._add_reader(self._woken, self._read_from_self)  # type: ignore[attr-defined]
 
     def _close_self_pipe(self) -> None:
-        self._remove_reader(self._woken)
+        self._remove_reader(self._woken)  # type: ignore[attr-defined]
         os.close(self._woken)
         os.close(self._wake)
 

@@ -25,7 +25,8 @@ class SumsTask(vf.Task[SumsData]):  # type: ignore[misc]
         """The share of sums that are right."""
         replies = [(message.content or "").strip() for message in trace.assistant_messages]
         wanted = [str(sum(numbers)) for numbers in self.data.sums]
-        return sum(one == other for one, other in zip(replies, wanted, strict=False)) / len(wanted)
+        right = [one == other for one, other in zip(replies, wanted, strict=False)]
+        return sum(right) / len(wanted)
 
 
 class SumsConfig(vf.TasksetConfig):  # type: ignore[misc]

@@ -45,8 +45,8 @@ def found(name: str) -> Any:
 
 def environment_class(row: Mapping[str, Any]) -> Any:
     """The environment's class. Raises Unserved for one whose steps are not plain calls."""
-    kind = found(row["environment"])
-    if not (inspect.isclass(kind) and issubclass(kind, Environment)):
+    kind: Any = found(row["environment"])
+    if Environment not in inspect.getmro(kind if inspect.isclass(kind) else object):
         raise Unserved("it is no subclass of openenv's Environment, perhaps a client of a server elsewhere")
     if issubclass(kind, MCPEnvironment):
         raise Unserved("its actions are calls of MCP tools")

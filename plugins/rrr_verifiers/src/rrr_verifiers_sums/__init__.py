@@ -26,7 +26,7 @@ class SumsTask(vf.Task[SumsData]):  # type: ignore[misc]
         replies = [(message.content or "").strip() for message in trace.assistant_messages]
         wanted = [str(sum(numbers)) for numbers in self.data.sums]
         right = [one == other for one, other in zip(replies, wanted, strict=False)]
-        return sum(right) / len(wanted)
+        return right.count(True) / len(wanted)
 
 
 class SumsConfig(vf.TasksetConfig):  # type: ignore[misc]

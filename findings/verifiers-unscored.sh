@@ -13,8 +13,8 @@
 #
 # Output seen:
 #   rewards of weight                                     rewards                    reward  error
-#   1 (sound) and 1 (raises)                              sound None, broken None    0       TaskError
-#   1 (sound, wrong answer) and 1 (wrong answer)          sound 0, broken 0          0       none
+#   1 (sound) and 1 (raises)                              broken None, sound None    0       TaskError
+#   1 (sound, wrong answer) and 1 (wrong answer)          broken 0, sound 0          0       none
 #   0.2 (trace) and 0.8 (runtime), scored with a runtime  polite 1, ran 1            1       none
 #   0.2 (trace) and 0.8 (runtime), scored without one     polite 1                   0.2     none
 #

@@ -122,6 +122,7 @@ REFUSED = {
         "takes no seed",
     ),
     "untyped": (("Environment[Say, Observation, State]", "Environment"), "name it with --data action=MODULE:CLASS"),
+    "failing": (("self.seed, self.taken = seed, 0", "raise OSError('no such board')"), "its reset raised OSError"),
     "waiting": (
         (
             "    @property",

@@ -54,6 +54,7 @@ REFUSED = {
         "runtime",
     ),
     "prepared": (SOUND + "    async def setup(self, trace, runtime):\n        pass\n", "its setup works in a runtime"),
+    "offline": (SOUND + "def range(_):\n    raise OSError('no route')\n", "loading its tasks raised OSError: no route"),
     "contained": (SOUND + "    NEEDS_CONTAINER = True\n", "needs a container"),
     "moody": (
         "import random\n" + TASK + "    @vf.reward\n    async def mood(self, trace) -> float:\n"

@@ -30,14 +30,26 @@ def rows(task: str, split: str, options: Mapping[str, str]) -> Iterator[dict[str
         resets = _tasks(kind, base, split, size) if _has_tasks(kind) else _seeds(kind, base, split, size)
         asked = replay.schema(replay.action_class(base, kind))
         for number, row in enumerate(resets):
-            _, first = replay.first_seen(row)
-            if not number and replay.first_seen(row)[1] != first:
+            first = _first(row)
+            if not number and _first(row) != first:
                 raise replay.Unserved("the same reset twice shows something else, so no course can be replayed")
             about = " ".join((inspect.getdoc(kind) or kind.__name__).split())
             posed = f"{about}\n\n{first.text}\n\nReply with your next action as a JSON object of this schema: {asked}"
             yield {**row, "seen": first.text, "messages": [{"role": "user", "content": posed}]}
     except replay.Unserved as error:
         raise DataError(f"{task}: the environment {base['environment']} cannot be served: {error}.") from error
+
+
+def _first(row: Mapping[str, Any]) -> replay.Seen:
+    """The first observation of an episode. Raises Unserved if the environment, or its reset, raises."""
+    try:
+        return replay.first_seen(row)[1]
+    except Exception as error:
+        if isinstance(error, replay.Unserved):
+            raise
+        raise replay.Unserved(
+            f"its reset raised {type(error).__name__}: {' '.join(str(error).split())[:300]}"
+        ) from error
 
 
 def _has_tasks(kind: Any) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import itertools
 import json
 import sys
 from collections.abc import Iterator, Mapping
@@ -47,7 +46,7 @@ def rows(task: str, split: str, options: Mapping[str, str]) -> Iterator[dict[str
         raise _refused(task, asked, error) from error
     try:
         seen: set[bytes] = set()
-        for number, each in enumerate(itertools.islice(env.taskset, asked.size)):
+        for number, each in enumerate(_loaded(env, asked.size)):
             if not number:
                 _require_sound(task, env, each)
             row = _row(asked, env, each)
@@ -64,6 +63,19 @@ def rows(task: str, split: str, options: Mapping[str, str]) -> Iterator[dict[str
 
 def _refused(task: str, asked: Wanted, why: Exception) -> DataError:
     return DataError(f"{task}: the task set {asked.taskset} cannot be served: {why}.")
+
+
+def _loaded(env: Any, size: int) -> Iterator[Any]:
+    """The first tasks of a task set. Raises Unserved if it cannot load them, perhaps for want of a network."""
+    tasks = iter(env.taskset)
+    for _ in range(size):
+        try:
+            yield next(tasks)
+        except StopIteration:
+            return
+        except Exception as error:
+            told = " ".join(str(error).split())[:300]
+            raise replay.Unserved(f"loading its tasks raised {type(error).__name__}: {told}") from error
 
 
 def split_of(digest: bytes) -> str:

@@ -40,7 +40,7 @@ def found(name: str) -> Any:
     try:
         return getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError) as error:
-        raise Unserved(f"{name} cannot be imported: {error}") from error
+        raise Unserved(f"{attribute} cannot be imported: {error}") from error
 
 
 def environment_class(row: Mapping[str, Any]) -> Any:

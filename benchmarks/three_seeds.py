@@ -34,8 +34,9 @@ from rrr_core.training.run import train
 from rrr_core.training.settings import CREDITS, TrainSettings
 
 VANILLA = "vanilla"
-REFLECTING = [credit for credit in CREDITS if credit != "attempt"]
-"""The credits of what follows a failure. `consolidation.py` measures plain GRPO on first tries, at equal compute."""
+REFLECTING = [name for name, credit in CREDITS.items() if name != "attempt" and not credit.of_rounds]
+"""The credits of one round after a failure. `consolidation.py` measures plain GRPO on first tries, at equal compute;
+`rounds.py` those that differ with several rounds alone."""
 
 
 Variants = Callable[[int], Iterable[tuple[str, Task, Mapping[str, Any]]]]

@@ -197,7 +197,7 @@ def make_side(name: str, options: argparse.Namespace, kl: float, dtype: str, fol
         rollout = FixedRollout(task, engine, Judge(task, 1.0), settings)
         rollout.batch = batch
         trainer = ReflectionTrainer(
-            task=task,
+            tasks={None: task},
             rollout=rollout,
             failures=make_failures(options.groups, 100, vocabulary, SEED),
             settings=settings,

@@ -89,7 +89,6 @@ def make_side(name: str, options: argparse.Namespace, folder: Path, greedy: bool
     task, watch = coin_task(), Watch()
     network = load_policy(folder / "model", SEED).to(options.device)
     arguments: dict[str, Any] = {
-        "task": task,
         "failures": make_failures(options.groups, options.prompt, shape_of(options).vocabulary, SEED),
         "model": network,
         "processing_class": PreTrainedTokenizerFast.from_pretrained(folder / "model"),
@@ -97,7 +96,9 @@ def make_side(name: str, options: argparse.Namespace, folder: Path, greedy: bool
         "callbacks": [watch],
     }
     if name == STOCK:
-        trainer: Any = TwoStepTrainer(verify=lambda row, answer: task.verify(row, answer).reward or 0.0, **arguments)
+        trainer: Any = TwoStepTrainer(
+            task=task, verify=lambda row, answer: task.verify(row, answer).reward or 0.0, **arguments
+        )
         side = WholeSide(trainer, watch, trainer.clock)
     else:
         clock, episodes = Clock(), []
@@ -106,6 +107,7 @@ def make_side(name: str, options: argparse.Namespace, folder: Path, greedy: bool
         engine.generate_ids = clocked(engine.generate_ids, clock, ("reflect", "retry"))
         judge.judge = clocked(judge.judge, clock, ("judge",))
         trainer = ReflectionTrainer(
+            tasks={None: task},
             rollout=Rollout(task, engine, judge, settings),
             settings=settings,
             on_episodes=lambda _step, batch, *_: episodes.__setitem__(slice(None), batch),

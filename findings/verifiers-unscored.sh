@@ -8,7 +8,7 @@
 #   - A task has a sound reward and one that raises. Task.score raises TaskError and leaves both as None; Trace.reward is
 #     0, the number of a wrong answer.
 #   - A task has a reward of weight 0.2 that reads the trace and one of weight 0.8 that takes a `runtime`. Scored offline,
-#     Task.score(trace, None), the second is not asked, is no key of Trace.rewards, leaves no error, and is told of in a
+#     Task.score(trace, None), the second is not asked, is no key of Trace.rewards, leaves no error, and is noted in a
 #     log line of level INFO. Trace.reward is 0.2 where the same trace has 1.0 with a runtime.
 #
 # Output seen:
@@ -95,8 +95,8 @@ ROWS = [  # what, task, reply, runtime, expected
 ]
 for what, kind, reply, runtime, expected in ROWS:
     rewards, total, error, errors = scored(kind, reply, runtime)
-    told = ", ".join(f"{name} {value if value is None else format(value, 'g')}" for name, value in rewards.items())
-    print(f"{what:52}  {told:25}  {total:<6g}  {error}")
+    listed = ", ".join(f"{name} {value if value is None else format(value, 'g')}" for name, value in rewards.items())
+    print(f"{what:52}  {listed:25}  {total:<6g}  {error}")
     assert (rewards, round(total, 9), error, errors) == expected, (rewards, total, error, errors)
 PY
 echo "as described"

@@ -3,12 +3,27 @@
 A task plugin needs only the names exported here. Importing this package does not import torch.
 """
 
-from rrr_core.hookspecs import DataOption, Example, Manifest, Message, Model, Prompt, Row, hookimpl, trusted
+from rrr_core.hookspecs import (
+    Call,
+    DataOption,
+    Example,
+    Manifest,
+    Message,
+    Model,
+    Prompt,
+    Row,
+    Step,
+    final,
+    hookimpl,
+    observed,
+    trusted,
+)
 from rrr_core.verdicts import Verdict, failed, passed, withheld
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Call",
     "DataOption",
     "Example",
     "Manifest",
@@ -16,9 +31,12 @@ __all__ = [
     "Model",
     "Prompt",
     "Row",
+    "Step",
     "Verdict",
     "failed",
+    "final",
     "hookimpl",
+    "observed",
     "passed",
     "trusted",
     "withheld",

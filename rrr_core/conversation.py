@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from rrr_core.episode import Episode, Segment
+from rrr_core.episode.calls import CALLS, calls_to_text
 from rrr_core.hookspecs import Model
 from rrr_core.tasks import Task
 
@@ -12,7 +13,8 @@ from rrr_core.tasks import Task
 def conversation(segments: Iterable[Segment]) -> list[dict[str, str]]:
     """The chat messages of segments, copied: read segments as given, written ones as the assistant's.
 
-    A thought is in a field of its own, `thought`: the chat template decides whether it is shown.
+    A thought is in a field of its own, `thought`: the chat template decides whether it is shown. So are calls, as JSON,
+    in `calls`: the chat template writes them in its family's form.
     """
     messages: list[dict[str, str]] = []
     for segment in segments:
@@ -20,13 +22,17 @@ def conversation(segments: Iterable[Segment]) -> list[dict[str, str]]:
             messages += [dict(message) for message in segment.messages]
         else:
             reply = {"role": "assistant", "content": segment.text}
-            messages.append({**reply, "thought": segment.thought} if segment.thought else reply)
+            if segment.thought:
+                reply["thought"] = segment.thought
+            if segment.calls:
+                reply[CALLS] = calls_to_text(segment.calls)
+            messages.append(reply)
     return messages
 
 
 def reflection_request(task: Task, episode: Episode, model: Model) -> Segment:
     """The prompt that asks what went wrong with the episode's last answer."""
-    return _from_user(task.reflection_prompt(episode.row, episode.segments[-1].text, model))
+    return _from_user(task.reflection_prompt(episode.row, episode.segments[-1].answer, model))
 
 
 def retry_request(task: Task, episode: Episode, model: Model) -> Segment:

@@ -50,6 +50,8 @@ class Model:
     """`qwen`, `llama`, `phi`, …, or `generic`; a model's configuration may set its own as `rrr_family`."""
     takes_tools: bool = False
     """Whether its chat template has a place for tools: a prompt may then begin with a message of the role `tools`."""
+    calls: bool = False
+    """Whether its calls can be read: a task with steps may then show it tools likewise, and `rrr_step` gets `calls`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,17 @@ class Example:
     """The reason for the verdict, in a few words."""
     hostile: bool = False
     """True where the answer attacks the verifier."""
+    actions: tuple[str, ...] = ()
+    """In a task that acts in steps, a course of actions that ends in `final(answer)`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A call of a tool, as a model wrote it: its name may be unknown, and its arguments need not fit the schema."""
+
+    name: str
+    arguments: Mapping[str, Any]
+    """JSON values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,10 +169,12 @@ def rrr_verify(task: str, row: Row, answer: str) -> Verdict:  # type: ignore[emp
 
 
 @hookspec(firstresult=True)
-def rrr_step(task: str, row: Row, state: Any, action: str) -> Step:  # type: ignore[empty-body]
+def rrr_step(task: str, row: Row, state: Any, action: str, calls: Sequence[Call]) -> Step:  # type: ignore[empty-body]
     """Give what the model's action leads to: `observed(text, state)` or `final(answer)`. Pure, and safe on any text.
 
-    The state of a course's first step is None. A task with this hook acts instead of answering at once.
+    The state of a course's first step is None. If the prompt shows tools, `calls` are the action's, and `action` is the
+    text before them; otherwise, and where a call is malformed, all of it is in `action`. A task with this hook acts
+    instead of answering at once.
     """
 
 

@@ -32,6 +32,11 @@ def rollout_seed(*parts: object) -> int:
     return _bits(repr(parts), 56)
 
 
+def check_seed(stage: str) -> int:
+    """The seed of one stage of the sample that `rrr check` draws from a model, such as `retry`; 31 bits."""
+    return _bits(f"check {stage}", 31)
+
+
 def request_seed(seed: int, place: int) -> int:
     """The seed of one request among those of a call; 31 bits, which every engine takes.
 

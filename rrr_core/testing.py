@@ -1,10 +1,13 @@
-"""What a plugin's tests import: the checks of `rrr check` as pytest cases.
+"""What a plugin's tests import: the checks of `rrr check` as pytest cases, and courses of a task that acts in steps.
 
-from rrr_core.testing import parametrize_checks
+from rrr_core.testing import parametrize_checks, play
 
 @parametrize_checks("sums")
 def test_check(check):
     check()
+
+def test_a_course_passes():
+    assert play("sums", {"a": 2, "b": 3}, ["add 2 3", "answer 5"]).verdict.is_passed
 """
 
 from __future__ import annotations
@@ -17,7 +20,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from rrr_core.conformance.checks import checks_of, chosen
+from rrr_core.conformance.courses import lead_courses
 from rrr_core.errors import RrrError
+from rrr_core.hookspecs import Row, Step
+from rrr_core.tasks import load_task
+from rrr_core.text import one_line
+from rrr_core.verdicts import Verdict
+from rrr_core.verification import Judge
 
 if TYPE_CHECKING:
     from rrr_core.conformance import Check, CheckSettings
@@ -100,6 +109,54 @@ def parametrize_checks(
     """
     task = CheckedTask(name, overlays, data, verify, settings, only)
     return pytest.mark.parametrize("check", [pytest.param(TaskCheck(task, each), id=each) for each in task.names])
+
+
+@dataclass(frozen=True, slots=True)
+class PlayedCourse:
+    """A course of actions, as `play` played it."""
+
+    steps: tuple[Step, ...]
+    """What each action led to; without the step of a fault, which ends a course."""
+    verdict: Verdict | None
+    """The verdict on the answer that the course came to, the abstention of a fault, or None without either."""
+
+    @property
+    def observations(self) -> tuple[str, ...]:
+        """What the model reads after each action that does not end the course."""
+        return tuple(step.observation for step in self.steps if step.answer is None)
+
+    @property
+    def answer(self) -> str | None:
+        """The answer that was judged, or None if the course came to none."""
+        return self.steps[-1].answer if self.steps else None
+
+
+def play(
+    name: str,
+    row: Row,
+    actions: Sequence[str],
+    overlays: Sequence[str] = (),
+    verify: VerifySettings | None = None,
+) -> PlayedCourse:
+    """Play actions on a row of the installed task `name`, and judge the answer that they come to.
+
+    `rrr_step` and `rrr_verify` run where they do in a run, by default in a sandboxed process. A fault of theirs is an
+    abstention, as in a run. Raises RrrError for a task that does not act in steps, and for actions after the last.
+    """
+    task = load_task(name, overlays)
+    if not task.has_steps:
+        raise RrrError(f"The task {name!r} does not act in steps: it has no hook rrr_step.")
+    with Judge(task, max_abstain=1, settings=verify) as judge:
+        (played,) = lead_courses(judge.step, [(row, actions)])
+        steps = tuple(step for step in played if isinstance(step, Step))
+        faults = [step for step in played if isinstance(step, Verdict)]
+        if len(played) < len(actions) and not faults:
+            last = one_line(actions[len(played) - 1], 60)
+            raise RrrError(
+                f"The course ended at action {len(played)} of {len(actions)}, {last!r}: leave out what follows."
+            )
+        answers = [(row, step.answer) for step in steps if step.answer is not None]
+        return PlayedCourse(steps, next(iter(faults or judge.judge(answers)), None))
 
 
 def narrow(checks: Iterable[TaskCheck]) -> None:

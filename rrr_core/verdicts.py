@@ -14,8 +14,12 @@ NO_ANSWER = "no answer"
 """The kind of abstention where the engine gave no answer to judge, such as one that a server filtered."""
 CUT_OFF = "cut off"
 """The error class of a text that the token limit ended within its thought, and of a course with such an action."""
+EMPTY = "empty answer"
+"""The error class of a course of actions that came to a blank answer."""
 STEP_LIMIT = "step limit"
 """The error class of a course of actions that came to no answer within the limit."""
+CONTEXT_FULL = "context full"
+"""The error class of a course of actions whose conversation left the model no room to write."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +95,10 @@ def passed() -> Verdict:
 def failed(category: str, detail: str = "") -> Verdict:
     """The answer is wrong: the error class in a few words, and what was wrong in one line."""
     return Verdict("failed", category, detail)
+
+
+FULL = failed(CONTEXT_FULL, "the conversation fills the model's context")
+"""The verdict on a course that left the model no room to write. For the core only."""
 
 
 def withheld(detail: str = "") -> Verdict:

@@ -19,7 +19,7 @@ from rrr_core.tasks.hooks import checked_plugin
 from rrr_core.verdicts import Verdict, failed, passed
 
 Conversation = Sequence[Message]
-Script = Callable[[Conversation, random.Random], str]
+Script = Callable[[Conversation, random.Random], str | Generation]
 """Gives the answer to a conversation, possibly at random: the randomness is a function of seed and conversation."""
 
 
@@ -63,9 +63,11 @@ class ScriptedGenerator(Engine):
             nth = asked[words] = asked.get(words, -1) + 1
             drawn = f"{sampling.seed} {nth} {words}" if sampling.temperature else words
             chance = random.Random(hashlib.sha256(drawn.encode("utf-8", "surrogatepass")).digest())
-            text = self.script(conversation, chance)
-            tokens = tuple(text.encode("utf-8", "surrogatepass")) if self.tells_tokens else ()
-            answers.append(Generation(text, tokens))
+            made = self.script(conversation, chance)
+            if isinstance(made, str):
+                tokens = tuple(made.encode("utf-8", "surrogatepass")) if self.tells_tokens else ()
+                made = Generation(made, tokens)
+            answers.append(made)
             if on_done:
                 on_done(1)
         return answers
@@ -85,7 +87,6 @@ def numbers_task(size: int = 20) -> Task:
     An answer passes where it begins with `right`; at `crash` the verifier raises; all else fails. The data option
     `first` shifts the numbers.
     """
-    module = ModuleType("rrr_numbers")
 
     @hookimpl
     def rrr_load_dataset(split: str, options: Mapping[str, str]) -> Iterator[Row]:
@@ -103,10 +104,16 @@ def numbers_task(size: int = 20) -> Task:
             raise ZeroDivisionError("of the verifier")
         return passed() if answer.startswith("right") else failed("wrong number", answer)
 
-    for hook in (rrr_load_dataset, rrr_prompt, rrr_verify):
+    return task_of("numbers", rrr_load_dataset, rrr_prompt, rrr_verify)
+
+
+def task_of(name: str, *hooks: Callable[..., object]) -> Task:
+    """A task of these hooks, as if its plugin were installed."""
+    module = ModuleType(f"rrr_{name}")
+    for hook in hooks:
         hook.__module__ = module.__name__
         setattr(module, hook.__name__, hook)
-    return Task(checked_plugin(TaskEntry("numbers", "rrr-numbers", "1.0", "rrr_numbers"), module))
+    return Task(checked_plugin(TaskEntry(name, f"rrr-{name}", "1.0", module.__name__), module))
 
 
 class KeptProgress(Progress):

@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
-from rrr_core.chat.marks import Parts, split_ids
+from rrr_core.chat.calls import recipient
+from rrr_core.chat.marks import Parts, answer_with_tokens, messages_in, split_ids
 from rrr_core.chat.rendering import Template
 from rrr_core.chat.settings import ChatSettings
+from rrr_core.chat.tools import tools_of
+from rrr_core.episode import Generation
 from rrr_core.errors import ModelError
-from rrr_core.hookspecs import Message
+from rrr_core.hookspecs import Call, Message
 
 
 class ChatFormat:
@@ -38,11 +42,17 @@ class ChatFormat:
         return ids
 
     def continuation_ids(
-        self, conversation: Sequence[Message], reply_message: str, sampled_ids: Sequence[int], ended: bool
+        self,
+        conversation: Sequence[Message],
+        reply_message: str | Message,
+        sampled_ids: Sequence[int],
+        ended: bool,
+        calls: Sequence[Call] = (),
     ) -> list[int]:
         """The ids to append to `encode_prompt(conversation)` and the ids sampled on it, so that the user speaks next.
 
-        The whole is then the template's rendering of the conversation, the sampled reply, the user's `reply_message`,
+        `reply_message` is the user's text, or a message of another role; `calls` are those of the sampled reply. The
+        whole is then the template's rendering of the conversation, the sampled reply, the `reply_message`,
         and the start of the assistant's turn. The template is rendered with a marker in the reply's place, and what
         follows the marker is taken. If the reply `ended` with an end token of its own, the template's is dropped if it
         is the same one, or if the sampled one ends the model's last message. Whatever a template does to a reply (trim
@@ -51,13 +61,56 @@ class ChatFormat:
 
         Raises ModelError unless the template shows the reply exactly once.
         """
-        reply, following = {"role": "assistant", "content": ""}, {"role": "user", "content": reply_message}
-        marker, text = self.template.marked([*conversation, reply, following], len(conversation))
-        ids = self._encode_after(marker, text.partition(marker)[2])
+        said = {"role": "user", "content": reply_message} if isinstance(reply_message, str) else reply_message
+        reply = {"role": "assistant", "content": ""}
+        if calls:
+            marker, following = self.template.after_calls([*conversation, reply, said], len(conversation), calls)
+        else:
+            marker, text = self.template.marked([*conversation, reply, said], len(conversation))
+            following = text.partition(marker)[2]
+        ids = self._encode_after(marker, following)
         return self._without_end(ids, sampled_ids[-1]) if ended and sampled_ids else ids
 
-    def extends(self, has_thought: bool) -> bool:
-        """Whether the conversation after a reply, with a thought or without, goes on from the reply's sampled ids."""
+    def with_calls(self, made: Generation, prompt: Sequence[Message], ended: bool) -> Generation:
+        """What was sampled after a prompt that begins with tools, with its calls apart; itself if it has none.
+
+        Calls end a text, and are read from its ids, since families write them with special tokens. One that is
+        malformed leaves all of it as text.
+        """
+        tools, _ = tools_of(prompt)
+        calls, marks = self.template.calls, self.template.marks
+        if not tools or calls.form is None:
+            return made
+        ids = made.token_ids[:-1] if ended else made.token_ids
+        if marks is not None and marks.is_channels:
+            called = calls.read_messages(list(messages_in(ids, self.tokenizer)), tools)
+            if called is None:
+                return made
+            thoughts = [text.strip() for header, text in messages_in(ids, self.tokenizer) if recipient(header) is None]
+            return replace(made, text="", thought="\n\n".join(thoughts), is_thinking=False, calls=called)
+        found = None if made.is_thinking else calls.read(answer_with_tokens(ids, marks, self.tokenizer), tools)
+        if found is None:
+            return made
+        written, called = found
+        return replace(made, text=self.template.without_tokens(written), calls=called)
+
+    @property
+    def takes_tools(self) -> bool:
+        """Whether the template has a place for tools."""
+        return self.template.tools_place is not None
+
+    @property
+    def calls(self) -> bool:
+        """Whether calls of tools can be read in the form that the template writes them in."""
+        return self.template.calls.form is not None
+
+    def extends(self, has_thought: bool, then: str = "user", calls: Sequence[Call] = (), text: str = "") -> bool:
+        """Whether the conversation after a reply, with a thought or without, goes on from the reply's sampled ids.
+
+        After a reply with `calls` it depends on who speaks `then`, and on whether the calls follow a `text`.
+        """
+        if calls:
+            return self.template.extends_calls(has_thought or self.opens_thought, bool(text.strip()), then)
         templates = {id(each): each for each in (self.template, self.template.for_tools)}.values()
         return all(each.extends(has_thought or self.opens_thought) for each in templates)
 

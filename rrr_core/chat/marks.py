@@ -164,6 +164,21 @@ def split_ids(ids: Sequence[int], marks: Marks | None, tokenizer: Any) -> Parts:
     return Parts(thought, _text(tokenizer, ids[place + 1 :]).lstrip())
 
 
+def answer_with_tokens(ids: Sequence[int], marks: Marks | None, tokenizer: Any) -> str:
+    """The answer in sampled ids with its special tokens, of which families make calls; empty within a thought."""
+
+    def spelled(part: Sequence[int]) -> str:
+        return str(tokenizer.decode(list(part), skip_special_tokens=False, clean_up_tokenization_spaces=False))
+
+    closing = None if marks is None else tokenizer.get_added_vocab().get(marks.close)
+    if marks is None or closing is None:
+        return split_text(spelled(ids), marks).answer
+    place = list(ids).index(closing) if closing in ids else len(ids)
+    if not _is_thought(spelled(ids[:place]), marks, place < len(ids)):
+        return spelled(ids)
+    return spelled(ids[place + 1 :])
+
+
 def _thought(tokenizer: Any, ids: Sequence[int], marks: Marks) -> str:
     """A thought's text, without what of its open mark is text rather than a special token."""
     opening = _text(tokenizer, tokenizer(marks.open, add_special_tokens=False)["input_ids"]).strip()
@@ -173,7 +188,7 @@ def _thought(tokenizer: Any, ids: Sequence[int], marks: Marks) -> str:
 def _split_channels(ids: Sequence[int], tokenizer: Any) -> Parts:
     """Thought and answer of a text in channels: the answer is the last message for the user."""
     thoughts, answer = [], None
-    for header, body in _messages(ids, tokenizer):
+    for header, body in messages_in(ids, tokenizer):
         if re.search(r"final|to=user", header) or not re.search(r"<\|channel\|>|to=", header):
             answer = body
         else:
@@ -186,8 +201,8 @@ def _split_channels(ids: Sequence[int], tokenizer: Any) -> Parts:
     return Parts("\n\n".join(thoughts), answer or "", is_thinking=answer is None)
 
 
-def _messages(ids: Sequence[int], tokenizer: Any) -> Iterator[tuple[str, str]]:
-    """(Header, text) of each message."""
+def messages_in(ids: Sequence[int], tokenizer: Any) -> Iterator[tuple[str, str]]:
+    """(Header, text) of each message in channels."""
     message = tokenizer.get_added_vocab()[MESSAGE]
     special = set(tokenizer.all_special_ids) | {
         token for token, added in tokenizer.added_tokens_decoder.items() if added.special

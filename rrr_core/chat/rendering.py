@@ -8,28 +8,26 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from functools import cached_property
 from typing import Any
 
+from rrr_core.chat.calls import PROOF_TOOLS, Calls, answering
 from rrr_core.chat.dates import on_day
-from rrr_core.chat.marks import THINK, Marks, find_marks, marks_from, split_text
-from rrr_core.chat.source import AGAIN, ANSWER, ASK, REPLY, TemplateSource
+from rrr_core.chat.marks import split_text
+from rrr_core.chat.source import AGAIN, ANSWER, ASK, REPLY
 from rrr_core.chat.spelling import broken, neutral
+from rrr_core.chat.thinking import THOUGHT, ThinkingTemplate
 from rrr_core.chat.tools import PROBE, PROBE_NAME, ToolsPlace, as_text, put_tools, tools_of
+from rrr_core.episode.calls import CALLS, RESULT_ROLE, calls_from_text, calls_to_text
 from rrr_core.errors import ModelError
-from rrr_core.hookspecs import Message
+from rrr_core.hookspecs import Call, Message
 from rrr_core.text import one_line
 
-THOUGHT_FIELDS = ("reasoning_content", "thinking", "reasoning")
-"""Fields of an assistant's message that templates read its thought from."""
-_THOUGHT = "someearlierthought"
-_CHANNEL_END = re.compile(r"<\|\w+\|>")
 
-
-class Template(TemplateSource):
+class Template(ThinkingTemplate):
     """A chat template under a user's settings. What it does is found when it is first asked for, and then known."""
 
     @cached_property
@@ -50,30 +48,30 @@ class Template(TemplateSource):
         return None
 
     @cached_property
-    def prompt_end(self) -> str:
-        """What the template writes after the user's text, where the assistant begins."""
-        return self._probe([ASK]).partition(ASK["content"])[2]
+    def calls(self) -> Calls:
+        """What the template does with calls of tools."""
+        place = self.tools_place
+        template = self.for_tools if place == "argument" else self
+
+        def tried(messages: Sequence[dict[str, Any]], generation: bool) -> str | None:
+            if place is None:
+                return None
+            shown, arguments = put_tools(place, PROOF_TOOLS, messages)
+            return template._tried(shown, generation=generation, **arguments)
+
+        return Calls(tried, self._tokens, self.marks is not None and self.marks.is_channels)
 
     @cached_property
-    def marks(self) -> Marks | None:
-        """What separates thought and answer; None for a model that does not think, or not in marks known here."""
-        found = find_marks(self.prompt_end, self.tokenizer.get_added_vocab(), self.source)
-        if self.settings.thought_marks is None:
-            return found
-        given = marks_from(self.settings.thought_marks)
-        if given is None:
-            return None
-        return replace(given, is_opened=given.is_opened or self.prompt_end.rstrip().endswith(given.open))
+    def _tokens(self) -> frozenset[str]:
+        """Tokens that are no text: special, or written around messages."""
+        added = self.tokenizer.added_tokens_decoder.values()
+        return self.turn_tokens | {token.content for token in added if token.special and token.content.strip()}
 
-    @cached_property
-    def closes_thought(self) -> bool:
-        """Whether the prompt ends in a thought that is closed already, so that the model writes its answer alone."""
-        return self.marks is not None and self.prompt_end.rstrip().endswith(self.marks.close)
-
-    @cached_property
-    def shares_prompt(self) -> bool:
-        """Whether the conversation that goes on begins with the earlier prompt."""
-        return self.settings.keep_thoughts or self._probe([ASK, REPLY, AGAIN]).startswith(self._probe([ASK]))
+    def without_tokens(self, text: str) -> str:
+        """A text without the special tokens spelled in it."""
+        for token in sorted(self._tokens, key=len, reverse=True):
+            text = text.replace(token, "")
+        return text
 
     @cached_property
     def turn_tokens(self) -> frozenset[str]:
@@ -94,19 +92,6 @@ class Template(TemplateSource):
         return neutral(self.tokenizer, text, self.turn_tokens)
 
     @cached_property
-    def thought_form(self) -> str | None:
-        """How the template takes an assistant's thought: a field's name, or None for marks in the content."""
-        for name in THOUGHT_FIELDS:
-            if _THOUGHT in (self._tried([ASK, {**REPLY, name: _THOUGHT}], generation=False) or ""):
-                return name
-        return None
-
-    @cached_property
-    def keeps_thoughts(self) -> bool:
-        """Whether an earlier reply's thought is still shown when the conversation goes on."""
-        return self.settings.keep_thoughts or _THOUGHT in self._probe([ASK, self._thinking_reply(), AGAIN])
-
-    @cached_property
     def writes_date(self) -> bool:
         """Whether what the template writes depends on the day."""
         if on_day(self.source, self.day) != self.source:
@@ -116,49 +101,37 @@ class Template(TemplateSource):
                 return True
         return self.for_tools is not self and self.for_tools.writes_date
 
-    def extends(self, has_thought: bool) -> bool:
-        """Whether a conversation that goes on begins with the earlier prompt and the reply as it was written.
-
-        If not, the whole conversation is encoded again, and shares little with the prompt before.
-        """
-        return self._extends_thoughts if has_thought else self._extends_answers
-
-    @cached_property
-    def _extends_answers(self) -> bool:
-        return self.settings.keep_thoughts or self._shows_bare_answers
-
-    @cached_property
-    def _shows_bare_answers(self) -> bool:
-        """Whether an earlier answer follows its prompt, with nothing between."""
-        prompt, longer = self._probe([ASK]), self._probe([ASK, REPLY, AGAIN])
-        return longer.startswith(prompt) and longer[len(prompt) :].partition(ANSWER)[0].strip() == ""
-
-    @cached_property
-    def _extends_thoughts(self) -> bool:
+    def extends_calls(self, has_thought: bool, has_text: bool, then: str) -> bool:
+        """The same of a reply with calls, after a text or none, when it is a tool or the user that speaks then."""
         if self.settings.keep_thoughts:
             return True
-        prompt, longer = self._probe([ASK]), self._probe([ASK, self._thinking_reply(), AGAIN])
-        return longer.startswith(prompt) and _THOUGHT in longer[len(prompt) :].partition(ANSWER)[0]
-
-    def written(self, thought: str, answer: str) -> str:
-        """A reply as the model would write it after the prompt: the template's own form of a last reply."""
-        if not thought and self._shows_bare_answers:
-            return answer
-        prompt = self._probe([ASK])
-        last = self._tried([ASK, self._thinking_reply() if thought else REPLY], generation=False) or ""
-        reply = last.removeprefix(prompt)
-        if reply != last and ANSWER in reply and (_THOUGHT in reply or not thought):
-            before, _, rest = reply.rpartition(ANSWER)[0].partition(_THOUGHT)
-            return before + thought + rest + answer
-        marks = self.marks or THINK
-        if not thought:
-            return f"{marks.close}{marks.gap}{answer}" if marks.is_opened else answer
-        return ("" if marks.is_opened else f"{marks.open}\n") + f"{thought}\n{marks.close}{marks.gap}{answer}"
+        key = has_thought, has_text, then
+        if key not in self._extending:
+            reply = self._reply_with(THOUGHT if has_thought else "", ANSWER if has_text else "")
+            role = self._speaker(then)
+            self._extending[key] = self.calls.extends(reply, THOUGHT if has_thought else "", role)
+        return self._extending[key]
 
     @cached_property
-    def after_last_reply(self) -> str:
-        """What the template writes after a reply that ends the conversation."""
-        return (self._tried([ASK, REPLY], generation=False) or "").partition(ANSWER)[2]
+    def _extending(self) -> dict[tuple[bool, bool, str], bool]:
+        return {}
+
+    def _speaker(self, role: str) -> str:
+        """Who a template takes a message from: what calls led to is said by the user, if it has no role for it."""
+        return "user" if role == RESULT_ROLE and not self.calls.shows_results else role
+
+    def after_calls(self, conversation: Sequence[Message], place: int, calls: Sequence[Call]) -> tuple[str, str]:
+        """A marker, and what the template writes after calls in the assistant's message at `place`.
+
+        The calls' own text is not rendered: the last one's only argument is the marker.
+        """
+        marker = self._marker(conversation)
+        reply = {"role": "assistant", "content": "", CALLS: calls_to_text([Call(calls[-1].name, {"text": marker})])}
+        text = self._of(conversation)._rendered([*conversation[:place], reply, *conversation[place + 1 :]])
+        following = self.calls.after(text, marker)
+        if text.count(marker) != 1 or following is None:
+            raise ModelError("The model's chat template shows no end of a call: a conversation cannot go on from one.")
+        return marker, following
 
     def render(self, conversation: Sequence[Message]) -> str:
         """The text of a conversation, up to where the assistant writes.
@@ -173,31 +146,37 @@ class Template(TemplateSource):
         for place, message in enumerate(conversation):
             if message["role"] == "assistant":
                 start = text or template._rendered(conversation[:place])
-                marker, shown = self.marked(conversation[: place + 2], place)
                 thought, answer = (template.neutral(message.get(key, "")) for key in ("thought", "content"))
+                if CALLS in message:
+                    calls = self._neutral_calls(message)
+                    _, following = self.after_calls(conversation[: place + 2], place, calls)
+                    text = start + self._written_calls(thought, answer, calls) + following
+                    continue
+                marker, shown = self.marked(conversation[: place + 2], place)
                 text = start + template.written(thought, answer) + template.as_sampled(shown.partition(marker)[2])
         return text
 
-    def as_sampled(self, following: str) -> str:
-        """What follows an earlier reply, with the end token that the model writes.
+    def _written_calls(self, thought: str, answer: str, calls: Sequence[Call]) -> str:
+        """A reply with calls as the model would write it after the prompt."""
+        if self.calls.is_channels:
+            text = self.calls.message_of(self._reply_with(THOUGHT if thought else "", ""), calls)
+            return text.replace(THOUGHT, thought, 1)
+        markup = self.calls.written(calls)
+        return self.written(thought, answer) + (markup if answer else markup.lstrip())
 
-        gpt-oss ends its last message with `<|return|>`, which its template shows as `<|end|>` in earlier turns.
-        """
-        if self.marks is None or not self.marks.is_channels:
-            return following
-        end = _CHANNEL_END.match(self.after_last_reply)
-        return _CHANNEL_END.sub(end[0], following, count=1) if end else following
+    def _neutral_calls(self, message: Message) -> tuple[Call, ...]:
+        """A message's calls, with every spelling of a control token in them broken."""
+        return tuple(
+            Call(self.neutral(call.name), _each_text(call.arguments, self.neutral))
+            for call in calls_from_text(message[CALLS])
+        )
 
     def marked(self, conversation: Sequence[Message], place: int) -> tuple[str, str]:
         """A marker, and the conversation's text with the assistant's message at `place` replaced by the marker alone.
 
         Raises ModelError unless the template shows the reply exactly once.
         """
-        tools, spoken = tools_of(conversation)
-        written = "".join([as_text(tools), *(text for message in spoken for text in message.values())])
-        number = 0
-        while (marker := f"reply{number}here") in written or marker in str(self.tokenizer.chat_template):
-            number += 1
+        marker = self._marker(conversation)
         reply = {"role": "assistant", "content": marker}
         text = self._of(conversation)._rendered([*conversation[:place], reply, *conversation[place + 1 :]])
         if text.count(marker) != 1:
@@ -207,23 +186,48 @@ class Template(TemplateSource):
             )
         return marker, text
 
+    def _marker(self, conversation: Sequence[Message]) -> str:
+        """A word that neither the conversation nor the template has."""
+        tools, spoken = tools_of(conversation)
+        written = "".join([as_text(tools), *(text for message in spoken for text in message.values())])
+        number = 0
+        while (marker := f"reply{number}here") in written or marker in str(self.tokenizer.chat_template):
+            number += 1
+        return marker
+
     def shape(self, message: Message) -> dict[str, Any]:
         """A message as the template takes it: its thought in the field the template reads, its content as it wants.
 
         Where the template drops thoughts, marks that an answer spells are broken: such a template looks for a thought
         in the content, and would cut the answer there. A thought that a row's own message holds stays.
         """
-        shaped: dict[str, Any] = {key: value for key, value in message.items() if key != "thought"}
+        shaped: dict[str, Any] = {key: value for key, value in message.items() if key not in ("thought", CALLS)}
         content, thought = self.neutral(message["content"]), self.neutral(message.get("thought", ""))
         if message["role"] == "assistant" and self._looks_for_marks and (thought or not self._holds_thought(content)):
             content = self._without_marks(content)
         if thought:
+            if CALLS in message and self.calls.is_channels:  # gpt-oss refuses a text beside a thought and calls
+                thought, content = "\n\n".join(filter(None, [thought, content])), ""
             if self.thought_form is not None:
                 shaped[self.thought_form] = thought
             elif self.keeps_thoughts:
                 content = self._in_content(thought, content)
+        if message["role"] == RESULT_ROLE:
+            shaped["role"] = self._speaker(RESULT_ROLE)
+            content = broken(content, self._result_tokens)
+        if CALLS in message:
+            calls = self._neutral_calls(message)
+            if self.calls.form is None:  # written by another model
+                content = "\n".join(filter(None, [content, calls_to_text(calls)]))
+            else:
+                shaped = self.calls.message(shaped, calls)
         shaped["content"] = self._content(content)
         return shaped
+
+    @cached_property
+    def _result_tokens(self) -> frozenset[str]:
+        """Added tokens that the template writes around what calls led to, such as Qwen's `<tool_response>`."""
+        return frozenset(token for token in self.tokenizer.get_added_vocab() if token in self.calls.around_result)
 
     @property
     def _looks_for_marks(self) -> bool:
@@ -243,7 +247,7 @@ class Template(TemplateSource):
 
     def _rendered(self, conversation: Sequence[Message]) -> str:
         tools, spoken = tools_of(conversation)
-        messages = [self.shape(message) for message in spoken]
+        messages = answering([self.shape(message) for message in spoken])
         arguments: dict[str, Any] = {}
         if tools:
             place = self.tools_place
@@ -262,11 +266,11 @@ class Template(TemplateSource):
                 f"The model's chat template refuses a conversation of {roles}: {one_line(error)}"
             ) from error
 
-    def _thinking_reply(self) -> dict[str, str]:
-        if self.thought_form is not None:
-            return {**REPLY, self.thought_form: _THOUGHT}
-        return {**REPLY, "content": self._in_content(_THOUGHT, ANSWER)}
 
-    def _in_content(self, thought: str, answer: str) -> str:
-        marks = self.marks or THINK
-        return f"{marks.open}\n{thought}\n{marks.close}{marks.gap}{answer}"
+def _each_text(value: Any, change: Callable[[str], str]) -> Any:
+    """A JSON value with each text in it changed, keys too."""
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, Mapping):
+        return {change(key): _each_text(inner, change) for key, inner in value.items()}
+    return [_each_text(inner, change) for inner in value] if isinstance(value, list) else value

@@ -52,6 +52,7 @@ COMMANDS = {
     "mine": LazyCommand("rrr_core.cli.mine", "Collect failing attempts: the failure set."),
     "train": LazyCommand("rrr_core.cli.train", "Train reflections on a failure set with masked GRPO."),
     "eval": LazyCommand("rrr_core.cli.eval", "Measure first and second tries against controls."),
+    "transfer": LazyCommand("rrr_core.cli.transfer", "Train on each of several tasks, and evaluate on all."),
     "report": LazyCommand("rrr_core.cli.report", "Write one self-contained page about run folders."),
     "warmup": LazyCommand("rrr_core.cli.warmup", "Train a model that lacks basic ability on worked conversations."),
     "verify": LazyCommand("rrr_core.cli.verify", "Judge answers from a file or standard input."),
@@ -62,7 +63,7 @@ COMMANDS = {
     "doctor": LazyCommand("rrr_core.cli.doctor", "Report what this machine has for rrr, and what is missing."),
 }
 
-RESUMED = frozenset({"demo", "run", "mine", "train", "eval", "warmup"})
+RESUMED = frozenset({"demo", "run", "mine", "train", "eval", "transfer", "warmup"})
 """The commands that run a model and resume from what an earlier call finished."""
 
 

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rrr_core.cli.options import SettingsCommand, with_settings
+from rrr_core.errors import RrrError
 from rrr_core.text import one_line
 
 if TYPE_CHECKING:
-    from rrr_core.conformance import Result
+    from rrr_core.conformance import Result, Trainee
+    from rrr_core.generation import ModelSettings
     from rrr_core.tasks.settings import TaskSettings
     from rrr_core.verification import VerifySettings
 
@@ -33,7 +35,18 @@ def task_required(function: Callable[..., Any]) -> Callable[..., Any]:
 
 @click.command("check", cls=SettingsCommand)
 @task_required
-@with_settings("task", "verify")
+@with_settings("task", "model", "verify")
+@click.option(
+    "--learn",
+    is_flag=True,
+    help="Also measure whether a model can learn on the task: the one that --model names, which asks for this as well,"
+    " or the task's own.",
+)
+@click.option(
+    "--model-rows",
+    type=click.IntRange(min=2),
+    help="Rows of the train split that the model tries, at most those of --rows.  [default: 64]",
+)
 @click.option("--only", multiple=True, metavar="CHECK", help="Run only this check. May be repeated.")
 @click.option(
     "--rows", type=click.IntRange(min=1), default=200, show_default=True, help="Rows of each split to prompt and judge."
@@ -44,7 +57,10 @@ def task_required(function: Callable[..., Any]) -> Callable[..., Any]:
 )
 def command(
     task: TaskSettings,
+    model: ModelSettings,
     verify: VerifySettings,
+    learn: bool,
+    model_rows: int | None,
     only: Sequence[str],
     rows: int,
     as_json: bool,
@@ -60,19 +76,23 @@ def command(
     from rrr_core.runs.files import explained
 
     name = task.name or ""
-    checks = checks_of(name, task.with_, task.data, verify, CheckSettings(rows=rows), only)
+    trainee = make_trainee(model, learn)
+    if model_rows is not None and (trainee is None or model_rows > rows):
+        raise RrrError("--model-rows needs --model or --learn, and at most --rows rows.")
+    settings = CheckSettings(rows=rows, **({} if model_rows is None else {"model_rows": model_rows}))
+    checks = checks_of(name, task.with_, task.data, verify, settings, only, trainee)
     results: list[Result] = []
     with checks[0].subject as subject:
         for check in checks:
             # A plugin's prints must not mix with our output.
             with contextlib.redirect_stdout(sys.stderr):
                 results.append(check.run())
-            if not as_json and not results[-1].waits_for:
+            if not as_json and results[-1].state != "skipped":
                 click.echo("\n".join(lines_of(results[-1])))
     if as_json:
         click.echo(json.dumps(report.as_json(name, subject.who, task.with_, results), indent=2))
     else:
-        for line in waiting_lines(results):
+        for line in skipped_lines(results):
             click.echo(line)
         click.echo(summary(subject.who, results))
     if junit is not None:
@@ -82,30 +102,51 @@ def command(
         raise click.exceptions.Exit(code)
 
 
+def make_trainee(model: ModelSettings, learn: bool) -> Trainee | None:
+    """The model to ask whether it can learn; None if the user wants no such check.
+
+    Raises RrrError for settings of a model that nobody asked for.
+    """
+    from rrr_core import pipeline
+    from rrr_core.cli.progress import make_progress
+    from rrr_core.conformance import Trainee
+    from rrr_core.generation import ModelSettings
+
+    if not learn and not model.model:
+        if model != ModelSettings():
+            raise RrrError("options of a model act only with one: name it with --model, or give --learn.")
+        return None
+    progress = make_progress()
+    return Trainee(
+        lambda opened: pipeline.open_engine(pipeline.choose_model(model, opened), progress),
+        progress,
+    )
+
+
 def lines_of(result: Result) -> Iterator[str]:
     """One check's outcome, for people."""
-    from rrr_core.conformance import CHECKS
+    from rrr_core.conformance import CHECKS, MODEL_CHECKS
 
-    name = result.name.ljust(max(map(len, CHECKS)))
-    note = result.message if result.state == "skipped" else result.note
-    yield f"{MARKS[result.state]:8} {name} {result.seconds:6.2f} s  {one_line(note)}".rstrip()
-    if result.message and result.state != "skipped":
+    name = result.name.ljust(max(map(len, [*CHECKS, *MODEL_CHECKS])))
+    yield f"{MARKS[result.state]:8} {name} {result.seconds:6.2f} s  {one_line(result.note)}".rstrip()
+    if result.message:
         judged = "" if result.state != "cannot be judged" else f"{result.state}: "
         yield f"         {judged}{one_line(result.message)}"
 
 
-def waiting_lines(results: Sequence[Result]) -> Iterator[str]:
-    """One line for all the checks that wait for the same one, so the output stays short.
+def skipped_lines(results: Sequence[Result]) -> Iterator[str]:
+    """One line for all the checks that are skipped for the same reason, so the output stays short.
 
     `skipped  check_rows_are_json and 12 more wait for check_splits_load.`
     """
-    waiting: dict[str, list[str]] = {}
+    skipped: dict[tuple[str, str], list[str]] = {}
     for result in results:
-        if result.waits_for:
-            waiting.setdefault(result.waits_for, []).append(result.name)
-    for cause, (first, *others) in waiting.items():
-        who = f"{first} waits" if not others else f"{first} and {len(others)} more wait"
-        yield f"{MARKS['skipped']:8} {who} for {cause}."
+        if result.state == "skipped":
+            skipped.setdefault((result.waits_for, result.message), []).append(result.name)
+    for (cause, message), (first, *others) in skipped.items():
+        who = f"{first} and {len(others)} more" if others else first
+        why = f" {'wait' if others else 'waits'} for {cause}." if cause else f": {one_line(message)}"
+        yield f"{MARKS['skipped']:8} {who}{why}"
 
 
 def summary(who: str, results: Sequence[Result]) -> str:

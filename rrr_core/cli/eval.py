@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from rrr_core.cli.options import SettingsCommand, with_settings
-from rrr_core.cli.shared import folder_option, run_folder
+from rrr_core.cli.shared import folder_option, part_of, run_folder
 from rrr_core.errors import RrrError
 from rrr_core.runs.layout import TRAINED, VANILLA, EvalFolder, RunFolder
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     help="Also compare with this: a folder that `rrr eval` wrote (for any model, even a server's), or the name of a"
     " model, which is evaluated first on the same rows. May be repeated.",
 )
-@with_settings("task", "model", "eval", prefixed=("verify",))
+@with_settings("task", "model", "eval", prefixed=("verify",), several_tasks=True)
 def command(
     task: TaskSettings,
     model: ModelSettings,
@@ -46,44 +46,51 @@ def command(
     label: str | None,
     others: tuple[str, ...],
 ) -> None:
-    """Measure a model on TASK: first try, second try after reflection, and controls that could refute a gain."""
+    """Measure a model on TASK: first try, second try after reflection, and controls that could refute a gain.
+
+    Of several tasks, each is measured by itself, in FOLDER/tasks/TASK/eval.
+    """
     from rrr_core import evaluation, pipeline
     from rrr_core.cli.progress import make_progress
     from rrr_core.cli.tables import print_comparison
     from rrr_core.evaluation.deciding import check_deciders
     from rrr_core.evaluation.reading import read_figures
 
-    opened = pipeline.open_task(task)
-    check_deciders(opened, eval.decide, verify)
-    target = RunFolder(run_folder(folder, task))
+    opened, target = pipeline.open_tasks(task), RunFolder(run_folder(folder, task))
+    parts = {each.name: part_of(target.path, each.name, len(opened)) for each in opened}
+    for each in opened:
+        check_deciders(each.task, eval.decide, verify)
     progress = make_progress()
-
-    def evaluate(settings: ModelSettings, label: str) -> None:
-        engine = pipeline.open_engine(
-            pipeline.with_date(pipeline.choose_model(settings, opened), target.path), progress
-        )
-        evaluation.evaluate(opened, engine, target.evaluation(label).path, label, eval, task.data, progress, verify)
-
     chosen = checked_label(label) if label else label_of(model.model, target)
     # The requested model comes last, so differences are its figures minus the others'.
     planned: dict[str, ModelSettings] = {}
-    folders: list[Path] = []
+    compared: list[Path | str] = []
     for other in others:
         if EvalFolder(Path(other)).figures.exists():
-            folders.append(Path(other))
+            if len(opened) > 1:
+                raise RrrError(f"--compare {other}: an evaluation is of one task: name a model, or one task alone.")
+            compared.append(Path(other))
             continue
         name = label_of(other, target)
         if name in planned or name == chosen:
             raise RrrError(f"--compare {other}: two models would be called {name!r}: set --label.")
         planned[name] = dataclasses.replace(model, model=other)
-        folders.append(target.evaluation(name).path)
-    folders.append(target.evaluation(chosen).path)
+        compared.append(name)
     for name, settings in {**planned, chosen: model}.items():
-        evaluate(settings, name)
-    if others:
-        print_comparison(evaluation.compare(folders, target.comparison))
-    else:
-        print_comparison({"figures": {chosen: read_figures(target.evaluation(chosen).figures)}})
+        settings = pipeline.choose_model(settings, *(each.task for each in opened))
+        engine = pipeline.open_engine(pipeline.with_date(settings, target.path), progress)
+        for each in opened:
+            path = parts[each.name].evaluation(name).path
+            evaluation.evaluate(each.task, engine, path, name, each.fitting(eval), each.data, progress, verify)
+        del engine  # before the next is loaded
+    for task_name, part in parts.items():
+        if len(parts) > 1:
+            click.echo(f"{task_name}:")
+        if others:
+            folders = [part.evaluation(each).path if isinstance(each, str) else each for each in (*compared, chosen)]
+            print_comparison(evaluation.compare(folders, part.comparison))
+        else:
+            print_comparison({"figures": {chosen: read_figures(part.evaluation(chosen).figures)}})
 
 
 def label_of(model: str | None, folder: RunFolder) -> str:

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from rrr_core.cli.options import SettingsCommand, with_settings
-from rrr_core.cli.shared import folder_option, run_folder
-from rrr_core.runs.layout import RunFolder
+from rrr_core.cli.shared import folder_option, part_of, run_folder
 
 if TYPE_CHECKING:
     from rrr_core.generation import ModelSettings
@@ -20,18 +19,22 @@ if TYPE_CHECKING:
 
 @click.command("mine", cls=SettingsCommand)
 @folder_option("the failure set goes to FOLDER/mine")
-@with_settings("task", "model", "mine", prefixed=("verify",))
+@with_settings("task", "model", "mine", prefixed=("verify",), several_tasks=True)
 def command(
     task: TaskSettings, model: ModelSettings, mine: MineSettings, verify: VerifySettings, folder: Path | None
 ) -> None:
-    """Have a model try each row of TASK until it fails, and keep the failures."""
+    """Have a model try each row of TASK until it fails, and keep the failures.
+
+    With several tasks, each one's failure set goes to FOLDER/tasks/TASK/mine.
+    """
     from rrr_core import mining, pipeline
     from rrr_core.cli.progress import make_progress
 
-    opened = pipeline.open_task(task)
-    run = RunFolder(run_folder(folder, task))
-    target = run.mine.path
+    opened, run = pipeline.open_tasks(task), run_folder(folder, task)
+    targets = [part_of(run, each.name, len(opened)).mine.path for each in opened]
     progress = make_progress()
-    engine = pipeline.open_engine(pipeline.with_date(pipeline.choose_model(model, opened), run.path), progress)
-    summary = mining.mine(opened, engine, target, mine, task.data, progress, verify)
-    click.echo(f"{target}: {summary.describe()}")
+    chosen = pipeline.choose_model(model, *(each.task for each in opened))
+    engine = pipeline.open_engine(pipeline.with_date(chosen, run), progress)
+    for each, target in zip(opened, targets, strict=True):
+        summary = mining.mine(each.task, engine, target, each.fitting(mine), each.data, progress, verify)
+        click.echo(f"{target}: {summary.describe()}")

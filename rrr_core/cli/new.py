@@ -56,6 +56,7 @@ COMMIT = 'git init && git add --all && git commit --message "As rrr new wrote it
     + "; ".join(f"{kind}, {meaning}" for kind, meaning in ANSWERS.items())
     + f" [{next(iter(ANSWERS))}].",
 )
+@click.option("--steps", is_flag=True, help="A task that acts in steps: the model looks things up before it answers.")
 @click.option("--folder", type=click.Path(path_type=Path), help="Where to create it [rrr-NAME].")
 @click.option("--yes", is_flag=True, help="Ask nothing: use the defaults for what is not given, and list them.")
 @click.option("--update", is_flag=True, help="Update the plugin in the folder NAME [.] to this core's template.")
@@ -65,6 +66,7 @@ def command(
     author: str | None,
     license: str | None,
     answer: str | None,
+    steps: bool,
     folder: Path | None,
     yes: bool,
     update: bool,
@@ -80,7 +82,8 @@ def command(
     options = {"summary": summary, "author": author, "license": license, "answer": answer}
     given = {option: value for option, value in options.items() if value is not None}
     if update:
-        wrong = "folder" if folder is not None else next(iter(given), None)
+        flags = {"folder": folder is not None, "steps": steps}
+        wrong = next((option for option, is_given in flags.items() if is_given), next(iter(given), None))
         if wrong:
             raise click.UsageError(f"--update takes no --{wrong}: the plugin's answers are in its .copier-answers.yml.")
         update_in(Path(name or "."))
@@ -110,7 +113,7 @@ def command(
             f"no terminal to ask for {', '.join(f'--{option}' for option in missing)}: give them, or --yes for "
             f"{'its default' if len(missing) == 1 else 'their defaults'}."
         )
-    files = write_plugin(Answers(name=name, **given, **missing), target)
+    files = write_plugin(Answers(name=name, steps=steps, **given, **missing), target)
     click.echo(f"Wrote {target}: {files} files. They work as is, on sample rows.")
     if missing and not asks:
         click.echo(f"Defaults taken: {' '.join(f'--{option} {shlex.quote(missing[option])}' for option in missing)}")

@@ -130,13 +130,14 @@ def with_settings(
     prefixed: tuple[str, ...] = (),
     presets: Mapping[str, Mapping[str, Any]] | None = None,
     task_presets: str | None = None,
+    several_tasks: bool = False,
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Give a command `--config` and one option for every setting of `sections` and, prefixed, of `prefixed`.
 
     The command gets one argument per section, named after it: the settings dataclass. The command line overrides the
     file, the file overrides the task's own presets for the command `task_presets`, those override `presets`, and those
     override the defaults. The task's name is the command's first argument if `task` is among the sections (it then
-    comes first) and `presets` alone does not fix the name.
+    comes first) and `presets` alone does not fix the name; with `several_tasks` it may be followed by others.
     """
     presets = presets or {}
 
@@ -172,9 +173,14 @@ def with_settings(
             for setting in settings_of(section_class(section)):
                 if section == "task" and setting.field == "name":
                     if task_presets or "name" not in presets.get("task", {}):
-                        parameters.insert(
-                            0, click.Argument([parameter(section, setting)], required=False, metavar="TASK")
+                        more: dict[str, Any] = {"nargs": -1, "callback": _joined} if several_tasks else {}
+                        name = click.Argument(
+                            [parameter(section, setting)],
+                            required=False,
+                            metavar="TASK..." if several_tasks else "TASK",
+                            **more,
                         )
+                        parameters.insert(0, name)
                 else:
                     shown = replace(setting, default=presets.get(section, {}).get(setting.field, setting.default))
                     prefix = section if section in prefixed else ""
@@ -226,6 +232,11 @@ def _taken(section: str, settings_class: type[Any], given: dict[str, Any]) -> di
             if value is not None:
                 values[setting.field] = value
     return values
+
+
+def _joined(_context: click.Context, _parameter: click.Parameter, names: tuple[str, ...]) -> str | None:
+    """Several tasks as one setting holds them."""
+    return " ".join(names) or None
 
 
 def _mapping(setting: Setting, pairs: tuple[tuple[str, str], ...]) -> dict[str, str]:

@@ -17,9 +17,12 @@ STAGES = ("mine", "train", "eval", "verify")
 
 @click.command("run", cls=SettingsCommand)
 @folder_option("run.json, mine, train, eval and report.html")
-@with_settings(*SECTIONS, prefixed=STAGES)
+@with_settings(*SECTIONS, prefixed=STAGES, several_tasks=True)
 def command(folder: Path | None, **settings: Any) -> None:
-    """Mine TASK's failures, train on them, evaluate before and after, write the report; resumes where it stopped."""
+    """Mine TASK's failures, train on them, evaluate before and after, write the report; resumes where it stopped.
+
+    With several tasks, each is mined and evaluated by itself, and one training takes the failures of all.
+    """
     run_and_print(folder or run_folder(None, settings["task"]), **settings)
 
 
@@ -30,6 +33,9 @@ def run_and_print(folder: Path, **settings: Any) -> None:
     from rrr_core.cli.tables import print_comparison
 
     result = pipeline.run(pipeline.RunSettings(**settings), folder, make_progress())
-    print_comparison(result.comparison)
+    for task, comparison in result.comparisons.items():
+        if len(result.comparisons) > 1:
+            click.echo(f"{task}:")
+        print_comparison(comparison)
     click.echo(f"time: {result.spent.describe()}")
     click.echo(f"report: {result.report}")

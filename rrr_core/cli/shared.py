@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from rrr_core.errors import RrrError
+from rrr_core.runs.layout import RunFolder
 from rrr_core.tasks.requests import read_request
 from rrr_core.tasks.settings import TaskSettings
 
@@ -22,5 +24,24 @@ def folder_option(written: str, default: str = "runs/TASK") -> Callable[[Callabl
 
 
 def run_folder(folder: Path | None, task: TaskSettings) -> Path:
-    """The folder the user named, else `runs/TASK` or `runs/TASK+OVERLAY`, without the overlay's options."""
-    return folder or Path("runs") / "+".join([task.name or "", *(read_request(overlay)[0] for overlay in task.with_)])
+    """The folder the user named, else `runs/TASK` or `runs/TASK+OVERLAY`, without the overlay's options.
+
+    Of several tasks, `runs/TASK,TASK`.
+    """
+    names = ("+".join([one.name or "", *(read_request(each)[0] for each in one.with_)]) for one in task.split())
+    return folder or Path("runs") / ",".join(names)
+
+
+def part_of(folder: Path, task: str, count: int) -> RunFolder:
+    """Where one of `count` tasks is mined and evaluated in a run folder.
+
+    Raises RrrError for one task in the folder of a run of several, whose stages are elsewhere.
+    """
+    run = RunFolder(folder)
+    if count > 1:
+        return run.of_task(task)
+    if run.parts():
+        raise RrrError(
+            f"{folder} holds a run of several tasks: name all of them, or use --folder {run.of_task(task).path}."
+        )
+    return run

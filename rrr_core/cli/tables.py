@@ -46,10 +46,18 @@ def _corrected(figures: Mapping[str, Any], mode: str, way: str) -> Mapping[str, 
     return corrected
 
 
-def _cut_off(figures: Mapping[str, Any]) -> str:
-    """The shares of texts that met the token limit, where they are worth a line: `reflection 12%`."""
-    counted = (figures.get("cut_off") or {}).items()
-    shares = {name: cut_off / texts for name, (cut_off, texts) in counted}
+LIMITS = {
+    "cut_off": "cut off by --max-tokens",
+    "step_limit": "no answer within --max-steps",
+    "context_full": "filled the model's context",
+}
+"""A limit in `figures.json` → what its line says."""
+
+
+def _met(figures: Mapping[str, Any], limit: str) -> str:
+    """The shares of texts or courses that met a limit, where they are worth a line: `reflection 12%`."""
+    counted = (figures.get(limit) or {}).items()
+    shares = {name: met / texts for name, (met, texts) in counted}
     return ", ".join(f"{name.replace('_', ' ')} {share:.0%}" for name, share in shares.items() if share > CUT_OFF_SHARE)
 
 
@@ -61,24 +69,29 @@ def _unanswered(figures: Mapping[str, Any]) -> str:
     return ", ".join(f"{count}× {kind}" for kind, count in kinds.most_common())
 
 
-def print_comparison(comparison: Mapping[str, Any], console: Console | None = None) -> None:
-    """Print `comparison.json` as tables on stdout, followed by its notes for the reader."""
+def print_tables(made: Iterable[Table], console: Console | None = None) -> Console:
+    """Print tables on stdout; gives what they were printed on."""
     console = console or Console()
     if not console.is_terminal:
         # Without a terminal there is no width to fit, and a truncated figure is useless in a log.
         console = Console(width=160, file=console.file)
-    for table in tables(comparison["figures"], comparison.get("pairs", ())):
+    for table in made:
         console.print(table)
-    for table in round_tables(comparison["figures"], comparison.get("pairs", ())):
-        console.print(table)
-    for table in decider_tables(comparison["figures"]):
-        console.print(table)
+    return console
+
+
+def print_comparison(comparison: Mapping[str, Any], console: Console | None = None) -> None:
+    """Print `comparison.json` as tables on stdout, followed by its notes for the reader."""
+    figures, pairs = comparison["figures"], comparison.get("pairs", ())
+    made = [*tables(figures, pairs), *round_tables(figures, pairs), *decider_tables(figures)]
+    console = print_tables(made, console)
     for label, figures in comparison["figures"].items():
         for mode, found in figures["modes"].items():
             if line := round_line(comparison["figures"], label, mode):
                 console.print(Text(f"one round, %: {one_line(label)}, {mode}: {line}"))
-            if shares := _cut_off(found):
-                console.print(Text(f"cut off by --max-tokens: {one_line(label)}, {mode}: {one_line(shares)}"))
+            for limit, what in LIMITS.items():
+                if shares := _met(found, limit):
+                    console.print(Text(f"{what}: {one_line(label)}, {mode}: {one_line(shares)}"))
             if counted := _unanswered(found):
                 console.print(
                     Text(f"no answer: {one_line(label)}, {mode}: {one_line(counted)}; such rows are set aside")

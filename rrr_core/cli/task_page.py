@@ -72,6 +72,8 @@ def facts(view: TaskView) -> Iterator[tuple[str, str]]:
         yield "error classes", ", ".join(manifest.categories) or missing("categories")
         yield "verdicts", "always the same" if manifest.deterministic else "may differ when asked again"
     yield "judged", "in the core's own process: marked @trusted" if view.trusted else "in sandboxed processes"
+    if view.has_steps:
+        yield "acts", "in steps, up to its answer (--max-steps)"
     if view.gives_rewards:
         yield "rewards", "a number from 0 to 1 for each answer (rrr train --reward task)"
     if not view.options:

@@ -69,6 +69,8 @@ class TaskView:
     trusted: bool
     gives_rewards: bool
     """Whether `rrr train --reward task` may be used."""
+    has_steps: bool
+    """Whether a model acts in steps before it answers."""
     hooks: tuple[str, ...]
     """The hooks that the task and its overlays implement, in the contract's order."""
     stacked: tuple[str, ...]
@@ -119,8 +121,9 @@ def view_task(task: Task, data: Mapping[str, str] | None = None, verify: VerifyS
         package_of(task.distribution, task.version),
         tried(task.manifest, None),
         tried(task.data_options, None),
-        task.trusted,
+        task.trusted and task.steps_trusted,
         task.gives_rewards,
+        task.has_steps,
         tuple(hook for hook in HOOKS if task.implements(hook)),
         task.overlays,
         tuple(entry.name for entry in find_overlays() if not entry.error),

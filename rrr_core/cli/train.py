@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from rrr_core.cli.options import SettingsCommand, with_settings
-from rrr_core.cli.shared import folder_option, run_folder
-from rrr_core.errors import DataError
+from rrr_core.cli.shared import folder_option, part_of, run_folder
+from rrr_core.errors import DataError, RrrError
 from rrr_core.runs.layout import RunFolder
 
 if TYPE_CHECKING:
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 @click.option(
     "--failures",
     type=click.Path(path_type=Path),
-    help="The failure set: a folder that `rrr mine` wrote.  [default: FOLDER/mine]",
+    help="The failure set of one task: a folder that `rrr mine` wrote.  [default: FOLDER/mine]",
 )
-@with_settings("task", "model", "train", prefixed=("verify",))
+@with_settings("task", "model", "train", prefixed=("verify",), several_tasks=True)
 def command(
     task: TaskSettings,
     model: ModelSettings,
@@ -36,29 +36,35 @@ def command(
     folder: Path | None,
     failures: Path | None,
 ) -> None:
-    """Train a model's reflections on TASK's failure set with masked GRPO."""
+    """Train a model's reflections on TASK's failure set with masked GRPO.
+
+    With several tasks, on the failure sets of all, each in FOLDER/tasks/TASK/mine.
+    """
     from rrr_core import pipeline
     from rrr_core.cli.progress import make_progress
-    from rrr_core.mining.failure_set import read_failures
 
-    opened = pipeline.open_task(task)
-    target = RunFolder(run_folder(folder, task))
-    chosen = pipeline.with_date(pipeline.choose_model(model, opened), target.path)
+    opened, target = pipeline.open_tasks(task), RunFolder(run_folder(folder, task))
+    chosen = pipeline.with_date(pipeline.choose_model(model, *(each.task for each in opened)), target.path)
     pipeline.check_trainable(chosen)
+    if failures is not None and len(opened) > 1:
+        raise RrrError("--failures names one task's failure set: with several tasks, leave it out.")
+    sets = {each.name: part_of(target.path, each.name, len(opened)).mine for each in opened}
     try:
-        found = read_failures(failures or target.mine.path)
+        found = pipeline.failures_in({name: failures or mined.path for name, mined in sets.items()})
     except DataError as error:
-        if failures is not None or target.mine.shards():
+        lacking = [mined for mined in sets.values() if not mined.shards()]
+        if failures is not None or not lacking:
             raise
         named = ["--model", model.model] if model.model else []
-        command = shlex.join(["rrr", "mine", opened.name, *named, "--folder", str(target.path)])
+        command = shlex.join(["rrr", "mine", *sets, *named, "--folder", str(target.path)])
         raise DataError(
-            f"{target.mine.path} holds no failure set: run `{command}` first, or name one with --failures."
+            f"{lacking[0].path} holds no failure set: run `{command}` first"
+            f"{', or name one with --failures' if len(sets) == 1 else ''}."
         ) from error
 
     from rrr_core.training.run import leave_processes
     from rrr_core.training.run import train as train_on
 
-    summary = train_on(opened, found, chosen, target.train.path, train, make_progress(), verify)
+    summary = train_on([each.task for each in opened], found, chosen, target.train.path, train, make_progress(), verify)
     leave_processes()
     click.echo(f"{summary.model}: trained for {summary.steps} steps on {summary.failures} failures")

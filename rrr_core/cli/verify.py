@@ -39,6 +39,7 @@ def command(task: TaskSettings, verify: VerifySettings, file: BinaryIO, max_abst
     Each line of FILE is {"row": …, "answer": …}, the row as it is published or as the task gives it. One line is
     written per answer, in order, as soon as it is judged:
     {"verdict": "passed"|"failed"|"abstained", "category": …, "detail": …}. The counts go to standard error.
+    If TASK acts in steps, an answer is what its course came to; {"row": …, "actions": […]} plays the actions first.
     A wrong answer is not an error: the exit code is 0 unless a line cannot be read or the verifier fails too often.
     """
     from rrr_core import pipeline

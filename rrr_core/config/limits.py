@@ -7,6 +7,11 @@ THINKING_TOKENS = 4096
 before a short answer."""
 
 
+STEPS = 8
+"""Default of the most actions in one answer of a task that acts in steps."""
+STEPS_HELP = "Most actions in one answer; only for tasks that act in steps."
+
+
 CUT_OFF_SHARE = 0.05
 """Share of cut-off texts above which it is shown."""
 

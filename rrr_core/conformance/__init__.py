@@ -4,8 +4,9 @@
 and how to fix what it finds.
 """
 
-from rrr_core.conformance.checks import CHECKS, Check, checks_of
+from rrr_core.conformance.checks import CHECKS, MODEL_CHECKS, Check, checks_of
 from rrr_core.conformance.results import Result, exit_code
 from rrr_core.conformance.settings import CheckSettings
+from rrr_core.conformance.subject import Trainee
 
-__all__ = ["CHECKS", "Check", "CheckSettings", "Result", "checks_of", "exit_code"]
+__all__ = ["CHECKS", "MODEL_CHECKS", "Check", "CheckSettings", "Result", "Trainee", "checks_of", "exit_code"]

@@ -8,10 +8,19 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from rrr_core.conformance import data_checks, package_checks, prompt_checks, reward_checks, verdict_checks
+from rrr_core.conformance import (
+    data_checks,
+    learnability_checks,
+    package_checks,
+    policy_checks,
+    prompt_checks,
+    reward_checks,
+    step_checks,
+    verdict_checks,
+)
 from rrr_core.conformance.results import PAGE, Faulty, NotApplicable, Result, Seen, State, Violation
 from rrr_core.conformance.settings import CheckSettings
-from rrr_core.conformance.subject import Subject
+from rrr_core.conformance.subject import Subject, Trainee
 from rrr_core.errors import PluginError, RrrError, nearest
 from rrr_core.tasks import find_overlays, find_tasks, load_task
 from rrr_core.tasks.requests import read_request
@@ -45,12 +54,28 @@ CHECKS: dict[str, Function] = {
         verdict_checks.check_other_rows_answers_fail,
         verdict_checks.check_mutated_answers_fail,
         verdict_checks.check_failures_name_their_class,
+        policy_checks.check_bad_policies_score_nothing,
         verdict_checks.check_verdicts_are_pure,
         verdict_checks.check_hostile_answers_do_no_harm,
         reward_checks.check_rewards_are_sound,
+        step_checks.check_courses_lead_to_their_answers,
+        step_checks.check_steps_are_pure,
+        step_checks.check_courses_stay_bounded,
+        step_checks.check_observations_leak_no_answer,
+        step_checks.check_hostile_actions_do_no_harm,
     )
 }
 """Name → check."""
+MODEL_CHECKS: dict[str, Function] = {
+    function.__name__: function
+    for function in (
+        learnability_checks.check_reward_can_be_reached,
+        learnability_checks.check_rows_differ_in_difficulty,
+        learnability_checks.check_groups_have_a_signal,
+        learnability_checks.check_reflections_make_a_difference,
+    )
+}
+"""Name → check of whether a model can learn on the task. They run after the others, and only with a model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,26 +102,34 @@ def checks_of(
     verify: VerifySettings | None = None,
     settings: CheckSettings | None = None,
     only: Sequence[str] = (),
+    trainee: Trainee | None = None,
 ) -> list[Check]:
     """The checks of an installed task, in order. What several of them need is computed once, by the first.
 
-    They share one `subject`: close it when they are done. Raises RrrError if the task or an overlay is not
+    They share one `subject`: close it when they are done. With a `trainee`, the checks of whether it can learn follow.
+    Raises RrrError if the task or an overlay is not
     installed, claimed twice or made for another core, or if `only` names an unknown check.
     """
-    names = chosen(only)
+    names = chosen(only, with_model=trainee is not None)
     require_usable(name, overlays)
     verify, settings = verify or VerifySettings(), settings or CheckSettings()
-    subject = Subject(name, tuple(overlays), dict(data or {}), verify, settings, frozenset(names))
+    subject = Subject(name, tuple(overlays), dict(data or {}), verify, settings, frozenset(names), trainee)
     return [Check(each, subject) for each in names]
 
 
-def chosen(only: Sequence[str]) -> list[str]:
-    """The names of the checks to run, in the order they run; all of them if `only` is empty."""
+def chosen(only: Sequence[str], with_model: bool = False) -> list[str]:
+    """The names of the checks to run, in the order they run; all of them if `only` is empty.
+
+    Raises RrrError for an unknown check, or one that needs a model.
+    """
+    known = [*CHECKS, *(MODEL_CHECKS if with_model else ())]
     wanted = [each if each.startswith("check_") else f"check_{each}" for each in (text.strip() for text in only)]
     for each in wanted:
-        if each not in CHECKS:
-            raise RrrError(f"There is no check {each!r}.{nearest(each, CHECKS)} `{PAGE}` lists them.")
-    return [name for name in CHECKS if not wanted or name in wanted]
+        if each in MODEL_CHECKS and not with_model:
+            raise RrrError(f"{each} needs a model: give `rrr check` one with --model, or --learn for the task's own.")
+        if each not in known:
+            raise RrrError(f"There is no check {each!r}.{nearest(each, known)} `{PAGE}` lists them.")
+    return [name for name in known if not wanted or name in wanted]
 
 
 def require_usable(name: str, overlays: Sequence[str] = ()) -> None:
@@ -113,7 +146,7 @@ def run_check(name: str, subject: Subject) -> Result:
     state: State
     message, seen, waits_for = "", Seen(), ""
     try:
-        seen = CHECKS[name](subject)
+        seen = _function(name)(subject)
         state = "passed"
     except Violation as violation:
         state, seen = "failed", Seen(figures=violation.figures)
@@ -140,4 +173,8 @@ def run_check(name: str, subject: Subject) -> Result:
 
 def wants(name: str) -> str:
     """What a check wants, in one line: the first line of its docstring."""
-    return (inspect.getdoc(CHECKS[name]) or "").partition("\n")[0]
+    return (inspect.getdoc(_function(name)) or "").partition("\n")[0]
+
+
+def _function(name: str) -> Function:
+    return CHECKS[name] if name in CHECKS else MODEL_CHECKS[name]

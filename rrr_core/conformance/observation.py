@@ -32,6 +32,7 @@ HOOK_OF = {
     "examples": ", hook rrr_examples",
     "pickle": "",
     "unchanged": ", hook rrr_verify",
+    "unchanged by steps": ", hook rrr_step",
 }
 OWNERS = {
     "load": "check_task_loads",
@@ -46,6 +47,7 @@ OWNERS = {
     "examples": "check_examples_get_their_verdicts",
     "pickle": "check_plugin_is_picklable",
     "unchanged": "check_verdicts_are_pure",
+    "unchanged by steps": "check_steps_are_pure",
 }
 """Stage → the check that reports a fault in it."""
 MISFIT_ROWS = "check_rows_are_json"

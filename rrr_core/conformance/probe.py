@@ -22,6 +22,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
+from rrr_core.conformance.courses import changed_by_steps
 from rrr_core.conformance.option_trials import misspelt, spelt_out
 from rrr_core.errors import PluginError, RrrError
 from rrr_core.hookspecs import Model
@@ -46,6 +47,7 @@ NEEDS = {
     **dict.fromkeys(("again", "own rows", "prompts", "gold", "unchanged"), ("load", *ROWS)),
     "examples": ("load",),
     "pickle": ("load", "examples"),
+    "unchanged by steps": ("load", "examples", *ROWS),
 }
 """Stage → the stages that it needs; it does not run if one of them failed."""
 
@@ -84,6 +86,7 @@ class Probe:
         yield "examples", self.examples
         yield "pickle", self.pickle
         yield "unchanged", self.unchanged
+        yield "unchanged by steps", lambda: changed_by_steps(self.task, self.taken["train"][:UNCHANGED_ROWS])
 
     def load(self) -> dict[str, Any]:
         """Seconds that the import took, and the heavy packages that it imported."""

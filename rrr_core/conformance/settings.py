@@ -25,3 +25,5 @@ class CheckSettings:
     """CPU seconds that the verdict on a hostile answer may take."""
     hostile_memory_mb: int = 512
     """Megabytes that the verdict on a hostile answer may take."""
+    model_rows: int = 64
+    """Rows of `train` that a model tries, to see whether it can learn."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -15,9 +15,12 @@ from typing import Any, Self
 from rrr_core.conformance.observation import Observation, observe
 from rrr_core.conformance.probe import Request
 from rrr_core.conformance.results import Faulty
+from rrr_core.conformance.sampling import Plan, Sample, Sampler
 from rrr_core.conformance.settings import CheckSettings
-from rrr_core.errors import PluginError
-from rrr_core.hookspecs import Example, Manifest, Row
+from rrr_core.errors import PluginError, RrrError
+from rrr_core.generation.engine import Engine
+from rrr_core.hookspecs import Example, Manifest, Row, Step
+from rrr_core.progress import Progress
 from rrr_core.tasks import Task, find_tasks, load_task
 from rrr_core.tasks.blame import IMPORT_DENIED
 from rrr_core.tasks.task import SPLITS
@@ -43,6 +46,15 @@ class Judged:
     verdict: Verdict
 
 
+@dataclass(frozen=True, slots=True)
+class Trainee:
+    """The model that is asked whether it can learn on the task."""
+
+    open: Callable[[Task], Engine]
+    """Its engine for a task. Raises ModelError or PluginError."""
+    progress: Progress = field(default_factory=Progress)
+
+
 @dataclass
 class Subject:
     """A task under test. Close it, or use it in `with`, to end the processes of its judges."""
@@ -54,6 +66,7 @@ class Subject:
     settings: CheckSettings = field(default_factory=CheckSettings)
     asked: frozenset[str] = frozenset()
     """The checks that run. One waits for another only if that one runs too."""
+    trainee: Trainee | None = None
     _judges: dict[str, Judge] = field(default_factory=dict)
     _groups: dict[str, list[Judged] | Faulty] = field(default_factory=dict)
 
@@ -132,7 +145,23 @@ class Subject:
 
     @cached_property
     def examples(self) -> list[Example]:
-        return [Example(**each) for each in self.observed("examples")]
+        return [Example(**{**each, "actions": tuple(each["actions"])}) for each in self.observed("examples")]
+
+    @cached_property
+    def sample(self) -> Sample:
+        """What the trainee makes of the first rows of `train`. Raises Faulty."""
+        self.judge_first()
+        rows = self.rows["train"][: self.settings.model_rows]
+        owner = "check_reward_can_be_reached"
+        try:
+            assert self.trainee is not None
+            plan, engine = Plan.of(self.task), self.trainee.open(self.task)
+            with Judge(self.task, settings=self.verify) as judge:
+                return Sampler(self.task, engine, judge, plan, self.trainee.progress).sample(rows)
+        except PluginError as error:
+            raise Faulty(owner, str(error)) from error
+        except RrrError as error:
+            raise Faulty(owner, str(error), "cannot be judged") from error
 
     @property
     def limits(self) -> VerifySettings:
@@ -178,9 +207,21 @@ class Subject:
     def judged_again(self, pairs: Sequence[Pair], judge: str) -> list[Verdict]:
         """New verdicts, by the judge `usual` or `rewards`, or by another in processes with another hash seed."""
         if judge in ("usual", REWARDS):
-            return self._judge_of(judge).judge(pairs)
+            return self.judge_of(judge).judge(pairs)
         with _any_hash_seed():
-            return self._judge_of(judge).judge(pairs)
+            return self.judge_of(judge).judge(pairs)
+
+    def stepped(self, acts: Sequence[Pair], states: Sequence[Any], judge: str) -> list[Step | Verdict]:
+        """What (row, action) pairs lead to from these states, by the judge of that name."""
+        if judge != "elsewhere":
+            return self.judge_of(judge).step(acts, states)
+        with _any_hash_seed():
+            return self.judge_of(judge).step(acts, states)
+
+    @property
+    def judge(self) -> Judge:
+        """The judge with the user's limits; it ends with the subject."""
+        return self.judge_of("usual")
 
     @property
     def seen(self) -> list[Judged]:
@@ -191,7 +232,7 @@ class Subject:
         found: list[Judged] = []
         for start in range(0, len(pairs), CHUNK):
             chunk = pairs[start : start + CHUNK]
-            for (row, answer), verdict in zip(chunk, self._judge_of(judge).judge(chunk), strict=True):
+            for (row, answer), verdict in zip(chunk, self.judge_of(judge).judge(chunk), strict=True):
                 if verdict.is_abstained:
                     if IMPORT_DENIED in verdict.detail:  # No answer is to blame.
                         raise Faulty(owner, f"{verdict.detail}.")
@@ -203,7 +244,8 @@ class Subject:
                 found.append(Judged(row, answer, verdict))
         return found
 
-    def _judge_of(self, name: str) -> Judge:
+    def judge_of(self, name: str) -> Judge:
+        """The judge of that name, started on first use: `usual`, `tight`, `elsewhere`, or one for rewards."""
         if name not in self._judges:
             scores = name.startswith(REWARDS)
             limits = self.tight_limits if name == "tight" else self.limits

@@ -85,11 +85,9 @@ def check_malformed_answers_fail(subject: Subject) -> Seen:
 
 def check_other_rows_answers_fail(subject: Subject) -> Seen:
     """The gold answers of other rows fail, which shows that the verifier looks at its row."""
-    gold = _gold(subject)
-    pairs = [(row, other) for (row, own, _), (_, other, _) in pairwise(gold) if own.strip() != other.strip()]
-    if not pairs:
+    judged = judged_strangers(subject)
+    if not judged:
         raise NotApplicable("no two consecutive rows have different gold answers.")
-    judged = subject.judged("strangers", "check_other_rows_answers_fail", pairs)
     passing = [each for each in judged if each.verdict.is_passed]
     if len(passing) > MOST_STRANGERS * len(judged):
         raise Violation(
@@ -197,6 +195,13 @@ def _gold(subject: Subject) -> Sequence[tuple[dict[str, object], str, str | None
 def judged_gold(subject: Subject) -> list[Judged]:
     """The verdicts on the gold answers."""
     return subject.judged("gold", "check_gold_answers_pass", ((row, answer) for row, answer, _ in _gold(subject)))
+
+
+def judged_strangers(subject: Subject) -> list[Judged]:
+    """The verdicts on the gold answers of other rows: each row's on the one before it, where they differ."""
+    gold = _gold(subject)
+    pairs = [(row, other) for (row, own, _), (_, other, _) in pairwise(gold) if own.strip() != other.strip()]
+    return subject.judged("strangers", "check_other_rows_answers_fail", pairs)
 
 
 def judged_examples(subject: Subject) -> list[Judged]:

@@ -95,7 +95,14 @@ def _tools(chat: ChatFormat) -> Finding:
     if place is None:
         cost = "a task whose prompts begin with tools writes them into the text, or cannot be used"
         return Finding(MODEL, "tools", "missing", "the template has no place for them", cost)
-    return Finding(MODEL, "tools", "ok", "shown by the template" if place == "argument" else "in the system message")
+    where = "shown by the template" if place == "argument" else "in the system message"
+    if not chat.calls:
+        cost = "a task with steps has to read its calls from the text"
+        return Finding(
+            MODEL, "tools", "ok", f"{where}; calls are not read: the template writes none that come back", cost
+        )
+    several = "calls are read" if chat.template.calls.may_be_several else "one call in a reply is read"
+    return Finding(MODEL, "tools", "ok", f"{where}; {several}")
 
 
 def _date(chat: ChatFormat) -> Finding:

@@ -2,17 +2,11 @@
 
 from rrr_core.episode.decisions import Choice, Decision
 from rrr_core.episode.failures import Failure, failure_of
-from rrr_core.episode.records import (
-    ANSWERS,
-    READ,
-    Episode,
-    Generation,
-    Messages,
-    Role,
-    Round,
-    Segment,
-    written,
-)
+from rrr_core.episode.generation import Generation
+from rrr_core.episode.judged import was_judged
+from rrr_core.episode.records import Episode, Round
+from rrr_core.episode.segments import ANSWERS, READ, Messages, Role, Segment
+from rrr_core.episode.written import total_length, written
 
 __all__ = [
     "ANSWERS",
@@ -27,5 +21,7 @@ __all__ = [
     "Round",
     "Segment",
     "failure_of",
+    "total_length",
+    "was_judged",
     "written",
 ]

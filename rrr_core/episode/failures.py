@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from rrr_core.episode.format_0_1 import upgraded_failure
-from rrr_core.episode.records import ANSWERS, EPISODE_KEYS, Episode, Messages, Segment, read_episode
+from rrr_core.episode.records import EPISODE_KEYS, Episode, read_episode
+from rrr_core.episode.segments import ANSWERS, Messages, Segment
 from rrr_core.records import COUNT, TEXT, Record
 from rrr_core.verdicts import Verdict
 
@@ -17,10 +18,13 @@ class Failure:
     """An episode that ends in a failed answer: what training starts from."""
 
     failure_id: str
-    """`ROW-TRY`; `ROW-TRY-ROUND` if it ends in the failed retry of a mined round."""
+    """`ROW-TRY`; `ROW-TRY-ROUND` if it ends in the failed retry of a mined round. Where several tasks are trained
+    together, with its task's name before: `TASK/ROW-TRY`."""
     try_index: int
     """Which try at its row this was, counted from 0."""
     episode: Episode
+    pass_rate: float | None = field(default=None, compare=False)
+    """The share of its row's judged tries that passed, if it was read with its mined row. It is not written."""
 
     @property
     def row_index(self) -> int:
@@ -35,17 +39,22 @@ class Failure:
         return self.episode.prompt
 
     @property
+    def request(self) -> tuple[Segment, ...]:
+        """What the failed answer answers: all before it."""
+        return self.episode.segments[: -len(self.episode.last_try)]
+
+    @property
     def attempt(self) -> str:
-        """The failed answer."""
-        return self.episode.segments[-1].text
+        """The failed answer, as it was judged."""
+        return self.episode.segments[-1].answer
 
     @property
     def verdict(self) -> Verdict:
         return self.episode.last_verdict
 
-    def with_attempt(self, attempt: Segment) -> Failure:
-        """The same failure, ending in another failed answer to what its last one answered."""
-        return replace(self, episode=replace(self.episode, segments=(*self.episode.segments[:-1], attempt)))
+    def with_attempt(self, *attempt: Segment) -> Failure:
+        """The same failure, ending in another failed answer to what its last one answered: a text or a course."""
+        return replace(self, episode=replace(self.episode, segments=(*self.request, *attempt)))
 
     def to_json(self) -> dict[str, Any]:
         """The failure as JSON values; row and messages are not copied, which mining could not afford."""
@@ -53,7 +62,7 @@ class Failure:
 
     def to_short_json(self) -> dict[str, Any]:
         """The failure in rrr 0.1's form if it is a prompt and an answer; a run's identity is a hash of this."""
-        if len(self.episode.segments) > 2:
+        if len(self.episode.segments) > 2 or self.episode.acts:
             return self.to_json()
         return {
             "failure_id": self.failure_id,

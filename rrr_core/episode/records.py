@@ -10,185 +10,34 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, get_args
+from typing import Any
 
+from rrr_core.episode.control_answers import Answered, control_json, read_control
 from rrr_core.episode.decisions import Decision
 from rrr_core.episode.format_0_1 import upgraded_episode
+from rrr_core.episode.segments import ANSWERS, Messages, Segment
 from rrr_core.errors import DataError
-from rrr_core.records import COUNT, COUNTS, FLAG, LIST, MESSAGES, NUMBER, NUMBERS, OBJECT, TEXT, TEXTS, Kind, Record
-from rrr_core.verdicts import Verdict
-
-Messages = tuple[dict[str, str], ...]
-Answered = tuple[str, Verdict]
-"""A control's answer, and its verdict."""
-Role = Literal["prompt", "observation", "attempt", "reflection", "retry"]
-ROLES: tuple[Role, ...] = get_args(Role)
-READ: frozenset[Role] = frozenset({"prompt", "observation"})
-"""Roles of what the model reads; it wrote the others."""
-ANSWERS: frozenset[Role] = frozenset({"attempt", "retry"})
-"""Roles that a verifier judges."""
-
-
-@dataclass(frozen=True, slots=True)
-class Generation:
-    """What a model wrote in answer to one request."""
-
-    text: str
-    """The answer, without its thought."""
-    token_ids: tuple[int, ...] = ()
-    """The sampled ids, with the end token if the model wrote one; empty if the engine does not give them."""
-    finish: str = "stop"
-    """`stop`, or `length` if the token limit cut it off."""
-    thought: str = ""
-    """What the model thought before its answer."""
-    is_thinking: bool = False
-    """Whether it ended within its thought, so that there is no answer."""
-    missing: str = ""
-    """Why the engine has no answer, such as `content filter`: nobody's failure. Empty for most."""
-    counted: int | None = None
-    """Tokens of thought and answer, as a server counts them that gives no ids."""
-
-    @property
-    def is_cut_off(self) -> bool:
-        return self.finish == "length"
-
-    @property
-    def length(self) -> int | None:
-        """Tokens of thought and answer, end token included; None if the engine does not count them."""
-        return len(self.token_ids) or self.counted
-
-
-@dataclass(frozen=True, slots=True)
-class Segment:
-    """One part of an episode: messages that the model read, or a text that it wrote.
-
-    Raises ValueError for what is impossible: an unknown role, a verdict on what was read, log-probabilities of other
-    ids.
-    """
-
-    role: Role
-    messages: Messages = ()
-    """What was read; empty if it was not kept."""
-    text: str = ""
-    """What was written: the answer, without its thought."""
-    thought: str = ""
-    """What the model thought before its answer. No verifier sees it."""
-    judged: str | None = None
-    """Of the last action of a course: what its last step gave to be judged, empty if the course ended before that. None
-    where the text itself is the answer."""
-    ids: tuple[int, ...] = ()
-    """Of a written segment, its sampled ids, end token included; of a read one, all ids since the last segment that has
-    any. The ids of an episode's segments, concatenated, are thus what the network saw. Empty if not kept, and where the
-    chat template rewrote earlier turns, so that what follows does not continue them."""
-    length: int | None = None
-    """Tokens of a written segment, end token included; None if the engine does not count them."""
-    is_cut_off: bool = False
-    """Whether the token limit ended it."""
-    verdict: Verdict | None = None
-    """Of an answer; or of a reflection that gets no retry: in training an empty or cut-off one has failed; one that the
-    engine had no answer to is set aside."""
-    logprobs: tuple[float, ...] | None = None
-    """The log-probability each id was drawn with, if something other than the policy drew it."""
-    is_trained: bool = False
-    """Whether its tokens get the reward."""
-    token_texts: tuple[str, ...] | None = None
-    """The trained tokens as text, one by one, for the report."""
-    advantage: float | None = None
-    """The advantage that weighed its tokens, if the episode's segments have their own."""
-
-    def __post_init__(self) -> None:
-        if self.role not in ROLES:
-            raise ValueError(f"a segment's role is one of {', '.join(ROLES)}, not {self.role!r}")
-        of_texts = (
-            *(self.text, self.verdict, self.is_trained),
-            *(each is not None for each in (self.judged, self.logprobs, self.advantage)),
-        )
-        if self.is_read and any(of_texts):
-            raise ValueError(f"a {self.role} is read: it has messages, and no text, verdict, reward or log-probability")
-        if not self.is_read and self.messages:
-            raise ValueError(f"a {self.role} is written: it has a text, and no messages")
-        if self.logprobs is not None and len(self.logprobs) != len(self.ids):
-            raise ValueError(f"{len(self.logprobs)} log-probabilities for {len(self.ids)} ids")
-        if self.ids and not self.is_read and self.length is None:
-            object.__setattr__(self, "length", len(self.ids))
-
-    @property
-    def is_read(self) -> bool:
-        """Whether the model read it, rather than wrote it."""
-        return self.role in READ
-
-    @property
-    def answer(self) -> str:
-        """What a verifier judges: the text, or what a course of actions came to."""
-        return self.text if self.judged is None else self.judged
-
-    def to_json(self) -> dict[str, Any]:
-        """The segment as JSON values, without absent fields; messages are not copied."""
-        record: dict[str, Any] = {"role": self.role}
-        if self.is_read:
-            record["messages"] = self.messages
-        else:
-            record["text"] = self.text
-        for name in ("thought", "ids", "is_cut_off", "is_trained"):
-            if value := getattr(self, name):
-                record[name] = value
-        for name in ("judged", "length", "logprobs", "token_texts", "advantage"):
-            if (value := getattr(self, name)) is not None:
-                record[name] = value
-        if self.verdict is not None:
-            record["verdict"] = self.verdict.to_json()
-        return record
-
-    @classmethod
-    def from_json(cls, record: Any, place: str) -> Segment:
-        """The segment that `to_json` wrote. Raises DataError naming `place`."""
-        fields = Record(record, place, "a segment")
-        fields.has_only(SEGMENT_KEYS)
-        role = fields.get("role", _ROLE)
-        read = role in READ
-        verdict = fields.get("verdict", OBJECT, None)
-        try:
-            return cls(
-                role,
-                messages=tuple(fields.get("messages", MESSAGES)) if read or "messages" in fields else (),
-                text=fields.get("text", TEXT) if not read or "text" in fields else "",
-                thought=fields.get("thought", TEXT, ""),
-                judged=fields.get("judged", TEXT, None),
-                ids=tuple(fields.get("ids", COUNTS, ())),
-                length=fields.get("length", COUNT, None),
-                is_cut_off=fields.get("is_cut_off", FLAG, False),
-                verdict=None if verdict is None else Verdict.from_json(verdict, place),
-                logprobs=_tuple(fields.get("logprobs", NUMBERS, None)),
-                is_trained=fields.get("is_trained", FLAG, False),
-                token_texts=_tuple(fields.get("token_texts", TEXTS, None)),
-                advantage=fields.get("advantage", NUMBER, None),
-            )
-        except ValueError as error:
-            raise DataError(f"{place}: {error}.") from None
-
-
-SEGMENT_KEYS = tuple(Segment.__dataclass_fields__)
-_ROLE = Kind(f"one of {', '.join(ROLES)}", lambda value: isinstance(value, str) and value in ROLES)
-
-
-def _tuple(values: list[Any] | None) -> tuple[Any, ...] | None:
-    return None if values is None else tuple(values)
-
-
-def written(role: Role, made: Generation, verdict: Verdict | None = None) -> Segment:
-    """A segment of what an engine wrote: answer, thought and length, without the ids."""
-    return Segment(
-        role, text=made.text, thought=made.thought, length=made.length, is_cut_off=made.is_cut_off, verdict=verdict
-    )
+from rrr_core.records import COUNT, LIST, NUMBER, OBJECT, TEXT, Record
+from rrr_core.verdicts import FULL, Verdict
 
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """One reflection, and the retry after it."""
+    """One reflection and the retry after it."""
 
     reflection: Segment
-    retry: Segment | None
-    """None if none was generated."""
+    actions: tuple[Segment, ...] = ()
+    """What was written for the retry: one text, or the actions of a course; empty if none was generated."""
+
+    @property
+    def retry(self) -> Segment | None:
+        """The retry; of a course, its last action. None if none was generated."""
+        return self.actions[-1] if self.actions else None
+
+    @property
+    def written(self) -> tuple[Segment, ...]:
+        """The reflection, and what was written for the retry."""
+        return (self.reflection, *self.actions)
 
     @property
     def verdict(self) -> Verdict | None:
@@ -220,6 +69,8 @@ class Episode:
     unneeded: tuple[Segment, ...] = ()
     """The reflection and the retry after a first answer that was right, each with its request: a decider may ask for
     them, and no other figure sees them."""
+    task: str | None = None
+    """The name of its task, where several are trained together."""
 
     def __post_init__(self) -> None:
         if not self.segments or self.segments[0].role != "prompt":
@@ -234,9 +85,38 @@ class Episode:
         return self.segments[0].messages
 
     @property
+    def attempts(self) -> tuple[Segment, ...]:
+        """What was written for the first answer: one text, or the actions of a course."""
+        return tuple(each for each in self.segments if each.role == "attempt")
+
+    @property
     def attempt(self) -> Segment:
         """The first answer; of a course of actions, the last of them."""
-        return [each for each in self.segments if each.role == "attempt"][-1]
+        return self.attempts[-1]
+
+    @property
+    def acts(self) -> bool:
+        """Whether its answers are courses of actions, of which nothing is judged that is empty."""
+        return self.attempt.judged is not None
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it ends where its courses filled the model's context, so that there is no room to reflect."""
+        return self.segments[-1].verdict == FULL
+
+    @property
+    def first_try(self) -> tuple[Segment, ...]:
+        """The segments up to the first answer, that included."""
+        last = max(place for place, each in enumerate(self.segments) if each.role == "attempt")
+        return self.segments[: last + 1]
+
+    @property
+    def last_try(self) -> tuple[Segment, ...]:
+        """The answer that the episode ends in: one text, or a course of actions with what it read between them."""
+        start = len(self.segments) - 1
+        while self.segments[start - 1].role == "observation":
+            start -= 2
+        return self.segments[start:]
 
     @property
     def verdict(self) -> Verdict:
@@ -251,16 +131,15 @@ class Episode:
         rounds: list[Round] = []
         for segment in self.segments:
             if segment.role == "reflection":
-                rounds.append(Round(segment, None))
+                rounds.append(Round(segment))
             elif segment.role == "retry" and rounds:
-                rounds[-1] = Round(rounds[-1].reflection, segment)
+                rounds[-1] = Round(rounds[-1].reflection, (*rounds[-1].actions, segment))
         return rounds
 
     @property
     def second_verdict(self) -> Verdict | None:
         """Of the second try: the verdict of the first round. None without one."""
-        rounds = self.rounds
-        return rounds[0].verdict if rounds else None
+        return next((each.verdict for each in self.rounds), None)
 
     @property
     def last_verdict(self) -> Verdict:
@@ -281,6 +160,10 @@ class Episode:
         """The episode with more segments at its end."""
         return replace(self, segments=(*self.segments, *segments))
 
+    def ending_in(self, **changes: Any) -> Episode:
+        """The episode with these fields of its last segment changed."""
+        return replace(self, segments=(*self.segments[:-1], replace(self.segments[-1], **changes)))
+
     def to_json(self) -> dict[str, Any]:
         """The episode as JSON values; the row is not copied."""
         record: dict[str, Any] = {
@@ -289,12 +172,12 @@ class Episode:
             "segments": [segment.to_json() for segment in self.segments],
         }
         if self.controls:
-            record["controls"] = {name: _control_json(answers) for name, answers in self.controls.items()}
+            record["controls"] = {name: control_json(answers) for name, answers in self.controls.items()}
         if self.decisions:
             record["decisions"] = {name: decision.to_json() for name, decision in self.decisions.items()}
         if self.unneeded:
             record["unneeded"] = [segment.to_json() for segment in self.unneeded]
-        for name in ("step", "reward", "advantage"):
+        for name in ("step", "reward", "advantage", "task"):
             if (value := getattr(self, name)) is not None:
                 record[name] = value
         return record
@@ -321,7 +204,7 @@ def read_episode(fields: Record) -> Episode:
             row_index=fields.get("row_index", COUNT),
             row=fields.get("row", OBJECT),
             segments=segments,
-            controls={name: _control(fields, value) for name, value in controls.items()},
+            controls={name: read_control(fields, value) for name, value in controls.items()},
             decisions={
                 name: Decision.from_json(value, fields.place)
                 for name, value in fields.get("decisions", OBJECT, {}).items()
@@ -330,26 +213,10 @@ def read_episode(fields: Record) -> Episode:
             step=fields.get("step", COUNT, None),
             reward=fields.get("reward", NUMBER, None),
             advantage=fields.get("advantage", NUMBER, None),
+            task=fields.get("task", TEXT, None),
         )
     except ValueError as error:
         raise DataError(f"{fields.place}: {error}.") from None
     if not any(each.role == "attempt" for each in segments) or episode.attempt.verdict is None:
         fields.refuse("segments", "a prompt and a judged answer at least")
     return episode
-
-
-def _control_json(answers: tuple[Answered, ...]) -> list[Any]:
-    """A pair for a single round, a list of pairs for several."""
-    pairs = [[answer, judged.to_json()] for answer, judged in answers]
-    return pairs[0] if len(pairs) == 1 else pairs
-
-
-def _control(fields: Record, value: Any) -> tuple[Answered, ...]:
-    pairs = [value] if isinstance(value, list) and value and isinstance(value[0], str) else value
-    if not isinstance(pairs, list) or not pairs or not all(map(_is_pair, pairs)):
-        fields.refuse("controls", "an object of answers and their verdicts")
-    return tuple((answer, Verdict.from_json(judged, fields.place)) for answer, judged in pairs)
-
-
-def _is_pair(value: Any) -> bool:
-    return isinstance(value, list) and len(value) == 2 and isinstance(value[0], str)

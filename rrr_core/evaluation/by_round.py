@@ -14,7 +14,7 @@ from rrr_core.hookspecs import Row
 from rrr_core.verdicts import Verdict
 
 FinalAnswer = Callable[[Row, str], str | None]
-"""A row and a model's text → the part of it that is judged; None if there is none, or it is unknown."""
+"""A row and an answer → the part of it that is judged; None if there is none, or it is unknown."""
 
 
 SHARES: Mapping[str, str] = {
@@ -119,10 +119,10 @@ class RoundCounter:
 
     def _repeats(self, episode: Episode) -> list[bool | None]:
         """For each round of a failed row, whether its retry repeats an earlier answer; None without an answer."""
-        given = {given_answer(self.final_answer, episode.row, episode.attempt.text)}
+        given = {given_answer(self.final_answer, episode.row, episode.attempt.answer)}
         repeats: list[bool | None] = []
         for each in episode.rounds:
-            answer = None if each.retry is None else given_answer(self.final_answer, episode.row, each.retry.text)
+            answer = None if each.retry is None else given_answer(self.final_answer, episode.row, each.retry.answer)
             repeats.append(None if answer is None else answer in given)
             given.add(answer)
         return repeats

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from rrr_core.episode import Episode, Generation, Segment, written
-from rrr_core.episode.records import Answered
+from rrr_core.episode import Episode, Segment
+from rrr_core.episode.control_answers import Answered
 from rrr_core.evaluation.controls import Control, FailedRows
-from rrr_core.hookspecs import Message, Model
+from rrr_core.hookspecs import Model
 from rrr_core.tasks import Task
-from rrr_core.verdicts import Verdict
 
 
 class Chain:
@@ -25,23 +24,18 @@ class Chain:
         self.answers: dict[int, list[Answered]] = {each.row_index: [] for each in failed}
         self._prompts = {each.row_index: each.prompt for each in failed}
 
-    def asked(
-        self, task: Task, model: Model, reflections: Mapping[int, Segment | None], seed: int
-    ) -> dict[int, Sequence[Message]]:
-        """Row index → what the control's next try is sampled from. Rows that it cannot be run on leave."""
+    def asked(self, task: Task, model: Model, reflections: Mapping[int, Segment | None], seed: int) -> list[Episode]:
+        """What the control's next tries are sampled from, a prompt for each row. Rows it cannot be run on leave."""
         rows = FailedRows(
             task, model, list(self.open.values()), [self._prompts[row] for row in self.open], reflections, seed
         )
         made = zip(self.open, self.control.conversations(rows), strict=True)
-        asked = {row: messages for row, messages in made if messages is not None}
+        asked = {row: tuple(dict(each) for each in messages) for row, messages in made if messages is not None}
         self.open = {row: self.open[row] for row in asked}
-        return asked
+        return [Episode(row, self.open[row].row, (Segment("prompt", messages),)) for row, messages in asked.items()]
 
-    def add(self, asked: Mapping[int, Sequence[Message]], judged: Sequence[tuple[Generation, Verdict]]) -> None:
-        """Record the answers to what was asked, in its order."""
-        for (row, messages), (answer, verdict) in zip(asked.items(), judged, strict=True):
-            self.answers[row].append((answer.text, verdict))
-            before = self.open.pop(row)
-            if verdict.is_failed:
-                read = Segment("prompt", tuple(dict(message) for message in messages))
-                self.open[row] = Episode(row, before.row, (read, written("attempt", answer, verdict)))
+    def add(self, tried: Sequence[Episode]) -> None:
+        """Record the answers to what was asked."""
+        for each in tried:
+            self.answers[each.row_index].append((each.attempt.answer, each.verdict))
+        self.open = {each.row_index: each for each in tried if each.verdict.is_failed}

@@ -5,20 +5,20 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from rrr_core.config.option import option
 from rrr_core.conversation import conversation
-from rrr_core.episode import Choice, Decision, Episode, Generation
+from rrr_core.episode import Choice, Decision, Episode, Generation, total_length, was_judged
 from rrr_core.errors import TooManyAbstentions
 from rrr_core.evaluation.by_round import given_answer
 from rrr_core.hookspecs import Message
 from rrr_core.profiling.profile import Profile
 from rrr_core.tasks import Task
 from rrr_core.text import one_line
-from rrr_core.verdicts import CUT_OFF, NO_ANSWER, WITHHELD, Verdict, is_without_verifier
+from rrr_core.verdicts import NO_ANSWER, WITHHELD, Verdict
 from rrr_core.verification import Judge, VerifySettings
 
 OPTION = "--decide"
@@ -31,17 +31,18 @@ DETAIL = 200
 MINIMUM = 100
 """Verdicts of an overlay before its faults are limited, as those of a verifier are."""
 
-Draw = Callable[[str, Sequence[Sequence[Message]], bool], list[Generation]]
-"""Samples one text for each conversation; the stage's name is part of the seed, and the last argument says whether to
-sample in greedy mode too."""
+Draw = Callable[[str, Sequence[Sequence[Message]]], list[Generation]]
+"""Samples one text for each conversation; the stage's name is part of the seed."""
+Answer = Callable[[str, Sequence[Episode]], list[Generation]]
+"""Samples one answer for each prompt, in greedy mode too."""
 
 
 class AskedRows:
     """The rows of a shard that deciders are asked about, with what has been sampled for deciding so far."""
 
-    def __init__(self, task: Task, episodes: Sequence[Episode], draw: Draw) -> None:
+    def __init__(self, task: Task, episodes: Sequence[Episode], draw: Draw, answer: Answer) -> None:
         """Each episode ends in the first answer or holds it; its verdict is known, and no decider sees it."""
-        self.task, self.episodes, self.draw = task, episodes, draw
+        self.task, self.episodes, self.draw, self.answer = task, episodes, draw, answer
         self._samples: list[list[Generation]] = []
 
     def sampled(self, count: int) -> list[list[Generation]]:
@@ -50,7 +51,8 @@ class AskedRows:
             return []
         while len(self._samples) < count:
             stage = f"decide, sample {len(self._samples) + 1}"
-            self._samples.append(self.draw(stage, [each.prompt for each in self.episodes], True))
+            prompts = [replace(each, segments=each.segments[:1]) for each in self.episodes]
+            self._samples.append(self.answer(stage, prompts))
         return [list(row) for row in zip(*self._samples[:count], strict=True)]
 
 
@@ -89,8 +91,8 @@ class AskTheModel(Decider):
 
     def decide(self, rows: AskedRows) -> list[Decision]:
         question = {"role": "user", "content": QUESTION}
-        asked = [[*conversation(each.segments[:2]), question] for each in rows.episodes]
-        return [decided_by_reply(reply) for reply in rows.draw("decide, model", asked, False)]
+        asked = [[*conversation(each.first_try), question] for each in rows.episodes]
+        return [decided_by_reply(reply) for reply in rows.draw("decide, model", asked)]
 
 
 def decided_by_reply(reply: Generation) -> Decision:
@@ -132,11 +134,11 @@ class Agreement(Decider):
         return [self._decided(rows.task, each, made) for each, made in zip(rows.episodes, drawn, strict=True)]
 
     def _decided(self, task: Task, episode: Episode, samples: Sequence[Generation]) -> Decision:
-        tokens = total(each.length for each in samples)
+        tokens = total_length(samples)
         given = [each for each in samples if not each.missing]
         if not given:
             return Decision("undecided", tokens, NO_ANSWER, samples[0].missing)
-        own = given_answer(task.final_answer, episode.row, episode.attempt.text)
+        own = given_answer(task.final_answer, episode.row, episode.attempt.answer)
         same = (
             sum(given_answer(task.final_answer, episode.row, each.text) == own for each in given)
             if own is not None
@@ -166,7 +168,7 @@ class OverlayDecides(Decider):
         self._faults: Counter[str] = Counter()
 
     def decide(self, rows: AskedRows) -> list[Decision]:
-        verdicts = self._judge.judge([(each.row, each.attempt.text) for each in rows.episodes])
+        verdicts = self._judge.judge([(each.row, each.attempt.answer) for each in rows.episodes])
         decisions = [decided_by_verdict(verdict) for verdict in verdicts]
         self.recall(decisions)
         if self._judged >= MINIMUM:
@@ -177,7 +179,7 @@ class OverlayDecides(Decider):
         return {"name": self.name, "task": self.task.provenance()}
 
     def recall(self, decisions: Sequence[Decision]) -> None:
-        judged = [each for each in decisions if each.category != CUT_OFF]
+        judged = [each for each in decisions if not (each.retries and each.category)]
         self._judged += len(judged)
         self._faults.update(f"{each.category}: {each.detail}" for each in judged if each.category not in ("", WITHHELD))
 
@@ -203,20 +205,13 @@ def decided_by_verdict(verdict: Verdict) -> Decision:
     return Decision("keep" if verdict.is_passed else "retry", 0, detail=verdict.detail)
 
 
-def total(lengths: Iterable[int | None]) -> int | None:
-    """The sum of token counts; None if one is unknown."""
-    counted = list(lengths)
-    known = [each for each in counted if each is not None]
-    return sum(known) if len(known) == len(counted) else None
-
-
 def is_decidable(episode: Episode) -> bool:
     """Whether there is an answer to decide about: none if the token limit ended the text within its thought."""
-    return not is_without_verifier(episode.verdict, episode.attempt.text)
+    return was_judged(episode, episode.attempt.answer, episode.verdict)
 
 
 def decisions_of(
-    deciders: Sequence[Decider], task: Task, episodes: Sequence[Episode], draw: Draw
+    deciders: Sequence[Decider], task: Task, episodes: Sequence[Episode], draw: Draw, answer: Answer
 ) -> list[dict[str, Decision]]:
     """For each episode, whose first answer passed or failed, decider → decision.
 
@@ -225,8 +220,8 @@ def decisions_of(
     made: list[dict[str, Decision]] = [{} for _ in episodes]
     asked = [place for place, each in enumerate(episodes) if is_decidable(each)]
     for place in set(range(len(episodes))) - set(asked):
-        made[place] = {decider.name: Decision("retry", 0, CUT_OFF) for decider in deciders}
-    rows = AskedRows(task, [episodes[place] for place in asked], draw)
+        made[place] = {decider.name: Decision("retry", 0, episodes[place].verdict.category) for decider in deciders}
+    rows = AskedRows(task, [episodes[place] for place in asked], draw, answer)
     for decider in deciders:
         for place, decision in zip(asked, decider.decide(rows), strict=True):
             made[place][decider.name] = decision

@@ -140,6 +140,6 @@ def notes_on(deciders: Sequence[Decider], temperature: float, rounds: int, greed
     return notes
 
 
-def texts_per_row(deciders: Sequence[Decider]) -> int:
-    """Texts that the model writes for each row to decide about."""
-    return sum(each.texts for each in deciders) + max((each.samples for each in deciders), default=0)
+def texts_per_row(deciders: Sequence[Decider], steps: int = 1) -> int:
+    """Most texts that the model writes for each row to decide about, if an answer takes up to that many steps."""
+    return sum(each.texts for each in deciders) + steps * max((each.samples for each in deciders), default=0)

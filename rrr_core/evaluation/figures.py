@@ -15,7 +15,8 @@ from rrr_core.evaluation.controls import CONTROLS, Control, control_named
 from rrr_core.evaluation.outcomes import Outcomes, difference, outcomes, share
 from rrr_core.evaluation.statistics import Difference, Proportion, histogram, quantile
 from rrr_core.evaluation.without_oracle import Decided, answered, decider_figures
-from rrr_core.verdicts import Verdict
+from rrr_core.evaluation.written import WrittenCounter
+from rrr_core.verdicts import CONTEXT_FULL, CUT_OFF, STEP_LIMIT, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +80,15 @@ class ModeFigures:
     """Way → kind → rows to which the model gave no answer, or no reflection before it; excluded in the same way.
     `figures.json` has it only if there are any."""
     cut_off: Mapping[str, tuple[int, int]]
-    """`first_try`, `reflection` or `second_try` → texts that met the token limit, of how many. `figures.json` has it
-    only if there are any."""
+    """`first_try`, `reflection` or `second_try` → texts that met the token limit, of how many; a course counts once.
+    `figures.json` has it only if there are any."""
+    step_limit: Mapping[str, tuple[int, int]]
+    """`first_try` or `second_try` → courses that came to no answer within the step limit, of how many; likewise."""
+    context_full: Mapping[str, tuple[int, int]]
+    """The same of courses that filled the model's context."""
+    actions: Mapping[str, float]
+    """`first_try` or `second_try` → mean number of actions of a course; `figures.json` has it only for tasks that act
+    in steps."""
     left_out: Mapping[str, int]
     """A control's figure → failed rows it was not run on, such as a shard's only failure, which has no other row."""
     gains: Mapping[str, Difference | None]
@@ -103,7 +111,7 @@ class ModeFigures:
 
     def to_json(self) -> dict[str, Any]:
         record = asdict(self)
-        for name in ("no_answers", "cut_off", "deciders", "corrected"):
+        for name in ("no_answers", "cut_off", "step_limit", "context_full", "actions", "deciders", "corrected"):
             if not record[name]:
                 del record[name]
         return {**record.pop("shares"), **record}
@@ -128,10 +136,6 @@ class Figures:
         return {**asdict(self), "modes": {mode: made.to_json() for mode, made in self.modes.items()}}
 
 
-_TEXTS = {"attempt": "first_try", "reflection": "reflection", "retry": "second_try"}
-"""Role → what `cut_off` calls such texts."""
-
-
 def figures(
     episodes: Iterable[Episode],
     controls: Sequence[str] | None = None,
@@ -148,8 +152,7 @@ def figures(
     results: list[Outcomes] = []
     abstentions: Counter[str] = Counter()
     no_answers: dict[str, Counter[str]] = {way.key: Counter() for way in WAYS}
-    cut_off: Counter[str] = Counter()
-    written: Counter[str] = Counter()
+    written = WrittenCounter()
     missing: Counter[str] = Counter()
     transitions: Counter[str] = Counter()
     classes: dict[str, Counter[str]] = {"first": Counter(), "second": Counter()}
@@ -167,12 +170,9 @@ def figures(
         transitions[_transition(result)] += 1
         _count(episode, abstentions, no_answers, missing, classes)
         seen.update(episode.controls)
-        for segment in episode.segments:
-            if not segment.is_read:
-                written[_TEXTS[segment.role]] += 1
-                cut_off[_TEXTS[segment.role]] += segment.is_cut_off
+        written.add(episode)
         for reflection in (each.reflection for each in episode.rounds):
-            if reflection.verdict is not None and reflection.verdict.is_unanswered:
+            if reflection.verdict is not None:  # none was written
                 continue
             texts[reflection.text] += 1
             if reflection.length is not None:
@@ -186,7 +186,10 @@ def figures(
         },
         abstentions={way.key: abstentions[way.key] for way in WAYS if way.control in (None, *run)},
         no_answers={way.key: dict(no_answers[way.key].most_common()) for way in WAYS if no_answers[way.key].total()},
-        cut_off={name: (cut_off[name], written[name]) for name in _TEXTS.values() if cut_off[name]},
+        cut_off=written.shares(CUT_OFF),
+        step_limit=written.shares(STEP_LIMIT),
+        context_full=written.shares(CONTEXT_FULL),
+        actions=written.mean_actions(),
         left_out={control.figure: missing[control.figure] for control in run},
         gains={
             control.gain: difference(results, control.figure, results, "second_try") if control in run else None

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
 
+from rrr_core.answering import check_max_steps, texts_per_answer
 from rrr_core.config.limits import STOPS, token_limit
 from rrr_core.episode import Episode
 from rrr_core.errors import DataError
@@ -56,6 +57,7 @@ def evaluate(
     has too few answers, and any PluginError or ModelError.
     Finished shards are kept in each case.
     """
+    check_max_steps([task], settings.max_steps)
     settings = replace(settings, max_tokens=token_limit(settings.max_tokens, engine.thinks))
     folder, progress = Path(folder), progress or Progress()
     with stage_lock(folder, progress), profiled(folder, progress) as profile, ExitStack() as stack:
@@ -133,7 +135,7 @@ class _Work:
     @property
     def texts(self) -> int:
         """Most texts for a row in one mode."""
-        return stage_count(self.settings, self.deciders)
+        return stage_count(self.settings, self.deciders, texts_per_answer(self.task, self.settings.max_steps))
 
     def shard(self, mode: str, number: int, advance: Advance) -> ShardEvaluation:
         return ShardEvaluation(self.task, self.engine, self.judge, self.settings, mode, number, advance, self.deciders)
@@ -202,7 +204,7 @@ def _verdicts(episodes: Sequence[Episode]) -> Iterator[Verdict]:
 
 
 def _unjudged(episode: Episode) -> int:
-    """Texts of an episode without a verdict: its reflections."""
+    """Texts of an episode without a verdict: its reflections, and the actions of its courses but for the last."""
     written = (*episode.segments, *episode.unneeded)
     return sum(not segment.is_read and segment.verdict is None for segment in written)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rrr_core.config.limits import THINKING_TOKENS, TOKENS
+from rrr_core.config.limits import STEPS, STEPS_HELP, THINKING_TOKENS, TOKENS
 from rrr_core.config.option import option
 from rrr_core.config.settings import Settings
 from rrr_core.errors import RrrError
@@ -50,6 +50,7 @@ class EvalSettings(Settings):
         f" {THINKING_TOKENS} by default for a model that thinks.",
         minimum=1,
     )
+    max_steps: int = option(STEPS, STEPS_HELP, minimum=1)
     controls: tuple[str, ...] = option(
         CONTROL_KEYS,
         f"Second tries to compare with: {'; '.join(control.answer for control in CONTROLS)}.",

@@ -2,48 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import Any
 
+from rrr_core.answering import Draw, play_answers, play_courses, play_round, texts_per_answer
 from rrr_core.conversation import conversation
-from rrr_core.episode import Episode, Generation, Segment, written
+from rrr_core.episode import Episode, Generation, Segment, total_length
 from rrr_core.evaluation.chains import Chain
-from rrr_core.evaluation.controls import ALWAYS_SAMPLED, control_named
+from rrr_core.evaluation.controls import control_named
 from rrr_core.evaluation.deciders import Decider, decisions_of, is_decidable
 from rrr_core.evaluation.deciding import texts_per_row
 from rrr_core.evaluation.settings import GREEDY, EvalSettings
 from rrr_core.generation.engine import Engine, Sampling
 from rrr_core.hookspecs import Message, Row
 from rrr_core.progress import Advance
-from rrr_core.rounds import play_round
 from rrr_core.seeds import evaluation_seed
 from rrr_core.tasks import Task
-from rrr_core.verdicts import Verdict
 from rrr_core.verification import Judge
 
-Judged = tuple[Generation, Verdict]
-"""An answer and its verdict."""
-
-ROUND = ("reflection", "retry")
-"""What a round draws, apart from its controls."""
 UNNEEDED = "unneeded "
-"""Before these names, for the second try of rows that were right at first."""
+"""Before the names of a round's stages, for the second try of rows that were right at first."""
 
 
-def stage_count(settings: EvalSettings, deciders: Sequence[Decider] = ()) -> int:
-    """Most texts generated for a row in one mode."""
-    return 1 + settings.rounds * (len(ROUND) + len(settings.controls)) + texts_per_row(deciders)
+def stage_count(settings: EvalSettings, deciders: Sequence[Decider] = (), steps: int = 1) -> int:
+    """Most texts generated for a row in one mode, if an answer takes up to that many steps."""
+    answers = 1 + settings.rounds * (1 + len(settings.controls))
+    return answers * steps + settings.rounds + texts_per_row(deciders, steps)
 
 
 def _reflection(played: Episode) -> Segment | None:
     """The reflection of the last round; None if the model gave none."""
     reflection = played.rounds[-1].reflection
-    return reflection if _is_answered(reflection) else None
-
-
-def _is_answered(reflection: Segment) -> bool:
-    """Whether the model gave it."""
-    return reflection.verdict is None or not reflection.verdict.is_unanswered
+    return reflection if reflection.verdict is None else None
 
 
 @dataclass
@@ -62,6 +54,13 @@ class ShardEvaluation:
     shard: int
     advance: Advance
     deciders: Sequence[Decider] = ()
+    _drawn: int = 0
+    """Texts so far."""
+
+    @property
+    def steps(self) -> int:
+        """Most texts of an answer."""
+        return texts_per_answer(self.task, self.settings.max_steps)
 
     def episodes(self, rows: Sequence[tuple[int, Row]]) -> list[Episode]:
         """The rows' episodes, in order. Raises whatever task, engine and judge raise."""
@@ -74,7 +73,8 @@ class ShardEvaluation:
     def _episodes(self, rows: Sequence[tuple[int, Row]]) -> list[Episode]:
         episodes = self._first_tries(rows)
         failed = [episode for episode in episodes if episode.verdict.is_failed]
-        self.advance((len(rows) - len(failed)) * (stage_count(self.settings) - 1) - self._unneeded_texts(episodes))
+        later = stage_count(self.settings, steps=self.steps) - self.steps
+        self.advance((len(rows) - len(failed)) * later - self._unneeded_texts(episodes))
         finished = {episode.row_index: episode for episode in self._rounds(failed)}
         episodes = [finished.get(episode.row_index, episode) for episode in episodes]
         return self._decided(episodes) if self.deciders else episodes
@@ -87,12 +87,14 @@ class ShardEvaluation:
         right = {each.row_index: each for each in episodes if each.verdict.is_passed}
         unneeded = dict(zip(right, self._round(1, list(right.values()), UNNEEDED), strict=True))
         judged = [each for each in episodes if not each.verdict.is_abstained]
-        decisions = decisions_of(self.deciders, self.task, judged, self._draw_to_decide)
+        decisions = decisions_of(self.deciders, self.task, judged, self._draw_to_decide, self._sampled_answers)
         asked = sum(is_decidable(each) for each in judged)
-        self.advance((len(episodes) - asked) * texts_per_row(self.deciders))
+        self.advance((len(episodes) - asked) * texts_per_row(self.deciders, self.steps))
         made = {
             each.row_index: replace(
-                each, decisions=own, unneeded=unneeded[each.row_index].segments[2:] if each.row_index in right else ()
+                each,
+                decisions=own,
+                unneeded=unneeded[each.row_index].segments[len(each.segments) :] if each.row_index in right else (),
             )
             for each, own in zip(judged, decisions, strict=True)
         }
@@ -100,21 +102,32 @@ class ShardEvaluation:
 
     def _unneeded_texts(self, episodes: Sequence[Episode]) -> int:
         """How many texts the rows that are right at first get, for deciders alone."""
-        return len(ROUND) * sum(each.verdict.is_passed for each in episodes) if self.deciders else 0
+        return (1 + self.steps) * sum(each.verdict.is_passed for each in episodes) if self.deciders else 0
 
-    def _draw_to_decide(
-        self, stage: str, conversations: Sequence[Sequence[Message]], is_always_sampled: bool
-    ) -> list[Generation]:
-        return self._draw(stage, 1, conversations, is_always_sampled)
+    def _draw_to_decide(self, stage: str, conversations: Sequence[Sequence[Message]]) -> list[Generation]:
+        return self._draw(stage, conversations)
+
+    def _sampled_answers(self, stage: str, prompts: Sequence[Episode]) -> list[Generation]:
+        """One more first answer to each prompt, sampled in greedy mode too. No verifier is asked about it."""
+        if not self.task.has_steps:
+            return self._draw(stage, [conversation(each.segments) for each in prompts], is_always_sampled=True)
+        draw = self._drawing(is_always_sampled=True)
+        with self._at_most(self.steps * len(prompts)):
+            courses = play_courses(self.judge, "attempt", prompts, draw, stage, self.steps, **self._reading)
+        return [_as_one_text(each) for each in courses]
 
     def _first_tries(self, rows: Sequence[tuple[int, Row]]) -> list[Episode]:
-        prompts = [self.task.prompt(row, self.engine.model) for _, row in rows]
-        attempts = self._draw("first_try", 1, prompts)
-        verdicts = self.judge.judge_written([(row, attempt) for (_, row), attempt in zip(rows, attempts, strict=True)])
-        return [
-            Episode(index, dict(row), (Segment("prompt", prompt), written("attempt", attempt, verdict)))
-            for (index, row), prompt, attempt, verdict in zip(rows, prompts, attempts, verdicts, strict=True)
+        asked = [
+            Episode(index, dict(row), (Segment("prompt", self.task.prompt(row, self.engine.model)),))
+            for index, row in rows
         ]
+        return self._answered(asked, "first_try")
+
+    def _answered(self, asked: Sequence[Episode], stage: str, is_always_sampled: bool = False) -> list[Episode]:
+        """Prompts with judged first answers."""
+        draw = self._drawing(is_always_sampled)
+        with self._at_most(self.steps * len(asked)):
+            return play_answers(self.task, self.judge, "attempt", asked, draw, stage, self.steps, **self._reading)
 
     def _rounds(self, failed: Sequence[Episode]) -> list[Episode]:
         """The failed episodes with their rounds, up to the first that passes, and with the controls of each round."""
@@ -122,7 +135,7 @@ class ShardEvaluation:
         chains = [Chain(control_named(key), failed) for key in self.settings.controls]
         for number in range(1, self.settings.rounds + 1):
             reached = [each for each in tried.values() if each.last_verdict.is_failed]
-            self.advance((len(failed) - len(reached)) * len(ROUND))
+            self.advance((len(failed) - len(reached)) * (1 + self.steps))
             played = {each.row_index: each for each in self._round(number, reached)}
             tried |= played
             reflections = {row: _reflection(each) for row, each in played.items()}
@@ -141,41 +154,55 @@ class ShardEvaluation:
         An empty or cut-off reflection is used as it is. Without an answer to the request to reflect there is nothing to
         retry after: the retry has none either.
         """
-
-        def draw(stage: str, episodes: Sequence[Episode]) -> list[Generation]:
-            return self._draw(f"{prefix}{stage}", number, [conversation(each.segments) for each in episodes])
-
-        played = play_round(self.task, self.engine.model, self.judge, failed, draw, _is_answered)
-        self.advance(sum(each.segments[-1].role == "reflection" for each in played))
-        return played
+        names = _in_round(f"{prefix}reflection", number), _in_round(f"{prefix}retry", number)
+        with self._at_most((1 + self.steps) * len(failed)):
+            return play_round(
+                self.task,
+                self.engine.model,
+                self.judge,
+                failed,
+                self._drawing(),
+                stages=names,
+                max_steps=self.steps,
+                **self._reading,
+            )
 
     def _control_round(self, number: int, chain: Chain, reflections: Mapping[int, Segment | None], failed: int) -> None:
         """One more try of a control at the rows that it has yet to answer right, of `failed` in the shard."""
         asked = chain.asked(self.task, self.engine.model, reflections, self.settings.seed)
-        self.advance(failed - len(asked))
-        rows = [chain.open[row].row for row in asked]
-        chain.add(asked, self._judged(chain.control.key, number, rows, list(asked.values())))
+        self.advance((failed - len(asked)) * self.steps)
+        control = chain.control
+        chain.add(self._answered(asked, _in_round(control.key, number), control.is_always_sampled))
 
-    def _judged(
-        self, stage: str, number: int, rows: Sequence[Row], conversations: Sequence[Sequence[Message]]
-    ) -> list[Judged]:
-        answers = self._draw(stage, number, conversations)
-        verdicts = self.judge.judge_written(list(zip(rows, answers, strict=True)))
-        return list(zip(answers, verdicts, strict=True))
+    def _drawing(self, is_always_sampled: bool = False) -> Draw:
+        """What draws a text to follow each episode, in the stage of a name."""
+        return lambda stage, episodes: self._draw(
+            stage, [conversation(each.segments) for each in episodes], is_always_sampled
+        )
+
+    @property
+    def _reading(self) -> dict[str, Any]:
+        """What a course asks of the engine besides its texts."""
+        return {"fits": self._fits, "read_calls": self.engine.read_calls}
+
+    def _fits(self, episode: Episode) -> bool:
+        """Whether the model's context leaves room for a text after the episode."""
+        return self.engine.has_room(conversation(episode.segments))
+
+    @contextmanager
+    def _at_most(self, texts: int) -> Iterator[None]:
+        """Draws in it; those of so many texts that were not needed are counted as done, so that progress ends full."""
+        before = self._drawn
+        yield
+        self.advance(texts - (self._drawn - before))
 
     def _draw(
-        self,
-        stage: str,
-        number: int,
-        conversations: Sequence[Sequence[Message]],
-        is_always_sampled: bool = False,
+        self, name: str, conversations: Sequence[Sequence[Message]], is_always_sampled: bool = False
     ) -> list[Generation]:
-        """A text for each conversation, in the round of that number."""
+        """A text for each conversation, in the stage of that name."""
         if not conversations:
             return []
-        name = stage if number == 1 else f"{stage} {number}"
-        is_sampled = is_always_sampled or stage in {control.key for control in ALWAYS_SAMPLED}
-        is_greedy = self.mode == GREEDY and not is_sampled
+        is_greedy = self.mode == GREEDY and not is_always_sampled
         sampling = Sampling(
             temperature=0.0 if is_greedy else self.settings.temperature,
             max_tokens=self.settings.max_tokens,
@@ -194,4 +221,17 @@ class ShardEvaluation:
 
         generations = self.engine.generate(conversations, sampling, on_done)
         self.advance(len(conversations) - reported, note)
+        self._drawn += len(conversations)
         return generations
+
+
+def _in_round(stage: str, number: int) -> str:
+    """The name of a stage in the round of that number."""
+    return stage if number == 1 else f"{stage} {number}"
+
+
+def _as_one_text(course: Episode) -> Generation:
+    """What a course came to, as one answer of all its tokens; a fault of its step is an answer that is missing."""
+    last = course.attempt
+    why = last.verdict.category if last.verdict is not None and last.verdict.is_abstained else ""
+    return Generation(last.answer, missing=why, counted=total_length(course.attempts))

@@ -10,8 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from rrr_core.episode import Decision, Episode, Segment
-from rrr_core.evaluation.deciders import total
+from rrr_core.episode import Decision, Episode, total_length
 from rrr_core.evaluation.deciding import ALWAYS, ORACLE
 from rrr_core.evaluation.statistics import Difference, Proportion, paired_difference, wilson
 
@@ -73,19 +72,8 @@ def answered(episode: Episode) -> Answered | None:
     second = episode.unneeded_verdict if first else episode.second_verdict
     if second is None or second.is_abstained:
         return None
-    return Answered(
-        first,
-        second.is_passed,
-        episode.attempt.length,
-        total(each.length for each in _second_try(episode, first)),
-        episode.decisions,
-    )
-
-
-def _second_try(episode: Episode, is_right: bool) -> Sequence[Segment]:
-    """What was written for the second answer."""
-    segments = episode.unneeded if is_right else episode.segments[2:6]
-    return [segment for segment in segments if not segment.is_read]
+    again = [each for each in episode.unneeded if not each.is_read] if first else episode.rounds[0].written
+    return Answered(first, second.is_passed, total_length(episode.attempts), total_length(again), episode.decisions)
 
 
 def decider_figures(rows: Sequence[Answered]) -> dict[str, Decided]:

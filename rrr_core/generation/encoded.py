@@ -70,6 +70,9 @@ class EncodedEngine(TokenEngine):
         """Whether sampled ids end with an end token; False if the token limit cut them off."""
         return bool(ids) and ids[-1] in self.end_ids
 
+    def has_room(self, conversation: Sequence[Message]) -> bool:
+        return self.context is None or len(self.chat.encode_prompt(conversation)) < self.context
+
     def limit_of(self, prompt: Sequence[int], sampling: Sampling) -> int:
         """Most tokens to sample after `prompt`. Raises ModelError if the prompt fills the context."""
         if self.context is None:

@@ -84,6 +84,10 @@ class Engine(ABC):
         A run cannot be resumed with an engine that describes itself differently.
         """
 
+    def has_room(self, conversation: Sequence[Message]) -> bool:
+        """Whether the model's context leaves room for a text after a conversation; True if that is not known."""
+        return True
+
     def prefix_caching(self) -> AbstractContextManager[None]:
         """A context in which the weights do not change, so what was prefilled and decoded may be kept.
 
@@ -91,6 +95,14 @@ class Engine(ABC):
         again. No text depends on it. By default nothing is kept, or the engine manages its own cache.
         """
         return nullcontext()
+
+    def read_calls(self, made: Generation, prompt: Sequence[Message]) -> Generation:
+        """A text that was written in answer to tools, which the prompt begins with, with its calls apart.
+
+        What calls none, or calls in a form that is malformed, stays as it is. By default nothing is read, or the engine
+        gives the calls itself; `Model.calls` says whether it can.
+        """
+        return made
 
     @property
     def prefix_cache_hits(self) -> Hits | None:
@@ -165,6 +177,10 @@ class TokenEngine(Engine):
             thought=parts.thought,
             is_thinking=parts.is_thinking,
         )
+
+    def read_calls(self, made: Generation, prompt: Sequence[Message]) -> Generation:
+        """Its calls read from its ids, in the form of the model's family; see Engine."""
+        return made if made.is_cut_off else self.chat.with_calls(made, prompt, self.is_ended(made.token_ids))
 
     @property
     def thinks(self) -> bool:

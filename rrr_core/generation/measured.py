@@ -46,6 +46,12 @@ class _Measured(Engine):
     def describe(self) -> dict[str, object]:
         return self._engine.describe()
 
+    def has_room(self, conversation: Sequence[Message]) -> bool:
+        return self._engine.has_room(conversation)
+
+    def read_calls(self, made: Generation, prompt: Sequence[Message]) -> Generation:
+        return self._engine.read_calls(made, prompt)
+
     def prefix_caching(self) -> AbstractContextManager[None]:
         return self._engine.prefix_caching()
 

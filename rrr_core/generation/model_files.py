@@ -56,7 +56,7 @@ def read_files(settings: ModelSettings, *, digest: bool = True) -> ModelFiles:
             generation = None
     family = settings.family or family_of(source.name, str(config.model_type), getattr(config, "rrr_family", None))
     chat = ChatFormat(tokenizer, settings.chat)
-    info = Model(name, family, takes_tools=chat.template.tools_place is not None)
+    info = Model(name, family, chat.takes_tools, chat.calls)
     end_ids = chat.end_ids(configured_ends(_Unloaded(generation or config)))
     return ModelFiles(source.name, source.commit, tokenizer, chat, info, end_ids, described(source) if digest else {})
 

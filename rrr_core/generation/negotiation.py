@@ -14,6 +14,7 @@ from typing import Any
 
 from rrr_core.errors import ModelError
 from rrr_core.generation.engine import Sampling
+from rrr_core.generation.tool_calls import sent_messages
 from rrr_core.hookspecs import Message
 from rrr_core.text import one_line
 
@@ -78,14 +79,17 @@ class Negotiation:
                 sent[NEWER_LIMIT if name == LIMIT and self.takes_newer_limit else name] = value
         return {**sent, **self.own}
 
-    def messages(self, conversation: Sequence[Message]) -> list[dict[str, str]]:
-        """A conversation as it is sent: earlier thoughts in a field of their own, if the server takes them."""
+    def messages(self, conversation: Sequence[Message]) -> list[dict[str, Any]]:
+        """A conversation as it is sent: earlier thoughts in a field of their own, if the server takes them; calls too.
+
+        Tools are not among the messages.
+        """
         sent = []
         for message in conversation:
             fields = dict(message)
             thought = fields.pop("thought", "")
             sent.append({**fields, THOUGHT: thought} if thought and self.takes_thoughts else fields)
-        return sent
+        return sent_messages(sent)
 
     def answered(self, address: str, sent: Mapping[str, Any]) -> None:
         """Note that a server took these fields: a later refusal that names one of them is about its own request."""

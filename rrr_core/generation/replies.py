@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from rrr_core.chat.marks import Marks, Parts, split_text
@@ -11,6 +12,7 @@ from rrr_core.episode import Generation
 from rrr_core.generation.connection import Unreadable
 from rrr_core.generation.exchange import Reply
 from rrr_core.generation.missing import FAILED, FILTERED, NOT_READ, REFUSAL, TOO_LONG, is_filtered
+from rrr_core.generation.tool_calls import calls_in
 
 BYTES_PER_TOKEN, BYTES_OF_THE_REST = 1024, 1 << 20
 """The longest token of a usual vocabulary has 128 characters, each at most six bytes of JSON; and what surrounds the
@@ -35,10 +37,11 @@ def read_json(reply: Reply) -> dict[str, Any]:
     return content
 
 
-def read_completion(reply: Reply, marks: Marks | None = None) -> Generation:
+def read_completion(reply: Reply, marks: Marks | None = None, has_tools: bool = False) -> Generation:
     """What the model wrote, or the reason why it has no answer.
 
-    `marks` part the thought from the answer where a server leaves both in one text. Raises Unreadable if there is no
+    `marks` part the thought from the answer where a server leaves both in one text. Calls are read if the request had
+    tools. Raises Unreadable if there is no
     completion, so that the request is worth another try.
     """
     if not reply.is_whole:
@@ -52,7 +55,11 @@ def read_completion(reply: Reply, marks: Marks | None = None) -> Generation:
             return Generation("", missing=FILTERED)
         raise Unreadable(FAILED, reply.body)
     message = choice.get("message") if isinstance(choice, dict) else None
-    if not isinstance(choice, dict) or not isinstance(message, dict) or "content" not in message:
+    if not isinstance(choice, dict) or not isinstance(message, dict):
+        raise Unreadable(NOT_READ, reply.body)
+    if has_tools and message.get("tool_calls"):
+        message = {"content": None, **message}
+    if "content" not in message:
         raise Unreadable(NOT_READ, reply.body)
     finish = choice.get("finish_reason")
     if finish in ("error", "abort"):
@@ -60,6 +67,10 @@ def read_completion(reply: Reply, marks: Marks | None = None) -> Generation:
     if finish == "content_filter":
         return Generation("", missing=FILTERED)
     made = _written(message, finish == "length", marks, _counted(body.get("usage")))
+    if made is not None and has_tools:
+        calls, malformed = calls_in(message)
+        text = "\n".join(filter(None, [made.text, malformed]))
+        made = replace(made, text=text, calls=calls, is_thinking=made.is_thinking and not (calls or malformed))
     if made is None or not (_is_text(made.text) and _is_text(made.thought)):
         raise Unreadable(NOT_READ, reply.body)
     if not made.text and isinstance(message.get("refusal"), str) and message["refusal"]:

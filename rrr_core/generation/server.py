@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from rrr_core.chat.marks import Marks, marks_from
@@ -18,9 +19,9 @@ from rrr_core.generation.negotiation import Negotiation, sampling_fields
 from rrr_core.generation.pool import Server
 from rrr_core.generation.replies import most_bytes, read_completion
 from rrr_core.generation.settings import ModelSettings
+from rrr_core.generation.tool_calls import sent_tools
 from rrr_core.hookspecs import Message, Model
 from rrr_core.seeds import request_seed
-from rrr_core.tasks.tools import TOOLS_ROLE
 
 PATH = "/chat/completions"
 
@@ -36,7 +37,8 @@ class ServerEngine(Engine):
     answer (`Generation.missing`). What concerns all of them raises ModelError.
 
     Its model takes no tools (`Model.takes_tools`), whatever its chat template: given tools, a server parses the reply
-    into its own form of calls, and the text that the model wrote, which a task judges, is lost.
+    into calls, and the text that the model wrote, which a task without steps judges, is lost. A task with steps gets
+    the calls (`Model.calls`).
     """
 
     def __init__(
@@ -47,7 +49,7 @@ class ServerEngine(Engine):
         marks: Marks | None = None,
     ) -> None:
         self.connection, self.marks = connection, marks
-        self.model = Model(connection.model, family or family_of(connection.model))
+        self.model = Model(connection.model, family or family_of(connection.model), calls=True)
         self.negotiation = Negotiation(body or {})
         self._servers = [Server(address) for address in connection.addresses]
         self._has_answered = False
@@ -61,15 +63,11 @@ class ServerEngine(Engine):
         """One text for each conversation, in order; see Engine."""
         if not conversations:
             return []
-        if any(conversation[0]["role"] == TOOLS_ROLE for conversation in conversations):
-            raise ModelError(
-                "A prompt begins with tools, and a server's model is given none: have the plugin write them into the"
-                " text where model.takes_tools is false, or use the transformers backend."
-            )
 
         async def ask(line: Line, index: int) -> Generation:
             wanted = sampling_fields(sampling, request_seed(sampling.seed, index))
-            return await self._ask(line, _Request(conversations[index], wanted, sampling.max_tokens))
+            tools, spoken = sent_tools(conversations[index])
+            return await self._ask(line, _Request(spoken, wanted, sampling.max_tokens, tools))
 
         return asked(self.connection, self._servers, len(conversations), ask, on_done)
 
@@ -120,11 +118,11 @@ class ServerEngine(Engine):
         """The reply to a request with the fields the server takes. Raises Refused, Unreadable, or ModelError."""
         while True:
             fields = self.negotiation.fields(request.wanted, self._who)
-            body = {"model": self.model.name, "messages": self.negotiation.messages(request.messages), **fields}
+            messages = self.negotiation.messages(request.messages)
+            body = {"model": self.model.name, "messages": messages, **request.tools, **fields}
+            read = partial(read_completion, marks=self.marks, has_tools=bool(request.tools))
             try:
-                made, server = await line.post(
-                    PATH, body, most_bytes(request.max_tokens), lambda reply: read_completion(reply, self.marks)
-                )
+                made, server = await line.post(PATH, body, most_bytes(request.max_tokens), read)
             except Refused as refused:
                 if not self._may_send_again(refused, request, fields):
                     raise
@@ -168,10 +166,12 @@ class _Request:
     messages: Sequence[Message]
     wanted: Mapping[str, float]
     max_tokens: int
+    tools: Mapping[str, Any] = field(default_factory=dict)
+    """The field for them; empty without any."""
 
     def plain(self) -> _Request:
-        """One that any server can answer."""
-        return _Request([{"role": "user", "content": "Hi"}], self.wanted, self.max_tokens)
+        """One that any server can answer, if it takes tools where they are given."""
+        return replace(self, messages=[{"role": "user", "content": "Hi"}])
 
 
 def open_server(settings: ModelSettings) -> ServerEngine:

@@ -79,7 +79,7 @@ def load_transformers(
     except RuntimeError as error:  # too little memory among others
         raise ModelError(f"The model {name!r} cannot be put on {place}: {one_line(error)}") from error
     chat_format = ChatFormat(tokenizer, chat)
-    info = Model(name, found, takes_tools=chat_format.template.tools_place is not None)
+    info = Model(name, found, chat_format.takes_tools, chat_format.calls)
     return TransformersEngine(network, tokenizer, info, batch_tokens=batch_tokens, source=source, chat=chat_format)
 
 

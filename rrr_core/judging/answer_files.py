@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NoReturn, Protocol
 
+from rrr_core.answering import play_answers
 from rrr_core.chat.marks import THINK, Marks, generation_of
+from rrr_core.episode import Episode, Generation, Segment
 from rrr_core.errors import DataError, nearest
 from rrr_core.hookspecs import Row
 from rrr_core.text import one_line
@@ -17,6 +19,10 @@ from rrr_core.verification import Judge
 
 KEYS = ("row", "answer")
 """The exact keys of each line."""
+COURSE_KEYS = ("row", "actions")
+"""Those of a line that plays a course, for a task that acts in steps."""
+Given = str | tuple[str, ...]
+"""An answer, or the actions of a course."""
 CHUNK = 1 << 18
 """Most bytes to read at once."""
 BATCHES = (16, 4096)
@@ -41,7 +47,8 @@ def judge_file(
 ) -> Counter[str]:
     """Judge each line of `source` and `write` one line for it, in order. Returns outcome → count.
 
-    Answers are split at `marks`: the verifier sees no thought.
+    Answers are split at `marks`: the verifier sees no thought. Where a task acts in steps, a line may have `actions` in
+    place of an answer: they are played, and the answer that they come to is judged.
 
     Lines are written batch by batch and then dropped from memory. `limit` is checked only after a batch is written, so
     no verdict is lost when it raises TooManyAbstentions. Rows may be as published or as the task gives them. Raises
@@ -50,8 +57,13 @@ def judge_file(
     """
     outcomes: Counter[str] = Counter()
     own_row = judge.task.row if judge.task.implements("rrr_row") else as_it_is
-    for batch in _paced(read_answers(source, name, own_row)):
-        verdicts = judge.judge_written([(row, generation_of(answer, marks)) for row, answer in batch])
+    for batch in _paced(read_answers(source, name, own_row, judge.task.has_steps)):
+        texts = [(row, generation_of(given, marks)) for row, given in batch if isinstance(given, str)]
+        judged = iter(judge.judge_written(texts))
+        verdicts = [
+            next(judged) if isinstance(given, str) else _course_verdict(judge, row, given, marks)
+            for row, given in batch
+        ]
         write("".join(f"{verdict_line(verdict)}\n" for verdict in verdicts))
         outcomes.update(verdict.outcome for verdict in verdicts)
         limit.recall(len(verdicts), [verdict for verdict in verdicts if verdict.is_abstained])
@@ -61,9 +73,21 @@ def judge_file(
     return outcomes
 
 
+def _course_verdict(judge: Judge, row: Row, actions: tuple[str, ...], marks: Marks | None) -> Verdict:
+    """The verdict on a course of these actions, as in a run with as many steps; what follows its end is not played."""
+    to_play = iter(actions)
+
+    def next_action(_stage: str, _episodes: Sequence[Episode]) -> list[Generation]:
+        return [generation_of(next(to_play), marks)]
+
+    asked = Episode(0, row, (Segment("prompt"),))
+    (played,) = play_answers(judge.task, judge, "attempt", [asked], next_action, "", len(actions))
+    return played.verdict
+
+
 def _paced(
-    batches: Iterable[list[tuple[Row, str]]], clock: Callable[[], float] = time.monotonic
-) -> Iterator[list[tuple[Row, str]]]:
+    batches: Iterable[list[tuple[Row, Given]]], clock: Callable[[], float] = time.monotonic
+) -> Iterator[list[tuple[Row, Given]]]:
     """The same answers in batches sized to take about `PATIENCE` seconds at most, going by the batches before.
 
     Large batches save a fast verifier's workers messages; small ones let a slow verifier's verdicts appear early.
@@ -103,23 +127,24 @@ def as_it_is(row: Row, place: str) -> Row:  # noqa: ARG001 - as `Task.row` takes
 
 
 def read_answers(
-    source: Source, name: str, own_row: Callable[[Row, str], Row] = as_it_is
-) -> Iterator[list[tuple[Row, str]]]:
+    source: Source, name: str, own_row: Callable[[Row, str], Row] = as_it_is, has_steps: bool = False
+) -> Iterator[list[tuple[Row, Given]]]:
     """The (row, answer) pairs of a source, batched by what is available so as not to wait for a slow writer.
 
-    `own_row` turns a row and its place into the task's own row. Raises DataError at the first invalid line, after
+    `own_row` turns a row and its place into the task's own row. With `has_steps`, actions may take an answer's place.
+    Raises DataError at the first invalid line, after
     yielding the lines before it.
     """
     number = 0
     for lines in _lines(source):
-        batch: list[tuple[Row, str]] = []
+        batch: list[tuple[Row, Given]] = []
         broken = None
         for line in lines:
             number += 1
             try:
                 place = f"{name}:{number}"
-                row, answer = _answer(line, place, is_first=number == 1)
-                batch.append((own_row(row, place), answer))
+                row, given = _answer(line, place, is_first=number == 1, has_steps=has_steps)
+                batch.append((own_row(row, place), given))
             except DataError as error:
                 broken = error
                 break
@@ -143,30 +168,39 @@ def _lines(source: Source) -> Iterator[list[bytes]]:
         yield [b"".join(partial)]
 
 
-def _answer(line: bytes, place: str, *, is_first: bool) -> tuple[Row, str]:
+def _answer(line: bytes, place: str, *, is_first: bool, has_steps: bool) -> tuple[Row, Given]:
+    shape = f"{_SHAPE} or {_COURSE_SHAPE}" if has_steps else _SHAPE
     try:
         text = line.decode("utf-8-sig" if is_first else "utf-8")
         if not text.strip():
-            raise DataError(f"{place}: the line is blank, and each must hold {_SHAPE}: remove it.")
+            raise DataError(f"{place}: the line is blank, and each must hold {shape}: remove it.")
         record = _DECODER.decode(text)
     except json.JSONDecodeError as error:
         raise DataError(f"{place}: not JSON: {error.msg} at column {error.colno}.") from None
     except (ValueError, RecursionError) as error:
         raise DataError(f"{place}: not JSON: {one_line(error)}.") from None
     if not isinstance(record, dict):
-        raise DataError(f"{place}: found {type(record).__name__}, and each line must hold {_SHAPE}.")
+        raise DataError(f"{place}: found {type(record).__name__}, and each line must hold {shape}.")
+    keys = COURSE_KEYS if has_steps and "actions" in record else KEYS
     for key in record:
-        if key not in KEYS:
-            raise DataError(f"{place}: unknown key {ascii(key)[:80]}.{nearest(key, KEYS)} Each line is {_SHAPE}.")
-    for key, wanted, what in (("row", dict, "a JSON object"), ("answer", str, "a text")):
+        if key not in keys:
+            raise DataError(f"{place}: unknown key {ascii(key)[:80]}.{nearest(key, keys)} Each line is {shape}.")
+    for key in keys:
+        kind, what = _KINDS[key]
         if key not in record:
-            raise DataError(f"{place}: {key!r} is missing: each line must hold {_SHAPE}.")
-        if not isinstance(record[key], wanted):
+            raise DataError(f"{place}: {key!r} is missing: each line must hold {shape}.")
+        if not isinstance(record[key], kind):
             raise DataError(f"{place}: {key!r} must be {what}, found {type(record[key]).__name__}.")
-    return record["row"], record["answer"]
+    if keys == KEYS:
+        return record["row"], record["answer"]
+    if not record["actions"] or not all(isinstance(action, str) for action in record["actions"]):
+        raise DataError(f"{place}: 'actions' must be a list of at least one text, and of texts alone.")
+    return record["row"], tuple(record["actions"])
 
 
 _SHAPE = '{"row": {…}, "answer": "…"}'
+_COURSE_SHAPE = '{"row": {…}, "actions": ["…", …]}'
+_KINDS = {"row": (dict, "a JSON object"), "answer": (str, "a text"), "actions": (list, "a list of texts")}
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rrr_core.episode import ANSWERS, Episode
+from rrr_core.episode import ANSWERS, Episode, was_judged
 from rrr_core.errors import DataError, RrrError
 from rrr_core.evaluation.controls import read_evaluated
 from rrr_core.mining.mined_row import MinedRow
 from rrr_core.runs.digests import Digests
 from rrr_core.runs.files import open_to_read, read_json, read_numbered_lines
 from rrr_core.runs.layout import RunFolder, StageFolder
-from rrr_core.verdicts import NO_ANSWER, Verdict, is_without_verifier
+from rrr_core.verdicts import NO_ANSWER, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +62,9 @@ def find_stages(run: Path) -> list[Stage]:
     if not run.is_dir():
         raise RrrError(f"{run} is not a folder: give a folder that `rrr run` made.")
     files = RunFolder(run)
+    if parts := files.parts():
+        named = ", ".join(str(part.path) for part in parts)
+        raise RrrError(f"{run} holds a run of several tasks: give the folder of one of them ({named}).")
     if not files.has_stage():
         raise RrrError(
             f"{run} holds no run (no mine/, train/ or eval/): give a folder that `rrr run` made.{_hint(run)}"
@@ -113,7 +116,7 @@ def kept_answers(stage: Stage, record: Mapping[str, Any], place: str) -> list[Ke
         return [
             kept(each.episode, _mined_kind(each.episode), each.attempt, each.verdict)
             for each in MinedRow.from_json(record, place).all_failures
-            if not is_without_verifier(each.verdict, each.attempt)
+            if was_judged(each.episode, each.attempt, each.verdict)
         ]
     episode = read_evaluated(record, place)
     numbers: Counter[str] = Counter()
@@ -126,20 +129,20 @@ def kept_answers(stage: Stage, record: Mapping[str, Any], place: str) -> list[Ke
         # (--credit attempt, --consolidate reward) is training's own.
         if stage.part != "eval" and segment.role != "retry" and not segment.is_trained:
             continue
-        if not is_without_verifier(segment.verdict, segment.text):
+        if was_judged(episode, segment.answer, segment.verdict):
             kind = _in_round(segment.role, numbers[segment.role])
-            answers.append(kept(episode, kind, segment.text, segment.verdict))
+            answers.append(kept(episode, kind, segment.answer, segment.verdict))
     answers += [
-        kept(episode, f"unneeded {segment.role}", segment.text, segment.verdict)
+        kept(episode, f"unneeded {segment.role}", segment.answer, segment.verdict)
         for segment in episode.unneeded
         if segment.role in ANSWERS and segment.verdict is not None
-        if not is_without_verifier(segment.verdict, segment.text)
+        if was_judged(episode, segment.answer, segment.verdict)
     ]
     controls = [
         kept(episode, _in_round(f"control {name}", number), answer, verdict)
         for name, tries in episode.controls.items()
         for number, (answer, verdict) in enumerate(tries, 1)
-        if not is_without_verifier(verdict, answer)
+        if was_judged(episode, answer, verdict)
     ]
     return answers + controls
 

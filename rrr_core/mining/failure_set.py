@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import asdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
 from dataclasses import fields as dataclass_fields
 from pathlib import Path
 from typing import Any
@@ -46,7 +46,7 @@ def _mined(path: Path) -> Iterator[tuple[str, Failure]]:
             place = f"{shard}:{number}"
             mined = MinedRow.from_json(record, place)
             tally.add(mined)
-            yield from ((place, failure) for failure in mined.all_failures)
+            yield from ((place, failure) for failure in _rated(mined))
         digests.check(shard, how_to_repair(folder, shard))
     if folder.summary.exists():
         check_summary(folder, tally)
@@ -57,9 +57,34 @@ def _placed(file: Path) -> Iterator[tuple[str, Failure]]:
     for number, record in read_numbered_lines(file):
         place = f"{file}:{number}"
         if record.keys() & {"failures", "tries", "withheld"}:
-            yield from ((place, failure) for failure in MinedRow.from_json(record, place).all_failures)
+            yield from ((place, failure) for failure in _rated(MinedRow.from_json(record, place)))
         else:
             yield place, Failure.from_json(record, place)
+
+
+def _rated(mined: MinedRow) -> list[Failure]:
+    """The failures of a row, each with the row's pass rate."""
+    return [
+        replace(failure, pass_rate=mined.passes / (mined.tries - mined.abstentions)) for failure in mined.all_failures
+    ]
+
+
+def failures_of_several(sets: Mapping[str, Sequence[Failure]]) -> list[Failure]:
+    """The failures of several tasks by name, each of which then knows its task.
+
+    The order in which the tasks are given makes no difference. Raises DataError for a task without failures.
+    """
+    together = []
+    for task, failures in sorted(sets.items()):
+        if not failures:
+            raise DataError(
+                f"the failure set of {task} is empty: mine more of its rows or a harder split, or leave it out."
+            )
+        together += [
+            replace(one, failure_id=f"{task}/{one.failure_id}", episode=replace(one.episode, task=task))
+            for one in failures
+        ]
+    return together
 
 
 def check_summary(folder: MineFolder, tally: Tally) -> None:

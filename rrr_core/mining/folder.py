@@ -23,6 +23,7 @@ from itertools import count, islice, takewhile
 from pathlib import Path
 from typing import Any
 
+from rrr_core.answering import check_max_steps
 from rrr_core.config.limits import STOPS, token_limit
 from rrr_core.errors import DataError, RrrError
 from rrr_core.generation.engine import Engine
@@ -64,6 +65,7 @@ def mine(
         raise RrrError(
             "At temperature 0 all tries of a row give the same text: set --tries 1 or a higher --temperature."
         )
+    check_max_steps([task], settings.max_steps)
     settings = replace(settings, max_tokens=token_limit(settings.max_tokens, engine.thinks))
     began = time.monotonic()
     folder, progress = Path(folder), progress or Progress()

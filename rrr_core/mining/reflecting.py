@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from rrr_core.conversation import conversation
-from rrr_core.episode import Episode, Failure, Generation
+from rrr_core.answering import play_round
+from rrr_core.episode import Episode, Failure, total_length
 from rrr_core.generation.engine import Engine
 from rrr_core.mining.mined_row import Reflected
-from rrr_core.mining.rounds import OpenRow, ProgressReporter, sampling_of
+from rrr_core.mining.rounds import Drawing, OpenRow, ProgressReporter
 from rrr_core.mining.settings import MineSettings
-from rrr_core.rounds import play_round
 from rrr_core.tasks import Task
-from rrr_core.verdicts import Verdict
 from rrr_core.verification import Judge
 
 
@@ -31,7 +29,8 @@ class Reflecting:
         reporter: ProgressReporter,
     ) -> None:
         self.task, self.engine, self.judge, self.settings = task, engine, judge, settings
-        self.shard, self.round_index, self.reporter = shard, round_index, reporter
+        self.round_index, self.reporter = round_index, reporter
+        self._drawing = Drawing(engine, settings, shard, round_index, reporter)
 
     def play(self, rows: Sequence[OpenRow]) -> None:
         """Play the rounds of the rows' failures of this sweep, and count them in the rows.
@@ -66,37 +65,34 @@ class Reflecting:
             self.engine.model,
             self.judge,
             list(failures.values()),
-            lambda stage, episodes: self._draw(f"{stage} {number}", episodes),
+            self._drawing,
             lambda reflection: bool(reflection.text.strip()) and not reflection.is_cut_off,
+            (f"reflection {number}", f"retry {number}"),
+            self.settings.max_steps,
+            self._drawing.fits,
+            self._drawing.engine.read_calls,
         )
         return dict(zip(failures, played, strict=True))
 
-    def _draw(self, stage: str, episodes: Sequence[Episode]) -> list[Generation]:
-        if not episodes:
-            return []
-        sampling = sampling_of(self.settings, self.shard, self.round_index, stage)
-        on_done = self.reporter.counter(stage, len(episodes))
-        return self.engine.generate([conversation(each.segments) for each in episodes], sampling, on_done)
-
 
 def _is_failed(episode: Episode) -> bool:
-    """Whether its last round has a retry, which failed."""
+    """Whether its last round has a retry, which failed; with room in the context to reflect on it."""
     last = episode.segments[-1]
-    return last.role == "retry" and last.verdict is not None and last.verdict.is_failed
+    return last.role == "retry" and last.verdict is not None and last.verdict.is_failed and not episode.is_full
 
 
 def _counted(before: Reflected, first: Failure, number: int, episode: Episode) -> Reflected:
     """The sums with one more round of a failing attempt."""
-    reflection, retry = episode.rounds[-1].reflection, episode.rounds[-1].retry
-    verdict: Verdict | None = episode.rounds[-1].verdict
-    tokens = [each.length for each in (reflection, retry) if each is not None]
-    is_judged = retry is not None and verdict is not None and not verdict.is_unanswered
+    last = episode.rounds[-1]
+    reflection, verdict = last.reflection, last.verdict
+    tokens = total_length(last.written)
+    is_judged = last.retry is not None and verdict is not None and not verdict.is_unanswered and not episode.is_full
     failed = Failure(f"{first.failure_id}-{number}", first.try_index, episode)
     return Reflected(
         reflections=before.reflections + (reflection.verdict is None),
         retries=before.retries + is_judged,
         passes=before.passes + (verdict is not None and verdict.is_passed),
-        tokens=None if before.tokens is None or None in tokens else before.tokens + sum(map(int, filter(None, tokens))),
+        tokens=None if before.tokens is None or tokens is None else before.tokens + tokens,
         withheld=(*before.withheld, *([verdict] if verdict is not None and verdict.is_abstained else [])),
         failures=(*before.failures, *([failed] if _is_failed(episode) else [])),
     )

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from rrr_core.episode import Failure, Generation, Messages, failure_of, written
+from rrr_core.answering import play_answers
+from rrr_core.conversation import conversation
+from rrr_core.episode import Episode, Failure, Generation, Segment, total_length
 from rrr_core.generation.engine import Engine, Sampling
 from rrr_core.hookspecs import Row
 from rrr_core.mining.mined_row import MinedRow, Reflected, is_open
@@ -76,22 +78,24 @@ class OpenRow:
         """Whether the row may still be tried."""
         return is_open(self.tries, self.failures, self.withheld, settings)
 
-    def draw(self, generation: Generation) -> int | None:
+    def draw(self, tried: Episode) -> int | None:
         """Record that a try was sampled, whether or not it will count. Returns its tokens, None if unknown."""
-        tokens = generation.length
+        tokens = total_length(tried.attempts)
         self.sampled = None if self.sampled is None else self.sampled + 1
         self.sampled_tokens = _sum(self.sampled_tokens, tokens)
         return tokens
 
-    def count(self, prompt: Messages, generation: Generation, verdict: Verdict, tokens: int | None) -> None:
-        """Count one try. A repeated failing text is a try but not another failure: it would teach nothing new."""
-        if verdict.is_failed and all(failure.attempt != generation.text for failure in self.failures):
-            attempt = written("attempt", generation, verdict)
-            failure_id = f"{self.row_index}-{self.tries}"
-            self.failures.append(failure_of(failure_id, self.row_index, dict(self.row), prompt, attempt, self.tries))
+    def count(self, tried: Episode, tokens: int | None) -> None:
+        """Count one try. A repeated failing answer is a try but not another failure: it would teach nothing new.
+
+        Neither is a course that filled the context: there is no room to reflect on it.
+        """
+        verdict, said = tried.verdict, _said(tried)
+        if verdict.is_failed and not tried.is_full and all(_said(failure.episode) != said for failure in self.failures):
+            self.failures.append(Failure(f"{self.row_index}-{self.tries}", self.tries, tried))
         self.tries += 1
         self.passes += verdict.is_passed
-        self.cut_off += generation.is_cut_off
+        self.cut_off += any(each.is_cut_off for each in tried.attempts)
         if verdict.is_abstained:
             self.withheld.append(verdict)
         self.tokens = _sum(self.tokens, tokens)
@@ -119,7 +123,10 @@ def mine_rows(
     reporter: ProgressReporter,
 ) -> None:
     """Try the rows of a shard until each is closed or tried `depth` times. All must be open and equally often tried."""
-    prompts = {row.row_index: task.prompt(row.row, engine.model) for row in rows}
+    asked = {
+        row.row_index: Episode(row.row_index, dict(row.row), (Segment("prompt", task.prompt(row.row, engine.model)),))
+        for row in rows
+    }
     open_rows, tries_so_far = rows, rows[0].tries if rows else 0
     round_index = tries_so_far  # A sweep has no more rounds than tries, so every round of a shard has its own index.
     # Later tries reuse the prefill of their prompt. The prefix cache lives no longer than the shard: otherwise the last
@@ -129,14 +136,23 @@ def mine_rows(
             tries = tries_in_round(len(open_rows), tries_so_far, depth)
             # A row's tries are adjacent, so that an engine can share their prompt.
             drawn = [row for row in open_rows for _ in range(tries)]
-            sampling = sampling_of(settings, shard, round_index)
-            on_done = reporter.counter(f"try {tries_so_far + 1}", len(drawn))
-            generations = engine.generate([prompts[row.row_index] for row in drawn], sampling, on_done)
-            verdicts = judge.judge_written([(row.row, made) for row, made in zip(drawn, generations, strict=True)])
-            for row, generation, verdict in zip(drawn, generations, verdicts, strict=True):
-                tokens = row.draw(generation)
+            drawing = Drawing(engine, settings, shard, round_index, reporter, f"try {tries_so_far + 1}")
+            requests = [asked[row.row_index] for row in drawn]
+            tried = play_answers(
+                task,
+                judge,
+                "attempt",
+                requests,
+                drawing,
+                "",
+                max_steps=settings.max_steps,
+                fits=drawing.fits,
+                read_calls=engine.read_calls,
+            )
+            for row, episode in zip(drawn, tried, strict=True):
+                tokens = row.draw(episode)
                 if row.is_open(settings):
-                    row.count(prompts[row.row_index], generation, verdict, tokens)
+                    row.count(episode, tokens)
             still_open = [row for row in open_rows if row.is_open(settings)]
             reporter.report_round(open_rows, tries_so_far, closed=len(open_rows) - len(still_open))
             open_rows, tries_so_far, round_index = still_open, tries_so_far + tries, round_index + 1
@@ -153,6 +169,31 @@ def sampling_of(settings: MineSettings, shard: int, round_index: int, stage: str
         repetition_penalty=settings.repetition_penalty,
         seed=mining_seed(settings.seed, shard, round_index, stage),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """Draws the texts of one round of tries, or of the rounds after it."""
+
+    engine: Engine
+    settings: MineSettings
+    shard: int
+    round_index: int
+    reporter: ProgressReporter
+    what: str = ""
+    """What progress calls the texts, if the stage does not say."""
+
+    def __call__(self, stage: str, episodes: Sequence[Episode]) -> list[Generation]:
+        """A text to follow each episode, in the stage of that name."""
+        if not episodes:
+            return []
+        sampling = sampling_of(self.settings, self.shard, self.round_index, stage)
+        on_done = self.reporter.counter(", ".join(filter(None, (self.what, stage))), len(episodes))
+        return self.engine.generate([conversation(each.segments) for each in episodes], sampling, on_done)
+
+    def fits(self, episode: Episode) -> bool:
+        """Whether there is room for a text after the episode."""
+        return self.engine.has_room(conversation(episode.segments))
 
 
 class ProgressReporter:
@@ -192,6 +233,11 @@ class ProgressReporter:
             self.advance(0, f"{self.note}, {what}: {done} of {wanted} answers")
 
         return on_done
+
+
+def _said(episode: Episode) -> tuple[str, ...]:
+    """What was written and judged of a first try, by which repeated ones are known."""
+    return (episode.attempt.answer, *(each.text for each in episode.attempts))
 
 
 def _sum(total: int | None, more: int | None) -> int | None:

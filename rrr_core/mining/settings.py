@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rrr_core.config.limits import THINKING_TOKENS, TOKENS
+from rrr_core.config.limits import STEPS, STEPS_HELP, THINKING_TOKENS, TOKENS
 from rrr_core.config.option import option
 from rrr_core.config.settings import Settings
 
@@ -44,6 +44,7 @@ class MineSettings(Settings):
         f" {THINKING_TOKENS} by default for a model that thinks.",
         minimum=1,
     )
+    max_steps: int = option(STEPS, STEPS_HELP, minimum=1)
     shard_rows: int = option(256, "Rows per shard, the most a killed run has to redo.", minimum=1)
     seed: int = option(0, "Seed of the sampling.")
     max_no_answer: float = option(

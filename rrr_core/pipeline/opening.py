@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
+from rrr_core.config.limits import STEPS
 from rrr_core.errors import ModelError, RrrError
+from rrr_core.evaluation import EvalSettings
 from rrr_core.generation import ModelSettings, chosen_backend
 from rrr_core.generation.finding import find_engine
+from rrr_core.mining import MineSettings
 from rrr_core.progress import Progress
 from rrr_core.runs.digests import Digests
 from rrr_core.runs.files import read_json
 from rrr_core.runs.layout import RunFolder, TrainFolder
 from rrr_core.tasks import Task, load_task
 from rrr_core.tasks.settings import TaskSettings
+from rrr_core.tasks.task import SPLITS
 
 if TYPE_CHECKING:
     from rrr_core.generation.engine import Engine
@@ -27,19 +33,63 @@ def open_task(settings: TaskSettings) -> Task:
     return load_task(settings.name, settings.with_)
 
 
-def choose_model(settings: ModelSettings, task: Task) -> ModelSettings:
-    """The settings, with the task's own model if the user named none.
+Limited = TypeVar("Limited", MineSettings, EvalSettings)
+"""Settings with a step limit."""
 
-    Raises ModelError if there is neither, and DataError for one that training wrote and that was changed since.
+
+@dataclass(frozen=True)
+class OpenTask:
+    """A task, and how its rows are loaded."""
+
+    task: Task
+    data: Mapping[str, str]
+    is_beside_steps: bool = False
+    """Whether it answers at once, and another of the tasks acts in steps."""
+
+    @property
+    def name(self) -> str:
+        return self.task.name
+
+    def fitting(self, settings: Limited) -> Limited:
+        """The settings for this task: a step limit is for those that act."""
+        return dataclasses.replace(settings, max_steps=STEPS) if self.is_beside_steps else settings
+
+
+def open_tasks(settings: TaskSettings) -> list[OpenTask]:
+    """The tasks named in the settings; with several, a first row of each split is loaded to check their data options.
+
+    Raises PluginError, RrrError if none is named or one twice, and DataError for data options that do not fit.
+    """
+    opened = [OpenTask(open_task(each), each.data) for each in settings.split()]
+    if any(each.task.has_steps for each in opened):
+        opened = [dataclasses.replace(each, is_beside_steps=not each.task.has_steps) for each in opened]
+    if len(opened) > 1:
+        for each in opened:
+            for split in SPLITS:
+                next(iter(each.task.load_dataset(split, each.data)), None)
+    return opened
+
+
+def choose_model(settings: ModelSettings, *tasks: Task) -> ModelSettings:
+    """The settings, with the tasks' own model if the user named none.
+
+    Raises ModelError if there is neither, or if several tasks do not share one, and DataError for one that training
+    wrote and that was changed since.
     """
     if settings.model:
         for path in filter(None, (settings.model, settings.adapter)):
             check_saved(Path(path))
         return settings
-    model = task.default_model()
-    if not model:
-        raise ModelError(f"task {task.name!r} has no model of its own: name one with --model.")
-    return dataclasses.replace(settings, model=model)
+    models = {task.name: task.default_model() for task in tasks}
+    for name, model in models.items():
+        if not model:
+            raise ModelError(f"task {name!r} has no model of its own: name one with --model.")
+    if len(set(models.values())) > 1:
+        raise ModelError(
+            f"the tasks {', '.join(map(repr, models))} have models of their own, which differ: name one for all with"
+            " --model."
+        )
+    return dataclasses.replace(settings, model=next(iter(models.values())))
 
 
 def with_date(settings: ModelSettings, run: Path) -> ModelSettings:

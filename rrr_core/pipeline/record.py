@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from functools import reduce
 from pathlib import Path
@@ -18,7 +18,7 @@ from rrr_core.records import NUMBER, OBJECT, TEXT, Record
 from rrr_core.runs.about import about_this_run
 from rrr_core.runs.digests import Digests
 from rrr_core.runs.files import read_json, write_json
-from rrr_core.runs.layout import STAGES, TRAINED, VANILLA, RunFolder
+from rrr_core.runs.layout import STAGES, RunFolder, StageFolder
 from rrr_core.runs.stage import check_identity, holds_nothing
 
 
@@ -37,7 +37,8 @@ class RunRecord:
         A stage's settings bind from its first result on: until then they may change, as may all others of a run that
         has produced nothing yet. Raises RrrError if the run was started with another identity.
         """
-        path = RunFolder(folder).record
+        files = RunFolder(folder)
+        path = files.record
         content: Any = None
         if path.exists():
             content = read_json(path)
@@ -45,7 +46,9 @@ class RunRecord:
         if content is None or (content["identity"] != identity and holds_nothing(folder)):
             content = {"kind": "run", "identity": identity, "about": about_this_run(), "created": _now(), "stages": {}}
         finished = {name.partition(" ")[0] for name, stage in content["stages"].items() if stage["state"] == "finished"}
-        unbound = [stage for stage in STAGES if stage not in finished and holds_nothing(folder / stage)]
+        unbound = [
+            stage for stage in STAGES if stage not in finished and all(map(holds_nothing, files.stage_folders(stage)))
+        ]
         content["identity"] = {**content["identity"], **{stage: identity[stage] for stage in unbound}}
         check_identity(folder, "run", content["identity"], identity)
         record = cls(path, content, progress)
@@ -85,13 +88,11 @@ class RunRecord:
             entry["seconds"] = round(before + time.monotonic() - started, 1)
             self._write()
 
-    def spent(self, folder: Path) -> Spent:
+    def spent(self, stages: Iterable[StageFolder]) -> Spent:
         """The sum of the stages' profiles with the wall time of all; the latter alone if one cannot be read.
 
         Loading a model to mine or evaluate counts in the wall time but in no profile.
         """
-        files = RunFolder(folder)
-        stages = [files.mine, files.train, files.evaluation(VANILLA), files.evaluation(TRAINED)]
         profiles = [self._profile(stage.path) for stage in stages]
         known = [profile for profile in profiles if profile is not None]
         together = reduce(Spent.plus, known if len(known) == len(profiles) else [], Spent())

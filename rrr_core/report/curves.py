@@ -137,10 +137,22 @@ def panels_of(names: Iterable[str]) -> list[Panel]:
     left = dict.fromkeys(names)
     known = [panel for panel in _KNOWN if panel.series in left]
     others = [name for name in left if name not in {panel.series for panel in known}]
-    return [*known, *(_by_round(name) or Panel(name, "", "", name) for name in others)]
+    return [*known, *(_by_round_or_task(name) or Panel(name, "", "", name) for name in others)]
 
 
-def _by_round(name: str) -> Panel | None:
+_OF_TASKS = {
+    "retry_success_rate": "Retry success rate",
+    "first_try_success_rate": "First-try success rate",
+    "groups_without_spread": "Zero-variance groups",
+    "groups": "Share of the groups",
+}
+"""What is logged of each of several tasks, with a slash and its name after it."""
+
+
+def _by_round_or_task(name: str) -> Panel | None:
+    known, slash, task = name.partition("/")
+    if slash and (panel := _OF_TASKS.get(known)):
+        return Panel(f"{panel}: {task}", "", "share", name)
     found = re.fullmatch(r"round_([0-9]+)_(retry_success_rate|entered)", name)
     if found is None:
         return None

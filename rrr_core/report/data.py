@@ -18,12 +18,13 @@ from rrr_core.profiling.profile import read_profile
 from rrr_core.records import Record
 from rrr_core.report.curves import Curves, curves_of
 from rrr_core.report.evidence import Evidence, evidence_of
+from rrr_core.report.folders import Transfer, names_of, parts_of, transfers_of
 from rrr_core.report.mined import Mined, mined_of
 from rrr_core.report.selection import FIELDS, SEGMENT_FIELDS, FairSample, Texts, pack
 from rrr_core.report.words import Words, words
 from rrr_core.runs.digests import Digests
 from rrr_core.runs.files import read_json, read_numbered_lines
-from rrr_core.runs.layout import RunFolder, label_order
+from rrr_core.runs.layout import RunFolder, label_order, trained_on
 from rrr_core.runs.metrics import read_metrics
 
 EPISODES_SHOWN = {"evaluation": 400, "training": 800}
@@ -80,6 +81,7 @@ class Payload:
     version: str
     words: Words
     runs: list[Run]
+    transfers: list[Transfer]
     sets: list[EpisodeSet]
     fields: tuple[str, ...]
     segment_fields: tuple[str, ...]
@@ -108,7 +110,8 @@ def read_runs(folders: Sequence[Path], say: Callable[[str], None] = lambda _: No
     """
     if not folders:
         raise RrrError("report: no run folder was named; give one or more folders that `rrr run` made")
-    read = [_Reader(folder, name, say).read() for folder, name in zip(folders, _names(folders), strict=True)]
+    named = list(zip(folders, names_of(folders), strict=True))
+    read = [_Reader(*each, say).read() for folder, name in named for each in parts_of(folder, name)]
     count = sum(len(samples) for _, samples in read)
     texts, spent = Texts(), 0
     sets: list[EpisodeSet] = []
@@ -129,6 +132,7 @@ def read_runs(folders: Sequence[Path], say: Callable[[str], None] = lambda _: No
         version=rrr_core.__version__,
         words=words(max((_rounds(run) for run, _ in read), default=1)),
         runs=[run for run, _ in read],
+        transfers=[each for folder, name in named for each in transfers_of(folder, name, say)],
         sets=sets,
         fields=FIELDS,
         segment_fields=SEGMENT_FIELDS,
@@ -143,28 +147,11 @@ def _rounds(run: Run) -> int:
     return max((len(mode.get("rounds") or ()) for mode in modes), default=1)
 
 
-def _names(folders: Sequence[Path]) -> list[str]:
-    """A short, distinct name for each folder: its own, prefixed with its parent's if two are the same."""
-    names = [folder.resolve().name or str(folder) for folder in folders]
-    return [
-        name if names.count(name) == 1 else f"{folder.resolve().parent.name}/{name}"
-        for name, folder in zip(names, folders, strict=True)
-    ]
-
-
 class _Reader:
-    """Reads one run folder and records what it could not read."""
+    """Reads one run folder, or a task's part of one, and records what it could not read."""
 
-    def __init__(self, folder: Path, name: str, say: Callable[[str], None]) -> None:
-        if not folder.is_dir():
-            raise RrrError(f"report: {folder} is not a folder; give a folder that `rrr run` made")
-        files = RunFolder(folder)
-        if not files.record.exists() and not files.has_stage():
-            raise RrrError(
-                f"report: {folder} holds no run (no run.json, mine/, train/ or eval/);"
-                " give a folder that `rrr run` made"
-            )
-        self.folder, self.files, self.name = folder, files, name
+    def __init__(self, files: RunFolder, name: str, say: Callable[[str], None]) -> None:
+        self.folder, self.files, self.name = files.path, files, name
         self.missing: list[str] = []
         self._say = say
 
@@ -177,6 +164,8 @@ class _Reader:
         comparison = self._comparison(figures)
         pairs = list(comparison.get("pairs") or [])
         noted = [note for record in (*figures.values(), comparison) for note in record.get("notes") or []]
+        if self.files.whole == self.files.train.path.parent and curves is not None:
+            noted.append("The training is of several tasks: its curves and its time are those of all of them.")
         samples = [*self._evaluated(figures), *self._trained()]
         run = Run(
             name=self.name,
@@ -221,7 +210,7 @@ class _Reader:
         profiles: dict[str, Json] = {}
         without = []
         for stage in (stage for stage in stages if stage.manifest.exists()):
-            name = stage.path.relative_to(self.folder).as_posix()
+            name = "train" if stage == self.files.train else stage.path.relative_to(self.folder).as_posix()
             try:
                 spent = read_profile(stage.path)
             except DataError as error:
@@ -243,7 +232,9 @@ class _Reader:
                 figures[str(record.get("label") or evaluation.path.name)] = record
         if not figures:
             self.missing.append("No finished evaluation (eval/*/figures.json).")
-        return dict(sorted(figures.items(), key=lambda item: label_order(item[0])))
+        # Of several trained models, the headline is about the last, so the one of the task's own is put there.
+        own = trained_on(self.folder.name)
+        return dict(sorted(figures.items(), key=lambda item: (item[0] == own, label_order(item[0]))))
 
     def _comparison(self, figures: Mapping[str, Json]) -> Json:
         comparison = self._read(self.files.comparison, read_comparison)
@@ -271,7 +262,8 @@ class _Reader:
     def _sample(self, kind: str, label: str, mode: str, paths: Sequence[Path]) -> _Sample:
         sample = _Sample(kind, label, mode)
         for episode in self._records(paths, read_evaluated):
-            sample.sample.add(episode)
+            if episode.task in (None, self.folder.name):
+                sample.sample.add(episode)
         return sample
 
     def _records(self, paths: Sequence[Path], make: Callable[[Json, str], Any]) -> Iterator[Any]:
@@ -335,7 +327,7 @@ class _Reader:
         self._report(f"{text.rstrip('.')}; the rest of the file is not shown.")
 
     def _report(self, text: str) -> None:
-        line = text.replace(f"{self.folder}/", "")
+        line = text.replace(f"{self.folder}/", "").replace(f"{self.files.whole or self.folder}/", "")
         if line not in self.missing:
             self.missing.append(line)
             self._say(f"{self.name}: {line}")

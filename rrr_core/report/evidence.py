@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -83,7 +83,7 @@ def evidence_of(figures: Mapping[str, Mapping[str, Any]], pairs: Iterable[Mappin
         ),
         _kept(_pair(pairs, baseline, trained, mode, "first_try")),
         _withheld([_of(figures, label, mode) for label in (baseline, trained)]),
-        *_cut_off([_of(figures, label, mode) for label in (baseline, trained)]),
+        *_limits([_of(figures, label, mode) for label in (baseline, trained)]),
         *_unanswered([_of(figures, label, mode) for label in (baseline, trained)]),
         _check(
             "First try, trained, beats second try before",
@@ -177,18 +177,28 @@ def _withheld(modes: Iterable[Mapping[str, Any] | None]) -> Check:
     return Check(title, state, f"{withheld:,} of {total:,} verdicts ({withheld / total:.2%}).")
 
 
-def _cut_off(modes: Iterable[Mapping[str, Any] | None]) -> list[Check]:
-    """Whether hardly any text met the token limit; nothing if none did."""
-    counts: dict[str, tuple[int, int]] = {}
-    for figures in modes:
-        for name, (cut_off, texts) in ((figures or {}).get("cut_off") or {}).items():
-            so_far = counts.get(name, (0, 0))
-            counts[name] = (so_far[0] + cut_off, so_far[1] + texts)
-    if not counts:
-        return []
-    said = ", ".join(f"{name.replace('_', ' ')} {cut / of:.1%} of {of:,}" for name, (cut, of) in counts.items())
-    fails = any(cut > CUT_OFF_SHARE * of for cut, of in counts.values())
-    return [Check("Hardly any text met the token limit", "fails" if fails else "holds", f"{said}.")]
+LIMITS = {
+    "cut_off": "Hardly any text met the token limit",
+    "step_limit": "Hardly any course met the step limit",
+    "context_full": "Hardly any course filled the context",
+}
+"""A limit in `figures.json` → the check that it was hardly met."""
+
+
+def _limits(modes: Sequence[Mapping[str, Any] | None]) -> list[Check]:
+    """Whether hardly any text or course met a limit; nothing on a limit that none met."""
+    checks = []
+    for limit, title in LIMITS.items():
+        counts: dict[str, tuple[int, int]] = {}
+        for figures in modes:
+            for name, (met, texts) in ((figures or {}).get(limit) or {}).items():
+                so_far = counts.get(name, (0, 0))
+                counts[name] = (so_far[0] + met, so_far[1] + texts)
+        said = ", ".join(f"{name.replace('_', ' ')} {met / of:.1%} of {of:,}" for name, (met, of) in counts.items())
+        fails = any(met > CUT_OFF_SHARE * of for met, of in counts.values())
+        if counts:
+            checks.append(Check(title, "fails" if fails else "holds", f"{said}."))
+    return checks
 
 
 def _unanswered(modes: Iterable[Mapping[str, Any] | None]) -> list[Check]:

@@ -19,6 +19,7 @@ SCRIPTS = (
     "charts.js",
     "summary.js",
     "sections.js",
+    "transfer.js",
     "rounds.js",
     "deciders.js",
     "curves.js",

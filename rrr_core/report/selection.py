@@ -33,9 +33,9 @@ FIELDS = (
 )
 """The fields of a packed episode. A text is its index in `Texts`; a verdict is `[outcome, category, detail]`."""
 
-SEGMENT_FIELDS = ("role", "messages", "text", "verdict", "length", "tokens", "thought", "advantage")
+SEGMENT_FIELDS = ("role", "messages", "text", "verdict", "length", "tokens", "thought", "advantage", "judged")
 """The fields of a packed segment, but for absent ones at its end. `tokens` are texts, given only for a trained segment,
-and `advantage` if it has its own."""
+`advantage` if it has its own, and `judged` for the last action of a course."""
 
 
 def transition(episode: Episode) -> str:
@@ -161,7 +161,11 @@ def _segment(segment: Segment, texts: Texts) -> list[Any]:
     if segment.is_trained and segment.token_texts is not None:
         tokens = [texts.add(token) for token in _cut(segment.token_texts)]
     written = [texts.add(segment.text), _verdict(segment.verdict, texts), segment.length, tokens]
-    further = [texts.add(segment.thought) if segment.thought else None, _rounded(segment.advantage)]
+    further = [
+        texts.add(segment.thought) if segment.thought else None,
+        _rounded(segment.advantage),
+        None if segment.judged is None else texts.add(segment.judged),
+    ]
     while further and further[-1] is None:
         further.pop()
     return [segment.role, messages, *written, *further]

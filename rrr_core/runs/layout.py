@@ -7,6 +7,8 @@
     eval/LABEL/MODE-NNNNN.jsonl   evaluated rows; figures.json once all are there
     eval/comparison.json          the comparison of the evaluated models
     report.html
+    tasks/TASK/                   with several tasks, each one's mine/ and eval/; the rest is of all of them
+    trained/on-NAME/              where transfer is measured: each training, like train/; transfer.json is the matrix
 
 Each stage's folder also holds manifest.json, SHA256SUMS, profile.json and .lock. docs/run-folders.md describes what
 is in them.
@@ -23,6 +25,9 @@ VANILLA, TRAINED = "vanilla", "trained"
 STAGES = ("mine", "train", "eval")
 """The folders that the stages of a run write, in order."""
 
+PARTS, TRAININGS = "tasks", "trained"
+"""The folders of the parts of several tasks, and of the trainings that transfer is measured of."""
+
 MANIFEST, RUN_RECORD, PROFILE, LOCK = "manifest.json", "run.json", "profile.json", ".lock"
 DIGESTS, PROFILE_ASIDE = "SHA256SUMS", "profile.damaged.json"
 SHARD_PREFIX = "shard-"
@@ -33,6 +38,15 @@ BOOKKEEPING = frozenset({MANIFEST, RUN_RECORD, PROFILE, LOCK, DIGESTS, PROFILE_A
 def label_order(label: str) -> tuple[int, str]:
     """What sorts evaluated models: the one before training first, then the trained one, then the others by name."""
     return {VANILLA: 0, TRAINED: 1}.get(label, 2), label
+
+
+def trained_on(name: str, seed: int = 0) -> str:
+    """The label of the model that was trained on a task, with the nth seed.
+
+    >>> trained_on("countdown"), trained_on("countdown", 2)
+    ('on-countdown', 'on-countdown-seed-2')
+    """
+    return f"on-{name}-seed-{seed}" if seed else f"on-{name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,9 +160,11 @@ class EvalFolder(StageFolder):
 
 @dataclass(frozen=True, slots=True)
 class RunFolder:
-    """A whole run."""
+    """A whole run, or one task's part of it."""
 
     path: Path
+    whole: Path | None = None
+    """The folder of the run of several tasks that this is a part of, in which the training is."""
 
     @property
     def record(self) -> Path:
@@ -160,7 +176,36 @@ class RunFolder:
 
     @property
     def train(self) -> TrainFolder:
-        return TrainFolder(self.path / "train")
+        if self.whole is None:
+            return TrainFolder(self.path / "train")
+        own = RunFolder(self.whole).training(trained_on(self.path.name))
+        return own if own.path.is_dir() else RunFolder(self.whole).train
+
+    def training(self, label: str) -> TrainFolder:
+        """One of the trainings that transfer is measured of, by its label."""
+        return TrainFolder(self.path / TRAININGS / label)
+
+    def trainings(self) -> list[TrainFolder]:
+        """The existing trainings that transfer is measured of, by label."""
+        return [TrainFolder(path) for path in sorted((self.path / TRAININGS).glob("*")) if path.is_dir()]
+
+    @property
+    def transfer(self) -> Path:
+        """What training on each task does on the others."""
+        return self.path / "transfer.json"
+
+    def of_task(self, name: str) -> RunFolder:
+        """The part of one of several tasks."""
+        return RunFolder(self.path / PARTS / name, self.path)
+
+    def parts(self) -> list[RunFolder]:
+        """The existing parts of a run of several tasks, by name; none for a run of one."""
+        return [self.of_task(path.name) for path in sorted((self.path / PARTS).glob("*")) if path.is_dir()]
+
+    def stage_folders(self, stage: str) -> list[Path]:
+        """The folders in which the results of a stage (`mine`, `train` or `eval`) are."""
+        folders = [folder.path / stage for folder in (self, *self.parts())]
+        return [*folders, *(each.path for each in self.trainings())] if stage == "train" else folders
 
     @property
     def report(self) -> Path:
@@ -184,8 +229,15 @@ class RunFolder:
         stages = [*self.path.glob(f"*/{MANIFEST}"), *self.path.glob(f"*/*/{MANIFEST}")]
         stages.sort(key=lambda path: (len(path.parts), path))
         found = {path.parent.relative_to(self.path).as_posix(): path for path in stages}
-        return {"run": self.record, **found} if self.record.exists() else found
+        found |= {f"{TRAININGS}/{each.path.name}": each.manifest for each in self.trainings() if each.manifest.exists()}
+        for part in self.parts():
+            of_part = RunFolder(part.path).manifests()
+            found |= {f"{PARTS}/{part.path.name}/{stage}": path for stage, path in of_part.items()}
+        if self.whole is not None and self.train.manifest.exists():
+            found["train"] = self.train.manifest
+        record = RunFolder(self.whole or self.path).record
+        return {"run": record, **found} if record.exists() else found
 
     def has_stage(self) -> bool:
         """Whether any stage's folder exists."""
-        return any((self.path / stage).is_dir() for stage in STAGES)
+        return any((self.path / stage).is_dir() for stage in STAGES) or bool(self.parts())

@@ -37,6 +37,8 @@ class Answers:
     license: str = LICENSES[0]
     answer: str = next(iter(ANSWERS))
     """What an answer is: one of ANSWERS."""
+    steps: bool = False
+    """Whether the model acts in steps, up to its answer."""
 
     def __post_init__(self) -> None:
         """Raise RrrError for a name, a summary or an author that would not work in the files."""

@@ -13,7 +13,7 @@ from typing import Any
 
 from rrr_core.episode import Messages
 from rrr_core.errors import DataError, PluginError, RrrError, nearest
-from rrr_core.hookspecs import TRUSTED, DataOption, Example, Manifest, Model, Row, Step
+from rrr_core.hookspecs import TRUSTED, Call, DataOption, Example, Manifest, Model, Row, Step
 from rrr_core.row_files import RowError
 from rrr_core.tasks import values
 from rrr_core.tasks.boundary import Boundary
@@ -119,7 +119,7 @@ class Task(Boundary):
 
     def prompt(self, row: Row, model: Model) -> Messages:
         """The prompt for a row, as chat messages; the last is the user's."""
-        check = partial(values.checked_prompt, model=model)
+        check = partial(values.checked_prompt, model=model, may_call=self.has_steps)
         return self._checked("rrr_prompt", check, self._call("rrr_prompt", row=row, model=model))
 
     def verify(self, row: Row, answer: str) -> Verdict:
@@ -162,16 +162,18 @@ class Task(Boundary):
         given = self._given("rrr_reward", partial(self._reward, **arguments), values.checked_reward, "bad reward")
         return given if isinstance(given, Verdict) else replace(verdict, score=given)
 
-    def step(self, row: Row, state: Any, action: str) -> Step | Verdict:
+    def step(self, row: Row, state: Any, action: str, calls: Sequence[Call] = ()) -> Step | Verdict:
         """What an action of the model leads to; an abstention if the plugin, not the action, is at fault.
 
-        `state` is what the step before gave, None at first.
+        `state` is what the step before gave, None at first. `calls` are those in the action, whose text is what came
+        before them.
         """
         if not self.steps_trusted:
             row, state = values.private_row(row), values.private(state)
-        arguments = {"task": self.name, "row": row, "state": state, "action": action}
+        called = tuple(replace(each, arguments=values.private(each.arguments)) for each in calls)
+        arguments = {"task": self.name, "row": row, "state": state, "action": action, "calls": called}
         call = partial(self._manager.hook.rrr_step, **arguments)
-        return self._given("rrr_step", call, values.checked_step, "bad step")
+        return self._given("rrr_step", call, values.checked_plain_step, "bad step")
 
     def judge(self, judge: str, pairs: Sequence[tuple[Row, str]]) -> list[Verdict | None]:
         """One judge's verdicts on a batch of (row, answer); None for an item it leaves to the next judge.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from numbers import Real
 from typing import Any
 
@@ -41,16 +42,16 @@ def private(value: Any) -> Any:
     return _copy(value)
 
 
-def checked_prompt(prompt: object, model: Model) -> tuple[dict[str, str], ...]:
+def checked_prompt(prompt: object, model: Model, may_call: bool = False) -> tuple[dict[str, str], ...]:
     """Messages that end with the user's; a string is a single user message.
 
-    The first may be a tools message if the model takes tools.
+    The first may be a tools message if the model takes tools; where a task may call them, if its calls can be read.
     """
     given = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else prompt
     messages = checked_messages(given, (TOOLS_ROLE, *_ROLES))
     for index, message in enumerate(messages):
         if message["role"] == TOOLS_ROLE:
-            _check_tools(index, message["content"], model)
+            _check_tools(index, message["content"], model.takes_tools or (may_call and model.calls))
     if messages[-1]["role"] != "user":
         raise ValueError(f"its last message has the role {messages[-1]['role']!r}, not 'user'")
     return messages
@@ -75,10 +76,15 @@ def checked_messages(messages: object, roles: Sequence[str] = _ROLES) -> tuple[d
 
 def checked_text(text: object) -> str:
     """Text that is not blank and can be encoded as UTF-8, as tokenizers require."""
+    if not _encodable(text).strip():
+        raise ValueError("gave blank text")
+    return str(text)
+
+
+def _encodable(text: object) -> str:
+    """Text that can be encoded as UTF-8."""
     if not isinstance(text, str):
         raise ValueError(f"gave {_a(text)}, not a str")
-    if not text.strip():
-        raise ValueError("gave blank text")
     try:
         text.encode()
     except UnicodeEncodeError as error:
@@ -123,7 +129,10 @@ def checked_example(example: object) -> Example:
         row = checked_row(example.row)
     except ValueError as error:
         raise ValueError(f"has a row that {error}") from None
-    return Example(row, example.answer, example.outcome, example.category, example.reason, bool(example.hostile))
+    actions: object = example.actions
+    if isinstance(actions, str) or not (isinstance(actions, Sequence) and all(isinstance(one, str) for one in actions)):
+        raise ValueError(f"has {_a(actions)} as its actions, not a tuple of str")
+    return replace(example, row=row, hostile=bool(example.hostile), actions=tuple(example.actions))
 
 
 def checked_manifest(manifest: object) -> Manifest:
@@ -231,8 +240,10 @@ def checked_reward(reward: object) -> float | None:
 
 LONGEST_OBSERVATION = 32_768
 LONGEST_STATE = 262_144
-LONGEST_ANSWER = 131_072
+LONGEST_ANSWER = 1_048_576
 """The greatest lengths of what a step gives, in characters; a state's is that of its JSON."""
+DEEPEST_STATE = 100
+"""Most levels of a state: text of a model may be parsed into it, and what is deeper could not be sent to a worker."""
 
 
 def checked_step(step: object) -> Step:
@@ -242,15 +253,27 @@ def checked_step(step: object) -> Step:
     if step.answer is not None:
         if step.observation or step.state is not None:
             raise ValueError("gave a Step with an answer and an observation or a state: return one of the two")
-        return Step(answer=_bounded("an answer", checked_text(step.answer), LONGEST_ANSWER))
+        return Step(answer=_bounded("an answer", _encodable(step.answer), LONGEST_ANSWER))
     observation = _bounded("an observation", checked_text(step.observation), LONGEST_OBSERVATION)
     try:
         written = json.dumps(step.state, ensure_ascii=False, allow_nan=False)
         written.encode()
+        state = json.loads(written)
     except (TypeError, ValueError, RecursionError) as error:
         raise ValueError(f"gave a state that is not JSON: {one_line(str(error))}") from None
     _bounded("a state", written, LONGEST_STATE)
-    return Step(observation, json.loads(written))
+    if _depth(state) > DEEPEST_STATE:
+        raise ValueError(f"gave a state that is nested too deeply: at most {DEEPEST_STATE} levels are taken")
+    return Step(observation, state)
+
+
+def _depth(value: Any) -> int:
+    """How many lists and objects of a JSON value lie in each other."""
+    depth, level = 0, [value]
+    while level := [each for each in level if isinstance(each, (dict, list))]:
+        depth += 1
+        level = [inner for each in level for inner in (each.values() if isinstance(each, dict) else each)]
+    return depth
 
 
 def _bounded(what: str, text: str, longest: int) -> str:
@@ -259,10 +282,10 @@ def _bounded(what: str, text: str, longest: int) -> str:
     return text
 
 
-def _check_tools(index: int, content: str, model: Model) -> None:
+def _check_tools(index: int, content: str, are_taken: bool) -> None:
     if index > 0:
         raise ValueError(f"message {index} has the role {TOOLS_ROLE!r}, which only the first may have")
-    if not model.takes_tools:
+    if not are_taken:
         raise ValueError(
             "gave tools to a model whose chat template has no place for them: where model.takes_tools is false, write"
             " them into the text"
@@ -301,3 +324,14 @@ def _a(value: object) -> str:
     """A value described by its type, which is safe to print whatever its `__repr__` does."""
     name = type(value).__name__
     return "None" if value is None else f"{'an' if name[:1].lower() in 'aeiou' else 'a'} {name}"
+
+
+def checked_plain_step(step: object) -> Step:
+    """A step as `checked_step` gives it, whose state JSON does not change: the next step meets what this one gave."""
+    checked = checked_step(step)
+    if isinstance(step, Step) and checked.state != step.state:
+        raise ValueError(
+            "gave a state that JSON changes, as it makes a list of a tuple and text of a key: build it of dict with "
+            "keys of str, list, str, numbers, bool and None"
+        )
+    return checked

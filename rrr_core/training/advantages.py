@@ -134,9 +134,11 @@ def _returns(episode: Episode, settings: TrainSettings) -> Returns:
 
 
 def with_advantages(episode: Episode, advantages: Sequence[float]) -> Episode:
-    """The episode with an advantage on each trained segment, in order."""
-    sampled, left = sampled_of(episode), iter(advantages)
-    segments = [replace(each, advantage=next(left)) if each.is_trained else each for each in sampled]
+    """The episode with its round's advantage on each trained segment; a first try has one for all its actions."""
+    segments, number = [], 0
+    for place, segment in enumerate(sampled_of(episode)):
+        number += segment.role == "reflection" and place > 0
+        segments.append(replace(segment, advantage=advantages[number]) if segment.is_trained else segment)
     return replace(episode, segments=(*before_sampled(episode), *segments))
 
 

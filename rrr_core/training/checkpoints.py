@@ -10,6 +10,7 @@ from __future__ import annotations
 import pickle
 import shutil
 import zipfile
+from collections import Counter
 from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +28,6 @@ from rrr_core.runs.files import explained, read_json, write_json
 from rrr_core.runs.layout import TrainFolder
 from rrr_core.text import one_line
 from rrr_core.verdicts import Verdict, abstained
-from rrr_core.verification import Judge
 
 SEAL, MARK = "complete.json", "incomplete"
 """The file that is written last into a checkpoint, and the one that is there from the first moment until then."""
@@ -54,6 +54,13 @@ class Kept(Protocol):
         """Its bytes, and their SHA-256."""
 
 
+class Judged(Protocol):
+    """What counts verdicts."""
+
+    def counts(self) -> dict[str, tuple[int, Counter[Verdict]]]:
+        """Task, empty if it is the only one → its verdicts, and those that were withheld."""
+
+
 @dataclass(frozen=True, slots=True)
 class Seal:
     """What a seal says."""
@@ -63,9 +70,8 @@ class Seal:
     """File → its bytes and SHA-256; None in the seal of an older version."""
     journals: dict[str, tuple[int, str]]
     """Journal → its bytes when the checkpoint was written, and their SHA-256."""
-    judged: int
-    """Verdicts until then."""
-    withheld: tuple[Verdict, ...]
+    verdicts: dict[str, tuple[int, tuple[Verdict, ...]]]
+    """Task, empty if it is the only one → its verdicts until then, and those that were withheld."""
 
     @classmethod
     def read(cls, checkpoint: Path) -> Seal:
@@ -73,19 +79,25 @@ class Seal:
         path = checkpoint / SEAL
         fields = Record(read_json(path), f"{path}:1", "a checkpoint's seal")
         files = fields.get("files", OBJECT, None)
-        verdicts = Record(fields.get("verdicts", OBJECT, {}), fields.place, "the seal's 'verdicts'")
-        withheld = [Record(each, fields.place, "a withheld verdict") for each in verdicts.get("withheld", LIST, ())]
+        verdicts = fields.get("verdicts", OBJECT, {})
+        of_tasks = Record(verdicts, fields.place, "the seal's 'verdicts'").get("tasks", OBJECT, {"": verdicts})
         return cls(
             fields.get("step", COUNT),
             None if files is None else _sums(files, path),
             _sums(fields.get("journals", OBJECT, {}), path),
-            verdicts.get("judged", COUNT, 0),
-            tuple(
-                abstained(each.get("category", TEXT), each.get("detail", TEXT))
-                for each in withheld
-                for _ in range(each.get("times", COUNT))
-            ),
+            {task: _verdicts(each, fields.place) for task, each in of_tasks.items()},
         )
+
+
+def _verdicts(record: Any, place: str) -> tuple[int, tuple[Verdict, ...]]:
+    """How many verdicts there were, and those that were withheld."""
+    verdicts = Record(record, place, "the seal's 'verdicts'")
+    withheld = [Record(each, place, "a withheld verdict") for each in verdicts.get("withheld", LIST, ())]
+    return verdicts.get("judged", COUNT, 0), tuple(
+        abstained(each.get("category", TEXT), each.get("detail", TEXT))
+        for each in withheld
+        for _ in range(each.get("times", COUNT))
+    )
 
 
 def _sums(files: dict[str, Any], path: Path) -> dict[str, tuple[int, str]]:
@@ -96,8 +108,8 @@ def _sums(files: dict[str, Any], path: Path) -> dict[str, tuple[int, str]]:
 class SealCheckpoints(TrainerCallback):  # type: ignore[misc]
     """Seals each checkpoint once all its other files are on disk, and then deletes those that are too old to keep."""
 
-    def __init__(self, keep: int, journals: Sequence[Kept] = (), judge: Judge | None = None) -> None:
-        self.keep, self.journals, self.judge = keep, journals, judge
+    def __init__(self, keep: int, journals: Sequence[Kept] = (), judges: Judged | None = None) -> None:
+        self.keep, self.journals, self.judges = keep, journals, judges
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         if control.should_save and state.is_world_process_zero:
@@ -114,13 +126,13 @@ class SealCheckpoints(TrainerCallback):  # type: ignore[misc]
         if not state.is_world_process_zero:
             return
         folder = TrainFolder(Path(args.output_dir))
-        seal(folder.checkpoint(state.global_step), state.global_step, self.journals, self.judge)
+        seal(folder.checkpoint(state.global_step), state.global_step, self.journals, self.judges)
         sealed = [path for step, path in folder.checkpoints().items() if step <= state.global_step and is_ours(path)]
         for old in sealed[: -self.keep]:
             shutil.rmtree(old)
 
 
-def seal(checkpoint: Path, step: int, journals: Sequence[Kept] = (), judge: Judge | None = None) -> None:
+def seal(checkpoint: Path, step: int, journals: Sequence[Kept] = (), judges: Judged | None = None) -> None:
     """Write the seal of a whole checkpoint."""
     files = {
         path.relative_to(checkpoint).as_posix(): (path.stat().st_size, digest_of(path)) for path in _files(checkpoint)
@@ -129,8 +141,14 @@ def seal(checkpoint: Path, step: int, journals: Sequence[Kept] = (), judge: Judg
     sums = [
         {name: {"bytes": size, "sha256": digest} for name, (size, digest) in each.items()} for each in (files, kept)
     ]
-    withheld = [{**verdict.to_json(), "times": times} for verdict, times in judge.withheld.items()] if judge else []
-    verdicts = {"judged": judge.judged if judge else 0, "withheld": withheld}
+    counts = {
+        task: {
+            "judged": judged,
+            "withheld": [{**verdict.to_json(), "times": times} for verdict, times in withheld.items()],
+        }
+        for task, (judged, withheld) in (judges.counts() if judges else {"": (0, Counter[Verdict]())}).items()
+    }
+    verdicts = counts.get("", {"tasks": counts})
     write_json(checkpoint / SEAL, {"step": step, "files": sums[0], "journals": sums[1], "verdicts": verdicts})
     (checkpoint / MARK).unlink(missing_ok=True)
 

@@ -16,11 +16,18 @@ from rrr_core.training.scoring import ScoringTrainer
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A passing retry as the answer to its row's first prompt."""
+    """A passing retry as the answer to its row's first prompt: a text, or a course of actions."""
 
     prompt: tuple[int, ...]
     answer: tuple[int, ...]
-    """The retry's ids as sampled, its thought and its end token among them."""
+    """The retry's ids as sampled, its thought and its end token among them, and those of the observations between."""
+    read: frozenset[int] = frozenset()
+    """The places in the answer whose ids were only read: those of observations."""
+
+    @property
+    def learned(self) -> list[int]:
+        """The other places, whose ids were sampled."""
+        return [place for place in range(len(self.answer)) if place not in self.read]
 
 
 def targets_of(
@@ -33,10 +40,15 @@ def targets_of(
     """
     found: dict[tuple[int, tuple[int, ...]], Target] = {}
     for episode, is_passed in zip(episodes, passes, strict=True):
-        retry = episode.rounds[-1].retry if episode.rounds else None
+        retry = episode.last_try if episode.rounds and episode.rounds[-1].retry is not None else ()
         failure = (episode.row_index, tuple(prompt_ids(episode)))
-        if is_passed and retry is not None and retry.ids and failure not in found:
-            found[failure] = Target(tuple(encode(episode.prompt)), retry.ids)
+        if is_passed and retry and all(each.ids for each in retry) and failure not in found:
+            tokens = [(token, each.is_read) for each in retry for token in each.ids]
+            found[failure] = Target(
+                tuple(encode(episode.prompt)),
+                tuple(token for token, _ in tokens),
+                frozenset(place for place, (_, is_read) in enumerate(tokens) if is_read),
+            )
     return list(found.values())
 
 
@@ -65,7 +77,7 @@ class Distillation:
 
     def deal(self, micro_batches: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """The micro-batches of a generation batch, each with its part of the targets."""
-        counts = self.gather([sum(len(target.answer) for target in self.targets)])
+        counts = self.gather([sum(len(target.learned) for target in self.targets)])
         self._share = len(counts) / max(1, sum(counts))
         places = range(len(micro_batches))
         return [{**micro_batches[place], "targets": self.targets[place :: len(places)]} for place in places]
@@ -99,10 +111,10 @@ class Distillation:
         term: torch.Tensor | float = 0.0
         if self.rows:
             assert self.logps is not None
-            summed = -sum(row[: len(each.answer)].sum() for each, row in zip(self.rows, self.logps, strict=True))
+            summed = -sum(row[each.learned].sum() for each, row in zip(self.rows, self.logps, strict=True))
             term = self.weight * self._share / passes * summed
             self._since.append(summed.detach())
-            self._tokens += sum(len(target.answer) for target in self.rows)
+            self._tokens += sum(len(target.learned) for target in self.rows)
         self.rows, self.logps = (), None
         if not is_last:
             return term, None

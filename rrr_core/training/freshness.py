@@ -27,8 +27,8 @@ from rrr_core.verdicts import Verdict
 ROUNDS = 4
 """Rounds of attempts for a place: the failure's own, and at most three others' if it is stale."""
 
-Try = Callable[[Sequence[Failure], int], Sequence[Segment]]
-"""Gives one judged attempt at each failure, in the round of that number."""
+Try = Callable[[Sequence[Failure], int], Sequence[Sequence[Segment]]]
+"""Gives one judged attempt at each failure, in the round of that number: a text, or a course of actions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +63,16 @@ class Renewal:
         )
 
 
-def renew(wanted: Sequence[Failure], others: Iterator[Failure], attempt: Try) -> list[Renewal]:
+def renew(
+    wanted: Sequence[Failure],
+    others: Iterator[Failure],
+    attempt: Try,
+    has_room: Callable[[Failure], bool] = lambda _: True,
+) -> list[Renewal]:
     """Each wanted failure, tried again; for one that passes, failures from `others` are tried until one fails.
 
-    At most `ROUNDS` rounds. If no other fails either, the mined attempt is used, so that steps stay full.
+    At most `ROUNDS` rounds. If no other fails either, the mined attempt is used, so that steps stay full; so it is in
+    place of a new attempt that leaves no room to reflect on it (`has_room`).
     """
     renewals: list[Renewal] = []
     places, tried = list(range(len(wanted))), list(wanted)
@@ -80,10 +86,10 @@ def renew(wanted: Sequence[Failure], others: Iterator[Failure], attempt: Try) ->
                 for failure, each in zip(wanted, made, strict=True)
             ]
         for place, failure, each in zip(places, tried, made, strict=True):
-            fresh = failure.with_attempt(each) if _verdict(each).is_failed else None
-            before = renewals[place]
-            tokens = before.tokens + (each.length or 0)
-            renewals[place] = replace(before, failure=fresh or before.failure, tokens=tokens)
+            before, fresh = renewals[place], failure.with_attempt(*each)
+            tokens = before.tokens + sum(one.length or 0 for one in each)
+            stands = not _verdict(each).is_failed or not has_room(fresh)
+            renewals[place] = replace(before, failure=before.failure if stands else fresh, tokens=tokens)
         stale = [
             place
             for place, each in zip(places, made, strict=True)
@@ -94,9 +100,10 @@ def renew(wanted: Sequence[Failure], others: Iterator[Failure], attempt: Try) ->
     return renewals
 
 
-def _verdict(attempt: Segment) -> Verdict:
-    assert attempt.verdict is not None
-    return attempt.verdict
+def _verdict(attempt: Sequence[Segment]) -> Verdict:
+    verdict = attempt[-1].verdict
+    assert verdict is not None
+    return verdict
 
 
 def stale_share(renewals: Iterable[Renewal]) -> float | None:
@@ -172,7 +179,12 @@ class Freshness:
 
     def _tried_now(self, wanted: list[Failure], step: int, forward_pass: int, number: int) -> list[Renewal]:
         seed = (self.settings.seed, step, forward_pass, self.process, "live", number)
-        return renew(wanted, self._others, lambda tried, again: self.rollout.attempt(tried, (*seed, again)))
+        return self._renewed(wanted, self._others, seed)
+
+    def _renewed(self, wanted: Sequence[Failure], others: Iterator[Failure], seed: tuple[object, ...]) -> list[Renewal]:
+        return renew(
+            wanted, others, lambda tried, again: self.rollout.attempt(tried, (*seed, again)), self.rollout.has_room
+        )
 
     def _standing(self, failure: Failure) -> Failure:
         renewal = self._refreshed.get(failure.failure_id)
@@ -216,12 +228,10 @@ class Freshness:
         }
         taken = {failure_id for number in numbers for failure_id in self._ids(self.order.batch(number))}
         self._refreshed = {}
-        renewals = renew(
+        renewals = self._renewed(
             list(wanted.values()),
             self._further(numbers[-1], taken),
-            lambda tried, again: self.rollout.attempt(
-                tried, (self.settings.seed, start, self.process, "refresh", again)
-            ),
+            (self.settings.seed, start, self.process, "refresh"),
         )
         records = self.gather([{"process": self.process, **each.to_json()} for each in renewals])
         if self.process == 0:

@@ -49,6 +49,14 @@ class Requests:
     reflect: int = 0
     """In the request to reflect on a failed retry."""
     retry: int = 0
+    observe: int = 0
+    """In an observation within a course of actions."""
+    steps: int = 1
+    """Most actions of an answer."""
+
+    def course(self, most: int) -> int:
+        """Tokens of an answer with actions of at most `most` tokens."""
+        return self.steps * most + (self.steps - 1) * self.observe
 
 
 def longest_completion(settings: TrainSettings, requests: Requests | None = None) -> int:
@@ -56,17 +64,17 @@ def longest_completion(settings: TrainSettings, requests: Requests | None = None
 
     Without `requests`, all but the few tokens between its texts.
     """
-    if settings.only_first_tries:
-        return settings.max_attempt_tokens
     requests = requests or Requests()
+    if settings.only_first_tries:
+        return requests.course(settings.max_attempt_tokens)
     trains_retry = credit_named(settings.credit).trains([Segment("reflection"), Segment("retry")])[1]
     retries = settings.rounds - (0 if trains_retry else 1)
     return max(
         settings.rounds * settings.max_reflection_tokens
-        + retries * (requests.retry + settings.max_retry_tokens)
+        + retries * (requests.retry + requests.course(settings.max_retry_tokens))
         + (settings.rounds - 1) * requests.reflect,
-        settings.max_attempt_tokens if settings.mixes_first_tries else 0,
-        settings.max_retry_tokens if settings.distills else 0,
+        requests.course(settings.max_attempt_tokens) if settings.mixes_first_tries else 0,
+        requests.course(settings.max_retry_tokens) if settings.distills else 0,
     )
 
 
@@ -75,7 +83,7 @@ def check_length(
 ) -> None:
     """Raise RrrError if an episode of several rounds, each text as long as it may be, does not fit the context.
 
-    Of one round only the prompt has to fit, and a text ends with the context.
+    Of one round only the prompt has to fit, and a text ends with the context. So does a course after its first action.
     """
     if settings.rounds == 1 or context is None:
         return

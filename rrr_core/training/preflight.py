@@ -45,7 +45,7 @@ COPIES = 3
 
 
 def check_before_training(
-    model: ModelSettings, folder: Path, settings: TrainSettings, say: Callable[[str], None]
+    model: ModelSettings, folder: Path, settings: TrainSettings, say: Callable[[str], None], has_steps: bool = False
 ) -> None:
     """Check all that a training run in `folder` will need, without loading weights; `say` gets a notice.
 
@@ -57,7 +57,7 @@ def check_before_training(
     if model.adapter is not None or is_adapter(model.named):
         raise trained_whole(model)
     network, chat = without_weights(model)
-    settings = fitted(settings, chat)
+    settings = fitted(settings, chat, has_steps)
     check_network(settings, config, network)
     check_room(settings, folder, network, training_dtype(model))
     reason = obstacle(network) if settings.shared_prompt else None
@@ -78,13 +78,19 @@ def checked_config(model: ModelSettings, folder: Path, settings: TrainSettings) 
     )
 
 
-def fitted(settings: TrainSettings, chat: ChatFormat) -> TrainSettings:
+def fitted(settings: TrainSettings, chat: ChatFormat, has_steps: bool = False) -> TrainSettings:
     """The settings with the token limits of a model of this chat format.
 
-    Raises RrrError for a credit, several rounds, or a consolidation that it rules out.
+    Raises RrrError for a credit, several rounds, or a consolidation that it rules out; `has_steps` is the task's.
     """
     extends = chat.extends(chat.thinks)
     check_context(credit_named(settings.credit), extends, settings.rounds)
+    if has_steps and not extends and (settings.only_first_tries or settings.mixes_first_tries):
+        given = "--credit attempt" if settings.only_first_tries else f"--consolidate {settings.consolidate}"
+        raise RrrError(
+            f"{given} trains every action of a first try, and this model's chat template rewrites the earlier ones (it"
+            " drops earlier thoughts): use --keep-thoughts, or leave it out."
+        )
     if settings.distills and not extends:
         raise RrrError(
             "--consolidate distill learns the retry's sampled ids, and this model's chat template rewrites what comes"

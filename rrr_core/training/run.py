@@ -11,7 +11,7 @@ import shutil
 import sys
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +22,7 @@ from safetensors import SafetensorError
 from transformers import PreTrainedTokenizerBase, PrinterCallback, Trainer
 from transformers.utils import logging as transformers_logging
 
+from rrr_core.answering import check_max_steps
 from rrr_core.episode import Failure
 from rrr_core.errors import DataError, RrrError
 from rrr_core.generation import ModelSettings
@@ -42,6 +43,7 @@ from rrr_core.training.checkpoints import UNUSED, Seal, SealCheckpoints, newest_
 from rrr_core.training.dropout import check_pass, without_dropout
 from rrr_core.training.engine import engine_identity, open_engine
 from rrr_core.training.freshness import forget_refreshes
+from rrr_core.training.measures import Tasks
 from rrr_core.training.preflight import (
     check_network,
     check_room,
@@ -55,10 +57,11 @@ from rrr_core.training.profiling import MeasureSteps, count_tokens
 from rrr_core.training.records import Recorder
 from rrr_core.training.rewards import check_task_rewards
 from rrr_core.training.rollout import Rollout
-from rrr_core.training.settings import MAY_CHANGE, TrainSettings
+from rrr_core.training.settings import TrainSettings
+from rrr_core.training.several import Judges, by_name, identity_of_tasks, open_judges, rollout_of
 from rrr_core.training.trainer import ReflectionTrainer
 from rrr_core.training.upstream import patch_upstream
-from rrr_core.verification import Judge, VerifySettings
+from rrr_core.verification import VerifySettings
 
 
 @dataclass(frozen=True)
@@ -75,7 +78,7 @@ class TrainSummary:
 
 
 def train(
-    task: Task,
+    tasks: Task | Sequence[Task],
     failures: Sequence[Failure],
     model_settings: ModelSettings,
     folder: Path,
@@ -85,6 +88,7 @@ def train(
 ) -> TrainSummary:
     """Train the model named in `model_settings` on `failures`; everything is written into `folder`.
 
+    With several tasks, each failure knows its own (`rrr_core.mining.failure_set.failures_of_several`).
     A second call with the same settings resumes at the newest checkpoint; on a CPU it ends bit-identical to an
     uninterrupted run. Under `accelerate launch` every process calls it, and the first one writes.
     Raises DataError for an empty failure set, ModelError for a model that cannot be loaded, and RrrError for options
@@ -93,26 +97,28 @@ def train(
     if not failures:
         raise DataError("the failure set is empty: there is nothing to reflect on. Mine more rows or a harder split.")
     progress = progress or Progress()
-    check_task_rewards(settings.reward, task, progress.say if _writes() else lambda _: None)
-    scores = settings.reward == "task"
+    named = by_name(tasks)
+    check_max_steps(list(named.values()), settings.max_steps)
+    for task in named.values():
+        check_task_rewards(settings.reward, task, progress.say if _writes() else lambda _: None)
     if not _writes():
-        with Judge(task, settings.max_abstain, settings=verify, scores=scores) as judge:
-            return _train(task, failures, model_settings, folder, settings, judge, Progress())
+        with open_judges(named, settings, verify) as judges:
+            return _train(named, failures, model_settings, folder, settings, judges, Progress())
     with (
         stage_lock(folder, progress),
         profiled(folder, progress) as profile,
-        Judge(task, settings.max_abstain, settings=verify, profile=profile, scores=scores) as judge,
+        open_judges(named, settings, verify, profile) as judges,
     ):
-        return _train(task, failures, model_settings, folder, settings, judge, progress)
+        return _train(named, failures, model_settings, folder, settings, judges, progress)
 
 
 def _train(
-    task: Task,
+    tasks: Tasks,
     failures: Sequence[Failure],
     model_settings: ModelSettings,
     folder: Path,
     settings: TrainSettings,
-    judge: Judge,
+    judges: Judges,
     progress: Progress,
 ) -> TrainSummary:
     started = time.monotonic()
@@ -121,16 +127,16 @@ def _train(
     policy = load_from(model_settings, training_dtype(model_settings))
     if hasattr(policy.network, "peft_config"):
         raise trained_whole(model_settings)
-    settings = fitted(settings, policy.chat)
+    settings = fitted(settings, policy.chat, any(task.has_steps for task in tasks.values()))
     arguments = checked_config(model_settings, folder, settings)
     check_network(settings, arguments, policy.network)
     if _writes():
         identity = {
-            "task": task.provenance(),
+            **identity_of_tasks(tasks),
             "model": policy.describe(),
             **engine_identity(model_settings),
-            "settings": {k: v for k, v in dataclasses.asdict(settings).items() if k not in MAY_CHANGE},
-            "failures": {"count": len(failures), "sha256": digest(failures)},
+            "settings": settings.identity(),
+            "failures": {"count": len(failures), "sha256": digest(failures, rated=settings.curriculum != "none")},
         }
         open_stage(folder, "train", identity=identity, about=about_this_run())
         check_room(settings, folder, policy.network, training_dtype(model_settings))
@@ -143,24 +149,28 @@ def _train(
         return read_train_summary(summary_file)
     due = {*range(settings.save_every, settings.steps, settings.save_every), settings.steps}
     done, checkpoint = newest_checkpoint(folder, due, progress.say, _writes())
-    with progress.track(f"Training {task.name}", total=settings.steps, done=done) as advance:
-        profile = judge.profile
+    with progress.track(
+        f"Training {', '.join(task.name for task in tasks.values())}", total=settings.steps, done=done
+    ) as advance:
+        profile = judges.profile
         recorder = Recorder(
             folder, policy.tokenizer, settings.episodes_per_step, advance, _writes(), profile, progress.say
         )
         recorder.cut_back(done)
         if checkpoint is not None:
             sealed = Seal.read(checkpoint)
-            judge.recall(sealed.judged, sealed.withheld)
+            judges.recall(sealed.verdicts)
         if _writes():
             forget_refreshes(folder, after=done)
         engine = open_engine(policy, model_settings)
         if engine.notice:
             progress.say(engine.notice)
+        rollout = rollout_of(tasks, measured(engine, profile), judges, settings)
+        usable = with_room(failures, rollout, progress.say)
         trainer = ReflectionTrainer(
-            task=task,
-            rollout=Rollout(task, measured(engine, profile), judge, settings),
-            failures=enough(failures, settings.batch_size // settings.group_size),
+            tasks=tasks,
+            rollout=rollout,
+            failures=enough(usable, settings.batch_size // settings.group_size),
             settings=settings,
             on_episodes=recorder.keep,
             say=progress.say,
@@ -169,7 +179,7 @@ def _train(
             processing_class=policy.tokenizer,
             peft_config=lora_config(settings),
             callbacks=[
-                SealCheckpoints(settings.keep_checkpoints, (recorder.metrics, recorder.episodes), judge),
+                SealCheckpoints(settings.keep_checkpoints, (recorder.metrics, recorder.episodes), judges),
                 MeasureSteps(profile, folder if _writes() else None),
                 recorder,
             ],
@@ -180,13 +190,13 @@ def _train(
         with disk_faults(folder), without_dropout(*networks):
             check_pass(trainer.model)
             run_trainer(trainer, checkpoint, left=settings.steps - done)
-    judge.finish()
+    judges.finish()
     summary = TrainSummary(
         steps=settings.steps,
-        failures=len(failures),
+        failures=len(usable),
         seconds=round(time.monotonic() - started, 1),
         model=str(files.model),
-        abstentions=judge.abstained,
+        abstentions=judges.abstained,
     )
     with profile.during("save"), disk_faults(folder):
         save_whole(trainer, policy.tokenizer, files.model)
@@ -226,12 +236,30 @@ def run_trainer(trainer: Trainer, checkpoint: Path | None, left: int) -> None:
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
 
 
-def digest(failures: Sequence[Failure]) -> str:
-    """A short SHA-256 of the failures, in order."""
+def digest(failures: Sequence[Failure], *, rated: bool = False) -> str:
+    """A short SHA-256 of the failures, in order; with the pass rates of their rows if these matter."""
     content = hashlib.sha256()
     for failure in failures:
-        content.update(json.dumps(failure.to_short_json(), sort_keys=True).encode())
+        record = failure.to_short_json()
+        content.update(json.dumps([record, failure.pass_rate] if rated else record, sort_keys=True).encode())
     return content.hexdigest()[:16]
+
+
+def with_room(failures: Sequence[Failure], rollout: Rollout, say: Callable[[str], None]) -> Sequence[Failure]:
+    """The failures but those whose courses fill the model's context, so that nothing can be sampled after them.
+
+    Raises DataError if none is left.
+    """
+    usable = [failure for failure in failures if rollout.has_room(failure)]
+    if len(usable) < len(failures):
+        said = (
+            f"{len(failures) - len(usable)} of {len(failures)} failures fill the model's context of"
+            f" {rollout.engine.context} tokens, so that nothing can be sampled after them"
+        )
+        if not usable:
+            raise DataError(f"{said}: mine with fewer or shorter actions (--max-steps, --max-tokens).")
+        say(f"{said}: they are left out.")
+    return usable
 
 
 def enough(failures: Sequence[Failure], groups: int) -> list[Failure]:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
 from functools import lru_cache
 
 import torch
 from torch.utils.data import Sampler
+
+from rrr_core.episode import Failure
+from rrr_core.errors import RrrError
+from rrr_core.training.settings import TrainSettings
+from rrr_core.training.shares import dealt, shares_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +67,84 @@ class FailureOrder:
         return list(found)
 
 
-@lru_cache(maxsize=2)
+@dataclass(frozen=True)
+class DealtOrder(FailureOrder):
+    """An order for several tasks or a curriculum: groups are dealt to the tasks by their shares (`shares.dealt`).
+
+    Each task goes through its own failures in one permutation after the other. A curriculum sorts what a task trains on
+    in `steps` steps by the rows' pass rates. So neither adds a failure or leaves one out.
+    """
+
+    members: tuple[tuple[int, ...], ...] = ()
+    """Each task's failures, by index."""
+    shares: tuple[Fraction, ...] = ()
+    rates: tuple[float, ...] = ()
+    """Failure → what a curriculum sorts it by, ascending; empty without one."""
+    steps: int = 0
+    """Optimiser steps in all."""
+    _sorted: dict[int, list[int]] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def batch(self, number: int) -> list[int]:
+        return self._between(number * self.groups, (number + 1) * self.groups)
+
+    def beyond(self, number: int) -> list[int]:
+        """The failures of the batches that would follow, as many as there are failures at most, each of them once."""
+        following = self._between((number + 1) * self.groups, (number + 1) * self.groups + self.failures)
+        return list(dict.fromkeys(following))
+
+    def _between(self, start: int, end: int) -> list[int]:
+        # Dealt in stretches that double, so that few are cached.
+        deal = dealt(self.shares, 1 << end.bit_length())
+        return [self._drawn_by(task, nth) for task, nth in deal[start:end]]
+
+    def _drawn_by(self, task: int, nth: int) -> int:
+        """The failure of a task's nth group."""
+        planned = self._planned(task) if self.rates else []
+        return planned[nth] if nth < len(planned) else self._shuffled(task, nth)
+
+    def _shuffled(self, task: int, nth: int) -> int:
+        members = self.members[task]
+        epoch, place = divmod(nth, len(members))
+        return members[permutation(len(members), self.seed, epoch)[place]]
+
+    def _planned(self, task: int) -> list[int]:
+        """What a task trains on in all steps, by pass rate; equal ones stay shuffled."""
+        if task not in self._sorted:
+            last = max(self.numbers([self.steps - 1]))
+            count = sum(whose == task for whose, _ in dealt(self.shares, (last + 1) * self.groups))
+            drawn = [self._shuffled(task, nth) for nth in range(count)]
+            self._sorted[task] = sorted(drawn, key=self.rates.__getitem__)
+        return self._sorted[task]
+
+
+def order_of(
+    failures: Sequence[Failure], settings: TrainSettings, groups: int, repeats: int, accumulation: int
+) -> FailureOrder:
+    """The order of a training. Raises RrrError for weights of other tasks, and for a curriculum without pass rates."""
+    counts = len(failures), groups, settings.seed, repeats, accumulation
+    shares = shares_of(settings.weights, {failure.episode.task for failure in failures})
+    if len(shares) == 1 and settings.curriculum == "none":
+        return FailureOrder(*counts)
+    sign = -1 if settings.curriculum == "easy-first" else 1
+    rates = [failure.pass_rate for failure in failures] if settings.curriculum != "none" else []
+    if None in rates:
+        raise RrrError(
+            f"--curriculum {settings.curriculum}: the failures come without the pass rates of their rows: read them"
+            " from a folder that `rrr mine` wrote, or leave it out."
+        )
+    members = [
+        tuple(place for place, failure in enumerate(failures) if failure.episode.task == task) for task in shares
+    ]
+    return DealtOrder(
+        *counts,
+        members=tuple(members),
+        shares=tuple(shares.values()),
+        rates=tuple(sign * rate for rate in rates if rate is not None),
+        steps=settings.steps,
+    )
+
+
+@lru_cache(maxsize=16)
 def permutation(failures: int, seed: int, epoch: int) -> list[int]:
     """An epoch's order of the numbers below `failures`. Cached: do not modify it."""
     random = torch.Generator().manual_seed(seed * 1_000_003 + epoch)

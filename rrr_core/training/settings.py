@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
-from rrr_core.config.limits import THINKING_TOKENS, TOKENS
+from rrr_core.config.limits import STEPS, STEPS_HELP, THINKING_TOKENS, TOKENS
 from rrr_core.config.option import option
 from rrr_core.config.settings import Settings
 from rrr_core.errors import RrrError
 from rrr_core.training.credit import ATTEMPT, CREDITS, trains_reflections
 from rrr_core.training.rewards import REWARDS, Rewards
+from rrr_core.training.shares import read_weights
 
 MAY_CHANGE = frozenset({"max_abstain", "keep_checkpoints", "report_to"})
 """Settings that change no result: a run may be resumed with other values."""
 ZERO_VARIANCE = ("drop", "keep", "resample")
+CURRICULA = ("none", "easy-first", "hard-first")
 CONSOLIDATE = ("none", "distill", "reward", "both")
 
 
@@ -41,6 +44,7 @@ class TrainSettings(Settings):
         f"Longest retry with its thought, in tokens; {THINKING_TOKENS} by default for a model that thinks.",
         minimum=1,
     )
+    max_steps: int = option(STEPS, STEPS_HELP, minimum=1)
     credit: str = option(
         "reflection",
         f"Which tokens are trained: {'; '.join(credit.help for credit in CREDITS.values())}.",
@@ -107,6 +111,17 @@ class TrainSettings(Settings):
         f" and --credit attempt sample; {THINKING_TOKENS} by default for a model that thinks.",
         minimum=1,
     )
+    weights: str = option(
+        "",
+        "With several tasks, what each one's share of the groups weighs, as TASK=NUMBER,TASK=NUMBER; 1 for those left"
+        " out, so shares are equal by default.",
+    )
+    curriculum: str = option(
+        "none",
+        "Order of each task's failures: none: shuffled; easy-first or hard-first: the same failures, from the rows that"
+        " mining passed most often to those it passed least, or the other way.",
+        choices=CURRICULA,
+    )
     lora_rank: int = option(0, "Rank of LoRA adapters; 0 trains all weights.", minimum=0)
     lora_alpha: int = option(32, "LoRA's alpha.", minimum=1)
     lora_targets: tuple[str, ...] = option(("all-linear",), "Modules that get LoRA adapters.")
@@ -121,6 +136,7 @@ class TrainSettings(Settings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        read_weights(self.weights)
         credit = CREDITS[self.credit]
         if self.rounds == 1 and credit.of_rounds:
             raise RrrError(f"--credit {credit.name} acts only with several rounds: raise --rounds, or leave it out.")
@@ -135,6 +151,11 @@ class TrainSettings(Settings):
                 f"--length-bonus rewards the length of reflections, and --credit {credit.name} trains none: use"
                 " --credit reflection, or leave it out."
             )
+
+    def identity(self) -> dict[str, Any]:
+        """The settings that results depend on; the newest only where they act, since older folders lack them."""
+        unused = {name for name in ("weights", "curriculum") if getattr(self, name) in ("", "none")}
+        return {name: value for name, value in asdict(self).items() if name not in MAY_CHANGE | unused}
 
     @property
     def only_first_tries(self) -> bool:

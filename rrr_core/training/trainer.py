@@ -18,7 +18,6 @@ from rrr_core.episode import Episode, Failure
 from rrr_core.generation.kv_cache import arguments_of
 from rrr_core.generation.trial import Sample
 from rrr_core.seeds import rollout_seed
-from rrr_core.tasks import Task
 from rrr_core.training.advantages import in_groups_with_signal, is_by_round, weighed
 from rrr_core.training.batches import Batch, play_batch
 from rrr_core.training.consolidation import shuffled
@@ -34,11 +33,11 @@ from rrr_core.training.credit import (
 from rrr_core.training.distillation import Distillation, DistillingTrainer, targets_of
 from rrr_core.training.engine import correct_for
 from rrr_core.training.freshness import Freshness
-from rrr_core.training.measures import measures_of
+from rrr_core.training.measures import Tasks, measures_of
 from rrr_core.training.micro_batches import MAY_DROP, has_variance, split_micro_batches
 from rrr_core.training.passes import Passes, check_length, context_of, extremes, longest_completion
 from rrr_core.training.rollout import Rollout
-from rrr_core.training.sampler import FailureOrder, FailureSampler
+from rrr_core.training.sampler import FailureSampler, order_of
 from rrr_core.training.settings import TrainSettings
 from rrr_core.training.shared_prompt import packed_score
 
@@ -59,7 +58,7 @@ class ReflectionTrainer(DistillingTrainer):
     def __init__(
         self,
         *,
-        task: Task,
+        tasks: Tasks,
         rollout: Rollout,
         failures: Sequence[Failure],
         settings: TrainSettings,
@@ -67,8 +66,8 @@ class ReflectionTrainer(DistillingTrainer):
         say: Callable[[str], None] = print,
         **arguments: Any,
     ) -> None:
-        self.task, self.rollout, self.failures, self.settings, self.on_episodes = (
-            task,
+        self.tasks, self.rollout, self.failures, self.settings, self.on_episodes = (
+            tasks,
             rollout,
             failures,
             settings,
@@ -98,10 +97,10 @@ class ReflectionTrainer(DistillingTrainer):
             **arguments,
         )
         correct_for(self, rollout.engine)
-        self.order = FailureOrder(
-            failures=len(failures),
+        self.order = order_of(
+            failures,
+            settings,
             groups=self.args.generation_batch_size // self.num_generations,
-            seed=self.args.seed,
             repeats=self.num_iterations * self.args.steps_per_generation,
             accumulation=self.args.gradient_accumulation_steps,
         )
@@ -139,7 +138,8 @@ class ReflectionTrainer(DistillingTrainer):
             reason = "its experts are balanced over the padded batch"
         longest = extremes(self.failures)[0]
         prompts = [self.rollout.prompt_of(failure) for failure in extremes(self.failures)]
-        requests = self.rollout.requests_of(longest) if self.settings.rounds > 1 else None
+        matters = self.settings.rounds > 1 or longest.episode.acts
+        requests = self.rollout.requests_of(longest) if matters else None
         check_length(self.settings, self.rollout.engine.context, max(map(len, prompts)), requests)
         context = context_of(networks[0])
         sample = Sample.of(prompts, longest_completion(self.settings, requests), context)
@@ -235,7 +235,7 @@ class ReflectionTrainer(DistillingTrainer):
         """TRL's reward function: what `play_batch` decided."""
         assert self._played is not None
         processes, rounds = self.accelerator.num_processes, self.settings.rounds
-        for name, value in measures_of(self._played, self.task, processes, rounds).items():
+        for name, value in measures_of(self._played, self.tasks, processes, rounds).items():
             log_metric(name, value)
         paid = [
             (each.last_verdict, sampled_reflections(each)) for each in self._played.episodes if not is_first_try(each)
@@ -245,6 +245,10 @@ class ReflectionTrainer(DistillingTrainer):
         if self.distillation is not None:
             log_metric("distill_targets", len(self.distillation.targets) * processes)
         log_metric("groups_without_spread", self._signal.count(False) / len(self._signal))
+        for task in self.tasks if len(self.tasks) > 1 else ():
+            played = zip(self._played.episodes, self._signal, strict=True)
+            if own := [has_signal for episode, has_signal in played if episode.task == task]:
+                log_metric(f"groups_without_spread/{task}", own.count(False) / len(own))
         return self._rewards
 
     def _prepare_inputs(self, generation_batch: Any) -> Any:

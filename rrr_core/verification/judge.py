@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from rrr_core.episode import Generation
 from rrr_core.errors import TooManyAbstentions
-from rrr_core.hookspecs import Row, Step
+from rrr_core.hookspecs import Call, Row, Step
 from rrr_core.profiling.profile import Profile
 from rrr_core.tasks import Task
 from rrr_core.verdicts import CUT_OFF, Verdict, failed, no_answer
@@ -114,19 +114,20 @@ class Judge:
         )
         return [next(judged) if verdict is None else verdict for verdict in early]
 
-    def step(self, actions: Sequence[tuple[Row, str]], states: Sequence[Any]) -> list[Step | Verdict]:
+    def step(
+        self,
+        actions: Sequence[tuple[Row, str]],
+        states: Sequence[Any],
+        calls: Sequence[Sequence[Call]] = (),
+    ) -> list[Step | Verdict]:
         """What (row, action) pairs lead to from these states, in order; an abstention where the plugin is at fault.
 
-        An abstention ends its course, and counts as a verdict that was withheld. Raises TooManyAbstentions.
+        `calls` are those of each action, if any has some. An abstention ends its course, and counts as a verdict that
+        was withheld. Raises TooManyAbstentions.
         """
-        given: Iterable[Step | Verdict]
-        if self._runner is not None:
-            given = self._runner.steps(actions, states)
-        else:
-            given = (self.task.step(row, state, action) for (row, action), state in zip(actions, states, strict=True))
         steps = []
-        with self.profile.during("judge"):
-            for step in given:
+        with self.profile.during("judge"), closing(self._stepped(actions, states, calls)) as coming:
+            for step in coming:
                 steps.append(step)
                 if isinstance(step, Verdict):
                     self.judged += 1
@@ -194,6 +195,15 @@ class Judge:
         verify = self.task.verify
         for row, answer in pairs:
             yield verify(row, answer)
+
+    def _stepped(
+        self, actions: Sequence[tuple[Row, str]], states: Sequence[Any], calls: Sequence[Sequence[Call]]
+    ) -> Generator[Step | Verdict]:
+        if self._runner is not None:
+            yield from self._runner.steps(actions, states, calls)
+            return
+        for (row, action), state, called in zip(actions, states, calls or [()] * len(actions), strict=True):
+            yield self.task.step(row, state, action, called)
 
     def _check(self) -> None:
         if self.abstained <= self.max_abstain * self.judged:

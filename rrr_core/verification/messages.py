@@ -6,9 +6,9 @@ pool that unpickles what a worker sends (multiprocessing, concurrent.futures, pe
 A batch goes to a worker as 8 bytes of length and a JSON object that holds each distinct row once; items refer to the
 rows. The worker replies with one line per item, as soon as it is judged: `[NUMBER, "passed"]` or `[NUMBER, OUTCOME,
 CATEGORY, DETAIL]`. A batch that holds its items' verdicts asks for their rewards; a reply then ends with the score, if
-there is one. A batch that holds states asks for steps: `[NUMBER, "observed", OBSERVATION, STATE]` or `[NUMBER, "final",
-ANSWER]`. Each batch's numbers start at a random one, so a blind forgery is detected. Code that runs inside a
-worker can read the number and forge a verdict: isolation protects the user, not the verdict.
+there is one. A batch that holds states, and perhaps calls, asks for steps: `[NUMBER, "observed", OBSERVATION, STATE]`
+or `[NUMBER, "final", ANSWER]`. Each batch's numbers start at a random one, so a blind forgery is detected. Code that
+runs inside a worker can read the number and forge a verdict: isolation protects the user, not the verdict.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ import secrets
 from collections.abc import Sequence
 from typing import Any
 
+from rrr_core.episode.calls import calls_to_json
 from rrr_core.errors import DataError
-from rrr_core.hookspecs import Row, Step, final, observed
+from rrr_core.hookspecs import Call, Row, Step, final, observed
 from rrr_core.tasks.values import LONGEST_ANSWER, LONGEST_OBSERVATION, LONGEST_STATE, checked_step
 from rrr_core.text import one_line
 from rrr_core.verdicts import Verdict, abstained, passed
@@ -45,12 +46,16 @@ class BadReply(ValueError):
 
 
 def encode_batch(
-    pairs: Sequence[tuple[Row, str]], first: int, judged: Sequence[Verdict] = (), states: Sequence[Any] = ()
+    pairs: Sequence[tuple[Row, str]],
+    first: int,
+    judged: Sequence[Verdict] = (),
+    states: Sequence[Any] = (),
+    calls: Sequence[Sequence[Call]] = (),
 ) -> bytes:
     """The batch as sent to a worker; `judged` are the pairs' verdicts, to ask for their rewards.
 
-    With `states` the texts are actions, and it asks for the steps from there. Raises DataError for a row that is not
-    JSON-able.
+    With `states` the texts are actions, with their `calls`, and it asks for the steps from there. Raises DataError for
+    a row that is not JSON-able.
     """
     places: dict[int, int] = {}
     rows: list[Row] = []
@@ -65,6 +70,8 @@ def encode_batch(
         batch["judged"] = [verdict.to_json() for verdict in judged]
     if states:
         batch["states"] = states
+    if any(calls):
+        batch["calls"] = [calls_to_json(each) for each in calls]
     try:
         body = json.dumps(batch, separators=(",", ":")).encode()
     except (TypeError, ValueError, RecursionError) as error:

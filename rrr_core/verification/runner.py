@@ -17,7 +17,7 @@ from contextlib import closing, suppress
 from typing import Any
 
 from rrr_core.errors import PluginError, RrrError
-from rrr_core.hookspecs import Step
+from rrr_core.hookspecs import Call, Step
 from rrr_core.tasks import Task
 from rrr_core.text import one_line
 from rrr_core.verdicts import Verdict, abstained
@@ -79,13 +79,19 @@ class Runner:
                 assert isinstance(verdict, Verdict)
                 yield verdict
 
-    def steps(self, actions: Pairs, states: Sequence[Any]) -> Generator[Reply]:
-        """What (row, action) pairs lead to from these states, or an abstention, in order. As `verdicts`."""
-        return self._replies(actions, (), states)
+    def steps(self, actions: Pairs, states: Sequence[Any], calls: Sequence[Sequence[Call]] = ()) -> Generator[Reply]:
+        """What (row, action) pairs, with their calls, lead to from these states, or an abstention. As `verdicts`."""
+        return self._replies(actions, (), states, calls)
 
-    def _replies(self, pairs: Pairs, judged: Sequence[Verdict], states: Sequence[Any]) -> Generator[Reply]:
+    def _replies(
+        self,
+        pairs: Pairs,
+        judged: Sequence[Verdict],
+        states: Sequence[Any],
+        calls: Sequence[Sequence[Call]] = (),
+    ) -> Generator[Reply]:
         """The replies to what is asked of pairs, in order."""
-        self._ask(judged, states)
+        self._ask(judged, states, calls)
         found: list[Reply | None] = [None] * len(pairs)
         waiting = deque(batches(pairs, self.most_workers, 1 if self._is_fresh else LARGEST_BATCH))
         given = 0
@@ -118,7 +124,7 @@ class Runner:
         for table in (self._idle, self._starting, self._entered, self._busy, self._deadlines, self._killed):
             table.clear()
 
-    def _ask(self, judged: Sequence[Verdict], states: Sequence[Any] = ()) -> None:
+    def _ask(self, judged: Sequence[Verdict], states: Sequence[Any] = (), calls: Sequence[Sequence[Call]] = ()) -> None:
         """Name what is asked for next, and who is to blame for a fault.
 
         With `judged` that is a reward, with `states` a step, otherwise a verdict.
@@ -126,7 +132,7 @@ class Runner:
         hook, self._due = ("rrr_step", "step") if states else ("rrr_verify", "verdict")
         if judged:
             hook, self._due = "rrr_reward", "reward"
-        self._judged, self._states, self._who = judged, states, self.task.who(hook)
+        self._judged, self._states, self._calls, self._who = judged, states, calls, self.task.who(hook)
 
     def _start_over(self, error: RrrError, found: list[Reply | None], waiting: deque[Batch]) -> None:
         """Close what is left of a nursery that has ended, whose workers end with it; their items are judged again.
@@ -164,7 +170,9 @@ class Runner:
             batch.first = messages.first_number()
             part = slice(batch.start, batch.stop)
             worker.unsent = memoryview(
-                messages.encode_batch(pairs[part], batch.first, self._judged[part], self._states[part])
+                messages.encode_batch(
+                    pairs[part], batch.first, self._judged[part], self._states[part], self._calls[part]
+                )
             )
             self._busy[worker] = batch
             self._deadlines[worker] = time.monotonic() + self.settings.seconds

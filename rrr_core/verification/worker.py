@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
-from rrr_core.hookspecs import Row, Step
+from rrr_core.episode.calls import calls_from_json
+from rrr_core.hookspecs import Call, Row, Step
 from rrr_core.tasks import Task
 from rrr_core.tasks.blame import describe_exception
 from rrr_core.verdicts import Verdict, abstained
@@ -94,11 +95,13 @@ def keep_only(channel: int) -> None:
 def judge(task: Task, batch: dict[str, Any], cpu_seconds: float) -> None:
     """Judge the items of a batch, reporting each at once: if one kills the worker, the core knows which."""
     rows, number, judged, states = batch["rows"], batch["first"], batch.get("judged"), batch.get("states")
+    calls = batch.get("calls")
     for index, (place, answer) in enumerate(batch["items"]):
         # SIGPROF's default action ends the process even inside C code. The wall clock is watched by the core.
         signal.setitimer(signal.ITIMER_PROF, cpu_seconds)
         if states is not None:
-            write(messages.encode_step(number + index, step_from(task, rows[place], states[index], answer)))
+            called = calls_from_json(calls[index]) if calls else ()
+            write(messages.encode_step(number + index, step_from(task, rows[place], states[index], answer, called)))
         elif judged is not None:
             given = reward_on(task, rows[place], answer, Verdict(**judged[index]))
             write(messages.encode_reply(number + index, given))
@@ -117,9 +120,9 @@ def reward_on(task: Task, row: Row, answer: str, verdict: Verdict) -> Verdict:
     return _guarded(task, "rrr_reward", lambda: task.reward(row, answer, verdict))
 
 
-def step_from(task: Task, row: Row, state: Any, action: str) -> Step | Verdict:
+def step_from(task: Task, row: Row, state: Any, action: str, calls: Sequence[Call] = ()) -> Step | Verdict:
     """What an action leads to; an abstention if the plugin is at fault."""
-    return _guarded(task, "rrr_step", lambda: task.step(row, state, action))
+    return _guarded(task, "rrr_step", lambda: task.step(row, state, action, calls))
 
 
 def _guarded(task: Task, hook: str, call: Callable[[], Given]) -> Given | Verdict:

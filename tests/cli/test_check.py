@@ -9,10 +9,11 @@ from xml.etree import ElementTree
 
 import pytest
 
-from rrr_core import cli
+from rrr_core import cli, pipeline
 from rrr_core.conformance import CHECKS
 from rrr_core.verification import runner
-from tests.conformance.planted import PLANTS, Plant, install
+from tests.conformance.planted import IN_STEPS, PLANTS, Plant, install
+from tests.fakes import ScriptedGenerator
 
 
 @pytest.fixture
@@ -32,7 +33,7 @@ def planted(name: str) -> Plant:
 
 
 def test_a_sound_task_passes_with_one_line_per_check_and_one_with_the_counts(site: Any, check: Any) -> None:
-    install(site)
+    install(site, Plant("", "", base=IN_STEPS))
     code, output, errors = check()
     *lines, last = output.splitlines()
     assert (code, errors) == (0, "")
@@ -82,6 +83,13 @@ def test_the_checks_that_wait_for_another_share_one_line_at_the_end(site: Any, c
     assert failed.startswith("FAILED   check_task_loads")
     assert waiting == f"skipped  check_import_is_light and {len(CHECKS) - 3} more wait for check_task_loads."
     assert last.startswith(f"rrr-sums 1.0: 1 passed, 1 failed, {len(CHECKS) - 2} skipped in ")
+
+
+def test_the_checks_that_lack_the_same_hook_share_one_line(site: Any, check: Any) -> None:
+    install(site)
+    assert check()[1].splitlines()[-2] == (
+        "skipped  check_courses_lead_to_their_answers and 4 more: there is no hook rrr_step."
+    )
 
 
 def test_two_distributions_that_claim_the_task_are_both_named_and_nothing_is_judged(site: Any, check: Any) -> None:
@@ -166,3 +174,38 @@ def test_an_overlay_is_checked_with_the_task(site: Any, check: Any) -> None:
     code, output, _ = check("--with", "strict", "--only", "gold_answers_pass")
     assert code == 1
     assert "rrr-sums 1.0 with overlay strict: gold answer 0, '2001', is failed as 'wrong sum'" in output
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (("--device", "cpu"), "options of a model act only with one: name it with --model, or give --learn."),
+        (("--model-rows", "4"), "--model-rows needs --model or --learn, and at most --rows rows."),
+        (("--learn", "--model-rows", "6"), "--model-rows needs --model or --learn, and at most --rows rows."),
+        (("--only", "groups_have_a_signal"), "check_groups_have_a_signal needs a model"),
+    ],
+)
+def test_options_of_a_model_are_refused_where_none_is_asked_for(
+    site: Any, check: Any, options: tuple[str, ...], sentence: str
+) -> None:
+    install(site)
+    code, output, errors = check(*options)
+    assert (code, output) == (2, "")
+    assert sentence in errors
+
+
+def test_with_a_model_four_more_checks_follow(site: Any, check: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(site)
+    monkeypatch.setattr(pipeline, "open_engine", lambda settings, progress: ScriptedGenerator(lambda *_: "7"))
+    code, output, _ = check("--model", "x", "--json", "--only", "splits_load", "--only", "reward_can_be_reached")
+    loaded, reached = json.loads(output)["checks"]
+    assert (code, loaded["state"]) == (2, "passed")
+    assert (reached["name"], reached["state"]) == ("check_reward_can_be_reached", "cannot be judged")
+    assert "no try of 40 on 5 rows passed, 0% [0%, 43%]: 40 'wrong sum'." in reached["message"]
+
+
+def test_a_task_without_a_model_of_its_own_cannot_be_asked_whether_it_learns(site: Any, check: Any) -> None:
+    install(site)
+    code, output, _ = check("--learn", "--only", "reward_can_be_reached")
+    assert code == 2
+    assert "cannot be judged: task 'sums' has no model of its own: name one with --model." in output

@@ -50,7 +50,7 @@ def test_help_and_tasks_answer_within_three_tenths_of_a_second(arguments: list[s
 def test_help_lists_every_command_and_each_of_them_loads() -> None:
     context = click.Context(cli.app)
     names = cli.app.list_commands(context)
-    stages = ["mine", "train", "eval", "report", "warmup"]
+    stages = ["mine", "train", "eval", "transfer", "report", "warmup"]
     assert names == ["demo", "run", "tasks", *stages, "verify", "check", "rejudge", "new", "docs", "doctor"]
     for name in names:
         command = cli.app.get_command(context, name)
@@ -162,7 +162,7 @@ def test_ctrl_c_says_how_to_resume_a_resumable_command(
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("rrr_core.pipeline.open_task", interrupt)
+    monkeypatch.setattr("rrr_core.pipeline.open_tasks", interrupt)
     assert cli.run_command(["mine", "countdown"]) == 130
     errors = capsys.readouterr().err
     assert errors == "\nrrr: interrupted: run the same command again to resume.\n"

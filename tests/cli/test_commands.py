@@ -216,7 +216,7 @@ def test_run_and_demo_print_the_table_the_time_and_the_reports_path(
         assert (settings.task.name, settings.mine.tries, target) == (name, 5, Path(folder))
         figures = {"rows": 9, "modes": {"greedy": {"first_try": FIGURE}}}
         return SimpleNamespace(
-            comparison={"figures": {"vanilla": figures, "trained": figures}, "pairs": []},
+            comparisons={"countdown": {"figures": {"vanilla": figures, "trained": figures}, "pairs": []}},
             report=target / "report.html",
             spent=Spent(1, 130.0, {"generate": 104.0, "judge": 26.0}),
         )
@@ -236,7 +236,7 @@ def test_one_file_sets_the_task_the_model_and_every_stage(
 
     def run(settings: Any, target: Path, progress: Any) -> Any:
         seen.append(settings)
-        return SimpleNamespace(comparison={"figures": {}, "pairs": []}, report=target, spent=Spent())
+        return SimpleNamespace(comparisons={"countdown": {"figures": {}, "pairs": []}}, report=target, spent=Spent())
 
     monkeypatch.setattr("rrr_core.pipeline.run", run)
     (tmp_path / "run.toml").write_text(

@@ -260,6 +260,14 @@ def test_overlays_are_stacked_and_named(site: FakeSite, shown) -> None:
     assert "  user          LOUD" in page
 
 
+def test_a_task_that_acts_in_steps_says_so(site: FakeSite, shown) -> None:
+    steps = "from rrr_core import final\n@hookimpl\ndef rrr_step(action):\n    return final(action)\n"
+    site.install_task("sums", extra=MANIFEST + steps)
+    _, page = shown("sums", "--isolation", "none")
+    assert facts(page)["acts"] == "in steps, up to its answer (--max-steps)"
+    assert json.loads(shown("sums", "--json", "--isolation", "none")[1])["has_steps"] is True
+
+
 def test_json_has_the_same_for_programs(site: FakeSite, shown) -> None:
     site.install_task("sums", extra=MANIFEST)
     code, text = shown("sums", "--json", "--isolation", "none")

@@ -311,3 +311,60 @@ def test_thought_marks_can_be_others_or_none(verify: Any) -> None:
     code, _, errors = verify(line("yes"), "--thought-marks", "[A]")
     assert (code, errors.count("\n")) == (2, 1)
     assert "--thought-marks '[A]'" in errors
+
+
+IN_STEPS = """
+    from rrr_core import final, hookimpl, observed
+
+    @hookimpl
+    def rrr_step(row, state, action):
+        if action == "crash":
+            raise ZeroDivisionError("of the step")
+        return final(action.removeprefix("answer ")) if action.startswith("answer ") else observed("Go on.", action)
+"""
+
+
+def course(*actions: Any) -> str:
+    return json.dumps({"row": {"wanted": "yes"}, "actions": actions}) + "\n"
+
+
+@pytest.fixture
+def verify_steps(site: Any, verify: Any) -> Any:
+    """`verify`, of the task with an overlay that makes it act in steps."""
+    site.install_overlay("stepping", IN_STEPS)
+
+    def run(text: str) -> tuple[int, list[dict[str, str]], str]:
+        return verify(text, "--with", "stepping")
+
+    return run
+
+
+def test_actions_are_played_and_what_they_come_to_is_judged_beside_answers(verify_steps: Any) -> None:
+    lines = course("look", "<think>no</think>answer yes", "more") + line("yes") + course("answer no")
+    code, verdicts, _ = verify_steps(lines)
+    assert (code, verdicts) == (0, [PASSED, PASSED, {"verdict": "failed", "category": "not wanted", "detail": "no"}])
+
+
+def test_a_course_without_an_answer_has_failed_at_the_step_limit(verify_steps: Any) -> None:
+    _, verdicts, _ = verify_steps(course("look", "look"))
+    assert verdicts == [{"verdict": "failed", "category": "step limit", "detail": "no answer within 2 steps"}]
+
+
+def test_a_fault_of_the_step_is_an_abstention(verify_steps: Any) -> None:
+    code, verdicts, errors = verify_steps(course("look", "crash", "answer yes"))
+    assert code == 2
+    assert verdicts[0]["verdict"] == "abstained"
+    assert "hook rrr_step: ZeroDivisionError" in errors
+
+
+@pytest.mark.parametrize("actions", [[], ["look", 7]])
+def test_a_course_needs_texts_as_its_actions(verify_steps: Any, actions: list[Any]) -> None:
+    code, _, errors = verify_steps(course(*actions))
+    assert code == 2
+    assert "answers.jsonl:1: 'actions' must be a list of at least one text, and of texts alone." in errors
+
+
+def test_a_task_that_answers_at_once_has_no_actions_to_play(verify: Any) -> None:
+    code, _, errors = verify(course("answer yes"))
+    assert code == 2
+    assert "unknown key 'actions'" in errors

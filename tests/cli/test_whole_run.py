@@ -51,11 +51,13 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def start(place: Path, folder: str, *options: str) -> subprocess.Popen[str]:
+def start(
+    place: Path, folder: str, *options: str, command: str = "run", tasks: tuple[str, ...] = ("countdown",)
+) -> subprocess.Popen[str]:
     # A shell's background job ignores Ctrl-C, and so do the programs it starts.
     hearing = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)"
     code = f"{hearing}; from rrr_core.cli import main; sys.argv[0] = 'rrr'; main()"
-    arguments = ["run", "countdown", "--model", "model", "--config", "tiny.toml", "--folder", folder, *options]
+    arguments = [command, *tasks, "--model", "model", "--config", "tiny.toml", "--folder", folder, *options]
     return subprocess.Popen(
         [sys.executable, "-c", code, *arguments], cwd=place, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
@@ -105,6 +107,58 @@ def test_ctrl_c_and_the_same_command_end_with_the_same_bits(place: Path, finishe
 def steps(folder: Path) -> list[int]:
     """The steps that a run logged, in order."""
     return [json.loads(line)["step"] for line in (folder / "train" / "metrics.jsonl").read_text().splitlines()]
+
+
+def test_several_tasks_killed_at_any_moment_end_with_the_same_bits_as_uninterrupted(place: Path) -> None:
+    def begin(folder: str) -> subprocess.Popen[str]:
+        options = "--train-weights", "countdown=3", "--train-curriculum", "hard-first", "--train-steps", "3"
+        return start(place, folder, *options, tasks=("countdown", "apigen"))
+
+    whole = begin("both")
+    out, err = whole.communicate(timeout=400)
+    assert whole.returncode == 0, err
+    assert out.index("countdown:\n") < out.index("apigen:\n") < out.index("report: both/report.html")
+    for moment in ("tasks/countdown/mine/summary.json", "train/checkpoint-1/complete.json", "tasks/*/eval/*/greedy-*"):
+        process = begin("killed")
+        while not list((place / "killed").glob(moment)):
+            assert process.poll() is None, process.communicate()
+            time.sleep(0.01)
+        process.kill()
+        process.communicate(timeout=100)
+    resumed = begin("killed")
+    _, err = resumed.communicate(timeout=400)
+    assert resumed.returncode == 0, err
+    assert "mine countdown: finished earlier" in err
+    files = ["train/model/model.safetensors", "train/episodes.jsonl"]
+    for task in ("countdown", "apigen"):
+        files += [f"tasks/{task}/{name}" for name in ("mine/shard-00000.jsonl", "eval/trained/sampled-00000.jsonl")]
+    for file in files:
+        assert (place / "killed" / file).read_bytes() == (place / "both" / file).read_bytes(), file
+    assert steps(place / "killed") == [1, 2, 3]
+
+
+def test_transfer_killed_in_its_second_training_ends_with_the_same_bits_as_uninterrupted(place: Path) -> None:
+    def begin(folder: str) -> subprocess.Popen[str]:
+        options = "--mixture", "--train-steps", "2", "--eval-modes", "sampled"
+        return start(place, folder, *options, command="transfer", tasks=("countdown", "apigen"))
+
+    whole = begin("matrix")
+    out, err = whole.communicate(timeout=400)
+    assert whole.returncode == 0, err
+    assert out.index("nothing, % right") < out.index("mixture") < out.index("report: matrix/report.html")
+    process = begin("cut")
+    while not (place / "cut" / "trained" / "on-apigen" / "checkpoint-1" / "complete.json").exists():
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.01)
+    process.kill()
+    process.communicate(timeout=100)
+    resumed = begin("cut")
+    _, err = resumed.communicate(timeout=400)
+    assert resumed.returncode == 0, err
+    assert "train on-countdown: finished earlier" in err
+    models = [f"trained/on-{name}/model/model.safetensors" for name in ("countdown", "apigen", "mixture")]
+    for file in ("transfer.json", *models):
+        assert (place / "cut" / file).read_bytes() == (place / "matrix" / file).read_bytes(), file
 
 
 def test_other_settings_for_a_finished_folder_are_refused(place: Path, finished: tuple[Path, str, str]) -> None:

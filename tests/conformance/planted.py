@@ -79,7 +79,28 @@ def rrr_manifest():
     return Manifest("Add two numbers.", "generated", "rrr-sums 1.0", "CC0-1.0", ("not a number", "wrong sum"))
 """
 
+IN_STEPS = (
+    SOUND.replace("failed, hookimpl, passed", "failed, final, hookimpl, observed, passed")
+    .replace('"5", "passed")', '"5", "passed", actions=("say a", "say b", "answer 5"))')
+    .replace('"6", "failed", "wrong sum")', '"6", "failed", "wrong sum", actions=("answer 6",))')
+    + """
+
+@hookimpl
+def rrr_step(row, state, action):
+    said = (state or {"said": []})["said"]
+    if action in ("say a", "say b"):
+        name = action[-1]
+        return observed(f"{name} is {row[name]}.", {"said": [*said, name][-4:]})
+    number = re.fullmatch(r"answer ([0-9]{1,30})", action)
+    if number:
+        return final(number[1])
+    return observed(f"Write say a, say b or answer N. Said so far: {' '.join(said[-4:])}", {"said": said})
+"""
+)
+"""The sound plugin acting in steps."""
+
 VERIFY = "    found = re.fullmatch("
+STEP = "    said = (state or"
 
 
 @dataclass(frozen=True)
@@ -94,6 +115,8 @@ class Plant:
     metadata: tuple[str, str] = ("", "")
     modules: Mapping[str, str] = field(default_factory=dict)
     name: str = ""
+    base: str = SOUND
+    """The sound plugin that it breaks."""
 
     @property
     def id(self) -> str:
@@ -328,6 +351,27 @@ PLANTS = (
         name="none",
     ),
     Plant(
+        "check_bad_policies_score_nothing",
+        "the prompt's last number passes for 100% [84%, 100%] of rows; more than 50% is no chance. One is '1001', for"
+        ' the row \'{"a": 1000, "b": 1001}\'.',
+        '== row["a"] + row["b"] else',
+        'in (row["a"] + row["b"], row["b"]) else',
+    ),
+    Plant(
+        "check_bad_policies_score_nothing",
+        "a refusal passes for 100% [84%, 100%] of rows; more than 5% is no chance.",
+        VERIFY,
+        f"    if 'sorry' in answer:\n        return passed()\n{VERIFY}",
+        name="refusal",
+    ),
+    Plant(
+        "check_bad_policies_score_nothing",
+        "the one answer '2001' passes for 100% [83%, 100%] of rows",
+        '== row["a"] + row["b"] else',
+        'in (row["a"] + row["b"], 2001) else',
+        name="constant",
+    ),
+    Plant(
         "check_verdicts_are_pure",
         "when judged again",
         'failed("wrong sum", found[1])',
@@ -396,12 +440,174 @@ PLANTS = (
         "0.001 * next(counter) % 1 * answer",
         name="with a memory",
     ),
+    Plant(
+        "check_courses_lead_to_their_answers",
+        "no passing example in rrr_examples has actions",
+        ', actions=("say a", "say b", "answer 5")',
+        "",
+        base=IN_STEPS,
+        name="none",
+    ),
+    Plant(
+        "check_courses_lead_to_their_answers",
+        "the course of the example '5' has no answer after its 3 actions",
+        "        return final(number[1])",
+        "        return observed('Really?', state)",
+        base=IN_STEPS,
+        name="observes forever",
+    ),
+    Plant(
+        "check_courses_lead_to_their_answers",
+        "leads to another answer, '6'",
+        '"answer 5"))',
+        '"answer 6"))',
+        base=IN_STEPS,
+        name="another answer",
+    ),
+    Plant(
+        "check_courses_lead_to_their_answers",
+        "ends at action 2 of 3, 'answer 5'",
+        '"say b", "answer 5"))',
+        '"answer 5", "say b"))',
+        base=IN_STEPS,
+        name="too early",
+    ),
+    Plant(
+        "check_courses_lead_to_their_answers",
+        "hook rrr_step: IndexError",
+        STEP,
+        "    action[0]\n" + STEP,
+        base=IN_STEPS,
+        name="raises",
+    ),
+    Plant(
+        "check_courses_lead_to_their_answers",
+        "gave a state that JSON changes",
+        '{"said": [*said, name][-4:]}',
+        '{"said": (*said, name)[-4:]}',
+        base=IN_STEPS,
+        name="a tuple in the state",
+    ),
+    Plant(
+        "check_courses_lead_to_their_answers",
+        "gave a state that is not JSON: Object of type set",
+        '{"said": [*said, name][-4:]}',
+        '{"said": [*said, name][-4:], "all": set(said)}',
+        base=IN_STEPS,
+        name="a set in the state",
+    ),
+    Plant(
+        "check_steps_are_pure",
+        "when it is played alone",
+        'f"{name} is',
+        'f"{next(counter)}: {name} is',
+        base=IN_STEPS,
+        name="counts calls",
+    ),
+    Plant(
+        "check_steps_are_pure",
+        "when it is played alone",
+        STEP,
+        "    global last\n    last = [] if state is None else last\n    last += [action]\n"
+        "    if len(last) > 4:\n        return observed('It is late.', state)\n" + STEP,
+        base=IN_STEPS,
+        name="mixes courses up",
+    ),
+    Plant(
+        "check_steps_are_pure",
+        "when it is played in another process",
+        'f"{name} is',
+        "f\"{hash('x')}: {name} is",
+        base=IN_STEPS,
+        name="hash",
+    ),
+    Plant(
+        "check_steps_are_pure",
+        "marked @trusted, changes the state, at the action 'say b'",
+        "@hookimpl\ndef rrr_step(row, state, action):\n",
+        "from rrr_core import trusted\n\n\n@hookimpl\n@trusted\ndef rrr_step(row, state, action):\n"
+        "    if state and action == 'say b':\n        state['said'].reverse()\n        state['said'].append('b')\n",
+        base=IN_STEPS,
+        name="state",
+    ),
+    Plant(
+        "check_steps_are_pure",
+        "marked @trusted, changes the row",
+        "@hookimpl\ndef rrr_step(row, state, action):\n",
+        "from rrr_core import trusted\n\n\n@hookimpl\n@trusted\ndef rrr_step(row, state, action):\n"
+        "    row['seen'] = True\n",
+        base=IN_STEPS,
+        name="row",
+    ),
+    Plant(
+        "check_courses_stay_bounded",
+        "gave a state of",
+        "[*said, name][-4:]",
+        "[*said, name * 50_000]",
+        base=IN_STEPS.replace("said[-4:])}", "said)[-8:]}"),
+        name="a growing state",
+    ),
+    Plant(
+        "check_courses_stay_bounded",
+        "gave an observation of",
+        "said[-4:])}",
+        "said) * 2_000}",
+        base=IN_STEPS.replace("name][-4:]", "name]"),
+        name="a growing observation",
+    ),
+    Plant(
+        "check_observations_leak_no_answer",
+        "an action that does nothing is followed by an answer that passes for 20 of 20 rows, such as '2",
+        "    return observed(f\"Write say a, say b or answer N. Said so far: {' '.join(said[-4:])}\"",
+        '    return observed(str(row["a"] + row["b"])',
+        base=IN_STEPS,
+    ),
+    Plant(
+        "check_hostile_actions_do_no_harm",
+        "IndexError",
+        STEP,
+        "    if ']0;title' in action:\n        [].pop()\n" + STEP,
+        base=IN_STEPS,
+        name="raises",
+    ),
+    Plant(
+        "check_hostile_actions_do_no_harm",
+        "no step within 1 CPU seconds",
+        STEP,
+        "    while '9**9**9**9' in action:\n        pass\n" + STEP,
+        base=IN_STEPS,
+        name="hangs",
+    ),
+    Plant(
+        "check_hostile_actions_do_no_harm",
+        "gave an answer of 1,000,000 characters",
+        STEP,
+        "    if action.isdigit():\n        return final(action)\n" + STEP,
+        base=IN_STEPS,
+        name="hands on what is too long",
+    ),
+    Plant(
+        "check_hostile_actions_do_no_harm",
+        "ZeroDivisionError",
+        STEP,
+        "    if state and 'Verdict: passed' in action:\n        1 / 0\n" + STEP,
+        base=IN_STEPS,
+        name="raises in the middle",
+    ),
+    Plant(
+        "check_hostile_actions_do_no_harm",
+        "leads to an answer that passes",
+        STEP,
+        "    if 'Verdict: passed' in action:\n        return final(str(row['a'] + row['b']))\n" + STEP,
+        base=IN_STEPS,
+        name="passes",
+    ),
 )
 
 
 def install(site: Any, plant: Plant | None = None) -> Path:
     """Install the task `sums`, sound or broken."""
-    source, metadata = SOUND, METADATA
+    source, metadata = plant.base if plant else SOUND, METADATA
     modules: dict[str, str] = {}
     if plant is not None:
         assert plant.old in source

@@ -8,14 +8,15 @@ from typing import Any
 import pytest
 
 from rrr_core.cli import pages
-from rrr_core.conformance import CHECKS, CheckSettings, Result, checks_of
+from rrr_core.conformance import CHECKS, CheckSettings, Result, checks_of, step_checks
 from rrr_core.conformance.checks import chosen, wants
 from rrr_core.conformance.data_checks import HASHED_SPLITS
 from rrr_core.errors import RrrError
 from rrr_core.verification import VerifySettings, runner
-from tests.conformance.planted import PLANTS, SOUND, VERIFY, Plant, install
+from tests.conformance.planted import IN_STEPS, PLANTS, SOUND, STEP, VERIFY, Plant, install
 
 FEW = CheckSettings(rows=10, compared=60, first_row_seconds=0.5, first_row_megabytes=100)
+OF_STEPS = {name for name, function in CHECKS.items() if function.__module__ == step_checks.__name__}
 QUICK = VerifySettings(cpu_seconds=1.0, workers=1)
 
 
@@ -27,6 +28,13 @@ def check(name: str = "sums", only: tuple[str, ...] = (), **options: Any) -> lis
 
 def test_a_sound_plugin_passes_every_check(site: Any) -> None:
     install(site)
+    others = [(each.name, each.message) for each in check() if each.state != "passed"]
+    assert {message for _, message in others} == {"there is no hook rrr_step."}
+    assert {name for name, _ in others} == OF_STEPS
+
+
+def test_a_sound_plugin_that_acts_in_steps_passes_every_check(site: Any) -> None:
+    install(site, Plant("", "", base=IN_STEPS))
     assert [(each.name, each.message) for each in check() if each.state != "passed"] == []
 
 
@@ -136,6 +144,7 @@ def test_without_gold_answers_the_checks_that_need_them_are_skipped(site: Any) -
         "check_gold_answers_pass",
         "check_other_rows_answers_fail",
         "check_mutated_answers_fail",
+        *OF_STEPS,
     }
     assert {each.state for each in results} == {"passed", "skipped"}
 
@@ -145,6 +154,20 @@ def test_verdicts_that_the_manifest_calls_not_deterministic_need_not_be_pure(sit
     impure = SOUND.replace(plant.old, plant.new).replace('"wrong sum"))', '"wrong sum"), False)')
     install(site, Plant("", "", SOUND, impure))
     (result,) = check(only=("verdicts_are_pure",))
+    assert result.state == "skipped"
+
+
+def test_a_state_that_makes_no_difference_is_reported(site: Any) -> None:
+    install(site, Plant("", "", STEP, "    state = None\n" + STEP, base=IN_STEPS))
+    (result,) = check(only=("steps_are_pure",))
+    assert result.state == "passed"
+    assert "no state made a difference here: is rrr_step to ignore it?" in result.note
+
+
+def test_steps_of_a_task_that_says_it_is_not_deterministic_need_not_be_pure(site: Any) -> None:
+    counting = IN_STEPS.replace('f"{name} is', 'f"{next(counter)}: {name} is')
+    install(site, Plant("", "", base=counting.replace('"wrong sum"))', '"wrong sum"), False)')))
+    (result,) = check(only=("steps_are_pure",))
     assert result.state == "skipped"
 
 

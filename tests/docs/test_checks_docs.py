@@ -7,9 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from rrr_core.conformance import CHECKS, CheckSettings
+from rrr_core.conformance import CHECKS, MODEL_CHECKS, CheckSettings
+from rrr_core.conformance.learnability_checks import LITTLE, SIGNIFICANT
+from rrr_core.conformance.policy_checks import MOST_GUESSED, POLICY_ROWS
 from rrr_core.conformance.probe import HEAVY
+from rrr_core.conformance.prompt_checks import MOST_LEAKING
 from rrr_core.conformance.results import STATES
+from rrr_core.conformance.sampling import STEPS, TRIES
 from rrr_core.conformance.verdict_checks import MUTATED_ROWS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "checks.md").read_text(encoding="utf-8")
@@ -18,10 +22,10 @@ FLAT = " ".join(PAGE.split())
 
 
 def test_every_check_has_a_heading_in_the_order_they_run() -> None:
-    assert [heading for heading in SECTIONS if heading.startswith("check_")] == list(CHECKS)
+    assert [heading for heading in SECTIONS if heading.startswith("check_")] == [*CHECKS, *MODEL_CHECKS]
 
 
-@pytest.mark.parametrize("check", CHECKS)
+@pytest.mark.parametrize("check", [*CHECKS, *MODEL_CHECKS])
 def test_each_says_what_it_wants_and_why_and_how_to_fix_it(check: str) -> None:
     wants, why, fix = re.split(r"\*\*(?:Why|Fix)\.\*\*", SECTIONS[check])
     assert wants.strip()
@@ -47,3 +51,12 @@ def test_the_bounds_match_the_code() -> None:
     assert f"within {bounds.first_row_seconds:g} seconds and {bounds.first_row_megabytes} megabytes" in FLAT
     assert f"within {bounds.hostile_cpu_seconds:g} CPU seconds and {bounds.hostile_memory_mb} megabytes" in FLAT
     assert f"of the first {MUTATED_ROWS} gold answers" in FLAT
+    assert f"On {POLICY_ROWS} rows of both splits" in FLAT
+    assert (
+        f"above {MOST_LEAKING:.0%}; for a number, a quotation and one answer for all rows it is {MOST_GUESSED:.0%}"
+        in FLAT
+    )
+    assert f"tries the first {bounds.model_rows} rows of `train` (`--model-rows`) {TRIES} times each" in FLAT
+    assert f"played for up to {STEPS} of them" in FLAT
+    assert f"the gain is surely below {100 * LITTLE:.0f} points" in FLAT
+    assert f"with p below {SIGNIFICANT:g}" in FLAT

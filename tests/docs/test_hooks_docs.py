@@ -37,7 +37,9 @@ def joined(hooks: tuple[str, ...]) -> str:
     return "\n".join(source for hook in hooks for source in blocks("python", SECTIONS.get(hook, "")))
 
 
-WHOLE_PLUGIN = joined(TASKS_OWN)
+WHOLE_PLUGIN = joined(tuple(hook for hook in TASKS_OWN if hook != "rrr_step"))
+IN_STEPS = WHOLE_PLUGIN + joined(("rrr_step",))
+"""The variant that acts in steps: its examples replace the others."""
 RECORDS = {"rrr_verify": Verdict, "rrr_data_options": DataOption, "rrr_examples": Example, "rrr_manifest": Manifest}
 """Hook → the record in the table of its section."""
 WRITTEN = {"Row": "dict", "Outcome": "str"}
@@ -78,8 +80,8 @@ def test_every_hook_has_an_example_and_shows_what_it_gives(hook):
     assert [len(blocks(language, SECTIONS[hook])) for language in ("python", "pycon")] == [1, 1]
 
 
-def test_the_examples_together_are_a_plugin_that_implements_every_hook(sums):
-    assert all(sums.implements(hook) for hook in TASKS_OWN)
+def test_the_examples_together_are_a_plugin_that_implements_every_hook_but_that_of_its_variant(sums):
+    assert [hook for hook in TASKS_OWN if not sums.implements(hook)] == ["rrr_step"]
 
 
 def test_the_examples_of_the_overlay_hooks_together_are_an_overlay(sums, site):
@@ -94,16 +96,27 @@ def test_the_examples_of_the_overlay_hooks_together_are_an_overlay(sums, site):
         load_task("sums", ["terse:words=few"])
 
 
-def test_the_plugin_on_the_page_passes_every_check(site, tmp_path):
+@pytest.mark.parametrize("source", [WHOLE_PLUGIN, IN_STEPS], ids=["at once", "in steps"])
+def test_the_plugin_on_the_page_passes_every_check(site, tmp_path, source):
     folder = tmp_path / "plugin"
     folder.mkdir()
     (folder / "pyproject.toml").write_text(blocks("toml", TEXT)[0])
-    (folder / "rrr_sums.py").write_text(WHOLE_PLUGIN)
+    (folder / "rrr_sums.py").write_text(source)
     install(folder, site.folder)
     checks = checks_of("sums", verify=VerifySettings(workers=1))
     with checks[0].subject:
         results = [check.run() for check in checks]
-    assert [(each.name, each.message) for each in results if each.state != "passed"] == []
+    others = {each.message for each in results if each.state != "passed"}
+    assert others == (set() if source == IN_STEPS else {"there is no hook rrr_step."})
+
+
+def test_the_course_that_testing_md_plays_is_one_of_the_variant(site):
+    page = (Path(__file__).parents[2] / "docs" / "testing.md").read_text()
+    (test,) = [source for source in blocks("python", page) if "import play" in source]
+    site.install("rrr-sums", modules={"rrr_sums": IN_STEPS}, tasks={"sums": "rrr_sums"})
+    names = {}
+    exec(test, names)
+    names["test_a_number_is_compared_before_it_is_answered"]()
 
 
 @pytest.mark.parametrize("hook", RECORDS)

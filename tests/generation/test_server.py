@@ -296,12 +296,3 @@ def test_an_address_is_shown_without_its_credentials() -> None:
 def test_an_invalid_address_is_refused(address: str) -> None:
     with pytest.raises(ModelError, match="is not a server's address"):
         make_engine(ModelSettings(model="m", backend="server", base_url=(address,)))
-
-
-def test_a_prompt_with_tools_is_refused_before_anything_is_asked() -> None:
-    with serving(echo) as stage:
-        client = engine(stage)
-        assert not client.model.takes_tools
-        with pytest.raises(ModelError, match=r"a server's model is given none: .*model\.takes_tools is false"):
-            client.generate([*questions(1), [{"role": "tools", "content": "[]"}, *questions(1)[0]]], SAMPLING)
-    assert stage.requests == []

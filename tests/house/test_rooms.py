@@ -23,7 +23,7 @@ FLOORS = (
     {"row_files", "profiling"},
     {"tasks"},
     {"chat"},
-    {"conversation", "verification", "generation", "answering", "rounds"},
+    {"conversation", "verification", "generation", "answering"},
     {"mining", "evaluation", "training"},
     {"judging"},
     {"report", "overlays", "exports", "conformance"},
@@ -174,7 +174,7 @@ def resolves(name: str) -> bool:
 
 def test_names_that_are_not_there_are_found() -> None:
     assert resolves("rrr_core.seeds")
-    assert resolves("rrr_core.episode.records.Segment.to_json")
+    assert resolves("rrr_core.episode.segments.Segment.to_json")
     assert resolves("rrr_core.hookimpl")
     assert not resolves("rrr_core.settings")
     assert not resolves("rrr_core.seeds.derived_seed")

@@ -320,7 +320,7 @@ def test_a_failure_keeps_the_tools_of_its_prompt(tmp_path: Path, monkeypatch: py
     mine(task, engine, tmp_path, MineSettings(rows=1), {})
     (failure,) = read_failures(tmp_path)
     assert failure.prompt == (tools, asked)
-    assert engine.calls[0][0] == [(tools, asked)]
+    assert engine.calls[0][0] == [[tools, asked]]
 
 
 def test_an_engine_keeps_its_prefix_cache_for_one_shard(tmp_path: Path) -> None:

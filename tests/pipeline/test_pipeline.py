@@ -69,7 +69,9 @@ class Rooms:
         if name in self.breaks:
             raise self.breaks.pop(name)
 
-    def check_before_training(self, model: ModelSettings, folder: Path, settings: TrainSettings, say: Any) -> None:
+    def check_before_training(
+        self, model: ModelSettings, folder: Path, settings: TrainSettings, say: Any, has_steps: bool
+    ) -> None:
         self.checked.append(settings)
         if settings.scheduler == "cosin":
             raise RrrError("transformers has no schedule 'cosin': change --scheduler. See `rrr train --scheduler X`.")

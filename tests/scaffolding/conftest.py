@@ -1,4 +1,4 @@
-"""Packages created by `rrr new`, one per kind of answer, with their wheels laid out as pip would."""
+"""Packages created by `rrr new`, one of each kind, with their wheels laid out as pip would."""
 
 from __future__ import annotations
 
@@ -18,10 +18,13 @@ SUMMARY = "Sums: {{ 1 + 1 }}, `2` & <b>three</b>, Zoë's 4."
 """Text with a special meaning in Jinja, Markdown, TOML or HTML."""
 
 PACKAGES = {
-    kind: Answers(f"new-{kind}", SUMMARY, "Zoë O'Neil", chosen, kind)
+    f"{kind} in steps" if steps else kind: Answers(
+        f"{'steps' if steps else 'new'}-{kind}", SUMMARY, "Zoë O'Neil", chosen, kind, steps
+    )
     for kind, chosen in zip(ANSWERS, LICENSES, strict=True)
+    for steps in (False, True)
 }
-"""Each kind of answer, combined with each licence: all branches of the template."""
+"""Each kind of answer, combined with each licence, at once and in steps: all branches of the template."""
 
 
 @dataclass(frozen=True)
@@ -38,19 +41,20 @@ class Package:
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run this Python in the package's folder, with the wheel on its path."""
+        path = [str(self.site), *filter(None, [os.environ.get("PYTHONPATH")])]
         return subprocess.run(
             [sys.executable, *arguments],
             cwd=self.folder,
-            env={**os.environ, "PYTHONPATH": str(self.site), "PYTHONDONTWRITEBYTECODE": "1"},
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(path), "PYTHONDONTWRITEBYTECODE": "1"},
             capture_output=True,
             text=True,
             check=False,
         )
 
 
-@pytest.fixture(scope="session", params=list(ANSWERS))
+@pytest.fixture(scope="session", params=list(PACKAGES))
 def package(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Package:
-    """A package for each kind of answer, built into a wheel that is unpacked into `site`, so no network is needed."""
+    """A package of each kind, built into a wheel that is unpacked into `site`, so no network is needed."""
     answers = PACKAGES[request.param]
     home = tmp_path_factory.mktemp(answers.name)
     made = Package(answers, home / "package", home / "site")

@@ -128,7 +128,16 @@ def test_every_answer_has_its_option(here) -> None:
         "author": "Ada",
         "license": "MIT",
         "answer": "choice",
+        "steps": False,
     }
+
+
+def test_a_task_that_acts_in_steps_has_them_in_a_file_and_its_answers_say_so(here) -> None:
+    assert cli.run_command(["new", "words", *ALL_GIVEN, "--steps"]) == 0
+    assert answers_of(here / "rrr-words")["steps"] is True
+    assert (here / "rrr-words" / "src" / "rrr_words" / "steps.py").is_file()
+    assert cli.run_command(["new", "words", *ALL_GIVEN, "--folder", "at-once"]) == 0
+    assert not list((here / "at-once").rglob("*steps*"))
 
 
 def test_the_template_knows_the_same_licences_and_kinds_of_answer() -> None:

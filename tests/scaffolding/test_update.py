@@ -196,9 +196,21 @@ def test_a_plugin_of_another_template_is_refused(plugin, template, line) -> None
         update_plugin(plugin, template)
 
 
-def test_options_that_an_update_would_ignore_are_refused(capsys) -> None:
-    assert cli.run_command(["new", "--update", "--author", "Ada"]) == 2
-    assert "--update takes no --author" in capsys.readouterr().err
+@pytest.mark.parametrize("option", [["--author", "Ada"], ["--steps"]])
+def test_options_that_an_update_would_ignore_are_refused(capsys, option) -> None:
+    assert cli.run_command(["new", "--update", *option]) == 2
+    assert f"--update takes no {option[0]}" in capsys.readouterr().err
+
+
+def test_a_plugin_that_acts_in_steps_still_does_after_an_update(template, tmp_path, git_at) -> None:
+    plugin, first = tmp_path / "rrr-steps", tmp_path / "first"
+    shutil.copytree(TEMPLATE / "v1", first / "v1")
+    write_plugin(Answers("steps", "Look it up.", "Ada", steps=True), plugin, first)
+    git_at(plugin, ["init", "--quiet"])
+    commit(git_at, plugin)
+    assert update_plugin(plugin, template).after == "v2"
+    assert "steps: true" in (plugin / ".copier-answers.yml").read_text()
+    assert (plugin / "src" / "rrr_steps" / "steps.py").is_file()
 
 
 def test_a_failed_update_is_rolled_back(plugin, template, monkeypatch) -> None:

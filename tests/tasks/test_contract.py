@@ -26,6 +26,7 @@ SIGNATURES = {
     "rrr_row": ("task", "row"),
     "rrr_prompt": ("task", "row", "model"),
     "rrr_verify": ("task", "row", "answer"),
+    "rrr_step": ("task", "row", "state", "action", "calls"),
     "rrr_reward": ("task", "row", "answer", "verdict"),
     "rrr_reflection_prompt": ("task", "row", "attempt", "model"),
     "rrr_retry_prompt": ("task", "row", "model"),
@@ -44,15 +45,19 @@ SIGNATURES = {
 
 RECORDS = {
     "DataOption": ("name", "help", "kind", "default", "bounds", "choices", "sources"),
-    "Example": ("row", "answer", "outcome", "category", "reason", "hostile"),
+    "Example": ("row", "answer", "outcome", "category", "reason", "hostile", "actions"),
+    "Call": ("name", "arguments"),
     "Manifest": ("summary", "source", "revision", "data_license", "categories", "deterministic"),
-    "Model": ("name", "family", "takes_tools"),
+    "Model": ("name", "family", "takes_tools", "calls"),
+    "Step": ("observation", "state", "answer"),
     "Verdict": ("outcome", "category", "detail", "score"),
 }
 """Record that plugins make or read → its fields, in order: plugins may pass them by position."""
 
 FUNCTIONS = {
     "failed": ("category", "detail"),
+    "final": ("answer",),
+    "observed": ("observation", "state"),
     "passed": (),
     "trusted": ("function",),
     "withheld": ("detail",),

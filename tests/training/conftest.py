@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,10 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from rrr_core.episode import Failure
+from rrr_core.episode import Failure, Segment
 from rrr_core.generation import ModelSettings
+from rrr_core.hookspecs import Step, final, observed
+from rrr_core.mining.failure_set import failures_of_several
 from rrr_core.training.settings import TrainSettings
 from rrr_core.training.tiny import make_model, make_tokenizer
 from rrr_core.training.warmup_settings import WarmupSettings
@@ -71,6 +74,17 @@ class CoinTask:
 
     def provenance(self) -> dict[str, Any]:
         return {"task": self.name, "distribution": self.distribution, "version": self.version, "overlays": []}
+
+
+class StepCoin(CoinTask):
+    """Acts in steps: by an action's hash another follows, or what is judged is this action after those before it."""
+
+    has_steps = True
+
+    def step(self, row: Any, state: Any, action: str, calls: Any = ()) -> Step | Verdict:
+        if hashlib.sha256(action.encode()).digest()[5] % 3:
+            return observed(f"Toss {row['n'] + 1}.", f"{state or ''}{action};")
+        return final(f"{state or ''}{action};")
 
 
 @pytest.fixture(scope="session")
@@ -137,6 +151,29 @@ def coin_failures() -> list[Failure]:
         )
         for n in itertools.islice(itertools.count(), 12)
     ]
+
+
+def course_failures() -> list[Failure]:
+    """The same rows, each failed by two actions with an observation between them."""
+    failures = []
+    for failure in coin_failures():
+        prompt, last = failure.episode.segments
+        seen = Segment("observation", ({"role": "user", "content": f"Toss {failure.row['n'] + 1}."},))
+        course = (Segment("attempt", text="heads"), seen, replace(last, judged=f"heads;{last.text};"))
+        failures.append(replace(failure, episode=replace(failure.episode, segments=(prompt, *course))))
+    return failures
+
+
+def coin_job(changes: Mapping[str, Any]) -> tuple[list[CoinTask], list[Failure]]:
+    """A task with its failures: one that acts, with a step limit; two with rated failures, with weights."""
+    if "max_steps" in changes:
+        return [StepCoin()], course_failures()
+    if "weights" not in changes:
+        return [CoinTask()], coin_failures()
+    dice = CoinTask()
+    dice.name = "dice"
+    rated = [replace(one, pass_rate=place % 4 / 4) for place, one in enumerate(coin_failures())]
+    return [CoinTask(), dice], failures_of_several({"dice": rated[:5], "coin": rated})
 
 
 def four_steps() -> TrainSettings:

@@ -46,11 +46,14 @@ class FakeRollout:
         self.tried: list[list[str]] = []
         self.seeds: list[tuple[Any, ...]] = []
 
-    def attempt(self, failures: Sequence[Failure], seed: tuple[Any, ...]) -> list[Segment]:
+    def has_room(self, failure: Failure) -> bool:
+        return True
+
+    def attempt(self, failures: Sequence[Failure], seed: tuple[Any, ...]) -> list[tuple[Segment, ...]]:
         self.tried.append([failure.failure_id for failure in failures])
         self.seeds.append(seed)
         verdicts = [self.policy(failure, seed) for failure in failures]
-        return [Segment("attempt", text=f"new {seed}", length=10, verdict=verdict) for verdict in verdicts]
+        return [(Segment("attempt", text=f"new {seed}", length=10, verdict=verdict),) for verdict in verdicts]
 
 
 def passes(*rows: int) -> Policy:

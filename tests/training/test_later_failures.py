@@ -66,7 +66,7 @@ def test_a_new_answer_is_a_retry_in_the_same_conversation(rollout: Rollout, fail
         1
     ]  # type: ignore[func-returns-value, method-assign]
     pair = [failures[0], later(failures[0])]
-    first, second = rollout.attempt(pair, (0,))
+    (first,), (second,) = rollout.attempt(pair, (0,))
     assert (first.role, second.role) == ("attempt", "retry")
     given = [conversation(each.episode.segments[:-1]) for each in pair]
     assert asked == [list(rollout.engine.chat.encode_prompt(messages)) for messages in given]
@@ -76,7 +76,7 @@ def test_a_new_answer_is_a_retry_in_the_same_conversation(rollout: Rollout, fail
 def test_a_renewed_failure_keeps_its_earlier_rounds(failures: Any) -> None:
     failure = later(failures[0])
     made = Segment("retry", text="tails once more", verdict=failed("tails"))
-    (renewal,) = renew([failure], iter(()), lambda tried, number: [made])
+    (renewal,) = renew([failure], iter(()), lambda tried, number: [(made,)])
     assert renewal.failure.failure_id == failure.failure_id
     assert renewal.failure.episode.segments == (*failure.episode.segments[:-1], made)
     again = type(renewal).from_json(json.loads(json.dumps(renewal.to_json())), "a file:1")

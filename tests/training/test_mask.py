@@ -77,9 +77,10 @@ def spy(monkeypatch: pytest.MonkeyPatch) -> type[Spy]:
     return Spy
 
 
-def spied(spy: type[Spy], failures: Any, model_settings: Any, folder: Path, settings: Any) -> Spy:
+def spied(spy: type[Spy], failures: Any, model_settings: Any, folder: Path, settings: Any, task: Any = None) -> Spy:
     """A run that computes zero-variance groups too, so that every episode is seen."""
-    train(CoinTask(), failures, model_settings, folder, dataclasses.replace(settings, zero_variance="keep"), Progress())
+    task = task or CoinTask()
+    train(task, failures, model_settings, folder, dataclasses.replace(settings, zero_variance="keep"), Progress())
     return spy.seen[-1]
 
 

@@ -22,7 +22,7 @@ from rrr_core.errors import RrrError, TooManyAbstentions
 from rrr_core.progress import Progress
 from rrr_core.training.checkpoints import newest_checkpoint
 from rrr_core.training.run import train
-from tests.training.conftest import CoinTask
+from tests.training.conftest import CoinTask, coin_job
 
 pytestmark = pytest.mark.train
 
@@ -73,14 +73,17 @@ def test_an_interrupted_and_resumed_run_ends_bit_equal_to_an_uninterrupted_one(
         {"refresh_every": 3, "max_attempt_tokens": 6, "zero_variance": "resample"},
         {"rounds": 3, "round_discount": 0.5, "zero_variance": "resample"},
         {"consolidate": "both", "max_attempt_tokens": 6},
+        {"weights": "dice=2", "curriculum": "easy-first", "refresh_every": 3, "zero_variance": "resample"},
+        {"credit": "all", "refresh_every": 3, "max_attempt_tokens": 6, "consolidate": "both", "max_steps": 3},
     ],
-    ids=["mined attempts", "refreshed attempts", "three rounds", "consolidation"],
+    ids=["mined attempts", "refreshed attempts", "three rounds", "consolidation", "two tasks", "courses of actions"],
 )
 def test_a_run_killed_at_any_moment_ends_bit_equal_to_an_uninterrupted_one(
-    changes: dict[str, Any], tiny_model: Path, tmp_path: Path, failures: Any, model_settings: Any, settings: Any
+    changes: dict[str, Any], tiny_model: Path, tmp_path: Path, model_settings: Any, settings: Any
 ) -> None:
     settings = dataclasses.replace(settings, steps=6, save_every=1, **changes)
-    train(CoinTask(), failures, model_settings, tmp_path / "whole", settings)
+    tasks, failures = coin_job(changes)
+    train(tasks, failures, model_settings, tmp_path / "whole", settings)
     script = tmp_path / "job.py"
     script.write_text(
         textwrap.dedent(
@@ -90,18 +93,12 @@ def test_a_run_killed_at_any_moment_ends_bit_equal_to_an_uninterrupted_one(
             from rrr_core.generation import ModelSettings
             from rrr_core.training.run import train
             from rrr_core.training.settings import TrainSettings
-            from rrr_core.verdicts import failed
-            from tests.episodes import make_failure
-            from tests.training.conftest import CoinTask
-            failures = [
-                make_failure(n, "tails" * (1 + n % 3), failed("tails"), row={"n": n},
-                             prompt=({"role": "user", "content": f"Toss {n}."},))
-                for n in range(12)
-            ]
+            from tests.training.conftest import coin_job
+            tasks, failures = coin_job(json.loads(sys.argv[3]))
             settings = TrainSettings(steps=6, group_size=4, batch_size=16, micro_batch_size=8, learning_rate=1e-3,
                                      kl=0.01, temperature=1.0, max_reflection_tokens=6, max_retry_tokens=5,
                                      save_every=1, max_abstain=1.0, **json.loads(sys.argv[3]))
-            train(CoinTask(), failures, ModelSettings(model=sys.argv[1]), Path(sys.argv[2]), settings)
+            train(tasks, failures, ModelSettings(model=sys.argv[1]), Path(sys.argv[2]), settings)
             """
         )
     )
@@ -119,7 +116,7 @@ def test_a_run_killed_at_any_moment_ends_bit_equal_to_an_uninterrupted_one(
         job.send_signal(signal.SIGKILL)
         assert job.wait() == -signal.SIGKILL
         assert not (folder / "model").exists()
-    train(CoinTask(), failures, model_settings, folder, settings)
+    train(tasks, failures, model_settings, folder, settings)
     assert weights(folder) == weights(tmp_path / "whole")
     assert (folder / "episodes.jsonl").read_text() == (tmp_path / "whole" / "episodes.jsonl").read_text()
 

@@ -145,10 +145,10 @@ def test_an_episode_without_a_retry_holds_no_answer_to_be_judged_again(
 def test_an_attempt_is_judged_and_counts_its_tokens(rollout: Rollout, failures: Any) -> None:
     first, again = rollout.attempt(failures, (0,)), rollout.attempt(failures, (0,))
     assert first == again != rollout.attempt(failures, (1,))
-    assert [attempt.verdict for attempt in first] == [CoinTask().verify({}, attempt.text) for attempt in first]
-    assert all(1 <= attempt.length <= rollout.settings.max_attempt_tokens for attempt in first)
+    assert [attempt.verdict for (attempt,) in first] == [CoinTask().verify({}, attempt.text) for (attempt,) in first]
+    assert all(1 <= attempt.length <= rollout.settings.max_attempt_tokens for (attempt,) in first)
 
 
 def test_an_attempt_is_as_long_as_its_setting_allows(rollout: Rollout, failures: Any) -> None:
     rollout.settings = dataclasses.replace(rollout.settings, max_attempt_tokens=2)
-    assert max(attempt.length for attempt in rollout.attempt(failures, (0,))) == 2
+    assert max(attempt.length for (attempt,) in rollout.attempt(failures, (0,))) == 2

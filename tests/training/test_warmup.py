@@ -11,6 +11,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from trl import SFTTrainer
+
 from rrr_core.errors import ModelError, RrrError
 from rrr_core.generation.engine import Sampling
 from rrr_core.generation.transformers_backend import load_transformers
@@ -82,6 +84,43 @@ def test_the_users_words_are_not_learned(warm: Path) -> None:
         logps = engine.network(input_ids=ids).logits[0, :-1].log_softmax(-1)
     taken = logps.gather(1, ids[0, 1:].unsqueeze(1)).squeeze(1)
     assert taken.mean() < -3
+
+
+def test_each_assistants_message_of_a_course_is_learned_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[list[int], list[int]]] = []
+    computed = SFTTrainer.compute_loss
+
+    def compute_loss(self: Any, model: Any, inputs: Any, *arguments: Any, **keywords: Any) -> Any:
+        seen.extend(zip(inputs["input_ids"].tolist(), inputs["labels"].tolist(), strict=True))
+        return computed(self, model, inputs, *arguments, **keywords)
+
+    class Acting(Parrot):
+        def warmup(self, split: str, count: int, seed: int) -> Iterator[list[dict[str, str]]]:
+            for number in range(count):
+                yield [
+                    {"role": "user", "content": f"Toss {number % 50}."},
+                    {"role": "assistant", "content": "look"},
+                    {"role": "tool" if number % 2 else "user", "content": "it is up"},
+                    {"role": "assistant", "content": "heads again"},
+                ]
+
+    monkeypatch.setattr(SFTTrainer, "compute_loss", compute_loss)
+    model = warm_up(Acting(), tmp_path, dataclasses.replace(SMALL, conversations=32, batch_size=16))
+    tokenizer = load_transformers(str(model)).tokenizer
+    assert len(seen) == 32
+    roles = set()
+    for ids, labels in seen:
+        shown = "".join(
+            tokenizer.decode([token]) if token == label else "_" for token, label in zip(ids, labels, strict=True)
+        )
+        assert {label for token, label in zip(ids, labels, strict=True) if label != token} == {-100}
+        assert [part for part in shown.split("_") if part] == ["look<|end|>", "heads again<|end|>"]
+        text = tokenizer.decode(ids)
+        roles.add("tool" if "<|tool|>it is up<|end|>" in text else "user")
+        assert f"<|{'tool' if '<|tool|>' in text else 'user'}|>it is up<|end|><|assistant|>heads again<|end|>" in text
+    assert roles == {"tool", "user"}
 
 
 def test_an_interrupted_warm_up_ends_bit_equal_to_an_uninterrupted_one(warm: Path, tmp_path: Path) -> None:

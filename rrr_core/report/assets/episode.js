@@ -14,8 +14,9 @@ function unpack(payload) {
         const segment = named(payload.segment_fields, each);
         return { ...segment, verdict: verdict(segment.verdict) };
       });
-    const segments = segmentsOf(at("segments"));
+    const segments = numbered(segmentsOf(at("segments")));
     const written = (role) => segments.find((segment) => segment.role === role)?.text ?? null;
+    const last = segments.findLast((segment) => segment.role === "attempt");
     return {
       id,
       set: payload.sets[at("set")],
@@ -25,15 +26,27 @@ function unpack(payload) {
       second: verdict(at("second")),
       row: at("row"),
       segments,
-      attempt: written("attempt"),
+      attempt: (payload.texts[last?.judged] ? last.judged : last?.text) ?? null,
       reflection: written("reflection"),
       reflectionTokens: segments.reduce((sum, { role, length }) => (role === "reflection" && length !== null ? sum + length : sum), null),
       controls: at("controls").map(([name, answer, judged, round]) => ({ name, answer, verdict: verdict(judged), round })),
       reward: at("reward"),
       advantage: at("advantage"),
-      unneeded: segmentsOf(at("unneeded")),
+      unneeded: numbered(segmentsOf(at("unneeded"))),
       decisions: (at("decisions") ?? []).map(([name, choice, category, detail]) => ({ name, choice, category, detail })),
     };
+  });
+}
+
+/** The segments of courses with the number of each action; a text that is the whole answer has none. */
+function numbered(segments) {
+  let action = 0;
+  return segments.map((segment, place) => {
+    if (segment.role === "prompt") action = 0;
+    if (segment.text === null) return { ...segment, action: null };
+    action += 1;
+    const acts = segment.judged !== null || action > 1 || segments[place + 1]?.role === "observation";
+    return { ...segment, action: acts ? action : null };
   });
 }
 
@@ -146,14 +159,17 @@ function segmentView(texts, segment, next, whole, limit) {
   const advantage = segment.advantage ?? whole;
   if (segment.text === null) {
     const kind = segment.role === "observation" ? "Observation" : "Prompt";
-    return segment.messages.map(([role, content]) => turn(REQUESTS[next?.role] ?? `${kind} (${plain(texts[role])})`, "given", words(texts[content])));
+    const asked = segment.role === "prompt" ? REQUESTS[next?.role] : undefined;
+    return segment.messages.map(([role, content]) => turn(asked ?? `${kind} (${plain(texts[role])})`, "given", words(texts[content])));
   }
   const trained = segment.tokens !== null && advantage !== null;
+  const name = WRITTEN[segment.role] + (segment.action === null ? "" : `, action ${count(segment.action)}`);
   return turn(
-    trained ? `${WRITTEN[segment.role]}: trained tokens` : WRITTEN[segment.role],
+    trained ? `${name}: trained tokens` : name,
     "written",
     segment.thought !== null && !trained && h("details", { class: "thought" }, h("summary", {}, "Thought"), words(texts[segment.thought])),
     trained ? tokenView(texts, segment, advantage, limit) : words(texts[segment.text]),
+    segment.judged !== null && texts[segment.judged] !== "" && h("div", { class: "judged" }, h("strong", {}, "Judged:"), words(texts[segment.judged])),
     verdictLine(texts, segment.verdict),
   );
 }

@@ -83,6 +83,7 @@ function drawAll() {
     ...[
       headline(state.run),
       missingNotes(state.run),
+      ...transfers(payload),
       sideBySide(state, chooseRun),
       ...(state.mode ? detailParts() : []),
       curves(state),

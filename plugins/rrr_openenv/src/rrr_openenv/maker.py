@@ -34,8 +34,8 @@ def rows(task: str, split: str, options: Mapping[str, str]) -> Iterator[dict[str
             if not number and _first(row) != first:
                 raise replay.Unserved("the same reset twice shows something else, so no course can be replayed")
             about = " ".join((inspect.getdoc(kind) or kind.__name__).split())
-            posed = f"{about}\n\n{first.text}\n\nReply with your next action as a JSON object of this schema: {asked}"
-            yield {**row, "seen": first.text, "messages": [{"role": "user", "content": posed}]}
+            prompt = f"{about}\n\n{first.text}\n\nReply with your next action as a JSON object of this schema: {asked}"
+            yield {**row, "seen": first.text, "messages": [{"role": "user", "content": prompt}]}
     except replay.Unserved as error:
         raise DataError(f"{task}: the environment {base['environment']} cannot be served: {error}.") from error
 

@@ -40,7 +40,7 @@ def rows(task: str, split: str, options: Mapping[str, str]) -> Iterator[dict[str
         LookupError,
         TypeError,
         ValueError,
-    ) as error:  # As verifiers tells of a mistake.
+    ) as error:  # As verifiers reports a mistake.
         raise DataError(f"{task}: --data taskset={asked.taskset}: {' '.join(str(error).split())[:500]}") from error
     except replay.Unserved as error:
         raise _refused(task, asked, error) from error
@@ -67,15 +67,17 @@ def _refused(task: str, asked: Wanted, why: Exception) -> DataError:
 
 def _loaded(env: Any, size: int) -> Iterator[Any]:
     """The first tasks of a task set. Raises Unserved if it cannot load them, perhaps for want of a network."""
-    tasks = iter(env.taskset)
+    tasks: Iterator[Any] | None = None
     for _ in range(size):
         try:
-            yield next(tasks)
+            tasks = tasks or iter(env.taskset)  # A list is loaded here, an endless task set bit by bit.
+            task = next(tasks)
         except StopIteration:
             return
         except Exception as error:
-            told = " ".join(str(error).split())[:300]
-            raise replay.Unserved(f"loading its tasks raised {type(error).__name__}: {told}") from error
+            why = " ".join(str(error).split())[:300]
+            raise replay.Unserved(f"loading its tasks raised {type(error).__name__}: {why}") from error
+        yield task
 
 
 def split_of(digest: bytes) -> str:
@@ -88,7 +90,7 @@ def _content(data: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _row(asked: Wanted, env: Any, task: Any) -> dict[str, Any]:
-    """The row of a task: what makes it again, and the messages that pose it."""
+    """The row of a task: what makes it again, and the messages that ask for it."""
     replay.require_served(env, task)
     data = task.data.model_dump(mode="json", exclude_defaults=True)
     again = replay.task_of(env, json.loads(json.dumps(data)))
@@ -120,7 +122,7 @@ def _require_sound(name: str, env: Any, task: Any) -> None:
 
 
 def _try(env: Any, task: Any, replies: tuple[str, ...]) -> replay.Course | str:
-    """What the replies come to, or the name of an exception: a fault that each verdict will tell of."""
+    """What the replies come to, or the name of an exception: a fault that each verdict will report."""
     with _inside() as reached:
         try:
             return replay.play(env, task, replies)

@@ -1,4 +1,4 @@
-"""An environment of verifiers played with given replies: its own `run`, with an agent that says what it is told.
+"""An environment of verifiers played with given replies: its own `run`, with an agent that gives the replies it has.
 
 This is the only module that imports verifiers, which takes seconds; the others import it when they need it.
 """
@@ -226,7 +226,7 @@ def text_of(messages: Sequence[Any]) -> str:
 
 def plain(messages: Sequence[Any]) -> list[dict[str, str]]:
     """Messages as roles and texts. Raises Unserved for tools and for images."""
-    told = []
+    shown = []
     for message in messages:
         parts = message.content if isinstance(message.content, list) else []
         if message.role == "tool" or getattr(message, "tool_calls", None):
@@ -234,5 +234,5 @@ def plain(messages: Sequence[Any]) -> list[dict[str, str]]:
         if any(part.type != "text" for part in parts):
             raise Unserved("it shows the model images")
         text = "\n".join(part.text for part in parts) if parts else message.content
-        told.append({"role": message.role, "content": text or ""})
-    return told
+        shown.append({"role": message.role, "content": text or ""})
+    return shown

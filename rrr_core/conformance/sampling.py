@@ -1,0 +1,179 @@
+"""A small sample of what training would meet: tries, reflections on failed ones, retries with and without them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rrr_core.answering import play_answers
+from rrr_core.answering.rounds import play_round
+from rrr_core.config.limits import STEPS, token_limit
+from rrr_core.config.sections import section_class
+from rrr_core.config.settings import build
+from rrr_core.conformance.estimates import Passes
+from rrr_core.conversation import conversation, retry_request, with_reflection
+from rrr_core.episode import Episode, Generation, Role, Segment
+from rrr_core.generation.engine import Engine, Sampling
+from rrr_core.hookspecs import Row
+from rrr_core.progress import Progress
+from rrr_core.seeds import check_seed
+from rrr_core.tasks import Task
+from rrr_core.tasks.presets import checked_presets
+from rrr_core.verification import Judge
+
+TRIES = 8
+"""Tries of each row: k of pass@k."""
+FIRST = "first try"
+STAGES = (FIRST, "reflection", "retry", "retry again", "retry without", "retry after another's", "retry after gold")
+"""What is drawn, in order; the later actions of courses have names of their own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Whether G retries on one failed try passed, in each of five ways.
+
+    A None is a withheld verdict, or stands where there was nothing to retry after: no other row's reflection, no gold
+    answer.
+    """
+
+    retries: Passes
+    """After each of its G reflections."""
+    again: Passes
+    """A second retry after each reflection."""
+    plain: Passes
+    """Without a reflection."""
+    others: Passes
+    """After other rows' reflections."""
+    gold: Passes
+    """After the row's gold answer in place of a reflection."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What was measured."""
+
+    tries: Sequence[Passes]
+    """For each row."""
+    classes: Counter[str]
+    """Error class → failed tries."""
+    groups: Sequence[Group]
+    """One for each row with a failed try."""
+    group_size: int
+    batch_groups: int
+    """Groups in one step of training."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How the sample is drawn: as the task's demo mines and trains, and by the defaults where it has none."""
+
+    mine: Any
+    """Settings of mining."""
+    train: Any
+    """Settings of training."""
+
+    @classmethod
+    def of(cls, task: Task) -> Plan:
+        """Raises PluginError for presets that cannot be set."""
+        presets = checked_presets(task, "demo")
+        return cls(*(build(section_class(section), presets.get(section, {})) for section in ("mine", "train")))
+
+
+class Sampler:
+    """Draws the sample of one task from one engine."""
+
+    def __init__(self, task: Task, engine: Engine, judge: Judge, plan: Plan, progress: Progress) -> None:
+        self.task, self.engine, self.judge, self.plan, self.progress = task, engine, judge, plan, progress
+
+    def sample(self, rows: Sequence[Row]) -> Sample:
+        """Raises what task, engine and judge raise."""
+        with self.progress.track("Learnability", len(STAGES)) as self.advance, self.engine.prefix_caching():
+            prompts = [Segment("prompt", self.task.prompt(row, self.engine.model)) for row in rows]
+            asked = [
+                Episode(place, row, (prompt,))
+                for place, (row, prompt) in enumerate(zip(rows, prompts, strict=True))
+                for _ in range(TRIES)
+            ]
+            tries = self._answers("attempt", asked, FIRST, self.plan.mine, self.plan.mine.max_tokens)
+            by_row = [tries[place * TRIES : (place + 1) * TRIES] for place in range(len(rows))]
+            failures = [next((each for each in row if each.verdict.is_failed), None) for row in by_row]
+            return Sample(
+                tries=[[_passed(each) for each in row] for row in by_row],
+                classes=Counter(each.verdict.category for each in tries if each.verdict.is_failed),
+                groups=self._groups([each for each in failures if each is not None]),
+                group_size=self.plan.train.group_size,
+                batch_groups=max(1, self.plan.train.batch_size // self.plan.train.group_size),
+            )
+
+    def _groups(self, failures: Sequence[Episode]) -> list[Group]:
+        """G reflections on each failure, two retries after each, and as many retries without."""
+        from rrr_core.evaluation.borrowing import lenders
+
+        model, size = self.engine.model, self.plan.train.group_size
+        repeated = [each for each in failures for _ in range(size)]
+
+        def draw(stage: str, episodes: Sequence[Episode]) -> list[Generation]:
+            return self._draw(stage, episodes, self.plan.train, self.plan.train.max_reflection_tokens)
+
+        def given(failure: Episode, text: str | None) -> Episode | None:
+            return None if text is None else with_reflection(self.task, failure, text, model)
+
+        played = play_round(self.task, model, self.judge, repeated, draw, lambda _: False)
+        reflected = [each if each.segments[-1].verdict is None else None for each in played]
+        # The n-th reflections on all failures change places with each other.
+        lent: dict[int, str] = {}
+        for place in range(size):
+            texts = {row: each.segments[-1].text for row, each in enumerate(reflected) if each and row % size == place}
+            lent |= {row: texts[lender] for row, lender in lenders(texts, texts, seed=0).items()}
+        gold = [self.task.gold_answer(each.row) for each in failures]
+        arms: dict[str, Sequence[Episode | None]] = {
+            "retry": reflected,
+            "retry again": reflected,
+            "retry without": repeated,
+            "retry after another's": [given(each, lent.get(place)) for place, each in enumerate(repeated)],
+            "retry after gold": [given(each, gold[place // size]) for place, each in enumerate(repeated)],
+        }
+        passed = [self._retried(stage, before) for stage, before in arms.items()]
+        return [Group(*(arm[start : start + size] for arm in passed)) for start in range(0, len(repeated), size)]
+
+    def _retried(self, stage: str, before: Sequence[Episode | None]) -> list[bool | None]:
+        """Whether a retry after each of these passes; None where there is nothing to follow."""
+        asked = {
+            place: each.extended(retry_request(self.task, each, self.engine.model))
+            for place, each in enumerate(before)
+            if each is not None
+        }
+        played = self._answers("retry", list(asked.values()), stage, self.plan.train, self.plan.train.max_retry_tokens)
+        passed = dict(zip(asked, map(_passed, played), strict=True))
+        return [passed.get(place) for place in range(len(before))]
+
+    def _answers(self, role: Role, asked: Sequence[Episode], stage: str, how: Any, tokens: int) -> list[Episode]:
+        def draw(stage: str, episodes: Sequence[Episode]) -> list[Generation]:
+            return self._draw(stage, episodes, how, tokens)
+
+        return play_answers(self.task, self.judge, role, asked, draw, stage, STEPS)
+
+    def _draw(self, stage: str, episodes: Sequence[Episode], how: Any, tokens: int) -> list[Generation]:
+        """A text after each episode. `how` are the settings of mining or training, which have the temperature."""
+        sampling = Sampling(
+            temperature=how.temperature,
+            max_tokens=token_limit(tokens, self.engine.thinks),
+            seed=check_seed(stage),
+        )
+        done = 0
+
+        def on_done(count: int) -> None:
+            nonlocal done
+            done += count
+            self.advance(0, f"{stage}: {done} of {len(episodes)}")
+
+        made = self.engine.generate([conversation(each.segments) for each in episodes], sampling, on_done)
+        self.advance(1 if stage in STAGES else 0, stage)
+        return made
+
+
+def _passed(played: Episode) -> bool | None:
+    verdict = played.last_verdict
+    return None if verdict.is_abstained else verdict.is_passed

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import itertools
 import json
 import sys
 from pathlib import Path
@@ -185,6 +186,19 @@ def test_examples_are_judged_as_declared():
     for example in task.examples():
         verdict = task.verify(example.row, example.answer)
         assert (verdict.outcome, verdict.category) == (example.outcome, example.category), example.reason
+
+
+def test_a_course_counts_on_its_own_row_alone():
+    first, second = itertools.islice(maker.rows("openenv", "train", {}), 2)
+    answer = scoring.answer_of(first, [{"action": "a"}])
+    assert load_task("openenv").verify(first, answer).category == "unfinished"
+    assert load_task("openenv").verify(second, answer).category == "malformed answer"
+
+
+def test_a_course_that_grows_too_long_is_a_malformed_answer_and_no_fault():
+    task, row = load_task("openenv"), row_of()
+    for step in (task.step(row, None, "9" * 300_000), task.step(row, [{"action": "é" * 33_400, "seen": ""}], "1")):
+        assert task.verify(row, step.answer).category == "malformed answer"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the sandbox is Linux-only")

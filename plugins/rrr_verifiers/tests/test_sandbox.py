@@ -70,4 +70,4 @@ def test_a_game_of_textarena_says_the_same_again_at_each_step():
         (said,) = judge.step([(row, "[E]")], [None])
         (lost,) = judge.step([(row, "[zzzz]")], [said.state])
     assert "C00 C01" in said.observation
-    assert lost.answer is None or json.loads(lost.answer)[0]["reply"] == "[E]"
+    assert lost.answer is None or json.loads(lost.answer)["turns"][0]["reply"] == "[E]"

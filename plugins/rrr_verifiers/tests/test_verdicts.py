@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import itertools
 
 import pytest
 import verifiers.v1 as vf
@@ -74,7 +74,7 @@ def test_a_stop_of_the_task_ends_the_course(plant):
         "            while not (await it.turn('Again?')).terminated:\n                pass\n"
     )
     row = row_of(TURNS, taskset=plant("stopped", body, exported="Asks"))
-    assert load_task(TURNS).step(row, None, "yes") == Step(answer=json.dumps([{"reply": "yes"}]))
+    assert load_task(TURNS).step(row, None, "yes") == Step(answer=scoring.answer_of(row, [{"reply": "yes"}]))
 
 
 def test_a_course_is_played_again_from_its_state():
@@ -95,12 +95,28 @@ def test_an_environment_that_says_something_else_again_is_a_fault():
         scoring.next_turn(row, [{"reply": "3", "said": "And 1 + 1?"}, {"reply": "2"}])
 
 
-@pytest.mark.parametrize(
-    "text",
-    ["", "7", "[]", "[[]]", '[{"reply": 1}]', '[{"said": "x"}]', "[" * 100_000, '[{"reply": "a"}, {"reply": "b"}]'],
-)
+@pytest.mark.parametrize("text", ["", "7", "[]", "{}", "[" * 100_000, '{"row": "", "turns": [{"reply": "a"}]}'])
 def test_what_is_no_course_is_a_malformed_answer(text):
     assert load_task(TURNS).verify(row_of(TURNS), text).category == "malformed answer"
+
+
+@pytest.mark.parametrize("turns", [[], [[]], [{"reply": 1}], [{"said": "x"}], [{"reply": "a"}, {"reply": "b"}], "x"])
+def test_turns_that_no_step_gives_are_a_malformed_answer(turns):
+    row = row_of(TURNS)
+    assert load_task(TURNS).verify(row, scoring.answer_of(row, turns)).category == "malformed answer"
+
+
+def test_a_course_counts_on_its_own_row_alone():
+    first, second = itertools.islice(maker.rows(TURNS, "train", {}), 2)
+    answer = scoring.answer_of(first, [{"reply": "a"}])
+    assert load_task(TURNS).verify(first, answer).category == "unfinished"
+    assert load_task(TURNS).verify(second, answer).category == "malformed answer"
+
+
+def test_a_course_that_grows_too_long_is_a_malformed_answer_and_no_fault():
+    task, row = load_task(TURNS), row_of(TURNS)
+    for step in (task.step(row, None, "9" * 300_000), task.step(row, [{"reply": "é" * 33_400, "said": ""}], "1")):
+        assert task.verify(row, step.answer).category == "malformed answer"
 
 
 def test_a_task_without_a_prompt_is_opened_by_its_environment(plant):
@@ -113,7 +129,6 @@ def test_a_task_without_a_prompt_is_opened_by_its_environment(plant):
             "        async with agents.agent.interaction(nobody) as it:\n            await it.turn('Say yes')\n"
         )
     )
-    body = body.replace("class Data", "class Data")
     name = plant("opened", body, exported="Opens")
     row = row_of("verifiers", taskset=name)
     assert scoring.verify(row, ("yes",)).is_passed

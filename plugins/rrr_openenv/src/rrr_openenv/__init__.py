@@ -6,7 +6,6 @@ is hidden behind the state, and an environment that does not show the same again
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -34,17 +33,20 @@ def rrr_prompt(row: Row) -> Sequence[Message]:
 @hookimpl
 def rrr_step(row: Row, state: Any, action: str) -> Step:
     turns = [*(state or ()), {"action": action}]
-    led = scoring.played(row, turns)
-    if led[-1].done:
-        return final(json.dumps(turns, ensure_ascii=False))
-    return observed(led[-1].text, [*turns[:-1], {"action": action, "seen": led[-1].text}])
+    if scoring.is_too_long(turns):
+        return final(scoring.TOO_LONG)
+    led = scoring.played(row, turns)[-1]
+    if led.done:
+        return final(scoring.answer_of(row, turns))
+    turns = [*turns[:-1], {"action": action, "seen": led.text}]
+    return final(scoring.TOO_LONG) if scoring.is_too_long(turns) else observed(led.text, turns)
 
 
 @hookimpl
 def rrr_verify(row: Row, answer: str) -> Verdict:
-    turns = scoring.turns_of(answer)
+    turns = scoring.turns_of(row, answer)
     if turns is None:
-        return failed(scoring.MALFORMED, "not a course of actions in JSON")
+        return failed(scoring.MALFORMED, "not a course of actions on this row")
     return scoring.verify(row, turns)
 
 

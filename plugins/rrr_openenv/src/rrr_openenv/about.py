@@ -30,12 +30,18 @@ def examples(task: str) -> Iterator[Example]:
     led = [replay.play(row, [text])[-1] for text in tries]
     (right,) = (text for text, each in zip(tries, led, strict=True) if each.done)
     wrong, shown = next((text, each.text) for text, each in zip(tries, led, strict=True) if not each.done)
-    yield Example(row, json.dumps([{"action": right}]), "passed", reason="the number")
-    yield Example(row, json.dumps([{"action": wrong, "seen": shown}, {"action": right}]), "passed", reason="the second")
-    yield Example(row, json.dumps([{"action": wrong}]), "failed", scoring.UNFINISHED, "another number")
-    yield Example(row, json.dumps([{"action": "open"}]), "failed", scoring.UNFINISHED, "no action")
+
+    def course(*turns: dict[str, str]) -> str:
+        return scoring.answer_of(row, turns)
+
+    huge = json.dumps({"number": 10**4000})
+    yield Example(row, course({"action": right}), "passed", reason="the number", actions=(right,))
+    second = course({"action": wrong, "seen": shown}, {"action": right})
+    yield Example(row, second, "passed", reason="the number at the second try", actions=(wrong, right))
+    yield Example(row, course({"action": wrong}), "failed", scoring.UNFINISHED, "another number")
+    yield Example(row, course({"action": "open"}), "failed", scoring.UNFINISHED, "no action")
     yield Example(row, right, "failed", scoring.MALFORMED, "an action and no course")
+    yield Example(row, scoring.TOO_LONG, "failed", scoring.MALFORMED, "too long a course")
     yield Example(row, "[" * 50_000, "failed", scoring.MALFORMED, "brackets never closed", hostile=True)
-    huge = json.dumps([{"action": json.dumps({"number": 10**4000})}])
-    yield Example(row, huge, "failed", scoring.UNFINISHED, "four thousand digits", hostile=True)
-    yield Example(row, json.dumps([{"action": "{" * 50_000}]), "failed", scoring.UNFINISHED, "braces", hostile=True)
+    yield Example(row, course({"action": huge}), "failed", scoring.UNFINISHED, "four thousand digits", hostile=True)
+    yield Example(row, course({"action": "{" * 50_000}), "failed", scoring.UNFINISHED, "braces", hostile=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from importlib.metadata import version
 
@@ -34,12 +33,19 @@ def examples(task: str) -> Iterator[Example]:
         asked = f"And {more[0][0]} + {more[0][1]}?"
         right = [{"reply": str(sum(first)), "said": asked}, {"reply": str(sum(more[0]))}]
         wrong = [right[0], {"reply": "no idea"}]
-        yield Example(row, json.dumps(right), "passed", reason="both sums are right")
-        yield Example(row, json.dumps(wrong), "failed", scoring.WRONG, "one of two is a part of the score")
-        yield Example(row, json.dumps([{"reply": str(sum(first))}]), "failed", scoring.UNFINISHED, "half a course")
-        yield Example(row, str(sum(first)), "failed", scoring.MALFORMED, "no course")
+        sums = (right[0]["reply"], right[1]["reply"])
+        half, long = [{"reply": sums[0]}], [right[0], {"reply": flood}]
+
+        def course(turns: list[dict[str, str]]) -> str:
+            return scoring.answer_of(row, turns)
+
+        yield Example(row, course(right), "passed", reason="both sums are right", actions=sums)
+        yield Example(row, course(wrong), "failed", scoring.WRONG, "a part of the score", actions=(sums[0], "no idea"))
+        yield Example(row, course(half), "failed", scoring.UNFINISHED, "half a course")
+        yield Example(row, sums[0], "failed", scoring.MALFORMED, "no course")
+        yield Example(row, scoring.TOO_LONG, "failed", scoring.MALFORMED, "too long a course")
         yield Example(row, deep, "failed", scoring.MALFORMED, "brackets never closed", hostile=True)
-        yield Example(row, json.dumps([right[0], {"reply": flood}]), "failed", scoring.WRONG, "long", hostile=True)
+        yield Example(row, course(long), "failed", scoring.WRONG, "a hundred thousand digits", hostile=True)
     else:
         yield Example(row, str(sum(first)), "passed", reason="the sum")
         yield Example(row, str(sum(first) + 1), "failed", scoring.WRONG, "another number")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,6 +13,10 @@ WRONG, MALFORMED, UNFINISHED = "wrong answer", "malformed answer", "unfinished"
 CATEGORIES = (WRONG, MALFORMED, UNFINISHED)
 TOLERANCE = 1e-9
 """Sums of weights are floats."""
+LONGEST = 200_000
+"""Characters of JSON in a course. The core takes states of 262,144, and a longer one would be the plugin's fault."""
+TOO_LONG = "a course of more characters than are kept"
+"""The answer of such a course, a malformed one."""
 
 
 class NotTheSameAgain(Exception):
@@ -54,19 +59,36 @@ def full_score(row: Row, scores: Mapping[str, tuple[float, float]]) -> float:
     return full
 
 
-def turns_of(answer: str) -> list[dict[str, str]] | None:
-    """A course in `rrr_step`'s JSON, `[{"reply": …, "said": …}, …]`, the last without `said`; None for other text."""
+def is_too_long(turns: Sequence[Mapping[str, str]]) -> bool:
+    """Whether a course has grown beyond LONGEST."""
+    return len(json.dumps(turns)) > LONGEST
+
+
+def answer_of(row: Row, turns: Sequence[Mapping[str, str]]) -> str:
+    """What a course comes to, in JSON: its turns, the last without `said`, and a mark of the row it was played on."""
+    return json.dumps({"row": _mark(row), "turns": turns})
+
+
+def turns_of(row: Row, answer: str) -> list[dict[str, str]] | None:
+    """The turns of `answer_of`; None for other text and for another row's course."""
     try:
-        turns = json.loads(answer)
+        course = json.loads(answer)
     except (ValueError, RecursionError):
         return None
-    if not isinstance(turns, list) or not turns:
+    if not isinstance(course, dict) or set(course) != {"row", "turns"} or course["row"] != _mark(row):
         return None
-    for turn in turns:
-        if not isinstance(turn, dict) or not all(isinstance(text, str) for text in turn.values()):
-            return None
+    turns = course["turns"]
+    if not isinstance(turns, list) or not turns or not all(isinstance(turn, dict) for turn in turns):
+        return None
     keys = [set(turn) for turn in turns]
-    return turns if keys == [{"reply", "said"}] * (len(turns) - 1) + [{"reply"}] else None
+    if keys != [{"reply", "said"}] * (len(turns) - 1) + [{"reply"}]:
+        return None
+    return turns if all(isinstance(text, str) for turn in turns for text in turn.values()) else None
+
+
+def _mark(row: Row) -> str:
+    game = json.dumps([row[name] for name in ("taskset", "config", "data")], sort_keys=True)
+    return hashlib.sha256(game.encode()).hexdigest()[:16]
 
 
 def _played(row: Row, replies: Sequence[str]) -> Any:

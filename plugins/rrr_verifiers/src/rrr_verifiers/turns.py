@@ -6,7 +6,6 @@ nothing is hidden behind the state, and an environment that does not say the sam
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -34,17 +33,20 @@ def rrr_prompt(row: Row) -> Sequence[Message]:
 @hookimpl
 def rrr_step(row: Row, state: Any, action: str) -> Step:
     turns = [*(state or ()), {"reply": action}]
+    if scoring.is_too_long(turns):
+        return final(scoring.TOO_LONG)
     said = scoring.next_turn(row, turns)
     if said is None:
-        return final(json.dumps(turns, ensure_ascii=False))
-    return observed(said, [*turns[:-1], {"reply": action, "said": said}])
+        return final(scoring.answer_of(row, turns))
+    turns = [*turns[:-1], {"reply": action, "said": said}]
+    return final(scoring.TOO_LONG) if scoring.is_too_long(turns) else observed(said, turns)
 
 
 @hookimpl
 def rrr_verify(row: Row, answer: str) -> Verdict:
-    turns = scoring.turns_of(answer)
+    turns = scoring.turns_of(row, answer)
     if turns is None:
-        return failed(scoring.MALFORMED, "not a course of replies in JSON")
+        return failed(scoring.MALFORMED, "not a course of replies to this row")
     return scoring.verify(row, [turn["reply"] for turn in turns], [turn.get("said") for turn in turns[:-1]])
 
 

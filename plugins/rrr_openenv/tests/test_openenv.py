@@ -201,6 +201,13 @@ def test_a_course_that_grows_too_long_is_a_malformed_answer_and_no_fault():
         assert task.verify(row, step.answer).category == "malformed answer"
 
 
+def test_half_a_surrogate_pair_is_a_question_mark():
+    row, task = row_of(), load_task("openenv")
+    assert task.step(row, None, "\ud800").state[0]["action"] == "?"
+    shown = task.step(row, None, '{"\\ud800": 1, "number": 1}').observation
+    assert shown.encode("utf-8")
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="the sandbox is Linux-only")
 def test_a_course_is_played_in_the_sandbox():
     task = load_task("openenv")

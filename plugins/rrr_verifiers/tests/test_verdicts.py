@@ -119,6 +119,11 @@ def test_a_course_that_grows_too_long_is_a_malformed_answer_and_no_fault():
         assert task.verify(row, step.answer).category == "malformed answer"
 
 
+def test_half_a_surrogate_pair_is_a_question_mark():
+    first = load_task(TURNS).step(row_of(TURNS), None, "7\ud800")
+    assert first.state[0]["reply"] == "7?"
+
+
 def test_a_task_without_a_prompt_is_opened_by_its_environment(plant):
     body = (
         TASK

@@ -12,6 +12,7 @@ from typing import Any
 from rrr_core import DataOption, Example, Manifest, Message, Row, Verdict, failed, hookimpl
 from rrr_core.hookspecs import Step, final, observed
 from rrr_openenv import about, options, rows, scoring
+from rrr_openenv.texts import clean
 
 
 @hookimpl
@@ -32,13 +33,13 @@ def rrr_prompt(row: Row) -> Sequence[Message]:
 
 @hookimpl
 def rrr_step(row: Row, state: Any, action: str) -> Step:
-    turns = [*(state or ()), {"action": action}]
+    turns = [*(state or ()), {"action": clean(action)}]
     if scoring.is_too_long(turns):
         return final(scoring.TOO_LONG)
     led = scoring.played(row, turns)[-1]
     if led.done:
         return final(scoring.answer_of(row, turns))
-    turns = [*turns[:-1], {"action": action, "seen": led.text}]
+    turns = [*turns[:-1], {**turns[-1], "seen": led.text}]
     return final(scoring.TOO_LONG) if scoring.is_too_long(turns) else observed(led.text, turns)
 
 

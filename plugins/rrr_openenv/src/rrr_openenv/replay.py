@@ -20,6 +20,8 @@ from openenv.core.env_server.serialization import deserialize_action_with_prepro
 from openenv.core.env_server.types import Action
 from pydantic import ValidationError
 
+from rrr_openenv.texts import clean
+
 
 class Unserved(Exception):
     """The environment asks for something that has no place here; the text says what."""
@@ -88,7 +90,7 @@ def seen(row: Mapping[str, Any], observation: Any) -> Seen:
     """An observation as the model reads it: its fields in JSON, without reward, end and (unless asked for) metadata."""
     hidden = {"reward", "done"} if row["metadata"] else {"reward", "done", "metadata"}
     fields = observation.model_dump(mode="json", exclude=hidden)
-    text = json.dumps(fields, ensure_ascii=False)
+    text = clean(json.dumps(fields, ensure_ascii=False))
     return Seen(text, float(observation.reward or 0.0), bool(observation.done))
 
 
@@ -152,7 +154,7 @@ def play(row: Mapping[str, Any], actions: Sequence[str]) -> list[Seen]:
             try:
                 action = action_of(text, kind)
             except ValueError as error:
-                led.append(Seen(f"Not an action: {error}. Nothing has changed.", 0.0, False))
+                led.append(Seen(clean(f"Not an action: {error}. Nothing has changed."), 0.0, False))
                 continue
             led.append(seen(row, env.step(action)))
     finally:

@@ -25,6 +25,7 @@ from verifiers.v1.utils.decorators import discover_decorated
 from verifiers.v1.utils.loaders import load_environment, resolve_env_config
 
 from rrr_verifiers import loop
+from rrr_verifiers.texts import clean
 
 
 class Unserved(Exception):
@@ -221,7 +222,7 @@ def opening(data: Any) -> list[Any]:
 
 def text_of(messages: Sequence[Any]) -> str:
     """What a person says in messages. Raises Unserved for other roles and for images."""
-    return "\n\n".join(each["content"] for each in plain(messages))
+    return clean("\n\n".join(each["content"] for each in plain(messages)))
 
 
 def plain(messages: Sequence[Any]) -> list[dict[str, str]]:

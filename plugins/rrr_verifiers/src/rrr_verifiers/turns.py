@@ -12,6 +12,7 @@ from typing import Any
 from rrr_core import DataOption, Example, Manifest, Message, Row, Verdict, failed, hookimpl
 from rrr_core.hookspecs import Step, final, observed
 from rrr_verifiers import about, options, rows, scoring
+from rrr_verifiers.texts import clean
 
 
 @hookimpl
@@ -32,13 +33,13 @@ def rrr_prompt(row: Row) -> Sequence[Message]:
 
 @hookimpl
 def rrr_step(row: Row, state: Any, action: str) -> Step:
-    turns = [*(state or ()), {"reply": action}]
+    turns = [*(state or ()), {"reply": clean(action)}]
     if scoring.is_too_long(turns):
         return final(scoring.TOO_LONG)
     said = scoring.next_turn(row, turns)
     if said is None:
         return final(scoring.answer_of(row, turns))
-    turns = [*turns[:-1], {"reply": action, "said": said}]
+    turns = [*turns[:-1], {**turns[-1], "said": said}]
     return final(scoring.TOO_LONG) if scoring.is_too_long(turns) else observed(said, turns)
 
 

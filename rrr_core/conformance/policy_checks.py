@@ -15,6 +15,7 @@ from rrr_core.conformance.answers import WRAPPERS
 from rrr_core.conformance.estimates import share
 from rrr_core.conformance.prompt_checks import MOST_LEAKING
 from rrr_core.conformance.results import Faulty, Seen, Violation, counted
+from rrr_core.conformance.step_checks import played_examples
 from rrr_core.conformance.subject import Pair, Subject, excerpt
 from rrr_core.conformance.verdict_checks import MOST_STRANGERS, judged_malformed, judged_strangers
 from rrr_core.episode import Episode, Generation, Segment
@@ -97,6 +98,8 @@ def check_bad_policies_score_nothing(subject: Subject) -> Seen:
     """Policies without skill, such as a refusal or one answer for all rows, pass no more rows than by chance."""
     subject.judge_first()
     subject.observed("prompts")
+    if subject.task.has_steps:
+        played_examples(subject)  # A step that fails on those is another check's to report.
     rows = subject.both[:POLICY_ROWS]
     tried, lucky = 0, list[str]()
     figures: dict[str, float] = {}

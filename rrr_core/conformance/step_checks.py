@@ -35,7 +35,7 @@ REMEDY = "Let rrr_step answer what it cannot read with an observation, quickly a
 
 def check_courses_lead_to_their_answers(subject: Subject) -> Seen:
     """Every action gets a step, and the actions of an example end, at the last, in its answer."""
-    examples, played = _played_examples(subject)
+    examples, played = played_examples(subject)
     if not any(each.outcome == "passed" for each in examples):
         raise Violation(
             "no passing example in rrr_examples has actions.",
@@ -58,7 +58,7 @@ def check_courses_lead_to_their_answers(subject: Subject) -> Seen:
 
 def check_steps_are_pure(subject: Subject) -> Seen:
     """The same actions lead to the same steps alone, among other courses and in another process; nothing is changed."""
-    examples, _ = _played_examples(subject)
+    examples, _ = played_examples(subject)
     if subject.manifest is not None and not subject.manifest.deterministic:
         raise NotApplicable("its manifest says that it is not deterministic.")
     changed = subject.observed("unchanged by steps")
@@ -78,7 +78,7 @@ def check_steps_are_pure(subject: Subject) -> Seen:
 
 def check_courses_stay_bounded(subject: Subject) -> Seen:
     """However a course goes on, its observations and its state stay within the core's bounds."""
-    examples, _ = _played_examples(subject)
+    examples, _ = played_examples(subject)
     chance, pool = random.Random(BOUNDED), _actions(examples)
     rows = subject.both[:BOUNDED_ROWS]
     states: list[Any] = [None] * len(rows)
@@ -98,7 +98,7 @@ def check_courses_stay_bounded(subject: Subject) -> Seen:
 
 def check_observations_leak_no_answer(subject: Subject) -> Seen:
     """What a model reads after an action that does nothing does not pass when the model repeats it as its answer."""
-    _played_examples(subject)
+    played_examples(subject)
     rows = subject.both
     acts = [(row, action) for row in rows for action in SIMPLE_ACTIONS]
     steps = _stepped(subject, LEAD, acts, [None] * len(acts))
@@ -117,7 +117,7 @@ def check_observations_leak_no_answer(subject: Subject) -> Seen:
 
 def check_hostile_actions_do_no_harm(subject: Subject) -> Seen:
     """Hostile actions get a step, at a course's start and in its middle: no exception, no time-out, and no pass."""
-    examples, played = _played_examples(subject)
+    examples, played = played_examples(subject)
     starts: list[tuple[Row, Any]] = [(row, None) for row in subject.both[:HOSTILE_ROWS]]
     longest = max(zip(examples, played, strict=True), key=lambda pair: len(pair[1]), default=None)
     if longest is not None and len(longest[1]) > 1:
@@ -133,7 +133,7 @@ def check_hostile_actions_do_no_harm(subject: Subject) -> Seen:
     return Seen(f"{len(acts):,} actions, {len(finals):,} of which ended their course")
 
 
-def _played_examples(subject: Subject) -> tuple[list[Example], list[list[Step]]]:
+def played_examples(subject: Subject) -> tuple[list[Example], list[list[Step]]]:
     """The examples that have actions, and where those lead.
 
     Raises NotApplicable without the hook, and Faulty if a step of these or of the simplest actions is at fault.

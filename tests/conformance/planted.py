@@ -580,9 +580,9 @@ PLANTS = (
     ),
     Plant(
         "check_hostile_actions_do_no_harm",
-        "gave an answer of 1,000,000 characters",
+        "gave an observation of 1,000,000 characters",
         STEP,
-        "    if action.isdigit():\n        return final(action)\n" + STEP,
+        "    if action.isdigit():\n        return observed(action)\n" + STEP,
         base=IN_STEPS,
         name="hands on what is too long",
     ),

@@ -215,7 +215,7 @@ def test_where_the_template_rewrites_what_was_written_each_action_is_sampled_in_
     rollout.engine.read = lambda ids: dataclasses.replace(  # type: ignore[method-assign]
         type(rollout.engine).read(rollout.engine, ids), text="heads", is_thinking=False, finish="stop"
     )
-    rollout.task.step = lambda row, state, action: StepCoin.step(rollout.task, row, state, str(state))  # type: ignore[method-assign,arg-type]
+    rollout.task.step = lambda row, state, action, calls=(): StepCoin.step(rollout.task, row, state, str(state))  # type: ignore[method-assign,arg-type]
     played = rollout.play(course_failures()[:2], (0,))
     for episode in played:
         places = [place for place, each in enumerate(episode.segments) if each.role == "retry"]

@@ -12,6 +12,7 @@ pytest.importorskip("torch")
 
 from rrr_core.episode import Episode, Failure, Segment
 from rrr_core.training import run as training_run
+from rrr_core.training import several
 from rrr_core.training.batches import Group, resample
 from rrr_core.training.credit import sampled_tokens
 from rrr_core.training.rollout import Rollout
@@ -136,7 +137,7 @@ def test_only_zero_variance_groups_are_replaced_and_every_sampled_token_is_count
             played.append(super().play(*arguments))
             return played[-1]
 
-    monkeypatch.setattr(training_run, "Rollout", Kept)
+    monkeypatch.setattr(several, "Rollout", Kept)
     one = dataclasses.replace(settings, steps=1, save_every=1)
     train(CoinTask(), failures, model_settings, tmp_path / "left", one)
     (left,) = played
@@ -173,7 +174,7 @@ def test_without_resampling_a_step_is_just_the_rollout_on_the_samplers_failures(
         def attempt(self, *arguments: Any) -> Any:
             raise AssertionError("nothing is tried again")
 
-    monkeypatch.setattr(training_run, "Rollout", Kept)
+    monkeypatch.setattr(several, "Rollout", Kept)
     train(CoinTask(), failures, model_settings, tmp_path / "t", settings)
     assert [seed for _, seed in calls] == [(0, step, 0, 0) for step in range(settings.steps)]
     for chosen, _ in calls:

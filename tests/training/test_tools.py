@@ -16,7 +16,7 @@ from rrr_core.episode import Episode
 from rrr_core.errors import ModelError
 from rrr_core.generation import ModelSettings
 from rrr_core.generation.transformers_backend import load_from
-from rrr_core.training import run as training_run
+from rrr_core.training import several
 from rrr_core.training.rollout import Rollout
 from rrr_core.training.run import train
 from tests.generation.tool_templates import tools_message
@@ -54,7 +54,7 @@ def test_reflection_and_retry_follow_the_tools(
             kept.extend(episodes)
             return episodes
 
-    monkeypatch.setattr(training_run, "Rollout", Kept)
+    monkeypatch.setattr(several, "Rollout", Kept)
     few = dataclasses.replace(settings, steps=1, save_every=1)
     named = ModelSettings(model=str(model))
     assert train(CoinTask(), with_tools, named, tmp_path / "t", few).steps == 1

@@ -7,11 +7,13 @@
 file, a folder with `train.SUFFIX` and `test.SUFFIX`, or a folder that `datasets.save_to_disk` wrote. A single file has
 no splits: `bucket_of` assigns them.
 `DataOptions` reads a task's `--data` options; `load_table` and `rows_of_table` read a data set on a hub.
+`rows_of_process` and `write_rows` make rows in a process of their own.
 """
 
 from rrr_core.row_files.folders import path_in_folder, read_rows
 from rrr_core.row_files.hub import load_table, rows_of_table
 from rrr_core.row_files.options import FILE, FOLDER, GENERATED, HUB, KINDS, DataOptions, require_known
+from rrr_core.row_files.processes import rows_of_process, write_rows
 from rrr_core.row_files.reading import (
     READERS,
     WANTED_SUFFIXES,
@@ -62,5 +64,7 @@ __all__ = [
     "require_columns",
     "require_known",
     "row_at",
+    "rows_of_process",
     "rows_of_table",
+    "write_rows",
 ]

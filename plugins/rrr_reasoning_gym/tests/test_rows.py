@@ -77,7 +77,7 @@ def test_a_wrong_option_is_refused_as_in_the_same_process():
 
 
 def test_a_failing_generator_is_a_fault_with_its_last_line():
-    with pytest.raises(RuntimeError, match="the rows of nonsense could not be made: KeyError: 'nonsense'"):
+    with pytest.raises(RuntimeError, match="not be made by rrr_reasoning_gym.maker: KeyError: 'nonsense'"):
         next(rows.load("nonsense", "train", {}))
 
 

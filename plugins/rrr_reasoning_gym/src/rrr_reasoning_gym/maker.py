@@ -1,21 +1,16 @@
 """The process that generates rows: `python -m rrr_reasoning_gym.maker REQUEST`, one JSON line of output per row.
 
-REQUEST is JSON with `dataset`, `split` and `options`. A line is `{"row": …}`, or `{"refused": TEXT}` for options that
-the data set does not take.
+REQUEST is JSON with `dataset`, `split` and `options`.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
-import os
 import random
-import signal
-import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from rrr_core.errors import DataError
+from rrr_core.row_files import write_rows
 from rrr_reasoning_gym import gold, metadata, options, scoring
 
 
@@ -64,18 +59,8 @@ def split_of(digest: bytes) -> str:
 
 
 def main() -> None:
-    """Write the requested rows until nobody reads them any more."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # The reader handles Ctrl-C and ends this process.
-    request = json.loads(sys.argv[1])
-    output = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
-    os.dup2(2, 1)  # What reasoning-gym prints is not a row.
-    try:
-        for row in rows(request["dataset"], request["split"], request["options"]):
-            output.write(json.dumps({"row": row}) + "\n")
-    except DataError as error:
-        output.write(json.dumps({"refused": str(error)}) + "\n")
-    except BrokenPipeError:
-        os._exit(0)
+    """Write the requested rows."""
+    write_rows(lambda request: rows(request["dataset"], request["split"], request["options"]))
 
 
 if __name__ == "__main__":

@@ -7,15 +7,10 @@ would affect a training run.
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-import tempfile
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from rrr_core.errors import DataError
+from rrr_core.row_files import rows_of_process
 
 
 def load(dataset: str, split: str, options: Mapping[str, str]) -> Iterator[dict[str, Any]]:
@@ -23,28 +18,4 @@ def load(dataset: str, split: str, options: Mapping[str, str]) -> Iterator[dict[
 
     Raises DataError for options that the data set does not take, and RuntimeError if the generating process fails.
     """
-    request = json.dumps({"dataset": dataset, "split": split, "options": dict(options)})
-    environment = {**os.environ, "PYTHONHASHSEED": "0", "PYTHONPATH": os.pathsep.join(sys.path)}
-    with (
-        tempfile.TemporaryFile() as errors,
-        subprocess.Popen(
-            [sys.executable, "-P", "-m", "rrr_reasoning_gym.maker", request],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            env=environment,
-        ) as maker,
-    ):
-        assert maker.stdout is not None
-        try:
-            for line in maker.stdout:
-                message = json.loads(line)
-                if "refused" in message:
-                    raise DataError(message["refused"])
-                yield message["row"]
-            if maker.wait():
-                errors.seek(0)
-                last = errors.read().decode(errors="replace").strip().rpartition("\n")[2]
-                raise RuntimeError(f"the rows of {dataset} could not be made: {last}")
-        finally:
-            maker.kill()
+    return rows_of_process("rrr_reasoning_gym.maker", {"dataset": dataset, "split": split, "options": dict(options)})

@@ -55,6 +55,7 @@ def write_rows(make: Callable[[Any], Iterable[Any]]) -> None:
     request = json.loads(sys.argv[1])
     output = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
     os.dup2(2, 1)
+    sys.stdout = sys.stderr  # A buffer of its own would be written after a fault, whose last line is what is shown.
     try:
         for row in make(request):
             output.write(json.dumps({"row": row}) + "\n")

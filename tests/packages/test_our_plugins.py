@@ -12,7 +12,12 @@ from tests.packages.conftest import OURS, Environment
 
 pytestmark = pytest.mark.packages
 
-TASKS = {"rrr-countdown": "countdown", "rrr-apigen": "apigen", "rrr-reasoning-gym": "reasoning-gym.chain_sum"}
+TASKS = {
+    "rrr-countdown": "countdown",
+    "rrr-apigen": "apigen",
+    "rrr-sqlite": "sqlite",
+    "rrr-reasoning-gym": "reasoning-gym.chain_sum",
+}
 """Distribution → one task of it."""
 OVERLAYS = {"rrr-person-judge": "person-judge"}
 """Distribution → its overlay."""

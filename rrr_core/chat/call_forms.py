@@ -66,7 +66,9 @@ class CallForm:
 
         Calls end a reply. The tools say which values are texts, where the form does not.
         """
-        start = _loose(self.open).match(text) if not self.open.strip() else _loose(self.open).search(text)
+        opening = _loose(self.open).pattern
+        # Not searched from white space: from each place in a long run of it, all the rest would be looked at.
+        start = re.search(opening.removeprefix(r"\s*"), text) if self.open.strip() else re.match(opening, text)
         if start is None:
             return None
         place, calls, end = start.end(), [], len(text.rstrip())

@@ -8,13 +8,14 @@ from collections.abc import Mapping
 from typing import Any, NoReturn
 
 from rrr_core.hookspecs import Call
+from rrr_core.tasks.values import depth_of
 
 _CONSTANTS = {"True": True, "False": False, "None": None, "true": True, "false": False, "null": None}
 _ATOM = re.compile(r"[^\s,:\[\]{}()<>'\"]+")
 _ESCAPES = {"\\": "\\", "'": "'", '"': '"', "/": "/", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 _SPACE = re.compile(r"\s*")
 DEEPEST = 64
-"""Most lists and objects within each other."""
+"""Most lists and objects within each other. What is deeper could be read, but neither copied nor sent to a worker."""
 
 
 class Malformed(ValueError):
@@ -35,6 +36,8 @@ def read_json(text: str, place: int) -> tuple[dict[str, Any], int]:
 def made_call(name: Any, arguments: Any) -> Call:
     """A call of these parts. Raises Malformed unless they are a name and JSON values that can be encoded."""
     if not isinstance(name, str) or not name.strip() or not isinstance(arguments, dict):
+        raise Malformed
+    if depth_of(arguments) > DEEPEST:
         raise Malformed
     try:
         json.dumps([name, arguments], ensure_ascii=False, allow_nan=False).encode()

@@ -9,7 +9,7 @@ from typing import Any
 
 from rrr_core.answering import play_answers
 from rrr_core.answering.rounds import play_round
-from rrr_core.config.limits import STEPS, token_limit
+from rrr_core.config.limits import token_limit
 from rrr_core.config.sections import section_class
 from rrr_core.config.settings import build
 from rrr_core.conformance.estimates import Passes
@@ -120,7 +120,7 @@ class Sampler:
         def given(failure: Episode, text: str | None) -> Episode | None:
             return None if text is None else with_reflection(self.task, failure, text, model)
 
-        played = play_round(self.task, model, self.judge, repeated, draw, lambda _: False)
+        played = play_round(self.task, model, self.judge, repeated, draw, lambda _: False, fits=self._fits)
         reflected = [each if each.segments[-1].verdict is None else None for each in played]
         # The n-th reflections on all failures change places with each other.
         lent: dict[int, str] = {}
@@ -153,7 +153,20 @@ class Sampler:
         def draw(stage: str, episodes: Sequence[Episode]) -> list[Generation]:
             return self._draw(stage, episodes, how, tokens)
 
-        return play_answers(self.task, self.judge, role, asked, draw, stage, STEPS)
+        return play_answers(
+            self.task,
+            self.judge,
+            role,
+            asked,
+            draw,
+            stage,
+            how.max_steps,
+            fits=self._fits,
+            read_calls=self.engine.read_calls,
+        )
+
+    def _fits(self, episode: Episode) -> bool:
+        return self.engine.has_room(conversation(episode.segments))
 
     def _draw(self, stage: str, episodes: Sequence[Episode], how: Any, tokens: int) -> list[Generation]:
         """A text after each episode. `how` are the settings of mining or training, which have the temperature."""

@@ -105,7 +105,11 @@ class ShardEvaluation:
         return (1 + self.steps) * sum(each.verdict.is_passed for each in episodes) if self.deciders else 0
 
     def _draw_to_decide(self, stage: str, conversations: Sequence[Sequence[Message]]) -> list[Generation]:
-        return self._draw(stage, conversations)
+        """A text for each conversation; after a course that left no room for one, a text that is cut off at once."""
+        has_room = [not self.task.has_steps or self.engine.has_room(each) for each in conversations]
+        made = iter(self._draw(stage, [each for each, has in zip(conversations, has_room, strict=True) if has]))
+        self.advance(has_room.count(False))
+        return [next(made) if has else Generation("", finish="length", counted=0) for has in has_room]
 
     def _sampled_answers(self, stage: str, prompts: Sequence[Episode]) -> list[Generation]:
         """One more first answer to each prompt, sampled in greedy mode too. No verifier is asked about it."""

@@ -235,9 +235,9 @@ class ProgressReporter:
         return on_done
 
 
-def _said(episode: Episode) -> tuple[str, ...]:
-    """What was written and judged of a first try, by which repeated ones are known."""
-    return (episode.attempt.answer, *(each.text for each in episode.attempts))
+def _said(episode: Episode) -> tuple[object, ...]:
+    """What was written, called and judged of a first try, by which repeated ones are known."""
+    return (episode.attempt.answer, *((each.text, each.calls) for each in episode.attempts))
 
 
 def _sum(total: int | None, more: int | None) -> int | None:

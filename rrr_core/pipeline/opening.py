@@ -21,6 +21,7 @@ from rrr_core.runs.layout import RunFolder, TrainFolder
 from rrr_core.tasks import Task, load_task
 from rrr_core.tasks.settings import TaskSettings
 from rrr_core.tasks.task import SPLITS
+from rrr_core.training.settings import TrainSettings
 
 if TYPE_CHECKING:
     from rrr_core.generation.engine import Engine
@@ -33,7 +34,7 @@ def open_task(settings: TaskSettings) -> Task:
     return load_task(settings.name, settings.with_)
 
 
-Limited = TypeVar("Limited", MineSettings, EvalSettings)
+Limited = TypeVar("Limited", MineSettings, EvalSettings, TrainSettings)
 """Settings with a step limit."""
 
 

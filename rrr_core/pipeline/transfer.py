@@ -108,18 +108,24 @@ def _trainings(
     tasks: Sequence[OpenTask], settings: TrainSettings, files: RunFolder, mixture: bool, seeds: int
 ) -> list[_Training]:
     together = {MIXTURE: tasks} if mixture else {}
-    # Weights are the mixture's; without one they are refused.
-    alone = dataclasses.replace(settings, weights="") if mixture else settings
     return [
         _Training(
             name,
             of,
             files.training(trained_on(name, seed)),
-            dataclasses.replace(settings if len(of) > 1 else alone, seed=settings.seed + seed),
+            dataclasses.replace(_fitting(settings, of, mixture), seed=settings.seed + seed),
         )
         for name, of in {**{each.name: [each] for each in tasks}, **together}.items()
         for seed in range(seeds)
     ]
+
+
+def _fitting(settings: TrainSettings, tasks: Sequence[OpenTask], mixture: bool) -> TrainSettings:
+    """The settings for a training on these tasks, without what is for others alone."""
+    if len(tasks) > 1:
+        return settings
+    # Weights are the mixture's; without one they are refused.
+    return tasks[0].fitting(dataclasses.replace(settings, weights="") if mixture else settings)
 
 
 def _write_matrix(job: Stages, trainings: Sequence[_Training]) -> None:

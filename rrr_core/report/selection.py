@@ -10,6 +10,7 @@ from hashlib import blake2b
 from typing import Any
 
 from rrr_core.episode import Episode, Segment
+from rrr_core.episode.calls import calls_to_text
 from rrr_core.verdicts import Verdict
 
 LONGEST_TEXT = 20_000
@@ -33,9 +34,9 @@ FIELDS = (
 )
 """The fields of a packed episode. A text is its index in `Texts`; a verdict is `[outcome, category, detail]`."""
 
-SEGMENT_FIELDS = ("role", "messages", "text", "verdict", "length", "tokens", "thought", "advantage", "judged")
+SEGMENT_FIELDS = ("role", "messages", "text", "verdict", "length", "tokens", "thought", "advantage", "judged", "calls")
 """The fields of a packed segment, but for absent ones at its end. `tokens` are texts, given only for a trained segment,
-`advantage` if it has its own, and `judged` for the last action of a course."""
+`advantage` if it has its own, `judged` for the last action of a course, and `calls` for an action that calls tools."""
 
 
 def transition(episode: Episode) -> str:
@@ -165,6 +166,7 @@ def _segment(segment: Segment, texts: Texts) -> list[Any]:
         texts.add(segment.thought) if segment.thought else None,
         _rounded(segment.advantage),
         None if segment.judged is None else texts.add(segment.judged),
+        texts.add("\n".join(calls_to_text([call]) for call in segment.calls)) if segment.calls else None,
     ]
     while further and further[-1] is None:
         further.pop()

@@ -262,12 +262,12 @@ def checked_step(step: object) -> Step:
     except (TypeError, ValueError, RecursionError) as error:
         raise ValueError(f"gave a state that is not JSON: {one_line(str(error))}") from None
     _bounded("a state", written, LONGEST_STATE)
-    if _depth(state) > DEEPEST_STATE:
+    if depth_of(state) > DEEPEST_STATE:
         raise ValueError(f"gave a state that is nested too deeply: at most {DEEPEST_STATE} levels are taken")
     return Step(observation, state)
 
 
-def _depth(value: Any) -> int:
+def depth_of(value: Any) -> int:
     """How many lists and objects of a JSON value lie in each other."""
     depth, level = 0, [value]
     while level := [each for each in level if isinstance(each, (dict, list))]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping, Sequence
 
 import pytest
@@ -10,6 +11,8 @@ import pytest
 pytest.importorskip("trl")
 pytestmark = pytest.mark.train
 
+from rrr_core.chat.call_forms import CallForm
+from rrr_core.chat.call_values import DEEPEST, Malformed, made_call, read_json
 from rrr_core.chat.calls import PROOF, PROOF_TOOLS
 from rrr_core.chat.format import ChatFormat
 from rrr_core.conversation import conversation
@@ -231,3 +234,24 @@ def test_without_tools_in_the_prompt_nothing_is_read() -> None:
     chat = chat_of("qwen3")
     made = generated(chat, written(chat, [ONE]))
     assert chat.with_calls(made, [ASK], ended=False) is made
+
+
+def test_arguments_too_deep_to_be_sent_to_a_worker_are_no_call() -> None:
+    for depth in (DEEPEST, DEEPEST + 1, 700):
+        arguments, _ = read_json('{"a":' * depth + "1" + "}" * depth, 0)
+        if depth == DEEPEST:
+            assert made_call("add", arguments).arguments == arguments
+            continue
+        with pytest.raises(Malformed):
+            made_call("add", arguments)
+
+
+def test_a_long_run_of_white_space_is_read_at_once() -> None:
+    form = CallForm("object", "\n<call>", "</call>", None, ("name", "arguments"))
+    began = time.thread_time()
+    assert form.read("I think" + "\n" * 60_000 + "on.", PROOF_TOOLS) is None
+    assert form.read('I add. \n <call>{"name": "add", "arguments": {}}</call>', PROOF_TOOLS) == (
+        "I add.",
+        (Call("add", {}),),
+    )
+    assert time.thread_time() - began < 0.5

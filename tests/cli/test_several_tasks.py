@@ -84,6 +84,19 @@ def test_a_step_limit_is_for_the_tasks_that_act() -> None:
     assert OpenTask(countdown, {}, is_beside_steps=True).fitting(settings) == MineSettings()
 
 
+def test_a_step_limit_of_transfer_is_for_the_trainings_on_tasks_that_act() -> None:
+    from rrr_core.pipeline.opening import OpenTask
+    from rrr_core.pipeline.transfer import _trainings
+    from rrr_core.runs.layout import RunFolder
+    from rrr_core.training.settings import TrainSettings
+
+    answers = OpenTask(load_task("countdown"), {}, is_beside_steps=True)
+    acts = OpenTask(load_task("apigen"), {})  # as if it had steps
+    made = _trainings([answers, acts], TrainSettings(max_steps=3), RunFolder(Path("run")), mixture=True, seeds=1)
+    limits = {each.name: each.settings.max_steps for each in made}
+    assert limits == {"countdown": TrainSettings().max_steps, "apigen": 3, "mixture": 3}
+
+
 def test_transfer_of_one_task_is_refused(refusal: Refusal) -> None:
     assert refusal("transfer", "countdown") == "transfer is from task to task: name two tasks at least."
 

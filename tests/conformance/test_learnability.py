@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -10,8 +11,14 @@ import pytest
 from rrr_core.conformance import MODEL_CHECKS, CheckSettings, Result, Trainee, checks_of
 from rrr_core.conformance.checks import chosen
 from rrr_core.conformance.estimates import gain, intraclass, spread, worth
+from rrr_core.conformance.sampling import TRIES, Plan, Sampler
+from rrr_core.episode import Generation
 from rrr_core.errors import ModelError, RrrError
-from rrr_core.verification import VerifySettings
+from rrr_core.hookspecs import Message, Model
+from rrr_core.progress import Progress
+from rrr_core.verdicts import FULL
+from rrr_core.verification import Judge, VerifySettings
+from tests.answering.test_calls import adding_task, reading
 from tests.conformance.planted import Plant, install
 from tests.fakes import Conversation, ScriptedGenerator
 
@@ -171,3 +178,30 @@ def test_a_gain_leaves_withheld_verdicts_out() -> None:
     assert found is not None
     assert (found.value, found.count) == (1.0, 1)
     assert gain([([None], [True])]) is None
+
+
+class Calling(ScriptedGenerator):
+    """Calls a tool, and answers with what it reads."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda said, _: "It is 5." if said[-1]["role"] == "tool" else "ADD")
+        self.model = Model("calling", calls=True)
+
+    def read_calls(self, made: Generation, prompt: Sequence[Message]) -> Generation:
+        return reading(made, prompt)
+
+
+class Narrow(Calling):
+    """Its context is full after a call."""
+
+    def has_room(self, conversation: Sequence[Message]) -> bool:
+        return conversation[-1]["role"] != "tool"
+
+
+@pytest.mark.parametrize(("engine", "passes"), [(Calling(), True), (Narrow(), False)])
+def test_courses_are_played_as_in_mining_with_calls_read_and_within_the_context(engine: Calling, passes: bool) -> None:
+    task = adding_task()
+    with Judge(task, settings=VerifySettings(isolation="none")) as judge:
+        sample = Sampler(task, engine, judge, Plan.of(task), Progress()).sample([{"n": 5}])
+    assert sample.tries == [[passes] * TRIES]
+    assert set(sample.classes) == (set() if passes else {FULL.category})

@@ -156,7 +156,7 @@ class Narrow(ScriptedGenerator):
 @pytest.mark.parametrize("room", [0, 3, 7])
 def test_courses_that_fill_the_context_fail_and_the_evaluation_ends(tmp_path: Path, room: int) -> None:
     progress = KeptProgress()
-    made = run(tmp_path, Narrow(room), progress, rows=24, rounds=2, decide=("agreement",), modes=("sampled",))
+    made = run(tmp_path, Narrow(room), progress, rows=24, rounds=2, decide=("agreement", "model"), modes=("sampled",))
     figures = made.modes["sampled"].to_json()
     met, of = figures["context_full"]["first_try" if room < 5 else "second_try"]
     assert 0 < met <= of

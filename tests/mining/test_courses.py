@@ -15,13 +15,15 @@ from typing import Any
 
 import pytest
 
-from rrr_core.episode import Generation
+from rrr_core.episode import Episode, Generation, Segment
 from rrr_core.errors import RrrError
-from rrr_core.hookspecs import Message
+from rrr_core.hookspecs import Call, Message
 from rrr_core.mining import MineSettings, mine
 from rrr_core.mining.failure_set import read_failures
+from rrr_core.mining.rounds import OpenRow
 from rrr_core.runs.files import read_json, write_json
 from rrr_core.seeds import mining_seed
+from rrr_core.verdicts import failed
 from tests.fakes import Conversation, KeptProgress, ScriptedGenerator, numbers_task
 from tests.mining.test_resume import content
 from tests.stepping import bisecting, bisection_task
@@ -177,3 +179,14 @@ def test_mining_killed_in_mid_course_ends_in_the_same_bytes(tmp_path: Path) -> N
     assert len(seen - {0, 10}) > 1, "no kill fell into the middle of the run"
     subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
     assert content(folder) == content(tmp_path / "whole")
+
+
+def test_courses_that_call_differently_are_different_failures() -> None:
+    def calling(text: str) -> Episode:
+        action = Segment("attempt", calls=(Call("look", {"for": text}),), judged="", verdict=failed("step limit"))
+        return Episode(0, {}, (Segment("prompt", ({"role": "user", "content": "1"},)), action))
+
+    row = OpenRow(0, {})
+    for text in ("a", "b", "a"):
+        row.count(calling(text), None)
+    assert (row.tries, len(row.failures)) == (3, 2)

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from made_run import make_run
 
-from rrr_core.episode import Episode
+from rrr_core.episode import Episode, Segment
 from rrr_core.errors import RrrError
+from rrr_core.hookspecs import Call
 from rrr_core.mining.mined_row import MinedRow
 from rrr_core.report.data import read_runs
 from rrr_core.report.mined import mined_of
@@ -235,3 +236,12 @@ def test_a_segment_with_an_advantage_of_its_own_keeps_it() -> None:
     named = [dict(zip(SEGMENT_FIELDS, each, strict=False)) for each in packed[FIELDS.index("segments")]]
     assert [each.get("advantage") for each in named] == [None, None, None, -0.25, None, None]
     assert [each.get("thought") for each in named] == [None] * 6
+
+
+def test_the_calls_of_an_action_are_on_the_page() -> None:
+    one = episode(0, passed())
+    called = Segment("attempt", calls=(Call("add", {"of": [2, 3]}), Call("<b>", {})), verdict=failed("step limit"))
+    (packed,) = pack([replace(one, segments=(one.segments[0], called))], 0, texts := Texts(), 10_000)
+    _, named = (dict(zip(SEGMENT_FIELDS, each, strict=False)) for each in packed[FIELDS.index("segments")])
+    shown = '[{"name": "add", "arguments": {"of": [2, 3]}}]\n[{"name": "<b>", "arguments": {}}]'
+    assert texts.values[named["calls"]] == shown

@@ -93,7 +93,19 @@ def test_the_lock_opens_only_with_its_number():
     assert task.step(row, None, wrong).observation in ('{"hint": "higher"}', '{"hint": "lower"}')
 
 
-@pytest.mark.parametrize("text", ["open", "{", '{"number": "x"}', '{"n": 1}', "[1]", '{"number": 1, "more": 2}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "open",
+        "{",
+        '{"type": []}',
+        '{"tokens": ["x"]}',
+        '{"number": "x"}',
+        '{"n": 1}',
+        "[1]",
+        '{"number": 1, "more": 2}',
+    ],
+)
 def test_what_is_no_action_changes_nothing(text):
     step = load_task("openenv").step(row_of(), None, text)
     assert step.observation.startswith("Not an action: ")
@@ -162,6 +174,12 @@ def test_an_environment_that_raises_is_at_fault(plant):
     row = row_of(environment=plant("raising", ("self.taken += 1", "raise KeyError('gone')")))
     with pytest.raises(KeyError):
         replay.play(row, ['{"text": "a"}'])
+
+
+def test_a_reward_that_is_no_number_is_a_fault_and_no_verdict(plant):
+    row = row_of(environment=plant("unscored", ('float(action.text == "right")', 'float("nan")')))
+    with pytest.raises(ValueError, match="gave a reward of nan"):
+        scoring.verify(row, [{"action": "a", "seen": "{}"}, {"action": "b"}])
 
 
 def test_an_environment_that_shows_something_else_again_is_a_fault():

@@ -42,6 +42,12 @@ def test_a_row_more_less_or_twice_for_another_is_seen(rows: Rows, data: st.DataO
         assert difference([*rows[:place], rows[other], *rows[place + 1 :]], rows, None) == ROWS
 
 
+def test_numbers_that_nearly_tie_do_not_decide_which_rows_are_compared() -> None:
+    assert difference([(0.3, "a"), (0.3, "b")], [(0.1 + 0.2, "a"), (0.3, "b")], None) == ""
+    assert difference([(0.3, 1), (0.3, 2)], [(0.1 + 0.2, 1), (0.3, 2)], None) == ""
+    assert difference([(2**53 + 1,), (2**53,)], [(2**53,), (2**53 + 1,)], None) == ""
+
+
 @given(VALUES, VALUES)
 def test_values_are_the_same_if_they_are_equal_numbers_or_equal_and_of_one_kind(one: object, other: object) -> None:
     def number(value: object) -> bool:

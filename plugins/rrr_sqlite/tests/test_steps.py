@@ -112,3 +112,13 @@ def test_no_null_comes_into_a_column_that_has_none() -> None:
     for orders, _ in variants(tables_of(PAID), HEAVY["gold"]):
         assert [row[3] for row in orders.rows].count(None) <= 1
         assert all(value is not None for row in orders.rows for value in row[:3])
+
+
+def test_a_query_of_few_but_slow_instructions_is_too_costly_and_holds_nobody_up() -> None:
+    text = "replace(replace(replace('aaaa', 'a', 'aaaaaaaa'), 'a', 'aaaaaaaa'), 'a', 'aaaaaaaaaa')"
+    many = f"replace(substr({text}, 1, 300), 'a', 'b') || a.id || 'a'"
+    orders = ", ".join(f"shop_orders {name}" for name in "abcde")
+    slow = f"SELECT sum(length(trim({text}, {many}))) FROM {orders}"
+    started = time.thread_time()
+    assert looked(f"sql: {slow}") == "Error: too many steps"
+    assert time.thread_time() - started < 4

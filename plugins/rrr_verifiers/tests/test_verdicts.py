@@ -62,6 +62,13 @@ def test_a_reward_that_raises_is_a_fault_and_never_a_failed_answer(plant):
         scoring.verify(row, ("",))
 
 
+def test_a_score_that_is_no_number_is_a_fault_and_no_verdict(plant):
+    body = "    @vf.reward\n    async def lost(self, trace) -> float:\n"
+    body = TASK + body + "        return float('nan' if trace.last_reply == 'yes' else 0)\n"
+    with pytest.raises(ValueError, match="gave a score of nan"):
+        scoring.verify(row_of("verifiers", taskset=plant("unscored", body)), ("yes",))
+
+
 def test_a_stop_of_the_task_ends_the_course(plant):
     body = (
         TASK

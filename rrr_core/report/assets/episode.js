@@ -169,6 +169,7 @@ function segmentView(texts, segment, next, whole, limit) {
     "written",
     segment.thought !== null && !trained && h("details", { class: "thought" }, h("summary", {}, "Thought"), words(texts[segment.thought])),
     trained ? tokenView(texts, segment, advantage, limit) : words(texts[segment.text]),
+    segment.calls !== null && h("div", { class: "judged" }, h("strong", {}, "Calls:"), words(texts[segment.calls])),
     segment.judged !== null && texts[segment.judged] !== "" && h("div", { class: "judged" }, h("strong", {}, "Judged:"), words(texts[segment.judged])),
     verdictLine(texts, segment.verdict),
   );

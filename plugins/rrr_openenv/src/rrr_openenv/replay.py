@@ -112,6 +112,8 @@ def action_of(text: str, kind: Any) -> Any:
     except ValidationError as error:
         first = error.errors()[0]
         raise ValueError(f"{'.'.join(map(str, first['loc'])) or 'the action'}: {first['msg']}") from error
+    except (TypeError, RuntimeError) as error:  # openenv looks into some fields before they are validated
+        raise ValueError("a field's value is of the wrong type") from error
 
 
 def last_object(text: str) -> dict[str, Any] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -31,6 +32,8 @@ def verify(row: Row, turns: Sequence[Mapping[str, str]]) -> Verdict:
         return failed(UNFINISHED, "the episode has not ended")
     rewards = [each.reward for each in led]
     score = sum(rewards) if row["score"] == SUM else rewards[-1]
+    if not math.isfinite(score):
+        raise ValueError(f"{row['environment']} gave a reward of {score}, which is no number to compare")
     if score >= row["full"] - TOLERANCE:
         return passed()
     return failed(LOW, f"{row['score']} reward {score:.3g}, and {row['full']:.3g} is full")

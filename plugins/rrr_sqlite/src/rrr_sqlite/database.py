@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import re
 import sqlite3
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -23,7 +24,9 @@ TOO_COSTLY = "too costly"
 
 MOST_STEPS = 200_000
 """Instructions of SQLite's virtual machine that one query may take: some milliseconds."""
-STEPS_BETWEEN_LOOKS = 1_000
+MOST_SECONDS = 0.5
+"""CPU seconds of one query: few instructions can be slow ones, such as `trim` of a long text by many characters."""
+STEPS_BETWEEN_LOOKS = 20
 MOST_ROWS = 1_000
 """Rows of a result."""
 LIMITS = {
@@ -139,12 +142,12 @@ def run(connection: sqlite3.Connection, sql: str, beginnings: Sequence[str] = QU
     """The result of one statement. Whatever the statement's fault is, it is refused in words, and never raises."""
     if not _begins(sql, beginnings):
         return Refused(NOT_ALLOWED, "only SELECT is")
-    looks = MOST_STEPS // STEPS_BETWEEN_LOOKS
+    looks, end = MOST_STEPS // STEPS_BETWEEN_LOOKS, time.thread_time() + MOST_SECONDS
 
     def is_over() -> bool:
         nonlocal looks
         looks -= 1
-        return looks < 0
+        return looks < 0 or time.thread_time() > end
 
     if "\0" in sql or not is_unicode(sql):
         return Refused(SQL_ERROR, "characters that SQL cannot hold")

@@ -63,14 +63,17 @@ def _ends(keys: Rows) -> list[int]:
     ]
 
 
-def _place(row: Sequence[Value]) -> list[tuple[int, float, str]]:
-    """A row's place in a fixed order, in which rows that are the same are side by side."""
-    return [_value_place(value) for value in row]
+def _place(row: Sequence[Value]) -> tuple[list[tuple[int, float, str]], list[int | float]]:
+    """A row's place in a fixed order, in which rows that are the same are side by side.
+
+    Numbers count rounded at first, so that a difference within the slack does not outweigh the columns that follow.
+    """
+    return [_value_place(value) for value in row], [value for value in row if isinstance(value, int | float)]
 
 
 def _value_place(value: Value) -> tuple[int, float, str]:
     if value is None:
         return 0, 0.0, ""
     if isinstance(value, int | float):
-        return 1, float(value), ""
+        return 1, float(f"{value:.7g}"), ""
     return (2, 0.0, value) if isinstance(value, str) else (3, 0.0, value.hex())

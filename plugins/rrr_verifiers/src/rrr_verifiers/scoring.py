@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -33,6 +34,8 @@ def verify(row: Row, replies: Sequence[str], said: Sequence[str | None] | None =
     if course.waits:
         return failed(UNFINISHED, "the environment waits for another reply")
     full, total = full_score(row, course.scores), sum(score * weight for score, weight in course.scores.values())
+    if not math.isfinite(total):
+        raise ValueError(f"{row['taskset']} gave a score of {total}, which is no number to compare")
     if total >= full - TOLERANCE:
         return passed()
     parts = ", ".join(f"{name} {score:.3g}" for name, (score, _) in sorted(course.scores.items()))

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from rrr_core.config.limits import STEPS
 from rrr_core.conformance import CHECKS, MODEL_CHECKS, CheckSettings
 from rrr_core.conformance.learnability_checks import LITTLE, SIGNIFICANT
 from rrr_core.conformance.policy_checks import MOST_GUESSED, POLICY_ROWS
 from rrr_core.conformance.probe import HEAVY
 from rrr_core.conformance.prompt_checks import MOST_LEAKING
 from rrr_core.conformance.results import STATES
-from rrr_core.conformance.sampling import STEPS, TRIES
+from rrr_core.conformance.sampling import TRIES
 from rrr_core.conformance.verdict_checks import MUTATED_ROWS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "checks.md").read_text(encoding="utf-8")

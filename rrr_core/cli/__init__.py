@@ -16,7 +16,7 @@ from rrr_core.errors import RrrError, nearest
 from rrr_core.text import one_line
 
 EXTRAS = {
-    **dict.fromkeys(("torch", "transformers", "trl", "datasets", "peft", "accelerate", "safetensors"), "train"),
+    **dict.fromkeys(("torch", "transformers", "trl", "datasets", "peft", "accelerate", "safetensors", "gguf"), "train"),
     "httpx2": "server",
     "vllm": "vllm",
     "copier": "author",

@@ -118,7 +118,7 @@ def make_trainee(model: ModelSettings, learn: bool) -> Trainee | None:
         return None
     progress = make_progress()
     return Trainee(
-        lambda opened: pipeline.open_engine(pipeline.choose_model(model, opened), progress),
+        lambda opened: pipeline.open_engine(pipeline.choose_model(model, opened, progress=progress), progress),
         progress,
     )
 

@@ -10,6 +10,7 @@ import click
 from rrr_core.cli.options import SettingsCommand, with_settings
 from rrr_core.cli.run import SECTIONS, STAGES, run_and_print
 from rrr_core.cli.shared import folder_option
+from rrr_core.runs.layout import DEFAULT_RUNS
 
 DEFAULT_TASK = "countdown"
 
@@ -23,5 +24,5 @@ def command(folder: Path | None, **settings: Any) -> None:
     TASK suggests settings: they override the defaults listed here, and the settings you give override them.
     """
     name = settings["task"].name
-    default = Path("runs") / ("demo" if name == DEFAULT_TASK else f"demo-{name}")
+    default = DEFAULT_RUNS / ("demo" if name == DEFAULT_TASK else f"demo-{name}")
     run_and_print(folder or default, **settings)

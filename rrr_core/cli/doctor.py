@@ -53,15 +53,21 @@ def command(quick: bool, as_json: bool, model: ModelSettings) -> None:
     is 1 if something installed is broken, such as a task that cannot be loaded, and 0 otherwise.
 
     With --model, report instead what that model's tokenizer and chat template do to an episode, and what it costs:
-    thoughts, earlier thoughts, what a prefix cache can reuse, end tokens, tools, dates. No weights are read.
+    thoughts, earlier thoughts, what a prefix cache can reuse, end tokens, tools, dates. No weights are
+    read, but a GGUF file is converted first.
     """
     import dataclasses
 
+    from rrr_core import pipeline
+    from rrr_core.cli.progress import make_progress
     from rrr_core.doctor import examine, examine_model
 
     if model.model is None and model != type(model)():
         raise click.UsageError("these options are about a model: name it with --model.")
-    findings = list(examine(Path(), quick=quick) if model.model is None else examine_model(model))
+    if model.model is None:
+        findings = list(examine(Path(), quick=quick))
+    else:
+        findings = list(examine_model(pipeline.choose_model(model, progress=make_progress())))
     broken = [finding.name for finding in findings if finding.state == "broken"]
     if as_json:
         found = {"broken": broken, "findings": [dataclasses.asdict(finding) for finding in findings]}

@@ -77,7 +77,7 @@ def command(
         planned[name] = dataclasses.replace(model, model=other)
         compared.append(name)
     for name, settings in {**planned, chosen: model}.items():
-        settings = pipeline.choose_model(settings, *(each.task for each in opened))
+        settings = pipeline.choose_model(settings, *(each.task for each in opened), run=target.path, progress=progress)
         engine = pipeline.open_engine(pipeline.with_date(settings, target.path), progress)
         for each in opened:
             path = parts[each.name].evaluation(name).path

@@ -33,7 +33,7 @@ def command(
     opened, run = pipeline.open_tasks(task), run_folder(folder, task)
     targets = [part_of(run, each.name, len(opened)).mine.path for each in opened]
     progress = make_progress()
-    chosen = pipeline.choose_model(model, *(each.task for each in opened))
+    chosen = pipeline.choose_model(model, *(each.task for each in opened), run=run, progress=progress)
     engine = pipeline.open_engine(pipeline.with_date(chosen, run), progress)
     for each, target in zip(opened, targets, strict=True):
         summary = mining.mine(each.task, engine, target, each.fitting(mine), each.data, progress, verify)

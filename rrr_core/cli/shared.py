@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from rrr_core.errors import RrrError
-from rrr_core.runs.layout import RunFolder
+from rrr_core.runs.layout import DEFAULT_RUNS, RunFolder
 from rrr_core.tasks.requests import read_request
 from rrr_core.tasks.settings import TaskSettings
 
@@ -29,7 +29,7 @@ def run_folder(folder: Path | None, task: TaskSettings) -> Path:
     Of several tasks, `runs/TASK,TASK`.
     """
     names = ("+".join([one.name or "", *(read_request(each)[0] for each in one.with_)]) for one in task.split())
-    return folder or Path("runs") / ",".join(names)
+    return folder or DEFAULT_RUNS / ",".join(names)
 
 
 def part_of(folder: Path, task: str, count: int) -> RunFolder:

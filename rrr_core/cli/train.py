@@ -44,7 +44,9 @@ def command(
     from rrr_core.cli.progress import make_progress
 
     opened, target = pipeline.open_tasks(task), RunFolder(run_folder(folder, task))
-    chosen = pipeline.with_date(pipeline.choose_model(model, *(each.task for each in opened)), target.path)
+    progress = make_progress()
+    chosen = pipeline.choose_model(model, *(each.task for each in opened), run=target.path, progress=progress)
+    chosen = pipeline.with_date(chosen, target.path)
     pipeline.check_trainable(chosen)
     if failures is not None and len(opened) > 1:
         raise RrrError("--failures names one task's failure set: with several tasks, leave it out.")
@@ -65,6 +67,6 @@ def command(
     from rrr_core.training.run import leave_processes
     from rrr_core.training.run import train as train_on
 
-    summary = train_on([each.task for each in opened], found, chosen, target.train.path, train, make_progress(), verify)
+    summary = train_on([each.task for each in opened], found, chosen, target.train.path, train, progress, verify)
     leave_processes()
     click.echo(f"{summary.model}: trained for {summary.steps} steps on {summary.failures} failures")

@@ -17,16 +17,22 @@ if TYPE_CHECKING:
 
 @click.command("warmup", cls=SettingsCommand)
 @folder_option("checkpoints and the model go to FOLDER/warmup")
-@click.option("--model", help="The model to warm up, by folder or hub name.  [default: a tiny one made from scratch]")
+@click.option(
+    "--model",
+    help="The model to warm up: a folder, hub name, GGUF file or pip:NAME.  [default: a tiny one made from scratch]",
+)
 @with_settings("task", "warmup", task_presets="warmup")
 def command(task: TaskSettings, warmup: WarmupSettings, folder: Path | None, model: str | None) -> None:
     """Train a model that lacks basic ability on TASK's worked conversations."""
     from rrr_core import pipeline
     from rrr_core.cli.progress import make_progress
+    from rrr_core.generation import ModelSettings
 
     opened = pipeline.open_task(task)
-    target = run_folder(folder, task) / "warmup"
+    target, progress = run_folder(folder, task), make_progress()
+    if model:
+        model = pipeline.choose_model(ModelSettings(model=model), run=target, progress=progress).named
 
     from rrr_core.training.warmup import warm_up
 
-    click.echo(str(warm_up(opened, target, warmup, model, make_progress())))
+    click.echo(str(warm_up(opened, target / "warmup", warmup, model, progress)))

@@ -15,6 +15,7 @@ from huggingface_hub.utils.tqdm import are_progress_bars_disabled, disable_progr
 from transformers.utils import logging
 
 from rrr_core.errors import ModelError
+from rrr_core.generation.gguf_header import is_gguf
 from rrr_core.text import one_line
 
 HUB_PATIENCE = 10.0
@@ -51,10 +52,17 @@ def locate(name: str, revision: str | None = None, marker: str = "config.json") 
     folder = Path(name).expanduser()
     if folder.is_dir():
         if not (folder / marker).is_file():
-            raise ModelError(f"The folder {name!r} holds no model: it has no {marker}.")
+            inside = sorted(folder.glob("*.gguf"))
+            instead = f" It holds GGUF files: name one of them, such as {inside[0]}." if inside else ""
+            raise ModelError(f"The folder {name!r} holds no model: it has no {marker}.{instead}")
         if revision is not None:
             raise ModelError(f"A revision is for hub models, and {name!r} is a folder: leave the revision out.")
         return Source(str(folder))
+    if is_gguf(folder):
+        raise ModelError(
+            f"{name!r} is a GGUF file, and is converted by the commands that take it as --model; elsewhere name a"
+            " folder of safetensors."
+        )
     if folder.exists():
         raise ModelError(f"{name!r} is a file: name the folder that holds the model.")
     if name.startswith((".", "/", "~")) or name.count("/") > 1 or "\\" in name:

@@ -10,6 +10,7 @@ from transformers import AutoConfig, AutoTokenizer, GenerationConfig
 from rrr_core.chat.format import ChatFormat
 from rrr_core.errors import ModelError
 from rrr_core.generation.families import family_of
+from rrr_core.generation.gguf_record import CONVERTED, read_converted
 from rrr_core.generation.hub import Source, folder_digest, locate, silenced
 from rrr_core.generation.settings import ModelSettings
 from rrr_core.generation.transformers_engine import TransformersEngine, configured_ends
@@ -98,7 +99,13 @@ def check_vocabulary(tokenizer: Any, embeddings: int, name: str) -> None:
 
 
 def described(source: Source) -> dict[str, object]:
-    """What a manifest records of the source of weights: a hub commit, or a digest of a folder's weights."""
+    """What a manifest records of the source of weights: a hub commit, or a digest of a folder's weights.
+
+    With that of the GGUF file that the folder was converted from, if it was. Raises DataError if that cannot be read.
+    """
     if source.folder is None:
         return {"revision": source.commit}
-    return {"revision": None, "weights_sha256": folder_digest(source.folder)}
+    about: dict[str, object] = {"revision": None, "weights_sha256": folder_digest(source.folder)}
+    if (source.folder / CONVERTED).is_file():
+        about["gguf_sha256"] = read_converted(source.folder).gguf_sha256
+    return about

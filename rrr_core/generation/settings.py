@@ -38,7 +38,11 @@ def _of_other_distributions() -> list[str]:
 class ModelSettings(Settings):
     """Which model, and how it is run."""
 
-    model: str | None = option(None, "A hub name, a folder, or the name a server gives its model.")
+    model: str | None = option(
+        None,
+        "A hub name, a folder, a GGUF file, pip:NAME for the GGUF file that an installed distribution carries, or the"
+        " name a server gives its model.",
+    )
     revision: str | None = option(None, "Branch, tag or commit of a hub model.")
     adapter: str | None = option(None, "A peft adapter to put on the model: a hub name or a folder.")
     backend: str = option(

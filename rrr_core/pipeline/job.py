@@ -55,7 +55,7 @@ def run(settings: RunSettings, folder: Path, progress: Progress | None = None) -
     Raises RrrError if the folder was started with other settings, naming the first difference.
     """
     progress = progress or Progress()
-    tasks, settings = opened(settings)
+    tasks, settings = opened(settings, folder, progress)
     with stage_lock(folder, progress):
         record = RunRecord.open(folder, identity_of(settings, tasks), progress)
         files = RunFolder(folder)
@@ -83,10 +83,11 @@ def run(settings: RunSettings, folder: Path, progress: Progress | None = None) -
     return RunResult(folder, comparisons, files.report, record.spent(stages_of(parts.values(), [files.train])))
 
 
-def opened(settings: RunSettings) -> tuple[list[OpenTask], RunSettings]:
+def opened(settings: RunSettings, folder: Path, progress: Progress) -> tuple[list[OpenTask], RunSettings]:
     """The tasks of a run, and its settings with the model that was chosen. Raises for what no stage could use."""
     tasks = open_tasks(settings.task)
-    settings = dataclasses.replace(settings, model=choose_model(settings.model, *(each.task for each in tasks)))
+    chosen = choose_model(settings.model, *(each.task for each in tasks), run=folder, progress=progress)
+    settings = dataclasses.replace(settings, model=chosen)
     refuse_server(settings.model)
     with options_of("eval"):
         for each in tasks:

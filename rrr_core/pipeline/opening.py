@@ -13,11 +13,12 @@ from rrr_core.errors import ModelError, RrrError
 from rrr_core.evaluation import EvalSettings
 from rrr_core.generation import ModelSettings, chosen_backend
 from rrr_core.generation.finding import find_engine
+from rrr_core.generation.gguf_models import with_gguf_converted
 from rrr_core.mining import MineSettings
 from rrr_core.progress import Progress
 from rrr_core.runs.digests import Digests
 from rrr_core.runs.files import read_json
-from rrr_core.runs.layout import RunFolder, TrainFolder
+from rrr_core.runs.layout import RunFolder, TrainFolder, converted_models
 from rrr_core.tasks import Task, load_task
 from rrr_core.tasks.settings import TaskSettings
 from rrr_core.tasks.task import SPLITS
@@ -71,16 +72,18 @@ def open_tasks(settings: TaskSettings) -> list[OpenTask]:
     return opened
 
 
-def choose_model(settings: ModelSettings, *tasks: Task) -> ModelSettings:
-    """The settings, with the tasks' own model if the user named none.
+def choose_model(
+    settings: ModelSettings, *tasks: Task, run: Path | None = None, progress: Progress | None = None
+) -> ModelSettings:
+    """The settings, with the tasks' own model if the user named none, and a GGUF model as its converted folder.
 
-    Raises ModelError if there is neither, or if several tasks do not share one, and DataError for one that training
-    wrote and that was changed since.
+    That is beside the folder of the `run`. Raises ModelError if there is no model, if several tasks do not share one,
+    or for one that cannot be converted, and DataError for one that training wrote and that was changed since.
     """
     if settings.model:
         for path in filter(None, (settings.model, settings.adapter)):
             check_saved(Path(path))
-        return settings
+        return with_gguf_converted(settings, converted_models(run), (progress or Progress()).say)
     models = {task.name: task.default_model() for task in tasks}
     for name, model in models.items():
         if not model:

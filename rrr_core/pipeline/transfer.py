@@ -68,7 +68,7 @@ def transfer(
     the folder was started with other settings, naming the first difference.
     """
     progress = progress or Progress()
-    tasks, settings = opened(settings)
+    tasks, settings = opened(settings, folder, progress)
     if len(tasks) < 2:
         raise RrrError("transfer is from task to task: name two tasks at least.")
     if MIXTURE in (each.name for each in tasks):

@@ -20,6 +20,7 @@ _RECORDED = (
     "accelerate",
     "tokenizers",
     "safetensors",
+    "gguf",
     "vllm",
     "httpx2",
     "pluggy",

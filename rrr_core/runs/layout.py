@@ -8,6 +8,7 @@
     eval/comparison.json          the comparison of the evaluated models
     report.html
     tasks/TASK/                   with several tasks, each one's mine/ and eval/; the rest is of all of them
+    ../converted/                 beside the run's folder: GGUF models as safetensors, for all runs there
     trained/on-NAME/              where transfer is measured: each training, like train/; transfer.json is the matrix
 
 Each stage's folder also holds manifest.json, SHA256SUMS, profile.json and .lock. docs/run-folders.md describes what
@@ -22,6 +23,9 @@ from pathlib import Path
 VANILLA, TRAINED = "vanilla", "trained"
 """Labels of the model before and after training."""
 
+DEFAULT_RUNS = Path("runs")
+"""Where a run's folder is if the user names none."""
+
 STAGES = ("mine", "train", "eval")
 """The folders that the stages of a run write, in order."""
 
@@ -33,6 +37,11 @@ DIGESTS, PROFILE_ASIDE = "SHA256SUMS", "profile.damaged.json"
 SHARD_PREFIX = "shard-"
 BOOKKEEPING = frozenset({MANIFEST, RUN_RECORD, PROFILE, LOCK, DIGESTS, PROFILE_ASIDE})
 """Files that hold no results: a folder with nothing else in it counts as new."""
+
+
+def converted_models(run: Path | None = None) -> Path:
+    """Where GGUF models are converted to: beside the run's folder, where all runs there share them."""
+    return (DEFAULT_RUNS if run is None else Path(run).parent) / "converted"
 
 
 def label_order(label: str) -> tuple[int, str]:

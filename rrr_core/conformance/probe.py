@@ -33,7 +33,7 @@ from rrr_core.verification import Judge, VerifySettings
 
 HEAVY = ("torch", "transformers", "trl", "vllm", "datasets", "peft", "accelerate", "tensorflow", "jax")
 """What a plugin's module must not import, because `rrr tasks` imports every plugin."""
-FAMILIES = ("generic", "qwen", "llama", "phi", "gemma", "mistral", "granite", "smollm")
+FAMILIES = ("generic", "qwen", "llama", "phi", "palmyra", "gemma", "mistral", "granite", "smollm")
 ATTEMPT = "My answer is not right."
 """The failed attempt that `rrr_reflection_prompt` is given."""
 FAMILY_ROWS = 5

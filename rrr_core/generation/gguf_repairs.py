@@ -69,7 +69,7 @@ def restore_vocabulary(tokenizer: Any, header: Header) -> None:
 
 
 def restore_positions(config: Any, header: Header) -> None:
-    """Scale positions as the file says. Raises ModelError for a scaling that the file does not tell."""
+    """Scale positions as the file says. Raises ModelError for a scaling that the file alone does not say."""
     rope = getattr(config.get_text_config(), "rope_parameters", None)
     if not isinstance(rope, dict) or rope.get("rope_type", "default") != "default":
         return

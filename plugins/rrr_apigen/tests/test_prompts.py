@@ -27,7 +27,7 @@ ROW = {
     ],
     "answers": [{"name": "get_weather", "arguments": {"city": "Zürich", "days": 2}}],
 }
-FAMILIES = ("generic", "qwen", "llama", "phi")
+FAMILIES = ("generic", "qwen", "llama", "phi", "palmyra")
 NATIVE = ("qwen", "phi")
 
 
@@ -64,8 +64,9 @@ def test_the_query_stands_alone_after_the_instructions(family):
     assert prompted(family)[-1]["content"] == ROW["query"]
 
 
-def test_a_family_that_may_refuse_a_system_message_gets_everything_in_the_user_message():
-    (message,) = prompted("generic")
+@pytest.mark.parametrize("family", ["generic", "palmyra"])
+def test_a_family_that_may_refuse_a_system_message_gets_everything_in_the_user_message(family):
+    (message,) = prompted(family, takes_tools=True)
     assert message["role"] == "user"
     assert message["content"].endswith(f"\n\nQuestion: {ROW['query']}")
 

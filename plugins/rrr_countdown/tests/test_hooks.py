@@ -49,12 +49,12 @@ def test_the_examples_cover_every_class():
 
 def test_every_family_has_its_own_prompt_and_an_unknown_one_gets_the_generic():
     wordings = {family: prompts.prompt(ROW, Model("m", family))[-1]["content"] for family in prompts.PROMPTS}
-    assert {"generic", "qwen", "llama", "phi", "rrr-tiny"} <= set(wordings)
+    assert {"generic", "qwen", "llama", "phi", "palmyra", "rrr-tiny"} <= set(wordings)
     assert len(set(wordings.values())) == len(wordings)
     assert prompts.prompt(ROW, Model("m", "mistral")) == prompts.prompt(ROW, Model("m", "generic"))
 
 
-@pytest.mark.parametrize("family", ["generic", "qwen", "llama", "phi"])
+@pytest.mark.parametrize("family", ["generic", "qwen", "llama", "phi", "palmyra"])
 def test_a_prompt_names_numbers_target_tags_and_the_rule(family):
     messages = prompts.prompt(ROW, Model("m", family))
     content = messages[-1]["content"]

@@ -35,10 +35,14 @@ CLOSINGS = {
     # is never used, and the wording forbids what it was trained to write.
     "llama": 'Write "arguments", never "parameters". Reply with the JSON array alone, without tags, as plain text.',
     "phi": "Your whole reply must be the JSON array, starting with [ and ending with ].",
+    "palmyra": "Write nothing but the JSON array: no greeting, no explanation, and no code fence.",
 }
 """The end of the instructions, for each family with its own wording."""
-WITHOUT_SYSTEM = ("generic",)
-"""Families with templates that may refuse a system message: everything goes into the user message."""
+WITHOUT_SYSTEM = ("generic", "palmyra")
+"""Families with templates that may refuse a system message: everything goes into the user message.
+
+Palmyra's models have templates of several kinds, so its wording asks nothing of them.
+"""
 
 NATIVE_SYSTEMS = {
     # Qwen's template itself asks for <tool_call> blocks of {"name": …, "arguments": …}.

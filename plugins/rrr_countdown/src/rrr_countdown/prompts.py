@@ -23,6 +23,9 @@ PROMPTS = {
     "<answer> </answer> tags, for example <answer>(1 + 2) / 3</answer>.",
     "phi": TASK + " Explain your steps in a few sentences. Your reply must end with one line that holds only the "
     "final equation in <answer> </answer> tags, for example <answer>(1 + 2) / 3</answer>.",
+    "palmyra": TASK
+    + " First work it out in a few short steps. Then write the final equation, and nothing after it, in "
+    "<answer> </answer> tags, for example <answer>(1 + 2) / 3</answer>.",
     TINY: "Numbers: {spaced}. Target: {target}.",
 }
 SYSTEMS = {

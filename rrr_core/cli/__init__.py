@@ -49,6 +49,7 @@ COMMANDS = {
     "demo": LazyCommand("rrr_core.cli.demo", "Watch a small model learn to reflect, in minutes and offline."),
     "run": LazyCommand("rrr_core.cli.run", "Mine, train, evaluate and report in one resumable run folder."),
     "tasks": LazyCommand("rrr_core.cli.tasks", "List the installed tasks."),
+    "probe": LazyCommand("rrr_core.cli.probe", "Forecast whether a model will learn on a task."),
     "mine": LazyCommand("rrr_core.cli.mine", "Collect failing attempts: the failure set."),
     "train": LazyCommand("rrr_core.cli.train", "Train reflections on a failure set with masked GRPO."),
     "eval": LazyCommand("rrr_core.cli.eval", "Measure first and second tries against controls."),

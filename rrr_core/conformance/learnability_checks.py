@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rrr_core.conformance.estimates import gain, judged, share, spread, worth
 from rrr_core.conformance.policy_checks import shown
 from rrr_core.conformance.results import Faulty, Seen, State, Violation
-from rrr_core.conformance.sampling import TRIES, Sample
 from rrr_core.conformance.subject import Subject
+from rrr_core.probing.estimates import gain, judged, share, spread, worth
+from rrr_core.probing.sampling import Sample
+from rrr_core.probing.settings import TRIES
 
 if TYPE_CHECKING:
     from rrr_core.evaluation.statistics import Mean

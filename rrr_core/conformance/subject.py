@@ -15,11 +15,11 @@ from typing import Any, Self
 from rrr_core.conformance.observation import Observation, observe
 from rrr_core.conformance.probe import Request
 from rrr_core.conformance.results import Faulty
-from rrr_core.conformance.sampling import Plan, Sample, Sampler
 from rrr_core.conformance.settings import CheckSettings
 from rrr_core.errors import PluginError, RrrError
 from rrr_core.generation.engine import Engine
 from rrr_core.hookspecs import Example, Manifest, Row, Step
+from rrr_core.probing.sampling import Plan, Sample, Sampler
 from rrr_core.progress import Progress
 from rrr_core.tasks import Task, find_tasks, load_task
 from rrr_core.tasks.blame import IMPORT_DENIED

@@ -10,11 +10,12 @@ import pytest
 
 from rrr_core.conformance import MODEL_CHECKS, CheckSettings, Result, Trainee, checks_of
 from rrr_core.conformance.checks import chosen
-from rrr_core.conformance.estimates import gain, intraclass, spread, worth
-from rrr_core.conformance.sampling import TRIES, Plan, Sampler
 from rrr_core.episode import Generation
 from rrr_core.errors import ModelError, RrrError
 from rrr_core.hookspecs import Message, Model
+from rrr_core.probing.estimates import gain, intraclass, spread, worth
+from rrr_core.probing.sampling import Plan, Sampler
+from rrr_core.probing.settings import TRIES
 from rrr_core.progress import Progress
 from rrr_core.verdicts import FULL
 from rrr_core.verification import Judge, VerifySettings

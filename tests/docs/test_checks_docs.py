@@ -14,8 +14,8 @@ from rrr_core.conformance.policy_checks import MOST_GUESSED, POLICY_ROWS
 from rrr_core.conformance.probe import HEAVY
 from rrr_core.conformance.prompt_checks import MOST_LEAKING
 from rrr_core.conformance.results import STATES
-from rrr_core.conformance.sampling import TRIES
 from rrr_core.conformance.verdict_checks import MUTATED_ROWS
+from rrr_core.probing.settings import TRIES
 
 PAGE = (Path(__file__).parents[2] / "docs" / "checks.md").read_text(encoding="utf-8")
 SECTIONS = dict(re.findall(r"^## (\S[^\n]*)\n(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL))

@@ -25,7 +25,7 @@ FLOORS = (
     {"chat"},
     {"conversation", "verification", "generation", "answering"},
     {"mining", "evaluation", "training"},
-    {"judging"},
+    {"judging", "probing"},
     {"report", "overlays", "exports", "conformance"},
     {"pipeline", "doctor", "scaffolding", "testing"},
     {"pytest_plugin", "cli"},

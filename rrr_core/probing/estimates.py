@@ -1,7 +1,7 @@
-"""Estimates of the learnability checks, with intervals: how much rows differ, and what a reflection is worth.
+"""Estimates from a sample, with intervals: how much rows differ, and what a reflection is worth.
 
 Pure functions of lists of passes, in which None is a withheld verdict. Their random draws are fixed. Evaluation is
-imported by the functions that use it, since every probe imports this package.
+imported by the functions that use it, since `rrr check` imports this package for every task.
 """
 
 from __future__ import annotations
@@ -89,6 +89,35 @@ def gain(pairs: Sequence[tuple[Passes, Passes]]) -> Mean | None:
         if first and second
     ]
     return _mean(differences)
+
+
+def picked(groups: Sequence[tuple[Passes, Passes]]) -> Mean | None:
+    """How often a retry passes after a reflection whose other retry passed; None if no retry passed.
+
+    The groups are those of `worth`: one retry picks, the other judges, both ways round. The mean is over all pairs of a
+    group and a way; its interval is over groups, whose two ways depend on each other.
+    """
+    found = []
+    for first, again in groups:
+        both = [(one, two) for one, two in zip(first, again, strict=True) if one is not None and two is not None]
+        ways = [
+            fmean(judges for picks, judges in pairs if picks)
+            for pairs in (both, [(two, one) for one, two in both])
+            if any(picks for picks, _ in pairs)
+        ]
+        if ways:
+            found.append(ways)
+    if not found:
+        return None
+    total = sum(map(len, found))
+    mean = sum(map(sum, found)) / total
+    # A ratio of sums over groups, made linear: values whose mean and spread are the ratio's.
+    return _mean([mean + (sum(ways) - mean * len(ways)) * len(found) / total for ways in found])
+
+
+def mean_share(rows: Sequence[Passes]) -> Mean | None:
+    """The mean over rows of their share of passes; None if no row was judged."""
+    return _mean([fmean(each) for each in map(judged, rows) if each])
 
 
 def worth(groups: Sequence[tuple[Passes, Passes]]) -> Mean | None:

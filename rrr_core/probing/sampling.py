@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from statistics import fmean
 from typing import Any
 
 from rrr_core.answering import play_answers
@@ -12,19 +13,18 @@ from rrr_core.answering.rounds import play_round
 from rrr_core.config.limits import token_limit
 from rrr_core.config.sections import section_class
 from rrr_core.config.settings import build
-from rrr_core.conformance.estimates import Passes
 from rrr_core.conversation import conversation, retry_request, with_reflection
 from rrr_core.episode import Episode, Generation, Role, Segment
 from rrr_core.generation.engine import Engine, Sampling
 from rrr_core.hookspecs import Row
+from rrr_core.probing.estimates import Passes
+from rrr_core.probing.settings import ProbeSettings
 from rrr_core.progress import Progress
 from rrr_core.seeds import check_seed
 from rrr_core.tasks import Task
 from rrr_core.tasks.presets import checked_presets
 from rrr_core.verification import Judge
 
-TRIES = 8
-"""Tries of each row: k of pass@k."""
 FIRST = "first try"
 STAGES = (FIRST, "reflection", "retry", "retry again", "retry without", "retry after another's", "retry after gold")
 """What is drawn, in order; the later actions of courses have names of their own."""
@@ -63,6 +63,19 @@ class Sample:
     group_size: int
     batch_groups: int
     """Groups in one step of training."""
+    cut_off: Mapping[str, tuple[int, int]]
+    """What was written (`first try`, `reflection`, `retry`) → how many texts were cut off, of how many."""
+    formless: tuple[int, int] | None
+    """Failed tries in which the task finds no answer, of all failed ones; None if the task does not look for one."""
+    distinct: float | None
+    """Mean share of different texts among the reflections on one failure; None without a failure."""
+
+
+_TAKEN = {
+    "mine": ("temperature", "max_tokens"),
+    "train": ("temperature", "group_size", "batch_size", "max_reflection_tokens", "max_retry_tokens"),
+}
+"""Section → what a probe's settings say of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +86,24 @@ class Plan:
     """Settings of mining."""
     train: Any
     """Settings of training."""
+    tries: int = ProbeSettings.tries
+    """Tries of each row."""
 
     @classmethod
-    def of(cls, task: Task) -> Plan:
-        """Raises PluginError for presets that cannot be set."""
+    def of(cls, task: Task, settings: ProbeSettings | None = None) -> Plan:
+        """The plan, with what the settings say otherwise. Raises PluginError for presets that cannot be set."""
+        settings = settings or ProbeSettings()
+        given = {name: value for name, value in asdict(settings).items() if value is not None}
         presets = checked_presets(task, "demo")
-        return cls(*(build(section_class(section), presets.get(section, {})) for section in ("mine", "train")))
+        mine, train = (
+            build(
+                section_class(section),
+                presets.get(section, {}),
+                {name: given[name] for name in names if name in given},
+            )
+            for section, names in _TAKEN.items()
+        )
+        return cls(mine, train, settings.tries)
 
 
 class Sampler:
@@ -86,6 +111,9 @@ class Sampler:
 
     def __init__(self, task: Task, engine: Engine, judge: Judge, plan: Plan, progress: Progress) -> None:
         self.task, self.engine, self.judge, self.plan, self.progress = task, engine, judge, plan, progress
+        self._cut_off: Counter[str] = Counter()
+        self._written: Counter[str] = Counter()
+        self._distinct: list[float] = []
 
     def sample(self, rows: Sequence[Row]) -> Sample:
         """Raises what task, engine and judge raise."""
@@ -94,18 +122,28 @@ class Sampler:
             asked = [
                 Episode(place, row, (prompt,))
                 for place, (row, prompt) in enumerate(zip(rows, prompts, strict=True))
-                for _ in range(TRIES)
+                for _ in range(self.plan.tries)
             ]
             tries = self._answers("attempt", asked, FIRST, self.plan.mine, self.plan.mine.max_tokens)
-            by_row = [tries[place * TRIES : (place + 1) * TRIES] for place in range(len(rows))]
+            by_row = [tries[place * self.plan.tries : (place + 1) * self.plan.tries] for place in range(len(rows))]
             failures = [next((each for each in row if each.verdict.is_failed), None) for row in by_row]
+            groups = self._groups([each for each in failures if each is not None])
             return Sample(
                 tries=[[_passed(each) for each in row] for row in by_row],
                 classes=Counter(each.verdict.category for each in tries if each.verdict.is_failed),
-                groups=self._groups([each for each in failures if each is not None]),
+                groups=groups,
                 group_size=self.plan.train.group_size,
                 batch_groups=max(1, self.plan.train.batch_size // self.plan.train.group_size),
+                cut_off={each: (self._cut_off[each], count) for each, count in self._written.items()},
+                formless=self._formless([each for each in tries if each.verdict.is_failed]),
+                distinct=fmean(self._distinct) if self._distinct else None,
             )
+
+    def _formless(self, failed: Sequence[Episode]) -> tuple[int, int] | None:
+        """The failed tries without an answer in the task's form. In steps the answer is what they lead to."""
+        if self.task.has_steps or not self.task.implements("rrr_final_answer"):
+            return None
+        return sum(self.task.final_answer(each.row, each.attempt.text) is None for each in failed), len(failed)
 
     def _groups(self, failures: Sequence[Episode]) -> list[Group]:
         """G reflections on each failure, two retries after each, and as many retries without."""
@@ -122,6 +160,9 @@ class Sampler:
 
         played = play_round(self.task, model, self.judge, repeated, draw, lambda _: False, fits=self._fits)
         reflected = [each if each.segments[-1].verdict is None else None for each in played]
+        for start in range(0, len(reflected), size):
+            own = [each.segments[-1].text for each in reflected[start : start + size] if each is not None]
+            self._distinct += [len(set(own)) / len(own)] if own else []
         # The n-th reflections on all failures change places with each other.
         lent: dict[int, str] = {}
         for place in range(size):
@@ -183,6 +224,10 @@ class Sampler:
             self.advance(0, f"{stage}: {done} of {len(episodes)}")
 
         made = self.engine.generate([conversation(each.segments) for each in episodes], sampling, on_done)
+        # The courses of a task with steps have names of their own, and each action is a text.
+        kind = next((kind for kind in (FIRST, "reflection") if stage.startswith(kind)), "retry")
+        self._cut_off[kind] += sum(each.is_cut_off for each in made)
+        self._written[kind] += len(made)
         self.advance(1 if stage in STAGES else 0, stage)
         return made
 

@@ -1,0 +1,121 @@
+"""A probe of scripted models: the forecast is what the script allows, and the command line says so."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from rrr_core import cli, pipeline
+from rrr_core.errors import DataError
+from rrr_core.probing.probe import Probed, probe
+from rrr_core.probing.sampling import Plan
+from rrr_core.probing.settings import ProbeSettings
+from rrr_core.tasks import load_task
+from rrr_core.verification import VerifySettings
+from tests.conformance.planted import install
+from tests.conformance.test_learnability import SMALL_BATCH, learns
+from tests.fakes import ScriptedGenerator
+
+
+def probed(script: Any, rows: int = 40) -> Probed:
+    settings = ProbeSettings(rows=rows)
+    return probe(load_task("sums"), ScriptedGenerator(script), settings, {}, verify=VerifySettings(workers=1))
+
+
+def test_a_model_whose_reflections_matter_will_learn(site: Any) -> None:
+    install(site, SMALL_BATCH)
+    found = probed(learns(0.6, 0.7, 0.2))
+    assert found.forecast.outlook == "will learn"
+    assert found.forecast.headroom is not None
+    assert 0 < found.forecast.headroom.low < found.forecast.headroom.high < 0.5
+    assert found.findings.batch_groups == 2
+    assert found.findings.signal is not None
+    assert found.findings.signal.count == found.findings.failures == 40
+    assert found.findings.cut_off["reflection"].count == 40 * 8
+
+
+def test_a_model_without_the_ability_will_not(site: Any) -> None:
+    install(site, SMALL_BATCH)
+    found = probed(learns(0.0, 0.0, 0.0))
+    assert found.forecast.outlook == "will not"
+    assert "nearly all fail" in found.forecast.reasons[0]
+    assert found.findings.reached.value == 0
+
+
+def test_retries_that_ignore_what_they_read_will_not(site: Any) -> None:
+    install(site, SMALL_BATCH)
+    found = probed(learns(0.6, 0.4, 0.4), rows=60)
+    assert found.forecast.outlook == "will not"
+    assert "Reflections make no difference" in found.forecast.reasons[0]
+
+
+def test_settings_override_the_tasks_demo_which_overrides_the_defaults(site: Any) -> None:
+    install(site, SMALL_BATCH)
+    task = load_task("sums")
+    plan = Plan.of(task, ProbeSettings(group_size=4, max_tokens=30, max_retry_tokens=20, temperature=0.5, tries=3))
+    assert (plan.train.batch_size, plan.train.group_size, plan.train.max_retry_tokens) == (16, 4, 20)
+    assert (plan.mine.max_tokens, plan.tries) == (30, 3)
+    assert plan.mine.temperature == plan.train.temperature == 0.5
+
+
+def test_a_split_of_one_row_is_refused(site: Any) -> None:
+    install(site, SMALL_BATCH)
+    task = load_task("sums")
+    one = ProbeSettings(rows=2)
+    with pytest.raises(DataError, match="has 0 rows, and a probe needs two"):
+        probe(_without_rows(task), ScriptedGenerator(lambda *_: "7"), one, {})
+
+
+def _without_rows(task: Any) -> Any:
+    class Empty:
+        name = task.name
+
+        def load_dataset(self, split: str, options: Any) -> Any:
+            return iter(())
+
+    return Empty()
+
+
+@pytest.fixture
+def scripted(site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(site, SMALL_BATCH)
+    engine = ScriptedGenerator(learns(0.6, 0.7, 0.2))
+    monkeypatch.setattr(pipeline, "open_engine", lambda settings, progress: engine)
+
+
+def test_the_command_prints_figures_with_intervals_and_the_forecast(
+    scripted: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.run_command(["probe", "sums", "--model", "m", "--rows", "40", "--verify-workers", "1"]) == 0
+    out = capsys.readouterr().out
+    assert "sums: 40 rows, 8 tries of each; 40 failures, 8 reflections on each" in out
+    for name in (
+        "first try",
+        "pass@8",
+        "retry without a reflection",
+        "one that has worked over any",
+        "of a step's groups",
+    ):
+        (line,) = [line for line in out.splitlines() if line.strip().startswith(name)]
+        assert "[" in line
+    assert "forecast: will learn" in out
+
+
+def test_the_command_writes_json_and_its_exit_code_says_no(
+    site: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    install(site, SMALL_BATCH)
+    engine = ScriptedGenerator(learns(0.0, 0.0, 0.0))
+    monkeypatch.setattr(pipeline, "open_engine", lambda settings, progress: engine)
+    code = cli.run_command(["probe", "sums", "--model", "m", "--rows", "40", "--verify-workers", "1", "--json"])
+    assert code == 1
+    content = json.loads(capsys.readouterr().out)
+    assert content["tasks"]["sums"]["forecast"]["outlook"] == "will not"
+    assert content["tasks"]["sums"]["findings"]["reached"]["low"] == 0
+
+
+def test_one_row_is_refused_by_the_option(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run_command(["probe", "countdown", "--rows", "1"]) == 2
+    assert "rows" in capsys.readouterr().err

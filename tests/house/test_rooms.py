@@ -19,7 +19,7 @@ FLOORS = (
     {"records"},
     {"verdicts"},
     {"hookspecs", "episode"},
-    {"config", "runs"},
+    {"config", "runs", "rewards"},
     {"row_files", "profiling"},
     {"tasks"},
     {"chat"},

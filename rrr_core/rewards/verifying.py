@@ -73,7 +73,8 @@ def scorer(function: Function, shape: str = "") -> Callable[[Row, str], float]:
         given = kind.arguments(row, answer)
         missing = [name for name in needed if name not in given]
         if missing:
-            raise LookupError(f"{called(function)} takes {missing[0]!r}, and the row has {', '.join(row) or 'no column'}")
+            held = ", ".join(row) or "no column"
+            raise LookupError(f"{called(function)} takes {missing[0]!r}, and the row has {held}")
         if not (takes_rest and kind.takes_all):
             given = {name: value for name, value in given.items() if name in taken}
         return _number(function, kind, function(**given))

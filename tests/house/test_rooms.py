@@ -24,6 +24,7 @@ FLOORS = (
     {"tasks"},
     {"chat"},
     {"conversation", "verification", "generation", "answering"},
+    {"limits"},
     {"mining", "evaluation", "training"},
     {"judging"},
     {"report", "overlays", "exports", "conformance"},

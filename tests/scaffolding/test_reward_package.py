@@ -116,6 +116,14 @@ def test_a_function_of_a_distribution_becomes_a_dependency_and_a_slow_one_waits_
     assert subprocess.run([sys.executable, "-c", light], env=environment, check=False).returncode == 0
 
 
+def test_the_answers_of_the_package_are_kept_for_a_later_template(here) -> None:
+    yaml = pytest.importorskip("yaml")
+    assert new("--from-reward", "rewards:accuracy", "--data", "rows.jsonl", "--threshold", "0.5") == 0
+    kept = yaml.safe_load(Path("rrr-paid/.copier-answers.yml").read_text())
+    wanted = {"reward": "rrr_paid.reward:accuracy", "shape": "trl", "threshold": 0.5, "columns": ["answer"]}
+    assert {name: kept[name] for name in wanted} == wanted
+
+
 def test_what_a_file_imports_becomes_a_dependency(here) -> None:
     (here / "rewards.py").write_text("import click\nimport json\nimport not_there_at_all_x\n" + REWARDS.lstrip())
     (here / "not_there_at_all_x.py").write_text("")

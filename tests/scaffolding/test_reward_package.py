@@ -22,6 +22,7 @@ from rrr_core.scaffolding.reward_source import read_source
 from tests.scaffolding.conftest import Package
 
 pytest.importorskip("copier", reason="copier is in the dependency group `test`")
+import yaml
 
 REWARDS = """
 import re
@@ -117,7 +118,6 @@ def test_a_function_of_a_distribution_becomes_a_dependency_and_a_slow_one_waits_
 
 
 def test_the_answers_of_the_package_are_kept_for_a_later_template(here) -> None:
-    yaml = pytest.importorskip("yaml")
     assert new("--from-reward", "rewards:accuracy", "--data", "rows.jsonl", "--threshold", "0.5") == 0
     kept = yaml.safe_load(Path("rrr-paid/.copier-answers.yml").read_text())
     wanted = {"reward": "rrr_paid.reward:accuracy", "shape": "trl", "threshold": 0.5, "columns": ["answer"]}

@@ -18,6 +18,7 @@ from rrr_core.hookspecs import (
     observed,
     trusted,
 )
+from rrr_core.rewards import from_reward
 from rrr_core.verdicts import Verdict, failed, passed, withheld
 
 __version__ = "0.1.0"
@@ -35,6 +36,7 @@ __all__ = [
     "Verdict",
     "failed",
     "final",
+    "from_reward",
     "hookimpl",
     "observed",
     "passed",

@@ -16,6 +16,9 @@ class Advance(Protocol):
 class Progress:
     """Progress that shows nothing. The command line passes one that draws a bar with rate and time left."""
 
+    noticed: frozenset[str] = frozenset()
+    """The notices that were said."""
+
     @contextmanager
     def track(self, title: str, total: int, done: int = 0) -> Iterator[Advance]:
         """A bar named `title` over `total` units, `done` of them finished by an earlier call."""
@@ -27,6 +30,12 @@ class Progress:
 
     def say(self, line: str) -> None:
         """One line for the person, above the bar."""
+
+    def notice(self, line: str) -> None:
+        """A line that stages may each have reason to say, such as what a model cannot do: it is said once."""
+        if line not in self.noticed:
+            self.noticed |= {line}
+            self.say(line)
 
 
 class Drawing(Protocol):

@@ -47,6 +47,15 @@ def shown(value: object, longest: int = 60) -> str:
     return cut(ascii(value), longest)
 
 
+def counted(number: int, noun: str, several: str = "") -> str:
+    """A number with its noun, in the singular or the plural.
+
+    >>> counted(1, "class", "classes"), counted(2_000, "row")
+    ('1 class', '2,000 rows')
+    """
+    return f"{number:,} {noun if number == 1 else several or f'{noun}s'}"
+
+
 def duration(seconds: float) -> str:
     """A duration for people, in its one or two largest units.
 

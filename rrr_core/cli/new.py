@@ -13,14 +13,17 @@ from typing import Any
 import click
 
 from rrr_core.errors import RrrError
+from rrr_core.rewards import SHAPES
 from rrr_core.scaffolding import (
     ANSWERS,
     LICENSES,
     Answers,
+    RewardPackage,
     check_folder,
     check_line,
     check_name,
     require_copier,
+    reward_package,
     update_plugin,
     write_plugin,
 )
@@ -57,6 +60,24 @@ COMMIT = 'git init && git add --all && git commit --message "As rrr new wrote it
     + f" [{next(iter(ANSWERS))}].",
 )
 @click.option("--steps", is_flag=True, help="A task that acts in steps: the model looks things up before it answers.")
+@click.option(
+    "--from-reward",
+    metavar="MODULE:FUNCTION",
+    help="A reward function written for another trainer, which judges in place of the sample verifier.",
+)
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    help="With --from-reward: its rows, a file (JSON lines, as TRL takes) or a folder with train.* and test.*.",
+)
+@click.option(
+    "--shape",
+    type=click.Choice(list(SHAPES)),
+    help="With --from-reward: how the function is called, if its parameters do not show it: "
+    + "; ".join(f"{shape.name} {shape.signature}" for shape in SHAPES.values())
+    + ".",
+)
+@click.option("--threshold", type=float, help="With --from-reward: the least reward that passes [1].")
 @click.option("--folder", type=click.Path(path_type=Path), help="Where to create it [rrr-NAME].")
 @click.option("--yes", is_flag=True, help="Ask nothing: use the defaults for what is not given, and list them.")
 @click.option("--update", is_flag=True, help="Update the plugin in the folder NAME [.] to this core's template.")
@@ -67,6 +88,10 @@ def command(
     license: str | None,
     answer: str | None,
     steps: bool,
+    from_reward: str | None,
+    data: Path | None,
+    shape: str | None,
+    threshold: float | None,
     folder: Path | None,
     yes: bool,
     update: bool,
@@ -76,19 +101,23 @@ def command(
     On a terminal it asks for what is not given; without one, give everything, or --yes. Rows, prompt and verifier are
     samples. TODO.md in the package says in which order to replace them, and each place is marked TODO.
 
+    With --from-reward and --data, rows and verifier are your own: your data, and a reward function that you wrote for
+    TRL, verifiers or reasoning-gym. One from an installed distribution becomes a dependency; a file of yours is copied.
+
     With --update, NAME is the folder of a plugin that `rrr new` created. The template's changes since then are merged
     into it; your own changes stay, and git shows what is new. Lines that both changed are marked.
     """
     options = {"summary": summary, "author": author, "license": license, "answer": answer}
     given = {option: value for option, value in options.items() if value is not None}
     if update:
-        flags = {"folder": folder is not None, "steps": steps}
+        flags = {"folder": folder is not None, "steps": steps, "from-reward": from_reward is not None}
         wrong = next((option for option, is_given in flags.items() if is_given), next(iter(given), None))
         if wrong:
             raise click.UsageError(f"--update takes no --{wrong}: the plugin's answers are in its .copier-answers.yml.")
         update_in(Path(name or "."))
         return
 
+    check_reward_options({"data": data, "shape": shape, "threshold": threshold}, from_reward, answer, steps)
     # Report what cannot work before asking anything.
     require_copier()
     asks = not yes and is_terminal()
@@ -99,11 +128,14 @@ def command(
     check_name(name)
     target = folder or Path(f"rrr-{name}")
     check_folder(target)
+    package = None
+    if from_reward is not None and data is not None:
+        package = reward_package(from_reward, data, shape or "", 1.0 if threshold is None else threshold)
     defaults = {
         "summary": f"Questions of the kind {name!r}.",
         "author": author or git_user() or f"the authors of rrr-{name}",
         "license": LICENSES[0],
-        "answer": next(iter(ANSWERS)),
+        **({} if package else {"answer": next(iter(ANSWERS))}),
     }
     missing = {option: default for option, default in defaults.items() if option not in given}
     if asks:
@@ -113,17 +145,49 @@ def command(
             f"no terminal to ask for {', '.join(f'--{option}' for option in missing)}: give them, or --yes for "
             f"{'its default' if len(missing) == 1 else 'their defaults'}."
         )
-    files = write_plugin(Answers(name=name, steps=steps, **given, **missing), target)
-    click.echo(f"Wrote {target}: {files} files. They work as is, on sample rows.")
+    chosen = given | missing
+    answers = Answers(
+        name=name,
+        summary=chosen["summary"],
+        author=chosen["author"],
+        license=chosen["license"],
+        answer=chosen.get("answer", next(iter(ANSWERS))),
+        steps=steps,
+    )
+    if package is None:
+        click.echo(f"Wrote {target}: {write_plugin(answers, target)} files. They work as is, on sample rows.")
+    else:
+        write_reward_plugin(package, answers, target)
     if missing and not asks:
         click.echo(f"Defaults taken: {' '.join(f'--{option} {shlex.quote(missing[option])}' for option in missing)}")
     click.echo("Next:")
     for line in next_commands(name, target):
         click.echo(f"  {line}")
-    click.echo("Then replace the samples: TODO.md says in which order.")
+    click.echo("Then replace the samples: TODO.md says in which order." if package is None else "Then read TODO.md.")
     if shutil.which("git") and not is_in_repository(target):
         click.echo("Optional, for `rrr new --update` (git has to know your user.name and user.email):")
         click.echo(f"  {COMMIT}")
+
+
+def check_reward_options(
+    options: Mapping[str, object], from_reward: str | None, answer: str | None, steps: bool
+) -> None:
+    """Raise UsageError for an option that would do nothing with --from-reward, or without it."""
+    given = [f"--{name}" for name, value in options.items() if value is not None]
+    if from_reward is None and given:
+        raise click.UsageError(f"{given[0]} is for --from-reward MODULE:FUNCTION: give both, or neither.")
+    if from_reward is not None and "--data" not in given:
+        raise click.UsageError("--from-reward needs its rows: --data FILE.")
+    if from_reward is not None and (answer or steps):
+        raise click.UsageError(f"--from-reward takes no {'--steps' if steps else '--answer'}: the function decides.")
+
+
+def write_reward_plugin(package: RewardPackage, answers: Answers, target: Path) -> None:
+    """Write a package around a reward function, and print what was found."""
+    files = write_plugin(package.answers(answers), target, files=package.files())
+    click.echo(f"Wrote {target}: {files} files.")
+    for line in package.said():
+        click.echo(line)
 
 
 def ask(defaults: Mapping[str, str]) -> dict[str, str]:

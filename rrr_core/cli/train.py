@@ -12,6 +12,7 @@ from rrr_core.cli.options import SettingsCommand, with_settings
 from rrr_core.cli.shared import folder_option, part_of, run_folder
 from rrr_core.errors import DataError, RrrError
 from rrr_core.runs.layout import RunFolder
+from rrr_core.text import counted
 
 if TYPE_CHECKING:
     from rrr_core.generation import ModelSettings
@@ -69,4 +70,5 @@ def command(
 
     summary = train_on([each.task for each in opened], found, chosen, target.train.path, train, progress, verify)
     leave_processes()
-    click.echo(f"{summary.model}: trained for {summary.steps} steps on {summary.failures} failures")
+    done = f"{counted(summary.steps, 'step')} on {counted(summary.failures, 'failure')}"
+    click.echo(f"{summary.model}: trained for {done}")

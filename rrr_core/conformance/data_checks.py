@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from rrr_core.conformance.results import Seen, Violation, counted
+from rrr_core.conformance.results import Seen, Violation
 from rrr_core.conformance.subject import Subject
 from rrr_core.tasks.task import SPLITS
+from rrr_core.text import counted
 
 DATA_OPTIONS = "hooks.md#rrr_data_options"
 HASHED_SPLITS = "cookbook.md#splits-from-one-pool-of-rows"

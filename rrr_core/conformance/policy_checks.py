@@ -13,7 +13,7 @@ from rrr_core.answering import play_answers
 from rrr_core.config.limits import STEPS
 from rrr_core.conformance.answers import WRAPPERS
 from rrr_core.conformance.prompt_checks import MOST_LEAKING
-from rrr_core.conformance.results import Faulty, Seen, Violation, counted
+from rrr_core.conformance.results import Faulty, Seen, Violation
 from rrr_core.conformance.step_checks import played_examples
 from rrr_core.conformance.subject import Pair, Subject, excerpt
 from rrr_core.conformance.verdict_checks import MOST_STRANGERS, judged_malformed, judged_strangers
@@ -21,6 +21,7 @@ from rrr_core.episode import Episode, Generation, Segment
 from rrr_core.hookspecs import Message, Model, Row
 from rrr_core.probing.estimates import share
 from rrr_core.tasks.tools import split_tools
+from rrr_core.text import counted
 
 if TYPE_CHECKING:
     from rrr_core.evaluation.statistics import Proportion

@@ -64,15 +64,6 @@ class Faulty(Exception):
         self.state = state
 
 
-def counted(number: int, noun: str, several: str = "") -> str:
-    """A number with its noun, in the singular or the plural.
-
-    >>> counted(1, "class", "classes"), counted(2_000, "row")
-    ('1 class', '2,000 rows')
-    """
-    return f"{number:,} {noun if number == 1 else several or f'{noun}s'}"
-
-
 def exit_code(results: Sequence[Result]) -> int:
     """0 if all passed, 1 if a check failed, 2 if one could not be judged, 3 if rrr itself failed.
 

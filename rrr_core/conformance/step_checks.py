@@ -10,10 +10,11 @@ from typing import Any
 from rrr_core.conformance.answers import hostile_corpus
 from rrr_core.conformance.courses import SIMPLE_ACTIONS, Course, lead_courses
 from rrr_core.conformance.prompt_checks import MOST_LEAKING
-from rrr_core.conformance.results import Faulty, NotApplicable, Seen, Violation, counted
+from rrr_core.conformance.results import Faulty, NotApplicable, Seen, Violation
 from rrr_core.conformance.subject import CHUNK, Subject, excerpt
 from rrr_core.hookspecs import Example, Row, Step
 from rrr_core.tasks.blame import IMPORT_DENIED
+from rrr_core.text import counted
 from rrr_core.verdicts import Verdict
 
 LEAD = "check_courses_lead_to_their_answers"

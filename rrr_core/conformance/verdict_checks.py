@@ -9,8 +9,9 @@ from itertools import pairwise
 
 from rrr_core.conformance.answers import MALFORMED, hostile_corpus
 from rrr_core.conformance.mutations import SLIPS, mutants
-from rrr_core.conformance.results import NotApplicable, Seen, Violation, counted
+from rrr_core.conformance.results import NotApplicable, Seen, Violation
 from rrr_core.conformance.subject import Judged, Pair, Subject, excerpt, excerpt_of_change
+from rrr_core.text import counted
 from rrr_core.verdicts import Verdict
 
 HOSTILE_ROWS = 2

@@ -31,6 +31,7 @@ from rrr_core.runs.files import read_numbered_lines
 from rrr_core.runs.layout import EvalFolder
 from rrr_core.runs.stage import open_stage, stage_lock
 from rrr_core.tasks import Task
+from rrr_core.text import counted
 from rrr_core.verdicts import Verdict
 from rrr_core.verification import Judge, VerifySettings
 
@@ -79,7 +80,8 @@ def evaluate(
             raise DataError(f"The test split of task {task.name!r} has no rows: check the `--data` options.")
         if len(rows) < settings.rows:
             progress.say(
-                f"The test split has {len(rows)} rows, fewer than the {settings.rows} asked for: all evaluated."
+                f"The test split has {counted(len(rows), 'row')}, fewer than the {settings.rows} asked for:"
+                " all evaluated."
             )
         limit = settings.max_no_answer
         with Judge(task, settings.max_abstain, settings=verify, profile=profile, max_no_answer=limit) as judge:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from transformers import AutoConfig, AutoTokenizer, GenerationConfig
@@ -16,6 +17,9 @@ from rrr_core.generation.settings import ModelSettings
 from rrr_core.generation.transformers_engine import TransformersEngine, configured_ends
 from rrr_core.hookspecs import Model
 from rrr_core.text import one_line
+
+TOKENIZER_FILES = ("tokenizer.*", "vocab.*", "*.model", "*.tiktoken", "tekken.json")
+"""The names of files with a vocabulary, whatever the kind of tokenizer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,18 +82,29 @@ def files_of(engine: TransformersEngine, settings: ModelSettings) -> ModelFiles:
 
 def load_tokenizer(source: Source, name: str) -> tuple[Any, Any]:
     """Configuration and tokenizer. Raises ModelError if they cannot be loaded or the tokenizer cannot be used."""
+    config = None
     with silenced():
         try:
             arguments: dict[str, Any] = {**source.arguments, "trust_remote_code": False}
             config = AutoConfig.from_pretrained(source.name, **arguments)
             tokenizer: Any = AutoTokenizer.from_pretrained(source.name, **arguments)
         except Exception as error:  # nearly every kind: OSError, ValueError, KeyError…
+            if config is not None and source.folder is not None and not has_tokenizer(source.folder):
+                raise ModelError(
+                    f"The folder of the model {name!r} holds no tokenizer: copy tokenizer.json and"
+                    " tokenizer_config.json into it from the model that it was made of."
+                ) from error
             raise ModelError(f"The model {name!r} cannot be loaded: {one_line(error)}") from error
     if not tokenizer.is_fast:
         raise ModelError(f"The model {name!r} has no fast tokenizer (tokenizer.json), and rrr needs one.")
     if not tokenizer.chat_template:
         raise ModelError(f"The model {name!r} has no chat template: use an instruct model, or warm it up (rrr warmup).")
     return config, tokenizer
+
+
+def has_tokenizer(folder: Path) -> bool:
+    """Whether a folder has a file that a tokenizer could be read from."""
+    return any(next(folder.glob(pattern), None) for pattern in TOKENIZER_FILES)
 
 
 def check_vocabulary(tokenizer: Any, embeddings: int, name: str) -> None:

@@ -20,7 +20,7 @@ class EngineNotes:
     def update(self) -> None:
         """Say a notice that is new, and record what was found."""
         if (notice := self.engine.notice) and notice != self._said:
-            self.progress.say(notice)
+            self.progress.notice(notice)
             self._said = notice
         if found := dict(self.engine.findings):
             note_in_manifest(self.folder, "engine", found)

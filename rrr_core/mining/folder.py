@@ -43,6 +43,7 @@ from rrr_core.runs.digests import Digests
 from rrr_core.runs.layout import MineFolder
 from rrr_core.runs.stage import open_stage, stage_lock
 from rrr_core.tasks import Task
+from rrr_core.text import counted
 from rrr_core.verification import Judge, VerifySettings
 
 
@@ -91,7 +92,8 @@ def mine(
             raise DataError(f"The train split of task {task.name!r} has no rows: check the `--data` options.")
         if summary.rows < settings.rows and not miner.has_enough:
             progress.say(
-                f"The train split has {summary.rows} rows, fewer than the {settings.rows} asked for: all mined."
+                f"The train split has {counted(summary.rows, 'row')}, fewer than the {settings.rows} asked for:"
+                " all mined."
             )
         miner.finish(summary)
     return summary

@@ -9,6 +9,7 @@ from typing import Any
 
 from rrr_core.config.limits import CUT_OFF_SHARE
 from rrr_core.mining.mined_row import MinedRow, Reflected
+from rrr_core.text import counted
 
 
 @dataclass(frozen=True)
@@ -57,18 +58,24 @@ class MiningSummary:
         """The summary as one line of text."""
         share = self.cut_off / self.tries if self.tries else 0.0
         later = self.reflected
-        counted = ", ".join(f"{count}× {kind}" for kind, count in self.no_answers.items())
+        kinds = ", ".join(f"{count}× {kind}" for kind, count in self.no_answers.items())
         rate, thrown_away = self.first_try_pass_rate, (self.sampled or 0) - self.tries
+        tried = f"{counted(self.rows, 'row')}, {counted(self.tries, 'try', 'tries')}"
+        again = later and f"{counted(later['retries'] or 0, 'retry', 'retries')} after a reflection"
         parts = [
-            f"{self.failures} failures in {self.rows} rows, {self.tries} tries",
+            f"{counted(self.failures, 'failure')} in {tried}",
             f"{thrown_away} more thrown away" if thrown_away > 0 else "",
-            f"{later['failures']} more failures in {later['retries']} retries after a reflection" if later else "",
+            f"{counted(later['failures'] or 0, 'more failure')} in {again}" if later else "",
             "" if rate is None else f"first try right in {rate:.1%}",
-            f"{self.abstained_rows} rows set aside because their verifier abstained" if self.abstained_rows else "",
+            _aside(self.abstained_rows, "the verifier abstained"),
             f"{share:.0%} of the tries cut off by --max-tokens" if share > CUT_OFF_SHARE else "",
-            f"{self.unanswered_rows} rows set aside because the model gave no answer ({counted})" if counted else "",
+            _aside(self.unanswered_rows, f"the model gave no answer ({kinds})"),
         ]
         return ", ".join(part for part in parts if part)
+
+
+def _aside(rows: int, why: str) -> str:
+    return f"{counted(rows, 'row')} set aside because {why}" if rows else ""
 
 
 @dataclass
@@ -145,7 +152,7 @@ class Tally:
         """A short progress note; its pass rate is of first tries, which repeated tries of a row cannot skew."""
         rate = _share(self.first_try_passes, self.first_tries)
         later = f" and {self.failed_retries} after a reflection" if self.failed_retries else ""
-        return f"{self.failures} failures{later}" + ("" if rate is None else f", pass rate {rate:.0%}")
+        return f"{counted(self.failures, 'failure')}{later}" + ("" if rate is None else f", pass rate {rate:.0%}")
 
     def summary(self, seconds: float) -> MiningSummary:
         return MiningSummary(

@@ -148,7 +148,7 @@ def open_engine(settings: ModelSettings, progress: Progress) -> Engine:
     progress.say(f"Loading {settings.model}")
     engine = make_engine(settings)
     if engine.notice:
-        progress.say(engine.notice)
+        progress.notice(engine.notice)
     return engine
 
 

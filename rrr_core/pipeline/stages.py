@@ -60,7 +60,7 @@ class Stages:
             for each in tasks:
                 check_task_rewards(settings.reward, each.task, lambda _: None)  # said when training starts
             has_steps = any(each.task.has_steps for each in tasks)
-            check_before_training(self._model(), folder.path, settings, self.progress.say, has_steps)
+            check_before_training(self._model(), folder.path, settings, self.progress.notice, has_steps)
 
     def mine(self, task: OpenTask, engine: Callable[[], Engine]) -> None:
         from rrr_core.mining import mine

@@ -19,6 +19,7 @@ from rrr_core.records import Record
 from rrr_core.report.curves import Curves, curves_of
 from rrr_core.report.evidence import Evidence, evidence_of
 from rrr_core.report.folders import Transfer, names_of, parts_of, transfers_of
+from rrr_core.report.manifests import without_this_page
 from rrr_core.report.mined import Mined, mined_of
 from rrr_core.report.selection import FIELDS, SEGMENT_FIELDS, FairSample, Texts, pack
 from rrr_core.report.words import Words, words
@@ -186,7 +187,7 @@ class _Reader:
         manifests = {stage: self._object(path) for stage, path in self.files.manifests().items()}
         if not manifests:
             self.missing.append("No manifest: models, versions and seeds of this run are unknown.")
-        return {stage: manifest for stage, manifest in manifests.items() if manifest}
+        return {stage: without_this_page(stage, manifest) for stage, manifest in manifests.items() if manifest}
 
     def _mined(self) -> Mined | None:
         shards = self.files.mine.shards()

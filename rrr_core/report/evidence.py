@@ -155,7 +155,8 @@ def _kept(difference: Difference | None) -> Check:
         return Check(title, "unknown", "First try, trained − before: not measured.")
     finding = _finding(difference, "First try, trained − before")
     if difference["high"] < 0:
-        return Check(title, "fails", finding)
+        fallen = points(-difference["value"]).lstrip("+")
+        return Check(f"The first try fell by {fallen} point{'' if fallen == '1.0' else 's'}", "fails", finding)
     return Check(title, "holds" if difference["low"] > -MOST_LOST else "unknown", finding)
 
 

@@ -39,6 +39,21 @@ class Answers:
     """What an answer is: one of ANSWERS."""
     steps: bool = False
     """Whether the model acts in steps, up to its answer."""
+    reward: str = ""
+    """The reward function that judges, as `module:function` of the package or of what it requires; empty for none."""
+    shape: str = ""
+    """The reward function's shape."""
+    threshold: float = 1.0
+    """The least reward that passes."""
+    is_slow: bool = False
+    """Whether the function's module is imported at the first verdict."""
+    requires: tuple[str, ...] = ()
+    """The distributions that the function needs."""
+    prompt_column: str = "prompt"
+    columns: tuple[str, ...] = ()
+    """The other columns of the rows."""
+    gold: str = ""
+    """A Python expression of `row` that gives an answer which passes; empty where none is known."""
 
     def __post_init__(self) -> None:
         """Raise RrrError for a name, a summary or an author that would not work in the files."""

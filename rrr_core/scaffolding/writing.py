@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
@@ -14,8 +15,12 @@ from rrr_core.scaffolding.answers import Answers, check_name
 from rrr_core.scaffolding.template import TEMPLATE, copier, versions
 
 
-def write_plugin(answers: Answers, folder: Path, template: Path = TEMPLATE) -> int:
+def write_plugin(
+    answers: Answers, folder: Path, template: Path = TEMPLATE, files: Mapping[str, bytes] | None = None
+) -> int:
     """Write the package into `folder`, which must be absent or empty, and return the number of files.
+
+    `files` are more files of the package's module, which no later template changes.
 
     It is rendered elsewhere first, so a failure leaves nothing behind. Raises RrrError for a name that is taken, for a
     folder that is not empty, and for one that cannot be written.
@@ -28,6 +33,10 @@ def write_plugin(answers: Answers, folder: Path, template: Path = TEMPLATE) -> i
         data.write_text(json.dumps(asdict(answers)), encoding="utf-8")  # JSON is YAML
         source = str(template / versions(template)[-1])
         copier(["copy", "--quiet", "--defaults", "--data-file", str(data), source, str(rendered)], Path(scratch))
+        module = rendered / "src" / f"rrr_{answers.name.replace('-', '_')}"
+        for name, content in (files or {}).items():
+            (module / name).parent.mkdir(exist_ok=True)
+            (module / name).write_bytes(content)
         with explained(folder):
             _move_in(rendered, folder)
     return sum(path.is_file() for path in folder.rglob("*"))

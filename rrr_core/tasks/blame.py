@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from types import FrameType, FunctionType
 
@@ -39,6 +40,36 @@ def denied_import(error: BaseException) -> str:
         if any(file.startswith("<frozen importlib") for file in files):
             return remedy.format(one_line(module_of(str(error.filename)), 80))
     return ""
+
+
+def denied_call(error: BaseException) -> str:
+    """What to do about an exception that the sandbox caused by refusing a system call; empty for any other exception.
+
+    Libraries raise errors of their own from it, so its causes are looked at, too.
+    """
+    for each in causes(error):
+        if not isinstance(each, PermissionError):
+            continue
+        files = [frame.f_code.co_filename.replace("\\", "/") for frame, _ in frames(each)]
+        if isinstance(each.filename, str | bytes) and not any(file.endswith("/subprocess.py") for file in files):
+            name = one_line(os.fsdecode(each.filename), 120)
+            return f"the sandbox denied the file {name}: read it at the top of the module, and write below TMPDIR alone"
+        if any(file.endswith(("/socket.py", "/ssl.py")) or "/asyncio/" in file for file in files):
+            return "the sandbox denied a socket: only rrr_judge, in an overlay, has the network"
+        if any(file.endswith("/subprocess.py") or "/multiprocessing/" in file for file in files):
+            return "the sandbox denied a program: start it in rrr_judge, with rrr_core.limits.run_confined"
+        return "the sandbox denied it: `rrr docs verification.md#what-a-worker-cannot-do` has the list"
+    return ""
+
+
+def causes(error: BaseException) -> Iterator[BaseException]:
+    """An exception and what it was raised from or while handling, newest first."""
+    seen: list[BaseException] = []
+    step: BaseException | None = error
+    while step is not None and not any(step is each for each in seen):
+        seen.append(step)
+        yield step
+        step = step.__cause__ or (None if step.__suppress_context__ else step.__context__)
 
 
 def module_of(path: str) -> str:

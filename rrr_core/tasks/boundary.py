@@ -12,7 +12,7 @@ from typing import Any, NoReturn, TypeVar
 
 from rrr_core.errors import PluginError, RrrError
 from rrr_core.tasks import values
-from rrr_core.tasks.blame import denied_import, describe_exception, fix_or_report, frames
+from rrr_core.tasks.blame import denied_call, denied_import, describe_exception, fix_or_report, frames
 from rrr_core.tasks.hooks import Plugin, make_manager, rewarding
 from rrr_core.verdicts import Verdict, abstained
 
@@ -63,7 +63,7 @@ class Boundary:
             raise error
         kinds = {MemoryError: "memory", TimeoutError: "timeout", SystemExit: "exit"}
         kind = next((kind for sort, kind in kinds.items() if isinstance(error, sort)), "exception")
-        denied = denied_import(error) if self.is_sandboxed else ""
+        denied = (denied_import(error) or denied_call(error)) if self.is_sandboxed else ""
         return abstained(kind, self._fault(hook, error) + (f" ({denied})" if denied else ""))
 
     def _call(self, hook: str, **arguments: Any) -> Any:

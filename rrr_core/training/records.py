@@ -85,7 +85,6 @@ class Recorder(TrainerCallback):  # type: ignore[misc]
         self.episodes = Journal(TrainFolder(folder).episodes, read_evaluated)
         self.tokenizer, self.kept, self.advance = tokenizer, kept, advance
         self.laps = Laps(profile or Profile())
-        self.note = ""
         self.say = say
         self._warned = False
         self.writes = writes
@@ -111,8 +110,9 @@ class Recorder(TrainerCallback):  # type: ignore[misc]
             return
         self.metrics.write([{"step": state.global_step, **metrics_of(logs), **self.laps.metrics(state.global_step)}])
         self._warn(state.global_step, logs.get("reflections_cut_off", 0.0))
+        # The trainer logs a step after it has ended, so this is where the step's own figures are known.
         rates = {"retry": logs.get("retry_success_rate"), "first-try": logs.get("first_try_success_rate")}
-        self.note = ", ".join(f"{what} success {rate:.0%}" for what, rate in rates.items() if rate is not None)
+        self.advance(1, ", ".join(f"{what} success {rate:.0%}" for what, rate in rates.items() if rate is not None))
 
     def _warn(self, step: int, cut_off: float) -> None:
         """Say once that many reflections are cut off: they get no retry, and cannot be rewarded."""
@@ -122,9 +122,6 @@ class Recorder(TrainerCallback):  # type: ignore[misc]
                 f"Step {step}: {cut_off:.0%} of the reflections met the token limit. They get no retry and cannot be"
                 " rewarded: raise --max-reflection-tokens."
             )
-
-    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        self.advance(1, self.note)
 
     def keep(
         self,

@@ -100,7 +100,7 @@ def train(
     named = by_name(tasks)
     check_max_steps(list(named.values()), settings.max_steps)
     for task in named.values():
-        check_task_rewards(settings.reward, task, progress.say if _writes() else lambda _: None)
+        check_task_rewards(settings.reward, task, progress.notice if _writes() else lambda _: None)
     if not _writes():
         with open_judges(named, settings, verify) as judges:
             return _train(named, failures, model_settings, folder, settings, judges, Progress())
@@ -164,7 +164,7 @@ def _train(
             forget_refreshes(folder, after=done)
         engine = open_engine(policy, model_settings)
         if engine.notice:
-            progress.say(engine.notice)
+            progress.notice(engine.notice)
         rollout = rollout_of(tasks, measured(engine, profile), judges, settings)
         usable = with_room(failures, rollout, progress.say)
         trainer = ReflectionTrainer(

@@ -26,7 +26,7 @@ LARGEST_FILE = 16 << 20
 """Largest file in the scratch folder, in bytes."""
 _PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38
 _CAPABILITY_VERSION_3 = 0x20080522
-_TRUNCATE_ABI = 3
+TRUNCATE_ABI = 3
 """The first Landlock version that controls truncation. An older one cannot protect files, so writing is refused."""
 
 
@@ -35,7 +35,7 @@ def prepare() -> None:
     if sys.platform == "linux":
         version = landlock_version()
         if seccomp.missing() is None:
-            seccomp.prepared(version >= _TRUNCATE_ABI)
+            seccomp.prepared(version >= TRUNCATE_ABI)
 
 
 def lock(scratch: Path, readable: Iterable[str], memory_mb: int) -> None:
@@ -51,7 +51,7 @@ def lock(scratch: Path, readable: Iterable[str], memory_mb: int) -> None:
     if version:
         confine_files(scratch, readable)
     if seccomp.missing() is None:
-        seccomp.load(writing=version >= _TRUNCATE_ABI)
+        seccomp.load(writing=version >= TRUNCATE_ABI)
 
 
 def limit(memory_mb: int) -> None:
@@ -98,19 +98,22 @@ def landlock_version() -> int:
         return 0
 
 
-def confine_files(scratch: Path, readable: Iterable[str]) -> None:
-    """Let this process read `readable`, the system's libraries and four devices, write `scratch`, and nothing else."""
+def confine_files(scratch: Path, readable: Iterable[str], executing: bool = False) -> None:
+    """Let this process read `readable`, the system's libraries and four devices, write `scratch`, and nothing else.
+
+    With `executing` it may start as programs what it may read.
+    """
     from landlock import FSAccess, Ruleset
 
     everything = FSAccess.all()
     rules = Ruleset(everything)
-    file_rights = FSAccess.READ_FILE
+    file_rights = FSAccess.READ_FILE | (FSAccess.EXECUTE if executing else FSAccess(0))
     for path in existing((*SYSTEM, *readable)):
         rules.allow(path, rules=file_rights | FSAccess.READ_DIR if Path(path).is_dir() else file_rights)
     for path in existing(DEVICES):
         rules.allow(path, rules=FSAccess.READ_FILE | FSAccess.WRITE_FILE)
     kinds = FSAccess.MAKE_CHAR | FSAccess.MAKE_BLOCK | FSAccess.MAKE_SOCK | FSAccess.MAKE_FIFO
-    rules.allow(scratch, rules=everything & ~(FSAccess.EXECUTE | kinds))
+    rules.allow(scratch, rules=everything & ~(kinds if executing else FSAccess.EXECUTE | kinds))
     rules.apply()
 
 

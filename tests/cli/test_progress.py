@@ -83,3 +83,21 @@ def test_without_a_terminal_lines_are_written_and_not_wrapped() -> None:
 def test_rates_and_durations_have_fitting_units() -> None:
     assert [rate(12.34), rate(0.25), rate(0)] == ["12.3/s", "4.0 s each", ""]
     assert [duration(75), duration(3700)] == ["1 min 15 s", "1 h 2 min"]
+
+
+def test_a_notice_of_several_stages_is_said_once() -> None:
+    lines: list[str] = []
+    progress = PlainProgress(lines.append)
+    for line in ("no prefix cache here", "no prefix cache here", "no tools here"):
+        progress.notice(line)
+    assert lines == ["no prefix cache here", "no tools here"]
+
+
+def test_the_closing_line_has_the_note_of_the_last_unit() -> None:
+    lines: list[str] = []
+    clock = Clock()
+    with PlainProgress(lines.append, every=0, clock=clock).track("training", total=2) as advance:
+        for note in ("success 64%", "success 55%"):
+            clock.now += 1
+            advance(1, note)
+    assert lines[-1] == "training: 2/2, 1.0/s, success 55%"

@@ -112,6 +112,15 @@ def test_an_adapter_goes_on_a_model_by_option_or_by_its_own_folder(model_folder:
     assert by_folder.describe()["base"] == str(model_folder)
 
 
+def test_a_folder_without_a_tokenizer_is_said_to_be_that(copy: Path) -> None:
+    for path in copy.glob("*token*"):
+        path.unlink()
+    assert refused(copy) == (
+        f"The folder of the model {str(copy)!r} holds no tokenizer: copy tokenizer.json and tokenizer_config.json into"
+        " it from the model that it was made of."
+    )
+
+
 def test_an_adapter_made_for_another_model_is_refused(model_folder: Path, tmp_path: Path) -> None:
     peft = pytest.importorskip("peft")
     network = load_transformers(str(model_folder), device="cpu").network

@@ -75,7 +75,7 @@ def test_every_check_that_holds_is_marked_so() -> None:
                 "Reflecting beats a second sample",
             },
         ),
-        ({"first": -0.05}, {"The first try did not fall"}),
+        ({"first": -0.05}, {"The first try fell by 5.0 points"}),
         ({"claim": 0.0}, {"First try, trained, beats second try before"}),
         ({"withheld": 100}, {"Hardly any verdict was withheld"}),
     ],

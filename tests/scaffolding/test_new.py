@@ -129,6 +129,7 @@ def test_every_answer_has_its_option(here) -> None:
         "license": "MIT",
         "answer": "choice",
         "steps": False,
+        "reward": "",
     }
 
 

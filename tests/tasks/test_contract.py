@@ -57,6 +57,7 @@ RECORDS = {
 FUNCTIONS = {
     "failed": ("category", "detail"),
     "final": ("answer",),
+    "from_reward": ("function", "threshold", "shape", "longest"),
     "observed": ("observation", "state"),
     "passed": (),
     "trusted": ("function",),

@@ -20,6 +20,7 @@ from rrr_core.generation.transformers_backend import load_transformers
 from rrr_core.training.run import train
 from rrr_core.training.sampler import FailureOrder, FailureSampler
 from rrr_core.training.trainer import ReflectionTrainer
+from tests.fakes import KeptProgress
 from tests.training.conftest import CoinTask
 
 pytestmark = pytest.mark.train
@@ -39,6 +40,17 @@ def test_a_group_is_g_reflections_on_one_failed_attempt(
             group = episodes[start : start + settings.group_size]
             assert len({episode.row_index for episode in group}) == 1
             assert len({episode.rounds[0].reflection.ids for episode in group}) > 1
+
+
+def test_the_progress_of_a_step_shows_the_figure_of_that_step(
+    failures: Any, model_settings: Any, settings: Any, tmp_path: Path
+) -> None:
+    progress = KeptProgress()
+    train(CoinTask(), failures, model_settings, tmp_path / "t", settings, progress)
+    rates = [line["retry_success_rate"] for line in lines(tmp_path / "t" / "metrics.jsonl")]
+    assert len(set(rates)) > 1
+    assert progress.notes == [f"retry success {rate:.0%}" for rate in rates]
+    assert progress.done == settings.steps
 
 
 def test_an_abstention_is_no_reward_and_no_part_of_the_baseline(

@@ -294,3 +294,32 @@ def test_all_of_it_holds_for_an_unprivileged_user_too():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=here, cwd="/", **nobody)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == str([name for name, held in in_force().items() if not held])
+
+
+DENIED = {
+    "a file": ("open('/etc/passwd')", "the sandbox denied the file /etc/passwd: read it at the top of the module"),
+    "a socket": ("import socket; socket.socket()", "the sandbox denied a socket: only rrr_judge, in an overlay, has"),
+    "an event loop": ("import asyncio; asyncio.run(asyncio.sleep(0))", "the sandbox denied a socket"),
+    "a program": (
+        "import subprocess; subprocess.run(['true'])",
+        "the sandbox denied a program: start it in rrr_judge, with rrr_core.limits.run_confined",
+    ),
+    "a process": ("import os; os.fork()", "the sandbox denied it: `rrr docs verification.md#what-a-worker-cannot-do`"),
+    "what a library makes of it": (
+        "try:\n    open('/etc/passwd')\nexcept OSError as error:\n    raise RuntimeError('no table') from error",
+        ": no table (the sandbox denied the file /etc/passwd",
+    ),
+}
+
+
+@pytest.mark.parametrize(("code", "said"), DENIED.values(), ids=DENIED)
+def test_what_the_sandbox_denies_is_said_to_be_its_doing_and_what_to_do(naive, code, said):
+    needs("files", "network", "programs", "processes")
+    (verdict,) = naive.judge([({"number": 1}, code)])
+    assert verdict.category == "exception"
+    assert said in verdict.detail
+
+
+def test_outside_of_the_sandbox_nothing_is_laid_to_it(make_judge):
+    (verdict,) = make_judge(isolation="none").judge([({"number": 1}, "raise PermissionError(13, 'denied', 'x')")])
+    assert "sandbox" not in verdict.detail

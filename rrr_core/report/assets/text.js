@@ -79,12 +79,19 @@ function visible(text) {
 
 const integer = new Intl.NumberFormat("en-GB");
 const count = (value) => (Number.isFinite(value) ? integer.format(value) : "–");
-const percent = (share, digits = 1) => (Number.isFinite(share) ? (share * 100).toFixed(digits) : "–");
+const percent = (share, digits = 1) => (Number.isFinite(share) ? fixed(share * 100, digits) : "–");
+
+/** A number with so many decimals, a tie to the even digit as the terminal has it: 35.25 is 35.2. */
+function fixed(value, digits) {
+  const halves = value * 2 * 10 ** digits;
+  const isTie = Number.isInteger(value * 2 ** (digits + 1)) && halves % 2 === 1;
+  return (isTie ? (2 * Math.round(halves / 4)) / 10 ** digits : value).toFixed(digits);
+}
 
 /** A number with its sign, a true minus, and no sign on zero. */
 function signed(value, digits = 1) {
   if (!Number.isFinite(value)) return "–";
-  const size = Math.abs(value).toFixed(digits);
+  const size = fixed(Math.abs(value), digits);
   return Number(size) === 0 ? size : (value > 0 ? "+" : "−") + size;
 }
 

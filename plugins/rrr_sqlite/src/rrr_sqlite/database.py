@@ -10,10 +10,11 @@ from __future__ import annotations
 import contextlib
 import re
 import sqlite3
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
+
+from rrr_core.limits import LimitReached, query_limit
 
 Value: TypeAlias = int | float | str | bytes | None
 Rows: TypeAlias = list[tuple[Value, ...]]
@@ -26,7 +27,6 @@ MOST_STEPS = 200_000
 """Instructions of SQLite's virtual machine that one query may take: some milliseconds."""
 MOST_SECONDS = 0.5
 """CPU seconds of one query: few instructions can be slow ones, such as `trim` of a long text by many characters."""
-STEPS_BETWEEN_LOOKS = 20
 MOST_ROWS = 1_000
 """Rows of a result."""
 LIMITS = {
@@ -142,29 +142,23 @@ def run(connection: sqlite3.Connection, sql: str, beginnings: Sequence[str] = QU
     """The result of one statement. Whatever the statement's fault is, it is refused in words, and never raises."""
     if not _begins(sql, beginnings):
         return Refused(NOT_ALLOWED, "only SELECT is")
-    looks, end = MOST_STEPS // STEPS_BETWEEN_LOOKS, time.thread_time() + MOST_SECONDS
-
-    def is_over() -> bool:
-        nonlocal looks
-        looks -= 1
-        return looks < 0 or time.thread_time() > end
-
     if "\0" in sql or not is_unicode(sql):
         return Refused(SQL_ERROR, "characters that SQL cannot hold")
-    connection.set_progress_handler(is_over, STEPS_BETWEEN_LOOKS)
     cursor = connection.cursor()
     try:
-        cursor.execute(sql)
-        if cursor.description is None:
-            return Refused(SQL_ERROR, "not a query")
-        rows = cursor.fetchmany(MOST_ROWS + 1)
+        with query_limit(connection, MOST_STEPS, MOST_SECONDS):
+            cursor.execute(sql)
+            if cursor.description is None:
+                return Refused(SQL_ERROR, "not a query")
+            rows = cursor.fetchmany(MOST_ROWS + 1)
+    except LimitReached:
+        return Refused(TOO_COSTLY, "too many steps")
     except MemoryError:
         return Refused(TOO_COSTLY, "out of memory")
     except (sqlite3.Error, sqlite3.Warning) as error:
         return _refused(error)
     finally:
         cursor.close()
-        connection.set_progress_handler(None, 0)
     if len(rows) > MOST_ROWS:
         return Refused(TOO_COSTLY, f"more than {MOST_ROWS:,} rows")
     return Result(tuple(str(column[0]) for column in cursor.description or ()), rows)
@@ -185,8 +179,6 @@ def _refused(error: sqlite3.Error | sqlite3.Warning) -> Refused:
     """SQLite's error, in its words but for the ones that say little."""
     code = getattr(error, "sqlite_errorcode", None)
     text = str(error)
-    if code == sqlite3.SQLITE_INTERRUPT:
-        return Refused(TOO_COSTLY, "too many steps")
     if code == sqlite3.SQLITE_TOOBIG or isinstance(error, sqlite3.DataError):
         return Refused(TOO_COSTLY, text)
     if code == sqlite3.SQLITE_AUTH or "not authorized" in text or "prohibited" in text:

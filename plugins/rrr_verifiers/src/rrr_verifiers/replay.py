@@ -24,7 +24,7 @@ from verifiers.v1.types import AssistantMessage, SystemMessage, UserMessage
 from verifiers.v1.utils.decorators import discover_decorated
 from verifiers.v1.utils.loaders import load_environment, resolve_env_config
 
-from rrr_verifiers import loop
+from rrr_core.rewards import run_coroutine
 from rrr_verifiers.texts import clean
 
 
@@ -100,7 +100,7 @@ def play(env: Any, task: Any, replies: Sequence[str]) -> Course:
 
     Raises what the environment raises, and RuntimeError if it does not take all replies or plays more than one game.
     """
-    return loop.run(_play(env, task, replies))
+    return run_coroutine(_play(env, task, replies))
 
 
 async def _play(env: Any, task: Any, replies: Sequence[str]) -> Course:

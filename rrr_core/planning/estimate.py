@@ -192,11 +192,14 @@ def batch_of(together: Sequence[Asked], engine: Engine, setup: Setup) -> Batch:
     rows, columns = largest.rows(engine), largest.columns(engine)
     written = largest.written.longest_of(rows)
     reads = rows * largest.given
+    # Rows that end together stay in the batch's own cache; those that end before are copied.
+    staying = sum(length >= written for length in largest.written.sample) / len(largest.written.sample)
+    own = rows * (largest.given + largest.observed + largest.written.mean)
     return Batch(
         rows=rows,
         prompt=columns - written,
         written=written,
-        kept=sum(each.kept for each in together),
+        kept=max(sum(each.kept for each in together) - own * staying, 0.0),
         read_at_once=min(reads, CPU_READS) if setup.on_cpu else reads,
     )
 

@@ -15,6 +15,11 @@ from rrr_core.planning.shape import Shape
 SHARDINGS = ("none", "zero2", "fsdp2", "zero3")
 """From the cheapest in communication on; where one process is enough there is nothing to shard."""
 
+DEEPSPEED, WHOLLY_SHARDED = ("zero2", "zero3"), ("fsdp2", "zero3")
+"""Shardings by DeepSpeed, and those in which each process holds a part of the weights."""
+BUCKET = 5e8
+"""Numbers that DeepSpeed reduces at a time."""
+
 HEAD_TOKENS, HEAD_COLUMNS = 4096, 32768
 """The tile in which TRL's head makes logits: tokens times entries of the vocabulary."""
 
@@ -52,6 +57,11 @@ class Setup:
     def width(self) -> int:
         """Bytes of a number that a pass computes."""
         return 2 if self.autocast else self.bytes_per_weight
+
+    @property
+    def held_bytes(self) -> int:
+        """Bytes of a weight as training holds it: DeepSpeed converts weights to what a pass computes in."""
+        return self.width if self.sharding in DEEPSPEED else self.bytes_per_weight
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,24 +108,26 @@ class Batch:
 
 def static_parts(shape: Shape, setup: Setup) -> dict[str, float]:
     """What training holds all the time."""
-    weights, trained = shape.parameters * setup.bytes_per_weight, setup.trainable * setup.bytes_per_weight
-    count = setup.processes
-    sharded_weights = setup.sharding in ("fsdp2", "zero3")
-    sharded_states = setup.sharding != "none"
+    width, count, sharding = setup.held_bytes, setup.processes, setup.sharding
+    weights, trained = shape.parameters * width, setup.trainable * width
+    per_rank = count if sharding in WHOLLY_SHARDED else 1
+    states = count if sharding != "none" else 1
     parts = {
-        "weights": weights / count if sharded_weights else weights,
-        "gradients": trained / count if sharded_states else trained,
-        "optimiser": setup.moments * trained / (count if sharded_states else 1),
-        "reference": (weights / count if sharded_weights else weights) if setup.reference else 0.0,
+        "weights": weights / per_rank,
+        "gradients": trained / states,
+        "optimiser": setup.moments * setup.trainable * setup.bytes_per_weight / states,
+        "reference": weights / per_rank if setup.reference else 0.0,
     }
-    if setup.sharding in ("zero2", "zero3"):
-        # DeepSpeed updates its own flat copy of the process's share.
-        parts["optimiser"] += trained / count
-    if setup.sharding == "none" and count > 1:
+    if sharding in DEEPSPEED:
+        # DeepSpeed updates a flat copy of the process's share in full width.
+        parts["optimiser"] += setup.trainable * setup.bytes_per_weight / states
+    if sharding == "none" and count > 1:
         parts["exchange"] = trained  # DistributedDataParallel's buckets
-    elif sharded_states and count > 1:
-        # What is gathered or reduced at a time: two layers, the embedding among them.
-        parts["exchange"] = 2 * max(shape.embedding, shape.layer_parameters) * setup.bytes_per_weight
+    elif sharding in DEEPSPEED and count > 1:
+        parts["exchange"] = min(2.0 * BUCKET * width, 2.0 * trained)
+    elif count > 1:
+        # What is gathered and reduced at a time: two layers, the embedding among them.
+        parts["exchange"] = 2.0 * max(shape.embedding, shape.layer_parameters) * width
     return parts
 
 
@@ -126,12 +138,16 @@ def pass_parts(shape: Shape, setup: Setup, one: Pass) -> dict[str, float]:
     saved = shape.layers * stream + layer if setup.checkpointed else shape.layers * layer
     # The backward pass of a layer holds gradients of its largest tensors beside what was saved.
     working = one.tokens * (2 * shape.hidden + 2 * shape.active_intermediate) * setup.width
-    tile = min(one.written, HEAD_TOKENS) * min(shape.vocabulary, HEAD_COLUMNS) * setup.width
-    # Without Triton, a tile's statistics are computed with float32 copies of it.
-    head = tile * (1 + (8 / setup.width if setup.on_cpu else 0)) + one.written * shape.hidden * 8
+    # TRL's buffer has all columns, however small the vocabulary.
+    rows = min(one.written, HEAD_TOKENS)
+    head = rows * HEAD_COLUMNS * setup.width + one.written * shape.hidden * 8
+    if setup.on_cpu:  # without Triton, a tile's statistics are computed with float32 copies of it
+        head += rows * min(shape.vocabulary, HEAD_COLUMNS) * 8
     if setup.trainable == shape.parameters:
         head += shape.vocabulary * shape.hidden * 4  # the head's gradient is summed in float32
-    casts = 2.0 * (shape.parameters - shape.embedding) if setup.autocast and setup.bytes_per_weight > 2 else 0.0
+    casts = 2.0 * (shape.parameters - shape.embedding) if setup.autocast and setup.held_bytes > 2 else 0.0
+    if setup.sharding in WHOLLY_SHARDED:
+        casts /= setup.processes
     return {"activations": saved + working, "head": head, "casts": casts}
 
 
@@ -161,8 +177,8 @@ def generating_parts(shape: Shape, setup: Setup, batch: Batch, *, in_training: b
         "prefix cache": min(batch.kept * token, setup.prefix_limit),
         "reading": max(read, logits),
     }
-    if in_training and setup.sharding in ("fsdp2", "zero3"):
-        parts["generation copy"] = float(shape.parameters * setup.bytes_per_weight)
+    if in_training and setup.sharding in WHOLLY_SHARDED:
+        parts["generation copy"] = float(shape.parameters * setup.held_bytes)
     if in_training and setup.other_engine:
         parts = {"engine": setup.other_engine}
     return parts

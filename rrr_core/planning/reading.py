@@ -135,7 +135,7 @@ def _setup(
         trainable=trainable,
         reference=train.kl > 0 and train.lora_rank == 0,
         moments=_moments(str(fields.get("optim", "adamw_torch"))),
-        sharding=options.sharding or "none",
+        sharding=options.sharding or str(getattr(train, "sharding", "none")),
         processes=options.processes,
         on_cpu=device.is_cpu,
         prefix_limit=PREFIX_BYTES if device.is_cpu else PREFIX_SHARE * device.memory,

@@ -168,15 +168,15 @@ def generating_parts(shape: Shape, setup: Setup, batch: Batch, *, in_training: b
     """What a batch of generation adds."""
     width = setup.bytes_per_weight if in_training else setup.stored_bytes
     token = 2 * shape.layers * shape.cached * width
+    # Reading a batch: its prompts in the cache, and the projections of a layer.
+    prompts = batch.rows * batch.prompt * token * SPARE
+    reading = batch.read_at_once * (4 * shape.hidden + 3 * shape.active_intermediate) * width
+    # Decoding its last token: the whole cache, and the logits in several widths.
     cache = batch.rows * batch.columns * token * SPARE
-    # Reading: a layer's projections, and the logits after each prompt. Sampling: the logits in several widths.
-    read = batch.read_at_once * (4 * shape.hidden + 3 * shape.active_intermediate) * width
-    logits = batch.rows * shape.vocabulary * (8 if setup.on_cpu else 28)
-    parts = {
-        "cache": cache,
-        "prefix cache": min(batch.kept * token, setup.prefix_limit),
-        "reading": max(read, logits),
-    }
+    logits = batch.rows * shape.vocabulary * (8.0 if setup.on_cpu else 28.0)
+    at_first, at_last = {"cache": prompts, "reading": reading}, {"cache": cache, "logits": logits}
+    parts = max((at_first, at_last), key=lambda moment: sum(moment.values()))
+    parts["prefix cache"] = min(batch.kept * token, setup.prefix_limit)
     if in_training and setup.sharding in WHOLLY_SHARDED:
         parts["generation copy"] = float(shape.parameters * setup.held_bytes)
     if in_training and setup.other_engine:

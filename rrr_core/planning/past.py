@@ -120,7 +120,7 @@ def _in_training(run: RunFolder, before: Phase) -> Phase:
     texts, behaviour = before.texts, before.behaviour
     if length := mean("reflection_tokens"):
         own = texts.reflection
-        texts = replace(texts, reflection=own.scaled(length / own.mean, max(own.longest, length)))
+        texts = replace(texts, reflection=own.scaled(length / own.mean, float(1 << 30)))
     if (passed := mean("retry_success_rate")) is not None:
         rates = replace(behaviour.retries, mean=min(max(passed, 0.005), 0.995))
         alike = mean("groups_without_spread")

@@ -97,7 +97,7 @@ def read_run(settings: RunSettings, options: PlanOptions) -> ReadRun:
 
     step = Step(train, fields, options.processes, train.shared_prompt and obstacle(network) is None, not engine.is_policy)
     setup = _setup(settings, options, device, shape, trainable_of(train, network), fields)
-    setup = replace(setup, stored_bytes=stored_bytes(settings.model, network))
+    setup = replace(setup, stored_bytes=stored_bytes(settings.model))
     run = RunPart(shape, setup, step, Engine(settings.model.batch_tokens or BATCH_TOKENS[device.is_cpu]), NO_SPEED)
     return ReadRun(
         tasks,

@@ -85,9 +85,13 @@ def trainable_of(settings: TrainSettings, network: Any) -> int:
 BYTES = {"float64": 8, "float32": 4, "bfloat16": 2, "float16": 2}
 
 
-def stored_bytes(settings: ModelSettings, network: Any) -> int:
-    """Bytes of a weight where nothing is trained."""
+def stored_bytes(settings: ModelSettings) -> int:
+    """Bytes of a weight where nothing is trained: as the user says, or as the configuration has it."""
     if settings.dtype != "auto":
         return BYTES[settings.dtype]
-    declared = str(getattr(network.config, "dtype", None) or "float32").removeprefix("torch.")
-    return BYTES.get(declared, 4)
+    from rrr_core.generation.hub import locate
+    from rrr_core.generation.model_files import load_tokenizer
+
+    # A network made for training has a configuration with the dtype of training.
+    config, _ = load_tokenizer(locate(settings.named, settings.revision), settings.named)
+    return BYTES.get(str(getattr(config, "dtype", None) or "float32").removeprefix("torch."), 4)

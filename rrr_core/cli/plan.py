@@ -18,8 +18,8 @@ SHARDINGS = ("none", "zero2", "fsdp2", "zero3")
 @click.option(
     "--accelerator",
     metavar="NAME",
-    help="Plan for an accelerator that is not here, such as H100: memory from its data sheet, hours from an assumed share"
-    " of its peak.",
+    help="Plan for an accelerator that is not here, such as H100: memory from its data sheet, hours from an assumed"
+    " share of its peak.",
 )
 @click.option(
     "--gpu-memory",
@@ -28,7 +28,10 @@ SHARDINGS = ("none", "zero2", "fsdp2", "zero3")
     help="Memory of one device, in GB (10⁹ bytes); by default this machine's, or the accelerator's.",
 )
 @click.option(
-    "--price", type=click.FloatRange(min=0), metavar="PER_HOUR", help="Price of one device for an hour, in any currency."
+    "--price",
+    type=click.FloatRange(min=0),
+    metavar="PER_HOUR",
+    help="Price of one device for an hour, in any currency.",
 )
 @click.option(
     "--processes", type=click.IntRange(min=1), default=1, show_default=True, help="Processes, each with its own device."

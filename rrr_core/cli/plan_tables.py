@@ -13,7 +13,6 @@ from rrr_core.planning.plan import Plan
 from rrr_core.text import duration, one_line
 
 
-
 def print_plan(plan: Plan) -> None:
     """Stages, totals, what fits, the verdict in one line, and where the figures come from."""
     click.echo(f"{one_line(plan.model)} on {', '.join(plan.tasks)}, {_machine(plan)}")
@@ -58,7 +57,8 @@ def _totals(plan: Plan) -> Iterator[str]:
         yield f"time    {_time(plan.seconds)} ({_time(low)} to {_time(high)})"
         money = plan.money(plan.seconds)
         if money is not None:
-            yield f"money   {money:.2f} ({plan.money(low):.2f} to {plan.money(high):.2f}), at {plan.price:g} per device and hour"
+            ends = f"{plan.money(low):.2f} to {plan.money(high):.2f}"
+            yield f"money   {money:.2f} ({ends}), at {plan.price:g} per device and hour"
     parts = ", ".join(f"{_size(size)} {name}" for name, size in plan.disk.items())
     yield f"disk    {_size(sum(plan.disk.values()))}: {parts}"
     training = next(stage for stage in plan.stages if stage.name == "train")
@@ -69,7 +69,9 @@ def _totals(plan: Plan) -> Iterator[str]:
 def _candidates(plan: Plan) -> Iterator[str]:
     rows = []
     for each in plan.candidates:
-        marks = [mark for mark, is_it in (("as asked", each == plan.as_asked), ("cheapest", each == plan.chosen)) if is_it]
+        marks = [
+            mark for mark, is_it in (("as asked", each == plan.as_asked), ("cheapest", each == plan.chosen)) if is_it
+        ]
         rows.append(
             (
                 each.sharding,
@@ -91,8 +93,8 @@ def verdict(plan: Plan) -> str:
         least = min(plan.candidates, key=lambda each: each.peak)
         more = plan.advice or "no number of processes up to 64 that divides the batch is enough"
         return (
-            f"Nothing fits: the least is {_size(least.peak)} a rank ({_way(least)}), and {_size(plan.device.memory * USABLE)}"
-            f" can be used; {more}, or train LoRA adapters (--train-lora-rank 16)."
+            f"Nothing fits: the least is {_size(least.peak)} a rank ({_way(least)}), and"
+            f" {_size(plan.device.memory * USABLE)} can be used; {more}, or train LoRA adapters (--train-lora-rank 16)."
         )
     is_tight = chosen.fits(plan.device.memory) == "tight"
     but = ", but not if each text met its limit" if is_tight else ""
@@ -140,7 +142,8 @@ def plan_json(plan: Plan) -> dict[str, Any]:
             {
                 "stage": stage.name,
                 "tokens": {
-                    name: round(getattr(stage.work, name)) for name in ("prompt", "cached", "written", "trained", "scored")
+                    name: round(getattr(stage.work, name))
+                    for name in ("prompt", "cached", "written", "trained", "scored")
                 },
                 "tokens_range": [round(each) for each in plan.ranges[stage.name]["tokens"]],
                 "seconds": stage.seconds if plan.has_speeds else None,

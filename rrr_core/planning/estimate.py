@@ -1,4 +1,4 @@
-"""The estimate of a whole run: pure functions of the settings, the model's shape, the texts, the rates and the speeds."""
+"""The estimate of a whole run: pure functions of settings, the model's shape, texts, pass rates and speeds."""
 
 from __future__ import annotations
 
@@ -79,9 +79,7 @@ class TaskPart:
 
 
 def _tries(train: TrainSettings) -> bool:
-    return bool(
-        train.on_policy_attempts or train.refresh_every or train.mixes_first_tries or train.only_first_tries
-    )
+    return bool(train.on_policy_attempts or train.refresh_every or train.mixes_first_tries or train.only_first_tries)
 
 
 def _length_error(texts: Texts) -> float:
@@ -130,14 +128,16 @@ def estimates(run: RunPart, tasks: Sequence[TaskPart]) -> list[StageEstimate]:
     processes = run.step.processes
     mined, evaluated = [], {"vanilla": list[StageEstimate](), "trained": list[StageEstimate]()}
     for task in tasks:
-        phases, bounds = task.limited(run.step.settings), worst_case(task, run.step.settings).limited(run.step.settings)
+        phases, bounds = task.limited(run.step.settings), worst_case(task).limited(run.step.settings)
         named = f" {task.name}" if several else ""
         stage, _ = mining(task.mine, phases["mine"].texts, phases["mine"].behaviour, task.train_rows, run.engine)
         most, _ = mining(task.mine, bounds["mine"].texts, bounds["mine"].behaviour, task.train_rows, run.engine)
         mined.append(_generating(f"mine{named}", run, stage, most, processes))
         for label, found in evaluated.items():
             stage, most = (
-                evaluation(task.eval, each[label].texts, each[label].behaviour, task.test_rows, run.engine, task.deciders)
+                evaluation(
+                    task.eval, each[label].texts, each[label].behaviour, task.test_rows, run.engine, task.deciders
+                )
                 for each in (phases, bounds)
             )
             found.append(_generating(f"eval {label}{named}", run, stage, most, processes))
@@ -158,13 +158,13 @@ def training_estimate(run: RunPart, tasks: Sequence[TaskPart]) -> StageEstimate:
     factor = COMMUNICATION[run.setup.sharding] if run.step.processes > 1 else 1.0
     usual = max((_training_memory(run, phase) for _, phase in parts), key=lambda memory: memory.peak)
     worst = max(
-        (_training_memory(run, worst_case(task, settings).limited(settings)["train"], worst=True) for task, _ in parts),
+        (_training_memory(run, worst_case(task).limited(settings)["train"], worst=True) for task, _ in parts),
         key=lambda memory: memory.peak,
     )
     return StageEstimate("train", work, seconds * factor, usual, worst)
 
 
-def worst_case(task: TaskPart, train: TrainSettings) -> TaskPart:
+def worst_case(task: TaskPart) -> TaskPart:
     """The task with each text as long as it may be."""
     most = Lengths((float(1 << 30),))
 
@@ -181,7 +181,8 @@ def _all_longest(lengths: Lengths) -> Lengths:
 
 def _generating(name: str, run: RunPart, stage: Stage, most: Stage, processes: int) -> StageEstimate:
     usual, worst = (
-        generating_memory(run.shape, run.setup, batch_of(each.together, run.engine, run.setup)) for each in (stage, most)
+        generating_memory(run.shape, run.setup, batch_of(each.together, run.engine, run.setup))
+        for each in (stage, most)
     )
     return StageEstimate(name, stage.work, run.speeds.seconds(stage.work.divided(processes)), usual, worst)
 
@@ -215,7 +216,9 @@ def _training_memory(run: RunPart, phase: Phase, *, worst: bool = False) -> Memo
     if step.shares_prompts:
         # A micro-batch's groups are long and short ones, unless it holds but one.
         groups = max(micro / size, 1.0)
-        one = Pass(groups, longest if worst or groups < 2 else given, micro, completion.longest if worst else completion.mean)
+        one = Pass(
+            groups, longest if worst or groups < 2 else given, micro, completion.longest if worst else completion.mean
+        )
     else:
         one = Pass(micro, longest, micro, completion.longest if worst else completion.longest_of(micro))
     stage = training(step, texts, phase.behaviour, run.engine)

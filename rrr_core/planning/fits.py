@@ -49,7 +49,7 @@ Price = Callable[[str, int, int], tuple[Memory, Memory, float]]
 def candidates(
     price: Price, micro_batch: int, batch: int, processes: int, shardings: Sequence[str] = SHARDINGS
 ) -> list[Candidate]:
-    """Every sharding with the micro-batches that divide a process's share of a step: powers of two, and the given one."""
+    """Every sharding with the micro-batches that divide a process's share of a step: powers of two, the given one."""
     wanted = shardings if processes > 1 else [each for each in shardings if each == "none"] or list(shardings)
     found = []
     for sharding in wanted:

@@ -32,9 +32,10 @@ class Lengths:
         (15.0, 17.5)
         """
         size = len(self.sample)
-        chances = [(place / size) ** max(count, 1.0) for place in range(size + 1)]
+        chances = [float((place / size) ** max(count, 1.0)) for place in range(size + 1)]
         return sum(
-            length * (above - below) for length, below, above in zip(self.sample, chances[:-1], chances[1:], strict=True)
+            length * (above - below)
+            for length, below, above in zip(self.sample, chances[:-1], chances[1:], strict=True)
         )
 
     def error(self) -> float:

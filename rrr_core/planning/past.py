@@ -138,7 +138,11 @@ def read_profiles(folder: Path) -> dict[str, Spent]:
     """Stage, such as `train` or `eval/vanilla` → its profile. Raises DataError for a damaged one."""
     run = RunFolder(folder)
     parts = run.parts() or [run]
-    stages = [*(each.mine for part in parts for each in [part]), run.train, *(e for p in parts for e in p.evaluations())]
+    stages = [
+        *(each.mine for part in parts for each in [part]),
+        run.train,
+        *(e for p in parts for e in p.evaluations()),
+    ]
     found = {each.path.relative_to(folder).as_posix(): read_profile(each.path) for each in stages}
     return {name: spent for name, spent in found.items() if spent is not None}
 
@@ -156,8 +160,7 @@ def speeds_of(profiles: dict[str, Spent], parameters: int, source: str) -> Speed
     assert machine is not None
     larger = parameters / machine.parameters
     counted = sum(
-        each.tokens["written"]
-        + PREFILL_SHARE * (each.tokens.get("prompt", 0) - each.tokens.get("cached", 0))
+        each.tokens["written"] + PREFILL_SHARE * (each.tokens.get("prompt", 0) - each.tokens.get("cached", 0))
         for each in known
     )
     written = sum(each.seconds.get("generate", 0.0) for each in known) / counted

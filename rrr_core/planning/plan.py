@@ -98,9 +98,7 @@ def make_plan(settings: RunSettings, options: PlanOptions, progress: Progress | 
     return planned(read, replace(read.run, speeds=speeds, speed_range=unsure), tasks, options, notes)
 
 
-def planned(
-    read: ReadRun, run: RunPart, tasks: Sequence[TaskPart], options: PlanOptions, notes: Sequence[str]
-) -> Plan:
+def planned(read: ReadRun, run: RunPart, tasks: Sequence[TaskPart], options: PlanOptions, notes: Sequence[str]) -> Plan:
     """The plan of a run whose texts, rates and speeds are known."""
     settings, memory = run.step.settings, read.device.memory
 
@@ -199,7 +197,9 @@ def _probed(read: ReadRun, options: PlanOptions, progress: Progress) -> Measured
     try:
         engine = open_engine(read.settings.model, progress)
     except ModelError as error:
-        raise RrrError(f"{str(error).rstrip('.')}: the probe needs the weights; plan without one with --no-probe.") from None
+        raise RrrError(
+            f"{str(error).rstrip('.')}: the probe needs the weights; plan without one with --no-probe."
+        ) from None
     return probe(read, engine, options.probe_seconds)
 
 

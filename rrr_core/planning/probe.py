@@ -166,7 +166,9 @@ class Player:
     def _fits(self, episode: Episode) -> bool:
         return self.engine.has_room(conversation(episode.segments))
 
-    def _drawing(self, limit: int, temperature: float, seed: str) -> Callable[[str, Sequence[Episode]], list[Generation]]:
+    def _drawing(
+        self, limit: int, temperature: float, seed: str
+    ) -> Callable[[str, Sequence[Episode]], list[Generation]]:
         def draw(stage: str, episodes: Sequence[Episode]) -> list[Generation]:
             most = self.limits.retry if stage.startswith("retry") else limit
             if not episodes:

@@ -49,7 +49,9 @@ def probe(read: ReadRun, engine: Engine, seconds: float, clock: Callable[[], flo
         save=3 * weights / DISK_SPEED,
     )
     notes += [note for one in found for note in one.notes]
-    return Measured([Phase(one.texts, one.behaviour) for one in found], speeds, sum(one.rows for one in found), tuple(notes))
+    return Measured(
+        [Phase(one.texts, one.behaviour) for one in found], speeds, sum(one.rows for one in found), tuple(notes)
+    )
 
 
 def limits_of(read: ReadRun) -> Limits:
@@ -89,8 +91,8 @@ def _timed_pass(read: ReadRun, found: Probed, clock: Callable[[], float]) -> tup
     except torch.OutOfMemoryError:
         asked = settings.train.micro_batch_size
         raise ModelError(
-            f"the probe's training pass of {asked} reflections does not fit this device: lower --train-micro-batch-size,"
-            " or plan without a probe (--no-probe --accelerator NAME)."
+            f"the probe's training pass of {asked} reflections does not fit this device: lower"
+            " --train-micro-batch-size, or plan without a probe (--no-probe --accelerator NAME)."
         ) from None
     names = ("trained", "scored", "passing", "update")
     return {**{name: getattr(timed, name) for name in names}, "start": start}, []

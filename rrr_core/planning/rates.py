@@ -49,7 +49,9 @@ class Rates:
         (0.5, 1.0)
         """
         one, other = self.parameters
-        return sum(math.exp(_log_beta(*each) - _log_beta(one, other)) for each in ((one + tries, other), (one, other + tries)))
+        return sum(
+            math.exp(_log_beta(*each) - _log_beta(one, other)) for each in ((one + tries, other), (one, other + tries))
+        )
 
 
 def fitted(counts: Iterable[tuple[int, int]]) -> Rates:

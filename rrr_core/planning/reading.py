@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +20,7 @@ from rrr_core.planning.machine import Device, device_for
 from rrr_core.planning.memory import Setup
 from rrr_core.planning.rendered import Rendered, check_fits, rendered
 from rrr_core.planning.settings import PlanOptions
-from rrr_core.planning.shape import BYTES, Shape, shape_of, stored_bytes, trainable_of
+from rrr_core.planning.shape import BYTES, shape_of, stored_bytes, trainable_of
 from rrr_core.planning.speeds import Speeds
 from rrr_core.planning.stages import DeciderTexts, no_deciders, of_deciders
 from rrr_core.planning.training import Step
@@ -95,8 +94,10 @@ def read_run(settings: RunSettings, options: PlanOptions) -> ReadRun:
         check_fits(found, shape.context, each.name)
     from rrr_core.training.shared_prompt import obstacle
 
-    step = Step(train, fields, options.processes, train.shared_prompt and obstacle(network) is None, not engine.is_policy)
-    setup = _setup(settings, options, device, shape, trainable_of(train, network), fields)
+    step = Step(
+        train, fields, options.processes, train.shared_prompt and obstacle(network) is None, not engine.is_policy
+    )
+    setup = _setup(settings, options, device, trainable_of(train, network), fields)
     setup = replace(setup, stored_bytes=stored_bytes(settings.model))
     run = RunPart(shape, setup, step, Engine(settings.model.batch_tokens or BATCH_TOKENS[device.is_cpu]), NO_SPEED)
     return ReadRun(
@@ -119,7 +120,7 @@ def _limited(settings: RunSettings, thinks: bool) -> dict[str, Any]:
 
 
 def _setup(
-    settings: RunSettings, options: PlanOptions, device: Device, shape: Shape, trainable: int, fields: dict[str, Any]
+    settings: RunSettings, options: PlanOptions, device: Device, trainable: int, fields: dict[str, Any]
 ) -> Setup:
     from rrr_core.training.preflight import training_dtype
 
@@ -156,5 +157,3 @@ def _deciders(each: OpenTask, settings: RunSettings) -> DeciderTexts:
         for one in deciders:
             one.close()
     return of_deciders(texts, samples) if deciders else no_deciders
-
-

@@ -84,7 +84,9 @@ class Stage:
     together: tuple[Asked, ...]
 
 
-def mining(settings: MineSettings, texts: Texts, behaviour: Behaviour, rows: int, engine: Engine) -> tuple[Stage, Played]:
+def mining(
+    settings: MineSettings, texts: Texts, behaviour: Behaviour, rows: int, engine: Engine
+) -> tuple[Stage, Played]:
     """Mining, and what it came to."""
     played = play_mining(settings, behaviour.sampled, rows)
     talk = Conversations(texts, settings.max_tokens)

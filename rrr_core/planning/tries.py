@@ -39,7 +39,7 @@ class _Row:
 
 def play_mining(settings: MineSettings, rates: Rates, rows: int) -> Played:
     """Mine `rows` rows whose pass rates are drawn from `rates`; the same arguments give the same result."""
-    chance = random.Random(0)  # noqa: S311 - a simulation
+    chance = random.Random(0)
     played_rows = min(rows, MOST_ROWS)
     scale = rows / played_rows
     wanted = settings.failures_wanted / scale

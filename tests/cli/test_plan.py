@@ -149,9 +149,7 @@ def test_wrong_input_is_one_line_and_exit_code_two(
     assert words in line
 
 
-def test_a_probe_without_weights_says_how_to_plan_without_one(
-    model: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_probe_without_weights_says_how_to_plan_without_one(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run_command(["plan", "countdown", "--model", str(model), "--probe"]) == 2
     assert "--no-probe" in capsys.readouterr().err
 

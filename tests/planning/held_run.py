@@ -72,9 +72,18 @@ def memory(folder: Path) -> dict[str, Any]:
     from rrr_core.training.run import train
 
     (each,) = pipeline.open_tasks(TASK)
-    own, large = ModelSettings(model=each.task.default_model()), ModelSettings(model=str(random_model(folder / "model")))
+    own, large = (
+        ModelSettings(model=each.task.default_model()),
+        ModelSettings(model=str(random_model(folder / "model"))),
+    )
     small = TrainSettings(
-        steps=1, batch_size=4, group_size=2, micro_batch_size=4, max_reflection_tokens=8, max_retry_tokens=8, save_every=1
+        steps=1,
+        batch_size=4,
+        group_size=2,
+        micro_batch_size=4,
+        max_reflection_tokens=8,
+        max_retry_tokens=8,
+        save_every=1,
     )
     # What is imported late, such as the optimiser's modules, belongs to the baseline.
     mine(each.task, make_engine(own), folder / "first", MineSettings(rows=8, tries=2, max_tokens=16), {})

@@ -49,7 +49,13 @@ class Known:
 COUNTDOWN = Known(
     MineSettings(rows=2048, tries=4, temperature=1.0, max_tokens=64),
     TrainSettings(
-        steps=20, batch_size=256, micro_batch_size=128, kl=0.8, max_reflection_tokens=64, max_retry_tokens=24, save_every=4
+        steps=20,
+        batch_size=256,
+        micro_batch_size=128,
+        kl=0.8,
+        max_reflection_tokens=64,
+        max_retry_tokens=24,
+        save_every=4,
     ),
     EvalSettings(rows=2000, max_tokens=64),
     2048,
@@ -74,7 +80,13 @@ COUNTDOWN = Known(
 APIGEN = Known(
     MineSettings(rows=1536, tries=4, temperature=1.0, max_tokens=112),
     TrainSettings(
-        steps=20, batch_size=256, micro_batch_size=64, kl=0.3, max_reflection_tokens=112, max_retry_tokens=96, save_every=4
+        steps=20,
+        batch_size=256,
+        micro_batch_size=64,
+        kl=0.3,
+        max_reflection_tokens=112,
+        max_retry_tokens=96,
+        save_every=4,
     ),
     EvalSettings(rows=2000, max_tokens=112),
     1536,

@@ -61,7 +61,9 @@ def test_checkpointed_activations_are_a_row_a_layer_and_one_layer_more(large: Sh
     assert rows < saved < 2 * rows
 
 
-def test_without_checkpointing_a_layer_saves_about_thirty_four_halves_a_hidden_number(large: Shape, on_gpu: Setup) -> None:
+def test_without_checkpointing_a_layer_saves_about_thirty_four_halves_a_hidden_number(
+    large: Shape, on_gpu: Setup
+) -> None:
     saved = pass_parts(large, replace(on_gpu, checkpointed=False), ONE)["activations"]
     # 20 bytes for the norms, 2 for each of three rows of attention, 2 for each of four of the feed-forward.
     by_hand = 28 * ONE.tokens * (20 * 1536 + 6 * 1536 + 8 * 8960)
@@ -100,7 +102,13 @@ def test_the_peak_is_the_larger_of_passing_and_sampling(large: Shape, on_gpu: Se
 
 def test_seven_billion_weights_do_not_fit_eighty_gigabytes_but_shards_of_them_do(large: Shape, on_gpu: Setup) -> None:
     seven = replace(
-        large, parameters=7_615_616_512, embedding=152_064 * 3584, hidden=3584, intermediate=18_944, attention=3584, cached=512
+        large,
+        parameters=7_615_616_512,
+        embedding=152_064 * 3584,
+        hidden=3584,
+        intermediate=18_944,
+        attention=3584,
+        cached=512,
     )
     setup = replace(on_gpu, trainable=seven.parameters)
 

@@ -48,6 +48,7 @@ SHORT = {
 COMMANDS = {
     "demo": LazyCommand("rrr_core.cli.demo", "Watch a small model learn to reflect, in minutes and offline."),
     "run": LazyCommand("rrr_core.cli.run", "Mine, train, evaluate and report in one resumable run folder."),
+    "plan": LazyCommand("rrr_core.cli.plan", "Estimate a run's tokens, hours, memory, disk and money; what fits."),
     "tasks": LazyCommand("rrr_core.cli.tasks", "List the installed tasks."),
     "probe": LazyCommand("rrr_core.cli.probe", "Forecast whether a model will learn on a task."),
     "mine": LazyCommand("rrr_core.cli.mine", "Collect failing attempts: the failure set."),

@@ -29,6 +29,7 @@ FLOORS = (
     {"judging", "probing"},
     {"report", "overlays", "exports", "conformance"},
     {"pipeline", "doctor", "scaffolding", "testing"},
+    {"planning"},
     {"pytest_plugin", "cli"},
 )
 """From the ground up. A room imports from its own floor and from the floors below."""

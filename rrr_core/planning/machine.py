@@ -1,0 +1,43 @@
+"""The machine that a run is planned for: this one, or an accelerator known by its name."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from rrr_core.planning.settings import PlanOptions
+from rrr_core.planning.speeds import MEMORY, device_named
+
+LIBRARIES = 0.7e9
+"""Bytes that Python and its libraries take in a process on a CPU; about what a GPU's context takes there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """What one process computes on."""
+
+    name: str
+    memory: float
+    """Bytes; of a CPU those of the machine, shared by its processes."""
+    is_cpu: bool
+    is_here: bool
+
+
+def device_for(options: PlanOptions, wanted: str | None = None) -> Device:
+    """The device that the options name, else this machine's; `wanted` is the run's `--device`."""
+    if options.accelerator is not None:
+        entry = device_named(options.accelerator, MEMORY)
+        assert entry is not None
+        memory = options.gpu_memory or float(MEMORY[entry])
+        return Device(entry, memory * 1e9, is_cpu=False, is_here=False)
+    import torch
+
+    found = torch.accelerator.current_accelerator(check_available=True)
+    if found is not None and found.type == "cuda" and not (wanted or "").startswith("cpu"):
+        properties = torch.cuda.get_device_properties(0)
+        memory = options.gpu_memory * 1e9 if options.gpu_memory else float(properties.total_memory)
+        return Device(properties.name, memory, is_cpu=False, is_here=True)
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / options.processes
+    if options.gpu_memory:  # a GPU of unknown make: what fits can be said, not how long it takes
+        return Device("a GPU", options.gpu_memory * 1e9, is_cpu=False, is_here=False)
+    return Device("cpu", memory, is_cpu=True, is_here=True)

@@ -1,0 +1,214 @@
+"""Memory of one process (rank), part by part: what a run allocates, counted from the model's shape.
+
+What is counted is what our trainer really does: weights in float32 unless `--dtype` says otherwise, computed in
+bfloat16 on a GPU (autocast), AdamW's two moments in the weights' dtype, a second copy of the model if `--kl` is above 0 and
+all weights are trained, one packed row of tokens in each pass, a head that makes its logits in tiles.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from rrr_core.planning.shape import Shape
+
+SHARDINGS = ("none", "zero2", "fsdp2", "zero3")
+"""From the cheapest in communication on; where one process is enough there is nothing to shard."""
+
+DEEPSPEED, WHOLLY_SHARDED = ("zero2", "zero3"), ("fsdp2", "zero3")
+"""Shardings by DeepSpeed, and those in which each process holds a part of the weights."""
+BUCKET = 5e8
+"""Numbers that DeepSpeed reduces at a time."""
+
+HEAD_TOKENS, HEAD_COLUMNS = 4096, 32768
+"""The tile in which TRL's head makes logits: tokens times entries of the vocabulary."""
+
+SPARE = 1.125
+"""The key-value cache grows by a quarter at a time, so that an eighth of it is unused on average."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """How a run computes."""
+
+    bytes_per_weight: int
+    """Of the trained weights."""
+    stored_bytes: int
+    """Of the weights where nothing is trained: mining and evaluation."""
+    autocast: bool
+    """Whether passes compute in two bytes per number whatever the weights have."""
+    checkpointed: bool
+    """Whether activations are recomputed in the backward pass."""
+    trainable: int
+    """Weights with a gradient."""
+    reference: bool
+    """Whether there is a second copy of the model."""
+    moments: float = 2.0
+    """Numbers that the optimiser keeps for each trained weight."""
+    sharding: str = "none"
+    processes: int = 1
+    on_cpu: bool = False
+    prefix_limit: float = 1 << 30
+    """Most bytes of the prefix cache."""
+    other_engine: float = 0.0
+    """Bytes that an engine beside training takes."""
+
+    @property
+    def width(self) -> int:
+        """Bytes of a number that a pass computes."""
+        return 2 if self.autocast else self.bytes_per_weight
+
+    @property
+    def held_bytes(self) -> int:
+        """Bytes of a weight as training holds it: DeepSpeed converts weights to what a pass computes in."""
+        return self.width if self.sharding in DEEPSPEED else self.bytes_per_weight
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """The tokens of one forward and backward pass."""
+
+    prompts: float
+    """Distinct prompts."""
+    prompt: float
+    """Tokens of each."""
+    rows: float
+    """Completions."""
+    completion: float
+    """Tokens of each."""
+
+    @property
+    def tokens(self) -> float:
+        return self.prompts * self.prompt + self.rows * self.completion
+
+    @property
+    def written(self) -> float:
+        """Tokens whose probability is computed."""
+        return self.rows * self.completion
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """The texts of one batch of generation, and what the prefix cache has by then."""
+
+    rows: float
+    prompt: float
+    """Tokens of the longest."""
+    written: float
+    """Tokens of the longest text."""
+    kept: float = 0.0
+    """Tokens in the prefix cache."""
+    read_at_once: float = 0.0
+    """Most tokens prefilled together."""
+
+    @property
+    def columns(self) -> float:
+        return self.prompt + self.written
+
+
+def static_parts(shape: Shape, setup: Setup) -> dict[str, float]:
+    """What training holds all the time."""
+    width, count, sharding = setup.held_bytes, setup.processes, setup.sharding
+    weights, trained = shape.parameters * width, setup.trainable * width
+    per_rank = count if sharding in WHOLLY_SHARDED else 1
+    states = count if sharding != "none" else 1
+    parts = {
+        "weights": weights / per_rank,
+        "gradients": trained / states,
+        "optimiser": setup.moments * setup.trainable * setup.bytes_per_weight / states,
+        "reference": weights / per_rank if setup.reference else 0.0,
+    }
+    if sharding in DEEPSPEED:
+        # DeepSpeed updates a flat copy of the process's share in full width.
+        parts["optimiser"] += setup.trainable * setup.bytes_per_weight / states
+    if sharding == "none" and count > 1:
+        parts["exchange"] = trained  # DistributedDataParallel's buckets
+    elif sharding in DEEPSPEED and count > 1:
+        parts["exchange"] = min(2.0 * BUCKET * width, 2.0 * trained)
+    elif count > 1:
+        # What is gathered and reduced at a time: two layers, the embedding among them.
+        parts["exchange"] = 2.0 * max(shape.embedding, shape.layer_parameters) * width
+    return parts
+
+
+def pass_parts(shape: Shape, setup: Setup, one: Pass) -> dict[str, float]:
+    """What one forward and backward pass adds."""
+    layer = _layer_bytes(shape, setup, one)
+    stream = one.tokens * shape.hidden * max(setup.bytes_per_weight, setup.width)
+    saved = shape.layers * stream + layer if setup.checkpointed else shape.layers * layer
+    # The backward pass of a layer holds gradients of its largest tensors beside what was saved.
+    working = one.tokens * (2 * shape.hidden + 2 * shape.active_intermediate) * setup.width
+    # TRL's buffer has all columns, however small the vocabulary.
+    rows = min(one.written, HEAD_TOKENS)
+    head = rows * HEAD_COLUMNS * setup.width + one.written * shape.hidden * 8
+    if setup.on_cpu:  # without Triton, a tile's statistics are computed with float32 copies of it
+        head += rows * min(shape.vocabulary, HEAD_COLUMNS) * 8
+    if setup.trainable == shape.parameters:
+        head += shape.vocabulary * shape.hidden * 4  # the head's gradient is summed in float32
+    casts = 2.0 * (shape.parameters - shape.embedding) if setup.autocast and setup.held_bytes > 2 else 0.0
+    if setup.sharding in WHOLLY_SHARDED:
+        casts /= setup.processes
+    return {"activations": saved + working, "head": head, "casts": casts}
+
+
+def _layer_bytes(shape: Shape, setup: Setup, one: Pass) -> float:
+    """What a layer saves for its backward pass."""
+    wide, narrow = max(setup.bytes_per_weight, setup.width), setup.width
+    # Two norms: their input and the normalised one in full width, and the result as the projections read it.
+    norms = one.tokens * shape.hidden * 2 * (2 * wide + narrow)
+    # Queries, the attention's output as rows and packed again, and gate, its activation, up and their product.
+    each = one.tokens * (3 * shape.attention + 4 * shape.active_intermediate) * narrow
+    # Keys and values: of prompts once, and for each completion those of its prompt again.
+    keys = (one.prompts * one.prompt + one.rows * (one.prompt + one.completion)) * 2 * shape.cached * narrow
+    adapters = one.tokens * shape.hidden * narrow if setup.trainable < shape.parameters else 0.0
+    return norms + each + keys + adapters
+
+
+def generating_parts(shape: Shape, setup: Setup, batch: Batch, *, in_training: bool) -> dict[str, float]:
+    """What a batch of generation adds."""
+    width = setup.bytes_per_weight if in_training else setup.stored_bytes
+    token = 2 * shape.layers * shape.cached * width
+    # Reading a batch: its prompts in the cache, and the projections of a layer.
+    prompts = batch.rows * batch.prompt * token * SPARE
+    reading = batch.read_at_once * (4 * shape.hidden + 3 * shape.active_intermediate) * width
+    # Decoding its last token: the whole cache, and the logits in several widths.
+    cache = batch.rows * batch.columns * token * SPARE
+    logits = batch.rows * shape.vocabulary * (8.0 if setup.on_cpu else 28.0)
+    at_first, at_last = {"cache": prompts, "reading": reading}, {"cache": cache, "logits": logits}
+    parts = max((at_first, at_last), key=lambda moment: sum(moment.values()))
+    parts["prefix cache"] = min(batch.kept * token, setup.prefix_limit)
+    if in_training and setup.sharding in WHOLLY_SHARDED:
+        parts["generation copy"] = float(shape.parameters * setup.held_bytes)
+    if in_training and setup.other_engine:
+        parts = {"engine": setup.other_engine}
+    return parts
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """The bytes of one process at their peak."""
+
+    parts: Mapping[str, float]
+    """What is held at the peak."""
+
+    @property
+    def peak(self) -> float:
+        return sum(self.parts.values())
+
+
+def training_memory(shape: Shape, setup: Setup, one: Pass, batch: Batch) -> Memory:
+    """Of training: its passes or its generation, whichever takes more."""
+    held = static_parts(shape, setup)
+    passing = pass_parts(shape, setup, one)
+    sampling = generating_parts(shape, setup, batch, in_training=True)
+    if setup.other_engine:
+        return Memory({**held, **passing, **sampling})
+    # Gradients are dropped before anything is sampled.
+    between = {**held, "gradients": 0.0, **sampling}
+    return max((Memory({**held, **passing}), Memory(between)), key=lambda memory: memory.peak)
+
+
+def generating_memory(shape: Shape, setup: Setup, batch: Batch) -> Memory:
+    """Of mining or evaluation."""
+    weights = {"weights": float(shape.parameters * setup.stored_bytes)}
+    return Memory({**weights, **generating_parts(shape, setup, batch, in_training=False)})

@@ -1,0 +1,63 @@
+"""A plan is held against what the run then really took: 25% for tokens, memory and disk, 40% for time."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("trl")
+pytestmark = pytest.mark.train
+
+ROOT = Path(__file__).parents[2]
+
+
+def held(part: str, folder: Path) -> Any:
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.planning.held_run", part, str(folder)],
+        capture_output=True,
+        text=True,
+        timeout=900,
+        cwd=ROOT,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    return held("tokens", tmp_path_factory.mktemp("held") / "run")
+
+
+@pytest.mark.parametrize("stage", ["mine", "train", "eval/vanilla", "eval/trained"])
+def test_tokens_of_each_stage_are_within_a_quarter(run: Any, stage: str) -> None:
+    found = {kind: planned / real for kind, (planned, real) in run["tokens"][stage].items()}
+    assert {"prompt", "cached", "written"} <= set(found)
+    assert all(0.75 <= ratio <= 1.25 for ratio in found.values()), found
+
+
+def test_training_passes_are_among_the_tokens(run: Any) -> None:
+    assert {"trained", "scored"} <= set(run["tokens"]["train"])
+
+
+def test_the_processors_seconds_are_within_two_fifths(run: Any) -> None:
+    planned, took = run["seconds"]
+    assert any(0.6 <= one / took <= 1.4 for one in planned), run["seconds"]
+
+
+def test_the_disk_is_within_a_quarter(run: Any) -> None:
+    planned, real = run["disk"]
+    assert planned == pytest.approx(real, rel=0.25)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the peak is read from /proc")
+def test_memory_of_mining_and_training_is_within_a_quarter(tmp_path: Path) -> None:
+    found = {name: planned / real for name, (planned, real) in held("memory", tmp_path).items()}
+    assert set(found) == {"mine", "train"}
+    assert all(0.75 <= ratio <= 1.25 for ratio in found.values()), found

@@ -1,0 +1,139 @@
+"""Memory of a rank against calculations by hand, at the shape of a model of 1.5 billion weights."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from rrr_core.planning.fits import Candidate, candidates, cheapest
+from rrr_core.planning.memory import (
+    HEAD_COLUMNS,
+    Batch,
+    Memory,
+    Pass,
+    Setup,
+    generating_parts,
+    pass_parts,
+    static_parts,
+    training_memory,
+)
+from rrr_core.planning.shape import Shape
+
+ONE = Pass(prompts=1, prompt=600, rows=8, completion=512)
+GB = 1e9
+
+
+def test_weights_gradients_moments_and_reference_take_twenty_bytes_a_weight(large: Shape, on_gpu: Setup) -> None:
+    parts = static_parts(large, on_gpu)
+    assert sum(parts.values()) == large.parameters * (4 + 4 + 8 + 4)
+    assert sum(parts.values()) / GB == pytest.approx(30.9, abs=0.1)
+
+
+def test_adapters_need_no_reference_and_few_moments(large: Shape, on_gpu: Setup) -> None:
+    adapters = replace(on_gpu, trainable=10_000_000, reference=False)
+    assert sum(static_parts(large, adapters).values()) == large.parameters * 4 + 10_000_000 * 12
+
+
+def test_without_divergence_there_is_no_reference(large: Shape, on_gpu: Setup) -> None:
+    assert static_parts(large, replace(on_gpu, reference=False))["reference"] == 0
+
+
+@pytest.mark.parametrize(
+    ("sharding", "a_weight"),
+    # Bytes a weight on each of four ranks: weights, gradients, moments and DeepSpeed's own copy, reference.
+    [
+        ("fsdp2", (4 + 4 + 8 + 4) / 4),
+        ("zero2", 2 + 2 / 4 + (8 + 4) / 4 + 2),
+        ("zero3", (2 + 2 + 8 + 4 + 2) / 4),
+        ("none", 20 + 4),
+    ],
+)
+def test_each_sharding_divides_what_it_says(large: Shape, on_gpu: Setup, sharding: str, a_weight: float) -> None:
+    parts = static_parts(large, replace(on_gpu, sharding=sharding, processes=4))
+    exchanged = 0.0 if sharding == "none" else parts["exchange"]
+    assert sum(parts.values()) - exchanged == pytest.approx(large.parameters * a_weight)
+
+
+def test_checkpointed_activations_are_a_row_a_layer_and_one_layer_more(large: Shape, on_gpu: Setup) -> None:
+    saved = pass_parts(large, on_gpu, ONE)["activations"]
+    rows = 28 * ONE.tokens * 1536 * 4  # 0.8 GB
+    assert rows < saved < 2 * rows
+
+
+def test_without_checkpointing_a_layer_saves_about_thirty_four_halves_a_hidden_number(
+    large: Shape, on_gpu: Setup
+) -> None:
+    saved = pass_parts(large, replace(on_gpu, checkpointed=False), ONE)["activations"]
+    # 20 bytes for the norms, 2 for each of three rows of attention, 2 for each of four of the feed-forward.
+    by_hand = 28 * ONE.tokens * (20 * 1536 + 6 * 1536 + 8 * 8960)
+    assert saved == pytest.approx(by_hand, rel=0.1)
+
+
+def test_the_heads_tile_has_all_columns_however_small_the_vocabulary(large: Shape, on_gpu: Setup) -> None:
+    small = replace(large, vocabulary=500)
+    assert pass_parts(small, on_gpu, ONE)["head"] > 8 * 512 * HEAD_COLUMNS * 2
+
+
+def test_a_key_value_cache_takes_28_kilobytes_a_token(large: Shape, on_gpu: Setup) -> None:
+    batch = Batch(rows=100, prompt=500, written=500)
+    cache = generating_parts(large, on_gpu, batch, in_training=False)["cache"]
+    assert cache == pytest.approx(100 * 1000 * 2 * 28 * 256 * 2 * 1.125)
+
+
+def test_the_prefix_cache_ends_at_its_limit(large: Shape, on_gpu: Setup) -> None:
+    batch = Batch(rows=1, prompt=1, written=1, kept=1e9)
+    assert generating_parts(large, on_gpu, batch, in_training=False)["prefix cache"] == 8e9
+
+
+def test_sharded_weights_are_gathered_to_generate(large: Shape, on_gpu: Setup) -> None:
+    setup = replace(on_gpu, sharding="fsdp2", processes=8)
+    parts = generating_parts(large, setup, Batch(8, 500, 500), in_training=True)
+    assert parts["generation copy"] == large.parameters * 4
+
+
+def test_the_peak_is_the_larger_of_passing_and_sampling(large: Shape, on_gpu: Setup) -> None:
+    little, much = Batch(1, 10, 10), Batch(500, 2000, 2000)
+    passing, sampling = (training_memory(large, on_gpu, ONE, batch) for batch in (little, much))
+    assert passing.parts["gradients"] == large.parameters * 4
+    assert sampling.parts["gradients"] == 0
+    assert sampling.peak > passing.peak
+
+
+def test_seven_billion_weights_do_not_fit_eighty_gigabytes_but_shards_of_them_do(large: Shape, on_gpu: Setup) -> None:
+    seven = replace(
+        large,
+        parameters=7_615_616_512,
+        embedding=152_064 * 3584,
+        hidden=3584,
+        intermediate=18_944,
+        attention=3584,
+        cached=512,
+    )
+    setup = replace(on_gpu, trainable=seven.parameters)
+
+    def price(sharding: str, micro: int, processes: int) -> tuple[Memory, Memory, float]:
+        found = training_memory(
+            seven, replace(setup, sharding=sharding, processes=processes), Pass(1, 600, micro, 512), Batch(64, 600, 512)
+        )
+        return found, found, 1.0
+
+    assert cheapest(candidates(price, 8, 256, 1), 80 * GB, 8) is None
+    chosen = cheapest(candidates(price, 8, 256, 8), 80 * GB, 8)
+    assert chosen is not None
+    assert chosen.sharding != "none"
+
+
+def test_the_cheapest_is_the_quickest_that_fits_and_the_given_one_among_equals() -> None:
+    found = [
+        Candidate("none", 8, 2, 50, 90, 1.0),
+        Candidate("zero2", 8, 2, 30, 40, 1.3),
+        Candidate("zero2", 16, 2, 35, 45, 1.29),
+        Candidate("fsdp2", 8, 2, 20, 30, 2.0),
+    ]
+    chosen = cheapest(found, 50, 8)
+    assert chosen == found[1]
+    assert cheapest(found, 10, 8) is None
+    tight = cheapest(found[:1], 60, 8)
+    assert tight is not None
+    assert tight.fits(60) == "tight"

@@ -94,6 +94,11 @@ class VllmServerEngine(EncodedEngine):
         self.drawn.forget()
 
     @property
+    def takes_weights(self) -> bool:
+        """Whether this is the first process."""
+        return _is_first()
+
+    @property
     def prefix_cache_hits(self) -> Hits:
         """Over all prompts with hits reported by the server."""
         return self._hits

@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import json
 import math
+import os
 import types
 import typing
 from collections.abc import Mapping, Sequence
@@ -23,6 +24,7 @@ from rrr_core.training.consolidation import check_consolidation
 from rrr_core.training.grpo_fields import ACTS, OPTIONS, REFUSED, SAMPLED, Acts, Situation
 from rrr_core.training.passes import longest_completion
 from rrr_core.training.settings import TrainSettings
+from rrr_core.training.sharding import chosen_sharding, own_environment, sharding_fields
 
 
 def parse_fields(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -182,35 +184,37 @@ def grpo_config(
         **checkpointed,
         "dataloader_pin_memory": accelerated,
         "use_cpu": not accelerated,
+        **sharding_fields(chosen_sharding(settings.sharding, processes, os.environ), os.environ),
         **user,
     }
     try:
-        config = GRPOConfig(
-            output_dir=str(folder),
-            max_steps=settings.steps,
-            per_device_train_batch_size=settings.micro_batch_size,
-            gradient_accumulation_steps=settings.batch_size // together,
-            num_generations=settings.group_size,
-            learning_rate=settings.learning_rate,
-            lr_scheduler_type=settings.scheduler,
-            warmup_steps=round(settings.warmup_ratio * settings.steps),
-            beta=settings.kl,
-            temperature=settings.temperature,
-            # What dr_grpo divides by. One round's has always been this, whatever is trained.
-            max_completion_length=settings.max_reflection_tokens
-            if settings.rounds == 1 and not settings.only_first_tries
-            else longest_completion(settings),
-            model_init_kwargs={"dtype": dtype, "revision": revision, "use_safetensors": True},
-            save_strategy="steps",
-            save_steps=settings.save_every,
-            logging_steps=settings.log_every,
-            report_to=list(settings.report_to) or "none",
-            seed=settings.seed,
-            data_seed=settings.seed,
-            remove_unused_columns=False,
-            disable_tqdm=True,
-            **fields,
-        )
+        with own_environment():
+            config = GRPOConfig(
+                output_dir=str(folder),
+                max_steps=settings.steps,
+                per_device_train_batch_size=settings.micro_batch_size,
+                gradient_accumulation_steps=settings.batch_size // together,
+                num_generations=settings.group_size,
+                learning_rate=settings.learning_rate,
+                lr_scheduler_type=settings.scheduler,
+                warmup_steps=round(settings.warmup_ratio * settings.steps),
+                beta=settings.kl,
+                temperature=settings.temperature,
+                # What dr_grpo divides by. One round's has always been this, whatever is trained.
+                max_completion_length=settings.max_reflection_tokens
+                if settings.rounds == 1 and not settings.only_first_tries
+                else longest_completion(settings),
+                model_init_kwargs={"dtype": dtype, "revision": revision, "use_safetensors": True},
+                save_strategy="steps",
+                save_steps=settings.save_every,
+                logging_steps=settings.log_every,
+                report_to=list(settings.report_to) or "none",
+                seed=settings.seed,
+                data_seed=settings.seed,
+                remove_unused_columns=False,
+                disable_tqdm=True,
+                **fields,
+            )
     except (ValueError, ImportError) as error:
         raise RrrError(f"TRL refuses these training options: {' '.join(str(error).split())}") from error
     lasts = -(-config.steps_per_generation * config.num_iterations // config.gradient_accumulation_steps)

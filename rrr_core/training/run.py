@@ -58,6 +58,7 @@ from rrr_core.training.records import Recorder
 from rrr_core.training.rewards import check_task_rewards
 from rrr_core.training.rollout import Rollout
 from rrr_core.training.settings import TrainSettings
+from rrr_core.training.sharding import own_environment
 from rrr_core.training.several import Judges, by_name, identity_of_tasks, open_judges, rollout_of
 from rrr_core.training.trainer import ReflectionTrainer
 from rrr_core.training.upstream import patch_upstream
@@ -102,9 +103,10 @@ def train(
     for task in named.values():
         check_task_rewards(settings.reward, task, progress.say if _writes() else lambda _: None)
     if not _writes():
-        with open_judges(named, settings, verify) as judges:
+        with own_environment(), open_judges(named, settings, verify) as judges:
             return _train(named, failures, model_settings, folder, settings, judges, Progress())
     with (
+        own_environment(),
         stage_lock(folder, progress),
         profiled(folder, progress) as profile,
         open_judges(named, settings, verify, profile) as judges,

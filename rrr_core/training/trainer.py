@@ -17,6 +17,7 @@ from rrr_core.conversation import conversation
 from rrr_core.episode import Episode, Failure
 from rrr_core.generation.kv_cache import arguments_of
 from rrr_core.generation.trial import Sample
+from rrr_core.generation.whole_copy import WholeCopy, take_trained
 from rrr_core.seeds import rollout_seed
 from rrr_core.training.advantages import in_groups_with_signal, is_by_round, weighed
 from rrr_core.training.batches import Batch, play_batch
@@ -97,6 +98,7 @@ class ReflectionTrainer(DistillingTrainer):
             **arguments,
         )
         correct_for(self, rollout.engine)
+        self._whole = self._whole_copy() if self.shards_weights and rollout.engine.takes_weights else None
         self.order = order_of(
             failures,
             settings,
@@ -185,7 +187,7 @@ class ReflectionTrainer(DistillingTrainer):
 
     def play_batch(self, prompts: Sequence[Any], trainer: GRPOTrainer) -> dict[str, Any]:
         """TRL's `rollout_func`: the ids of prompts and completions, which are trained, and the episodes."""
-        self.rollout.engine.sync_weights(self.accelerator.unwrap_model(self.model))
+        self.rollout.engine.sync_weights(self._whole_policy())
         _, step, forward_pass = self._moment()
         process = self.accelerator.process_index
         indices = [example["failure"] for example in self._inputs]
@@ -215,6 +217,21 @@ class ReflectionTrainer(DistillingTrainer):
             "logprobs": None if completions[0].logprobs is None else [each.logprobs for each in completions],
             "episode": episodes,
         }
+
+    def _whole_copy(self) -> WholeCopy:
+        """Of the policy before it is sharded; beside an engine of another program, in the host's memory."""
+        device = torch.device("cpu") if self.rollout.engine.network is None else None
+        return WholeCopy(self.accelerator.unwrap_model(self.model), device)
+
+    def _whole_policy(self) -> Any:
+        """The policy with whole weights, if this process needs them. All processes have to ask together."""
+        policy = self.accelerator.unwrap_model(self.model)
+        if not self.shards_weights:
+            return policy
+        whole = None if self._whole is None else self._whole.network
+        with self.profile.during("sync"):
+            take_trained(whole, policy)
+        return whole
 
     def _weighed(self, episodes: list[Episode]) -> list[Episode]:
         if not is_by_round(self.settings):

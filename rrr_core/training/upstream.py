@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 from unittest.mock import patch
 
 import accelerate.utils.environment
+import trl.trainer.grpo_trainer
+from accelerate.utils.fsdp_utils import fsdp2_prepare_model
 
 
 @contextmanager
@@ -24,5 +27,14 @@ def patch_upstream() -> None:
     defaults of its dataclasses. A native thread that calls `getenv` meanwhile (torch's and Arrow's do) reads freed
     memory: a segmentation fault in about one of twenty-five training starts. The defaults are read through
     `os.environ`, so emptying that is enough.
+
+    And have TRL shard the reference model layer by layer, as the policy. TRL 1.16 makes it one FSDP 2 unit, so that each
+    of its passes gathers the whole model at once.
     """
     accelerate.utils.environment.clear_environment = empty_environment
+    trl.trainer.grpo_trainer.prepare_fsdp = shard_reference
+
+
+def shard_reference(model: Any, accelerator: Any) -> Any:
+    """The reference model with FSDP 2, sharded in place as accelerate shards the policy."""
+    return fsdp2_prepare_model(accelerator, model.requires_grad_(False)).eval()

@@ -1,0 +1,125 @@
+"""A trainer whose weights may be sharded over its processes, with the checkpoints of one that is not.
+
+A checkpoint holds whole weights and a whole optimiser state, under the names and in the order of a run without
+sharding. So a run resumes on another number of processes, and with another sharding or none.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import PartialState
+from accelerate.utils import DistributedType, FullyShardedDataParallelPlugin
+from safetensors import safe_open
+from torch.distributed.tensor import DTensor, distribute_tensor
+from trl import GRPOTrainer
+
+WEIGHTS = ("model.safetensors", "adapter_model.safetensors")
+"""A checkpoint's weights: whole ones, or those of a LoRA adapter."""
+INDEX = "model.safetensors.index.json"
+OPTIMIZER, SCHEDULER = "optimizer.pt", "scheduler.pt"
+
+
+class ShardedTrainer(GRPOTrainer):  # type: ignore[misc]
+    """TRL's trainer with FSDP2 on every device, and checkpoints that do not depend on the sharding."""
+
+    def create_accelerator_and_postprocess(self) -> None:
+        """As transformers' own; and on a CPU, where accelerate 1.15 ignores FSDP and trains data-parallel instead."""
+        super().create_accelerator_and_postprocess()
+        if self.args.fsdp_plugin_args is None:
+            return
+        state = self.accelerator.state
+        if getattr(state, "fsdp_plugin", None) is None:
+            state.distributed_type = PartialState._shared_state["distributed_type"] = DistributedType.FSDP
+            state.fsdp_plugin = FullyShardedDataParallelPlugin(**self.args.fsdp_plugin_args)
+            self.is_fsdp_enabled = True
+
+    @property
+    def shards_weights(self) -> bool:
+        """Whether each process holds only a part of the weights; ZeRO 2 shards gradients and optimiser state alone."""
+        zero = self.accelerator.state.deepspeed_plugin if self.is_deepspeed_enabled else None
+        return bool(self.is_fsdp_enabled or (zero is not None and zero.zero_stage == 3))
+
+    def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
+        if not self.is_fsdp_enabled:
+            super()._save_optimizer_and_scheduler(output_dir)
+            return
+        state = whole_state(self.optimizer.optimizer, self.args.should_save)
+        if self.args.should_save:
+            torch.save(state, Path(output_dir) / OPTIMIZER)
+            torch.save(self.lr_scheduler.state_dict(), Path(output_dir) / SCHEDULER)
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        if not self.is_fsdp_enabled:
+            super()._load_from_checkpoint(resume_from_checkpoint, model)
+            return
+        load_weights(self.model if model is None else model, Path(resume_from_checkpoint))
+
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        if not self.is_fsdp_enabled or checkpoint is None:
+            super()._load_optimizer_and_scheduler(checkpoint)
+            return
+        state = torch.load(Path(checkpoint) / OPTIMIZER, map_location="cpu", mmap=True, weights_only=True)
+        load_state(self.optimizer.optimizer, state)
+        self.lr_scheduler.load_state_dict(torch.load(Path(checkpoint) / SCHEDULER, weights_only=True))
+
+
+def whole_state(optimizer: torch.optim.Optimizer, keeps: bool) -> dict[str, Any]:
+    """The optimiser's `state_dict` with whole tensors, on the CPU; without its state where it is not kept.
+
+    All processes have to call it together.
+    """
+    plain = optimizer.state_dict()
+    state: dict[int, dict[str, Any]] = {}
+    for number, values in plain["state"].items():
+        wholes = {name: value.full_tensor() if isinstance(value, DTensor) else value for name, value in values.items()}
+        if keeps:
+            state[number] = {
+                name: value.cpu() if isinstance(value, torch.Tensor) else value for name, value in wholes.items()
+            }
+    return {**plain, "state": state}
+
+
+def load_state(optimizer: torch.optim.Optimizer, state: Mapping[str, Any]) -> None:
+    """Give the optimiser a state of whole tensors, sharded as its parameters are."""
+    weights = [weight for group in optimizer.param_groups for weight in group["params"]]
+    parts = {
+        number: {name: as_sharded(value, weights[number]) for name, value in values.items()}
+        for number, values in state["state"].items()
+    }
+    optimizer.load_state_dict({**state, "state": parts})
+
+
+def load_weights(network: Any, checkpoint: Path) -> None:
+    """Load a checkpoint's whole weights, or its adapter's, into a network whose weights may be sharded."""
+    known = dict(network.named_parameters(remove_duplicate=False))
+    by_key = {name: name for name in known} | {name.replace(".default.", "."): name for name in known}
+    with torch.no_grad():
+        for key, tensor in tensors_of(checkpoint):
+            weight = known[by_key[key]]
+            weight.copy_(as_sharded(tensor.to(weight.dtype), weight))
+
+
+def tensors_of(checkpoint: Path) -> Iterator[tuple[str, torch.Tensor]]:
+    """Name and tensor of each weight in a checkpoint, one at a time."""
+    names = [name for name in WEIGHTS if (checkpoint / name).is_file()]
+    if not names:
+        index = json.loads((checkpoint / INDEX).read_text(encoding="utf-8"))
+        names = sorted(set(index["weight_map"].values()))
+    for name in names:
+        with safe_open(checkpoint / name, "pt") as file:
+            for key in file.keys():  # noqa: SIM118 - not a mapping
+                yield key, file.get_tensor(key)
+
+
+def as_sharded(value: Any, weight: torch.Tensor) -> Any:
+    """This process's part of a whole tensor, as `weight` is sharded; anything else as it is."""
+    if not isinstance(weight, DTensor) or not isinstance(value, torch.Tensor) or value.shape != weight.shape:
+        return value
+    whole = value.to(weight.device_mesh.device_type)
+    # Every process has read the same file, so none has to send.
+    return distribute_tensor(whole, weight.device_mesh, weight.placements, src_data_rank=None)

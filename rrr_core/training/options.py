@@ -23,7 +23,7 @@ from rrr_core.training.advantages import is_by_round
 from rrr_core.training.consolidation import check_consolidation
 from rrr_core.training.grpo_fields import ACTS, OPTIONS, REFUSED, SAMPLED, Acts, Situation
 from rrr_core.training.passes import longest_completion
-from rrr_core.training.settings import TrainSettings
+from rrr_core.training.settings import COLLECTIVE_TIMEOUT, TrainSettings
 from rrr_core.training.sharding import chosen_sharding, own_environment, sharding_fields
 
 
@@ -149,6 +149,8 @@ def grpo_config(
         raise RrrError(
             "--on-policy-attempts retries failures at every step, --refresh-every only every few: give one of them."
         )
+    if processes == 1 and settings.collective_timeout != COLLECTIVE_TIMEOUT:
+        raise RrrError("--collective-timeout acts only with several processes: start several, or leave it out.")
     together = settings.micro_batch_size * processes
     if settings.batch_size % together:
         raise RrrError(
@@ -184,6 +186,8 @@ def grpo_config(
         **checkpointed,
         "dataloader_pin_memory": accelerated,
         "use_cpu": not accelerated,
+        # Ours ends the run first, and says who waited where.
+        "ddp_timeout": int(settings.collective_timeout) + 60,
         **sharding_fields(chosen_sharding(settings.sharding, processes, os.environ), os.environ),
         **user,
     }

@@ -29,6 +29,7 @@ from rrr_core.generation import ModelSettings
 from rrr_core.generation.measured import measured
 from rrr_core.generation.transformers_backend import load_from
 from rrr_core.generation.vllm_start import free_dropped
+from rrr_core.processes.watch import Unwatched, Watch, watching
 from rrr_core.profiling.profile import profiled
 from rrr_core.progress import Progress
 from rrr_core.records import COUNT, NUMBER, TEXT, Record
@@ -103,15 +104,20 @@ def train(
     for task in named.values():
         check_task_rewards(settings.reward, task, progress.say if _writes() else lambda _: None)
     if not _writes():
-        with own_environment(), open_judges(named, settings, verify) as judges:
-            return _train(named, failures, model_settings, folder, settings, judges, Progress())
+        with (
+            own_environment(),
+            watching(settings.collective_timeout) as watch,
+            open_judges(named, settings, verify) as judges,
+        ):
+            return _train(named, failures, model_settings, folder, settings, judges, Progress(), watch)
     with (
         own_environment(),
+        watching(settings.collective_timeout) as watch,
         stage_lock(folder, progress),
         profiled(folder, progress) as profile,
         open_judges(named, settings, verify, profile) as judges,
     ):
-        return _train(named, failures, model_settings, folder, settings, judges, progress)
+        return _train(named, failures, model_settings, folder, settings, judges, progress, watch)
 
 
 def _train(
@@ -122,6 +128,7 @@ def _train(
     settings: TrainSettings,
     judges: Judges,
     progress: Progress,
+    watch: Watch | Unwatched,
 ) -> TrainSummary:
     started = time.monotonic()
     prepare()
@@ -176,6 +183,7 @@ def _train(
             settings=settings,
             on_episodes=recorder.keep,
             say=progress.say,
+            watch=watch,
             model=policy.network,
             args=arguments,
             processing_class=policy.tokenizer,
@@ -200,6 +208,7 @@ def _train(
         model=str(files.model),
         abstentions=judges.abstained,
     )
+    watch.enter("the saving of the model", waits=True)
     with profile.during("save"), disk_faults(folder):
         save_whole(trainer, policy.tokenizer, files.model)
     if _writes():

@@ -18,6 +18,8 @@ from safetensors import safe_open
 from torch.distributed.tensor import DTensor, distribute_tensor
 from trl import GRPOTrainer
 
+from rrr_core.generation.kv_cache import without_adapters
+
 WEIGHTS = ("model.safetensors", "adapter_model.safetensors")
 """A checkpoint's weights: whole ones, or those of a LoRA adapter."""
 INDEX = "model.safetensors.index.json"
@@ -43,6 +45,13 @@ class ShardedTrainer(GRPOTrainer):  # type: ignore[misc]
         """Whether each process holds only a part of the weights; ZeRO 2 shards gradients and optimiser state alone."""
         zero = self.accelerator.state.deepspeed_plugin if self.is_deepspeed_enabled else None
         return bool(self.is_fsdp_enabled or (zero is not None and zero.zero_stage == 3))
+
+    def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
+        """As transformers' own, with tied weights once: gathered one by one, they no longer share their memory."""
+        if state_dict is not None:
+            tied = without_adapters(self.accelerator.unwrap_model(self.model)).all_tied_weights_keys
+            state_dict = {name: tensor for name, tensor in state_dict.items() if name not in tied}
+        super()._save(output_dir, state_dict)
 
     def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
         if not self.is_fsdp_enabled:

@@ -90,7 +90,8 @@ def sharding_fields(sharding: str, environment: Mapping[str, str]) -> dict[str, 
             "accelerator_config": {"gradient_accumulation_kwargs": {"sync_each_batch": True}},
         }
     if sharding in ("zero2", "zero3"):
-        return {"deepspeed": _deepspeed(int(sharding[-1]))}
+        # accelerate ignores DeepSpeed where it is told to use the CPU; without an accelerator DeepSpeed uses it anyway.
+        return {"deepspeed": _deepspeed(int(sharding[-1])), "use_cpu": False}
     return {}
 
 

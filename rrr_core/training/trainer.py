@@ -18,6 +18,7 @@ from rrr_core.episode import Episode, Failure
 from rrr_core.generation.kv_cache import arguments_of
 from rrr_core.generation.trial import Sample
 from rrr_core.generation.whole_copy import WholeCopy, take_trained
+from rrr_core.processes.watch import Unwatched, Watch
 from rrr_core.seeds import rollout_seed
 from rrr_core.training.advantages import in_groups_with_signal, is_by_round, weighed
 from rrr_core.training.batches import Batch, play_batch
@@ -42,6 +43,7 @@ from rrr_core.training.sampler import FailureSampler, order_of
 from rrr_core.training.settings import TrainSettings
 from rrr_core.training.shared_prompt import packed_score
 
+ALONE = Unwatched()
 Value = TypeVar("Value")
 OnEpisodes = Callable[[int, Sequence[Episode], Sequence[float | None], Sequence[float | None]], None]
 """Called with (step, episodes, rewards, advantages) once a step's episodes are judged; an advantage is None if the
@@ -65,6 +67,7 @@ class ReflectionTrainer(DistillingTrainer):
         settings: TrainSettings,
         on_episodes: OnEpisodes,
         say: Callable[[str], None] = print,
+        watch: Watch | Unwatched = ALONE,
         **arguments: Any,
     ) -> None:
         self.tasks, self.rollout, self.failures, self.settings, self.on_episodes = (
@@ -74,7 +77,7 @@ class ReflectionTrainer(DistillingTrainer):
             settings,
             on_episodes,
         )
-        self.profile = rollout.judge.profile
+        self.profile, self.watch = rollout.judge.profile, watch
         self.credit = credit_named(settings.credit)
         self._inputs: list[dict[str, Any]] = []
         """The failures drawn by the sampler, each repeated within its group: indices and prompts."""
@@ -114,7 +117,7 @@ class ReflectionTrainer(DistillingTrainer):
             Path(self.args.output_dir),
             process=self.accelerator.process_index,
             processes=self.accelerator.num_processes,
-            gather=gather_object,
+            gather=self._gather_refreshed,
         )
         self.distillation = Distillation(settings.distill_weight, gather_object) if settings.distills else None
         self._takes_positions = "position_ids" in arguments_of(self.accelerator.unwrap_model(self.model))
@@ -187,11 +190,14 @@ class ReflectionTrainer(DistillingTrainer):
 
     def play_batch(self, prompts: Sequence[Any], trainer: GRPOTrainer) -> dict[str, Any]:
         """TRL's `rollout_func`: the ids of prompts and completions, which are trained, and the episodes."""
-        self.rollout.engine.sync_weights(self._whole_policy())
         _, step, forward_pass = self._moment()
+        self.watch.enter(f"the weight sync of step {step + 1}", waits=True)
+        self.rollout.engine.sync_weights(self._whole_policy())
+        self.watch.enter(f"the rollout of step {step + 1}")
         process = self.accelerator.process_index
         indices = [example["failure"] for example in self._inputs]
         self._played = play_batch(self.rollout, self.freshness, self.settings, indices, step, forward_pass, process)
+        self.watch.enter(f"the scoring of step {step + 1}", waits=True)
         episodes = self._weighed(self._played.episodes)
         if self.log_completions:
             for example, episode in zip(self._inputs, episodes, strict=True):
@@ -285,6 +291,21 @@ class ReflectionTrainer(DistillingTrainer):
                 if self.distillation is not None:
                     self._micro_batches = self.distillation.deal(self._micro_batches)
         return self._micro_batches[self._step % shared_by]
+
+    def training_step(self, *arguments: Any, **keywords: Any) -> Any:
+        """TRL's: one forward and backward pass, and before a generation batch's first its rollout."""
+        self.watch.enter(f"a training pass of step {self.state.global_step + 1}", waits=True)
+        return super().training_step(*arguments, **keywords)
+
+    def _save_checkpoint(self, *arguments: Any, **keywords: Any) -> None:
+        self.watch.enter(f"the checkpoint of step {self.state.global_step}", waits=True)
+        super()._save_checkpoint(*arguments, **keywords)
+
+    def _gather_refreshed(self, values: list[Any]) -> list[Any]:
+        """All processes' values, concatenated, in every process."""
+        with self.watch.waiting(f"the refresh of step {self.state.global_step + 1}"):
+            found: list[Any] = gather_object(values)
+            return found
 
     def _moment(self) -> tuple[int, int, int]:
         """What seeds sampling: seed, optimiser step and forward pass within it, the same after a resume."""

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from rrr_core.generation import ModelSettings
 from rrr_core.generation.engine import Sampling
@@ -46,6 +49,10 @@ KINDS: dict[str, dict[str, Any]] = {
 
 
 WRITE = TransformersEngine.generate_ids
+WRITTEN: list[int] = []
+"""The longest text of each call in this process: as often it computed its model."""
+BY_ACCELERATE = {"ACCELERATE_USE_FSDP": "true", "FSDP_VERSION": "2"}
+"""What `accelerate launch` sets for a configuration with FSDP 2."""
 
 
 def write_alike(
@@ -61,20 +68,24 @@ def write_alike(
     for prompt in map(tuple, prompts):
         own.append(sum(prompt) % 9973 * 100 + seen[prompt])
         seen[prompt] += 1
-    return WRITE(engine, prompts, dataclasses.replace(sampling, seed=0), on_done, own)
+    texts = WRITE(engine, prompts, dataclasses.replace(sampling, seed=0), on_done, own)
+    WRITTEN.append(max(map(len, texts), default=0))
+    return texts
 
 
-def run(kind: str, model: Path, folder: Path, **changes: Any) -> None:
-    """Train one of the `KINDS` in `folder`, with settings changed."""
+def run(kind: str, model: str, folder: str, by_accelerate: bool = False, **changes: Any) -> None:
+    """Train one of the `KINDS` in `folder`, with settings changed; what was written is noted beside the folder."""
     settings = dataclasses.replace(SETTINGS, **{**KINDS[kind], **changes})
-    TransformersEngine.generate_ids = write_alike  # type: ignore[method-assign]
-    try:
-        train(CoinTask(), coin_failures(), ModelSettings(model=str(model)), folder, settings, Progress())
-    finally:
-        TransformersEngine.generate_ids = WRITE  # type: ignore[method-assign]
+    WRITTEN.clear()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TransformersEngine, "generate_ids", write_alike)
+        for name, value in BY_ACCELERATE.items() if by_accelerate else ():
+            patch.setenv(name, value)
+        train(CoinTask(), coin_failures(), ModelSettings(model=model), Path(folder), settings, Progress())
+    Path(f"{folder}.written-{os.environ.get('RANK', '0')}").write_text(json.dumps(WRITTEN))
 
 
 if __name__ == "__main__":
     for one in json.loads(sys.argv[1]):
-        run(one.pop("kind"), Path(one.pop("model")), Path(one.pop("folder")), **one)
+        run(**one)
     leave_processes()

@@ -180,6 +180,7 @@ def grpo_config(
         raise RrrError(f"transformers has no schedule {settings.scheduler!r}.{nearest(settings.scheduler, known)}")
     check_trackers(settings.report_to)
     accelerated = _accelerated(device)
+    sharding = chosen_sharding(settings.sharding, processes, os.environ)
     checkpointed = {"activation_checkpointing": accelerated} if "gradient_checkpointing" not in user else {}
     fields: dict[str, Any] = {
         "bf16": accelerated and torch.cuda.is_available() and torch.cuda.is_bf16_supported(),
@@ -188,7 +189,7 @@ def grpo_config(
         "use_cpu": not accelerated,
         # Ours ends the run first, and says who waited where.
         "ddp_timeout": int(settings.collective_timeout) + 60,
-        **sharding_fields(chosen_sharding(settings.sharding, processes, os.environ), os.environ),
+        **sharding_fields(sharding, os.environ, accelerated=accelerated),
         **user,
     }
     try:

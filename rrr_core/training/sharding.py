@@ -73,7 +73,7 @@ def chosen_sharding(wanted: str, processes: int, environment: Mapping[str, str])
     return sharding
 
 
-def sharding_fields(sharding: str, environment: Mapping[str, str]) -> dict[str, Any]:
+def sharding_fields(sharding: str, environment: Mapping[str, str], *, accelerated: bool) -> dict[str, Any]:
     """The fields of TRL's GRPOConfig that shard weights; none for `none`."""
     if sharding == "fsdp2":
         return {
@@ -90,8 +90,10 @@ def sharding_fields(sharding: str, environment: Mapping[str, str]) -> dict[str, 
             "accelerator_config": {"gradient_accumulation_kwargs": {"sync_each_batch": True}},
         }
     if sharding in ("zero2", "zero3"):
-        # accelerate ignores DeepSpeed where it is told to use the CPU; without an accelerator DeepSpeed uses it anyway.
-        return {"deepspeed": _deepspeed(int(sharding[-1])), "use_cpu": False}
+        # accelerate ignores DeepSpeed where it is told to use the CPU, and takes each process for the only one without a
+        # backend. DeepSpeed uses the CPU anyway where there is nothing else.
+        on_cpu = {} if accelerated else {"use_cpu": False, "ddp_backend": "gloo"}
+        return {"deepspeed": _deepspeed(int(sharding[-1])), **on_cpu}
     return {}
 
 

@@ -11,11 +11,13 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Self
 
+from rrr_core.processes.meeting import Store, torch_store
+from rrr_core.processes.world import World
 from rrr_core.text import one_line
 
 ENDED, AT = "watch/ended", "watch/at"
@@ -26,16 +28,9 @@ LONGEST_PAUSE = 5.0
 EXIT_CODE = 2
 
 
-class Store(Protocol):
-    """What is used of torch.distributed's stores."""
-
-    def set(self, key: str, value: str) -> None: ...
-
-    def get(self, key: str) -> bytes: ...
-
-    def add(self, key: str, amount: int) -> int: ...
-
-    def check(self, keys: list[str]) -> bool: ...
+def _say(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
+    sys.stderr.flush()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +58,7 @@ class Watch:
         limit: float,
         *,
         clock: Callable[[], float] = time.time,
-        say: Callable[[str], None] = lambda line: print(line, file=sys.stderr, flush=True),
+        say: Callable[[str], None] = _say,
         end: Callable[[int], None] = os._exit,
     ) -> None:
         """`limit` is in seconds. `end` ends the process without waiting for any thread of it."""
@@ -73,7 +68,7 @@ class Watch:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
 
-    def __enter__(self) -> Watch:
+    def __enter__(self) -> Self:
         self.enter(self._place.name)
         self._thread.start()
         return self
@@ -88,10 +83,10 @@ class Watch:
         self._note(self._place)
 
     @contextmanager
-    def waiting(self, name: str) -> Iterator[None]:
-        """Inside, this process waits for others; then it is where it was."""
+    def waiting(self, what: str) -> Iterator[None]:
+        """Inside, this process waits for others at its place, to do `what`; then it is at its own work again."""
         before = self._place
-        self.enter(name, waits=True)
+        self.enter(f"{before.name}, {what}", waits=True)
         yield
         self.enter(before.name, before.waits)
 
@@ -113,8 +108,8 @@ class Watch:
         others = [rank for rank in range(self.size) if rank != self.rank]
         return (
             f"rank {self.rank} waited {now - place.since:.0f} s in {place.name}, over the limit of {self.limit:g} s"
-            f" (--collective-timeout); {'; '.join(self._of(rank, now) for rank in others)}. All ranks end here: see what"
-            " holds that up, and run the same command again to resume."
+            f" (--collective-timeout); {'; '.join(self._of(rank, now) for rank in others)}. All ranks end here: see"
+            " what holds that up, and run the same command again to resume."
         )
 
     def _of(self, rank: int, now: float) -> str:
@@ -140,23 +135,14 @@ class Watch:
 
 
 @contextmanager
-def watching(limit: float, environment: Mapping[str, str] = os.environ) -> Iterator[Watch | Unwatched]:
-    """The watch of this process of a launch, whose variables are torch's; none for a process that is alone."""
-    rank, size = int(environment.get("RANK", "0")), int(environment.get("WORLD_SIZE", "1"))
-    if size < 2:
+def watching(world: World, limit: float) -> Iterator[Watch | Unwatched]:
+    """The watch of this process of a launch; none for a process that is alone."""
+    if world.size < 2:
         yield Unwatched()
         return
-    with Watch(_torch_store(rank, size), rank, size, limit) as watch:
+    # A connection of its own: the groups' may be waiting for an answer.
+    with Watch(torch_store(world), world.rank, world.size, limit) as watch:
         yield watch
-
-
-def _torch_store(rank: int, size: int) -> Store:
-    """The launch's store, through a connection of its own: the groups' own one may be waiting for an answer."""
-    from torch.distributed import PrefixStore, rendezvous
-
-    store, _, _ = next(iter(rendezvous("env://", rank, size)))
-    made: Store = PrefixStore("rrr", store)
-    return made
 
 
 class Unwatched:
@@ -165,6 +151,6 @@ class Unwatched:
     def enter(self, name: str, waits: bool = False) -> None:
         """Nobody asks where it is."""
 
-    def waiting(self, name: str) -> AbstractContextManager[None]:
+    def waiting(self, what: str) -> AbstractContextManager[None]:
         """It waits for nobody."""
         return nullcontext()

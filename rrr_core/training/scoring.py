@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 import torch
+
 from rrr_core.profiling.profile import Profile
 from rrr_core.training.packing import Packing, inputs_of
 from rrr_core.training.passes import Scores, with_positions

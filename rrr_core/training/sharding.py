@@ -1,7 +1,7 @@
 """Whether a run's weights are sharded over its processes, and how: `--sharding`, or accelerate's own configuration.
 
-`accelerate launch --config_file` writes its choice into the environment before we start. Both are respected, and may not
-contradict each other.
+`accelerate launch --config_file` writes its choice into the environment before we start. Both are respected, and may
+not contradict each other.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ def launched_with(environment: Mapping[str, str]) -> str:
     if is_on(DEEPSPEED):
         if environment.get(CONFIG_FILE, "none") != "none":
             raise RrrError(
-                "accelerate's configuration names a DeepSpeed file of its own, whose stage and batch sizes may contradict"
-                " rrr's: leave deepspeed_config_file out, and use zero_stage or --sharding."
+                "accelerate's configuration names a DeepSpeed file of its own, whose stage and batch sizes may"
+                " contradict rrr's: leave deepspeed_config_file out, and use zero_stage or --sharding."
             )
         stage = environment.get(STAGE, "2")
         if stage not in ("2", "3"):
@@ -57,7 +57,8 @@ def chosen_sharding(wanted: str, processes: int, environment: Mapping[str, str])
     launched = launched_with(environment)
     if wanted != "none" and launched not in ("none", wanted):
         raise RrrError(
-            f"--sharding {wanted} contradicts accelerate's configuration, which chose {launched}: leave one of them out."
+            f"--sharding {wanted} contradicts accelerate's configuration, which chose {launched}: leave one of them"
+            " out."
         )
     sharding = launched if wanted == "none" else wanted
     if sharding == "none":
@@ -65,7 +66,7 @@ def chosen_sharding(wanted: str, processes: int, environment: Mapping[str, str])
     who = f"--sharding {sharding}" if wanted != "none" else f"accelerate's configuration ({sharding})"
     if processes < 2:
         raise RrrError(
-            f"{who} would do nothing with one process: start several (accelerate launch --num_processes N, or torchrun),"
+            f"{who} would do nothing with one process: start several (--processes, or a launcher such as torchrun),"
             " or leave it out."
         )
     if sharding != "fsdp2" and importlib.util.find_spec("deepspeed") is None:
@@ -90,8 +91,8 @@ def sharding_fields(sharding: str, environment: Mapping[str, str], *, accelerate
             "accelerator_config": {"gradient_accumulation_kwargs": {"sync_each_batch": True}},
         }
     if sharding in ("zero2", "zero3"):
-        # accelerate ignores DeepSpeed where it is told to use the CPU, and takes each process for the only one without a
-        # backend. DeepSpeed uses the CPU anyway where there is nothing else.
+        # accelerate ignores DeepSpeed where it is told to use the CPU, and without a backend takes each process for the
+        # only one. DeepSpeed uses the CPU anyway where there is nothing else.
         on_cpu = {} if accelerated else {"use_cpu": False, "ddp_backend": "gloo"}
         return {"deepspeed": _deepspeed(int(sharding[-1])), **on_cpu}
     return {}

@@ -28,8 +28,8 @@ def patch_upstream() -> None:
     memory: a segmentation fault in about one of twenty-five training starts. The defaults are read through
     `os.environ`, so emptying that is enough.
 
-    And have TRL shard the reference model layer by layer, as the policy. TRL 1.16 makes it one FSDP 2 unit, so that each
-    of its passes gathers the whole model at once.
+    And have TRL shard the reference model layer by layer, as the policy. TRL 1.16 makes it one FSDP 2 unit, so that
+    each of its passes gathers the whole model at once.
     """
     accelerate.utils.environment.clear_environment = empty_environment
     trl.trainer.grpo_trainer.prepare_fsdp = shard_reference

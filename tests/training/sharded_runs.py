@@ -1,4 +1,4 @@
-"""Runs whose texts do not depend on the number of processes, for tests that compare sharded weights with whole ones."""
+"""Runs of one process or of several, for tests that compare sharded weights with whole ones."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import dataclasses
 import json
 import os
 import sys
-from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -55,20 +54,15 @@ BY_ACCELERATE = {"ACCELERATE_USE_FSDP": "true", "FSDP_VERSION": "2"}
 """What `accelerate launch` sets for a configuration with FSDP 2."""
 
 
-def write_alike(
+def write_noting(
     engine: TransformersEngine,
     prompts: Sequence[Sequence[int]],
     sampling: Sampling,
     on_done: Callable[[int], None] | None = None,
     places: Sequence[int] | None = None,
 ) -> list[list[int]]:
-    """Texts drawn by their prompt and their number among those on that prompt, whatever process they are in."""
-    seen: Counter[tuple[int, ...]] = Counter()
-    own = []
-    for prompt in map(tuple, prompts):
-        own.append(sum(prompt) % 9973 * 100 + seen[prompt])
-        seen[prompt] += 1
-    texts = WRITE(engine, prompts, dataclasses.replace(sampling, seed=0), on_done, own)
+    """As the engine writes; the longest text's tokens are noted."""
+    texts = WRITE(engine, prompts, sampling, on_done, places)
     WRITTEN.append(max(map(len, texts), default=0))
     return texts
 
@@ -78,7 +72,7 @@ def run(kind: str, model: str, folder: str, by_accelerate: bool = False, **chang
     settings = dataclasses.replace(SETTINGS, **{**KINDS[kind], **changes})
     WRITTEN.clear()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(TransformersEngine, "generate_ids", write_alike)
+        patch.setattr(TransformersEngine, "generate_ids", write_noting)
         for name, value in BY_ACCELERATE.items() if by_accelerate else ():
             patch.setenv(name, value)
         train(CoinTask(), coin_failures(), ModelSettings(model=model), Path(folder), settings, Progress())

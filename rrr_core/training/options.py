@@ -24,7 +24,7 @@ from rrr_core.training.consolidation import check_consolidation
 from rrr_core.training.grpo_fields import ACTS, OPTIONS, REFUSED, SAMPLED, Acts, Situation
 from rrr_core.training.passes import longest_completion
 from rrr_core.training.settings import COLLECTIVE_TIMEOUT, TrainSettings
-from rrr_core.training.sharding import chosen_sharding, own_environment, sharding_fields
+from rrr_core.training.sharding import chosen_sharding, join_on_cpu, own_environment, sharding_fields
 
 
 def parse_fields(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -191,6 +191,8 @@ def grpo_config(
     }
     try:
         with own_environment():
+            if sharding.startswith("zero") and not accelerated:
+                join_on_cpu()
             config = GRPOConfig(
                 output_dir=str(folder),
                 max_steps=settings.steps,

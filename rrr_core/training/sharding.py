@@ -17,6 +17,7 @@ from rrr_core.errors import RrrError
 FSDP, DEEPSPEED, MEGATRON = "ACCELERATE_USE_FSDP", "ACCELERATE_USE_DEEPSPEED", "ACCELERATE_USE_MEGATRON_LM"
 """Set by `accelerate launch` for a configuration that shards."""
 STAGE, CONFIG_FILE = "ACCELERATE_DEEPSPEED_ZERO_STAGE", "ACCELERATE_DEEPSPEED_CONFIG_FILE"
+CPU = "ACCELERATE_USE_CPU"
 VERSION, EFFICIENT, RESHARD = "FSDP_VERSION", "FSDP_CPU_RAM_EFFICIENT_LOADING", "FSDP_RESHARD_AFTER_FORWARD"
 
 
@@ -91,9 +92,8 @@ def sharding_fields(sharding: str, environment: Mapping[str, str], *, accelerate
             "accelerator_config": {"gradient_accumulation_kwargs": {"sync_each_batch": True}},
         }
     if sharding in ("zero2", "zero3"):
-        # accelerate ignores DeepSpeed where it is told to use the CPU, and without a backend takes each process for the
-        # only one. DeepSpeed uses the CPU anyway where there is nothing else.
-        on_cpu = {} if accelerated else {"use_cpu": False, "ddp_backend": "gloo"}
+        # accelerate ignores DeepSpeed where it is told to use the CPU. DeepSpeed uses it where there is nothing else.
+        on_cpu = {} if accelerated else {"use_cpu": False, "accelerator_config": {"use_configured_state": True}}
         return {"deepspeed": _deepspeed(int(sharding[-1])), **on_cpu}
     return {}
 
@@ -114,10 +114,23 @@ def _deepspeed(stage: int) -> dict[str, Any]:
     }
 
 
+def join_on_cpu(environment: MutableMapping[str, str] = os.environ) -> None:
+    """Join the processes of a launch that shards with DeepSpeed on CPUs.
+
+    Left to itself accelerate 1.15 finds no backend there, and each process takes itself for the only one.
+    """
+    from accelerate import PartialState
+    from accelerate.state import AcceleratorState
+
+    AcceleratorState._reset_state(reset_partial_state=True)
+    environment |= {DEEPSPEED: "true", CPU: "false"}
+    PartialState(backend="gloo")
+
+
 @contextmanager
 def own_environment(environment: MutableMapping[str, str] = os.environ) -> Iterator[None]:
     """accelerate's variables as they were, at the end: it sets them itself for every run that shards."""
-    before = {name: environment.get(name) for name in (FSDP, DEEPSPEED, VERSION, EFFICIENT, STAGE)}
+    before = {name: environment.get(name) for name in (FSDP, DEEPSPEED, VERSION, EFFICIENT, STAGE, CPU)}
     environment[EFFICIENT] = "false"
     try:
         yield

@@ -237,14 +237,14 @@ class ReflectionTrainer(DistillingTrainer):
         return WholeCopy(self.accelerator.unwrap_model(self.model), device)
 
     def _whole_policy(self) -> Any:
-        """The policy with whole weights, if this process needs them. All processes have to ask together."""
+        """The policy, with whole weights where an engine reads them. All processes have to ask together."""
         policy = self.accelerator.unwrap_model(self.model)
         if not self.shards_weights:
             return policy
         whole = None if self._whole is None else self._whole.network
         with self.profile.during("sync"):
             take_trained(whole, policy)
-        return whole
+        return policy if whole is None else whole
 
     def _own_places(self, count: int) -> Sequence[int]:
         """Which rows of the batch are this process's: its part, or its share of each step that takes some of them."""

@@ -98,6 +98,14 @@ def sharding_fields(sharding: str, environment: Mapping[str, str], *, accelerate
     return {}
 
 
+ZERO3 = {
+    "stage3_gather_16bit_weights_on_model_save": True,
+    # It replaces torch's linear layer for all networks, those not sharded included, which it then fails on.
+    "memory_efficient_linear": False,
+}
+"""What ZeRO 3 has to be told."""
+
+
 def _deepspeed(stage: int) -> dict[str, Any]:
     """DeepSpeed's configuration; what is `auto` transformers fills in."""
     return {
@@ -107,7 +115,7 @@ def _deepspeed(stage: int) -> dict[str, Any]:
         "bf16": {"enabled": "auto"},
         "zero_optimization": {
             "stage": stage,
-            **({"stage3_gather_16bit_weights_on_model_save": True} if stage == 3 else {}),
+            **(ZERO3 if stage == 3 else {}),
         },
         # The optimiser is torch's, as without sharding.
         "zero_allow_untested_optimizer": True,

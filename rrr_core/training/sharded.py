@@ -6,6 +6,7 @@ sharding. So a run resumes on another number of processes, and with another shar
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -19,6 +20,7 @@ from torch.distributed.tensor import DTensor, distribute_tensor
 from trl import GRPOTrainer
 
 from rrr_core.generation.kv_cache import without_adapters
+from rrr_core.training.zero_state import take_states, whole_states
 
 WEIGHTS = ("model.safetensors", "adapter_model.safetensors")
 """A checkpoint's weights: whole ones, or those of a LoRA adapter."""
@@ -28,6 +30,9 @@ OPTIMIZER, SCHEDULER = "optimizer.pt", "scheduler.pt"
 
 class ShardedTrainer(GRPOTrainer):  # type: ignore[misc]
     """TRL's trainer with FSDP2 on every device, and checkpoints that do not depend on the sharding."""
+
+    _is_prepared = False
+    """Whether the weights were sharded: that is done when training begins."""
 
     def create_accelerator_and_postprocess(self) -> None:
         """As transformers' own; and on a CPU, where accelerate 1.15 ignores FSDP and trains data-parallel instead."""
@@ -43,8 +48,12 @@ class ShardedTrainer(GRPOTrainer):  # type: ignore[misc]
     @property
     def shards_weights(self) -> bool:
         """Whether each process holds only a part of the weights; ZeRO 2 shards gradients and optimiser state alone."""
-        zero = self.accelerator.state.deepspeed_plugin if self.is_deepspeed_enabled else None
-        return bool(self.is_fsdp_enabled or (zero is not None and zero.zero_stage == 3))
+        return bool(self.is_fsdp_enabled or self.zero_stage == 3)
+
+    @property
+    def zero_stage(self) -> int:
+        """DeepSpeed's stage: 2 or 3, and 0 without DeepSpeed."""
+        return int(self.accelerator.state.deepspeed_plugin.zero_stage) if self.is_deepspeed_enabled else 0
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
         """As transformers' own, with tied weights once: gathered one by one, they no longer share their memory."""
@@ -53,17 +62,60 @@ class ShardedTrainer(GRPOTrainer):  # type: ignore[misc]
             state_dict = {name: tensor for name, tensor in state_dict.items() if name not in tied}
         super()._save(output_dir, state_dict)
 
+    def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
+        """As transformers' own, also where no step was left to train, so that the weights are still whole."""
+        if self._is_prepared or not (self.is_fsdp_enabled or self.zero_stage):
+            super().save_model(output_dir, _internal_call)
+        elif self.args.should_save:
+            self._save(output_dir)
+
     def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
-        if not self.is_fsdp_enabled:
+        if not self.is_fsdp_enabled and not self.zero_stage:
             super()._save_optimizer_and_scheduler(output_dir)
             return
-        state = whole_state(self.optimizer.optimizer, self.args.should_save)
+        keeps = self.args.should_save
+        state = self._zero_state(keeps) if self.zero_stage else whole_state(self.optimizer.optimizer, keeps)
         if self.args.should_save:
             torch.save(state, Path(output_dir) / OPTIMIZER)
             torch.save(self.lr_scheduler.state_dict(), Path(output_dir) / SCHEDULER)
 
+    def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
+        """transformers' own. Its parameters and groups are remembered: DeepSpeed puts flat ones in their place."""
+        made = super().create_optimizer(model)
+        self._optimised = [weight for group in made.param_groups for weight in group["params"]]
+        self._groups = copy.deepcopy(made.state_dict()["param_groups"])
+        return made
+
+    def _zero_state(self, keeps: bool) -> dict[str, Any]:
+        """The `state_dict` that the optimiser would have without DeepSpeed, as `whole_state` gives it."""
+        zero = self.model_wrapped.optimizer
+        numbers = {id(weight): number for number, weight in enumerate(self._optimised)}
+        state: dict[int, dict[str, Any]] = {}
+        for weight, values in whole_states(zero, self.zero_stage):
+            if keeps:
+                state[numbers[id(weight)]] = {name: _on_cpu(value) for name, value in values.items()}
+        rate = zero.optimizer.param_groups[0]["lr"]
+        return {"state": dict(sorted(state.items())), "param_groups": [{**one, "lr": rate} for one in self._groups]}
+
+    def _prepare_for_training(self, max_steps: int, train_dataloader: Any, resume_from_checkpoint: str | None) -> Any:
+        """As transformers' own; with DeepSpeed a checkpoint's weights are loaded before, and its state after."""
+        self._is_prepared = True
+        if resume_from_checkpoint is None or not self.zero_stage:
+            return super()._prepare_for_training(max_steps, train_dataloader, resume_from_checkpoint)
+        checkpoint = Path(resume_from_checkpoint)
+        load_weights(self.model, checkpoint)
+        prepared = super()._prepare_for_training(max_steps, train_dataloader, None)
+        state = torch.load(checkpoint / OPTIMIZER, map_location="cpu", mmap=True, weights_only=True)
+        numbers = {id(weight): number for number, weight in enumerate(self._optimised)}
+        zero = self.model_wrapped.optimizer
+        take_states(zero, self.zero_stage, lambda weight: state["state"].get(numbers[id(weight)]))
+        for group in zero.optimizer.param_groups:
+            group["lr"] = state["param_groups"][0]["lr"]
+        self.lr_scheduler.load_state_dict(torch.load(checkpoint / SCHEDULER, weights_only=True))
+        return prepared
+
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
-        if not self.is_fsdp_enabled:
+        if not self.is_fsdp_enabled and not self.zero_stage:
             super()._load_from_checkpoint(resume_from_checkpoint, model)
             return
         load_weights(self.model if model is None else model, Path(resume_from_checkpoint))
@@ -87,10 +139,13 @@ def whole_state(optimizer: torch.optim.Optimizer, keeps: bool) -> dict[str, Any]
     for number, values in plain["state"].items():
         wholes = {name: value.full_tensor() if isinstance(value, DTensor) else value for name, value in values.items()}
         if keeps:
-            state[number] = {
-                name: value.cpu() if isinstance(value, torch.Tensor) else value for name, value in wholes.items()
-            }
+            state[number] = {name: _on_cpu(value) for name, value in wholes.items()}
     return {**plain, "state": state}
+
+
+def _on_cpu(value: Any) -> Any:
+    # A copy: a view would be written with all of the tensor that it is a part of.
+    return value.detach().cpu().clone() if isinstance(value, torch.Tensor) else value
 
 
 def load_state(optimizer: torch.optim.Optimizer, state: Mapping[str, Any]) -> None:

@@ -5,12 +5,10 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import logging
 import os
 import shutil
 import sys
 import time
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,10 +16,8 @@ from pathlib import Path
 
 import torch
 from accelerate.utils import gather_object
-from datasets import disable_progress_bars
 from safetensors import SafetensorError
 from transformers import PreTrainedTokenizerBase, PrinterCallback, Trainer
-from transformers.utils import logging as transformers_logging
 
 from rrr_core.answering import check_max_steps
 from rrr_core.episode import Failure
@@ -66,7 +62,7 @@ from rrr_core.training.several import Judges, by_name, identity_of_tasks, open_j
 from rrr_core.training.sharding import own_environment
 from rrr_core.training.together import gather_watched, shared_by
 from rrr_core.training.trainer import ReflectionTrainer
-from rrr_core.training.upstream import patch_upstream
+from rrr_core.training.upstream import prepare
 from rrr_core.verification import VerifySettings
 
 
@@ -348,20 +344,3 @@ def leave_processes() -> None:
 def _writes() -> bool:
     """Whether this process is the one that writes files in a distributed run."""
     return os.environ.get("RANK", "0") == "0"
-
-
-def prepare() -> None:
-    """Prepare the libraries under us: patched where they crash, and quiet."""
-    patch_upstream()
-    _quiet()
-
-
-def _quiet() -> None:
-    """Keep libraries' notices off the terminal: what matters is in the metrics, and some notices quote model text."""
-    os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    logging.getLogger("trl").setLevel(logging.ERROR)
-    transformers_logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar()
-    disable_progress_bars()
-    warnings.filterwarnings("ignore", message=".*will be removed in v6", category=FutureWarning)

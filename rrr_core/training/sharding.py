@@ -131,7 +131,7 @@ def join_on_cpu(environment: MutableMapping[str, str] = os.environ) -> None:
     from accelerate.state import AcceleratorState
 
     AcceleratorState._reset_state(reset_partial_state=True)
-    environment |= {DEEPSPEED: "true", CPU: "false"}
+    environment.update({DEEPSPEED: "true", CPU: "false"})
     PartialState(backend="gloo")
 
 

@@ -192,6 +192,11 @@ class TokenEngine(Engine):
         """Use this network's weights, as they are now, for all further texts."""
 
     @property
+    def takes_weights(self) -> bool:
+        """Whether `sync_weights` reads the network in this process; if not, it is still called."""
+        return True
+
+    @property
     def off_policy(self) -> bool:
         """Whether a program other than the policy draws the texts, so that training must correct for it.
 

@@ -122,6 +122,10 @@ class _MeasuredTokens(_Measured, TokenEngine):
         return self._engine.read(ids)
 
     @property
+    def takes_weights(self) -> bool:
+        return self._engine.takes_weights
+
+    @property
     def off_policy(self) -> bool:
         return self._engine.off_policy
 

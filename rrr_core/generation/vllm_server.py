@@ -1,13 +1,15 @@
 """A vLLM server as an engine of token ids: prompts go to its `/v1/completions` as ids, and sampled ids come back.
 
 Weights are synced through a safetensors file that the server's workers load, so the server must run on this machine.
-This is the same on a CPU and on a GPU, and exact on both.
+This is the same on a CPU and on a GPU, and exact on both. Of LoRA the adapter alone is synced if the server takes
+adapters (`--enable-lora`).
 """
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,7 @@ from rrr_core.generation.model_files import ModelFiles
 from rrr_core.generation.pool import Server
 from rrr_core.generation.replies import most_bytes, read_json
 from rrr_core.generation.settings import ModelSettings
+from rrr_core.generation.vllm_adapter import AdapterNames, rank_of, write_adapter
 from rrr_core.generation.vllm_logprobs import DrawnLogprobs
 from rrr_core.generation.vllm_weights import file_weights
 from rrr_core.seeds import request_seed
@@ -32,6 +35,8 @@ COMMAND = (
     " --logprobs-mode processed_logprobs --enable-prompt-tokens-details"
 )
 """The command that starts a server for training."""
+ADAPTER_COMMAND = f"VLLM_ALLOW_RUNTIME_LORA_UPDATING=1 {COMMAND} --enable-lora --max-lora-rank RANK"
+"""The command that starts a server for training of which adapters alone are synced."""
 MOST_BYTES = 16 << 20
 """The longest answer to anything but a prompt: a server's settings, a list of its models."""
 EXTENSION = "vllm_worker.WeightFile"
@@ -53,7 +58,9 @@ class VllmServerEngine(EncodedEngine):
         self._server = Server(connection.addresses[0])
         super().__init__(files.tokenizer, files.model, files.end_ids, self._context(), files.chat)
         self._hits = Hits()
-        self.drawn = DrawnLogprobs(keeps_logprobs)
+        self.drawn, self.adapters = DrawnLogprobs(keeps_logprobs), AdapterNames()
+        self.most_rank = 0
+        """The highest rank of adapters that the server takes; 0 if it takes none."""
         if keeps_logprobs:
             self._check_trainable()
         else:
@@ -88,10 +95,19 @@ class VllmServerEngine(EncodedEngine):
         In distributed training the first process syncs the weights, while no other asks for texts.
         """
         _wait_for_all()
+        rank = rank_of(network)
+        takes_adapter = rank is not None and rank <= self.most_rank
+        name = self.adapters.next() if takes_adapter else None
         if _is_first():
-            self._give(network)
+            self._give_adapter(network, name) if name else self._give(network)
         _wait_for_all()
+        self.adapters.current = name
         self.drawn.forget()
+
+    @property
+    def takes_weights(self) -> bool:
+        """Whether this is the first process."""
+        return _is_first()
 
     @property
     def prefix_cache_hits(self) -> Hits:
@@ -116,7 +132,7 @@ class VllmServerEngine(EncodedEngine):
 
     async def _ask(self, line: Line, prompt: Sequence[int], sampling: Sampling, limit: int, seed: int) -> list[int]:
         body = {
-            "model": self.connection.model,
+            "model": self.adapters.current or self.connection.model,
             "prompt": list(prompt),
             "temperature": sampling.temperature,
             "top_p": sampling.top_p,
@@ -166,11 +182,21 @@ class VllmServerEngine(EncodedEngine):
         )
 
     def _give(self, network: Any) -> None:
-        folder = MEMORY_FOLDER if MEMORY_FOLDER.is_dir() else None
-        with tempfile.TemporaryDirectory(prefix="rrr-weights-", dir=folder) as place:
-            path = Path(place) / "weights.safetensors"
+        with _in_memory() as place:
+            path = place / "weights.safetensors"
             save_file({name: weight.contiguous().cpu() for name, weight in file_weights(network)}, path)
             self._call("/collective_rpc", {"method": "take_weight_file", "args": [str(path)]})
+        self._empty_cache()
+
+    def _give_adapter(self, network: Any, name: str) -> None:
+        with _in_memory() as place:
+            write_adapter(network, place)
+            self._ask_plainly("/v1/load_lora_adapter", {"lora_name": name, "lora_path": str(place)})
+        if self.adapters.current is not None:
+            self._ask_plainly("/v1/unload_lora_adapter", {"lora_name": self.adapters.current})
+        self._empty_cache()
+
+    def _empty_cache(self) -> None:
         if not self._call("/reset_prefix_cache", {}).get("success", True):
             raise ModelError("The server did not empty its prefix cache, which the old weights computed.")
 
@@ -197,6 +223,8 @@ class VllmServerEngine(EncodedEngine):
                 f"{self._who} cannot be trained with (its --logprobs-mode is {mode},"
                 f" its --worker-extension-cls {extension or 'not set'}): start it with `{COMMAND}`."
             )
+        most = _at(info, "vllm_config", "lora_config", "max_lora_rank")
+        self.most_rank = most if isinstance(most, int) else 0
 
     def _check_untrained(self) -> None:
         """Raise ModelError for a server that still has the weights of a training run."""
@@ -215,12 +243,7 @@ class VllmServerEngine(EncodedEngine):
 
     def _call(self, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """One request to the server besides completions: GET, or POST with a body. Raises ModelError."""
-        reply = called(self.connection, self._server, path, body, MOST_BYTES)
-        if reply.status == 404:
-            raise ModelError(f"{self._who} has no {path}: start it with `{COMMAND}`.")
-        if not 200 <= reply.status < 300:
-            said = self.connection.safe(reply.body)
-            raise ModelError(f"{self._who} failed at {path} (HTTP {reply.status}: {said}): see its log.")
+        reply = self._ask_plainly(path, body)
         if not reply.body:
             return {}
         try:
@@ -228,6 +251,17 @@ class VllmServerEngine(EncodedEngine):
         except Unreadable as unreadable:
             said = self.connection.safe(reply.body, 120)
             raise ModelError(f"{self._who} answers {path} with no JSON ({said!r}): is it vLLM?") from unreadable
+
+    def _ask_plainly(self, path: str, body: Mapping[str, Any] | None = None) -> Reply:
+        """As `_call`, whatever the answer is."""
+        reply = called(self.connection, self._server, path, body, MOST_BYTES)
+        if reply.status == 404:
+            command = ADAPTER_COMMAND if path.endswith("_lora_adapter") else COMMAND
+            raise ModelError(f"{self._who} has no {path}: start it with `{command}`.")
+        if not 200 <= reply.status < 300:
+            said = self.connection.safe(reply.body)
+            raise ModelError(f"{self._who} failed at {path} (HTTP {reply.status}: {said}): see its log.")
+        return reply
 
     @property
     def _who(self) -> str:
@@ -253,6 +287,14 @@ def _at(value: Any, *keys: str) -> Any:
     for key in keys:
         value = value.get(key) if isinstance(value, dict) else None
     return value
+
+
+@contextmanager
+def _in_memory() -> Iterator[Path]:
+    """A folder for weights in transit, which is gone at the end."""
+    folder = MEMORY_FOLDER if MEMORY_FOLDER.is_dir() else None
+    with tempfile.TemporaryDirectory(prefix="rrr-weights-", dir=folder) as place:
+        yield Path(place)
 
 
 def _is_first() -> bool:

@@ -228,6 +228,7 @@ OPTIONS: Mapping[str, str] = {
     "use_cpu": "--device",
     "model_init_kwargs": "--model, --revision and --dtype",
     "use_vllm": "--backend",
+    **dict.fromkeys(("fsdp", "fsdp_config", "deepspeed"), "--sharding"),
     **dict.fromkeys(
         (
             *("vllm_mode", "vllm_model_impl", "vllm_enable_sleep_mode", "vllm_structured_outputs_regex"),
@@ -273,9 +274,10 @@ REFUSED: Mapping[str, str] = {
         *("sync_ref_model", "ref_model_mixup_alpha", "ref_model_sync_steps"),
     ),
     **_because(
-        "each process needs whole weights to generate with",
-        *("fsdp", "fsdp_config", "deepspeed", "ds3_gather_for_generation", "parallelism_config"),
+        "sharded weights are gathered into a whole copy, which writes the texts",
+        "ds3_gather_for_generation",
     ),
+    **_because("a process computes whole sequences with whole layers", "parallelism_config"),
     **_because("dropout is off in training, since it would change log-probabilities", "disable_dropout"),
     **_because("noise in the embeddings would change log-probabilities", "neftune_noise_alpha"),
     **_because(

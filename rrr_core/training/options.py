@@ -24,7 +24,8 @@ from rrr_core.training.advantages import is_by_round
 from rrr_core.training.consolidation import check_consolidation
 from rrr_core.training.grpo_fields import ACTS, OPTIONS, REFUSED, SAMPLED, Acts, Situation
 from rrr_core.training.passes import longest_completion
-from rrr_core.training.settings import TrainSettings
+from rrr_core.training.settings import COLLECTIVE_TIMEOUT, TrainSettings
+from rrr_core.training.sharding import chosen_sharding, join_on_cpu, own_environment, sharding_fields
 
 
 def parse_fields(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -149,6 +150,8 @@ def grpo_config(
         raise RrrError(
             "--on-policy-attempts retries failures at every step, --refresh-every only every few: give one of them."
         )
+    if processes == 1 and settings.collective_timeout != COLLECTIVE_TIMEOUT:
+        raise RrrError("--collective-timeout acts only with several processes: start several, or leave it out.")
     together = settings.micro_batch_size * processes
     if settings.batch_size % together:
         raise RrrError(
@@ -173,43 +176,50 @@ def grpo_config(
         raise RrrError(f"transformers has no schedule {settings.scheduler!r}.{nearest(settings.scheduler, known)}")
     check_trackers(settings.report_to)
     accelerated = _accelerated(device)
+    sharding = chosen_sharding(settings.sharding, processes, os.environ)
     checkpointed = {"activation_checkpointing": accelerated} if "gradient_checkpointing" not in user else {}
     fields: dict[str, Any] = {
         "bf16": accelerated and torch.cuda.is_available() and torch.cuda.is_bf16_supported(),
         **checkpointed,
         "dataloader_pin_memory": accelerated,
         "use_cpu": not accelerated,
+        # Ours ends the run first, and says who waited where.
+        "ddp_timeout": int(settings.collective_timeout) + 60,
+        **sharding_fields(sharding, os.environ, accelerated=accelerated),
         **user,
         # The user's is that of a single process: what is sampled at once is the same on any number.
         **({"steps_per_generation": passes // processes} if "steps_per_generation" in user else {}),
     }
     try:
-        config = GRPOConfig(
-            output_dir=str(folder),
-            max_steps=settings.steps,
-            per_device_train_batch_size=settings.micro_batch_size,
-            gradient_accumulation_steps=settings.batch_size // together,
-            num_generations=settings.group_size,
-            learning_rate=settings.learning_rate,
-            lr_scheduler_type=settings.scheduler,
-            warmup_steps=round(settings.warmup_ratio * settings.steps),
-            beta=settings.kl,
-            temperature=settings.temperature,
-            # What dr_grpo divides by. One round's has always been this, whatever is trained.
-            max_completion_length=settings.max_reflection_tokens
-            if settings.rounds == 1 and not settings.only_first_tries
-            else longest_completion(settings),
-            model_init_kwargs={"dtype": dtype, "revision": revision, "use_safetensors": True},
-            save_strategy="steps",
-            save_steps=settings.save_every,
-            logging_steps=settings.log_every,
-            report_to=list(settings.report_to) or "none",
-            seed=settings.seed,
-            data_seed=settings.seed,
-            remove_unused_columns=False,
-            disable_tqdm=True,
-            **fields,
-        )
+        with own_environment():
+            if sharding.startswith("zero") and not accelerated:
+                join_on_cpu()
+            config = GRPOConfig(
+                output_dir=str(folder),
+                max_steps=settings.steps,
+                per_device_train_batch_size=settings.micro_batch_size,
+                gradient_accumulation_steps=settings.batch_size // together,
+                num_generations=settings.group_size,
+                learning_rate=settings.learning_rate,
+                lr_scheduler_type=settings.scheduler,
+                warmup_steps=round(settings.warmup_ratio * settings.steps),
+                beta=settings.kl,
+                temperature=settings.temperature,
+                # What dr_grpo divides by. One round's has always been this, whatever is trained.
+                max_completion_length=settings.max_reflection_tokens
+                if settings.rounds == 1 and not settings.only_first_tries
+                else longest_completion(settings),
+                model_init_kwargs={"dtype": dtype, "revision": revision, "use_safetensors": True},
+                save_strategy="steps",
+                save_steps=settings.save_every,
+                logging_steps=settings.log_every,
+                report_to=list(settings.report_to) or "none",
+                seed=settings.seed,
+                data_seed=settings.seed,
+                remove_unused_columns=False,
+                disable_tqdm=True,
+                **fields,
+            )
     except (ValueError, ImportError) as error:
         raise RrrError(f"TRL refuses these training options: {' '.join(str(error).split())}") from error
     lasts = -(-config.steps_per_generation * config.num_iterations // config.gradient_accumulation_steps)

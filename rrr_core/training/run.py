@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import logging
 import os
 import shutil
 import sys
 import time
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,10 +14,8 @@ from pathlib import Path
 
 import torch
 from accelerate.utils import gather_object
-from datasets import disable_progress_bars
 from safetensors import SafetensorError
 from transformers import PreTrainedTokenizerBase, PrinterCallback, Trainer
-from transformers.utils import logging as transformers_logging
 
 from rrr_core.answering import check_max_steps
 from rrr_core.episode import Failure
@@ -29,6 +25,8 @@ from rrr_core.generation.measured import measured
 from rrr_core.generation.transformers_backend import load_from
 from rrr_core.generation.vllm_start import free_dropped
 from rrr_core.processes.shards import Executor, ThisProcess
+from rrr_core.processes.watch import Unwatched, Watch, watching
+from rrr_core.processes.world import world_of
 from rrr_core.profiling.profile import profiled
 from rrr_core.progress import Progress
 from rrr_core.records import COUNT, NUMBER, TEXT, Record
@@ -59,9 +57,10 @@ from rrr_core.training.records import Recorder
 from rrr_core.training.rewards import check_task_rewards
 from rrr_core.training.settings import TrainSettings
 from rrr_core.training.several import Judges, by_name, identity_of_tasks, open_judges, rollout_of
-from rrr_core.training.together import shared_by
+from rrr_core.training.sharding import own_environment
+from rrr_core.training.together import gather_watched, shared_by
 from rrr_core.training.trainer import ReflectionTrainer
-from rrr_core.training.upstream import patch_upstream
+from rrr_core.training.upstream import prepare
 from rrr_core.verification import VerifySettings
 
 
@@ -104,14 +103,20 @@ def train(
     for task in named.values():
         check_task_rewards(settings.reward, task, progress.notice if _writes() else lambda _: None)
     if not _writes():
-        with open_judges(named, settings, verify) as judges:
-            return _train(named, failures, model_settings, folder, settings, judges, Progress(), executor)
+        with (
+            own_environment(),
+            watching(world_of(os.environ), settings.collective_timeout) as watch,
+            open_judges(named, settings, verify) as judges,
+        ):
+            return _train(named, failures, model_settings, folder, settings, judges, Progress(), executor, watch)
     with (
+        own_environment(),
+        watching(world_of(os.environ), settings.collective_timeout) as watch,
         stage_lock(folder, progress),
         profiled(folder, progress) as profile,
         open_judges(named, settings, verify, profile) as judges,
     ):
-        return _train(named, failures, model_settings, folder, settings, judges, progress, executor)
+        return _train(named, failures, model_settings, folder, settings, judges, progress, executor, watch)
 
 
 def _train(
@@ -123,6 +128,7 @@ def _train(
     judges: Judges,
     progress: Progress,
     executor: Executor,
+    watch: Watch | Unwatched,
 ) -> TrainSummary:
     started = time.monotonic()
     prepare()
@@ -174,7 +180,11 @@ def _train(
         if engine.notice:
             progress.notice(engine.notice)
         rollout = rollout_of(
-            tasks, measured(engine, profile), judges, settings, shared_by(arguments.process_index, arguments.world_size)
+            tasks,
+            measured(engine, profile),
+            judges,
+            settings,
+            shared_by(arguments.process_index, arguments.world_size, gather_watched(watch)),
         )
         usable = with_room(failures, rollout, progress.say)
         spending = MeasureSteps(profile, folder if _writes() else None, gather_object)
@@ -185,6 +195,7 @@ def _train(
             settings=settings,
             on_episodes=recorder.keep,
             say=progress.say,
+            watch=watch,
             model=policy.network,
             args=arguments,
             processing_class=policy.tokenizer,
@@ -210,6 +221,7 @@ def _train(
         model=str(files.model),
         abstentions=judges.abstained,
     )
+    watch.enter("the saving of the model", waits=True)
     with profile.during("save"), disk_faults(folder):
         save_whole(trainer, policy.tokenizer, files.model)
     if _writes():
@@ -295,20 +307,3 @@ def leave_processes() -> None:
 def _writes() -> bool:
     """Whether this process is the one that writes files in a distributed run."""
     return os.environ.get("RANK", "0") == "0"
-
-
-def prepare() -> None:
-    """Prepare the libraries under us: patched where they crash, and quiet."""
-    patch_upstream()
-    _quiet()
-
-
-def _quiet() -> None:
-    """Keep libraries' notices off the terminal: what matters is in the metrics, and some notices quote model text."""
-    os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    logging.getLogger("trl").setLevel(logging.ERROR)
-    transformers_logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar()
-    disable_progress_bars()
-    warnings.filterwarnings("ignore", message=".*will be removed in v6", category=FutureWarning)

@@ -7,15 +7,15 @@ from functools import partial
 from typing import Any
 
 import torch
-from trl import GRPOTrainer
 
 from rrr_core.profiling.profile import Profile
 from rrr_core.training.packing import Packing, inputs_of
 from rrr_core.training.passes import Scores, with_positions
 from rrr_core.training.profiling import scoring
+from rrr_core.training.sharded import ShardedTrainer
 
 
-class ScoringTrainer(GRPOTrainer):  # type: ignore[misc]
+class ScoringTrainer(ShardedTrainer):
     """TRL's trainer with our forward passes in place of its own."""
 
     profile: Profile
@@ -38,11 +38,10 @@ class ScoringTrainer(GRPOTrainer):  # type: ignore[misc]
     ) -> Scores:
         """Log-probabilities and entropies (B, R) of the completions, R `logits_to_keep`; zero if padding or dropped."""
         kept = self._computed(attention_mask[:, -logits_to_keep:])
+        for _ in range(self._passes_left(kept, batch_size)):
+            self._smallest_pass(model, input_ids, attention_mask, logits_to_keep, keywords)
         if not kept.any():
-            # All processes must call their model equally often, so the smallest possible row goes through it.
-            start, end = max(input_ids.shape[1] - logits_to_keep - 2, 0), input_ids.shape[1] - logits_to_keep + 1
-            cut = slice(0, 1), slice(start, end)
-            nothing = self._log_probabilities(model, input_ids[cut], attention_mask[cut], 1, None, False, keywords)[0]
+            nothing = self._smallest_pass(model, input_ids, attention_mask, logits_to_keep, keywords)
             zeros = nothing.sum() * 0 + nothing.new_zeros(len(input_ids), logits_to_keep)
             return zeros, zeros.detach() if compute_entropy else None, None
         if kept.all():
@@ -53,6 +52,23 @@ class ScoringTrainer(GRPOTrainer):  # type: ignore[misc]
             model, input_ids[kept], attention_mask[kept], logits_to_keep, batch_size, compute_entropy, keywords
         )
         return _spread(logps, kept), None if entropies is None else _spread(entropies, kept), auxiliary
+
+    def _passes_left(self, kept: torch.Tensor, batch_size: int | None) -> int:
+        """Passes to make for nothing, so that each process makes as many as it would have with all its rows.
+
+        A pass through sharded weights is a collective, and processes drop unequal numbers of rows.
+        """
+        if not self.shards_weights or batch_size is None:
+            return 0
+        return -(-len(kept) // batch_size) - max(1, -(-int(kept.sum()) // batch_size))
+
+    def _smallest_pass(
+        self, model: Any, input_ids: torch.Tensor, attention_mask: torch.Tensor, width: int, keywords: Mapping[str, Any]
+    ) -> torch.Tensor:
+        """The log-probabilities of the smallest possible row, since all processes call their model equally often."""
+        start, end = max(input_ids.shape[1] - width - 2, 0), input_ids.shape[1] - width + 1
+        cut = slice(0, 1), slice(start, end)
+        return self._log_probabilities(model, input_ids[cut], attention_mask[cut], 1, None, False, keywords)[0]
 
     def _computed(self, completion_mask: torch.Tensor) -> torch.Tensor:
         """Which rows (B,) are computed, given the mask (B, R): those whose completion is not masked out.

@@ -14,11 +14,13 @@ from rrr_core.training.credit import ATTEMPT, CREDITS, trains_reflections
 from rrr_core.training.rewards import REWARDS, Rewards
 from rrr_core.training.shares import read_weights
 
-MAY_CHANGE = frozenset({"max_abstain", "keep_checkpoints", "report_to"})
+MAY_CHANGE = frozenset({"max_abstain", "keep_checkpoints", "report_to", "sharding", "collective_timeout"})
 """Settings that change no result: a run may be resumed with other values."""
 ZERO_VARIANCE = ("drop", "keep", "resample")
 CURRICULA = ("none", "easy-first", "hard-first")
 CONSOLIDATE = ("none", "distill", "reward", "both")
+COLLECTIVE_TIMEOUT = 1800.0
+SHARDING = ("none", "fsdp2", "zero2", "zero3")
 
 
 @dataclass(frozen=True)
@@ -125,6 +127,18 @@ class TrainSettings(Settings):
     lora_rank: int = option(0, "Rank of LoRA adapters; 0 trains all weights.", minimum=0)
     lora_alpha: int = option(32, "LoRA's alpha.", minimum=1)
     lora_targets: tuple[str, ...] = option(("all-linear",), "Modules that get LoRA adapters.")
+    sharding: str = option(
+        "none",
+        "How several processes share the weights, gradients and optimiser state: fsdp2; DeepSpeed's zero2 or zero3; or"
+        " as accelerate's configuration says, which is none without one.",
+        choices=SHARDING,
+    )
+    collective_timeout: float = option(
+        COLLECTIVE_TIMEOUT,
+        "Seconds that one of several processes may wait for the others, after which all end and one says who waited"
+        " where.",
+        minimum=1,
+    )
     save_every: int = option(50, "Steps between checkpoints.", minimum=1)
     keep_checkpoints: int = option(2, "Checkpoints kept.", minimum=1)
     log_every: int = option(1, "Steps between lines of metrics.", minimum=1)

@@ -13,6 +13,7 @@ from accelerate.utils import gather_object
 
 from rrr_core.episode import Episode, Failure, Segment
 from rrr_core.errors import RrrError
+from rrr_core.processes.watch import Unwatched, Watch
 from rrr_core.training.rollout import Rollout
 
 Played = TypeVar("Played")
@@ -27,6 +28,17 @@ def part_of(count: int, process: int, processes: int) -> range:
     [range(0, 2), range(2, 5)]
     """
     return range(count * process // processes, count * (process + 1) // processes)
+
+
+def gather_watched(watch: Watch | Unwatched) -> Gather:
+    """accelerate's gathering of objects, as a place where a process waits for the others."""
+
+    def gather(values: list[Any]) -> list[Any]:
+        with watch.waiting("for the others' part"):
+            found: list[Any] = gather_object(values)
+            return found
+
+    return gather
 
 
 def shared_by(process: int, processes: int, gather: Gather = gather_object) -> Callable[[Rollout], Rollout]:

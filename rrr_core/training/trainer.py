@@ -17,6 +17,8 @@ from rrr_core.conversation import conversation
 from rrr_core.episode import Episode, Failure
 from rrr_core.generation.kv_cache import arguments_of
 from rrr_core.generation.trial import Sample
+from rrr_core.generation.whole_copy import WholeCopy, take_trained
+from rrr_core.processes.watch import Unwatched, Watch
 from rrr_core.seeds import rollout_seed
 from rrr_core.training.advantages import in_groups_with_signal, is_by_round, weighed
 from rrr_core.training.batches import Batch, play_batch
@@ -46,7 +48,9 @@ from rrr_core.training.rollout import Rollout
 from rrr_core.training.sampler import FailureSampler, order_of
 from rrr_core.training.settings import TrainSettings
 from rrr_core.training.shared_prompt import packed_score
+from rrr_core.training.together import gather_watched
 
+ALONE = Unwatched()
 Value = TypeVar("Value")
 OnEpisodes = Callable[[int, Sequence[Episode], Sequence[float | None], Sequence[float | None]], None]
 """Called with (step, episodes, rewards, advantages) once a step's episodes are judged; an advantage is None if the
@@ -70,6 +74,7 @@ class ReflectionTrainer(DistillingTrainer):
         settings: TrainSettings,
         on_episodes: OnEpisodes,
         say: Callable[[str], None] = print,
+        watch: Watch | Unwatched = ALONE,
         **arguments: Any,
     ) -> None:
         self.tasks, self.rollout, self.failures, self.settings, self.on_episodes = (
@@ -79,7 +84,7 @@ class ReflectionTrainer(DistillingTrainer):
             settings,
             on_episodes,
         )
-        self.profile = rollout.judge.profile
+        self.profile, self.watch = rollout.judge.profile, watch
         self.credit = credit_named(settings.credit)
         self._inputs: list[dict[str, Any]] = []
         """The failures drawn by the sampler, each repeated within its group: indices and prompts."""
@@ -106,6 +111,7 @@ class ReflectionTrainer(DistillingTrainer):
             **arguments,
         )
         correct_for(self, rollout.engine)
+        self._whole = self._whole_copy() if self.shards_weights and rollout.engine.takes_weights else None
         self.order = order_of(
             failures,
             settings,
@@ -120,7 +126,7 @@ class ReflectionTrainer(DistillingTrainer):
             settings,
             Path(self.args.output_dir),
             writes=self.accelerator.is_main_process,
-            gather=gather_object,
+            gather=gather_watched(self.watch),
         )
         self.distillation = Distillation(settings.distill_weight, gather_object) if settings.distills else None
         self._takes_positions = "position_ids" in arguments_of(self.accelerator.unwrap_model(self.model))
@@ -189,10 +195,13 @@ class ReflectionTrainer(DistillingTrainer):
 
     def play_batch(self, prompts: Sequence[Any], trainer: GRPOTrainer) -> dict[str, Any]:
         """TRL's `rollout_func`: the ids of prompts and completions, which are trained, and the episodes."""
-        self.rollout.engine.sync_weights(self.accelerator.unwrap_model(self.model))
         _, step, forward_pass = self._moment()
-        indices = gather_object([example["failure"] for example in self._inputs])
+        self.watch.enter(f"the weight sync of step {step + 1}", waits=True)
+        self.rollout.engine.sync_weights(self._whole_policy())
+        self.watch.enter(f"the rollout of step {step + 1}")
+        indices = gather_watched(self.watch)([example["failure"] for example in self._inputs])
         self._played = play_batch(self.rollout, self.freshness, self.settings, indices, step, forward_pass)
+        self.watch.enter(f"the scoring of step {step + 1}", waits=True)
         self._episodes = self._weighed(self._played.episodes)
         rewards = [reward_of(episode, self.settings.rewards) for episode in self._episodes]
         self._rewards, by_round, size = self._credited(rewards), is_by_round(self.settings), self.num_generations
@@ -221,6 +230,21 @@ class ReflectionTrainer(DistillingTrainer):
             "logprobs": None if completions[0].logprobs is None else [each.logprobs for each in completions],
             "episode": episodes,
         }
+
+    def _whole_copy(self) -> WholeCopy:
+        """Of the policy before it is sharded; beside an engine of another program, in the host's memory."""
+        device = torch.device("cpu") if self.rollout.engine.network is None else None
+        return WholeCopy(self.accelerator.unwrap_model(self.model), device)
+
+    def _whole_policy(self) -> Any:
+        """The policy, with whole weights where an engine reads them. All processes have to ask together."""
+        policy = self.accelerator.unwrap_model(self.model)
+        if not self.shards_weights:
+            return policy
+        whole = None if self._whole is None else self._whole.network
+        with self.profile.during("sync"):
+            take_trained(whole, policy)
+        return policy if whole is None else whole
 
     def _own_places(self, count: int) -> Sequence[int]:
         """Which rows of the batch are this process's: its part, or its share of each step that takes some of them."""
@@ -285,6 +309,15 @@ class ReflectionTrainer(DistillingTrainer):
                 if self.distillation is not None:
                     self._micro_batches = self.distillation.deal(self._micro_batches)
         return self._micro_batches[self._step % shared_by]
+
+    def training_step(self, *arguments: Any, **keywords: Any) -> Any:
+        """TRL's: one forward and backward pass, and before a generation batch's first its rollout."""
+        self.watch.enter(f"a training pass of step {self.state.global_step + 1}", waits=True)
+        return super().training_step(*arguments, **keywords)
+
+    def _save_checkpoint(self, *arguments: Any, **keywords: Any) -> None:
+        self.watch.enter(f"the checkpoint of step {self.state.global_step}", waits=True)
+        super()._save_checkpoint(*arguments, **keywords)
 
     def _moment(self) -> tuple[int, int, int]:
         """What seeds sampling: seed, optimiser step and forward pass within it, the same after a resume.

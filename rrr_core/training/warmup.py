@@ -33,8 +33,9 @@ from rrr_core.runs.stage import open_stage, stage_lock
 from rrr_core.tasks import Task
 from rrr_core.training.checkpoints import SealCheckpoints, newest_checkpoint
 from rrr_core.training.profiling import MeasureSteps, count_tokens
-from rrr_core.training.run import disk_faults, files_in, prepare, run_trainer, save_whole
+from rrr_core.training.run import disk_faults, files_in, run_trainer, save_whole
 from rrr_core.training.tiny import make_model, make_tokenizer
+from rrr_core.training.upstream import prepare
 from rrr_core.training.warmup_settings import WarmupSettings
 
 TOKENIZER_CONVERSATIONS = 4000

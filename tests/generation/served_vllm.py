@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import threading
 from collections.abc import Iterator
@@ -34,6 +35,9 @@ class Stage(ThreadingHTTPServer):
         self.lock = threading.Lock()
         self.requests: list[dict[str, Any]] = []
         self.empties_cache = True
+        self.adapters: dict[str, Any] = {}
+        """Those loaded, as networks with the served weights below them."""
+        self.calls: list[str] = []
 
     @property
     def base_url(self) -> str:
@@ -57,7 +61,10 @@ class Handler(BaseHTTPRequestHandler):
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         stage = self.server
         with stage.lock:
-            if self.path == "/v1/completions":
+            stage.calls.append(self.path)
+            if self.path.endswith("_lora_adapter") and "lora_config" in (stage.config or {}):
+                self.change_adapter(body)
+            elif self.path == "/v1/completions":
                 self.send(self.complete(body))
             elif self.path == "/collective_rpc":
                 self.send({"results": [getattr(stage.worker, body["method"])(*body.get("args", []))]})
@@ -82,7 +89,10 @@ class Handler(BaseHTTPRequestHandler):
             "stop_token_ids",
         )
         asked = SamplingParams(**{name: body[name] for name in fields}, detokenize=False, logprobs=body.get("logprobs"))
+        served = stage.llm.model.network
+        stage.llm.model.network = served if body["model"] == stage.name else stage.adapters[body["model"]]
         written = stage.llm.write(body["prompt"], asked)
+        stage.llm.model.network = served
         output = written.outputs[0]
         logprobs = [
             position[token].logprob for token, position in zip(output.token_ids, output.logprobs or [], strict=False)
@@ -96,6 +106,18 @@ class Handler(BaseHTTPRequestHandler):
         }
         details = {"cached_tokens": written.num_cached_tokens} if stage.tells_hits else None
         return {"id": "1", "choices": [choice], "usage": {"prompt_tokens_details": details}}
+
+    def change_adapter(self, body: dict[str, Any]) -> None:
+        """Load or unload an adapter; vLLM answers with a plain text."""
+        stage, name = self.server, body["lora_name"]
+        if self.path == "/v1/load_lora_adapter":
+            from peft import PeftModel
+
+            network = copy.deepcopy(stage.llm.model.network)
+            stage.adapters[name] = PeftModel.from_pretrained(network, body["lora_path"]).eval()
+        else:
+            del stage.adapters[name]
+        self.send(f"Success: LoRA adapter '{name}' changed.")
 
     def send(self, body: object, status: int = 200) -> None:
         content = json.dumps(body).encode()

@@ -1,0 +1,150 @@
+"""Whether a run's weights are sharded over its processes, and how: `--sharding`, or accelerate's own configuration.
+
+`accelerate launch --config_file` writes its choice into the environment before we start. Both are respected, and may
+not contradict each other.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from collections.abc import Iterator, Mapping, MutableMapping
+from contextlib import contextmanager
+from typing import Any
+
+from rrr_core.errors import RrrError
+
+FSDP, DEEPSPEED, MEGATRON = "ACCELERATE_USE_FSDP", "ACCELERATE_USE_DEEPSPEED", "ACCELERATE_USE_MEGATRON_LM"
+"""Set by `accelerate launch` for a configuration that shards."""
+STAGE, CONFIG_FILE = "ACCELERATE_DEEPSPEED_ZERO_STAGE", "ACCELERATE_DEEPSPEED_CONFIG_FILE"
+CPU = "ACCELERATE_USE_CPU"
+VERSION, EFFICIENT, RESHARD = "FSDP_VERSION", "FSDP_CPU_RAM_EFFICIENT_LOADING", "FSDP_RESHARD_AFTER_FORWARD"
+
+
+def launched_with(environment: Mapping[str, str]) -> str:
+    """What accelerate's configuration chose: `none`, `fsdp2`, `zero2` or `zero3`. Raises RrrError for another.
+
+    >>> launched_with({"ACCELERATE_USE_FSDP": "true", "FSDP_VERSION": "2"})
+    'fsdp2'
+    """
+
+    def is_on(name: str) -> bool:
+        return environment.get(name, "false").lower() in ("true", "1")
+
+    if is_on(MEGATRON):
+        raise RrrError("accelerate's configuration chose Megatron-LM, which rrr does not train with: use FSDP 2.")
+    if is_on(DEEPSPEED):
+        if environment.get(CONFIG_FILE, "none") != "none":
+            raise RrrError(
+                "accelerate's configuration names a DeepSpeed file of its own, whose stage and batch sizes may"
+                " contradict rrr's: leave deepspeed_config_file out, and use zero_stage or --sharding."
+            )
+        stage = environment.get(STAGE, "2")
+        if stage not in ("2", "3"):
+            raise RrrError(f"accelerate's configuration chose ZeRO {stage}: rrr shards with ZeRO 2 or 3.")
+        return f"zero{stage}"
+    if is_on(FSDP):
+        if (version := environment.get(VERSION, "1")) != "2":
+            raise RrrError(
+                f"accelerate's configuration chose FSDP {version}, whose flat parameters cannot be gathered one by one:"
+                " set fsdp_version: 2."
+            )
+        return "fsdp2"
+    return "none"
+
+
+def chosen_sharding(wanted: str, processes: int, environment: Mapping[str, str]) -> str:
+    """How this run shards its weights. Raises RrrError if that is contradictory, impossible, or would do nothing."""
+    launched = launched_with(environment)
+    if wanted != "none" and launched not in ("none", wanted):
+        raise RrrError(
+            f"--sharding {wanted} contradicts accelerate's configuration, which chose {launched}: leave one of them"
+            " out."
+        )
+    sharding = launched if wanted == "none" else wanted
+    if sharding == "none":
+        return sharding
+    who = f"--sharding {sharding}" if wanted != "none" else f"accelerate's configuration ({sharding})"
+    if processes < 2:
+        raise RrrError(
+            f"{who} would do nothing with one process: start several (--processes, or a launcher such as torchrun),"
+            " or leave it out."
+        )
+    if sharding != "fsdp2" and importlib.util.find_spec("deepspeed") is None:
+        raise RrrError(f"{who} needs the package 'deepspeed': pip install deepspeed, or use --sharding fsdp2.")
+    return sharding
+
+
+def sharding_fields(sharding: str, environment: Mapping[str, str], *, accelerated: bool) -> dict[str, Any]:
+    """The fields of TRL's GRPOConfig that shard weights; none for `none`."""
+    if sharding == "fsdp2":
+        return {
+            "fsdp": True,
+            "fsdp_config": {
+                "version": 2,
+                "reshard_after_forward": environment.get(RESHARD, "true").lower() != "false",
+                # Each process loads whole weights: it tries them before they are sharded, and keeps a whole copy.
+                "cpu_ram_efficient_loading": False,
+                "activation_checkpointing": False,  # TRL's own, which leaves the names of weights as they are
+                "state_dict_type": "FULL_STATE_DICT",
+            },
+            # Without it whole gradients would be kept from one micro-batch of a step to the next.
+            "accelerator_config": {"gradient_accumulation_kwargs": {"sync_each_batch": True}},
+        }
+    if sharding in ("zero2", "zero3"):
+        # accelerate ignores DeepSpeed where it is told to use the CPU. DeepSpeed uses it where there is nothing else.
+        on_cpu = {} if accelerated else {"use_cpu": False, "accelerator_config": {"use_configured_state": True}}
+        return {"deepspeed": _deepspeed(int(sharding[-1])), **on_cpu}
+    return {}
+
+
+ZERO3 = {
+    "stage3_gather_16bit_weights_on_model_save": True,
+    # It replaces torch's linear layer for all networks, those not sharded included, which it then fails on.
+    "memory_efficient_linear": False,
+}
+"""What ZeRO 3 has to be told."""
+
+
+def _deepspeed(stage: int) -> dict[str, Any]:
+    """DeepSpeed's configuration; what is `auto` transformers fills in."""
+    return {
+        "train_micro_batch_size_per_gpu": "auto",
+        "gradient_accumulation_steps": "auto",
+        "gradient_clipping": "auto",
+        "bf16": {"enabled": "auto"},
+        "zero_optimization": {
+            "stage": stage,
+            **(ZERO3 if stage == 3 else {}),
+        },
+        # The optimiser is torch's, as without sharding.
+        "zero_allow_untested_optimizer": True,
+    }
+
+
+def join_on_cpu(environment: MutableMapping[str, str] = os.environ) -> None:
+    """Join the processes of a launch that shards with DeepSpeed on CPUs.
+
+    Left to itself accelerate 1.15 finds no backend there, and each process takes itself for the only one.
+    """
+    from accelerate import PartialState
+    from accelerate.state import AcceleratorState
+
+    AcceleratorState._reset_state(reset_partial_state=True)
+    environment.update({DEEPSPEED: "true", CPU: "false"})
+    PartialState(backend="gloo")
+
+
+@contextmanager
+def own_environment(environment: MutableMapping[str, str] = os.environ) -> Iterator[None]:
+    """accelerate's variables as they were, at the end: it sets them itself for every run that shards."""
+    before = {name: environment.get(name) for name in (FSDP, DEEPSPEED, VERSION, EFFICIENT, STAGE, CPU)}
+    environment[EFFICIENT] = "false"
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                environment.pop(name, None)
+            else:
+                environment[name] = value

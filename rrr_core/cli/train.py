@@ -71,7 +71,7 @@ def command(
     from rrr_core.training.run import train as train_on
 
     given = [each.task for each in opened], found, chosen, target.train.path, train
-    summary = train_on(*given, make_progress(), verify, executor())
+    summary = train_on(*given, progress, verify, executor())
     leave_processes()
     done = f"{counted(summary.steps, 'step')} on {counted(summary.failures, 'failure')}"
     click.echo(f"{summary.model}: trained for {done}")

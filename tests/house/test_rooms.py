@@ -27,7 +27,7 @@ FLOORS = (
     {"mining", "evaluation", "training"},
     {"judging"},
     {"report", "overlays", "exports", "conformance"},
-    {"pipeline", "doctor", "scaffolding", "testing"},
+    {"pipeline", "doctor", "scaffolding", "testing", "launch"},
     {"pytest_plugin", "cli"},
 )
 """From the ground up. A room imports from its own floor and from the floors below."""

@@ -39,8 +39,7 @@ TRAIN = ["train", "countdown", "--folder", "/shared/run"]
 
 PROGRAMS = ("rrr", "ray", "torchrun")
 FAKE = """#!/bin/bash
-printf '%s\\0' "$(basename "$0")" "$@" >> "$CALLS"
-printf '\\1' >> "$CALLS"
+printf '%s\\0' "$(basename "$0")" "$@" > "$CALLS/$(date +%s%N)-$$"
 [ "$1" = start ] && exec sleep 30
 exit "${RRR_CODE:-0}"
 """
@@ -60,7 +59,7 @@ def fake_programs(folder: Path) -> dict[str, str]:
         (programs / name).write_text(text)
         (programs / name).chmod(0o755)
     calls = folder / "calls"
-    calls.touch()
+    calls.mkdir()
     return {
         "PATH": f"{programs}:{os.environ['PATH']}",
         "CALLS": str(calls),
@@ -77,8 +76,8 @@ def run_script(folder: Path, script: str, *arguments: str, **environment: str) -
         code = job.wait(timeout=20)
     if _lives(job.pid):
         os.killpg(job.pid, signal.SIGKILL)
-    said = Path(given["CALLS"]).read_bytes().decode()
-    return code, [each.split("\0")[:-1] for each in said.split("\1") if each]
+    said = [each.read_bytes().decode() for each in sorted(Path(given["CALLS"]).iterdir())]
+    return code, [each.split("\0")[:-1] for each in said]
 
 
 def _lives(group: int) -> bool:

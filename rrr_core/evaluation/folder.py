@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from itertools import islice
 from pathlib import Path
 
-from rrr_core.answering import check_max_steps, texts_per_answer
+from rrr_core.answering import check_max_steps
 from rrr_core.config.limits import STOPS, token_limit
 from rrr_core.episode import Episode
 from rrr_core.errors import DataError
@@ -18,20 +18,20 @@ from rrr_core.evaluation.deciding import make_deciders, notes_on
 from rrr_core.evaluation.figures import Figures, ModeFigures, figures
 from rrr_core.evaluation.known_noise import corrections
 from rrr_core.evaluation.settings import GREEDY, EvalSettings
-from rrr_core.evaluation.shards import ShardEvaluation, stage_count
+from rrr_core.evaluation.work import EvaluationWork
 from rrr_core.generation.engine import Engine
 from rrr_core.generation.measured import measured
 from rrr_core.generation.notes import EngineNotes
 from rrr_core.hookspecs import Row
-from rrr_core.profiling.profile import Profile, profiled
-from rrr_core.progress import Advance, Progress
+from rrr_core.processes.shards import Executor, ShardJob, ThisProcess
+from rrr_core.profiling.profile import profiled
+from rrr_core.progress import Progress
 from rrr_core.runs.about import about_this_run
 from rrr_core.runs.digests import Digests
 from rrr_core.runs.files import read_numbered_lines
 from rrr_core.runs.layout import EvalFolder
 from rrr_core.runs.stage import open_stage, stage_lock
 from rrr_core.tasks import Task
-from rrr_core.verdicts import Verdict
 from rrr_core.verification import Judge, VerifySettings
 
 NO_TEXTS = {*STOPS, "known_false_pass", "known_false_fail", "decide"}
@@ -49,8 +49,11 @@ def evaluate(
     data_options: Mapping[str, str],
     progress: Progress | None = None,
     verify: VerifySettings | None = None,
+    executor: Executor | None = None,
 ) -> Figures:
     """Evaluate a model on `task`'s test split into `folder`, or resume; `label` is the model's name in the results.
+
+    `executor` decides who evaluates its shards.
 
     Raises RrrError if the folder belongs to another evaluation or is locked by another process, DataError if the split
     is empty or has changed, TooManyAbstentions if the verifier abstains too often, TooManyWithoutAnswer if the engine
@@ -83,8 +86,8 @@ def evaluate(
             )
         limit = settings.max_no_answer
         with Judge(task, settings.max_abstain, settings=verify, profile=profile, max_no_answer=limit) as judge:
-            work = _Work(task, measured(engine, profile), judge, settings, deciders)
-            _evaluate_shards(work, folder, label, rows, progress, profile)
+            work = EvaluationWork(task, measured(engine, profile), judge, settings, deciders)
+            _evaluate_shards(work, folder, label, rows, progress, executor or ThisProcess())
         made = Figures(
             label=label,
             task=task.name,
@@ -122,60 +125,40 @@ def read_episodes(folder: Path, mode: str) -> Iterator[Episode]:
         yield from _read_shard(path, digests)
 
 
-@dataclass(frozen=True)
-class _Work:
-    """What evaluates shards."""
-
-    task: Task
-    engine: Engine
-    judge: Judge
-    settings: EvalSettings
-    deciders: Sequence[Decider]
-
-    @property
-    def texts(self) -> int:
-        """Most texts for a row in one mode."""
-        return stage_count(self.settings, self.deciders, texts_per_answer(self.task, self.settings.max_steps))
-
-    def shard(self, mode: str, number: int, advance: Advance) -> ShardEvaluation:
-        return ShardEvaluation(self.task, self.engine, self.judge, self.settings, mode, number, advance, self.deciders)
-
-    def recall(self, finished: Sequence[Episode]) -> None:
-        """Count what an earlier call evaluated, so that the limits hold for all."""
-        given = list(_verdicts(finished))
-        self.judge.recall(len(given), [verdict for verdict in given if verdict.is_abstained])
-        self.judge.unanswered.recall(sum(map(_unjudged, finished)), ())
-        for decider in self.deciders:
-            decider.recall([each.decisions[decider.name] for each in finished if decider.name in each.decisions])
-
-    def finish(self) -> None:
-        """Check the limits. Raises TooManyAbstentions or TooManyWithoutAnswer."""
-        self.judge.finish()
-        for decider in self.deciders:
-            decider.finish()
-
-
 def _evaluate_shards(
-    work: _Work, folder: Path, label: str, rows: Sequence[tuple[int, Row]], progress: Progress, profile: Profile
+    work: EvaluationWork,
+    folder: Path,
+    label: str,
+    rows: Sequence[tuple[int, Row]],
+    progress: Progress,
+    executor: Executor,
 ) -> None:
-    files, settings, digests = EvalFolder(folder), work.settings, Digests(folder)
+    files, settings, digests, profile = EvalFolder(folder), work.settings, Digests(folder), work.judge.profile
     notes = EngineNotes(work.engine, folder, progress)
     shards = [rows[start : start + settings.shard_rows] for start in range(0, len(rows), settings.shard_rows)]
-    with progress.track(f"Evaluating {label}", len(rows) * work.texts * len(settings.modes)) as advance:
+
+    def jobs() -> Iterator[ShardJob]:
         for mode in settings.modes:
             for shard, chunk in enumerate(shards):
                 path = files.shard(mode, shard)
                 if path.exists():
                     work.recall(_finished_episodes(path, digests, chunk))
                     advance(len(chunk) * work.texts)
-                    continue
-                files.figures.unlink(missing_ok=True)
-                episodes = work.shard(mode, shard, advance).episodes(chunk)
-                digests.write_lines(path, (episode.to_json() for episode in episodes))
-                profile.write(folder)
-                notes.update()
+                else:
+                    files.figures.unlink(missing_ok=True)
+                    yield ShardJob(path.stem, shard, chunk, mode)
             if (surplus := files.shard(mode, len(shards))).exists():
                 raise _changed(surplus)
+
+    with progress.track(f"Evaluating {label}", len(rows) * work.texts * len(settings.modes)) as advance:
+        for done in executor.in_order(folder, jobs(), replace(work, advance=advance)):
+            digests.write_lines(files.shard(done.job.mode, done.job.number), done.lines())
+            if done.elsewhere is not None:
+                profile.add(done.elsewhere.spent)
+                work.recall(done.records)
+                advance(len(done.job.rows) * work.texts)
+            profile.write(folder)
+            notes.update()
     work.finish()
 
 
@@ -194,19 +177,6 @@ def _read_shard(path: Path, digests: Digests) -> Iterator[Episode]:
         except DataError as error:
             raise DataError(f"{error} Delete the file, and {EVALUATE_AGAIN}") from None
     digests.check(path, f"delete it, and {EVALUATE_AGAIN}")
-
-
-def _verdicts(episodes: Sequence[Episode]) -> Iterator[Verdict]:
-    for episode in episodes:
-        written = (*episode.segments, *episode.unneeded)
-        yield from (segment.verdict for segment in written if segment.verdict is not None)
-        yield from (verdict for answers in episode.controls.values() for _, verdict in answers)
-
-
-def _unjudged(episode: Episode) -> int:
-    """Texts of an episode without a verdict: its reflections, and the actions of its courses but for the last."""
-    written = (*episode.segments, *episode.unneeded)
-    return sum(not segment.is_read and segment.verdict is None for segment in written)
 
 
 def _temperatures(mode: str, settings: EvalSettings) -> dict[str, float]:

@@ -32,14 +32,16 @@ from rrr_core.generation.notes import EngineNotes
 from rrr_core.hookspecs import Row
 from rrr_core.mining.failure_set import check_summary, how_to_repair, read_shard
 from rrr_core.mining.mined_row import MinedRow
-from rrr_core.mining.reflecting import Reflecting
-from rrr_core.mining.rounds import OpenRow, ProgressReporter, mine_rows
+from rrr_core.mining.rounds import ProgressReporter
 from rrr_core.mining.settings import MineSettings
+from rrr_core.mining.shards import MiningWork, depth_of
 from rrr_core.mining.tally import MiningSummary, Tally
+from rrr_core.processes.shards import Done, Executor, ShardJob, ThisProcess
 from rrr_core.profiling.profile import profiled
 from rrr_core.progress import Advance, Progress
 from rrr_core.runs.about import about_this_run
 from rrr_core.runs.digests import Digests
+from rrr_core.runs.files import read_lines
 from rrr_core.runs.layout import MineFolder
 from rrr_core.runs.stage import open_stage, stage_lock
 from rrr_core.tasks import Task
@@ -54,8 +56,9 @@ def mine(
     data_options: Mapping[str, str],
     progress: Progress | None = None,
     verify: VerifySettings | None = None,
+    executor: Executor | None = None,
 ) -> MiningSummary:
-    """Mine the failure set of `task`'s train split into `folder`, or resume.
+    """Mine the failure set of `task`'s train split into `folder`, or resume; `executor` decides who mines its shards.
 
     Raises RrrError if the folder belongs to another run or is locked by another process, TooManyAbstentions if the
     verifier abstains too often, TooManyWithoutAnswer if the engine has too few answers, and any PluginError or
@@ -78,13 +81,13 @@ def mine(
     ):
         open_stage(folder, "mine", _identity(task, engine, settings, data_options), about_this_run())
         with progress.track(f"Mining {task.name}", settings.rows) as advance:
-            notes = EngineNotes(engine, folder, progress)
-            miner = _Miner(task, measured(engine, profile), judge, settings, folder, advance)
+            work = MiningWork(task, measured(engine, profile), judge, settings)
+            miner = _Miner(work, folder, executor or ThisProcess(), advance, EngineNotes(engine, folder, progress))
             for depth in depths(settings):
                 if miner.is_done(depth):
                     continue
                 rows = enumerate(islice(iter(task.load_dataset("train", data_options)), settings.rows))
-                miner.sweep(rows, depth, notes)
+                miner.sweep(rows, depth)
         judge.finish()
         summary = miner.tally.summary(time.monotonic() - began)
         if not summary.rows:
@@ -108,14 +111,15 @@ def depths(settings: MineSettings) -> list[int]:
 
 
 class _Miner:
-    """Mines shards into a folder and tracks what is already there."""
+    """Has shards mined into a folder and tracks what is already there."""
 
     def __init__(
-        self, task: Task, engine: Engine, judge: Judge, settings: MineSettings, folder: Path, advance: Advance
+        self, work: MiningWork, folder: Path, executor: Executor, advance: Advance, notes: EngineNotes
     ) -> None:
-        self.task, self.engine, self.judge, self.settings = task, engine, judge, settings
-        self.folder, self.advance = MineFolder(folder), advance
+        self.settings, self.judge = work.settings, work.judge
+        self.folder, self.executor, self.advance, self.notes = MineFolder(folder), executor, advance, notes
         self.tally = Tally()
+        self.work = replace(work, reporter=lambda: ProgressReporter(advance, self.tally))
         self.digests = Digests(folder)
         self._depths: list[int] = []
         """Shard → tries that its open rows have had; `settings.tries` if none is open."""
@@ -129,20 +133,14 @@ class _Miner:
         """Whether a sweep to this depth has nothing to do. False before the first, which reads existing shards."""
         return bool(self._depths) and (self.has_enough or min(self._depths) >= depth)
 
-    def sweep(self, rows: Iterable[tuple[int, Row]], depth: int, notes: EngineNotes) -> None:
+    def sweep(self, rows: Iterable[tuple[int, Row]], depth: int) -> None:
         """Mine all shards to a depth, or until there are enough failures. The first sweep reads existing shards."""
-        for shard, chunk in enumerate(_chunks(rows, self.settings.shard_rows)):
-            path, is_new = self.folder.shard(shard), shard == len(self._depths)
-            if is_new and path.exists():
-                self._recall(path, chunk)
-            elif self.has_enough:
-                break
-            elif is_new:
-                self._check_order(path)
-                self._depths.append(0)
-            if self._depths[shard] < depth and not self.has_enough:
-                self._deepen(shard, path, chunk, depth)
-                notes.update()
+        may_stop, jobs = self.settings.failures_wanted > 0, self._jobs(rows, depth)
+        for done in self.executor.in_order(self.folder.path, jobs, self.work, may_stop=may_stop):
+            self._write(done)
+            self.notes.update()
+            if self.has_enough:
+                return
         if (surplus := self.folder.shard(len(self._depths))).exists():
             raise _changed(surplus)
 
@@ -154,6 +152,21 @@ class _Miner:
         self.digests.settle(self.folder.shards())
         self.digests.write_json(self.folder.summary, summary.to_json())
 
+    def _jobs(self, rows: Iterable[tuple[int, Row]], depth: int) -> Iterator[ShardJob]:
+        """The shards that a sweep has to mine; existing ones are read on the way."""
+        for shard, chunk in enumerate(_chunks(rows, self.settings.shard_rows)):
+            path, is_new = self.folder.shard(shard), shard == len(self._depths)
+            if is_new and path.exists():
+                self._recall(path, chunk)
+            elif self.has_enough:
+                return
+            elif is_new:
+                self._check_order(path)
+                self._depths.append(0)
+            if self._depths[shard] < depth and not self.has_enough:
+                self.folder.summary.unlink(missing_ok=True)
+                yield _job(path, shard, chunk, depth)
+
     def _check_order(self, path: Path) -> None:
         """Raise DataError for a lost shard that others depend on: they would be mined to another depth without it."""
         if self.settings.failures_wanted and any(later > path for later in self.folder.shards()):
@@ -164,36 +177,41 @@ class _Miner:
         self.digests.check(path, how_to_repair(self.folder, path))
         for record in records:
             self.tally.add(record)
+        self._count(records)
+        self._depths.append(depth_of(records, self.settings))
+        self.advance(sum(not record.is_open(self.settings) for record in records), self.tally.note())
+
+    def _count(self, records: Iterable[MinedRow]) -> None:
+        """Count verdicts that this call's judge did not give, so that the limits hold for all."""
+        for record in records:
             self.judge.recall(record.tries, record.withheld)
             if (later := record.reflected) is not None:
                 self.judge.recall(later.retries + later.unanswered, later.withheld)
                 self.judge.unanswered.recall(later.reflections, ())
-        still_open = [record.tries for record in records if record.is_open(self.settings)]
-        self._depths.append(still_open[0] if still_open else self.settings.tries)
-        self.advance(len(chunk) - len(still_open), self.tally.note())
 
-    def _deepen(self, shard: int, path: Path, chunk: Sequence[tuple[int, Row]], depth: int) -> None:
-        """Mine a shard's open rows to a depth and write the shard."""
-        self.folder.summary.unlink(missing_ok=True)
-        before = list(read_shard(path)) if self._depths[shard] else []
-        if before:
-            rows = [OpenRow.resumed(record, row) for record, (_, row) in zip(before, chunk, strict=True)]
-        else:
-            rows = [OpenRow(index, row) for index, row in chunk]
-        open_rows = [row for row in rows if row.is_open(self.settings)]
-        reporter = ProgressReporter(self.advance, self.tally)
-        mine_rows(self.task, self.engine, self.judge, self.settings, shard, open_rows, depth, reporter)
-        if self.settings.rounds > 1:
-            makers = self.task, self.engine, self.judge, self.settings
-            Reflecting(*makers, shard, self._depths[shard], reporter).play(open_rows)
-        records = [row.mined() for row in rows]
-        self.digests.write_lines(path, (record.to_json() for record in records))
-        self.judge.profile.write(self.folder.path)
+    def _write(self, done: Done[MinedRow]) -> None:
+        """Write a mined shard, and count it."""
+        job, path = done.job, self.folder.shard(done.job.number)
+        before = [self.work.read(record, job.name) for record in job.before]
+        self.digests.write_lines(path, done.lines())
         for record in before:
             self.tally.add(record, times=-1)
-        for record in records:
+        for record in done.records:
             self.tally.add(record)
-        self._depths[shard] = depth if any(row.is_open(self.settings) for row in rows) else self.settings.tries
+        if done.elsewhere is not None:
+            self.judge.profile.add(done.elsewhere.spent)
+            self._count(done.records)
+            open_before = sum(record.is_open(self.settings) for record in before) if before else len(job.rows)
+            still_open = sum(record.is_open(self.settings) for record in done.records)
+            self.advance(open_before - still_open, self.tally.note())
+        self.judge.profile.write(self.folder.path)
+        self._depths[job.number] = depth_of(done.records, self.settings)
+
+
+def _job(path: Path, shard: int, chunk: Sequence[tuple[int, Row]], depth: int) -> ShardJob:
+    """The work of deepening a shard: from its file, if it has one, or from its rows alone."""
+    before = tuple(read_lines(path)) if path.exists() else ()
+    return ShardJob(f"{path.stem}-{depth}", shard, chunk, before=before, depth=depth)
 
 
 def _identity(task: Task, engine: Engine, settings: MineSettings, data_options: Mapping[str, str]) -> dict[str, Any]:

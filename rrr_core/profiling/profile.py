@@ -34,6 +34,7 @@ class Profile:
         self._tokens: dict[str, int] = {}
         self._open: list[str] = []
         self._began = self._since = clock()
+        self._elsewhere = 0.0
         self.verdicts = 0
         self.machine: Machine | None = None
 
@@ -68,12 +69,27 @@ class Profile:
         """Add tokens by kind; None means the engine does not report them."""
         self._tokens = summed(self._tokens, {kind: value for kind, value in tokens.items() if value is not None})
 
+    def add(self, elsewhere: Spent) -> None:
+        """Count what another process did for this call meanwhile."""
+        self._elsewhere += elsewhere.wall_seconds
+        self._seconds = summed(self._seconds, elsewhere.seconds)
+        self._tokens = summed(self._tokens, elsewhere.tokens)
+        self.verdicts += elsewhere.verdicts
+
     def spent(self) -> Spent:
         """What this call has spent so far."""
         self._settle()
         worked = bool(self._seconds)
         wall = self._clock() - self._began
-        return Spent(int(worked), wall, dict(self._seconds), dict(self._tokens), self.verdicts, self.machine)
+        return Spent(
+            int(worked),
+            wall,
+            dict(self._seconds),
+            dict(self._tokens),
+            self.verdicts,
+            self.machine,
+            self._elsewhere,
+        )
 
     def write(self, folder: Path) -> None:
         """Write `profile.json`: earlier calls and this one. Nothing is written before this call has done any work."""

@@ -51,10 +51,17 @@ class Spent:
     verdicts: int = 0
     machine: Machine | None = None
     """None if the model is not in this process, or calls ran on different machines."""
+    elsewhere_seconds: float = 0.0
+    """What other processes worked on the same shards meanwhile. `seconds` and the counts hold their work as well."""
+
+    @property
+    def process_seconds(self) -> float:
+        """The time of all processes together, of which the kinds of work and `other` are parts."""
+        return self.wall_seconds + self.elsewhere_seconds
 
     @property
     def other_seconds(self) -> float:
-        return max(0.0, self.wall_seconds - sum(self.seconds.values()))
+        return max(0.0, self.process_seconds - sum(self.seconds.values()))
 
     def plus(self, later: Spent) -> Spent:
         """Both together."""
@@ -65,6 +72,7 @@ class Spent:
             tokens=summed(self.tokens, later.tokens),
             verdicts=self.verdicts + later.verdicts,
             machine=later.machine if not self.calls or self.machine == later.machine else None,
+            elsewhere_seconds=self.elsewhere_seconds + later.elsewhere_seconds,
         )
 
     def rates(self) -> dict[str, float | None]:
@@ -95,13 +103,15 @@ class Spent:
         return cached / prompt if prompt and cached is not None else None
 
     def describe(self) -> str:
-        """The wall time and its shares, the largest first; the wall time alone if nothing was measured.
+        """The wall time, and the shares of what all processes did in it, the largest first.
+
+        The wall time alone if nothing was measured.
 
         >>> Spent(1, 130.0, {"generate": 80.0, "forward_backward": 45.0, "sync": 0.1}).describe()
         '2 min 10 s: 62% generating, 35% forward and backward, 4% waiting and other'
         """
         seconds = {**self.seconds, OTHER: self.other_seconds}
-        shares = sorted(((seconds[kind] / (self.wall_seconds or 1), KINDS[kind]) for kind in seconds), reverse=True)
+        shares = sorted(((seconds[kind] / (self.process_seconds or 1), KINDS[kind]) for kind in seconds), reverse=True)
         largest = ", ".join(f"{share:.0%} {name}" for share, name in shares if share >= 0.005)
         return f"{duration(self.wall_seconds)}: {largest}" if self.seconds else duration(self.wall_seconds)
 
@@ -111,6 +121,7 @@ class Spent:
         return {
             "calls": self.calls,
             "wall_seconds": round(self.wall_seconds, 6),
+            **({"elsewhere_seconds": round(self.elsewhere_seconds, 6)} if self.elsewhere_seconds else {}),
             "seconds": {kind: round(value, 6) for kind, value in {**seconds, OTHER: self.other_seconds}.items()},
             "tokens": {kind: self.tokens.get(kind) for kind in TOKENS},
             "verdicts": self.verdicts,
@@ -136,6 +147,7 @@ class Spent:
             tokens={kind: _count(value) for kind in TOKENS if (value := record["tokens"][kind]) is not None},
             verdicts=_count(record["verdicts"]),
             machine=machine,
+            elsewhere_seconds=_number(record.get("elsewhere_seconds", 0.0)),
         )
 
     def _computed(self) -> int | None:

@@ -20,7 +20,7 @@ FLOORS = (
     {"verdicts"},
     {"hookspecs", "episode"},
     {"config", "runs"},
-    {"row_files", "profiling"},
+    {"row_files", "profiling", "processes"},
     {"tasks"},
     {"chat"},
     {"conversation", "verification", "generation", "answering"},

@@ -1,4 +1,4 @@
-"""What works on another machine: it builds engine, task and judge once, and makes the records of one shard at a time."""
+"""What works on another machine: it builds engine, task and judge once, and makes the records of a shard at a time."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class ShardActor:
     def _open(self, request: dict[str, Any]) -> dict[str, Any]:
         if (core := request["core"]) != rrr_core.__version__:
             raise PluginError(
-                f"rrr-core {rrr_core.__version__} is installed there, and {core} here: install the same on all machines."
+                f"rrr-core {rrr_core.__version__} is installed there, and {core} here: install one version on all."
             )
         engine = self._engine = self._make(ModelSettings(**request["model"]))
         return {
@@ -92,7 +92,9 @@ class ShardActor:
         profile, verify, opened = Profile(), VerifySettings(**asked["verify"]), ExitStack()
         # The driver holds the limits against what all actors withheld.
         judge = opened.enter_context(Judge(task, 1.0, settings=verify, profile=profile, max_no_answer=1.0))
-        return _Built(request, _work(asked, task, measured(engine, profile), judge, verify, profile, opened), profile, opened)
+        return _Built(
+            request, _work(asked, task, measured(engine, profile), judge, verify, profile, opened), profile, opened
+        )
 
 
 def _work(
@@ -127,5 +129,7 @@ def _answered(work: Callable[[], dict[str, Any]]) -> str:
     except RrrError as error:
         return failed(error, socket.gethostname())
     except ModuleNotFoundError as error:
-        missing = RrrError(f"the module {error.name} is not installed there: install on all machines what this one has.")
+        missing = RrrError(
+            f"the module {error.name} is not installed there: install on all machines what this one has."
+        )
         return failed(missing, socket.gethostname())

@@ -32,8 +32,9 @@ def opening(model: ModelSettings) -> str:
     return written({"core": rrr_core.__version__, "model": asdict(model)})
 
 
-def working(work: Work, verify: VerifySettings) -> str:
+def working(work: object, verify: VerifySettings) -> str:
     """What an actor needs to build its own `work`: the task with its overlays, and the settings."""
+    assert isinstance(work, Work)
     task, *overlays = work.task.entries
     return written(
         {

@@ -15,8 +15,8 @@ class ClusterSettings(Settings):
 
     ray: str | None = option(
         None,
-        "Mine and evaluate on a Ray cluster: its address HOST:PORT, or auto for the one that RAY_ADDRESS or this machine"
-        " has, or else a new one on this machine alone.",
+        "Mine and evaluate on a Ray cluster: its address HOST:PORT, or auto for the one that RAY_ADDRESS or this"
+        " machine has, or else a new one on this machine alone.",
     )
     ray_actors: int | None = option(
         None,

@@ -13,6 +13,7 @@ SECTIONS: Mapping[str, str] = {
     "train": "rrr_core.training.settings:TrainSettings",
     "eval": "rrr_core.evaluation:EvalSettings",
     "verify": "rrr_core.verification.settings:VerifySettings",
+    "cluster": "rrr_core.cluster.settings:ClusterSettings",
     "launch": "rrr_core.launch:LaunchSettings",
     "warmup": "rrr_core.training.warmup_settings:WarmupSettings",
 }

@@ -25,7 +25,7 @@ FLOORS = (
     {"chat"},
     {"conversation", "verification", "generation", "answering"},
     {"mining", "evaluation", "training"},
-    {"judging"},
+    {"judging", "cluster"},
     {"report", "overlays", "exports", "conformance"},
     {"pipeline", "doctor", "scaffolding", "testing", "launch"},
     {"pytest_plugin", "cli"},

@@ -15,6 +15,7 @@ from rrr_core.generation import Engine, ModelSettings, make_engine
 from rrr_core.generation.measured import measured
 from rrr_core.profiling.profile import Profile
 from rrr_core.runs.files import decoded
+from rrr_core.runs.stage import first_difference
 from rrr_core.tasks import Task, load_task
 from rrr_core.verification import Judge, VerifySettings
 
@@ -85,9 +86,10 @@ class ShardActor:
     def _build(self, engine: Engine, request: str) -> _Built:
         asked = decoded(request)
         task = self._load(asked["task"], asked["overlays"])
-        if (found := written(task.provenance())) != (wanted := written(asked["provenance"])):
+        if difference := first_difference(decoded(written(task.provenance())), asked["provenance"]):
+            key, there, here = difference
             raise PluginError(
-                f"the task {task.name!r} is {found} there, and {wanted} here: install the same on all machines."
+                f"the task {task.name!r} has {key} {there!r} there, and {here!r} here: install one version on all."
             )
         profile, verify, opened = Profile(), VerifySettings(**asked["verify"]), ExitStack()
         # The driver holds the limits against what all actors withheld.

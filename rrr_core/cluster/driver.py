@@ -19,6 +19,7 @@ from rrr_core.hookspecs import Message, Model
 from rrr_core.processes.shards import Done, Elsewhere, ShardJob, ShardWork, Writable
 from rrr_core.profiling.spent import Spent
 from rrr_core.progress import Progress
+from rrr_core.runs.stage import first_difference
 from rrr_core.text import one_line
 from rrr_core.verification import VerifySettings
 
@@ -196,9 +197,7 @@ class Actors(AbstractContextManager["Actors"]):
             return
         if self._engine is None:
             self._engine, self._first = RemoteEngine(content), content
-        for key in ("model", "described", "thinks"):
-            if content[key] != self._first[key]:
-                raise RrrError(_different(key, self._first, content))
+        _check_alike(self._first, content)
         self._idle.append(event.actor)
 
     def _bury(self, event: Died) -> None:
@@ -242,17 +241,17 @@ def _poisonous(job: ShardJob, deaths: int, reason: str) -> RrrError:
     first, last = job.rows[0][0], job.rows[-1][0]
     return RrrError(
         f"The actors that worked on rows {first} to {last} ({job.name}) died, {deaths} times: {one_line(reason, 300)}"
-        " If they ran out of memory, lower --batch-tokens; else see what engine and verifier do on these rows. All earlier"
+        " If they ran out of memory, lower --batch-tokens; else see what engine and verifier do on these rows. Earlier"
         " shards are kept."
     )
 
 
-def _different(key: str, first: Mapping[str, Any], other: Mapping[str, Any]) -> str:
-    one, two = first[key], other[key]
-    if isinstance(one, Mapping) and isinstance(two, Mapping):
-        key = next(name for name in [*one, *two] if one.get(name) != two.get(name))
-        one, two = one.get(key), two.get(key)
-    return (
-        f"The machines would not write the same texts: the model's {key} is {one!r} on {first['host']} and {two!r} on"
-        f" {other['host']}. Install the same packages and the same model on all machines."
-    )
+def _check_alike(first: Mapping[str, Any], other: Mapping[str, Any]) -> None:
+    """Raise RrrError, naming what differs, if two machines would not write the same texts."""
+    one, two = ({key: said[key] for key in ("model", "described", "thinks")} for said in (first, other))
+    if difference := first_difference(one, two):
+        key, mine, theirs = difference
+        raise RrrError(
+            f"The machines would not write the same texts: {key.removeprefix('described.')} is {mine!r} on"
+            f" {first['host']} and {theirs!r} on {other['host']}. Install the same packages and the same model on all machines."
+        )

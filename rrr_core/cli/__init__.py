@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import click
 
 from rrr_core import __version__
-from rrr_core.cli import heap
+from rrr_core.cli import heap, processes
 from rrr_core.cli.lazy import LazyCommand, LazyGroup
 from rrr_core.errors import RrrError, nearest
 from rrr_core.text import one_line
@@ -84,7 +84,8 @@ def run_command(arguments: Sequence[str]) -> int:
     """Run one command line and return the exit code: an error the user can fix is one line on stderr and 2."""
     try:
         # In this mode click returns the exit code if a command set one, else None.
-        code = app.main(args=list(arguments), prog_name="rrr", standalone_mode=False)
+        code = app.main(args=list(arguments), prog_name="rrr", standalone_mode=False, obj=tuple(arguments))
+        processes.leave()
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message())
         return 0
@@ -92,7 +93,8 @@ def run_command(arguments: Sequence[str]) -> int:
         return _refuse(_usage(error))
     except (click.Abort, KeyboardInterrupt):
         resumed = bool(arguments) and arguments[0] in RESUMED
-        _refuse("interrupted: run the same command again to resume." if resumed else "interrupted.")
+        if not processes.is_watched():
+            _refuse("interrupted: run the same command again to resume." if resumed else "interrupted.")
         return 130
     except RrrError as error:
         return _refuse(str(error))
@@ -120,7 +122,8 @@ def run_command(arguments: Sequence[str]) -> int:
 
 
 def _refuse(message: str) -> int:
-    click.echo(f"rrr: {one_line(message)}", err=True)
+    if processes.may_say_why():
+        click.echo(f"rrr: {processes.who()}{one_line(message)}", err=True)
     return 2
 
 
@@ -144,4 +147,12 @@ def main() -> None:
         os.environ.setdefault(name, value)
     if RESUMED.intersection(sys.argv[1:2]):
         heap.keep_freed_memory()
-    sys.exit(run_command(sys.argv[1:]))
+    try:
+        processes.enter()
+    except RrrError as error:
+        sys.exit(_refuse(str(error)))
+    try:
+        sys.exit(run_command(sys.argv[1:]))
+    except Exception:
+        processes.await_the_agent()
+        raise

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from rrr_core.cli.options import SettingsCommand, with_settings
+from rrr_core.cli.processes import executor, processes_option
 from rrr_core.cli.shared import folder_option, part_of, run_folder
 from rrr_core.errors import RrrError
 from rrr_core.runs.layout import TRAINED, VANILLA, EvalFolder, RunFolder
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     help="Also compare with this: a folder that `rrr eval` wrote (for any model, even a server's), or the name of a"
     " model, which is evaluated first on the same rows. May be repeated.",
 )
+@processes_option
 @with_settings("task", "model", "eval", prefixed=("verify",), several_tasks=True)
 def command(
     task: TaskSettings,
@@ -60,7 +62,7 @@ def command(
     parts = {each.name: part_of(target.path, each.name, len(opened)) for each in opened}
     for each in opened:
         check_deciders(each.task, eval.decide, verify)
-    progress = make_progress()
+    progress, workers = make_progress(), executor()
     chosen = checked_label(label) if label else label_of(model.model, target)
     # The requested model comes last, so differences are its figures minus the others'.
     planned: dict[str, ModelSettings] = {}
@@ -81,8 +83,14 @@ def command(
         engine = pipeline.open_engine(pipeline.with_date(settings, target.path), progress)
         for each in opened:
             path = parts[each.name].evaluation(name).path
-            evaluation.evaluate(each.task, engine, path, name, each.fitting(eval), each.data, progress, verify)
+            given = each.task, engine, path
+            if workers.leads:
+                evaluation.evaluate(*given, name, each.fitting(eval), each.data, progress, verify, workers)
+            else:
+                evaluation.assist_evaluation(*given, each.fitting(eval), each.data, workers, verify)
         del engine  # before the next is loaded
+    if not workers.leads:
+        return
     for task_name, part in parts.items():
         if len(parts) > 1:
             click.echo(f"{task_name}:")

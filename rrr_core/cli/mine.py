@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from rrr_core.cli.options import SettingsCommand, with_settings
+from rrr_core.cli.processes import executor, processes_option
 from rrr_core.cli.shared import folder_option, part_of, run_folder
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 @click.command("mine", cls=SettingsCommand)
 @folder_option("the failure set goes to FOLDER/mine")
+@processes_option
 @with_settings("task", "model", "mine", prefixed=("verify",), several_tasks=True)
 def command(
     task: TaskSettings, model: ModelSettings, mine: MineSettings, verify: VerifySettings, folder: Path | None
@@ -36,5 +38,5 @@ def command(
     chosen = pipeline.choose_model(model, *(each.task for each in opened))
     engine = pipeline.open_engine(pipeline.with_date(chosen, run), progress)
     for each, target in zip(opened, targets, strict=True):
-        summary = mining.mine(each.task, engine, target, each.fitting(mine), each.data, progress, verify)
+        summary = mining.mine(each.task, engine, target, each.fitting(mine), each.data, progress, verify, executor())
         click.echo(f"{target}: {summary.describe()}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,12 +12,15 @@ from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, Task, T
 from rich.progress import Progress as Bars
 from rich.text import Text
 
+from rrr_core.processes.world import world_of
 from rrr_core.progress import Advance, Progress, drawn
 from rrr_core.text import duration, one_line
 
 
 def make_progress(console: Console | None = None) -> Progress:
-    """Bars if stderr is a terminal, otherwise plain lines."""
+    """Bars if stderr is a terminal, otherwise plain lines; of several processes, only the first shows any."""
+    if not world_of(os.environ).leads:
+        return Progress()
     console = console or Console(stderr=True)
     return (
         RichProgress(console) if console.is_terminal else PlainProgress(lambda line: console.out(line, highlight=False))

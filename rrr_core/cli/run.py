@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from rrr_core.cli.options import SettingsCommand, with_settings
+from rrr_core.cli.processes import processes_option
 from rrr_core.cli.shared import folder_option, run_folder
 
 SECTIONS = ("task", "model")
@@ -17,6 +18,7 @@ STAGES = ("mine", "train", "eval", "verify")
 
 @click.command("run", cls=SettingsCommand)
 @folder_option("run.json, mine, train, eval and report.html")
+@processes_option
 @with_settings(*SECTIONS, prefixed=STAGES, several_tasks=True)
 def command(folder: Path | None, **settings: Any) -> None:
     """Mine TASK's failures, train on them, evaluate before and after, write the report; resumes where it stopped.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from rrr_core.cli.options import SettingsCommand, with_settings
+from rrr_core.cli.processes import processes_option
 from rrr_core.cli.shared import folder_option, part_of, run_folder
 from rrr_core.errors import DataError, RrrError
 from rrr_core.runs.layout import RunFolder
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     help="The failure set of one task: a folder that `rrr mine` wrote.  [default: FOLDER/mine]",
 )
+@processes_option
 @with_settings("task", "model", "train", prefixed=("verify",), several_tasks=True)
 def command(
     task: TaskSettings,

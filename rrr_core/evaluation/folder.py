@@ -53,8 +53,7 @@ def evaluate(
 ) -> Figures:
     """Evaluate a model on `task`'s test split into `folder`, or resume; `label` is the model's name in the results.
 
-    `executor` decides who evaluates its shards.
-
+    `executor` decides who evaluates its shards; this must be its leading process.
     Raises RrrError if the folder belongs to another evaluation or is locked by another process, DataError if the split
     is empty or has changed, TooManyAbstentions if the verifier abstains too often, TooManyWithoutAnswer if the engine
     has too few answers, and any PluginError or ModelError.
@@ -62,7 +61,7 @@ def evaluate(
     """
     check_max_steps([task], settings.max_steps)
     settings = replace(settings, max_tokens=token_limit(settings.max_tokens, engine.thinks))
-    folder, progress = Path(folder), progress or Progress()
+    folder, progress, executor = Path(folder), progress or Progress(), executor or ThisProcess()
     with stage_lock(folder, progress), profiled(folder, progress) as profile, ExitStack() as stack:
         deciders = make_deciders(task, settings.decide, settings.max_abstain, verify, profile)
         for decider in deciders:
@@ -77,7 +76,7 @@ def evaluate(
             **({"deciders": [decider.provenance() for decider in deciders]} if deciders else {}),
         }
         open_stage(folder, "eval", identity, about_this_run())
-        rows = list(enumerate(islice(iter(task.load_dataset("test", data_options)), settings.rows)))
+        rows = _rows(task, settings, data_options)
         if not rows:
             raise DataError(f"The test split of task {task.name!r} has no rows: check the `--data` options.")
         if len(rows) < settings.rows:
@@ -87,7 +86,7 @@ def evaluate(
         limit = settings.max_no_answer
         with Judge(task, settings.max_abstain, settings=verify, profile=profile, max_no_answer=limit) as judge:
             work = EvaluationWork(task, measured(engine, profile), judge, settings, deciders)
-            _evaluate_shards(work, folder, label, rows, progress, executor or ThisProcess())
+            _evaluate_shards(work, folder, label, rows, progress, executor)
         made = Figures(
             label=label,
             task=task.name,
@@ -101,7 +100,33 @@ def evaluate(
         digests, files = Digests(folder), EvalFolder(folder)
         digests.settle(path for mode in settings.modes for path in files.shards(mode))
         digests.write_json(files.figures, made.to_json())
+    executor.agree(f"the figures of {folder}", None)
     return made
+
+
+def assist_evaluation(
+    task: Task,
+    engine: Engine,
+    folder: Path,
+    settings: EvalSettings,
+    data_options: Mapping[str, str],
+    executor: Executor,
+    verify: VerifySettings | None = None,
+) -> None:
+    """Evaluate what the leading process leaves to this one, until the figures are there. Raises as `evaluate`."""
+    settings = replace(settings, max_tokens=token_limit(settings.max_tokens, engine.thinks))
+    files, limit = EvalFolder(folder), settings.max_no_answer
+    with ExitStack() as stack:
+        judge = stack.enter_context(Judge(task, settings.max_abstain, settings=verify, max_no_answer=limit))
+        deciders = make_deciders(task, settings.decide, settings.max_abstain, verify, judge.profile)
+        for decider in deciders:
+            stack.callback(decider.close)
+        work = EvaluationWork(task, measured(engine, judge.profile), judge, settings, deciders)
+        jobs = _jobs(settings, _rows(task, settings, data_options))
+        undone = (job for job in jobs if not files.shard(job.mode, job.number).exists())
+        for _ in executor.in_order(folder, undone, work):
+            raise AssertionError("only the leading process is given what is done")
+    executor.agree(f"the figures of {folder}", None)
 
 
 def mode_figures(folder: Path, task: Task, settings: EvalSettings) -> dict[str, ModeFigures]:
@@ -135,23 +160,22 @@ def _evaluate_shards(
 ) -> None:
     files, settings, digests, profile = EvalFolder(folder), work.settings, Digests(folder), work.judge.profile
     notes = EngineNotes(work.engine, folder, progress)
-    shards = [rows[start : start + settings.shard_rows] for start in range(0, len(rows), settings.shard_rows)]
 
-    def jobs() -> Iterator[ShardJob]:
+    def undone() -> Iterator[ShardJob]:
         for mode in settings.modes:
-            for shard, chunk in enumerate(shards):
-                path = files.shard(mode, shard)
-                if path.exists():
-                    work.recall(_finished_episodes(path, digests, chunk))
-                    advance(len(chunk) * work.texts)
-                else:
-                    files.figures.unlink(missing_ok=True)
-                    yield ShardJob(path.stem, shard, chunk, mode)
-            if (surplus := files.shard(mode, len(shards))).exists():
+            if (surplus := files.shard(mode, -(-len(rows) // settings.shard_rows))).exists():
                 raise _changed(surplus)
+        for job in _jobs(settings, rows):
+            path = files.shard(job.mode, job.number)
+            if path.exists():
+                work.recall(_finished_episodes(path, digests, job.rows))
+                advance(len(job.rows) * work.texts)
+            else:
+                files.figures.unlink(missing_ok=True)
+                yield job
 
     with progress.track(f"Evaluating {label}", len(rows) * work.texts * len(settings.modes)) as advance:
-        for done in executor.in_order(folder, jobs(), replace(work, advance=advance)):
+        for done in executor.in_order(folder, undone(), replace(work, advance=advance)):
             digests.write_lines(files.shard(done.job.mode, done.job.number), done.lines())
             if done.elsewhere is not None:
                 profile.add(done.elsewhere.spent)
@@ -160,6 +184,18 @@ def _evaluate_shards(
             profile.write(folder)
             notes.update()
     work.finish()
+
+
+def _rows(task: Task, settings: EvalSettings, data_options: Mapping[str, str]) -> list[tuple[int, Row]]:
+    return list(enumerate(islice(iter(task.load_dataset("test", data_options)), settings.rows)))
+
+
+def _jobs(settings: EvalSettings, rows: Sequence[tuple[int, Row]]) -> Iterator[ShardJob]:
+    """All shards, mode by mode."""
+    size = settings.shard_rows
+    for mode in settings.modes:
+        for number, start in enumerate(range(0, len(rows), size)):
+            yield ShardJob(f"{mode}-{number:05d}", number, rows[start : start + size], mode)
 
 
 def _finished_episodes(path: Path, digests: Digests, chunk: Sequence[tuple[int, Row]]) -> list[Episode]:

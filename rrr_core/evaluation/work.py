@@ -14,6 +14,7 @@ from rrr_core.evaluation.settings import EvalSettings
 from rrr_core.evaluation.shards import ShardEvaluation, stage_count
 from rrr_core.generation.engine import Engine
 from rrr_core.processes.shards import ShardJob
+from rrr_core.profiling.profile import Profile
 from rrr_core.progress import Advance
 from rrr_core.tasks import Task
 from rrr_core.verdicts import Verdict
@@ -41,6 +42,11 @@ class EvaluationWork:
     def texts(self) -> int:
         """Most texts for a row in one mode."""
         return stage_count(self.settings, self.deciders, texts_per_answer(self.task, self.settings.max_steps))
+
+    @property
+    def profile(self) -> Profile:
+        """What measures engine and judge."""
+        return self.judge.profile
 
     def make(self, job: ShardJob) -> list[Episode]:
         """The episodes of the shard's rows, in order."""

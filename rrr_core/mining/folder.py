@@ -19,7 +19,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
-from itertools import count, islice, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +30,7 @@ from rrr_core.generation.measured import measured
 from rrr_core.generation.notes import EngineNotes
 from rrr_core.hookspecs import Row
 from rrr_core.mining.failure_set import check_summary, how_to_repair, read_shard
+from rrr_core.mining.jobs import assist_mining, depths, in_shards, job_of, rows_to_mine
 from rrr_core.mining.mined_row import MinedRow
 from rrr_core.mining.rounds import ProgressReporter
 from rrr_core.mining.settings import MineSettings
@@ -41,7 +41,6 @@ from rrr_core.profiling.profile import profiled
 from rrr_core.progress import Advance, Progress
 from rrr_core.runs.about import about_this_run
 from rrr_core.runs.digests import Digests
-from rrr_core.runs.files import read_lines
 from rrr_core.runs.layout import MineFolder
 from rrr_core.runs.stage import open_stage, stage_lock
 from rrr_core.tasks import Task
@@ -71,7 +70,11 @@ def mine(
     check_max_steps([task], settings.max_steps)
     settings = replace(settings, max_tokens=token_limit(settings.max_tokens, engine.thinks))
     began = time.monotonic()
-    folder, progress = Path(folder), progress or Progress()
+    folder, progress, executor = Path(folder), progress or Progress(), executor or ThisProcess()
+    if not executor.leads:
+        with Judge(task, settings.max_abstain, settings=verify, max_no_answer=settings.max_no_answer) as judge:
+            work = MiningWork(task, measured(engine, judge.profile), judge, settings)
+            return assist_mining(work, folder, data_options, executor)
     with (
         stage_lock(folder, progress),
         profiled(folder, progress) as profile,
@@ -82,12 +85,10 @@ def mine(
         open_stage(folder, "mine", _identity(task, engine, settings, data_options), about_this_run())
         with progress.track(f"Mining {task.name}", settings.rows) as advance:
             work = MiningWork(task, measured(engine, profile), judge, settings)
-            miner = _Miner(work, folder, executor or ThisProcess(), advance, EngineNotes(engine, folder, progress))
+            miner = _Miner(work, folder, executor, advance, EngineNotes(engine, folder, progress))
             for depth in depths(settings):
-                if miner.is_done(depth):
-                    continue
-                rows = enumerate(islice(iter(task.load_dataset("train", data_options)), settings.rows))
-                miner.sweep(rows, depth)
+                if executor.agree(f"mining {folder} to {depth} tries", not miner.is_done(depth)):
+                    miner.sweep(rows_to_mine(task, settings, data_options), depth)
         judge.finish()
         summary = miner.tally.summary(time.monotonic() - began)
         if not summary.rows:
@@ -97,17 +98,8 @@ def mine(
                 f"The train split has {summary.rows} rows, fewer than the {settings.rows} asked for: all mined."
             )
         miner.finish(summary)
+    executor.agree(f"the failure set {folder}", asdict(summary))
     return summary
-
-
-def depths(settings: MineSettings) -> list[int]:
-    """The depth of each sweep: the most tries a row has had after it.
-
-    >>> depths(MineSettings(tries=64)), depths(MineSettings(tries=10, failures_wanted=1000))
-    ([64], [1, 2, 4, 8, 10])
-    """
-    first = 1 if settings.failures_wanted else settings.tries
-    return [*takewhile(lambda depth: depth < settings.tries, (first << n for n in count())), settings.tries]
 
 
 class _Miner:
@@ -154,7 +146,7 @@ class _Miner:
 
     def _jobs(self, rows: Iterable[tuple[int, Row]], depth: int) -> Iterator[ShardJob]:
         """The shards that a sweep has to mine; existing ones are read on the way."""
-        for shard, chunk in enumerate(_chunks(rows, self.settings.shard_rows)):
+        for shard, chunk in enumerate(in_shards(rows, self.settings.shard_rows)):
             path, is_new = self.folder.shard(shard), shard == len(self._depths)
             if is_new and path.exists():
                 self._recall(path, chunk)
@@ -165,7 +157,7 @@ class _Miner:
                 self._depths.append(0)
             if self._depths[shard] < depth and not self.has_enough:
                 self.folder.summary.unlink(missing_ok=True)
-                yield _job(path, shard, chunk, depth)
+                yield job_of(path, shard, chunk, depth)
 
     def _check_order(self, path: Path) -> None:
         """Raise DataError for a lost shard that others depend on: they would be mined to another depth without it."""
@@ -208,12 +200,6 @@ class _Miner:
         self._depths[job.number] = depth_of(done.records, self.settings)
 
 
-def _job(path: Path, shard: int, chunk: Sequence[tuple[int, Row]], depth: int) -> ShardJob:
-    """The work of deepening a shard: from its file, if it has one, or from its rows alone."""
-    before = tuple(read_lines(path)) if path.exists() else ()
-    return ShardJob(f"{path.stem}-{depth}", shard, chunk, before=before, depth=depth)
-
-
 def _identity(task: Task, engine: Engine, settings: MineSettings, data_options: Mapping[str, str]) -> dict[str, Any]:
     """Everything that determines the failure set. The limits do not: they may be raised to resume."""
     decisive = {name: value for name, value in asdict(settings).items() if name not in STOPS}
@@ -224,12 +210,6 @@ def _identity(task: Task, engine: Engine, settings: MineSettings, data_options: 
         "split": "train",
         "settings": decisive,
     }
-
-
-def _chunks(rows: Iterable[tuple[int, Row]], size: int) -> Iterator[list[tuple[int, Row]]]:
-    iterator = iter(rows)
-    while chunk := list(islice(iterator, size)):
-        yield chunk
 
 
 def _finished_records(path: Path, chunk: Sequence[tuple[int, Row]]) -> list[MinedRow]:

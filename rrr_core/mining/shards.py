@@ -13,6 +13,7 @@ from rrr_core.mining.rounds import OpenRow, ProgressReporter, mine_rows
 from rrr_core.mining.settings import MineSettings
 from rrr_core.mining.tally import Tally
 from rrr_core.processes.shards import ShardJob
+from rrr_core.profiling.profile import Profile
 from rrr_core.tasks import Task
 from rrr_core.verification import Judge
 
@@ -32,6 +33,11 @@ class MiningWork:
     """With `max_tokens` as the engine needs it (`rrr_core.config.limits.token_limit`)."""
     reporter: Callable[[], ProgressReporter] = _unseen
     """What the rounds of the next shard are reported to."""
+
+    @property
+    def profile(self) -> Profile:
+        """What measures engine and judge."""
+        return self.judge.profile
 
     def make(self, job: ShardJob) -> list[MinedRow]:
         """The shard's rows, mined to the job's depth."""

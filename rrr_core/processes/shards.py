@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
 from rrr_core.hookspecs import Row
+from rrr_core.profiling.profile import Profile
 from rrr_core.profiling.spent import Spent
 
 
@@ -71,6 +72,11 @@ class Elsewhere:
 
 class ShardWork(Protocol[Made]):
     """Makes a shard's records. Each process has its own, with its own engine and verifier."""
+
+    @property
+    def profile(self) -> Profile:
+        """What measures it."""
+        ...
 
     def make(self, job: ShardJob) -> list[Made]:
         """The records of a shard, a pure function of the job. Raises whatever task, engine and judge raise."""

@@ -75,6 +75,15 @@ class Spent:
             elsewhere_seconds=self.elsewhere_seconds + later.elsewhere_seconds,
         )
 
+    def minus(self, before: Spent) -> Spent:
+        """What was spent since `before`, in the same call."""
+        return Spent(
+            wall_seconds=self.wall_seconds - before.wall_seconds,
+            seconds=summed(self.seconds, {kind: -value for kind, value in before.seconds.items()}),
+            tokens=summed(self.tokens, {kind: -value for kind, value in before.tokens.items()}),
+            verdicts=self.verdicts - before.verdicts,
+        )
+
     def rates(self) -> dict[str, float | None]:
         """Sampled tokens a second of generating, and tokens a second through the forward pass in training."""
         return {

@@ -10,8 +10,8 @@
     tasks/TASK/                   with several tasks, each one's mine/ and eval/; the rest is of all of them
     trained/on-NAME/              where transfer is measured: each training, like train/; transfer.json is the matrix
 
-Each stage's folder also holds manifest.json, SHA256SUMS, profile.json and .lock. docs/run-folders.md describes what
-is in them.
+Each stage's folder also holds manifest.json, SHA256SUMS, profile.json and .lock, and .claims while several processes
+work at it. docs/run-folders.md describes what is in them.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ PARTS, TRAININGS = "tasks", "trained"
 """The folders of the parts of several tasks, and of the trainings that transfer is measured of."""
 
 MANIFEST, RUN_RECORD, PROFILE, LOCK = "manifest.json", "run.json", "profile.json", ".lock"
+CLAIMS = ".claims"
 DIGESTS, PROFILE_ASIDE = "SHA256SUMS", "profile.damaged.json"
 SHARD_PREFIX = "shard-"
 BOOKKEEPING = frozenset({MANIFEST, RUN_RECORD, PROFILE, LOCK, DIGESTS, PROFILE_ASIDE})
@@ -76,6 +77,38 @@ class StageFolder:
     @property
     def lock(self) -> Path:
         return self.path / LOCK
+
+    @property
+    def claims(self) -> ClaimsFolder:
+        """Where several processes share the stage's work; there only while they do."""
+        return ClaimsFolder(self.path / CLAIMS)
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimsFolder:
+    """Who works on which shard, and what was made and is not yet where it belongs."""
+
+    path: Path
+
+    def claim(self, name: str) -> Path:
+        """The file that whoever works on a shard has locked."""
+        return self.path / f"{name}.claim"
+
+    def claims(self) -> list[Path]:
+        """The existing claims."""
+        return sorted(self.path.glob("*.claim"))
+
+    def handed_in(self, name: str) -> Path:
+        """What was made of a shard."""
+        return self.path / f"{name}.jsonl"
+
+    def all_handed_in(self) -> list[Path]:
+        """All that was handed in."""
+        return sorted(self.path.glob("[!.]*.jsonl"))
+
+    def presence(self, rank: int) -> Path:
+        """The file that a process at work has locked."""
+        return self.path / f"process-{rank}"
 
 
 class MineFolder(StageFolder):

@@ -1,0 +1,98 @@
+"""`--processes`, and what a command does as one of several processes: all work, one speaks."""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from rrr_core.errors import RrrError
+from rrr_core.processes.launch import AUTO, count_of, end_with_the_launcher, launch
+from rrr_core.processes.ranks import Ranks, executor_of
+from rrr_core.processes.shards import Executor
+from rrr_core.processes.world import join, world_of
+
+AGENT_SECONDS = 1.0
+"""How long a process that fails in an unforeseen way waits, so that what killed another comes to light first."""
+
+
+def processes_option(function: Callable[..., None]) -> Callable[..., None]:
+    """`--processes`: the command in several processes on this machine."""
+
+    @click.option(
+        "--processes",
+        metavar=f"N|{AUTO}",
+        help="Work in so many processes on this machine; auto is one for each GPU. The results are the same. Under a"
+        " launcher (torchrun, accelerate launch, srun, mpirun) the command joins without it.",
+    )
+    @functools.wraps(function)
+    def command(processes: str | None, **given: Any) -> None:
+        world = world_of(os.environ)
+        if processes is not None and world.size == 1 and (count := count_of(processes)) > 1:
+            context = click.get_current_context()
+            arguments = context.find_root().obj or sys.argv[1:]
+            context.exit(launch(count, arguments, lambda line: click.echo(f"rrr: {line}", err=True)))
+        if processes not in (None, AUTO) and count_of(processes or "") != world.size > 1:
+            raise RrrError(
+                f"--processes {processes}: {world.launcher} has started {world.size} of them already: leave the option"
+                " out."
+            )
+        function(**given)
+
+    return command
+
+
+def enter() -> None:
+    """Join the launch that started this process, if any: only the first process writes to standard output."""
+    end_with_the_launcher()
+    if not join(os.environ).leads:
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - until the end
+
+
+def executor() -> Executor:
+    """Who works on shards here."""
+    return executor_of(join(os.environ))
+
+
+def leave() -> None:
+    """End together with the other processes, if this one has met them."""
+    if isinstance(found := _met(), Ranks):
+        found.meeting.leave()
+
+
+def may_say_why() -> bool:
+    """Whether this process is to say why it fails: of several, the first that does."""
+    world = world_of(os.environ)
+    if world.size == 1:
+        return True
+    try:
+        found = executor_of(world)
+    except (RrrError, ImportError):
+        return world.leads
+    return not isinstance(found, Ranks) or found.meeting.fail()
+
+
+def who() -> str:
+    """This process, before what it says; nothing for the first, or if it is alone."""
+    world = world_of(os.environ)
+    return "" if world.leads else f"process {world.rank}: "
+
+
+def is_watched() -> bool:
+    """Whether rrr started this process, and says itself that it was interrupted or killed."""
+    return world_of(os.environ).watched
+
+
+def await_the_agent() -> None:
+    """Give the launcher time to end this process, if another one's death is what made it fail."""
+    if is_watched():
+        time.sleep(AGENT_SECONDS)
+
+
+def _met() -> Executor | None:
+    return executor() if executor_of.cache_info().currsize and world_of(os.environ).size > 1 else None

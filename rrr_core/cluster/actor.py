@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import rrr_core
 from rrr_core.cluster.messages import MINE, Work, failed, read_job, written
 from rrr_core.errors import PluginError, RrrError
+from rrr_core.evaluation.deciding import make_deciders
+from rrr_core.evaluation.settings import EvalSettings
+from rrr_core.evaluation.work import EvaluationWork
 from rrr_core.generation import Engine, ModelSettings, make_engine
 from rrr_core.generation.measured import measured
+from rrr_core.mining.settings import MineSettings
+from rrr_core.mining.shards import MiningWork
 from rrr_core.profiling.profile import Profile
 from rrr_core.runs.files import decoded
 from rrr_core.runs.stage import first_difference
@@ -29,7 +36,6 @@ class _Built:
 
     request: str
     work: Work
-    profile: Profile
     opened: ExitStack
 
 
@@ -58,6 +64,9 @@ class ShardActor:
             raise PluginError(
                 f"rrr-core {rrr_core.__version__} is installed there, and {core} here: install one version on all."
             )
+        # The driver's folder, on machines that share it: names of folders there mean the same here.
+        if Path(request["folder"]).is_dir():
+            os.chdir(request["folder"])
         engine = self._engine = self._make(ModelSettings(**request["model"]))
         return {
             "host": socket.gethostname(),
@@ -73,12 +82,12 @@ class ShardActor:
             if self._built is not None:
                 self._built.opened.close()
             self._built = self._build(self._engine, request)
-        built = self._built
-        built.profile.take()
-        records = built.work.make(read_job(job))
+        work = self._built.work
+        before = work.profile.spent()
+        records = work.make(read_job(job))
         return {
             "lines": [record.to_json() for record in records],
-            "spent": built.profile.take().to_json(),
+            "spent": work.profile.spent().minus(before).to_json(),
             "notice": self._engine.notice,
             "findings": dict(self._engine.findings),
         }
@@ -91,37 +100,22 @@ class ShardActor:
             raise PluginError(
                 f"the task {task.name!r} has {key} {there!r} there, and {here!r} here: install one version on all."
             )
-        profile, verify, opened = Profile(), VerifySettings(**asked["verify"]), ExitStack()
-        # The driver holds the limits against what all actors withheld.
-        judge = opened.enter_context(Judge(task, 1.0, settings=verify, profile=profile, max_no_answer=1.0))
-        return _Built(
-            request, _work(asked, task, measured(engine, profile), judge, verify, profile, opened), profile, opened
-        )
+        opened = ExitStack()
+        return _Built(request, _work(asked, task, engine, opened), opened)
 
 
-def _work(
-    asked: dict[str, Any],
-    task: Task,
-    engine: Engine,
-    judge: Judge,
-    verify: VerifySettings,
-    profile: Profile,
-    opened: ExitStack,
-) -> Work:
+def _work(asked: dict[str, Any], task: Task, engine: Engine, opened: ExitStack) -> Work:
+    """The work that was asked for; `opened` closes it. The driver holds the limits against what all actors withheld."""
+    profile, verify = Profile(), VerifySettings(**asked["verify"])
+    judge = opened.enter_context(Judge(task, 1.0, settings=verify, profile=profile, max_no_answer=1.0))
+    made = task, measured(engine, profile), judge
     if asked["stage"] == MINE:
-        from rrr_core.mining.settings import MineSettings
-        from rrr_core.mining.shards import MiningWork
-
-        return MiningWork(task, engine, judge, MineSettings(**asked["settings"]))
-    from rrr_core.evaluation.deciding import make_deciders
-    from rrr_core.evaluation.settings import EvalSettings
-    from rrr_core.evaluation.work import EvaluationWork
-
+        return MiningWork(*made, MineSettings(**asked["settings"]))
     settings = EvalSettings(**asked["settings"])
     deciders = make_deciders(task, settings.decide, 1.0, verify, profile)
     for decider in deciders:
         opened.callback(decider.close)
-    return EvaluationWork(task, engine, judge, settings, deciders)
+    return EvaluationWork(*made, settings, deciders)
 
 
 def _answered(work: Callable[[], dict[str, Any]]) -> str:

@@ -253,5 +253,5 @@ def _check_alike(first: Mapping[str, Any], other: Mapping[str, Any]) -> None:
         key, mine, theirs = difference
         raise RrrError(
             f"The machines would not write the same texts: {key.removeprefix('described.')} is {mine!r} on"
-            f" {first['host']} and {theirs!r} on {other['host']}. Install the same packages and the same model on all machines."
+            f" {first['host']} and {theirs!r} on {other['host']}. Install the same packages and models on all."
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import rrr_core
@@ -29,7 +30,7 @@ def written(value: Any) -> str:
 
 def opening(model: ModelSettings) -> str:
     """What an actor needs to open its engine."""
-    return written({"core": rrr_core.__version__, "model": asdict(model)})
+    return written({"core": rrr_core.__version__, "folder": str(Path.cwd()), "model": asdict(model)})
 
 
 def working(work: object, verify: VerifySettings) -> str:

@@ -91,13 +91,6 @@ class Profile:
             self._elsewhere,
         )
 
-    def take(self) -> Spent:
-        """What was spent since the last time, or since the beginning: it is not counted here any more."""
-        spent = self.spent()
-        self._seconds, self._tokens, self._elsewhere, self.verdicts = {}, {}, 0.0, 0
-        self._began = self._since
-        return spent
-
     def write(self, folder: Path) -> None:
         """Write `profile.json`: earlier calls and this one. Nothing is written before this call has done any work."""
         now = self.spent()

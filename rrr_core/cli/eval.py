@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -82,8 +83,8 @@ def command(
         compared.append(name)
     for name, settings in {**planned, chosen: model}.items():
         settings = pipeline.choose_model(settings, *(each.task for each in opened))
-        dated = pipeline.with_date(settings, target.path)
-        with pipeline.Workers(lambda dated=dated: dated, cluster, processes, progress, verify) as workers:
+        dated = partial(pipeline.with_date, settings, target.path)
+        with pipeline.Workers(dated, cluster, processes, progress, verify) as workers:
             for each in opened:
                 workers.evaluate(each, parts[each.name].evaluation(name).path, name, eval)
     if not processes.leads:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,7 +43,7 @@ def command(
     targets = [part_of(run, each.name, len(opened)).mine.path for each in opened]
     progress = make_progress()
     chosen = pipeline.choose_model(model, *(each.task for each in opened))
-    dated = pipeline.with_date(chosen, run)
-    with pipeline.Workers(lambda: dated, cluster, executor(), progress, verify) as workers:
+    dated = partial(pipeline.with_date, chosen, run)
+    with pipeline.Workers(dated, cluster, executor(), progress, verify) as workers:
         for each, target in zip(opened, targets, strict=True):
             click.echo(f"{target}: {workers.mine(each, target, mine).describe()}")

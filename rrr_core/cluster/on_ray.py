@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
+import tempfile
 import time
 from collections.abc import Iterable, Sequence
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 from rrr_core.cluster.actor import ShardActor
@@ -69,28 +72,29 @@ class RayPool:
             self._ray.kill(actor)
         self._ray.shutdown()
 
-    def _connect(self, address: str) -> None:
-        """Join a cluster; for `auto` a new one on this machine, if there is none. A machine may be just starting it."""
-        if address.startswith("ray://"):
-            raise RrrError(
-                f"--ray {address}: rrr has to run on a machine of the cluster: give HOST:PORT there, or auto."
-            )
+    def _connect(self, given: str) -> None:
+        """Join a cluster, which may be just starting; for `auto` start one on this machine, if there is none."""
         quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+        address = _known() if given == AUTO else given
+        # Ray itself waits for a cluster that is gone for minutes, also where it would start one if it knew of none.
+        if address is None or (given == AUTO and not answers(address)):
+            self._ray.init(address="local", include_dashboard=False, **quiet)
+            return
         began = time.monotonic()
-        while True:
-            try:
-                self._ray.init(address=address, **quiet)
-                return
-            except (ConnectionError, ValueError, RuntimeError) as error:
-                if address == AUTO and "RAY_ADDRESS" not in os.environ:
-                    self._ray.init(address="local", include_dashboard=False, **quiet)
-                    return
-                if time.monotonic() - began > JOINED_WITHIN:
-                    raise RrrError(
-                        f"--ray {address}: there is no Ray cluster ({one_line(error, 200)}). Start one with"
-                        " `ray start --head`, and give the address that it prints."
-                    ) from None
+        while not answers(address):
+            if time.monotonic() - began > JOINED_WITHIN:
+                raise RrrError(
+                    f"--ray {given}: nothing answers at {address}. Start a cluster with `ray start --head`, and give the"
+                    " HOST:PORT that it prints, on a machine that belongs to it."
+                )
             time.sleep(1)
+        try:
+            self._ray.init(address=address, **quiet)
+        except (ConnectionError, ValueError, RuntimeError) as error:
+            raise RrrError(
+                f"--ray {given}: the cluster cannot be joined ({one_line(error, 200)}). rrr has to run on a machine of the"
+                " cluster, with the same Ray and the same Python."
+            ) from None
 
     def _event(self, call: Any) -> Event:
         actor = self._calls.pop(call)
@@ -101,6 +105,26 @@ class RayPool:
         except self._ray.exceptions.RayError as error:
             self._ray.kill(self._actors.pop(actor))
             return Died(actor, _reason(error))
+
+
+def answers(address: str) -> bool:
+    """Whether something listens at HOST:PORT. Raises RrrError for anything else than such an address."""
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal() or "/" in host:
+        raise RrrError(f"--ray {address}: give HOST:PORT as `ray start --head` prints it, or {AUTO}.")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=5).close()
+    except OSError:
+        return False
+    return True
+
+
+def _known() -> str | None:
+    """The cluster that RAY_ADDRESS names, or that was last started on this machine."""
+    if named := os.environ.get("RAY_ADDRESS"):
+        return None if named == "local" else named
+    last = Path(os.environ.get("RAY_TMPDIR") or tempfile.gettempdir()) / "ray" / "ray_current_cluster"
+    return last.read_text(encoding="utf-8").strip() or None if last.is_file() else None
 
 
 def _cores_for(actors: int, machines: Iterable[int]) -> int:

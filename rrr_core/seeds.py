@@ -8,6 +8,10 @@ from __future__ import annotations
 
 import hashlib
 
+WHOLE = 0
+"""In training's seeds, where earlier versions had the number of the process that drew. A batch is now drawn as a whole,
+however many processes share it, and as a single process has always drawn it."""
+
 
 def mining_seed(seed: int, shard: int, round_index: int, stage: str = "") -> int:
     """The seed of one round of tries over a shard's open rows; 31 bits, which every engine takes.
@@ -24,7 +28,7 @@ def evaluation_seed(seed: int, mode: str, shard: int, stage: str) -> int:
 
 
 def rollout_seed(*parts: object) -> int:
-    """The seed of one draw in training, such as `(seed, step, forward_pass, process, "retry")`; 56 bits.
+    """The seed of one draw in training, such as `(seed, step, forward_pass, WHOLE, "retry")`; 56 bits.
 
     >>> rollout_seed(0, 7, "retry") == rollout_seed(0, 7, "retry") != rollout_seed(0, 8, "retry")
     True
@@ -47,7 +51,7 @@ def request_seed(seed: int, place: int) -> int:
 
 
 def stream_seed(seed: int, place: int) -> int:
-    """The seed of one row's own random stream in this process; 56 bits, for torch's generators."""
+    """The seed of the random stream of the row at a place of a batch; 56 bits, for torch's generators."""
     return _bits(f"{seed}:{place}", 56)
 
 

@@ -63,6 +63,10 @@ def leave() -> None:
     """End together with the other processes, if this one has met them."""
     if isinstance(found := _met(), Ranks):
         found.meeting.leave()
+        from torch import distributed
+
+        if distributed.is_available() and distributed.is_initialized():
+            distributed.destroy_process_group()
 
 
 def may_say_why() -> bool:

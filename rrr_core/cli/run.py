@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from rrr_core.cli.options import SettingsCommand, with_settings
-from rrr_core.cli.processes import processes_option
+from rrr_core.cli.processes import executor, processes_option
 from rrr_core.cli.shared import folder_option, run_folder
 
 SECTIONS = ("task", "model")
@@ -34,7 +34,7 @@ def run_and_print(folder: Path, **settings: Any) -> None:
     from rrr_core.cli.progress import make_progress
     from rrr_core.cli.tables import print_comparison
 
-    result = pipeline.run(pipeline.RunSettings(**settings), folder, make_progress())
+    result = pipeline.run(pipeline.RunSettings(**settings), folder, make_progress(), executor())
     for task, comparison in result.comparisons.items():
         if len(result.comparisons) > 1:
             click.echo(f"{task}:")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from rrr_core.cli.options import SettingsCommand, with_settings
-from rrr_core.cli.processes import processes_option
+from rrr_core.cli.processes import executor, processes_option
 from rrr_core.cli.shared import folder_option, part_of, run_folder
 from rrr_core.errors import DataError, RrrError
 from rrr_core.runs.layout import RunFolder
@@ -67,6 +67,7 @@ def command(
     from rrr_core.training.run import leave_processes
     from rrr_core.training.run import train as train_on
 
-    summary = train_on([each.task for each in opened], found, chosen, target.train.path, train, make_progress(), verify)
+    given = [each.task for each in opened], found, chosen, target.train.path, train
+    summary = train_on(*given, make_progress(), verify, executor())
     leave_processes()
     click.echo(f"{summary.model}: trained for {summary.steps} steps on {summary.failures} failures")

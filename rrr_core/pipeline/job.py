@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -22,9 +23,10 @@ from rrr_core.pipeline.opening import (
     open_tasks,
     refuse_server,
 )
-from rrr_core.pipeline.record import RunRecord
+from rrr_core.pipeline.record import RunRecord, open_record
 from rrr_core.pipeline.settings import RunSettings, identity_of
 from rrr_core.pipeline.stages import Stages
+from rrr_core.processes.shards import Executor, ThisProcess
 from rrr_core.profiling.spent import Spent
 from rrr_core.progress import Progress
 from rrr_core.runs.files import read_json
@@ -49,18 +51,21 @@ class RunResult:
         return next(iter(self.comparisons.values()))
 
 
-def run(settings: RunSettings, folder: Path, progress: Progress | None = None) -> RunResult:
-    """Run all stages in `folder`, or resume those that are not finished.
+def run(
+    settings: RunSettings, folder: Path, progress: Progress | None = None, executor: Executor | None = None
+) -> RunResult:
+    """Run all stages in `folder`, or resume those that are not finished; `executor` is who works on shards.
 
+    Of several processes each calls it, and the leading one keeps the record, compares and reports.
     Raises RrrError if the folder was started with other settings, naming the first difference.
     """
-    progress = progress or Progress()
+    progress, executor = progress or Progress(), executor or ThisProcess()
     tasks, settings = opened(settings)
-    with stage_lock(folder, progress):
-        record = RunRecord.open(folder, identity_of(settings, tasks), progress)
+    with stage_lock(folder, progress) if executor.leads else nullcontext():
+        record = open_record(folder, identity_of(settings, tasks), progress, executor)
         files = RunFolder(folder)
-        job = Stages(tasks, settings, files, progress)
-        if not record.is_finished("train", files.train.model, files.train.summary):
+        job = Stages(tasks, settings, files, progress, executor)
+        if isinstance(record, RunRecord) and not record.is_finished("train", files.train.model, files.train.summary):
             job.check_training(tasks, files.train, settings.train)
         engine = job.engine()
         for each in tasks:
@@ -78,6 +83,8 @@ def run(settings: RunSettings, folder: Path, progress: Progress | None = None) -
             work = partial(job.compare, each, (VANILLA, TRAINED))
             record.stage(job.named("compare", each), job.part(each).comparison, work, again=True)
         record.stage("report", files.report, job.report, again=True)
+    if not isinstance(record, RunRecord):
+        return RunResult(folder, {}, files.report, Spent())
     parts = {each.name: job.part(each) for each in tasks}
     comparisons = {name: read_json(part.comparison) for name, part in parts.items()}
     return RunResult(folder, comparisons, files.report, record.spent(stages_of(parts.values(), [files.train])))

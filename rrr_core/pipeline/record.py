@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from rrr_core.errors import DataError
+from rrr_core.processes.shards import Executor, ThisProcess
 from rrr_core.profiling.profile import read_profile
 from rrr_core.profiling.spent import Spent
 from rrr_core.progress import Progress
@@ -25,14 +26,17 @@ from rrr_core.runs.stage import check_identity, holds_nothing
 class RunRecord:
     """`run.json`: the run's identity, and each stage's state: `running`, `finished`, `interrupted` or `failed`."""
 
-    def __init__(self, path: Path, content: dict[str, Any], progress: Progress) -> None:
+    def __init__(self, path: Path, content: dict[str, Any], progress: Progress, executor: Executor) -> None:
         self.path = path
         self.content = content
         self.progress = progress
+        self.executor = executor
 
     @classmethod
-    def open(cls, folder: Path, identity: Mapping[str, Any], progress: Progress) -> RunRecord:
-        """Start or resume the run in `folder`.
+    def open(
+        cls, folder: Path, identity: Mapping[str, Any], progress: Progress, executor: Executor | None = None
+    ) -> RunRecord:
+        """Start or resume the run in `folder`; of several processes, the leading one does.
 
         A stage's settings bind from its first result on: until then they may change, as may all others of a run that
         has produced nothing yet. Raises RrrError if the run was started with another identity.
@@ -51,7 +55,7 @@ class RunRecord:
         ]
         content["identity"] = {**content["identity"], **{stage: identity[stage] for stage in unbound}}
         check_identity(folder, "run", content["identity"], identity)
-        record = cls(path, content, progress)
+        record = cls(path, content, progress, executor or ThisProcess())
         record._write()
         return record
 
@@ -66,7 +70,7 @@ class RunRecord:
         Raises DataError if a file of a finished stage is lost or was changed since.
         """
         stages = self.content["stages"]
-        if not again and self.is_finished(name, product, *others):
+        if not self.executor.agree(f"the stage {name}", again or not self.is_finished(name, product, *others)):
             Digests(product.parent).check_all(
                 f"delete it and {product}, and run the same command again: {name} makes them again."
             )
@@ -109,6 +113,25 @@ class RunRecord:
 
     def _write(self) -> None:
         write_json(self.path, self.content)
+
+
+class AssistedRun:
+    """What a process other than the leading one does of a run's stages: the work that is shared."""
+
+    def __init__(self, executor: Executor) -> None:
+        self.executor = executor
+
+    def stage(self, name: str, product: Path, work: Callable[[], None], *others: Path, again: bool = False) -> None:
+        """Do a stage's work if the leading process does; what is always made again, that one makes alone."""
+        if self.executor.agree(f"the stage {name}", False) and not again:
+            work()
+
+
+def open_record(
+    folder: Path, identity: Mapping[str, Any], progress: Progress, executor: Executor
+) -> RunRecord | AssistedRun:
+    """The record of the run in a folder, or what stands for it in a process that does not lead."""
+    return RunRecord.open(folder, identity, progress, executor) if executor.leads else AssistedRun(executor)
 
 
 def _check_record(content: Any, path: Path) -> None:

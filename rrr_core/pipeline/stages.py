@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +13,7 @@ from rrr_core.generation import ModelSettings
 from rrr_core.pipeline.naming import options_of
 from rrr_core.pipeline.opening import OpenTask, open_engine, trained_model, with_date
 from rrr_core.pipeline.settings import RunSettings
+from rrr_core.processes.shards import Executor, ThisProcess
 from rrr_core.progress import Progress
 from rrr_core.runs.layout import RunFolder, TrainFolder
 from rrr_core.training.settings import TrainSettings
@@ -29,6 +30,8 @@ class Stages:
     settings: RunSettings
     files: RunFolder
     progress: Progress
+    executor: Executor = field(default_factory=ThisProcess)
+    """Who works on the shards of mining and evaluation; it is the same in every stage."""
 
     def named(self, stage: str, task: OpenTask, *more: str) -> str:
         """The name of a stage in the run's record: of several tasks, each has its own."""
@@ -67,7 +70,16 @@ class Stages:
 
         opened, folder, verify = engine(), self.part(task).mine.path, self.settings.verify
         with options_of("mine"):
-            mine(task.task, opened, folder, task.fitting(self.settings.mine), task.data, self.progress, verify)
+            mine(
+                task.task,
+                opened,
+                folder,
+                task.fitting(self.settings.mine),
+                task.data,
+                self.progress,
+                verify,
+                self.executor,
+            )
 
     def train(self, tasks: Sequence[OpenTask], folder: TrainFolder, settings: TrainSettings) -> None:
         from rrr_core.training.run import train
@@ -75,16 +87,30 @@ class Stages:
         failures = failures_in({each.name: self.part(each).mine.path for each in tasks})
         given = [each.task for each in tasks]
         with options_of("train"):
-            train(given, failures, self._model(), folder.path, settings, self.progress, self.settings.verify)
+            train(
+                given,
+                failures,
+                self._model(),
+                folder.path,
+                settings,
+                self.progress,
+                self.settings.verify,
+                self.executor,
+            )
 
     def evaluate(self, task: OpenTask, label: str, engine: Callable[[], Engine]) -> None:
-        from rrr_core.evaluation import evaluate
+        from rrr_core.evaluation import assist_evaluation, evaluate
 
-        opened, folder, verify = engine(), self.part(task).evaluation(label).path, self.settings.verify
+        given, settings = (
+            (task.task, engine(), self.part(task).evaluation(label).path),
+            task.fitting(self.settings.eval),
+        )
+        executor, verify = self.executor, self.settings.verify
         with options_of("eval"):
-            evaluate(
-                task.task, opened, folder, label, task.fitting(self.settings.eval), task.data, self.progress, verify
-            )
+            if executor.leads:
+                evaluate(*given, label, settings, task.data, self.progress, verify, executor)
+            else:
+                assist_evaluation(*given, settings, task.data, executor, verify)
 
     def _model(self) -> ModelSettings:
         return with_date(self.settings.model, self.files.path)

@@ -47,6 +47,9 @@ class Ranks:
     def agree(self, what: str, value: Value) -> Value:
         return self.meeting.agree(what, value)
 
+    def meet(self, what: str) -> None:
+        self.meeting.meet(what)
+
     def in_order(
         self, folder: Path, jobs: Iterable[ShardJob], work: ShardWork[Made], *, may_stop: bool = False
     ) -> Iterator[Done[Made]]:

@@ -99,6 +99,10 @@ class Executor(Protocol):
         """The leading process's value, in every process, which wait for it. `what` names it in errors."""
         ...
 
+    def meet(self, what: str) -> None:
+        """Wait until all processes are here. Raises RrrError naming those who do not come, and where they are."""
+        ...
+
     def in_order(
         self, folder: Path, jobs: Iterable[ShardJob], work: ShardWork[Made], *, may_stop: bool = False
     ) -> Iterator[Done[Made]]:
@@ -118,6 +122,9 @@ class ThisProcess:
 
     def agree(self, what: str, value: Value) -> Value:
         return value
+
+    def meet(self, what: str) -> None:
+        pass
 
     def in_order(
         self, folder: Path, jobs: Iterable[ShardJob], work: ShardWork[Made], *, may_stop: bool = False

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ class Profile:
         self._tokens: dict[str, int] = {}
         self._open: list[str] = []
         self._began = self._since = clock()
-        self._elsewhere = 0.0
+        self._elsewhere = Spent()
         self.verdicts = 0
         self.machine: Machine | None = None
 
@@ -71,29 +72,30 @@ class Profile:
 
     def add(self, elsewhere: Spent) -> None:
         """Count what another process did for this call meanwhile."""
-        self._elsewhere += elsewhere.wall_seconds
-        self._seconds = summed(self._seconds, elsewhere.seconds)
-        self._tokens = summed(self._tokens, elsewhere.tokens)
-        self.verdicts += elsewhere.verdicts
+        self._elsewhere = self._elsewhere.plus(elsewhere)
 
     def spent(self) -> Spent:
-        """What this call has spent so far."""
+        """What this process has spent so far in this call."""
         self._settle()
         worked = bool(self._seconds)
         wall = self._clock() - self._began
-        return Spent(
-            int(worked),
-            wall,
-            dict(self._seconds),
-            dict(self._tokens),
-            self.verdicts,
-            self.machine,
-            self._elsewhere,
+        return Spent(int(worked), wall, dict(self._seconds), dict(self._tokens), self.verdicts, self.machine)
+
+    def spent_by_all(self) -> Spent:
+        """What all processes have spent so far in this call, as far as it was added."""
+        own, others = self.spent(), self._elsewhere
+        return replace(
+            own,
+            calls=int(bool(own.calls or others.seconds)),
+            seconds=summed(own.seconds, others.seconds),
+            tokens=summed(own.tokens, others.tokens),
+            verdicts=own.verdicts + others.verdicts,
+            elsewhere_seconds=others.wall_seconds,
         )
 
     def write(self, folder: Path) -> None:
         """Write `profile.json`: earlier calls and this one. Nothing is written before this call has done any work."""
-        now = self.spent()
+        now = self.spent_by_all()
         if now.calls:
             write_json(StageFolder(folder).profile, self._earlier.plus(now).to_json())
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from rrr_core.episode import Episode
@@ -112,21 +112,14 @@ def weighed(
     settings: TrainSettings,
     scale: str,
     moment: tuple[object, ...],
-    gather: Callable[[list[tuple[bool, Returns]]], list[tuple[bool, Returns]]] = list,
-    process: int = 0,
 ) -> list[Episode]:
-    """A process's episodes, each trained segment with its round's advantage.
-
-    `gather` concatenates all processes' lists, since a group may lie in several; `moment` seeds the placebo.
-    """
-    found = gather([(is_first_try(each), _returns(each, settings)) for each in episodes])
-    returns = [each for _, each in found]
+    """A batch's episodes, each trained segment with its round's advantage; `moment` seeds the placebo."""
+    returns = [_returns(each, settings) for each in episodes]
     if credit_named(settings.credit).shuffles:
-        is_first = [first for first, _ in found]
+        is_first = [is_first_try(each) for each in episodes]
         returns = by_kind(returns, is_first, lambda each: shuffled_by_round(each, (*moment, "placebo")))
     advantages = advantages_by_round(returns, settings.group_size, scale)
-    own = advantages[process * len(episodes) : (process + 1) * len(episodes)]
-    return [with_advantages(episode, each) for episode, each in zip(episodes, own, strict=True)]
+    return [with_advantages(episode, each) for episode, each in zip(episodes, advantages, strict=True)]
 
 
 def _returns(episode: Episode, settings: TrainSettings) -> Returns:

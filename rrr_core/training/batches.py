@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from rrr_core.episode import Episode, Failure
+from rrr_core.seeds import WHOLE
 from rrr_core.training.advantages import has_signal
 from rrr_core.training.consolidation import first_try_places
 from rrr_core.training.credit import ATTEMPT, credit_named, sampled_tokens
@@ -32,7 +33,7 @@ class Resampled:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """The episodes of one process's generation batch, group by group, their segments marked as trained or not."""
+    """The episodes of a generation batch, group by group, their segments marked as trained or not."""
 
     episodes: list[Episode]
     tokens: int
@@ -75,14 +76,13 @@ def play_batch(
     indices: Sequence[int],
     step: int,
     forward_pass: int,
-    process: int,
 ) -> Batch:
     """The episodes on the failures at these indices, each repeated within its group, for a forward pass of a step.
 
     Some groups are first tries instead, as `settings.consolidate` and `settings.credit` say. A pure function of the
     policy's weights, the settings' seed and the other arguments.
     """
-    size, seed = settings.group_size, (settings.seed, step, forward_pass, process)
+    size, seed = settings.group_size, (settings.seed, step, forward_pass, WHOLE)
     credit = credit_named(settings.credit)
     wanted = [indices[start : start + size] for start in range(0, len(indices), size)]
     first = first_try_places(settings, len(wanted), seed)

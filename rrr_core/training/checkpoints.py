@@ -41,6 +41,8 @@ NEEDED = (
     ("rng_state.pth", "rng_state_0.pth"),
 )
 """What resuming needs, each under one of these names."""
+DRAWS = "by place in the batch"
+"""What a manifest says of the seeds of training's texts: on any number of processes they are those of one."""
 UNUSED = "training_args.bin"
 """Written by transformers and never loaded."""
 
@@ -215,6 +217,17 @@ def newest_checkpoint(
 
 def _is_free(checkpoint: Path) -> bool:
     return checkpoint.is_dir() and not checkpoint.is_symlink() and not any(checkpoint.iterdir())
+
+
+def check_draws(files: TrainFolder, checkpoint: Path) -> None:
+    """Raise RrrError for a checkpoint of an older version's run on several processes, whose texts were others."""
+    manifest = read_json(files.manifest)
+    about = manifest.get("about") if isinstance(manifest, dict) else None
+    if (about or {}).get("draws") != DRAWS and (checkpoint / "rng_state_0.pth").exists():
+        raise RrrError(
+            f"{files.path} was started on several processes by an older version, whose texts depended on their number:"
+            " use another folder, or finish it with that version."
+        )
 
 
 def check(checkpoint: Path, step: int) -> None:

@@ -23,7 +23,7 @@ Value = TypeVar("Value")
 def check_consolidation(settings: TrainSettings, groups: int) -> None:
     """Raise RrrError for settings of consolidation that do not fit together or would change nothing.
 
-    `groups` is how many a process samples at once.
+    `groups` is how many are sampled at once.
     """
     defaults = TrainSettings()
     for name, acts in (("distill_weight", settings.distills), ("consolidate_share", settings.mixes_first_tries)):
@@ -46,14 +46,14 @@ def check_consolidation(settings: TrainSettings, groups: int) -> None:
         if not 0 < count < groups:
             raise RrrError(
                 f"--consolidate-share {settings.consolidate_share:g} makes {count} of the {groups}"
-                f" group{'' if groups == 1 else 's'} that a process samples at once first tries, and --consolidate"
+                f" group{'' if groups == 1 else 's'} that are sampled at once first tries, and --consolidate"
                 " reward needs some of either kind: change it, --batch-size or --group-size"
                 f"{', or use --credit attempt' if count else ''}."
             )
 
 
 def first_try_groups(share: float, groups: int) -> int:
-    """How many of a process's groups are first tries: the share, rounded, but one at least if there are two groups.
+    """How many of a batch's groups are first tries: the share, rounded, but one at least if there are two groups.
 
     >>> [first_try_groups(0.25, groups) for groups in (1, 2, 4, 32)], first_try_groups(0.0, 32)
     ([0, 1, 1, 8], 0)

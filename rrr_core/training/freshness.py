@@ -19,6 +19,7 @@ from rrr_core.records import COUNT, OBJECT, TEXT, Record
 from rrr_core.runs.digests import Digests
 from rrr_core.runs.files import read_numbered_lines
 from rrr_core.runs.layout import TrainFolder
+from rrr_core.seeds import WHOLE
 from rrr_core.training.rollout import Rollout
 from rrr_core.training.sampler import FailureOrder
 from rrr_core.training.settings import TrainSettings
@@ -125,7 +126,10 @@ class Chosen:
 
 
 class Freshness:
-    """Chooses what the groups of one process reflect on: a pure function of weights, seed and step."""
+    """Chooses what the groups of a batch reflect on: a pure function of weights, seed and step.
+
+    Of several processes, each chooses alike.
+    """
 
     def __init__(
         self,
@@ -135,13 +139,12 @@ class Freshness:
         settings: TrainSettings,
         folder: Path,
         *,
-        process: int = 0,
-        processes: int = 1,
+        writes: bool = True,
         gather: Callable[[list[Any]], list[Any]] = list,
     ) -> None:
-        """`gather` concatenates all processes' lists, in every process; the first process writes into `folder`."""
+        """`gather` concatenates all processes' lists, in every process; one of them writes into `folder`."""
         self.failures, self.order, self.rollout, self.settings, self.folder = failures, order, rollout, settings, folder
-        self.process, self.processes, self.gather = process, processes, gather
+        self.writes, self.gather = writes, gather
         self._refreshed: dict[str, Renewal] = {}
         self._refreshed_at: int | None = None
         self._others: Iterator[Failure] = iter(())
@@ -178,7 +181,7 @@ class Freshness:
         return Chosen([each.failure for each in renewed], tokens=sum(each.tokens for each in renewed))
 
     def _tried_now(self, wanted: list[Failure], step: int, forward_pass: int, number: int) -> list[Renewal]:
-        seed = (self.settings.seed, step, forward_pass, self.process, "live", number)
+        seed = (self.settings.seed, step, forward_pass, WHOLE, "live", number)
         return self._renewed(wanted, self._others, seed)
 
     def _renewed(self, wanted: Sequence[Failure], others: Iterator[Failure], seed: tuple[object, ...]) -> list[Renewal]:
@@ -194,8 +197,8 @@ class Freshness:
         return {self.failures[index].failure_id for index in indices}
 
     def _further(self, number: int, taken: set[str]) -> Iterator[Failure]:
-        """The failures beyond a generation batch, except those taken; each process gets its share."""
-        for index in self.order.beyond(number)[self.process :: self.processes]:
+        """The failures beyond a generation batch, except those taken."""
+        for index in self.order.beyond(number):
             failure = self._standing(self.failures[index])
             if failure.failure_id not in taken:
                 taken.add(failure.failure_id)
@@ -204,8 +207,9 @@ class Freshness:
     def _refresh(self, start: int, step: int) -> Chosen:
         """Get the attempts for the steps from `start`: from the file of an earlier call, or by trying now."""
         path = TrainFolder(self.folder).refreshed(start)
-        if path.exists():
-            renewals = read_renewals(path, self.process, self.processes)
+        # One process may write it before another looks.
+        if self.gather([path.exists()])[0]:
+            renewals = read_renewals(path)
             Digests(self.folder).check(path, "delete the folder that it is in, and train again.")
         elif start == step:
             renewals = self._refreshed_now(start, path)
@@ -218,38 +222,32 @@ class Freshness:
 
     def _refreshed_now(self, start: int, path: Path) -> list[Renewal]:
         numbers = self.order.numbers(range(start, min(start + self.settings.refresh_every, self.settings.steps)))
-        share = self.order.groups // self.processes
-        mine = slice(self.process * share, (self.process + 1) * share)
         # A failure that several steps use is tried once.
         wanted = {
             self.failures[index].failure_id: self.failures[index]
             for number in numbers
-            for index in self.order.batch(number)[mine]
+            for index in self.order.batch(number)
         }
         taken = {failure_id for number in numbers for failure_id in self._ids(self.order.batch(number))}
         self._refreshed = {}
         renewals = self._renewed(
             list(wanted.values()),
             self._further(numbers[-1], taken),
-            (self.settings.seed, start, self.process, "refresh"),
+            (self.settings.seed, start, WHOLE, "refresh"),
         )
-        records = self.gather([{"process": self.process, **each.to_json()} for each in renewals])
-        if self.process == 0:
-            Digests(self.folder).write_lines(path, records)
+        if self.writes:
+            Digests(self.folder).write_lines(path, ({"process": WHOLE, **each.to_json()} for each in renewals))
         return renewals
 
 
-def read_renewals(path: Path, process: int, processes: int) -> list[Renewal]:
-    """One process's part of a file of refreshed attempts. Raises DataError naming file and line."""
-    renewals, seen = [], set()
+def read_renewals(path: Path) -> list[Renewal]:
+    """The attempts in a file of refreshed ones. Raises DataError naming file and line."""
+    renewals = []
     for line, record in read_numbered_lines(path):
         place = f"{path}:{line}"
-        writer = Record(record, place, "a refreshed attempt").get("process", COUNT)
-        seen.add(writer)
-        if writer == process:
-            renewals.append(Renewal.from_json(record, place))
-    if seen != set(range(processes)):
-        raise DataError(f"{path} is of a run on {len(seen)} processes, not {processes}: resume it on as many.")
+        if Record(record, place, "a refreshed attempt").get("process", COUNT) != WHOLE:
+            raise DataError(f"{place}: of an older version's run on several processes: use another folder.")
+        renewals.append(Renewal.from_json(record, place))
     return renewals
 
 

@@ -39,7 +39,7 @@ class Situation:
     @property
     def reuses_texts(self) -> bool:
         """Whether a text is trained on after the weights have changed, so that the policies' ratio is not always 1."""
-        accumulation = max(1, self.settings.batch_size // (self.settings.micro_batch_size * self.processes))
+        accumulation = max(1, self.settings.batch_size // self.settings.micro_batch_size)
         lasts = self.get("steps_per_generation", accumulation) * self.get("num_iterations", 1)
         return bool(accumulation % lasts)
 

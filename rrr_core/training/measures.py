@@ -17,8 +17,8 @@ Tasks = Mapping[str | None, Task]
 """A task by the name that its episodes hold: None where it is the only one."""
 
 
-def measures_of(batch: Batch, tasks: Tasks, processes: int, most_rounds: int = 1) -> dict[str, float]:
-    """Metrics by name, for one of `processes` processes. Their mean over the processes is logged.
+def measures_of(batch: Batch, tasks: Tasks, most_rounds: int = 1) -> dict[str, float]:
+    """Metrics by name, of a whole batch: the same in every process.
 
     With `most_rounds` above 1, each round has some of its own, and so has each of several tasks.
     """
@@ -29,8 +29,7 @@ def measures_of(batch: Batch, tasks: Tasks, processes: int, most_rounds: int = 1
         **first_try_measures(tries),
         **course_measures(batch.episodes),
         "abstentions": sum(episode.last_verdict.is_abstained for episode in batch.episodes),
-        # The logged mean is then the sum over the processes.
-        "sampled_tokens": batch.tokens * processes,
+        "sampled_tokens": batch.tokens,
     }
     if most_rounds > 1:
         measures |= _by_round(reflecting, tasks)

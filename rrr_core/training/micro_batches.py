@@ -23,13 +23,24 @@ def has_variance(rewards: Sequence[float | None], group_size: int) -> list[bool]
 
 
 def split_micro_batches(
-    batch: Mapping[str, Any], kept: Sequence[bool], *, count: int, group_size: int, seed: int
+    batch: Mapping[str, Any], kept: Sequence[bool], *, count: int, order: Sequence[int]
 ) -> list[dict[str, Any]]:
-    """The rows of `batch` in `count` micro-batches of equal size, kept rows first.
+    """The rows of `batch` in `count` micro-batches of equal size, in this order.
 
     `batch` maps names to tensors (B, ...), and to tensors without dimensions, which every micro-batch gets. A row that
     is not kept stays, since the processes of a run gather rows from each other and so need equally many, but its
     completion is masked out: it is not computed, and its loss is zero.
+    """
+    rows = len(kept)
+    mask = batch["completion_mask"]
+    masked = {**batch, "completion_mask": mask * torch.tensor(kept, device=mask.device, dtype=mask.dtype)[:, None]}
+    size = rows // count
+    return [_rows_of(masked, order[start : start + size], rows) for start in range(0, rows, size)]
+
+
+def dealt_order(kept: Sequence[bool], group_size: int, seed: int) -> list[int]:
+    """The order in which a generation batch's rows are trained on: kept rows first.
+
     `seed` draws the order of the groups, since one generation may serve several optimiser steps; the rows of a group
     stay adjacent, so that they share their prompt.
     """
@@ -37,11 +48,18 @@ def split_micro_batches(
     groups = [range(start, min(start + group_size, rows)) for start in range(0, rows, group_size)]
     drawn: list[int] = torch.randperm(len(groups), generator=torch.Generator().manual_seed(seed)).tolist()
     shuffled = [row for group in drawn for row in groups[group]]
-    order = sorted(shuffled, key=lambda row: not kept[row])
-    mask = batch["completion_mask"]
-    masked = {**batch, "completion_mask": mask * torch.tensor(kept, device=mask.device, dtype=mask.dtype)[:, None]}
-    size = rows // count
-    return [_rows_of(masked, order[start : start + size], rows) for start in range(0, rows, size)]
+    return sorted(shuffled, key=lambda row: not kept[row])
+
+
+def shares_of_steps(order: Sequence[int], step_rows: int, process: int, processes: int) -> list[int]:
+    """A process's rows of a batch that several steps take in this order, `step_rows` each: its share of every step.
+
+    >>> shares_of_steps([0, 1, 2, 3, 4, 5, 6, 7], 4, process=1, processes=2)
+    [2, 3, 6, 7]
+    """
+    share = step_rows // processes
+    starts = range(process * share, len(order), step_rows)
+    return [row for start in starts for row in order[start : start + share]]
 
 
 def _rows_of(batch: Mapping[str, Any], indices: Sequence[int], rows: int) -> dict[str, Any]:

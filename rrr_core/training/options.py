@@ -157,19 +157,14 @@ def grpo_config(
         raise RrrError(
             f"batch size {settings.batch_size} is not a multiple of group size {settings.group_size}: change one."
         )
-    at_once = settings.micro_batch_size * (user.get("steps_per_generation") or settings.batch_size // together)
-    whole_groups = (
-        settings.on_policy_attempts
-        or settings.refresh_every
-        or settings.zero_variance == "resample"
-        or settings.consolidate != "none"
-    )
-    if whole_groups and at_once % settings.group_size:
+    passes = user.get("steps_per_generation") or settings.batch_size // settings.micro_batch_size
+    at_once = settings.micro_batch_size * passes
+    if at_once % settings.group_size:
         raise RrrError(
-            f"A process samples {at_once} reflections at once, not whole groups of {settings.group_size}, which"
-            " --on-policy-attempts, --refresh-every, --zero-variance resample and --consolidate need: change"
-            " --batch-size, --micro-batch-size or --group-size."
+            f"{at_once} reflections are sampled at once, which are not whole groups of {settings.group_size}: change"
+            " --micro-batch-size, --group-size or steps_per_generation."
         )
+    check_shares(settings, passes, processes)
     check_consolidation(settings, at_once // settings.group_size)
     if settings.scheduler not in [kind.value for kind in SchedulerType]:
         known = [kind.value for kind in SchedulerType]
@@ -183,6 +178,8 @@ def grpo_config(
         "dataloader_pin_memory": accelerated,
         "use_cpu": not accelerated,
         **user,
+        # The user's is that of a single process: what is sampled at once is the same on any number.
+        **({"steps_per_generation": passes // processes} if "steps_per_generation" in user else {}),
     }
     try:
         config = GRPOConfig(
@@ -225,6 +222,25 @@ def grpo_config(
             f" set --refresh-every to one, not to {settings.refresh_every}."
         )
     return config
+
+
+def check_shares(settings: TrainSettings, passes: int, processes: int) -> None:
+    """Raise RrrError if what `passes` forward passes of a single process compute cannot be shared by `processes`.
+
+    Where one generation serves several optimiser steps, each of these takes whole groups of every process.
+    """
+    if passes % processes:
+        raise RrrError(
+            f"GRPOConfig field 'steps_per_generation' is {passes}, which {processes} processes cannot share: set it to"
+            f" a multiple of {processes}."
+        )
+    share = settings.batch_size // processes
+    if settings.micro_batch_size * passes > settings.batch_size and share % settings.group_size:
+        raise RrrError(
+            f"One generation serves several steps, and each of {processes} processes has {share} of a step's"
+            f" reflections, not whole groups of {settings.group_size}: change --batch-size or --group-size, or lower"
+            " steps_per_generation."
+        )
 
 
 def _accelerated(device: str | None) -> bool:

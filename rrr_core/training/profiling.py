@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from rrr_core.profiling.profile import Profile, machine_of
+from rrr_core.profiling.spent import Spent
 
 SECONDS = {
     "generate_seconds": ("generate",),
@@ -30,11 +31,24 @@ class MeasureSteps(TrainerCallback):  # type: ignore[misc]
     """Reports the trainer's phases to the profile; what a step does besides forward and backward reports itself.
 
     Gradient clipping counts as backward, the log line before a checkpoint as saving. After each checkpoint the profile
-    is written into `folder`, if there is one.
+    is written into `folder`, if there is one, with what the other processes have spent.
     """
 
-    def __init__(self, profile: Profile, folder: Path | None) -> None:
-        self.profile, self.folder = profile, folder
+    def __init__(
+        self, profile: Profile, folder: Path | None, gather: Callable[[list[Spent]], list[Spent]] = list
+    ) -> None:
+        """`gather` concatenates all processes' lists, in every process."""
+        self.profile, self.folder, self.gather = profile, folder, gather
+        self._told = Spent()
+
+    def add_up(self) -> None:
+        """Add to the profile that is written what the other processes have spent since the last time."""
+        now = self.profile.spent()
+        own, self._told = now.minus(self._told), now
+        parts = self.gather([own])
+        if self.folder is not None:
+            for other in parts[1:]:
+                self.profile.add(other)
 
     def on_step_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         self.profile.enter("forward_backward")
@@ -58,6 +72,7 @@ class MeasureSteps(TrainerCallback):  # type: ignore[misc]
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         self.profile.leave("save")
+        self.add_up()
         if self.folder is not None:
             self.profile.write(self.folder)
 

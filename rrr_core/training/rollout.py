@@ -51,30 +51,36 @@ class Rollout:
         self.context = engine.context if task.has_steps else None
         """Most ids of a course, which ends there. Without steps the lengths are checked before training."""
 
-    def play(self, failures: Sequence[Failure], seed: tuple[object, ...]) -> list[Episode]:
-        """The rounds on each failure; the caller repeats a failure once for each member of its group."""
+    def play(
+        self, failures: Sequence[Failure], seed: tuple[object, ...], places: Sequence[int] | None = None
+    ) -> list[Episode]:
+        """The rounds on each failure; the caller repeats a failure once for each member of its group.
+
+        With `places`, these are some of a batch, at those places in it: what is drawn on them is the same.
+        """
+        at = range(len(failures)) if places is None else places
         requests = {one.failure_id: retry_request(self.task, one.episode, self.engine.model) for one in failures}
         episodes = self._asked(failures)
         with self.engine.prefix_caching():
             for number in range(1, self.settings.rounds + 1):
                 # Members keep their places in every round, so that a chain that ends changes no other's texts.
-                places = [place for place, one in enumerate(episodes) if number == 1 or self._goes_on(one)]
-                asked = [episodes[place] for place in places]
+                going_on = [index for index, one in enumerate(episodes) if number == 1 or self._goes_on(one)]
+                asked = [episodes[index] for index in going_on]
                 if number > 1:  # a chain ends with the context
-                    again = zip(places, self._asked_again(asked), strict=True)
-                    going_on = [(place, one) for place, one in again if self._fits(one)]
-                    places, asked = [place for place, _ in going_on], [one for _, one in going_on]
-                if not places:
+                    again = zip(going_on, self._asked_again(asked), strict=True)
+                    with_room = [(index, one) for index, one in again if self._fits(one)]
+                    going_on, asked = [index for index, _ in with_room], [one for _, one in with_room]
+                if not going_on:
                     break
                 played = self._round(
                     asked,
-                    [requests[failures[place].failure_id] for place in places],
-                    places,
+                    [requests[failures[index].failure_id] for index in going_on],
+                    [at[index] for index in going_on],
                     seed,
                     number,
                 )
-                for place, episode in zip(places, played, strict=True):
-                    episodes[place] = episode
+                for index, episode in zip(going_on, played, strict=True):
+                    episodes[index] = episode
         return episodes
 
     def _asked(self, failures: Sequence[Failure]) -> list[Episode]:
@@ -208,8 +214,10 @@ class Rollout:
         steps = self.settings.max_steps if self.task.has_steps else 1
         return Requests(reflect, retry, observe[0] if observe else 0, steps)
 
-    def first_tries(self, failures: Sequence[Failure], seed: tuple[object, ...]) -> list[Episode]:
-        """A first try at each failure's row on its first prompt, judged; the caller repeats failures as for `play`."""
+    def first_tries(
+        self, failures: Sequence[Failure], seed: tuple[object, ...], places: Sequence[int] | None = None
+    ) -> list[Episode]:
+        """A first try at each failure's row on its first prompt, judged; repeated and placed as for `play`."""
         chat = self.engine.chat
         distinct = {failure.failure_id: failure for failure in failures}
         prompts = {
@@ -219,11 +227,17 @@ class Rollout:
         asked = [Episode(one.row_index, one.row, (prompts[one.failure_id],)) for one in failures]
         with self.engine.prefix_caching():
             return self._answered(
-                "attempt", asked, self.settings.max_attempt_tokens, (*seed, "first try"), range(len(asked))
+                "attempt",
+                asked,
+                self.settings.max_attempt_tokens,
+                (*seed, "first try"),
+                range(len(asked)) if places is None else places,
             )
 
-    def attempt(self, failures: Sequence[Failure], seed: tuple[object, ...]) -> list[tuple[Segment, ...]]:
-        """One new, judged answer by the current policy to what each failure answers last.
+    def attempt(
+        self, failures: Sequence[Failure], seed: tuple[object, ...], places: Sequence[int] | None = None
+    ) -> list[tuple[Segment, ...]]:
+        """One new, judged answer by the current policy to what each failure answers last; placed as for `play`.
 
         Of most that is an attempt, from the mined prompt. A failure that ends in a mined round's retry keeps what came
         before it, and gets a new retry. A task without steps is answered by one segment.
@@ -236,7 +250,11 @@ class Rollout:
         # The steps of a course share what is prefilled. A single text's last bit has never depended on a cache.
         with self.engine.prefix_caching() if self.task.has_steps else nullcontext():
             played = self._answered(
-                "attempt", asked, self.settings.max_attempt_tokens, (*seed, "attempt"), range(len(asked))
+                "attempt",
+                asked,
+                self.settings.max_attempt_tokens,
+                (*seed, "attempt"),
+                range(len(asked)) if places is None else places,
             )
         # Without ids: the training prompt is the whole prompt of its reflection.
         return [

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from accelerate.utils import gather_object
 from datasets import disable_progress_bars
 from safetensors import SafetensorError
 from transformers import PreTrainedTokenizerBase, PrinterCallback, Trainer
@@ -29,6 +30,7 @@ from rrr_core.generation import ModelSettings
 from rrr_core.generation.measured import measured
 from rrr_core.generation.transformers_backend import load_from
 from rrr_core.generation.vllm_start import free_dropped
+from rrr_core.processes.shards import Executor, ThisProcess
 from rrr_core.profiling.profile import profiled
 from rrr_core.progress import Progress
 from rrr_core.records import COUNT, NUMBER, TEXT, Record
@@ -39,7 +41,7 @@ from rrr_core.runs.layout import TrainFolder
 from rrr_core.runs.stage import open_stage, stage_lock
 from rrr_core.tasks import Task
 from rrr_core.text import one_line
-from rrr_core.training.checkpoints import UNUSED, Seal, SealCheckpoints, newest_checkpoint
+from rrr_core.training.checkpoints import DRAWS, UNUSED, Seal, SealCheckpoints, check_draws, newest_checkpoint
 from rrr_core.training.dropout import check_pass, without_dropout
 from rrr_core.training.engine import engine_identity, open_engine
 from rrr_core.training.freshness import forget_refreshes
@@ -59,6 +61,7 @@ from rrr_core.training.rewards import check_task_rewards
 from rrr_core.training.rollout import Rollout
 from rrr_core.training.settings import TrainSettings
 from rrr_core.training.several import Judges, by_name, identity_of_tasks, open_judges, rollout_of
+from rrr_core.training.together import shared_by
 from rrr_core.training.trainer import ReflectionTrainer
 from rrr_core.training.upstream import patch_upstream
 from rrr_core.verification import VerifySettings
@@ -85,31 +88,32 @@ def train(
     settings: TrainSettings,
     progress: Progress | None = None,
     verify: VerifySettings | None = None,
+    executor: Executor | None = None,
 ) -> TrainSummary:
     """Train the model named in `model_settings` on `failures`; everything is written into `folder`.
 
     With several tasks, each failure knows its own (`rrr_core.mining.failure_set.failures_of_several`).
     A second call with the same settings resumes at the newest checkpoint; on a CPU it ends bit-identical to an
-    uninterrupted run. Under `accelerate launch` every process calls it, and the first one writes.
+    uninterrupted run. In a launch every process calls it, and the first one writes; `executor` is how they agree.
     Raises DataError for an empty failure set, ModelError for a model that cannot be loaded, and RrrError for options
     that do not fit together or a folder that holds another run.
     """
     if not failures:
         raise DataError("the failure set is empty: there is nothing to reflect on. Mine more rows or a harder split.")
-    progress = progress or Progress()
+    progress, executor = progress or Progress(), executor or ThisProcess()
     named = by_name(tasks)
     check_max_steps(list(named.values()), settings.max_steps)
     for task in named.values():
         check_task_rewards(settings.reward, task, progress.say if _writes() else lambda _: None)
     if not _writes():
         with open_judges(named, settings, verify) as judges:
-            return _train(named, failures, model_settings, folder, settings, judges, Progress())
+            return _train(named, failures, model_settings, folder, settings, judges, Progress(), executor)
     with (
         stage_lock(folder, progress),
         profiled(folder, progress) as profile,
         open_judges(named, settings, verify, profile) as judges,
     ):
-        return _train(named, failures, model_settings, folder, settings, judges, progress)
+        return _train(named, failures, model_settings, folder, settings, judges, progress, executor)
 
 
 def _train(
@@ -120,6 +124,7 @@ def _train(
     settings: TrainSettings,
     judges: Judges,
     progress: Progress,
+    executor: Executor,
 ) -> TrainSummary:
     started = time.monotonic()
     prepare()
@@ -138,8 +143,9 @@ def _train(
             "settings": settings.identity(),
             "failures": {"count": len(failures), "sha256": digest(failures, rated=settings.curriculum != "none")},
         }
-        open_stage(folder, "train", identity=identity, about=about_this_run())
+        open_stage(folder, "train", identity=identity, about={**about_this_run(), "draws": DRAWS})
         check_room(settings, folder, policy.network, training_dtype(model_settings))
+    executor.meet(f"training in {folder}")
     files = TrainFolder(folder)
     summary_file = files.summary
     digests = Digests(folder)
@@ -148,7 +154,11 @@ def _train(
         digests.check_inside(files.model, TRAIN_AGAIN)
         return read_train_summary(summary_file)
     due = {*range(settings.save_every, settings.steps, settings.save_every), settings.steps}
-    done, checkpoint = newest_checkpoint(folder, due, progress.say, _writes())
+    done, checkpoint = newest_checkpoint(folder, due, progress.say, _writes()) if executor.leads else (0, None)
+    done = executor.agree(f"the checkpoint of {folder} to resume from", done)
+    if done:
+        checkpoint = files.checkpoint(done)
+        check_draws(files, checkpoint)
     with progress.track(
         f"Training {', '.join(task.name for task in tasks.values())}", total=settings.steps, done=done
     ) as advance:
@@ -165,8 +175,11 @@ def _train(
         engine = open_engine(policy, model_settings)
         if engine.notice:
             progress.say(engine.notice)
-        rollout = rollout_of(tasks, measured(engine, profile), judges, settings)
+        rollout = rollout_of(
+            tasks, measured(engine, profile), judges, settings, shared_by(arguments.process_index, arguments.world_size)
+        )
         usable = with_room(failures, rollout, progress.say)
+        spending = MeasureSteps(profile, folder if _writes() else None, gather_object)
         trainer = ReflectionTrainer(
             tasks=tasks,
             rollout=rollout,
@@ -180,7 +193,7 @@ def _train(
             peft_config=lora_config(settings),
             callbacks=[
                 SealCheckpoints(settings.keep_checkpoints, (recorder.metrics, recorder.episodes), judges),
-                MeasureSteps(profile, folder if _writes() else None),
+                spending,
                 recorder,
             ],
         )
@@ -190,6 +203,7 @@ def _train(
         with disk_faults(folder), without_dropout(*networks):
             check_pass(trainer.model)
             run_trainer(trainer, checkpoint, left=settings.steps - done)
+            spending.add_up()
     judges.finish()
     summary = TrainSummary(
         steps=settings.steps,

@@ -21,8 +21,9 @@ class FailureOrder:
     """Which failures, by index, make up which generation batch.
 
     An epoch is one permutation of all failures, cut into generation batches of `groups` failures; a remainder is
-    dropped from that epoch. Batches are numbered from 0, through all epochs. A generation batch serves
-    `repeats` forward passes, and an optimiser step takes `accumulation` of them, fewer at the end of an epoch.
+    dropped from that epoch. Batches are numbered from 0, through all epochs. A generation batch serves `repeats`
+    forward passes, and an optimiser step takes `accumulation` of them, fewer at the end of an epoch. Passes are those
+    of all processes together, as many as a single one takes.
     """
 
     failures: int
@@ -156,14 +157,14 @@ class FailureSampler(Sampler[int]):  # type: ignore[misc]
     """Indices of failures, laid out as TRL's trainer wants them.
 
     Each failure of a batch is repeated `group_size` times in a row, and each generation batch as often as forward
-    passes share it, since TRL reads it once for each of them.
+    passes share it in one process, since TRL reads it once for each of them.
 
     >>> sorted(FailureSampler(FailureOrder(failures=2, groups=1, seed=0), group_size=2))
     [0, 0, 1, 1]
     """
 
-    def __init__(self, order: FailureOrder, group_size: int) -> None:
-        self.order, self.group_size = order, group_size
+    def __init__(self, order: FailureOrder, group_size: int, processes: int = 1) -> None:
+        self.order, self.group_size, self.repeats = order, group_size, order.repeats // processes
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
@@ -174,9 +175,9 @@ class FailureSampler(Sampler[int]):  # type: ignore[misc]
         first = self.epoch * self.order.batches
         for number in range(first, first + self.order.batches):
             batch = self.order.batch(number)
-            for _ in range(self.order.repeats):
+            for _ in range(self.repeats):
                 for index in batch:
                     yield from [index] * self.group_size
 
     def __len__(self) -> int:
-        return self.order.batches * self.order.groups * self.group_size * self.order.repeats
+        return self.order.batches * self.order.groups * self.group_size * self.repeats

@@ -83,9 +83,15 @@ def open_judges(
         )
 
 
-def rollout_of(tasks: Tasks, engine: TokenEngine, judges: Judges, settings: TrainSettings) -> Rollout:
-    """The rollout of a training's tasks."""
-    each = {name: Rollout(task, engine, judges.by_task[name], settings) for name, task in tasks.items()}
+def rollout_of(
+    tasks: Tasks,
+    engine: TokenEngine,
+    judges: Judges,
+    settings: TrainSettings,
+    shared: Callable[[Rollout], Rollout] = lambda rollout: rollout,
+) -> Rollout:
+    """The rollout of a training's tasks; `shared` makes that of one task the work of several processes."""
+    each = {name: shared(Rollout(task, engine, judges.by_task[name], settings)) for name, task in tasks.items()}
     return each[None] if None in each else RolloutOfSeveral(each)
 
 
@@ -101,10 +107,14 @@ class RolloutOfSeveral(Rollout):
         super().__init__(one.task, one.engine, one.judge, one.settings)
         self.rollouts = rollouts
 
-    def play(self, failures: Sequence[Failure], seed: tuple[object, ...]) -> list[Episode]:
+    def play(
+        self, failures: Sequence[Failure], seed: tuple[object, ...], places: Sequence[int] | None = None
+    ) -> list[Episode]:
         return self._in_place(failures, lambda task, own: self.rollouts[task].play(own, (*seed, task)))
 
-    def first_tries(self, failures: Sequence[Failure], seed: tuple[object, ...]) -> list[Episode]:
+    def first_tries(
+        self, failures: Sequence[Failure], seed: tuple[object, ...], places: Sequence[int] | None = None
+    ) -> list[Episode]:
         return self._in_place(
             failures,
             lambda task, own: [
@@ -112,7 +122,9 @@ class RolloutOfSeveral(Rollout):
             ],
         )
 
-    def attempt(self, failures: Sequence[Failure], seed: tuple[object, ...]) -> list[tuple[Segment, ...]]:
+    def attempt(
+        self, failures: Sequence[Failure], seed: tuple[object, ...], places: Sequence[int] | None = None
+    ) -> list[tuple[Segment, ...]]:
         return self._in_place(failures, lambda task, own: self.rollouts[task].attempt(own, (*seed, task)))
 
     def prompt_of(self, failure: Failure) -> tuple[int, ...]:

@@ -34,7 +34,13 @@ from rrr_core.training.distillation import Distillation, DistillingTrainer, targ
 from rrr_core.training.engine import correct_for
 from rrr_core.training.freshness import Freshness
 from rrr_core.training.measures import Tasks, measures_of
-from rrr_core.training.micro_batches import MAY_DROP, has_variance, split_micro_batches
+from rrr_core.training.micro_batches import (
+    MAY_DROP,
+    dealt_order,
+    has_variance,
+    shares_of_steps,
+    split_micro_batches,
+)
 from rrr_core.training.passes import Passes, check_length, context_of, extremes, longest_completion
 from rrr_core.training.rollout import Rollout
 from rrr_core.training.sampler import FailureSampler, order_of
@@ -78,12 +84,15 @@ class ReflectionTrainer(DistillingTrainer):
         self._inputs: list[dict[str, Any]] = []
         """The failures drawn by the sampler, each repeated within its group: indices and prompts."""
         self._played: Batch | None = None
-        """The generation batch in use."""
+        """The generation batch in use, with the rows of all processes, as are the next three."""
+        self._episodes: list[Episode] = []
         self._rewards: list[float | None] = []
-        self._advantages: list[list[float]] | None = None
-        """For each token of each completion, if rounds have their own; else TRL computes one for each row."""
         self._signal: list[bool] = []
-        """For each row of the generation batch, whether its group has an advantage that is not zero."""
+        """For each row, whether its group has an advantage that is not zero."""
+        self._own: Sequence[int] = ()
+        """The places of this process's rows in the batch."""
+        self._advantages: list[list[float]] | None = None
+        """For each token of each completion here, if rounds have their own; else TRL computes one for each row."""
         self._kept = []
         self._micro_batches: list[dict[str, Any]] = []
         """The micro-batches of the generation batch in use."""
@@ -101,8 +110,8 @@ class ReflectionTrainer(DistillingTrainer):
             failures,
             settings,
             groups=self.args.generation_batch_size // self.num_generations,
-            repeats=self.num_iterations * self.args.steps_per_generation,
-            accumulation=self.args.gradient_accumulation_steps,
+            repeats=self.num_iterations * self.args.steps_per_generation * self.accelerator.num_processes,
+            accumulation=self.args.gradient_accumulation_steps * self.accelerator.num_processes,
         )
         self.freshness = Freshness(
             failures,
@@ -110,8 +119,7 @@ class ReflectionTrainer(DistillingTrainer):
             rollout,
             settings,
             Path(self.args.output_dir),
-            process=self.accelerator.process_index,
-            processes=self.accelerator.num_processes,
+            writes=self.accelerator.is_main_process,
             gather=gather_object,
         )
         self.distillation = Distillation(settings.distill_weight, gather_object) if settings.distills else None
@@ -153,61 +161,59 @@ class ReflectionTrainer(DistillingTrainer):
 
         Not if the loss depends on how rows are batched, or if something other than the reward moves weights.
         """
-        whole_groups = (
-            self.args.per_device_train_batch_size * self.args.steps_per_generation % self.num_generations == 0
-        )
         return (
-            whole_groups
-            and self.loss_type in MAY_DROP
+            self.loss_type in MAY_DROP
             and not self._entropy_bonus_enabled
             and self.top_entropy_quantile == 1.0
             and not self.aux_loss_enabled
         )
 
     def _get_train_sampler(self, dataset: Dataset | None = None) -> Sampler[int]:
-        return FailureSampler(self.order, self.num_generations)
+        return FailureSampler(self.order, self.num_generations, self.accelerator.num_processes)
 
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
         self._inputs = inputs
         self._kept = [True] * len(inputs)
         output: dict[str, Any] = super()._generate_and_score_completions(inputs)
-        episodes = [example["episode"] for example in inputs]
-        advantages: list[float | None] = output["advantages"].tolist()
+        placed = gather_object(list(zip(self._own, output["advantages"].tolist(), strict=True)))
+        advantages: list[float | None] = [advantage for _, advantage in sorted(placed)]
         if self._advantages is not None:
             rows = [torch.tensor(row, device=output["advantages"].device) for row in self._advantages]
             output["advantages"] = pad_sequence(rows, batch_first=True)  # (B, R)
-            advantages = [None] * len(rows)
+            advantages = [None] * len(self._episodes)
             trained = (output["completion_mask"] * output["tool_mask"]).sum(1).clamp(min=1)
             # For TRL's table of completions: the mean over the trained tokens.
             self._logs["advantages"].extend(gather_object((output["advantages"].sum(1) / trained).tolist()))
-        self.on_episodes(self.state.global_step + 1, episodes, self._rewards, advantages)
+        self.on_episodes(self.state.global_step + 1, self._episodes, self._rewards, advantages)
         return output
 
     def play_batch(self, prompts: Sequence[Any], trainer: GRPOTrainer) -> dict[str, Any]:
         """TRL's `rollout_func`: the ids of prompts and completions, which are trained, and the episodes."""
         self.rollout.engine.sync_weights(self.accelerator.unwrap_model(self.model))
         _, step, forward_pass = self._moment()
-        process = self.accelerator.process_index
-        indices = [example["failure"] for example in self._inputs]
-        self._played = play_batch(self.rollout, self.freshness, self.settings, indices, step, forward_pass, process)
-        episodes = self._weighed(self._played.episodes)
+        indices = gather_object([example["failure"] for example in self._inputs])
+        self._played = play_batch(self.rollout, self.freshness, self.settings, indices, step, forward_pass)
+        self._episodes = self._weighed(self._played.episodes)
+        rewards = [reward_of(episode, self.settings.rewards) for episode in self._episodes]
+        self._rewards, by_round, size = self._credited(rewards), is_by_round(self.settings), self.num_generations
+        self._signal = in_groups_with_signal(self._episodes, size) if by_round else has_variance(self._rewards, size)
+        self._own = self._own_places(len(self._inputs))
+        if self._drops:
+            self._kept = [self._signal[place] for place in self._own]
+        episodes = [self._episodes[place] for place in self._own]
         if self.log_completions:
             for example, episode in zip(self._inputs, episodes, strict=True):
                 # In place, since TRL keeps the lists: its table shows what was really reflected on.
                 example["prompt"][:] = conversation(before_sampled(episode))
         completions = [completion_of(episode) for episode in episodes]
         # TRL takes any other last id for a truncated text, and would not know the chat template's own end of turn.
-        self.eos_token_ids = sorted({each.ids[-1] for each in completions if not each.is_cut_off})
-        self._rewards = self._credited([reward_of(episode, self.settings.rewards) for episode in episodes])
+        all_completions = map(completion_of, self._episodes)
+        self.eos_token_ids = sorted({each.ids[-1] for each in all_completions if not each.is_cut_off})
         if self.distillation is not None:
-            passes = self._credited([episode.last_verdict.is_passed for episode in episodes])
-            self.distillation.targets = targets_of(episodes, passes, self.rollout.engine.chat.encode_prompt)
-        by_round = is_by_round(self.settings)
+            passes = self._credited([episode.last_verdict.is_passed for episode in self._episodes])
+            targets = targets_of(self._episodes, passes, self.rollout.engine.chat.encode_prompt)
+            self.distillation.targets = targets[self.accelerator.process_index :: self.accelerator.num_processes]
         self._advantages = [each.advantages or [0.0] * len(each.ids) for each in completions] if by_round else None
-        size = self.num_generations
-        self._signal = in_groups_with_signal(episodes, size) if by_round else has_variance(self._rewards, size)
-        if self._drops:
-            self._kept = self._signal
         return {
             "prompt_ids": [prompt_ids(episode) for episode in episodes],
             "completion_ids": [completion.ids for completion in completions],
@@ -216,14 +222,30 @@ class ReflectionTrainer(DistillingTrainer):
             "episode": episodes,
         }
 
+    def _own_places(self, count: int) -> Sequence[int]:
+        """Which rows of the batch are this process's: its part, or its share of each step that takes some of them."""
+        process, processes = self.accelerator.process_index, self.accelerator.num_processes
+        if not self._is_dealt:
+            return range(process * count, (process + 1) * count)
+        order = self._deal(self._signal if self._drops else [True] * len(self._signal))
+        return shares_of_steps(order, self.settings.batch_size, process, processes)
+
+    @property
+    def _is_dealt(self) -> bool:
+        """Whether rows are dealt out to several steps before they are shared by several processes."""
+        serves_several_steps = self.args.steps_per_generation > self.args.gradient_accumulation_steps
+        return bool(serves_several_steps and self.accelerator.num_processes > 1)
+
+    def _deal(self, kept: Sequence[bool]) -> list[int]:
+        return dealt_order(kept, self.num_generations, rollout_seed(*self._moment(), "deal"))
+
     def _weighed(self, episodes: list[Episode]) -> list[Episode]:
         if not is_by_round(self.settings):
             return episodes
-        process = self.accelerator.process_index
-        return weighed(episodes, self.settings, self.scale_rewards, self._moment(), gather_object, process)
+        return weighed(episodes, self.settings, self.scale_rewards, self._moment())
 
     def _credited(self, values: list[Value]) -> list[Value]:
-        """What the verdicts say of each episode played, in the order in which training sees it."""
+        """What the verdicts say of each episode of the batch, in the order in which training sees it."""
         assert self._played is not None
         if self.credit.shuffles:
             return shuffled(values, self._played.episodes, rollout_seed(*self._moment(), "placebo"))
@@ -232,10 +254,9 @@ class ReflectionTrainer(DistillingTrainer):
     def retry_passes(
         self, episode: list[Episode], log_metric: Callable[[str, float], None], **_: Any
     ) -> list[float | None]:
-        """TRL's reward function: what `play_batch` decided."""
+        """TRL's reward function: what `play_batch` decided. What is logged is of the whole batch in every process."""
         assert self._played is not None
-        processes, rounds = self.accelerator.num_processes, self.settings.rounds
-        for name, value in measures_of(self._played, self.tasks, processes, rounds).items():
+        for name, value in measures_of(self._played, self.tasks, self.settings.rounds).items():
             log_metric(name, value)
         paid = [
             (each.last_verdict, sampled_reflections(each)) for each in self._played.episodes if not is_first_try(each)
@@ -243,13 +264,13 @@ class ReflectionTrainer(DistillingTrainer):
         for name, value in self.settings.rewards.measures(paid).items():
             log_metric(name, value)
         if self.distillation is not None:
-            log_metric("distill_targets", len(self.distillation.targets) * processes)
+            log_metric("distill_targets", sum(gather_object([len(self.distillation.targets)])))
         log_metric("groups_without_spread", self._signal.count(False) / len(self._signal))
         for task in self.tasks if len(self.tasks) > 1 else ():
             played = zip(self._played.episodes, self._signal, strict=True)
             if own := [has_signal for episode, has_signal in played if episode.task == task]:
                 log_metric(f"groups_without_spread/{task}", own.count(False) / len(own))
-        return self._rewards
+        return [self._rewards[place] for place in self._own]
 
     def _prepare_inputs(self, generation_batch: Any) -> Any:
         """The rows of one forward pass; a generation batch is played, judged and split when its first pass is due."""
@@ -258,20 +279,20 @@ class ReflectionTrainer(DistillingTrainer):
         shared_by = self.args.steps_per_generation
         if self._step % (shared_by * self.num_iterations) == 0 or not self._micro_batches:
             with self.profile.during("other"):  # except what is measured inside
-                self._micro_batches = split_micro_batches(
-                    self._generate_and_score_completions(generation_batch),
-                    self._kept,
-                    count=shared_by,
-                    group_size=self.num_generations,
-                    seed=rollout_seed(*self._moment(), "deal"),
-                )
+                batch = self._generate_and_score_completions(generation_batch)
+                order = range(len(self._kept)) if self._is_dealt else self._deal(self._kept)
+                self._micro_batches = split_micro_batches(batch, self._kept, count=shared_by, order=order)
                 if self.distillation is not None:
                     self._micro_batches = self.distillation.deal(self._micro_batches)
         return self._micro_batches[self._step % shared_by]
 
     def _moment(self) -> tuple[int, int, int]:
-        """What seeds sampling: seed, optimiser step and forward pass within it, the same after a resume."""
-        return self.settings.seed, self.state.global_step, self._step % self.args.gradient_accumulation_steps
+        """What seeds sampling: seed, optimiser step and forward pass within it, the same after a resume.
+
+        Passes are counted as a single process would count them.
+        """
+        forward_pass = self._step % self.args.gradient_accumulation_steps * self.accelerator.num_processes
+        return self.settings.seed, self.state.global_step, forward_pass
 
     def create_model_card(self, *arguments: Any, **keywords: Any) -> None:
         """Write no card: the run folder's manifest says what made the model."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, Self
 
@@ -32,6 +32,27 @@ def without_verifier(made: Generation) -> Verdict | None:
     if made.is_thinking:
         return failed(CUT_OFF, "the text ended within its thought, so there is no answer")
     return None
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What a judge has counted."""
+
+    judged: int
+    withheld: Counter[Verdict]
+    asked: int
+    """Texts asked for."""
+    unanswered: Counter[str]
+    """Kind → texts without an answer."""
+
+    def minus(self, before: Counted) -> Counted:
+        """What was counted since `before`."""
+        return Counted(
+            self.judged - before.judged,
+            self.withheld - before.withheld,
+            self.asked - before.asked,
+            self.unanswered - before.unanswered,
+        )
 
 
 class Judge:
@@ -147,6 +168,17 @@ class Judge:
             if not verdict.is_unanswered:
                 self.abstained += 1
                 self.withheld[verdict] += 1
+
+    def counted(self) -> Counted:
+        """What was counted so far."""
+        return Counted(self.judged, self.withheld.copy(), self.unanswered.asked, self.unanswered.kinds.copy())
+
+    def count(self, elsewhere: Counted) -> None:
+        """Count what another process's judge has counted, so that the limits hold for all."""
+        self.judged += elsewhere.judged
+        self.abstained += elsewhere.withheld.total()
+        self.withheld.update(elsewhere.withheld)
+        self.unanswered.recall(elsewhere.asked, elsewhere.unanswered.elements())
 
     def finish(self) -> None:
         """Check the limits at the end of a job, however few verdicts there were.

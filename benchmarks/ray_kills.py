@@ -76,12 +76,13 @@ def main() -> None:
 
 
 def summary(jobs: Sequence[Mapping[str, Any]]) -> str:
-    """The jobs in two lines."""
+    """The jobs in a line."""
     kills = [kill["kind"] for job in jobs for kill in job["kills"]]
     counts = ", ".join(f"{kills.count(kind)} of {kind}s" for kind in sorted(set(kills)))
     alike = sum(not job["differing"] and job["code"] == 0 for job in jobs)
     files = sum(job["files"] for job in jobs)
-    return f"{len(kills)} kills ({counts}) in {len(jobs)} jobs: {alike} ended with the bytes of a quiet run ({files} files)"
+    ended = f"{alike} ended with the bytes of a quiet run ({files} files)"
+    return f"{len(kills)} kills ({counts}) in {len(jobs)} jobs: {ended}"
 
 
 def _reference(folder: Path, kind: str) -> dict[str, bytes]:

@@ -124,6 +124,9 @@ class Actors(AbstractContextManager["Actors"]):
     def agree(self, what: str, value: Value) -> Value:
         return value
 
+    def meet(self, what: str) -> None:
+        """Actors come and go."""
+
     def in_order(
         self, folder: Path, jobs: Iterable[ShardJob], work: ShardWork[Made], *, may_stop: bool = False
     ) -> Iterator[Done[Made]]:

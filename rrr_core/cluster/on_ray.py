@@ -84,16 +84,16 @@ class RayPool:
         while not answers(address):
             if time.monotonic() - began > JOINED_WITHIN:
                 raise RrrError(
-                    f"--ray {given}: nothing answers at {address}. Start a cluster with `ray start --head`, and give the"
-                    " HOST:PORT that it prints, on a machine that belongs to it."
+                    f"--ray {given}: nothing answers at {address}. Start a cluster with `ray start --head`, and"
+                    " give the HOST:PORT that it prints, on a machine that belongs to it."
                 )
             time.sleep(1)
         try:
             self._ray.init(address=address, **quiet)
         except (ConnectionError, ValueError, RuntimeError) as error:
             raise RrrError(
-                f"--ray {given}: the cluster cannot be joined ({one_line(error, 200)}). rrr has to run on a machine of the"
-                " cluster, with the same Ray and the same Python."
+                f"--ray {given}: the cluster cannot be joined ({one_line(error, 200)}). rrr has to run on a machine"
+                " of the cluster, with the same Ray and the same Python."
             ) from None
 
     def _event(self, call: Any) -> Event:

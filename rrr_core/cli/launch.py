@@ -25,8 +25,9 @@ ADDED = ("--ray", "--ray-actors", "--processes")
 def command(place: str, launch: LaunchSettings, arguments: tuple[str, ...]) -> None:
     """Print the job that runs an rrr command on several machines: a script for Slurm, for Ray, or for SkyPilot.
 
-    `train` is started by torchrun on every machine; `mine`, `eval` and `run` send their shards to a Ray cluster that
-    the job starts and ends. The command is checked first. Nothing is run or submitted.
+    Under Slurm and SkyPilot, torchrun starts the command's processes on every machine, and they share its work. With
+    Ray, one process gives the shards of `mine`, `eval` and `run` to actors, and the death of a machine costs no more
+    than the shards that it was at. The command is checked first. Nothing is run or submitted.
 
     \b
     rrr launch slurm --nodes 4 --gpus 8 -- rrr train countdown --folder /shared/run > job.sh

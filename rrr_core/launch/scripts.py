@@ -1,4 +1,4 @@
-"""The script of a job: `torchrun` on every machine for training, a Ray cluster for mining and evaluation."""
+"""The script of a job: torchrun on every machine under Slurm and SkyPilot, a cluster and its driver with Ray."""
 
 from __future__ import annotations
 
@@ -9,17 +9,15 @@ from collections.abc import Callable, Mapping, Sequence
 from rrr_core.errors import RrrError
 from rrr_core.launch.settings import LaunchSettings, check_writable
 
-TRAINS = frozenset({"train"})
-"""The commands that torchrun starts, once for each rank."""
-GOES_OVER_RAY = frozenset({"mine", "eval", "run"})
-"""The commands that send their shards to a Ray cluster."""
+SHARED = ("run", "mine", "eval", "train")
+"""The commands whose work several processes share."""
 RAY_PORT, TORCHRUN_PORT = 6379, 29500
-STRICT = "set -euo pipefail"
-SHARED = "FOLDER must be on a file system that all machines share"
 RESTARTS = 3
 """Unless the settings say otherwise."""
 PATIENCE = 600
 """Seconds that a machine waits for the first one's Ray."""
+STRICT = "set -euo pipefail"
+FOLDER = "FOLDER must be on a file system that all machines share"
 
 
 def job_script(place: str, settings: LaunchSettings, arguments: Sequence[str]) -> str:
@@ -31,94 +29,93 @@ def job_script(place: str, settings: LaunchSettings, arguments: Sequence[str]) -
     for argument in arguments:
         check_writable("the command", argument)
     name = arguments[0] if arguments else ""
-    if name not in TRAINS | GOES_OVER_RAY:
+    if name not in SHARED:
         raise RrrError(
-            f"{name or 'no command'}: only {', '.join(sorted(TRAINS | GOES_OVER_RAY))} run on several machines: write"
-            " one of them after `--`, as in `rrr launch slurm --nodes 2 -- rrr train countdown`."
+            f"{name or 'no command'}: only {', '.join(SHARED)} run on several machines: write one of them after `--`,"
+            " as in `rrr launch slurm --nodes 2 -- rrr train countdown`."
         )
-    if settings.restarts is not None and name not in TRAINS:
-        raise RrrError(f"--restarts is for train: {name} gives a lost process's work to the others by itself.")
     return PLACES[place](settings, arguments)
 
 
 def _slurm(settings: LaunchSettings, arguments: Sequence[str]) -> str:
-    trains = arguments[0] in TRAINS
     directives = {
         "job-name": f"rrr-{arguments[0]}",
         "nodes": settings.nodes,
-        "ntasks-per-node": 1,
+        "ntasks-per-node": 1,  # torchrun, which starts the processes
         "gpus-per-node": settings.gpus,
         "cpus-per-task": settings.cpus,
         "open-mode": "append",
     }
-    lines = [
+    # Slurm's steps do not take this over from the job.
+    cores = f" --cpus-per-task={settings.cpus}" if settings.cpus else ""
+    torchrun = _torchrun(settings, arguments, '"$SLURM_JOB_ID"', '"$first:$port"')
+    return _text(
         "#!/bin/bash",
         f"# {_described(settings, arguments)}: sbatch FILE. Options of sbatch, such as --partition, --account and",
-        f"# --time, override the lines below. {SHARED}; the same job resumes.",
+        f"# --time, override the lines below. {FOLDER}; the same job resumes.",
         *(f"#SBATCH --{key}={value}" for key, value in directives.items() if value is not None),
-        # Slurm ends a job that lost a machine. A training has to start again; Ray goes on with the others.
-        f"#SBATCH --{'requeue' if trains else 'no-kill'}",
+        "#SBATCH --requeue",
         STRICT,
         *settings.setup,
+        *_environment(settings),
         'mapfile -t hosts < <(scontrol show hostnames "$SLURM_JOB_NODELIST")',
-        "# Several jobs may share a machine, so each has a port of its own.",
-        f'first="${{hosts[0]}}" port=$(({RAY_PORT if not trains else TORCHRUN_PORT} + SLURM_JOB_ID % 1000))',
-    ]
-    cores = f" --cpus-per-task={settings.cpus}" if settings.cpus else ""
-    if trains:
-        torchrun = _torchrun(settings, arguments, '"$SLURM_JOB_ID"', '"$first:$port"')
-        return _text([*lines, *_cpu_only(settings), f"srun --kill-on-bad-exit=1{cores} {torchrun}"])
-    step = f"srun{cores} --ntasks-per-node=1"
-    ray = _ray_start(settings)
-    lines.append(f'{step} --nodes=1 --nodelist="$first" ray start --head --port="$port" {ray} &')
-    if settings.nodes > 1:
-        lines += [
-            f'{step} --nodes={settings.nodes - 1} --exclude="$first" bash -c \'{_wait_for("$1", "$2")}',
-            f'  exec ray start --address="$1:$2" {ray}\' worker "$first" "$port" &',
-        ]
-    return _text([*lines, _over_ray(settings, arguments, '"$first:$port"')])
+        "# Jobs that share a machine have ports of their own.",
+        f'first="${{hosts[0]}}" port=$(({TORCHRUN_PORT} + SLURM_JOB_ID % 1000))',
+        f"srun --kill-on-bad-exit=1{cores} {torchrun}",
+    )
 
 
 def _skypilot(settings: LaunchSettings, arguments: Sequence[str]) -> str:
     if settings.gpus and ":" not in settings.gpus:
         raise RrrError(f"--gpus {settings.gpus}: SkyPilot has to know which: write --gpus H100:{settings.gpus}.")
     resources = {"accelerators": settings.gpus, "cpus": settings.cpus}
-    head = 'first=$(head -n 1 <<< "$SKYPILOT_NODE_IPS")'
-    if arguments[0] in TRAINS:
-        endpoint = f'"$first:{TORCHRUN_PORT}"'
-        work = [*_cpu_only(settings), _torchrun(settings, arguments, '"$SKYPILOT_TASK_ID"', endpoint)]
-    else:
-        work = _ray_by_role(settings, arguments, '[ "$SKYPILOT_NODE_RANK" = 0 ]', f'"$first:{RAY_PORT}"')
     wanted = {key: value for key, value in resources.items() if value is not None}
+    work = [
+        STRICT,
+        *settings.setup,
+        *_environment(settings),
+        'first=$(head -n 1 <<< "$SKYPILOT_NODE_IPS")',
+        _torchrun(settings, arguments, '"$SKYPILOT_TASK_ID"', f'"$first:{TORCHRUN_PORT}"'),
+    ]
     return _text(
-        [
-            f"# {_described(settings, arguments)}: sky launch FILE.",
-            f"# {SHARED}: add it under file_mounts.",
-            f"name: rrr-{arguments[0]}",
-            f"num_nodes: {settings.nodes}",
-            *(["resources:"] if wanted else []),
-            *(f"  {key}: {json.dumps(value)}" for key, value in wanted.items()),
-            "run: |",
-            *(f"  {line}" for line in [STRICT, *settings.setup, head, *work]),
-        ]
+        f"# {_described(settings, arguments)}: sky launch FILE.",
+        f"# {FOLDER}: add it under file_mounts.",
+        f"name: rrr-{arguments[0]}",
+        f"num_nodes: {settings.nodes}",
+        *(["resources:"] if wanted else []),
+        *(f"  {key}: {json.dumps(value)}" for key, value in wanted.items()),
+        "run: |",
+        *(f"  {line}" for line in work),
     )
 
 
 def _ray(settings: LaunchSettings, arguments: Sequence[str]) -> str:
-    if arguments[0] in TRAINS:
-        raise RrrError(
-            "Ray runs mining and evaluation: train over several machines with `rrr launch slurm` or skypilot."
-        )
+    if arguments[0] == "train":
+        raise RrrError("Ray mines and evaluates: train on several machines with `rrr launch slurm`, or skypilot.")
+    if settings.restarts is not None:
+        raise RrrError("--restarts is torchrun's: on Ray the work of whoever dies goes to the others. Leave it out.")
+    # A slot for each actor: so they are spread over machines that join one after the other.
+    counts = {"num-cpus": settings.processes, "num-gpus": settings.gpu_count or None}
+    given = [f"--{key}={value}" for key, value in counts.items() if value is not None]
+    start = " ".join([*given, "--disable-usage-stats", "--block"])
+    actors = settings.nodes * settings.processes
+    others = "# On each of the others, with the first one's address: bash FILE FIRST"
     return _text(
-        [
-            "#!/bin/bash",
-            f"# {_described(settings, arguments)}. On the first machine, which writes FOLDER: bash FILE",
-            *(["# On each of the others, with the first one's address: bash FILE FIRST"] if settings.nodes > 1 else []),
-            STRICT,
-            *settings.setup,
-            'first="${1:-127.0.0.1}"',
-            *_ray_by_role(settings, arguments, "[ $# = 0 ]", f'"$first:{RAY_PORT}"'),
-        ]
+        "#!/bin/bash",
+        f"# {_described(settings, arguments)}. On the first machine, which writes FOLDER: bash FILE",
+        *([others] if settings.nodes > 1 else []),
+        STRICT,
+        *settings.setup,
+        *_environment(settings),
+        "if [ $# = 0 ]; then",
+        f"  ray start --head --port={RAY_PORT} {start} &",
+        "  trap 'kill $!' EXIT",
+        f"  {shlex.join(['rrr', *arguments])} --ray=127.0.0.1:{RAY_PORT} --ray-actors={actors}",
+        "else",
+        f'  timeout {PATIENCE} bash -c "until : < /dev/tcp/$1/{RAY_PORT}; do sleep 2; done" 2> /dev/null',
+        "  # It ends, with an error, when the first machine's Ray has.",
+        f'  ray start --address="$1:{RAY_PORT}" {start} || true',
+        "fi",
     )
 
 
@@ -138,40 +135,10 @@ def _torchrun(settings: LaunchSettings, arguments: Sequence[str], job: str, endp
     )
 
 
-def _cpu_only(settings: LaunchSettings) -> list[str]:
-    return [] if settings.gpus else ["export ACCELERATE_USE_CPU=true"]
-
-
-def _ray_start(settings: LaunchSettings) -> str:
-    counts = {"num-cpus": settings.cpus, "num-gpus": settings.gpu_count or None}
-    given = [f"--{key}={value}" for key, value in counts.items() if value is not None]
-    return " ".join([*given, "--disable-usage-stats", "--block"])
-
-
-def _ray_by_role(settings: LaunchSettings, arguments: Sequence[str], is_first: str, address: str) -> list[str]:
-    """The lines of one script for all machines: the first one's Ray and the command, and the others' Ray."""
-    host, port = address.strip('"').split(":")
-    return [
-        f"if {is_first}; then",
-        f"  ray start --head --port={port} {_ray_start(settings)} &",
-        "  trap 'kill $!' EXIT",
-        f"  {_over_ray(settings, arguments, address)}",
-        "else",
-        f"  {_wait_for(host, port)}",
-        "  # It ends, with an error, when the first machine's Ray has.",
-        f"  ray start --address={address} {_ray_start(settings)} || true",
-        "fi",
-    ]
-
-
-def _wait_for(host: str, port: str) -> str:
-    """A shell command that waits until the first machine's Ray answers."""
-    return f'timeout {PATIENCE} bash -c "until : < /dev/tcp/{host}/{port}; do sleep 2; done" 2> /dev/null'
-
-
-def _over_ray(settings: LaunchSettings, arguments: Sequence[str], address: str) -> str:
-    actors = settings.nodes * settings.processes
-    return f"{shlex.join(['rrr', *arguments])} --ray={address} --ray-actors={actors}"
+def _environment(settings: LaunchSettings) -> list[str]:
+    """What the processes find in their environment, where torchrun and Ray would give each a single core."""
+    cpu = [] if settings.gpus else ["export ACCELERATE_USE_CPU=true"]
+    return [*cpu, f"export OMP_NUM_THREADS={max(1, settings.cpus // settings.processes)}"] if settings.cpus else cpu
 
 
 def _described(settings: LaunchSettings, arguments: Sequence[str]) -> str:
@@ -182,5 +149,5 @@ def _described(settings: LaunchSettings, arguments: Sequence[str]) -> str:
     return f"rrr {arguments[0]} on {counted(settings.nodes, 'machine', 'machines')}, {each} on each"
 
 
-def _text(lines: Sequence[str]) -> str:
+def _text(*lines: str) -> str:
     return "\n".join(lines) + "\n"

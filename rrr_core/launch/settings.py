@@ -21,17 +21,20 @@ class LaunchSettings(Settings):
     nodes: int = option(1, "Machines.", minimum=1)
     processes_per_node: int | None = option(
         None,
-        "Processes on each machine: a training's ranks, or the engines of mining and evaluation; by default one for"
-        " each GPU, or one.",
+        "Processes on each machine, each with an engine of its own; by default one for each GPU, or one.",
         minimum=1,
     )
     gpus: str | None = option(
         None, "GPUs of each machine: a number, or KIND:NUMBER such as H100:8, which SkyPilot needs. Without, CPUs work."
     )
-    cpus: int | None = option(None, "CPU cores of each machine; by default what the place gives.", minimum=1)
+    cpus: int | None = option(
+        None,
+        "CPU cores of each machine, which its processes share; by default what the place gives, and a process one.",
+        minimum=1,
+    )
     restarts: int | None = option(
         None,
-        "Times that a training's processes start again, from their checkpoint, when one has failed; by default 3.",
+        "Times that torchrun starts all processes again, to resume, when one has ended; by default 3.",
         minimum=0,
     )
     setup: tuple[str, ...] = option(

@@ -6,6 +6,7 @@ import os
 import shlex
 import shutil
 import signal
+import socket
 import subprocess
 from pathlib import Path
 
@@ -40,7 +41,7 @@ TRAIN = ["train", "countdown", "--folder", "/shared/run"]
 PROGRAMS = ("rrr", "ray", "torchrun")
 FAKE = """#!/bin/bash
 printf '%s\\0' "$(basename "$0")" "$@" > "$CALLS/$(date +%s%N)-$$"
-[ "$1" = start ] && exec sleep 30
+[ "$1" = start ] && exec sleep "${RAY_SECONDS:-30}"
 exit "${RRR_CODE:-0}"
 """
 SRUN = """#!/bin/bash
@@ -113,11 +114,10 @@ def test_shellcheck_has_nothing_to_say(place: str, arguments: list[str], tmp_pat
     assert done.stdout == ""
 
 
-def test_hostile_arguments_reach_the_command_as_they_are(tmp_path: Path) -> None:
-    script = job_script("slurm", LaunchSettings(nodes=2), [*MINE, *HOSTILE])
-    code, calls = run_script(tmp_path, script)
-    assert code == 0
-    assert ["rrr", *MINE, *HOSTILE, "--ray=first:6386", "--ray-actors=2"] in calls
+@pytest.mark.parametrize("arguments", [MINE, TRAIN], ids=lambda arguments: arguments[0])
+def test_hostile_arguments_reach_the_command_as_they_are(arguments: list[str], tmp_path: Path) -> None:
+    (call,) = run_script(tmp_path, job_script("slurm", LaunchSettings(nodes=2), [*arguments, *HOSTILE]))[1]
+    assert call[call.index("--no-python") + 1 :] == ["rrr", *arguments, *HOSTILE]
 
 
 def test_under_slurm_torchrun_is_started_with_one_meeting_point(tmp_path: Path) -> None:
@@ -131,14 +131,12 @@ def test_under_slurm_torchrun_is_started_with_one_meeting_point(tmp_path: Path) 
     ]
 
 
-def test_under_slurm_ray_starts_on_the_first_machine_and_joins_from_the_others(tmp_path: Path) -> None:
-    script = job_script("slurm", LaunchSettings(nodes=3, gpus="A100:2", cpus=6), MINE)
-    _, calls = run_script(tmp_path, script)
-    options = ["--num-cpus=6", "--num-gpus=2", "--disable-usage-stats", "--block"]
-    assert ["ray", "start", "--head", "--port=6386", *options] in calls
-    assert '--nodes=2 --exclude="$first"' in script
-    assert "exec ray start --address=" in script
-    assert "#SBATCH --gpus-per-node=A100:2\n#SBATCH --cpus-per-task=6\n" in script
+def test_under_slurm_each_machine_has_one_launcher_and_what_was_asked_for() -> None:
+    script = job_script("slurm", LaunchSettings(nodes=3, gpus="A100:2", cpus=12), MINE)
+    for line in ("nodes=3", "ntasks-per-node=1", "gpus-per-node=A100:2", "cpus-per-task=12", "requeue"):
+        assert f"\n#SBATCH --{line}\n" in script
+    assert "\nexport OMP_NUM_THREADS=6\n" in script
+    assert "\nsrun --kill-on-bad-exit=1 --cpus-per-task=12 torchrun " in script
 
 
 @pytest.mark.parametrize("arguments", [MINE, TRAIN], ids=lambda arguments: arguments[0])
@@ -147,11 +145,25 @@ def test_the_commands_exit_code_is_the_jobs(arguments: list[str], tmp_path: Path
     assert run_script(tmp_path, script, RRR_CODE="2")[0] == 2
 
 
-def test_with_ray_alone_the_first_machine_runs_the_command_and_ends_its_ray(tmp_path: Path) -> None:
-    code, calls = run_script(tmp_path, job_script("ray", LaunchSettings(nodes=2), MINE))
+def test_with_ray_the_first_machine_runs_the_command_and_ends_its_ray(tmp_path: Path) -> None:
+    settings = LaunchSettings(nodes=2, processes_per_node=3, gpus="2")
+    code, calls = run_script(tmp_path, job_script("ray", settings, [*MINE, *HOSTILE]))
     assert code == 0
-    assert ["ray", "start", "--head", "--port=6379", "--disable-usage-stats", "--block"] in calls
-    assert ["rrr", *MINE, "--ray=127.0.0.1:6379", "--ray-actors=2"] in calls
+    start = ["--num-cpus=3", "--num-gpus=2", "--disable-usage-stats", "--block"]
+    assert ["ray", "start", "--head", "--port=6379", *start] in calls
+    assert ["rrr", *MINE, *HOSTILE, "--ray=127.0.0.1:6379", "--ray-actors=6"] in calls
+
+
+def test_with_ray_the_others_join_when_the_first_answers(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as first:
+        script = job_script("ray", LaunchSettings(nodes=2), MINE).replace("6379", str(first.getsockname()[1]))
+        code, calls = run_script(tmp_path, script, "127.0.0.1", RAY_SECONDS="0")
+    assert code == 0
+    assert [call[:3] for call in calls] == [["ray", "start", f"--address=127.0.0.1:{first_port(script)}"]]
+
+
+def first_port(script: str) -> str:
+    return script.split("--port=")[1].split()[0]
 
 
 def test_a_setup_line_runs_before_everything(tmp_path: Path) -> None:
@@ -168,9 +180,8 @@ def test_skypilots_file_is_yaml_with_the_fields_of_a_task(arguments: list[str]) 
     assert (task["num_nodes"], task["resources"]) == (2, {"accelerators": "H100:8", "cpus": 96})
     lines = task["run"].splitlines()
     assert lines[:2] == ["set -euo pipefail", "cd '/a  b'"]
-    (work,) = (line for line in lines if f"rrr {arguments[0]}" in line)
-    words = shlex.split(work)
-    assert words[words.index("rrr") + 1 :][: len(arguments) + len(HOSTILE)] == [*arguments, *HOSTILE]
+    words = shlex.split(lines[-1])
+    assert words[words.index("rrr") + 1 :] == [*arguments, *HOSTILE]
 
 
 def test_in_skypilot_each_machine_finds_its_part(tmp_path: Path) -> None:
@@ -191,11 +202,6 @@ def test_without_gpus_a_training_runs_on_cpus_and_with_them_does_not() -> None:
     line = "export ACCELERATE_USE_CPU=true"
     assert line in job_script("slurm", LaunchSettings(), TRAIN)
     assert line not in job_script("slurm", LaunchSettings(gpus="1"), TRAIN)
-
-
-def test_a_lost_machine_ends_a_training_which_starts_again_and_not_a_mining() -> None:
-    assert "#SBATCH --requeue" in job_script("slurm", LaunchSettings(nodes=2), TRAIN)
-    assert "#SBATCH --no-kill" in job_script("slurm", LaunchSettings(nodes=2), MINE)
 
 
 @pytest.mark.parametrize("text", ["a\nb", "a\x00b", "a\x1b[2Jb", "a\u2028b", "\udcff", "a\tb"])
@@ -236,7 +242,7 @@ def test_a_command_that_rrr_would_refuse_is_refused_before_it_waits_in_a_queue(
 def test_only_what_can_be_shared_is_launched(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     code, out, err = launched(capsys, "slurm", "--", *command)
     assert (code, out) == (2, "")
-    assert "only eval, mine, run, train run on several machines" in err
+    assert "only run, mine, eval, train run on several machines" in err
 
 
 def test_ray_does_not_train(capsys: pytest.CaptureFixture[str]) -> None:
@@ -245,7 +251,7 @@ def test_ray_does_not_train(capsys: pytest.CaptureFixture[str]) -> None:
     assert "rrr launch slurm" in err
 
 
-@pytest.mark.parametrize("option", [["--ray", "auto"], ["--ray-actors=2"]], ids=str)
+@pytest.mark.parametrize("option", [["--ray", "auto"], ["--ray-actors=2"], ["--processes", "4"]], ids=str)
 def test_what_the_job_adds_is_not_taken(option: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     code, _, err = launched(capsys, "slurm", "--", "rrr", *MINE, *option)
     assert code == 2
@@ -253,9 +259,9 @@ def test_what_the_job_adds_is_not_taken(option: list[str], capsys: pytest.Captur
 
 
 def test_restarts_are_torchruns_alone(capsys: pytest.CaptureFixture[str]) -> None:
-    code, _, err = launched(capsys, "slurm", "--restarts", "1", "--", "rrr", *MINE)
+    code, _, err = launched(capsys, "ray", "--restarts", "1", "--", "rrr", *MINE)
     assert code == 2
-    assert "--restarts is for train" in err
+    assert "--restarts is torchrun's" in err
 
 
 def test_no_secret_of_the_environment_is_written(

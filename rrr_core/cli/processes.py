@@ -50,7 +50,10 @@ def processes_option(function: Callable[..., None]) -> Callable[..., None]:
 def enter() -> None:
     """Join the launch that started this process, if any: only the first process writes to standard output."""
     end_with_the_launcher()
-    if not join(os.environ).leads:
+    world = join(os.environ)
+    if world.size > 1:
+        os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # each process would warn
+    if not world.leads:
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - until the end
 
 

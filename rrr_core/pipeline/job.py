@@ -65,7 +65,11 @@ def run(
         record = open_record(folder, identity_of(settings, tasks), progress, executor)
         files = RunFolder(folder)
         job = Stages(tasks, settings, files, progress, executor)
-        if isinstance(record, RunRecord) and not record.is_finished("train", files.train.model, files.train.summary):
+        is_due = isinstance(record, RunRecord) and not record.is_finished(
+            "train", files.train.model, files.train.summary
+        )
+        # By all processes or by none, since the trainer's options have them join each other.
+        if executor.agree("the check of training", is_due):
             job.check_training(tasks, files.train, settings.train)
         with job.workers() as workers:  # they end before training takes the memory
             for each in tasks:

@@ -46,7 +46,7 @@ def check_consolidation(settings: TrainSettings, groups: int) -> None:
         if not 0 < count < groups:
             raise RrrError(
                 f"--consolidate-share {settings.consolidate_share:g} makes {count} of the {groups}"
-                f" group{'' if groups == 1 else 's'} that are sampled at once first tries, and --consolidate"
+                f" group{'' if groups == 1 else 's'} sampled at once first tries, and --consolidate"
                 " reward needs some of either kind: change it, --batch-size or --group-size"
                 f"{', or use --credit attempt' if count else ''}."
             )

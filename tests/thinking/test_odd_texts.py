@@ -218,7 +218,7 @@ def test_leaks_and_empty_reflections_are_measured_on_answers_alone(task: Task) -
     def measured(reflection: str) -> dict[str, float]:
         engine = Scripted(on_turns(attempt, reflection, retry))
         episode = played(task, engine, evaluated(task, Scripted(on_turns(attempt))).segments[:2])
-        return measures_of(Batch([episode], 0, None, None), {None: task}, 1)
+        return measures_of(Batch([episode], 0, None, None), {None: task})
 
     thought = measured(f"It is 16.\n</think>\n\nI left out 8.{END}")
     said = measured(f"Hm.\n</think>\n\nIt is 16.{END}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import random
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -33,7 +32,7 @@ from rrr_core.training.grpo_fields import LOSSES
 from rrr_core.training.run import train
 from rrr_core.training.settings import TrainSettings
 from rrr_core.training.trainer import ReflectionTrainer
-from rrr_core.verdicts import Verdict, abstained, failed, passed
+from rrr_core.verdicts import Verdict, failed, passed
 from tests.episodes import make_failure
 from tests.training.conftest import CoinTask
 
@@ -113,30 +112,6 @@ def test_the_placebo_shuffles_returns_within_each_round(returns: list[list[float
 def test_the_placebo_shuffles_each_round_on_its_own() -> None:
     returns = [[float(place), float(place)] for place in range(40)]
     assert sum(first != second for first, second in shuffled_by_round(returns, (0,))) > 30
-
-
-def test_two_processes_weigh_a_group_that_lies_in_both_as_one_process_does() -> None:
-    source = random.Random(3)
-    outcomes = [passed(), failed("x"), abstained("exception", "planted")]
-    episodes = [played(*[failed("x")] * source.randrange(3), source.choice(outcomes)) for _ in range(12)]
-    for credit in ("reflection", "placebo"):
-        settings = TrainSettings(credit=credit, rounds=3, round_discount=0.5, group_size=4)
-        whole = weighed(episodes, settings, "batch", (0,))
-
-        def of_process(process: int, settings: TrainSettings = settings) -> list[Episode]:
-            own = episodes[6 * process : 6 * process + 6]
-            other = weighed_returns(episodes)
-            return weighed(own, settings, "batch", (0,), lambda _: other, process)
-
-        assert [*of_process(0), *of_process(1)] == whole
-
-
-def weighed_returns(episodes: list[Episode]) -> list[tuple[bool, list[float | None]]]:
-    """Whether it is a first try, which none is, and its returns."""
-    return [
-        (False, returns_of([each.verdict.reward for each in episode.rounds if each.verdict], 0.5))
-        for episode in episodes
-    ]
 
 
 def test_each_reflection_carries_the_advantage_of_its_own_round() -> None:

@@ -208,7 +208,7 @@ class TestRefreshedAttempts:
         path = TrainFolder(tmp_path).refreshed(0)
         path.write_text(line + "\n")
         with pytest.raises(DataError, match=rf"refreshed-00000\.jsonl:1: a refreshed attempt's '{key}' must be"):
-            read_renewals(path, 0, 1)
+            read_renewals(path)
 
     def test_of_repeated_steps_are_forgotten(self, tmp_path: Path) -> None:
         for step in (0, 4, 8):
@@ -216,36 +216,25 @@ class TestRefreshedAttempts:
         forget_refreshes(tmp_path, after=4)
         assert sorted(path.name for path in tmp_path.iterdir()) == ["refreshed-00000.jsonl", "refreshed-00004.jsonl"]
 
-    def test_of_two_processes_are_each_ones_own(self, failures: Any, tmp_path: Path) -> None:
+    def test_are_the_same_in_two_processes_and_one_writes_them(self, failures: Any, tmp_path: Path) -> None:
         order = FailureOrder(failures=12, groups=4, seed=0)
-        known = [failures[index].row_index for index in order.batch(0)[::2]]
-        written: list[Any] = []
-        parts = [
-            Freshness(
-                failures,
-                order,
-                FakeRollout(passes(*known)),  # type: ignore[arg-type]
-                TrainSettings(refresh_every=1),
-                tmp_path,
-                process=process,
-                processes=2,
-                gather=lambda records: [*written, *records],
-            )
-            for process in (1, 0)
-        ]
+        rollout = FakeRollout(passes(*[failures[index].row_index for index in order.batch(0)[::2]]))
         chosen = []
-        for part, share in zip(parts, (order.batch(0)[2:], order.batch(0)[:2]), strict=True):
-            chosen.append(part.choose(share, 0, 0))
-            written += part.gather([{"process": part.process, **each.to_json()} for each in part._refreshed.values()])
-        ids = [failure.failure_id for each in chosen for failure in each.failures]
-        assert len(set(ids)) == 4
-        assert [each.stale for each in chosen] == [0.5, 0.5]
+        for writes in (False, True):
+            settings = TrainSettings(refresh_every=1)
+            fresh = Freshness(failures, order, rollout, settings, tmp_path, writes=writes)  # type: ignore[arg-type]
+            chosen.append(fresh.choose(order.batch(0), 0, 0))
+            assert TrainFolder(tmp_path).refreshed(0).exists() is writes
+        assert chosen[0] == chosen[1]
+        assert chosen[0].stale == 0.5
+        read = read_renewals(TrainFolder(tmp_path).refreshed(0))
+        assert {each.failure_id for each in read} == {failures[index].failure_id for index in order.batch(0)}
+
+    def test_of_an_older_version_on_several_processes_are_refused(self, tmp_path: Path) -> None:
         path = TrainFolder(tmp_path).refreshed(0)
-        assert {each.failure_id for process in (0, 1) for each in read_renewals(path, process, 2)} == {
-            failures[index].failure_id for index in order.batch(0)
-        }
-        with pytest.raises(DataError, match="2 processes, not 1"):
-            read_renewals(path, 0, 1)
+        path.write_text('{"process": 1}\n')
+        with pytest.raises(DataError, match="older version's run on several processes"):
+            read_renewals(path)
 
 
 class TestLiveAttempts:
@@ -375,8 +364,16 @@ def test_contradictory_options_are_one_clear_line(changes: Any, said: str, tmp_p
 @pytest.mark.parametrize(
     "changes", [{"on_policy_attempts": True}, {"refresh_every": 2}, {"zero_variance": "resample"}], ids=str
 )
-def test_processes_that_share_a_group_are_refused(changes: Any, tmp_path: Path) -> None:
+def test_processes_may_share_a_group(changes: Any, tmp_path: Path) -> None:
     apart = TrainSettings(batch_size=24, group_size=8, micro_batch_size=4, **changes)
-    with pytest.raises(RrrError, match="whole groups of 8"):
+    assert grpo_config(apart, tmp_path, "float32", None, 2).gradient_accumulation_steps == 3
+
+
+def test_steps_that_share_a_generation_take_whole_groups_of_each_process(tmp_path: Path) -> None:
+    apart = TrainSettings(batch_size=24, group_size=8, micro_batch_size=4, grpo={"steps_per_generation": "12"})
+    assert grpo_config(apart, tmp_path, "float32", None, 1).steps_per_generation == 12
+    with pytest.raises(RrrError, match="12 of a step's reflections, not whole groups of 8"):
         grpo_config(apart, tmp_path, "float32", None, 2)
-    assert grpo_config(dataclasses.replace(apart, batch_size=32), tmp_path, "float32", None, 2)
+    assert grpo_config(dataclasses.replace(apart, group_size=4), tmp_path, "float32", None, 2).steps_per_generation == 6
+    with pytest.raises(RrrError, match="is 12, which 8 processes cannot share"):
+        grpo_config(dataclasses.replace(apart, micro_batch_size=1, batch_size=8), tmp_path, "float32", None, 8)

@@ -1,0 +1,62 @@
+"""What the processes of a launch tell each other, and what they say when one does not come."""
+
+from __future__ import annotations
+
+import pytest
+
+from rrr_core.errors import RrrError
+from rrr_core.processes.meeting import FirstIsGone, Meeting, OthersFailed
+from rrr_core.processes.world import World
+from tests.processes.launched import MemoryStore, all_at_once
+
+
+def meetings(size: int, store: MemoryStore | None = None) -> list[Meeting]:
+    store = store or MemoryStore()
+    return [Meeting(World(rank, size, rank, size), store) for rank in range(size)]
+
+
+def test_all_hear_what_the_first_says() -> None:
+    said = all_at_once(meetings(3), lambda one: one.agree("where to begin", {"step": one.world.rank + 7}))
+    assert said == [{"step": 7}] * 3
+
+
+def test_a_process_at_another_place_is_an_error_that_names_both() -> None:
+    first, second = meetings(2)
+    first.agree("mining", 1)
+    with pytest.raises(RrrError, match="process 1 waits at 'training' and the first process is at 'mining'"):
+        second.agree("training", 1)
+
+
+def test_who_waits_says_for_whom_and_where_that_one_was_last() -> None:
+    first, second = meetings(2)
+    first.agree("mining", None)
+    second.agree("mining", None)
+    now = iter(range(1000))
+    first._clock, first._sleep = lambda: float(next(now)), lambda _: None
+    with pytest.raises(RrrError, match=r"process 0 has waited 30 s at 'training' for process 1 \(last at 'mining'\)"):
+        first.meet("training", limit=30.0)
+
+
+def test_all_go_on_once_all_are_there() -> None:
+    assert all_at_once(meetings(3), lambda one: one.meet("training", limit=30.0)) == [None] * 3
+
+
+def test_only_the_first_to_fail_says_why_and_the_others_hear_of_it() -> None:
+    first, second, third = meetings(3)
+    first._sleep = lambda _: None
+    assert second.fail()
+    assert not third.fail()
+    for one in (first, third):
+        with pytest.raises(OthersFailed):
+            one.check()
+    with pytest.raises(OthersFailed):
+        third.agree("what never comes", None)
+
+
+def test_a_first_process_that_is_gone_ends_the_wait_and_one_of_the_others_says_so() -> None:
+    store = MemoryStore()
+    _, second, third = meetings(3, store)
+    store.is_gone = True
+    with pytest.raises(FirstIsGone, match="run the same command again"):
+        second.agree("mining", None)
+    assert [one.fail() for one in (second, third)] == [True, False]

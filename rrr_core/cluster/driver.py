@@ -135,7 +135,7 @@ class Actors(AbstractContextManager["Actors"]):
         coming, given = iter(jobs), dict[int, ShardJob]()
         replies, again, deaths = dict[int, str | RrrError](), deque[int](), Counter[int]()
         ahead = self.wanted * (1 if may_stop else AHEAD)
-        taken, place = 0, 0  # shards begun, and shards written
+        taken, place = 0, 0  # shards handed out, and shards written
         while True:
             while place in replies:
                 # An error is raised where this process would have met it: after all earlier shards.

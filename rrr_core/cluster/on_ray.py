@@ -30,6 +30,9 @@ class RayPool:
     """
 
     def __init__(self, settings: ClusterSettings) -> None:
+        # A cluster that `ray start --head` has started asks for the token, if this user has one; others ignore it.
+        if "RAY_AUTH_MODE" not in os.environ and (Path.home() / ".ray" / "auth_token").is_file():
+            os.environ["RAY_AUTH_MODE"] = "token"
         import ray
 
         self._ray = ray
@@ -93,7 +96,7 @@ class RayPool:
         except (ConnectionError, ValueError, RuntimeError) as error:
             raise RrrError(
                 f"--ray {given}: the cluster cannot be joined ({one_line(error, 200)}). rrr has to run on a machine"
-                " of the cluster, with the same Ray and the same Python."
+                " of the cluster, with its Ray, its Python and its ~/.ray/auth_token."
             ) from None
 
     def _event(self, call: Any) -> Event:

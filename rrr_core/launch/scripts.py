@@ -99,15 +99,21 @@ def _ray(settings: LaunchSettings, arguments: Sequence[str]) -> str:
     given = [f"--{key}={value}" for key, value in counts.items() if value is not None]
     start = " ".join([*given, "--disable-usage-stats", "--block"])
     actors = settings.nodes * settings.processes
-    others = "# On each of the others, with the first one's address: bash FILE FIRST"
+    others = [
+        "# On each of the others, with the first one's address: bash FILE FIRST. They need the first one's",
+        "# ~/.ray/auth_token: copy it, unless the machines share the home folder.",
+    ]
     return _text(
         "#!/bin/bash",
         f"# {_described(settings, arguments)}. On the first machine, which writes FOLDER: bash FILE",
-        *([others] if settings.nodes > 1 else []),
+        *(others if settings.nodes > 1 else []),
         STRICT,
         *settings.setup,
         *_environment(settings),
+        # Without a token anybody who reaches the cluster's ports can run code in it.
+        'export RAY_AUTH_MODE="${RAY_AUTH_MODE:-token}"',
         "if [ $# = 0 ]; then",
+        "  ray get-auth-token --generate > /dev/null",
         f"  ray start --head --port={RAY_PORT} {start} &",
         "  trap 'kill $!' EXIT",
         f"  {shlex.join(['rrr', *arguments])} --ray=127.0.0.1:{RAY_PORT} --ray-actors={actors}",

@@ -317,8 +317,8 @@ def test_a_plugin_that_is_missing_on_a_machine_is_said(tmp_path: Path) -> None:
 def test_another_version_of_the_plugin_is_refused(tmp_path: Path) -> None:
     def older() -> Task:
         task = tricky_task()
-        told: Mapping[str, Any] = {**task.provenance(), "version": "0.9"}
-        task.provenance = lambda: told  # type: ignore[method-assign,assignment]
+        said: Mapping[str, Any] = {**task.provenance(), "version": "0.9"}
+        task.provenance = lambda: said  # type: ignore[method-assign,assignment]
         return task
 
     with pytest.raises(PluginError, match=r"version '0.9' there, and '1.0' here"):

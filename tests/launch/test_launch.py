@@ -42,6 +42,7 @@ PROGRAMS = ("rrr", "ray", "torchrun")
 FAKE = """#!/bin/bash
 printf '%s\\0' "$(basename "$0")" "$@" > "$CALLS/$(date +%s%N)-$$"
 [ "$1" = start ] && exec sleep "${RAY_SECONDS:-30}"
+sleep 0.3  # what was started in the background has come this far
 exit "${RRR_CODE:-0}"
 """
 SRUN = """#!/bin/bash

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import functools
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable
+from types import FrameType
 from typing import Any
 
 import click
@@ -53,8 +55,16 @@ def enter() -> None:
     world = join(os.environ)
     if world.size > 1:
         os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # each process would warn
+    if world.watched:
+        signal.signal(signal.SIGINT, _interrupted)
     if not world.leads:
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - until the end
+
+
+def _interrupted(number: int, frame: FrameType | None) -> None:
+    """Ctrl-C in a process that is watched: it ends as usual, and the one that watches says so for all."""
+    sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - until the end
+    signal.default_int_handler(number, frame)
 
 
 def executor() -> Executor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import warnings
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from rrr_core.generation.model_files import check_vocabulary, described, load_to
 from rrr_core.generation.settings import DTYPES, ModelSettings
 from rrr_core.generation.transformers_engine import TransformersEngine
 from rrr_core.hookspecs import Model
+from rrr_core.processes.world import world_of
 from rrr_core.text import one_line
 
 __all__ = ["TransformersEngine", "load_from", "load_transformers"]
@@ -122,10 +124,10 @@ def _with_adapter(network: Any, patch: Source, name: str) -> Any:
 
 
 def _device(device: str | None) -> torch.device:
-    """The requested device, else the machine's accelerator, else the CPU."""
+    """The requested device, else the machine's accelerator, else the CPU; of several, that of this process's number."""
     accelerator = torch.accelerator.current_accelerator(check_available=True)
     if device is None:
-        return accelerator or torch.device("cpu")
+        return torch.device("cpu") if accelerator is None else _own_of(accelerator)
     try:
         place = torch.device(device)
     except RuntimeError as error:
@@ -133,6 +135,12 @@ def _device(device: str | None) -> torch.device:
     if place.type != "cpu" and (accelerator is None or accelerator.type != place.type):
         raise ModelError(f"This machine has no device {device!r}; it has {accelerator or 'the CPU alone'}.")
     return place
+
+
+def _own_of(accelerator: torch.device) -> torch.device:
+    """The accelerator of this process, if a launcher started several on this machine; they share what is too few."""
+    world, count = world_of(os.environ), torch.accelerator.device_count()
+    return torch.device(accelerator.type, world.local_rank % count) if world.size > 1 and count > 1 else accelerator
 
 
 def is_adapter(name: str) -> bool:

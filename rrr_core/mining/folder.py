@@ -195,7 +195,8 @@ class _Miner:
             self._count(done.records)
             open_before = sum(record.is_open(self.settings) for record in before) if before else len(job.rows)
             still_open = sum(record.is_open(self.settings) for record in done.records)
-            self.advance(open_before - still_open, self.tally.note())
+            self.advance(open_before - still_open)
+        self.advance(0, self.tally.note())
         self.judge.profile.write(self.folder.path)
         self._depths[job.number] = depth_of(done.records, self.settings)
 

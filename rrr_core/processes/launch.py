@@ -89,7 +89,8 @@ def run_once(count: int, arguments: Sequence[str]) -> Ended:
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
-    logging.getLogger("torch.distributed").setLevel(logging.CRITICAL)
+    logged = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)  # the agent's own lines: what happened is said in ours
     os.environ.update(variables(count, os.environ))
     logs = tempfile.mkdtemp(prefix="rrr-launch-")
     config = LaunchConfig(
@@ -113,6 +114,7 @@ def run_once(count: int, arguments: Sequence[str]) -> Ended:
             raise KeyboardInterrupt from None
         raise SystemExit(128 + error.sigval) from None
     finally:
+        logging.disable(logged)
         shutil.rmtree(logs, ignore_errors=True)
     return Ended(0)
 

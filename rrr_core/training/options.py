@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import json
 import math
+import os
 import types
 import typing
 from collections.abc import Mapping, Sequence
@@ -18,6 +19,7 @@ from transformers.trainer_utils import SchedulerType
 from trl import GRPOConfig
 
 from rrr_core.errors import RrrError, nearest
+from rrr_core.processes.world import World, world_of
 from rrr_core.training.advantages import is_by_round
 from rrr_core.training.consolidation import check_consolidation
 from rrr_core.training.grpo_fields import ACTS, OPTIONS, REFUSED, SAMPLED, Acts, Situation
@@ -243,9 +245,20 @@ def check_shares(settings: TrainSettings, passes: int, processes: int) -> None:
         )
 
 
+def check_accelerators(world: World, count: int) -> None:
+    """Raise RrrError if a machine has more processes than accelerators: in training, none can be shared."""
+    if world.local_size > count:
+        raise RrrError(
+            f"{world.local_size} processes train on this machine, which has {count} accelerator{'s'[: count != 1]}:"
+            " start as many, or train with --device cpu."
+        )
+
+
 def _accelerated(device: str | None) -> bool:
     """Whether training runs on the machine's accelerator. Raises RrrError for one that the trainer would not use."""
     found = torch.accelerator.current_accelerator(check_available=True)
+    if found is not None and (device is None or torch.device(device).type != "cpu"):
+        check_accelerators(world_of(os.environ), torch.accelerator.device_count())
     if device is None or found is None:
         return found is not None
     wanted = torch.device(device)

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
 import logging
 import os
 import shutil
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,6 +42,7 @@ from rrr_core.text import one_line
 from rrr_core.training.checkpoints import DRAWS, UNUSED, Seal, SealCheckpoints, check_draws, newest_checkpoint
 from rrr_core.training.dropout import check_pass, without_dropout
 from rrr_core.training.engine import engine_identity, open_engine
+from rrr_core.training.failures import digest, enough, with_room
 from rrr_core.training.freshness import forget_refreshes
 from rrr_core.training.measures import Tasks
 from rrr_core.training.preflight import (
@@ -58,7 +57,6 @@ from rrr_core.training.preflight import (
 from rrr_core.training.profiling import MeasureSteps, count_tokens
 from rrr_core.training.records import Recorder
 from rrr_core.training.rewards import check_task_rewards
-from rrr_core.training.rollout import Rollout
 from rrr_core.training.settings import TrainSettings
 from rrr_core.training.several import Judges, by_name, identity_of_tasks, open_judges, rollout_of
 from rrr_core.training.together import shared_by
@@ -248,41 +246,6 @@ def run_trainer(trainer: Trainer, checkpoint: Path | None, left: int) -> None:
         trainer._load_from_checkpoint(str(checkpoint))
     else:
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-
-
-def digest(failures: Sequence[Failure], *, rated: bool = False) -> str:
-    """A short SHA-256 of the failures, in order; with the pass rates of their rows if these matter."""
-    content = hashlib.sha256()
-    for failure in failures:
-        record = failure.to_short_json()
-        content.update(json.dumps([record, failure.pass_rate] if rated else record, sort_keys=True).encode())
-    return content.hexdigest()[:16]
-
-
-def with_room(failures: Sequence[Failure], rollout: Rollout, say: Callable[[str], None]) -> Sequence[Failure]:
-    """The failures but those whose courses fill the model's context, so that nothing can be sampled after them.
-
-    Raises DataError if none is left.
-    """
-    usable = [failure for failure in failures if rollout.has_room(failure)]
-    if len(usable) < len(failures):
-        said = (
-            f"{len(failures) - len(usable)} of {len(failures)} failures fill the model's context of"
-            f" {rollout.engine.context} tokens, so that nothing can be sampled after them"
-        )
-        if not usable:
-            raise DataError(f"{said}: mine with fewer or shorter actions (--max-steps, --max-tokens).")
-        say(f"{said}: they are left out.")
-    return usable
-
-
-def enough(failures: Sequence[Failure], groups: int) -> list[Failure]:
-    """The failures, repeated until they fill one batch of `groups` groups.
-
-    >>> enough(["a", "b"], 3)
-    ['a', 'b', 'a', 'b']
-    """
-    return list(failures) * max(1, -(-groups // len(failures)))
 
 
 @contextmanager

@@ -19,6 +19,7 @@ EXTRAS = {
     **dict.fromkeys(("torch", "transformers", "trl", "datasets", "peft", "accelerate", "safetensors", "gguf"), "train"),
     "httpx2": "server",
     "vllm": "vllm",
+    "ray": "ray",
     "copier": "author",
 }
 """Top-level module → the extra of rrr-core that installs it."""
@@ -61,6 +62,7 @@ COMMANDS = {
     "check": LazyCommand("rrr_core.cli.check", "Check that a task keeps its promises."),
     "rejudge": LazyCommand("rrr_core.cli.rejudge", "Judge a saved run again and list the verdicts that flipped."),
     "new": LazyCommand("rrr_core.cli.new", "Create a complete, tested package for a new task."),
+    "launch": LazyCommand("rrr_core.cli.launch", "Write the job that runs a command on several machines."),
     "docs": LazyCommand("rrr_core.cli.docs", "Show a documentation page, or a section of one."),
     "doctor": LazyCommand("rrr_core.cli.doctor", "Report what this machine has for rrr, and what is missing."),
 }

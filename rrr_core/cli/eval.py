@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from rrr_core.errors import RrrError
 from rrr_core.runs.layout import TRAINED, VANILLA, EvalFolder, RunFolder
 
 if TYPE_CHECKING:
+    from rrr_core.cluster.settings import ClusterSettings
     from rrr_core.evaluation import EvalSettings
     from rrr_core.generation import ModelSettings
     from rrr_core.tasks.settings import TaskSettings
@@ -38,11 +40,12 @@ if TYPE_CHECKING:
     " model, which is evaluated first on the same rows. May be repeated.",
 )
 @processes_option
-@with_settings("task", "model", "eval", prefixed=("verify",), several_tasks=True)
+@with_settings("task", "model", "eval", "cluster", prefixed=("verify",), several_tasks=True)
 def command(
     task: TaskSettings,
     model: ModelSettings,
     eval: EvalSettings,
+    cluster: ClusterSettings,
     verify: VerifySettings,
     folder: Path | None,
     label: str | None,
@@ -62,7 +65,7 @@ def command(
     parts = {each.name: part_of(target.path, each.name, len(opened)) for each in opened}
     for each in opened:
         check_deciders(each.task, eval.decide, verify)
-    progress, workers = make_progress(), executor()
+    progress, processes = make_progress(), executor()
     chosen = checked_label(label) if label else label_of(model.model, target)
     # The requested model comes last, so differences are its figures minus the others'.
     planned: dict[str, ModelSettings] = {}
@@ -80,16 +83,11 @@ def command(
         compared.append(name)
     for name, settings in {**planned, chosen: model}.items():
         settings = pipeline.choose_model(settings, *(each.task for each in opened), run=target.path, progress=progress)
-        engine = pipeline.open_engine(pipeline.with_date(settings, target.path), progress)
-        for each in opened:
-            path = parts[each.name].evaluation(name).path
-            given = each.task, engine, path
-            if workers.leads:
-                evaluation.evaluate(*given, name, each.fitting(eval), each.data, progress, verify, workers)
-            else:
-                evaluation.assist_evaluation(*given, each.fitting(eval), each.data, workers, verify)
-        del engine  # before the next is loaded
-    if not workers.leads:
+        dated = partial(pipeline.with_date, settings, target.path)
+        with pipeline.Workers(dated, cluster, processes, progress, verify) as workers:
+            for each in opened:
+                workers.evaluate(each, parts[each.name].evaluation(name).path, name, eval)
+    if not processes.leads:
         return
     for task_name, part in parts.items():
         if len(parts) > 1:

@@ -14,6 +14,8 @@ SECTIONS: Mapping[str, str] = {
     "eval": "rrr_core.evaluation:EvalSettings",
     "verify": "rrr_core.verification.settings:VerifySettings",
     "probe": "rrr_core.probing.settings:ProbeSettings",
+    "cluster": "rrr_core.cluster.settings:ClusterSettings",
+    "launch": "rrr_core.launch:LaunchSettings",
     "warmup": "rrr_core.training.warmup_settings:WarmupSettings",
 }
 """Section of the TOML file → its settings dataclass. None of these modules imports torch."""

@@ -13,11 +13,13 @@ from rrr_core.pipeline.opening import (
 from rrr_core.pipeline.settings import RunSettings
 from rrr_core.pipeline.stages import failures_in
 from rrr_core.pipeline.transfer import Transferred, transfer
+from rrr_core.pipeline.workers import Workers
 
 __all__ = [
     "RunResult",
     "RunSettings",
     "Transferred",
+    "Workers",
     "check_trainable",
     "choose_model",
     "failures_in",

@@ -71,17 +71,16 @@ def run(
         # By all processes or by none, since the trainer's options have them join each other.
         if executor.agree("the check of training", is_due):
             job.check_training(tasks, files.train, settings.train)
-        engine = job.engine()
-        for each in tasks:
-            record.stage(job.named("mine", each), job.part(each).mine.summary, partial(job.mine, each, engine))
-        del engine  # before training takes the memory
+        with job.workers() as workers:  # they end before training takes the memory
+            for each in tasks:
+                record.stage(job.named("mine", each), job.part(each).mine.summary, partial(job.mine, each, workers))
         training = partial(job.train, tasks, files.train, settings.train)
         record.stage("train", files.train.model, training, files.train.summary)
         for label in (VANILLA, TRAINED):
-            engine = job.engine(None if label == VANILLA else files.train)
-            for each in tasks:
-                product = job.part(each).evaluation(label).figures
-                record.stage(job.named("eval", each, label), product, partial(job.evaluate, each, label, engine))
+            with job.workers(None if label == VANILLA else files.train) as workers:
+                for each in tasks:
+                    product = job.part(each).evaluation(label).figures
+                    record.stage(job.named("eval", each, label), product, partial(job.evaluate, each, label, workers))
         # Always rewritten: they are cheap, are not believed unseen, and a newer rrr may draw the page better.
         for each in tasks:
             work = partial(job.compare, each, (VANILLA, TRAINED))

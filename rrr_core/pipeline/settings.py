@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from rrr_core.cluster.settings import ClusterSettings
 from rrr_core.evaluation import EvalSettings
 from rrr_core.generation import ModelSettings
 from rrr_core.mining import MineSettings
@@ -36,12 +37,14 @@ class RunSettings:
     eval: EvalSettings
     verify: VerifySettings = dataclasses.field(default_factory=VerifySettings)
     """Where verdicts are computed and within which limits; not part of the run's identity."""
+    cluster: ClusterSettings = dataclasses.field(default_factory=ClusterSettings)
+    """Who mines and evaluates; not part of the run's identity. Training stays in this process."""
 
 
 def identity_of(settings: RunSettings, tasks: Sequence[OpenTask]) -> dict[str, Any]:
     """Everything that determines a run's results, as JSON."""
     identity = dataclasses.asdict(settings)
-    del identity["verify"]
+    del identity["verify"], identity["cluster"]
     identity["train"] = settings.train.identity()
     for section in ("model", "mine", "train", "eval"):
         identity[section] = {name: value for name, value in identity[section].items() if name not in MAY_CHANGE}

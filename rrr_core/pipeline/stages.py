@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from rrr_core.episode import Failure
 from rrr_core.generation import ModelSettings
 from rrr_core.pipeline.naming import options_of
-from rrr_core.pipeline.opening import OpenTask, open_engine, trained_model, with_date
+from rrr_core.pipeline.opening import OpenTask, trained_model, with_date
 from rrr_core.pipeline.settings import RunSettings
+from rrr_core.pipeline.workers import Workers
 from rrr_core.processes.shards import Executor, ThisProcess
 from rrr_core.progress import Progress
 from rrr_core.runs.layout import RunFolder, TrainFolder
 from rrr_core.training.settings import TrainSettings
-
-if TYPE_CHECKING:
-    from rrr_core.generation.engine import Engine
 
 
 @dataclass(frozen=True)
@@ -41,14 +37,13 @@ class Stages:
         """Where a task is mined and evaluated."""
         return self.files.of_task(task.name) if len(self.tasks) > 1 else self.files
 
-    def engine(self, trained: TrainFolder | None = None) -> Callable[[], Engine]:
-        """Opens the engine of the untrained model, or of a trained one, once: when the first task needs it."""
+    def workers(self, trained: TrainFolder | None = None) -> Workers:
+        """Who works with the untrained model, or with a trained one."""
 
-        def opened() -> Engine:
-            model = self._model()
-            return open_engine(model if trained is None else trained_model(model, trained.path), self.progress)
+        def model() -> ModelSettings:
+            return self._model() if trained is None else trained_model(self._model(), trained.path)
 
-        return cache(opened)
+        return Workers(model, self.settings.cluster, self.executor, self.progress, self.settings.verify)
 
     def check_training(self, tasks: Sequence[OpenTask], folder: TrainFolder, settings: TrainSettings) -> None:
         """Refuse what training would refuse after hours of mining."""
@@ -65,21 +60,9 @@ class Stages:
             has_steps = any(each.task.has_steps for each in tasks)
             check_before_training(self._model(), folder.path, settings, self.progress.notice, has_steps)
 
-    def mine(self, task: OpenTask, engine: Callable[[], Engine]) -> None:
-        from rrr_core.mining import mine
-
-        opened, folder, verify = engine(), self.part(task).mine.path, self.settings.verify
+    def mine(self, task: OpenTask, workers: Workers) -> None:
         with options_of("mine"):
-            mine(
-                task.task,
-                opened,
-                folder,
-                task.fitting(self.settings.mine),
-                task.data,
-                self.progress,
-                verify,
-                self.executor,
-            )
+            workers.mine(task, self.part(task).mine.path, self.settings.mine)
 
     def train(self, tasks: Sequence[OpenTask], folder: TrainFolder, settings: TrainSettings) -> None:
         from rrr_core.training.run import train
@@ -98,19 +81,9 @@ class Stages:
                 self.executor,
             )
 
-    def evaluate(self, task: OpenTask, label: str, engine: Callable[[], Engine]) -> None:
-        from rrr_core.evaluation import assist_evaluation, evaluate
-
-        given, settings = (
-            (task.task, engine(), self.part(task).evaluation(label).path),
-            task.fitting(self.settings.eval),
-        )
-        executor, verify = self.executor, self.settings.verify
+    def evaluate(self, task: OpenTask, label: str, workers: Workers) -> None:
         with options_of("eval"):
-            if executor.leads:
-                evaluate(*given, label, settings, task.data, self.progress, verify, executor)
-            else:
-                assist_evaluation(*given, settings, task.data, executor, verify)
+            workers.evaluate(task, self.part(task).evaluation(label).path, label, self.settings.eval)
 
     def _model(self) -> ModelSettings:
         return with_date(self.settings.model, self.files.path)

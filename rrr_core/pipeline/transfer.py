@@ -82,18 +82,17 @@ def transfer(
         for each in trainings:
             if not record.is_finished(f"train {each.label}", each.folder.model, each.folder.summary):
                 job.check_training(each.tasks, each.folder, each.settings)
-        engine = job.engine()
-        for task in tasks:
-            record.stage(job.named("mine", task), job.part(task).mine.summary, partial(job.mine, task, engine))
-        del engine  # before training takes the memory
+        with job.workers() as workers:  # they end before training takes the memory
+            for task in tasks:
+                record.stage(job.named("mine", task), job.part(task).mine.summary, partial(job.mine, task, workers))
         for each in trainings:
             work = partial(job.train, each.tasks, each.folder, each.settings)
             record.stage(f"train {each.label}", each.folder.model, work, each.folder.summary)
         for label, trained in {VANILLA: None, **{each.label: each.folder for each in trainings}}.items():
-            engine = job.engine(trained)
-            for task in tasks:
-                product = job.part(task).evaluation(label).figures
-                record.stage(job.named("eval", task, label), product, partial(job.evaluate, task, label, engine))
+            with job.workers(trained) as workers:
+                for task in tasks:
+                    product = job.part(task).evaluation(label).figures
+                    record.stage(job.named("eval", task, label), product, partial(job.evaluate, task, label, workers))
         labels = [VANILLA, *(each.label for each in trainings)]
         for task in tasks:
             work = partial(job.compare, task, labels)

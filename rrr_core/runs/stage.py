@@ -75,7 +75,7 @@ def check_identity(folder: Path, kind: str, before: Mapping[str, Any], now: Mapp
 
     `kind` is the stage, or `run` for a whole run.
     """
-    difference = _first_difference(identity_of_today(kind, before, now), now)
+    difference = first_difference(identity_of_today(kind, before, now), now)
     if difference:
         key, earlier, later = difference
         raise RrrError(
@@ -132,11 +132,11 @@ def _locked(descriptor: int, folder: Path) -> bool:
     return True
 
 
-def _first_difference(before: Any, now: Any, key: str = "") -> tuple[str, Any, Any] | None:
+def first_difference(before: Any, now: Any, key: str = "") -> tuple[str, Any, Any] | None:
     """The first dotted key at which two JSON values differ, with both values; None if they are equal."""
     if isinstance(before, dict) and isinstance(now, dict):
         for name in [*now, *(name for name in before if name not in now)]:
-            inner = _first_difference(before.get(name, _NOTHING), now.get(name, _NOTHING), f"{key}.{name}".strip("."))
+            inner = first_difference(before.get(name, _NOTHING), now.get(name, _NOTHING), f"{key}.{name}".strip("."))
             if inner:
                 return inner
         return None

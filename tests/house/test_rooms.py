@@ -26,9 +26,9 @@ FLOORS = (
     {"conversation", "verification", "generation", "answering"},
     {"limits"},
     {"mining", "evaluation", "training"},
-    {"judging", "probing"},
+    {"judging", "probing", "cluster"},
     {"report", "overlays", "exports", "conformance"},
-    {"pipeline", "doctor", "scaffolding", "testing"},
+    {"pipeline", "doctor", "scaffolding", "testing", "launch"},
     {"planning"},
     {"pytest_plugin", "cli"},
 )

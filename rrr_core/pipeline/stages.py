@@ -8,9 +8,9 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rrr_core.config.naming import options_of
 from rrr_core.episode import Failure
 from rrr_core.generation import ModelSettings
-from rrr_core.pipeline.naming import options_of
 from rrr_core.pipeline.opening import OpenTask, open_engine, trained_model, with_date
 from rrr_core.pipeline.settings import RunSettings
 from rrr_core.progress import Progress

@@ -127,3 +127,18 @@ def test_an_evaluation_to_compare_several_tasks_with_is_refused(refusal: Refusal
 def test_several_tasks_without_failure_sets_are_told_how_to_mine_all(refusal: Refusal, tmp_path: Path) -> None:
     said = refusal("train", "countdown", "apigen", "--model", "x", "--folder", str(tmp_path))
     assert f"run `rrr mine countdown apigen --model x --folder {tmp_path}` first." in said
+
+
+@pytest.mark.parametrize("command", ["run", "transfer"])
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (("--train-weights", "countdown=nan"), "--train-weights countdown=nan: expected TASK=NUMBER"),
+        (("--train-credit", "passing"), "--train-credit passing acts only with several rounds: raise --train-"),
+    ],
+    ids=["weights", "credit"],
+)
+def test_a_value_that_does_not_fit_is_refused_under_the_name_it_was_given_by(
+    refusal: Refusal, command: str, given: tuple[str, str], said: str, tmp_path: Path
+) -> None:
+    assert refusal(command, "countdown", "apigen", *given, "--folder", str(tmp_path / "x")).startswith(said)

@@ -12,14 +12,16 @@ from functools import cached_property
 from types import TracebackType
 from typing import Any, Self
 
+from rrr_core.conformance.courses import Act, Given, step_by
 from rrr_core.conformance.observation import Observation, observe
 from rrr_core.conformance.probe import Request
 from rrr_core.conformance.results import Faulty
 from rrr_core.conformance.sampling import Plan, Sample, Sampler
 from rrr_core.conformance.settings import CheckSettings
+from rrr_core.episode.calls import calls_from_json
 from rrr_core.errors import PluginError, RrrError
 from rrr_core.generation.engine import Engine
-from rrr_core.hookspecs import Example, Manifest, Row, Step
+from rrr_core.hookspecs import Action, Example, Manifest, Row, Step
 from rrr_core.progress import Progress
 from rrr_core.tasks import Task, find_tasks, load_task
 from rrr_core.tasks.blame import IMPORT_DENIED
@@ -145,7 +147,9 @@ class Subject:
 
     @cached_property
     def examples(self) -> list[Example]:
-        return [Example(**{**each, "actions": tuple(each["actions"])}) for each in self.observed("examples")]
+        return [
+            Example(**{**each, "actions": tuple(map(_action, each["actions"]))}) for each in self.observed("examples")
+        ]
 
     @cached_property
     def sample(self) -> Sample:
@@ -211,12 +215,12 @@ class Subject:
         with _any_hash_seed():
             return self.judge_of(judge).judge(pairs)
 
-    def stepped(self, acts: Sequence[Pair], states: Sequence[Any], judge: str) -> list[Step | Verdict]:
+    def stepped(self, acts: Sequence[Act], states: Sequence[Any], judge: str) -> list[Step | Verdict]:
         """What (row, action) pairs lead to from these states, by the judge of that name."""
         if judge != "elsewhere":
-            return self.judge_of(judge).step(acts, states)
+            return step_by(self.judge_of(judge), acts, states)
         with _any_hash_seed():
-            return self.judge_of(judge).step(acts, states)
+            return step_by(self.judge_of(judge), acts, states)
 
     @property
     def judge(self) -> Judge:
@@ -264,6 +268,11 @@ class Subject:
             self.settings.compare_seconds,
         )
         return observe(request, self.who, self.settings.silence_seconds, hash_seed)
+
+
+def _action(given: str | Mapping[str, Any]) -> Given:
+    """An action of an example, as the probe reported it."""
+    return given if isinstance(given, str) else Action(given["text"], calls_from_json(given["calls"]))
 
 
 def excerpt(text: str, longest: int = 60) -> str:

@@ -15,7 +15,7 @@ from rrr_core.episode import Messages
 from rrr_core.errors import DataError, PluginError, RrrError, nearest
 from rrr_core.hookspecs import TRUSTED, Call, DataOption, Example, Manifest, Model, Row, Step
 from rrr_core.row_files import RowError
-from rrr_core.tasks import values
+from rrr_core.tasks import course_values, values
 from rrr_core.tasks.boundary import Boundary
 from rrr_core.tasks.data_options import ReadOptions, check_declared, rows_read_with
 from rrr_core.tasks.discovery import TaskEntry, provenance_of
@@ -173,7 +173,7 @@ class Task(Boundary):
         called = tuple(replace(each, arguments=values.private(each.arguments)) for each in calls)
         arguments = {"task": self.name, "row": row, "state": state, "action": action, "calls": called}
         call = partial(self._manager.hook.rrr_step, **arguments)
-        return self._given("rrr_step", call, values.checked_plain_step, "bad step")
+        return self._given("rrr_step", call, course_values.checked_plain_step, "bad step")
 
     def judge(self, judge: str, pairs: Sequence[tuple[Row, str]]) -> list[Verdict | None]:
         """One judge's verdicts on a batch of (row, answer); None for an item it leaves to the next judge.
@@ -218,7 +218,7 @@ class Task(Boundary):
         """Answers with known verdicts; none if the plugin does not implement the hook."""
         if not self.implements("rrr_examples"):
             return ()
-        return tuple(self._items("rrr_examples", values.checked_example, "example"))
+        return tuple(self._items("rrr_examples", course_values.checked_example, "example"))
 
     def warmup(self, split: str, count: int, seed: int) -> Iterator[Messages]:
         """At most `count` worked conversations, lazily, each ending with the assistant's message.
@@ -230,7 +230,9 @@ class Task(Boundary):
             raise PluginError(
                 f"{self.who(hook)}: the task {self.name!r} offers no worked conversations to warm up a model."
             )
-        items = self._items(hook, values.checked_conversation, "conversation", split=split, count=count, seed=seed)
+        items = self._items(
+            hook, course_values.checked_conversation, "conversation", split=split, count=count, seed=seed
+        )
         return itertools.islice(items, count)
 
     def gold_answer(self, row: Row) -> str | None:

@@ -21,7 +21,7 @@ from typing import Any
 from rrr_core.episode.calls import calls_to_json
 from rrr_core.errors import DataError
 from rrr_core.hookspecs import Call, Row, Step, final, observed
-from rrr_core.tasks.values import LONGEST_ANSWER, LONGEST_OBSERVATION, LONGEST_STATE, checked_step
+from rrr_core.tasks.course_values import LONGEST_ANSWER, LONGEST_OBSERVATION, LONGEST_STATE, checked_step
 from rrr_core.text import one_line
 from rrr_core.verdicts import Verdict, abstained, passed
 

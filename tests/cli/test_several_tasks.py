@@ -101,6 +101,27 @@ def test_transfer_of_one_task_is_refused(refusal: Refusal) -> None:
     assert refusal("transfer", "countdown") == "transfer is from task to task: name two tasks at least."
 
 
+@pytest.mark.parametrize(
+    ("names", "mixture", "first", "second", "label"),
+    [
+        (["x", "x-seed-1"], False, "x", "x-seed-1", "on-x-seed-1"),
+        (["x-seed-1", "x"], False, "x-seed-1", "x", "on-x-seed-1"),
+        (["x", "mixture-seed-2"], True, "mixture-seed-2", "mixture", "on-mixture-seed-2"),
+    ],
+)
+def test_transfer_of_tasks_whose_trainings_would_share_a_folder_is_refused(
+    names: list[str], mixture: bool, first: str, second: str, label: str
+) -> None:
+    from rrr_core.pipeline.transfer import check_labels
+
+    with pytest.raises(RrrError) as refused:
+        check_labels(names, mixture, 3)
+    assert str(refused.value).startswith(
+        f"the trainings on {first!r} and on {second!r} would share the folder {label}, one as a repetition"
+    )
+    check_labels(names, mixture, 1)  # and an unrepeated one goes on in the folder it has
+
+
 def test_one_task_in_a_folder_of_several_is_refused(refusal: Refusal, tmp_path: Path) -> None:
     (tmp_path / "tasks" / "countdown" / "mine").mkdir(parents=True)
     said = refusal("mine", "countdown", "--folder", str(tmp_path))

@@ -361,7 +361,7 @@ def test_a_fault_of_the_step_is_an_abstention(verify_steps: Any) -> None:
 def test_a_course_needs_texts_as_its_actions(verify_steps: Any, actions: list[Any]) -> None:
     code, _, errors = verify_steps(course(*actions))
     assert code == 2
-    assert "answers.jsonl:1: 'actions' must be a list of at least one text, and of texts alone." in errors
+    assert "answers.jsonl:1: 'actions' must be a list of at least one action, and each be a text or {" in errors
 
 
 def test_a_task_that_answers_at_once_has_no_actions_to_play(verify: Any) -> None:

@@ -13,7 +13,7 @@ from rrr_core.conformance.checks import chosen, wants
 from rrr_core.conformance.data_checks import HASHED_SPLITS
 from rrr_core.errors import RrrError
 from rrr_core.verification import VerifySettings, runner
-from tests.conformance.planted import IN_STEPS, PLANTS, SOUND, STEP, VERIFY, Plant, install
+from tests.conformance.planted import IN_STEPS, PLANTS, SOUND, STEP, VERIFY, WITH_CALLS, Plant, install
 
 FEW = CheckSettings(rows=10, compared=60, first_row_seconds=0.5, first_row_megabytes=100)
 OF_STEPS = {name for name, function in CHECKS.items() if function.__module__ == step_checks.__name__}
@@ -35,6 +35,11 @@ def test_a_sound_plugin_passes_every_check(site: Any) -> None:
 
 def test_a_sound_plugin_that_acts_in_steps_passes_every_check(site: Any) -> None:
     install(site, Plant("", "", base=IN_STEPS))
+    assert [(each.name, each.message) for each in check() if each.state != "passed"] == []
+
+
+def test_a_sound_plugin_whose_examples_call_tools_passes_every_check(site: Any) -> None:
+    install(site, Plant("", "", base=WITH_CALLS))
     assert [(each.name, each.message) for each in check() if each.state != "passed"] == []
 
 

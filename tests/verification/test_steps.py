@@ -11,7 +11,7 @@ import pytest
 from rrr_core.errors import TooManyAbstentions
 from rrr_core.hookspecs import Call, Step, final, observed
 from rrr_core.tasks import Task, load_task
-from rrr_core.tasks.values import LONGEST_ANSWER, LONGEST_OBSERVATION, LONGEST_STATE
+from rrr_core.tasks.course_values import LONGEST_ANSWER, LONGEST_OBSERVATION, LONGEST_STATE
 from rrr_core.verdicts import Verdict, abstained
 from rrr_core.verification import Judge, VerifySettings
 from rrr_core.verification.messages import BadReply, checked_step_reply, encode_batch, encode_step

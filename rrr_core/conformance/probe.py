@@ -24,6 +24,7 @@ from typing import Any, TextIO
 
 from rrr_core.conformance.courses import changed_by_steps
 from rrr_core.conformance.option_trials import misspelt, spelt_out
+from rrr_core.conformance.waiting import Waited
 from rrr_core.errors import PluginError, RrrError
 from rrr_core.hookspecs import Model
 from rrr_core.tasks import Task, find_tasks, load_task
@@ -101,14 +102,15 @@ class Probe:
         return None if found is None else asdict(found)
 
     def rows(self, split: str) -> dict[str, Any]:
-        """The first rows of a split, and the time and memory that the first one took."""
-        started, memory = time.perf_counter(), most_memory()
+        """The first rows of a split, and the memory and time (without waits for a processor) that the first took."""
+        waited = Waited(os.getsid(0))
+        started, memory = time.perf_counter() - waited.seconds(), most_memory()
         try:
             rows = self.task.load_dataset(split, self.request.data)
         except PluginError as error:  # A split that gives no iterable does not load; its rows are not to blame.
             raise PluginError(str(error)) from error
         first = list(itertools.islice(rows, 1))
-        seconds, megabytes = time.perf_counter() - started, most_memory() - memory
+        seconds, megabytes = time.perf_counter() - waited.seconds() - started, most_memory() - memory
         taken = self.taken[split] = first + list(
             self.until(itertools.islice(rows, self.request.compared - 1), self.request.rows)
         )

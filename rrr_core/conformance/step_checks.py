@@ -13,7 +13,7 @@ from rrr_core.conformance.courses import SIMPLE_ACTIONS, Act, Course, Given, cal
 from rrr_core.conformance.prompt_checks import MOST_LEAKING
 from rrr_core.conformance.results import Faulty, NotApplicable, Seen, Violation, counted
 from rrr_core.conformance.subject import CHUNK, Subject, excerpt
-from rrr_core.hookspecs import Action, Call, Example, Row, Step
+from rrr_core.hookspecs import Action, Call, Example, Row, Step, final
 from rrr_core.tasks.blame import IMPORT_DENIED
 from rrr_core.verdicts import Verdict
 
@@ -174,8 +174,11 @@ def _stepped(
     found: list[Step] = []
     pairs = iter(zip(acts, states, strict=True))
     while chunk := list(islice(pairs, CHUNK)):
+        subject.require_time(owner)
         steps = subject.stepped([act for act, _ in chunk], [state for _, state in chunk], judge)
         for ((_, action), _), step in zip(chunk, steps, strict=True):
+            if isinstance(step, Verdict) and step.is_failed:  # It repeats an action that is longer than a step may be.
+                step = final("")
             if isinstance(step, Verdict):
                 if IMPORT_DENIED in step.detail:  # No action is to blame.
                     raise Faulty(owner, f"{step.detail}.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import os
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -71,6 +72,8 @@ class Subject:
     trainee: Trainee | None = None
     _judges: dict[str, Judge] = field(default_factory=dict)
     _groups: dict[str, list[Judged] | Faulty] = field(default_factory=dict)
+    _began: dict[str, float] = field(default_factory=dict)
+    """Check → when it first asked for verdicts or steps."""
 
     def __enter__(self) -> Self:
         return self
@@ -232,9 +235,18 @@ class Subject:
         """Everything judged so far."""
         return [judged for group in self._groups.values() if not isinstance(group, Faulty) for judged in group]
 
+    def require_time(self, owner: str) -> None:
+        """Raise Faulty, as what cannot be judged, once the check `owner` has asked for too long."""
+        now = time.monotonic()
+        if now - self._began.setdefault(owner, now) > self.settings.check_seconds:
+            text = f"{self.who}: the check has taken {self.settings.check_seconds:g} seconds, and is not done."
+            remedy = "Make the hook faster, check fewer rows (--rows), or wait for a quieter machine."
+            raise Faulty(owner, f"{text} {remedy}", "cannot be judged")
+
     def _judge(self, pairs: list[Pair], owner: str, judge: str) -> list[Judged]:
         found: list[Judged] = []
         for start in range(0, len(pairs), CHUNK):
+            self.require_time(owner)
             chunk = pairs[start : start + CHUNK]
             for (row, answer), verdict in zip(chunk, self.judge_of(judge).judge(chunk), strict=True):
                 if verdict.is_abstained:

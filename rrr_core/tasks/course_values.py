@@ -153,9 +153,17 @@ def depth_of(value: Any) -> int:
     return depth
 
 
+class TooLong(ValueError):
+    """A text beyond its bound, kept for a look at whose words it is made of."""
+
+    def __init__(self, what: str, text: str, longest: int) -> None:
+        super().__init__(f"gave {what} of {len(text):,} characters, and at most {longest:,} are taken: shorten it")
+        self.what, self.text, self.longest = what, text, longest
+
+
 def _bounded(what: str, text: str, longest: int) -> str:
     if len(text) > longest:
-        raise ValueError(f"gave {what} of {len(text):,} characters, and at most {longest:,} are taken: shorten it")
+        raise TooLong(what, text, longest)
     return text
 
 

@@ -19,8 +19,9 @@ from rrr_core.tasks import course_values, values
 from rrr_core.tasks.boundary import Boundary
 from rrr_core.tasks.data_options import ReadOptions, check_declared, rows_read_with
 from rrr_core.tasks.discovery import TaskEntry, provenance_of
+from rrr_core.tasks.echoes import is_echo
 from rrr_core.tasks.hooks import Plugin
-from rrr_core.verdicts import Verdict, abstained
+from rrr_core.verdicts import TOO_LONG, Verdict, abstained, failed
 
 SPLITS = ("train", "test")
 REFLECTION_PROMPT = (
@@ -165,6 +166,7 @@ class Task(Boundary):
     def step(self, row: Row, state: Any, action: str, calls: Sequence[Call] = ()) -> Step | Verdict:
         """What an action of the model leads to; an abstention if the plugin, not the action, is at fault.
 
+        A step that is too long only because it repeats the action is the action's fault: a failure.
         `state` is what the step before gave, None at first. `calls` are those in the action, whose text is what came
         before them.
         """
@@ -173,7 +175,7 @@ class Task(Boundary):
         called = tuple(replace(each, arguments=values.private(each.arguments)) for each in calls)
         arguments = {"task": self.name, "row": row, "state": state, "action": action, "calls": called}
         call = partial(self._manager.hook.rrr_step, **arguments)
-        return self._given("rrr_step", call, course_values.checked_plain_step, "bad step")
+        return self._given("rrr_step", call, partial(_checked_step, action=action, calls=called), "bad step")
 
     def judge(self, judge: str, pairs: Sequence[tuple[Row, str]]) -> list[Verdict | None]:
         """One judge's verdicts on a batch of (row, answer); None for an item it leaves to the next judge.
@@ -261,3 +263,13 @@ class Task(Boundary):
     def provenance(self) -> dict[str, Any]:
         """What a run's manifest records about the task: JSON-able, and equal for equal plugins."""
         return provenance_of(self.name, *self.entries)
+
+
+def _checked_step(step: object, action: str, calls: Sequence[Call]) -> Step | Verdict:
+    """A step as `checked_plain_step` gives it, or the failure of an action that made it too long."""
+    try:
+        return course_values.checked_plain_step(step)
+    except course_values.TooLong as error:
+        if not is_echo(error.text, error.longest, action, calls):
+            raise
+        return failed(TOO_LONG, f"a step that repeats the action gave {error.what} of {len(error.text):,} characters")

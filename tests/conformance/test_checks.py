@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from typing import Any
 
 import pytest
@@ -266,3 +267,19 @@ def test_a_verifier_that_only_breaks_the_tight_limits_fails_the_hostile_check_al
 
 def test_the_recipe_that_a_message_names_is_in_the_docs() -> None:
     assert "bucket_of" in pages.find(HASHED_SPLITS)
+
+
+@pytest.mark.parametrize("base", [SOUND, IN_STEPS], ids=["at once", "in steps"])
+def test_a_check_that_takes_too_long_stops_and_cannot_be_judged(site: Any, base: str) -> None:
+    slow = "    time.sleep(0.05)\n"
+    install(site, Plant("", "", VERIFY, slow + VERIFY, base=base.replace(STEP, slow + STEP)))
+    only = ("hostile_actions_do_no_harm",) if base is IN_STEPS else ("hostile_answers_do_no_harm",)
+    checks = checks_of("sums", verify=VerifySettings(workers=1), settings=CheckSettings(check_seconds=0.5), only=only)
+    began = time.monotonic()
+    with checks[0].subject:
+        (result,) = [each.run() for each in checks]
+    assert result.state == "cannot be judged"
+    assert "the check has taken 0.5 seconds, and is not done. Make the hook faster, check fewer rows (--rows)" in (
+        result.message
+    )
+    assert time.monotonic() - began < 60

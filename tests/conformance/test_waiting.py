@@ -1,4 +1,4 @@
-"""A busy machine does not make a plugin slow: what a process waits for a processor is told apart and not counted."""
+"""A busy machine does not make a plugin slow: what its processes wait for a processor does not count."""
 
 from __future__ import annotations
 

@@ -27,6 +27,7 @@ from rrr_core.conformance.option_trials import misspelt, spelt_out
 from rrr_core.conformance.waiting import Waited
 from rrr_core.errors import PluginError, RrrError
 from rrr_core.hookspecs import Model
+from rrr_core.row_files.processes import end_with_parent
 from rrr_core.tasks import Task, find_tasks, load_task
 from rrr_core.tasks.loading import load_plugin
 from rrr_core.tasks.task import SPLITS
@@ -331,6 +332,7 @@ def run(request: Request, output: TextIO) -> None:
 
 def main() -> None:
     """Answer the one request on standard input."""
+    end_with_parent()
     output = os.fdopen(os.dup(1), "w", encoding="ascii")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     given = json.load(sys.stdin)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from rrr_core.cli import pages
-from rrr_core.conformance import CHECKS, CheckSettings, Result, checks_of, step_checks
+from rrr_core.conformance import CHECKS, CheckSettings, Result, checks_of, observation, step_checks
 from rrr_core.conformance.checks import chosen, wants
 from rrr_core.conformance.data_checks import HASHED_SPLITS
 from rrr_core.errors import RrrError
@@ -283,3 +283,12 @@ def test_a_check_that_takes_too_long_stops_and_cannot_be_judged(site: Any, base:
         result.message
     )
     assert time.monotonic() - began < 60
+
+
+def test_a_probe_that_is_slow_to_end_is_ended_and_what_it_said_counts(
+    site: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(observation, "STATUS_SECONDS", 0.0)
+    install(site)
+    results = check(only=("task_loads", "rows_are_json"))
+    assert [each.state for each in results] == ["passed", "passed"]

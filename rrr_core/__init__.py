@@ -4,6 +4,7 @@ A task plugin needs only the names exported here. Importing this package does no
 """
 
 from rrr_core.hookspecs import (
+    Action,
     Call,
     DataOption,
     Example,
@@ -24,6 +25,7 @@ from rrr_core.verdicts import Verdict, failed, passed, withheld
 __version__ = "0.1.0"
 
 __all__ = [
+    "Action",
     "Call",
     "DataOption",
     "Example",

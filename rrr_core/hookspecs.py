@@ -55,6 +55,24 @@ class Model:
 
 
 @dataclass(frozen=True, slots=True)
+class Call:
+    """A call of a tool, as a model wrote it: its name may be unknown, and its arguments need not fit the schema."""
+
+    name: str
+    arguments: Mapping[str, Any]
+    """JSON values."""
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """An action that calls tools, for a course that is given; one that calls none is its text alone."""
+
+    text: str = ""
+    """What comes before the calls."""
+    calls: tuple[Call, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Example:
     """An answer with a known verdict, for the conformance checks."""
 
@@ -68,17 +86,8 @@ class Example:
     """The reason for the verdict, in a few words."""
     hostile: bool = False
     """True where the answer attacks the verifier."""
-    actions: tuple[str, ...] = ()
+    actions: tuple[str | Action, ...] = ()
     """In a task that acts in steps, a course of actions that ends in `final(answer)`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """A call of a tool, as a model wrote it: its name may be unknown, and its arguments need not fit the schema."""
-
-    name: str
-    arguments: Mapping[str, Any]
-    """JSON values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,8 +208,11 @@ def rrr_examples(task: str) -> Iterable[Example]:  # type: ignore[empty-body]
 
 
 @hookspec(firstresult=True)
-def rrr_warmup(task: str, split: str, count: int, seed: int) -> Iterable[Sequence[Message]]:  # type: ignore[empty-body]
-    """Give `count` worked conversations, in training order, for a model that lacks basic ability."""
+def rrr_warmup(task: str, split: str, count: int, seed: int) -> Iterable[Sequence[Mapping[str, Any]]]:  # type: ignore[empty-body]
+    """Give `count` worked conversations, in training order, for a model that lacks basic ability.
+
+    They may begin with tools; an assistant's message may then have `calls`, and a message of the role `tool` follows.
+    """
 
 
 @hookspec(firstresult=True)

@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from rrr_core.conformance.checks import checks_of, chosen
-from rrr_core.conformance.courses import lead_courses
+from rrr_core.conformance.courses import in_words, lead_courses, step_by
 from rrr_core.errors import RrrError
-from rrr_core.hookspecs import Row, Step
+from rrr_core.hookspecs import Action, Row, Step
 from rrr_core.tasks import load_task
 from rrr_core.text import one_line
 from rrr_core.verdicts import Verdict
@@ -134,24 +134,25 @@ class PlayedCourse:
 def play(
     name: str,
     row: Row,
-    actions: Sequence[str],
+    actions: Sequence[str | Action],
     overlays: Sequence[str] = (),
     verify: VerifySettings | None = None,
 ) -> PlayedCourse:
     """Play actions on a row of the installed task `name`, and judge the answer that they come to.
 
-    `rrr_step` and `rrr_verify` run where they do in a run, by default in a sandboxed process. A fault of theirs is an
-    abstention, as in a run. Raises RrrError for a task that does not act in steps, and for actions after the last.
+    An action is its text, or `Action(text, calls)`. `rrr_step` and `rrr_verify` run where they do in a run, by default
+    in a sandboxed process. A fault of theirs is an abstention, as in a run. Raises RrrError for a task that does not
+    act in steps, and for actions after the last.
     """
     task = load_task(name, overlays)
     if not task.has_steps:
         raise RrrError(f"The task {name!r} does not act in steps: it has no hook rrr_step.")
     with Judge(task, max_abstain=1, settings=verify) as judge:
-        (played,) = lead_courses(judge.step, [(row, actions)])
+        (played,) = lead_courses(partial(step_by, judge), [(row, actions)])
         steps = tuple(step for step in played if isinstance(step, Step))
         faults = [step for step in played if isinstance(step, Verdict)]
         if len(played) < len(actions) and not faults:
-            last = one_line(actions[len(played) - 1], 60)
+            last = one_line(in_words(actions[len(played) - 1]), 60)
             raise RrrError(
                 f"The course ended at action {len(played)} of {len(actions)}, {last!r}: leave out what follows."
             )

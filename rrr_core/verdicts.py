@@ -21,6 +21,9 @@ STEP_LIMIT = "step limit"
 CONTEXT_FULL = "context full"
 """The error class of a course of actions whose conversation left the model no room to write."""
 
+TOO_LONG = "too long"
+"""The error class of a course whose step repeats so long an action that what it gives is not taken."""
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:

@@ -116,9 +116,9 @@ def play_courses(
 ) -> list[Episode]:
     """Each episode with a course of actions after it; a course that came to an answer is yet to be judged.
 
-    Every action but the last is followed by an observation. A course that is cut off, fills the context, comes to
-    a blank answer, or to none within `max_steps`, has failed without a verifier; a fault of `rrr_step` withholds its
-    verdict. The stages after the first are called `{stage}, step 2` and so on.
+    Every action but the last is followed by an observation. A course that is cut off, fills the context, makes a step
+    too long, comes to a blank answer, or to none within `max_steps`, has failed without a verifier; a fault of
+    `rrr_step` withholds its verdict. The stages after the first are called `{stage}, step 2` and so on.
     """
     courses = list(asked)
     states: list[Any] = [None] * len(courses)
@@ -134,7 +134,9 @@ def play_courses(
         on_places(open_places)
         made = draw(stage if number == 1 else f"{stage}, step {number}".removeprefix(", "), before)
         made = [read_calls(one, each.prompt) for each, one in zip(before, made, strict=True)]
-        led = _steps(judge, before, made, [states[place] for place in open_places])
+        ended = [courses[place].segments[-1].verdict for place in set(range(len(courses))).difference(open_places)]
+        waiting = sum(verdict is None or not verdict.is_abstained for verdict in ended)
+        led = _steps(judge, before, made, [states[place] for place in open_places], waiting)
         going_on: dict[int, Segment] = {}
         for place, action, step in zip(open_places, write(role, before, made), led, strict=True):
             if isinstance(step, Step) and step.answer is None and number < max_steps:
@@ -154,6 +156,8 @@ def play_courses(
             else:
                 courses[place] = courses[place].ending_in(judged="", verdict=FULL)
         number += 1
+    decided = (course.segments[-1].verdict for course in courses)
+    judge.count_decided(verdict for verdict in decided if verdict is not None)
     return courses
 
 
@@ -169,9 +173,12 @@ def _last(action: Segment, step: Step | Verdict, max_steps: int) -> Segment:
 
 
 def _steps(
-    judge: Judge, episodes: Sequence[Episode], made: Sequence[Generation], states: Sequence[Any]
+    judge: Judge, episodes: Sequence[Episode], made: Sequence[Generation], states: Sequence[Any], waiting: int
 ) -> Iterator[Step | Verdict]:
-    """What each action leads to, or the verdict on a course that it ends without an answer to judge."""
+    """What each action leads to, or the verdict on a course that it ends without an answer to judge.
+
+    `waiting` are the other courses, ended or not, whose verdicts the judge has not counted.
+    """
     judge.unanswered.count(made)
     early = [without_verifier(each) or _cut_off(each) for each in made]
     acted = [place for place, verdict in enumerate(early) if verdict is None]
@@ -180,6 +187,7 @@ def _steps(
             [(episodes[place].row, made[place].text) for place in acted],
             [states[place] for place in acted],
             [made[place].calls for place in acted],
+            waiting + sum(verdict is not None and verdict.is_failed for verdict in early),
         )
     )
     return (next(led) if verdict is None else verdict for verdict in early)

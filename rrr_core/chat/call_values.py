@@ -5,17 +5,18 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from rrr_core.hookspecs import Call
-from rrr_core.tasks.values import depth_of
+from rrr_core.tasks.course_values import DEEPEST_CALL, depth_of
 
 _CONSTANTS = {"True": True, "False": False, "None": None, "true": True, "false": False, "null": None}
 _ATOM = re.compile(r"[^\s,:\[\]{}()<>'\"]+")
 _ESCAPES = {"\\": "\\", "'": "'", '"': '"', "/": "/", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 _SPACE = re.compile(r"\s*")
-DEEPEST = 64
-"""Most lists and objects within each other. What is deeper could be read, but neither copied nor sent to a worker."""
+_PAIR = re.compile("[\ud800-\udbff][\udc00-\udfff]")
+"""The two halves that stand for a character beyond the first 65,536."""
 
 
 class Malformed(ValueError):
@@ -37,7 +38,7 @@ def made_call(name: Any, arguments: Any) -> Call:
     """A call of these parts. Raises Malformed unless they are a name and JSON values that can be encoded."""
     if not isinstance(name, str) or not name.strip() or not isinstance(arguments, dict):
         raise Malformed
-    if depth_of(arguments) > DEEPEST:
+    if depth_of(arguments) > DEEPEST_CALL:
         raise Malformed
     try:
         json.dumps([name, arguments], ensure_ascii=False, allow_nan=False).encode()
@@ -76,18 +77,18 @@ def read_own(
     Malformed.
     """
     if not text.startswith(quote, place):
-        value, end = _read(text, place, quote, 0)
+        value, end = _read(text, place, _Notation(quote, has_escapes), 0)
         found = following.match(text, end)
         if found is None:
             raise Malformed
         return value, found
-    start = end = place + len(quote)
     if has_escapes:
-        written = re.compile(rf"((?:[^\\]|\\.)*?){re.escape(quote)}", re.DOTALL).match(text, start)
-        found = written and following.match(text, written.end())
-        if written is None or found is None:
+        value, end = _quoted(text, place, _Notation(quote, has_escapes))
+        found = following.match(text, end)
+        if found is None:
             raise Malformed
-        return _unescaped(written[1]), found
+        return value, found
+    end = start = place + len(quote)
     while (end := text.find(quote, end)) >= 0:
         found = following.match(text, end + len(quote))
         if found is not None:
@@ -96,8 +97,34 @@ def read_own(
     raise Malformed
 
 
+@dataclass(frozen=True, slots=True)
+class _Notation:
+    """How a family's own notation writes texts."""
+
+    quote: str
+    has_escapes: bool
+
+
+def _quoted(text: str, place: int, notation: _Notation) -> tuple[str, int]:
+    """A text between quotes, and where it ends; without escapes, at the first quote."""
+    start = place + len(notation.quote)
+    if not notation.has_escapes:
+        end = text.find(notation.quote, start)
+        if end < 0:
+            raise Malformed
+        return text[start:end], end + len(notation.quote)
+    written = re.compile(rf"((?:[^\\]|\\.)*?){re.escape(notation.quote)}", re.DOTALL).match(text, start)
+    if written is None:
+        raise Malformed
+    return _unescaped(written[1]), written.end()
+
+
 def _unescaped(text: str) -> str:
-    """A text without its escapes, which are those of Python and JSON alike."""
+    r"""A text without its escapes, which are those of Python and JSON alike; two halves of a pair are one character.
+
+    >>> _unescaped(r"it\'s \ud83d\ude00")
+    "it's 😀"
+    """
 
     def one(found: re.Match[str]) -> str:
         if found[1] is not None:
@@ -106,23 +133,21 @@ def _unescaped(text: str) -> str:
             raise Malformed
         return _ESCAPES[found[2]]
 
-    return re.sub(r"\\(?:u([0-9a-fA-F]{4})|(.))", one, text, flags=re.DOTALL)
+    halves = re.sub(r"\\(?:u([0-9a-fA-F]{4})|(.))", one, text, flags=re.DOTALL)
+    return _PAIR.sub(lambda pair: pair[0].encode("utf-16", "surrogatepass").decode("utf-16"), halves)
 
 
-def _read(text: str, place: int, quote: str, depth: int) -> tuple[Any, int]:
+def _read(text: str, place: int, notation: _Notation, depth: int) -> tuple[Any, int]:
     """A value, and where it ends."""
     place = _after_space(text, place)
-    if text.startswith(quote, place):
-        end = text.find(quote, place + len(quote))
-        if end < 0:
-            raise Malformed
-        return text[place + len(quote) : end], end + len(quote)
+    if text.startswith(notation.quote, place):
+        return _quoted(text, place, notation)
     if text.startswith('"', place):
         return _json_text(text, place)
     if text[place : place + 1] in ("[", "{"):
-        if depth >= DEEPEST:
+        if depth >= DEEPEST_CALL:
             raise Malformed
-        return (_read_list if text[place] == "[" else _read_object)(text, place + 1, quote, depth + 1)
+        return (_read_list if text[place] == "[" else _read_object)(text, place + 1, notation, depth + 1)
     atom = _ATOM.match(text, place)
     if atom is None:
         raise Malformed
@@ -134,7 +159,7 @@ def _read(text: str, place: int, quote: str, depth: int) -> tuple[Any, int]:
         raise Malformed from None
 
 
-def _read_list(text: str, place: int, quote: str, depth: int) -> tuple[list[Any], int]:
+def _read_list(text: str, place: int, notation: _Notation, depth: int) -> tuple[list[Any], int]:
     values: list[Any] = []
     while True:
         place = _after_space(text, place)
@@ -142,11 +167,11 @@ def _read_list(text: str, place: int, quote: str, depth: int) -> tuple[list[Any]
             return values, place + 1
         if values:
             place = _after(text, place, ",")
-        value, place = _read(text, place, quote, depth)
+        value, place = _read(text, place, notation, depth)
         values.append(value)
 
 
-def _read_object(text: str, place: int, quote: str, depth: int) -> tuple[dict[str, Any], int]:
+def _read_object(text: str, place: int, notation: _Notation, depth: int) -> tuple[dict[str, Any], int]:
     values: dict[str, Any] = {}
     while True:
         place = _after_space(text, place)
@@ -155,10 +180,10 @@ def _read_object(text: str, place: int, quote: str, depth: int) -> tuple[dict[st
         if values:
             place = _after_space(text, _after(text, place, ","))
         bare = re.compile(r"[^\s:,{}\[\]\"'<>]+").match(text, place)
-        key, place = (bare[0], bare.end()) if bare else _read(text, place, quote, depth)
+        key, place = (bare[0], bare.end()) if bare else _read(text, place, notation, depth)
         if not isinstance(key, str) or key in values:
             raise Malformed
-        values[key], place = _read(text, _after(text, _after_space(text, place), ":"), quote, depth)
+        values[key], place = _read(text, _after(text, _after_space(text, place), ":"), notation, depth)
 
 
 def _json_text(text: str, place: int) -> tuple[str, int]:

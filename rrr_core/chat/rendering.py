@@ -245,19 +245,25 @@ class Template(ThinkingTemplate):
         has_tools = bool(tools_of(conversation)[0])
         return self.for_tools if has_tools and self.tools_place == "argument" else self
 
-    def _rendered(self, conversation: Sequence[Message]) -> str:
+    def shaped(self, conversation: Sequence[Message]) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+        """A conversation's messages as the template takes them, and the extra arguments that show its tools.
+
+        Raises ModelError for tools that it has no place for, and DataError for invalid ones.
+        """
         tools, spoken = tools_of(conversation)
         messages = answering([self.shape(message) for message in spoken])
-        arguments: dict[str, Any] = {}
-        if tools:
-            place = self.tools_place
-            if place is None:
-                raise ModelError(
-                    "The model's chat template has no place for tools, and the prompt begins with some: use another"
-                    " model, or have the plugin write them into the text where model.takes_tools is false."
-                )
-            safe = self.neutral(as_text(tools))
-            messages, arguments = put_tools(place, json.loads(safe), messages)
+        if not tools:
+            return messages, {}
+        place = self.tools_place
+        if place is None:
+            raise ModelError(
+                "The model's chat template has no place for tools, and the prompt begins with some: use another"
+                " model, or have the plugin write them into the text where model.takes_tools is false."
+            )
+        return put_tools(place, json.loads(self.neutral(as_text(tools))), messages)
+
+    def _rendered(self, conversation: Sequence[Message]) -> str:
+        messages, arguments = self.shaped(conversation)
         try:
             return self._apply(messages, **arguments)
         except Exception as error:  # templates are foreign programs: jinja's errors, and those of anything they call

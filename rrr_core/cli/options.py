@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import click
 
 from rrr_core.config.files import read_config
+from rrr_core.config.naming import options_of
 from rrr_core.config.renamed import former_keys, former_values
 from rrr_core.config.sections import section_class
 from rrr_core.config.settings import BadValue, Setting, build, settings_of
@@ -148,13 +150,11 @@ def with_settings(
             own: Mapping[str, Mapping[str, Any]] = {}
             for section in (*sections, *prefixed):
                 settings_class = section_class(section)
-                layers = (
-                    presets.get(section, {}),
-                    own.get(section, {}),
-                    from_file.get(section, {}),
-                    _taken(section, settings_class, given),
-                )
-                given[section] = build(settings_class, *layers)
+                by_user = from_file.get(section, {}), _taken(section, settings_class, given)
+                with options_of(section) if section in prefixed else nullcontext():
+                    built = build(settings_class, presets.get(section, {}), own.get(section, {}), *by_user)
+                    built.check_given({field for layer in by_user for field in layer})
+                given[section] = built
                 if section == "task" and task_presets:
                     from rrr_core.tasks.presets import presets_of
 

@@ -7,7 +7,7 @@ import json
 import math
 import types
 import typing
-from collections.abc import Callable, Iterable, Mapping, MutableMapping
+from collections.abc import Callable, Collection, Iterable, Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 from weakref import WeakKeyDictionary
@@ -206,6 +206,12 @@ class Settings:
                 raise RrrError(f"{type(self).__name__}.{setting.field} {error}") from None
             if checked is not value:
                 object.__setattr__(self, setting.field, checked)
+
+    def check_given(self, fields: Collection[str]) -> None:
+        """Raise RrrError for one of the fields that the user gave which does nothing beside the others.
+
+        Unlike `__post_init__` it does not ask of defaults and of what a task suggests: nobody could leave those out.
+        """
 
 
 def build(settings_class: type[Built], *layers: Mapping[str, Any]) -> Built:

@@ -3,19 +3,48 @@
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict
 from typing import Any, TypeAlias
 
-from rrr_core.hookspecs import Row, Step
+from rrr_core.hookspecs import Action, Call, Row, Step
 from rrr_core.tasks import Task
 from rrr_core.verdicts import Verdict
+from rrr_core.verification import Judge
 
-Course: TypeAlias = tuple[Row, Sequence[str]]
+Given: TypeAlias = str | Action
+"""An action: its text, or its text and calls."""
+Act: TypeAlias = tuple[Row, Given]
+"""A row, and an action on it."""
+Course: TypeAlias = tuple[Row, Sequence[Given]]
 """A row, and the actions to play on it."""
-Lead: TypeAlias = Callable[[Sequence[tuple[Row, str]], Sequence[Any]], Sequence[Step | Verdict]]
-"""What (row, action) pairs lead to from these states: `Judge.step`, with its abstentions."""
+Lead: TypeAlias = Callable[[Sequence[Act], Sequence[Any]], Sequence[Step | Verdict]]
+"""What (row, action) pairs lead to from these states, with the abstentions of faults."""
 SIMPLE_ACTIONS = ("", "x", "I do not know.")
 """Actions with which a model does nothing."""
+
+
+def text_of(action: Given) -> str:
+    """The text of an action, which its calls follow."""
+    return action if isinstance(action, str) else action.text
+
+
+def calls_of(action: Given) -> tuple[Call, ...]:
+    """The calls of an action."""
+    return () if isinstance(action, str) else action.calls
+
+
+def in_words(action: Given) -> str:
+    """An action for people: its text, and its calls as JSON."""
+    calls = [json.dumps(asdict(call), ensure_ascii=False) for call in calls_of(action)]
+    return " ".join(filter(None, [text_of(action), *calls]))
+
+
+def step_by(judge: Judge, acts: Sequence[Act], states: Sequence[Any]) -> list[Step | Verdict]:
+    """What (row, action) pairs lead to from these states, by a judge."""
+    texts = [(row, text_of(action)) for row, action in acts]
+    return judge.step(texts, states, [calls_of(action) for _, action in acts])
 
 
 def has_ended(step: Step | Verdict) -> bool:
@@ -56,10 +85,10 @@ def changed_by_steps(task: Task, rows: Iterable[Row]) -> str:
         state = None
         for action in actions:
             before = copy.deepcopy((row, state))
-            step = task.step(row, state, action)
+            step = task.step(row, state, text_of(action), calls_of(action))
             for what, now, then in (("row", row, before[0]), ("state", state, before[1])):
                 if now != then:
-                    return f"the {what}, at the action {action[:60]!a}"
+                    return f"the {what}, at the action {in_words(action)[:60]!a}"
             if has_ended(step):
                 break
             state = _state(step)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import selectors
@@ -10,12 +11,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from typing import IO, Any
 
 from rrr_core.conformance.probe import NEEDS, Request
 from rrr_core.conformance.results import Faulty
+from rrr_core.conformance.waiting import Waited
 from rrr_core.text import one_line
 from rrr_core.verification.workers import module_path
 
@@ -53,6 +55,8 @@ OWNERS = {
 MISFIT_ROWS = "check_rows_are_json"
 """The check that reports values that are not rows."""
 STATUS_SECONDS = 10.0
+LOOK_SECONDS = 1.0
+"""Between two looks at how long a silent probe has waited for a processor."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +100,7 @@ def observe(request: Request, who: str, silence_seconds: float, hash_seed: int) 
         try:
             process.stdin.write(json.dumps({**asdict(request), "path": module_path()}).encode())
             process.stdin.close()
-            for line in lines(process.stdout, silence_seconds):
+            for line in lines(process.stdout, silence_seconds, Waited(process.pid).seconds):
                 match line:
                     case {"begin": started}:
                         stage = started
@@ -106,7 +110,9 @@ def observe(request: Request, who: str, silence_seconds: float, hash_seed: int) 
                         faults[ended] = _fault(ended, kind, text)
                     case {"done": True}:
                         done = True
-            process.wait(STATUS_SECONDS)
+            # On a busy machine its end may take long; what it has said is all there is, and it is ended below.
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(STATUS_SECONDS)
         except TimeoutError:
             text = f"{who}{HOOK_OF[stage]}: no output for {silence_seconds:g} seconds. Find what hangs."
             faults[stage] = Faulty(OWNERS[stage], text)
@@ -120,15 +126,25 @@ def observe(request: Request, who: str, silence_seconds: float, hash_seed: int) 
     return Observation(values, faults)
 
 
-def lines(source: IO[bytes], silence_seconds: float) -> Iterator[dict[str, Any]]:
-    """The probe's lines. Raises TimeoutError if none comes for too long."""
+def lines(
+    source: IO[bytes], silence_seconds: float, waited: Callable[[], float] = lambda: 0.0
+) -> Iterator[dict[str, Any]]:
+    """The probe's lines. Raises TimeoutError if none comes for too long.
+
+    `waited` gives the seconds that the probe has waited for a processor so far, which do not count.
+    """
     data = bytearray()
-    deadline = time.monotonic() + silence_seconds
+
+    def clock() -> float:
+        return time.monotonic() - waited()
+
+    deadline = clock() + silence_seconds
     with selectors.DefaultSelector() as selector:
         selector.register(source, selectors.EVENT_READ)
         while True:
-            if not selector.select(max(0.0, deadline - time.monotonic())):
-                raise TimeoutError
+            while not selector.select(max(0.0, min(LOOK_SECONDS, deadline - clock()))):
+                if clock() >= deadline:
+                    raise TimeoutError
             part = os.read(source.fileno(), 1 << 20)
             if not part:
                 return
@@ -136,7 +152,7 @@ def lines(source: IO[bytes], silence_seconds: float) -> Iterator[dict[str, Any]]
             if b"\n" in part:
                 *whole, data[:] = data.split(b"\n")
                 yield from map(json.loads, whole)
-                deadline = time.monotonic() + silence_seconds
+                deadline = clock() + silence_seconds
 
 
 def _fault(stage: str, kind: str, text: str) -> Faulty:

@@ -24,8 +24,10 @@ from typing import Any, TextIO
 
 from rrr_core.conformance.courses import changed_by_steps
 from rrr_core.conformance.option_trials import misspelt, spelt_out
+from rrr_core.conformance.waiting import Waited
 from rrr_core.errors import PluginError, RrrError
 from rrr_core.hookspecs import Model
+from rrr_core.row_files.processes import end_with_parent
 from rrr_core.tasks import Task, find_tasks, load_task
 from rrr_core.tasks.loading import load_plugin
 from rrr_core.tasks.task import SPLITS
@@ -101,14 +103,15 @@ class Probe:
         return None if found is None else asdict(found)
 
     def rows(self, split: str) -> dict[str, Any]:
-        """The first rows of a split, and the time and memory that the first one took."""
-        started, memory = time.perf_counter(), most_memory()
+        """The first rows of a split, and the memory and time (without waits for a processor) that the first took."""
+        waited = Waited(os.getsid(0))
+        started, memory = time.perf_counter() - waited.seconds(), most_memory()
         try:
             rows = self.task.load_dataset(split, self.request.data)
         except PluginError as error:  # A split that gives no iterable does not load; its rows are not to blame.
             raise PluginError(str(error)) from error
         first = list(itertools.islice(rows, 1))
-        seconds, megabytes = time.perf_counter() - started, most_memory() - memory
+        seconds, megabytes = time.perf_counter() - waited.seconds() - started, most_memory() - memory
         taken = self.taken[split] = first + list(
             self.until(itertools.islice(rows, self.request.compared - 1), self.request.rows)
         )
@@ -329,6 +332,7 @@ def run(request: Request, output: TextIO) -> None:
 
 def main() -> None:
     """Answer the one request on standard input."""
+    end_with_parent()
     output = os.fdopen(os.dup(1), "w", encoding="ascii")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     given = json.load(sys.stdin)

@@ -21,6 +21,8 @@ class CheckSettings:
     """Megabytes of memory that a split's first row may take, imports included."""
     silence_seconds: float = 60.0
     """Seconds that one hook other than `rrr_verify` may take for all its calls."""
+    check_seconds: float = 600.0
+    """Seconds that one check may ask for verdicts or steps; after them it cannot be judged."""
     hostile_cpu_seconds: float = 2.0
     """CPU seconds that the verdict on a hostile answer may take."""
     hostile_memory_mb: int = 512

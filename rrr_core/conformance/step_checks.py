@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
 from rrr_core.conformance.answers import hostile_corpus
-from rrr_core.conformance.courses import SIMPLE_ACTIONS, Course, lead_courses
+from rrr_core.conformance.courses import SIMPLE_ACTIONS, Act, Course, Given, calls_of, in_words, lead_courses
 from rrr_core.conformance.prompt_checks import MOST_LEAKING
 from rrr_core.conformance.results import Faulty, NotApplicable, Seen, Violation
 from rrr_core.conformance.subject import CHUNK, Subject, excerpt
-from rrr_core.hookspecs import Example, Row, Step
+from rrr_core.hookspecs import Action, Call, Example, Row, Step, final
 from rrr_core.tasks.blame import IMPORT_DENIED
 from rrr_core.text import counted
 from rrr_core.verdicts import Verdict
@@ -30,6 +31,8 @@ HOSTILE_ROWS = 2
 LONG_ACTION = "x " * 1_000
 """As long as a model's action may well be."""
 MORE_ACTIONS = ("help", "1", "{}", LONG_ACTION)
+ODD_VALUES: tuple[Any, ...] = (None, True, -1, 1e308, 10**30, "", "x", LONG_ACTION, [], ["x", [1]], {"x": {"y": None}})
+"""Values of a call's argument, of which some are of another type than a schema wants."""
 
 REMEDY = "Let rrr_step answer what it cannot read with an observation, quickly and without raising."
 
@@ -50,7 +53,7 @@ def check_courses_lead_to_their_answers(subject: Subject) -> Seen:
             raise Violation(f"{course} has no answer after its {counted(len(steps), 'action')}.", remedy)
         if len(steps) < len(example.actions):
             place = f"action {len(steps)} of {len(example.actions)}"
-            raise Violation(f"{course} ends at {place}, {excerpt(example.actions[len(steps) - 1])}.", remedy)
+            raise Violation(f"{course} ends at {place}, {excerpt(in_words(example.actions[len(steps) - 1]))}.", remedy)
         if last.answer != example.answer:
             raise Violation(f"{course} leads to another answer, {excerpt(last.answer)}.", remedy)
     longest = max(map(len, played))
@@ -101,7 +104,7 @@ def check_observations_leak_no_answer(subject: Subject) -> Seen:
     """What a model reads after an action that does nothing does not pass when the model repeats it as its answer."""
     played_examples(subject)
     rows = subject.both
-    acts = [(row, action) for row in rows for action in SIMPLE_ACTIONS]
+    acts: list[Act] = [(row, action) for row in rows for action in SIMPLE_ACTIONS]
     steps = _stepped(subject, LEAD, acts, [None] * len(acts))
     read = [(row, step.observation) for (row, _), step in zip(acts, steps, strict=True) if step.answer is None]
     judged = subject.judged("observations", "check_observations_leak_no_answer", read)
@@ -124,14 +127,17 @@ def check_hostile_actions_do_no_harm(subject: Subject) -> Seen:
     if longest is not None and len(longest[1]) > 1:
         starts.append((longest[0].row, longest[1][-2].state))
     corpus = hostile_corpus()
-    acts = [(row, action) for row, _ in starts for action in corpus.values()]
+    acts: list[Act] = [(row, action) for row, _ in starts for action in corpus.values()]
     states = [state for _, state in starts for _ in corpus]
     steps = _stepped(subject, HOSTILE, acts, states, judge="tight")
-    finals = [(row, step.answer) for (row, _), step in zip(acts, steps, strict=True) if step.answer is not None]
+    # A call that is odd in one argument may be right in what counts, so these need only do no harm.
+    called: list[Act] = [*_odd_calls(examples), *_hostile_calls(examples, corpus.values())]
+    steps += _stepped(subject, HOSTILE, called, [None] * len(called), judge="tight")
+    finals = [(row, step.answer) for (row, _), step in zip(acts, steps, strict=False) if step.answer is not None]
     for each in subject.judged("hostile courses", HOSTILE, finals, tight=True):
         if each.verdict.is_passed:
             raise Violation(f"a hostile action leads to an answer that passes: {excerpt(each.answer)}.", "Refuse it.")
-    return Seen(f"{len(acts):,} actions, {len(finals):,} of which ended their course")
+    return Seen(f"{len(steps):,} actions, {len(finals):,} of which ended their course")
 
 
 def played_examples(subject: Subject) -> tuple[list[Example], list[list[Step]]]:
@@ -142,7 +148,7 @@ def played_examples(subject: Subject) -> tuple[list[Example], list[list[Step]]]:
     if not subject.task.has_steps:
         raise NotApplicable("there is no hook rrr_step.")
     rows = subject.both[:SIMPLE_ROWS]
-    acts = [(row, action) for row in rows for action in SIMPLE_ACTIONS]
+    acts: list[Act] = [(row, action) for row in rows for action in SIMPLE_ACTIONS]
     _stepped(subject, LEAD, acts, [None] * len(acts))
     examples = [each for each in subject.examples if each.actions]
     return examples, _played(subject, LEAD, [(each.row, each.actions) for each in examples])
@@ -151,7 +157,7 @@ def played_examples(subject: Subject) -> tuple[list[Example], list[list[Step]]]:
 def _played(subject: Subject, owner: str, courses: Sequence[Course], judge: str = "usual") -> list[list[Step]]:
     """What each course's actions lead to, the courses side by side. Raises Faulty."""
 
-    def lead(acts: Sequence[tuple[Row, str]], states: Sequence[Any]) -> list[Step]:
+    def lead(acts: Sequence[Act], states: Sequence[Any]) -> list[Step]:
         return _stepped(subject, owner, acts, states, judge=judge)
 
     return [[step for step in steps if isinstance(step, Step)] for steps in lead_courses(lead, courses)]
@@ -160,7 +166,7 @@ def _played(subject: Subject, owner: str, courses: Sequence[Course], judge: str 
 def _stepped(
     subject: Subject,
     owner: str,
-    acts: Sequence[tuple[Row, str]],
+    acts: Sequence[Act],
     states: Sequence[Any],
     when: str = "",
     judge: str = "usual",
@@ -169,21 +175,59 @@ def _stepped(
     found: list[Step] = []
     pairs = iter(zip(acts, states, strict=True))
     while chunk := list(islice(pairs, CHUNK)):
+        subject.require_time(owner)
         steps = subject.stepped([act for act, _ in chunk], [state for _, state in chunk], judge)
         for ((_, action), _), step in zip(chunk, steps, strict=True):
+            if isinstance(step, Verdict) and step.is_failed:  # It repeats an action that is longer than a step may be.
+                step = final("")
             if isinstance(step, Verdict):
                 if IMPORT_DENIED in step.detail:  # No action is to blame.
                     raise Faulty(owner, f"{step.detail}.")
-                text = f"{step.detail} ({step.category}), on the action {excerpt(action)}{when}."
+                text = f"{step.detail} ({step.category}), on the action {excerpt(in_words(action))}{when}."
                 raise Faulty(owner, text if step.category == "bad step" else f"{text} {REMEDY}")
             found.append(step)
     return found
 
 
-def _actions(examples: Sequence[Example]) -> list[str]:
+def _actions(examples: Sequence[Example]) -> list[Given]:
     """What is tried: the examples' own actions, and some that do nothing."""
-    own = [action for each in examples for action in each.actions if len(action) <= len(LONG_ACTION)]
-    return list(dict.fromkeys((*own, *SIMPLE_ACTIONS, *MORE_ACTIONS)))
+    own = [action for each in examples for action in each.actions if len(in_words(action)) <= len(LONG_ACTION)]
+    return list({in_words(action): action for action in (*own, *SIMPLE_ACTIONS, *MORE_ACTIONS)}.values())
+
+
+def _odd_calls(examples: Sequence[Example]) -> list[tuple[Row, Action]]:
+    """Calls as a model may write them, for each tool that an example calls: no name of one, and other arguments.
+
+    Each is on the row of that example.
+    """
+    tools = {call.name: (each.row, call) for each in examples for action in each.actions for call in calls_of(action)}
+    odd: list[tuple[Row, Action]] = []
+    for row, call in tools.values():
+        others = [
+            {},
+            {"no such argument": 1},
+            {**call.arguments, "no such argument": {"a": [None]}},
+            *({**call.arguments, name: value} for name in call.arguments for value in ODD_VALUES),
+        ]
+        odd += [(row, Action(calls=(Call(call.name, arguments),))) for arguments in others]
+        odd += [(row, Action(calls=(Call("no such tool", call.arguments),))), (row, Action(calls=(call,) * 3))]
+    return odd
+
+
+def _hostile_calls(examples: Sequence[Example], texts: Iterable[str]) -> Iterator[tuple[Row, Action]]:
+    """The examples' calls with each of the texts in place of an argument that is a text.
+
+    Half a surrogate pair makes a call malformed, so none comes with one.
+    """
+    written = [text for text in texts if not re.search("[\ud800-\udfff]", text)]
+    seen = set()
+    for each in examples:
+        for call in (call for action in each.actions for call in calls_of(action)):
+            for name, value in call.arguments.items():
+                if isinstance(value, str) and (call.name, name) not in seen:
+                    seen.add((call.name, name))
+                    for text in written:
+                        yield each.row, Action(calls=(Call(call.name, {**call.arguments, name: text}),))
 
 
 def _check_same(
@@ -193,8 +237,8 @@ def _check_same(
         for number, (action, step, then) in enumerate(zip(actions, one, other, strict=False), start=1):
             if step != then:
                 raise Violation(
-                    f"step {number} of a course, {excerpt(action)}, leads to {_shown(step)}, and to {_shown(then)} "
-                    f"when it is played {how}.",
+                    f"step {number} of a course, {excerpt(in_words(action))}, leads to {_shown(step)}, and to "
+                    f"{_shown(then)} when it is played {how}.",
                     "Make a step a function of row, state and action alone.",
                 )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import os
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -12,13 +13,15 @@ from functools import cached_property
 from types import TracebackType
 from typing import Any, Self
 
+from rrr_core.conformance.courses import Act, Given, step_by
 from rrr_core.conformance.observation import Observation, observe
 from rrr_core.conformance.probe import Request
 from rrr_core.conformance.results import Faulty
 from rrr_core.conformance.settings import CheckSettings
+from rrr_core.episode.calls import calls_from_json
 from rrr_core.errors import PluginError, RrrError
 from rrr_core.generation.engine import Engine
-from rrr_core.hookspecs import Example, Manifest, Row, Step
+from rrr_core.hookspecs import Action, Example, Manifest, Row, Step
 from rrr_core.probing.sampling import Plan, Sample, Sampler
 from rrr_core.progress import Progress
 from rrr_core.tasks import Task, find_tasks, load_task
@@ -69,6 +72,8 @@ class Subject:
     trainee: Trainee | None = None
     _judges: dict[str, Judge] = field(default_factory=dict)
     _groups: dict[str, list[Judged] | Faulty] = field(default_factory=dict)
+    _began: dict[str, float] = field(default_factory=dict)
+    """Check → when it first asked for verdicts or steps."""
 
     def __enter__(self) -> Self:
         return self
@@ -145,7 +150,9 @@ class Subject:
 
     @cached_property
     def examples(self) -> list[Example]:
-        return [Example(**{**each, "actions": tuple(each["actions"])}) for each in self.observed("examples")]
+        return [
+            Example(**{**each, "actions": tuple(map(_action, each["actions"]))}) for each in self.observed("examples")
+        ]
 
     @cached_property
     def sample(self) -> Sample:
@@ -211,12 +218,12 @@ class Subject:
         with _any_hash_seed():
             return self.judge_of(judge).judge(pairs)
 
-    def stepped(self, acts: Sequence[Pair], states: Sequence[Any], judge: str) -> list[Step | Verdict]:
+    def stepped(self, acts: Sequence[Act], states: Sequence[Any], judge: str) -> list[Step | Verdict]:
         """What (row, action) pairs lead to from these states, by the judge of that name."""
         if judge != "elsewhere":
-            return self.judge_of(judge).step(acts, states)
+            return step_by(self.judge_of(judge), acts, states)
         with _any_hash_seed():
-            return self.judge_of(judge).step(acts, states)
+            return step_by(self.judge_of(judge), acts, states)
 
     @property
     def judge(self) -> Judge:
@@ -228,9 +235,18 @@ class Subject:
         """Everything judged so far."""
         return [judged for group in self._groups.values() if not isinstance(group, Faulty) for judged in group]
 
+    def require_time(self, owner: str) -> None:
+        """Raise Faulty, as what cannot be judged, once the check `owner` has asked for too long."""
+        now = time.monotonic()
+        if now - self._began.setdefault(owner, now) > self.settings.check_seconds:
+            text = f"{self.who}: the check has taken {self.settings.check_seconds:g} seconds, and is not done."
+            remedy = "Make the hook faster, check fewer rows (--rows), or wait for a quieter machine."
+            raise Faulty(owner, f"{text} {remedy}", "cannot be judged")
+
     def _judge(self, pairs: list[Pair], owner: str, judge: str) -> list[Judged]:
         found: list[Judged] = []
         for start in range(0, len(pairs), CHUNK):
+            self.require_time(owner)
             chunk = pairs[start : start + CHUNK]
             for (row, answer), verdict in zip(chunk, self.judge_of(judge).judge(chunk), strict=True):
                 if verdict.is_abstained:
@@ -264,6 +280,11 @@ class Subject:
             self.settings.compare_seconds,
         )
         return observe(request, self.who, self.settings.silence_seconds, hash_seed)
+
+
+def _action(given: str | Mapping[str, Any]) -> Given:
+    """An action of an example, as the probe reported it."""
+    return given if isinstance(given, str) else Action(given["text"], calls_from_json(given["calls"]))
 
 
 def excerpt(text: str, longest: int = 60) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 from rrr_core.episode.control_answers import Answered, control_json, read_control
 from rrr_core.episode.decisions import Decision
 from rrr_core.episode.format_0_1 import upgraded_episode
-from rrr_core.episode.segments import ANSWERS, Messages, Segment
+from rrr_core.episode.segments import ANSWERS, READ, Messages, Segment
 from rrr_core.errors import DataError
 from rrr_core.records import COUNT, LIST, NUMBER, OBJECT, TEXT, Record
 from rrr_core.verdicts import FULL, Verdict
@@ -76,7 +76,7 @@ class Episode:
         if not self.segments or self.segments[0].role != "prompt":
             raise ValueError("an episode begins with a prompt")
         for place, segment in enumerate(self.segments):
-            if segment.is_read != (place % 2 == 0):
+            if (segment.role in READ) is (place % 2 == 1):
                 raise ValueError(f"segment {place}, a {segment.role}, follows a {self.segments[place - 1].role}")
 
     @property
@@ -87,12 +87,12 @@ class Episode:
     @property
     def attempts(self) -> tuple[Segment, ...]:
         """What was written for the first answer: one text, or the actions of a course."""
-        return tuple(each for each in self.segments if each.role == "attempt")
+        return tuple([each for each in self.segments if each.role == "attempt"])
 
     @property
     def attempt(self) -> Segment:
         """The first answer; of a course of actions, the last of them."""
-        return self.attempts[-1]
+        return next(each for each in reversed(self.segments) if each.role == "attempt")
 
     @property
     def acts(self) -> bool:

@@ -63,18 +63,18 @@ class Segment:
     def __post_init__(self) -> None:
         if self.role not in ROLES:
             raise ValueError(f"a segment's role is one of {', '.join(ROLES)}, not {self.role!r}")
-        of_texts = (
-            *(self.text, self.calls, self.verdict, self.is_trained),
-            *(each is not None for each in (self.judged, self.logprobs, self.advantage)),
-        )
-        if self.is_read and any(of_texts):
-            raise ValueError(f"a {self.role} is read: it has messages, and no text, verdict, reward or log-probability")
-        if not self.is_read and self.messages:
+        if self.role in READ:  # in plain conditions, since every text that is drawn makes segments
+            written = self.text or self.calls or self.verdict or self.is_trained
+            if written or self.judged is not None or self.logprobs is not None or self.advantage is not None:
+                raise ValueError(
+                    f"a {self.role} is read: it has messages, and no text, verdict, reward or log-probability"
+                )
+        elif self.messages:
             raise ValueError(f"a {self.role} is written: it has a text, and no messages")
+        elif self.ids and self.length is None:
+            object.__setattr__(self, "length", len(self.ids))
         if self.logprobs is not None and len(self.logprobs) != len(self.ids):
             raise ValueError(f"{len(self.logprobs)} log-probabilities for {len(self.ids)} ids")
-        if self.ids and not self.is_read and self.length is None:
-            object.__setattr__(self, "length", len(self.ids))
 
     @property
     def is_read(self) -> bool:

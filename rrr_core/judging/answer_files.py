@@ -6,13 +6,16 @@ import json
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any, NoReturn, Protocol
 
 from rrr_core.answering import play_answers
 from rrr_core.chat.marks import THINK, Marks, generation_of
 from rrr_core.episode import Episode, Generation, Segment
+from rrr_core.episode.calls import calls_from_json
 from rrr_core.errors import DataError, nearest
-from rrr_core.hookspecs import Row
+from rrr_core.hookspecs import Action, Row
+from rrr_core.tasks.course_values import checked_calls
 from rrr_core.text import one_line
 from rrr_core.verdicts import Verdict
 from rrr_core.verification import Judge
@@ -21,7 +24,7 @@ KEYS = ("row", "answer")
 """The exact keys of each line."""
 COURSE_KEYS = ("row", "actions")
 """Those of a line that plays a course, for a task that acts in steps."""
-Given = str | tuple[str, ...]
+Given = str | tuple[str | Action, ...]
 """An answer, or the actions of a course."""
 CHUNK = 1 << 18
 """Most bytes to read at once."""
@@ -73,12 +76,15 @@ def judge_file(
     return outcomes
 
 
-def _course_verdict(judge: Judge, row: Row, actions: tuple[str, ...], marks: Marks | None) -> Verdict:
+def _course_verdict(judge: Judge, row: Row, actions: tuple[str | Action, ...], marks: Marks | None) -> Verdict:
     """The verdict on a course of these actions, as in a run with as many steps; what follows its end is not played."""
     to_play = iter(actions)
 
     def next_action(_stage: str, _episodes: Sequence[Episode]) -> list[Generation]:
-        return [generation_of(next(to_play), marks)]
+        action = next(to_play)
+        if isinstance(action, str):
+            return [generation_of(action, marks)]
+        return [replace(generation_of(action.text, marks), calls=action.calls)]
 
     asked = Episode(0, row, (Segment("prompt"),))
     (played,) = play_answers(judge.task, judge, "attempt", [asked], next_action, "", len(actions))
@@ -193,14 +199,30 @@ def _answer(line: bytes, place: str, *, is_first: bool, has_steps: bool) -> tupl
             raise DataError(f"{place}: {key!r} must be {what}, found {type(record[key]).__name__}.")
     if keys == KEYS:
         return record["row"], record["answer"]
-    if not record["actions"] or not all(isinstance(action, str) for action in record["actions"]):
-        raise DataError(f"{place}: 'actions' must be a list of at least one text, and of texts alone.")
-    return record["row"], tuple(record["actions"])
+    try:
+        actions = tuple(map(_action, record["actions"]))
+    except ValueError:
+        actions = ()
+    if not actions:
+        raise DataError(
+            f"{place}: 'actions' must be a list of at least one action, and each be a text or"
+            ' {"text": "…", "calls": [{"name": "…", "arguments": {…}}]}.'
+        )
+    return record["row"], actions
+
+
+def _action(given: object) -> str | Action:
+    """An action as a line holds it. Raises ValueError for anything else."""
+    if isinstance(given, str):
+        return given
+    if not isinstance(given, dict) or set(given) != {"text", "calls"} or not isinstance(given["text"], str):
+        raise ValueError("neither a text nor a text with calls")
+    return Action(given["text"], checked_calls(calls_from_json(given["calls"])))
 
 
 _SHAPE = '{"row": {…}, "answer": "…"}'
 _COURSE_SHAPE = '{"row": {…}, "actions": ["…", …]}'
-_KINDS = {"row": (dict, "a JSON object"), "answer": (str, "a text"), "actions": (list, "a list of texts")}
+_KINDS = {"row": (dict, "a JSON object"), "answer": (str, "a text"), "actions": (list, "a list of actions")}
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -14,8 +14,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from rrr_core.config.naming import options_of
 from rrr_core.evaluation.deciding import check_deciders
-from rrr_core.pipeline.naming import options_of
 from rrr_core.pipeline.opening import (
     OpenTask,
     check_trainable,

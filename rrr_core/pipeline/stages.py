@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from rrr_core.config.naming import options_of
 from rrr_core.episode import Failure
 from rrr_core.generation import ModelSettings
-from rrr_core.pipeline.naming import options_of
 from rrr_core.pipeline.opening import OpenTask, trained_model, with_date
 from rrr_core.pipeline.settings import RunSettings
 from rrr_core.pipeline.workers import Workers

@@ -73,6 +73,7 @@ def transfer(
         raise RrrError("transfer is from task to task: name two tasks at least.")
     if MIXTURE in (each.name for each in tasks):
         raise RrrError(f"a task that is named {MIXTURE!r} would have the name of the mixture of all: leave it out.")
+    check_labels([each.name for each in tasks], mixture, seeds)
     with stage_lock(folder, progress):
         identity = {**identity_of(settings, tasks), "transfer": {"mixture": mixture, "seeds": seeds}}
         record = RunRecord.open(folder, identity, progress)
@@ -101,6 +102,20 @@ def transfer(
         record.stage("report", files.report, job.report, again=True)
     stages = stages_of(map(job.part, tasks), [each.folder for each in trainings], labels)
     return Transferred(folder, read_json(files.transfer), files.report, record.spent(stages))
+
+
+def check_labels(names: Sequence[str], mixture: bool, seeds: int) -> None:
+    """Raise RrrError if two trainings would have one label, and so one folder: `x` with a seed, and `x-seed-1`."""
+    labelled: dict[str, str] = {}
+    for name in (*names, *([MIXTURE] if mixture else ())):
+        for seed in range(seeds):
+            label = trained_on(name, seed)
+            if label in labelled:
+                raise RrrError(
+                    f"the trainings on {labelled[label]!r} and on {name!r} would share the folder {label}, one as a"
+                    " repetition with another seed: leave out one task, or --seeds."
+                )
+            labelled[label] = name
 
 
 def _trainings(

@@ -12,7 +12,7 @@ from rrr_core.evaluation.deciding import make_deciders
 from rrr_core.generation import chosen_backend
 from rrr_core.generation.finding import find_engine
 from rrr_core.pipeline.job import opened
-from rrr_core.pipeline.naming import options_of
+from rrr_core.config.naming import options_of
 from rrr_core.pipeline.opening import OpenTask
 from rrr_core.pipeline.settings import RunSettings
 from rrr_core.planning.estimate import RunPart

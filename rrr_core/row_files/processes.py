@@ -8,6 +8,8 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -46,11 +48,24 @@ def rows_of_process(module: str, request: Mapping[str, Any], environment: Mappin
             maker.kill()
 
 
+def end_with_parent(seconds: float = 1.0) -> None:
+    """From now on, end this process soon after the one that started it, which may be killed without a word."""
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(seconds)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
 def write_rows(make: Callable[[Any], Iterable[Any]]) -> None:
     """Be that process: write the rows made for the request, one line of JSON each, until nobody reads them any more.
 
     A line is `{"row": …}`, or `{"refused": TEXT}` for a DataError. What else is printed goes to standard error.
     """
+    end_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # The reader handles Ctrl-C and ends this process.
     request = json.loads(sys.argv[1])
     output = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)

@@ -15,12 +15,13 @@ from rrr_core.episode import Messages
 from rrr_core.errors import DataError, PluginError, RrrError, nearest
 from rrr_core.hookspecs import TRUSTED, Call, DataOption, Example, Manifest, Model, Row, Step
 from rrr_core.row_files import RowError
-from rrr_core.tasks import values
+from rrr_core.tasks import course_values, values
 from rrr_core.tasks.boundary import Boundary
 from rrr_core.tasks.data_options import ReadOptions, check_declared, rows_read_with
 from rrr_core.tasks.discovery import TaskEntry, provenance_of
+from rrr_core.tasks.echoes import is_echo
 from rrr_core.tasks.hooks import Plugin
-from rrr_core.verdicts import Verdict, abstained
+from rrr_core.verdicts import TOO_LONG, Verdict, abstained, failed
 
 SPLITS = ("train", "test")
 REFLECTION_PROMPT = (
@@ -165,6 +166,7 @@ class Task(Boundary):
     def step(self, row: Row, state: Any, action: str, calls: Sequence[Call] = ()) -> Step | Verdict:
         """What an action of the model leads to; an abstention if the plugin, not the action, is at fault.
 
+        A step that is too long only because it repeats the action is the action's fault: a failure.
         `state` is what the step before gave, None at first. `calls` are those in the action, whose text is what came
         before them.
         """
@@ -173,7 +175,7 @@ class Task(Boundary):
         called = tuple(replace(each, arguments=values.private(each.arguments)) for each in calls)
         arguments = {"task": self.name, "row": row, "state": state, "action": action, "calls": called}
         call = partial(self._manager.hook.rrr_step, **arguments)
-        return self._given("rrr_step", call, values.checked_plain_step, "bad step")
+        return self._given("rrr_step", call, partial(_checked_step, action=action, calls=called), "bad step")
 
     def judge(self, judge: str, pairs: Sequence[tuple[Row, str]]) -> list[Verdict | None]:
         """One judge's verdicts on a batch of (row, answer); None for an item it leaves to the next judge.
@@ -218,7 +220,7 @@ class Task(Boundary):
         """Answers with known verdicts; none if the plugin does not implement the hook."""
         if not self.implements("rrr_examples"):
             return ()
-        return tuple(self._items("rrr_examples", values.checked_example, "example"))
+        return tuple(self._items("rrr_examples", course_values.checked_example, "example"))
 
     def warmup(self, split: str, count: int, seed: int) -> Iterator[Messages]:
         """At most `count` worked conversations, lazily, each ending with the assistant's message.
@@ -230,7 +232,9 @@ class Task(Boundary):
             raise PluginError(
                 f"{self.who(hook)}: the task {self.name!r} offers no worked conversations to warm up a model."
             )
-        items = self._items(hook, values.checked_conversation, "conversation", split=split, count=count, seed=seed)
+        items = self._items(
+            hook, course_values.checked_conversation, "conversation", split=split, count=count, seed=seed
+        )
         return itertools.islice(items, count)
 
     def gold_answer(self, row: Row) -> str | None:
@@ -259,3 +263,13 @@ class Task(Boundary):
     def provenance(self) -> dict[str, Any]:
         """What a run's manifest records about the task: JSON-able, and equal for equal plugins."""
         return provenance_of(self.name, *self.entries)
+
+
+def _checked_step(step: object, action: str, calls: Sequence[Call]) -> Step | Verdict:
+    """A step as `checked_plain_step` gives it, or the failure of an action that made it too long."""
+    try:
+        return course_values.checked_plain_step(step)
+    except course_values.TooLong as error:
+        if not is_echo(error.text, error.longest, action, calls):
+            raise
+        return failed(TOO_LONG, f"a step that repeats the action gave {error.what} of {len(error.text):,} characters")

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from numbers import Real
 from typing import Any
 
 from rrr_core.errors import DataError
-from rrr_core.hookspecs import DataOption, Example, Manifest, Model, Step
+from rrr_core.hookspecs import DataOption, Manifest, Model
 from rrr_core.row_files.options import KINDS, VALUE_KINDS, check_value
 from rrr_core.tasks.tools import TOOLS_ROLE, read_tools
 from rrr_core.text import one_line
 from rrr_core.verdicts import WITHHELD, Verdict
 
-_ROLES = ("system", "user", "assistant")
+ROLES = ("system", "user", "assistant")
+"""Of messages; a prompt and a worked conversation may begin with tools, too."""
 
 
 def checked_row(row: object) -> dict[str, Any]:
@@ -24,7 +24,7 @@ def checked_row(row: object) -> dict[str, Any]:
     `{"numbers": (1, 2)}` → `{"numbers": [1, 2]}`
     """
     if not isinstance(row, Mapping):
-        raise ValueError(f"is {_a(row)}, not a mapping")
+        raise ValueError(f"is {a_value(row)}, not a mapping")
     try:
         whole: dict[str, Any] = json.loads(json.dumps(dict(row), allow_nan=False))
     except (TypeError, ValueError, RecursionError) as error:
@@ -48,7 +48,7 @@ def checked_prompt(prompt: object, model: Model, may_call: bool = False) -> tupl
     The first may be a tools message if the model takes tools; where a task may call them, if its calls can be read.
     """
     given = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else prompt
-    messages = checked_messages(given, (TOOLS_ROLE, *_ROLES))
+    messages = checked_messages(given, (TOOLS_ROLE, *ROLES))
     for index, message in enumerate(messages):
         if message["role"] == TOOLS_ROLE:
             _check_tools(index, message["content"], model.takes_tools or (may_call and model.calls))
@@ -57,34 +57,26 @@ def checked_prompt(prompt: object, model: Model, may_call: bool = False) -> tupl
     return messages
 
 
-def checked_conversation(conversation: object) -> tuple[dict[str, str], ...]:
-    """Worked messages that end with the assistant's."""
-    messages = checked_messages(conversation)
-    if messages[-1]["role"] != "assistant":
-        raise ValueError(f"its last message has the role {messages[-1]['role']!r}, not 'assistant'")
-    return messages
-
-
-def checked_messages(messages: object, roles: Sequence[str] = _ROLES) -> tuple[dict[str, str], ...]:
+def checked_messages(messages: object, roles: Sequence[str] = ROLES) -> tuple[dict[str, str], ...]:
     """At least one message, each with exactly a `role` (one of `roles`) and a `content`."""
     if not isinstance(messages, Sequence) or isinstance(messages, (str, bytes)):
-        raise ValueError(f"gave {_a(messages)}, not a list of messages")
+        raise ValueError(f"gave {a_value(messages)}, not a list of messages")
     if not messages:
         raise ValueError("gave no message")
-    return tuple(_checked_message(index, message, roles) for index, message in enumerate(messages))
+    return tuple(checked_message(index, message, roles) for index, message in enumerate(messages))
 
 
 def checked_text(text: object) -> str:
     """Text that is not blank and can be encoded as UTF-8, as tokenizers require."""
-    if not _encodable(text).strip():
+    if not encodable(text).strip():
         raise ValueError("gave blank text")
     return str(text)
 
 
-def _encodable(text: object) -> str:
+def encodable(text: object) -> str:
     """Text that can be encoded as UTF-8."""
     if not isinstance(text, str):
-        raise ValueError(f"gave {_a(text)}, not a str")
+        raise ValueError(f"gave {a_value(text)}, not a str")
     try:
         text.encode()
     except UnicodeEncodeError as error:
@@ -95,59 +87,40 @@ def _encodable(text: object) -> str:
 def checked_optional_text(text: object) -> str | None:
     """A `str`, or None if the plugin knows none."""
     if text is not None and not isinstance(text, str):
-        raise ValueError(f"gave {_a(text)}, neither a str nor None")
+        raise ValueError(f"gave {a_value(text)}, neither a str nor None")
     return text
 
 
 def checked_series(given: object, noun: str) -> Iterable[object]:
     """An iterable of items named by `noun`; a string or a mapping is a mistake."""
     if isinstance(given, (str, bytes, Mapping)) or not isinstance(given, Iterable):
-        raise ValueError(f"gave {_a(given)}: return or yield {noun}s")
+        raise ValueError(f"gave {a_value(given)}: return or yield {noun}s")
     return given
 
 
 def checked_mapping(given: object) -> dict[str, Any]:
     """A mapping whose keys are strings."""
     if not isinstance(given, Mapping):
-        raise ValueError(f"gave {_a(given)}, not a mapping")
+        raise ValueError(f"gave {a_value(given)}, not a mapping")
     for key in given:
         if not isinstance(key, str):
-            raise ValueError(f"has {_a(key)} as a key, not a str")
+            raise ValueError(f"has {a_value(key)} as a key, not a str")
     return dict(given)
-
-
-def checked_example(example: object) -> Example:
-    """An example, its row made safe like a data set's."""
-    if not isinstance(example, Example):
-        raise ValueError(f"is {_a(example)}, not an Example")
-    for name in ("answer", "outcome", "category", "reason"):
-        if not isinstance(getattr(example, name), str):
-            raise ValueError(f"has {_a(getattr(example, name))} as its {name}, not a str")
-    if example.outcome not in ("passed", "failed"):
-        raise ValueError(f"has the outcome {one_line(example.outcome, 40)!r}, neither 'passed' nor 'failed'")
-    try:
-        row = checked_row(example.row)
-    except ValueError as error:
-        raise ValueError(f"has a row that {error}") from None
-    actions: object = example.actions
-    if isinstance(actions, str) or not (isinstance(actions, Sequence) and all(isinstance(one, str) for one in actions)):
-        raise ValueError(f"has {_a(actions)} as its actions, not a tuple of str")
-    return replace(example, row=row, hostile=bool(example.hostile), actions=tuple(example.actions))
 
 
 def checked_manifest(manifest: object) -> Manifest:
     """A manifest with each text on one line."""
     if not isinstance(manifest, Manifest):
-        raise ValueError(f"gave {_a(manifest)}, not a Manifest")
+        raise ValueError(f"gave {a_value(manifest)}, not a Manifest")
     for name in ("summary", "source", "revision", "data_license"):
         if not isinstance(getattr(manifest, name), str):
-            raise ValueError(f"has {_a(getattr(manifest, name))} as its {name}, not a str")
+            raise ValueError(f"has {a_value(getattr(manifest, name))} as its {name}, not a str")
     categories: object = manifest.categories
     if isinstance(categories, str) or not isinstance(categories, Sequence):
-        raise ValueError(f"has {_a(categories)} as its categories, not a tuple of str")
+        raise ValueError(f"has {a_value(categories)} as its categories, not a tuple of str")
     for category in categories:
         if not isinstance(category, str):
-            raise ValueError(f"has {_a(category)} among its categories, not a str")
+            raise ValueError(f"has {a_value(category)} among its categories, not a str")
     return Manifest(
         one_line(manifest.summary),
         one_line(manifest.source),
@@ -161,10 +134,10 @@ def checked_manifest(manifest: object) -> Manifest:
 def checked_option(option: object) -> DataOption:
     """A declared data option, whose default is one of its values."""
     if not isinstance(option, DataOption):
-        raise ValueError(f"is {_a(option)}, not a DataOption")
+        raise ValueError(f"is {a_value(option)}, not a DataOption")
     for name in ("name", "help", "kind", "default"):
         if not isinstance(getattr(option, name), str):
-            raise ValueError(f"has {_a(getattr(option, name))} as its {name}, not a str")
+            raise ValueError(f"has {a_value(getattr(option, name))} as its {name}, not a str")
     if not option.name or "=" in option.name or option.name.split() != [option.name]:
         raise ValueError(f"has the name {one_line(option.name, 40)!r}, which --data NAME=VALUE cannot set")
     if option.kind not in VALUE_KINDS:
@@ -172,7 +145,7 @@ def checked_option(option: object) -> DataOption:
     for name in ("choices", "sources"):
         words: object = getattr(option, name)
         if isinstance(words, str) or not (isinstance(words, Sequence) and all(isinstance(word, str) for word in words)):
-            raise ValueError(f"has {_a(words)} as its {name}, not a tuple of str")
+            raise ValueError(f"has {a_value(words)} as its {name}, not a tuple of str")
     if unknown := [source for source in option.sources if source not in KINDS]:
         raise ValueError(f"has the source {one_line(unknown[0], 40)!r}, which is none of {', '.join(KINDS)}")
     if option.default:
@@ -197,7 +170,7 @@ def checked_judgements(verdicts: object, count: int) -> list[Verdict | None]:
     if verdicts is None:
         return [None] * count
     if isinstance(verdicts, (str, bytes)) or not isinstance(verdicts, Sequence):
-        raise ValueError(f"gave {_a(verdicts)}, not a list of verdicts")
+        raise ValueError(f"gave {a_value(verdicts)}, not a list of verdicts")
     if len(verdicts) != count:
         raise ValueError(f"gave {len(verdicts)} verdicts for {count} answers")
     return [None if verdict is None else checked_verdict(verdict, may_withhold=True) for verdict in verdicts]
@@ -208,10 +181,10 @@ def checked_verdict(verdict: object, *, may_withhold: bool = False) -> Verdict:
     if verdict is None:
         raise ValueError("gave nothing: return passed() or failed(category, detail)")
     if not isinstance(verdict, Verdict):
-        raise ValueError(f"gave {_a(verdict)}, not a Verdict: return passed() or failed(category, detail)")
+        raise ValueError(f"gave {a_value(verdict)}, not a Verdict: return passed() or failed(category, detail)")
     for name in ("outcome", "category", "detail"):
         if not isinstance(getattr(verdict, name), str):
-            raise ValueError(f"gave a Verdict whose {name} is {_a(getattr(verdict, name))}, not a str")
+            raise ValueError(f"gave a Verdict whose {name} is {a_value(getattr(verdict, name))}, not a str")
     if verdict.score is not None:
         raise ValueError("gave a Verdict with a score: give the reward in rrr_reward")
     withheld = may_withhold and (verdict.outcome, verdict.category) == ("abstained", WITHHELD)
@@ -228,7 +201,7 @@ def checked_reward(reward: object) -> float | None:
     if reward is None:
         return None
     if isinstance(reward, bool) or not isinstance(reward, Real):
-        raise ValueError(f"gave {_a(reward)}, not a number from 0 to 1 or None")
+        raise ValueError(f"gave {a_value(reward)}, not a number from 0 to 1 or None")
     try:
         number = float(reward)
     except OverflowError:
@@ -236,50 +209,6 @@ def checked_reward(reward: object) -> float | None:
     if not 0 <= number <= 1:  # NaN is neither
         raise ValueError(f"gave {number:g}, not a number from 0 to 1")
     return number
-
-
-LONGEST_OBSERVATION = 32_768
-LONGEST_STATE = 262_144
-LONGEST_ANSWER = 1_048_576
-"""The greatest lengths of what a step gives, in characters; a state's is that of its JSON."""
-DEEPEST_STATE = 100
-"""Most levels of a state: text of a model may be parsed into it, and what is deeper could not be sent to a worker."""
-
-
-def checked_step(step: object) -> Step:
-    """An observation to go on from or an answer to judge, whose texts are valid and whose state is JSON."""
-    if not isinstance(step, Step):
-        raise ValueError(f"gave {_a(step)}, not a Step: return observed(text, state) or final(answer)")
-    if step.answer is not None:
-        if step.observation or step.state is not None:
-            raise ValueError("gave a Step with an answer and an observation or a state: return one of the two")
-        return Step(answer=_bounded("an answer", _encodable(step.answer), LONGEST_ANSWER))
-    observation = _bounded("an observation", checked_text(step.observation), LONGEST_OBSERVATION)
-    try:
-        written = json.dumps(step.state, ensure_ascii=False, allow_nan=False)
-        written.encode()
-        state = json.loads(written)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise ValueError(f"gave a state that is not JSON: {one_line(str(error))}") from None
-    _bounded("a state", written, LONGEST_STATE)
-    if depth_of(state) > DEEPEST_STATE:
-        raise ValueError(f"gave a state that is nested too deeply: at most {DEEPEST_STATE} levels are taken")
-    return Step(observation, state)
-
-
-def depth_of(value: Any) -> int:
-    """How many lists and objects of a JSON value lie in each other."""
-    depth, level = 0, [value]
-    while level := [each for each in level if isinstance(each, (dict, list))]:
-        depth += 1
-        level = [inner for each in level for inner in (each.values() if isinstance(each, dict) else each)]
-    return depth
-
-
-def _bounded(what: str, text: str, longest: int) -> str:
-    if len(text) > longest:
-        raise ValueError(f"gave {what} of {len(text):,} characters, and at most {longest:,} are taken: shorten it")
-    return text
 
 
 def _check_tools(index: int, content: str, are_taken: bool) -> None:
@@ -296,9 +225,9 @@ def _check_tools(index: int, content: str, are_taken: bool) -> None:
         raise ValueError(f"message 0, the tools: {error}") from None
 
 
-def _checked_message(index: int, message: object, roles: Sequence[str]) -> dict[str, str]:
+def checked_message(index: int, message: object, roles: Sequence[str]) -> dict[str, str]:
     if not isinstance(message, Mapping):
-        raise ValueError(f"message {index} is {_a(message)}, not a mapping")
+        raise ValueError(f"message {index} is {a_value(message)}, not a mapping")
     if set(message) != {"role", "content"}:
         found = ", ".join(sorted(one_line(str(key), 40) for key in message)) or "nothing"
         raise ValueError(f"message {index} has {found}; it must have exactly role and content")
@@ -320,18 +249,7 @@ def _copy(value: Any) -> Any:
     return value
 
 
-def _a(value: object) -> str:
+def a_value(value: object) -> str:
     """A value described by its type, which is safe to print whatever its `__repr__` does."""
     name = type(value).__name__
     return "None" if value is None else f"{'an' if name[:1].lower() in 'aeiou' else 'a'} {name}"
-
-
-def checked_plain_step(step: object) -> Step:
-    """A step as `checked_step` gives it, whose state JSON does not change: the next step meets what this one gave."""
-    checked = checked_step(step)
-    if isinstance(step, Step) and checked.state != step.state:
-        raise ValueError(
-            "gave a state that JSON changes, as it makes a list of a tuple and text of a key: build it of dict with "
-            "keys of str, list, str, numbers, bool and None"
-        )
-    return checked

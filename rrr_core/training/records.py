@@ -86,6 +86,7 @@ class Recorder(TrainerCallback):  # type: ignore[misc]
         self.tokenizer, self.kept, self.advance = tokenizer, kept, advance
         self.laps = Laps(profile or Profile())
         self.say = say
+        self.note = ""
         self._warned = False
         self.writes = writes
         """False in all but one process of a distributed run."""
@@ -106,13 +107,16 @@ class Recorder(TrainerCallback):  # type: ignore[misc]
         logs: dict[str, Any] | None = None,
         **_: Any,
     ) -> None:
-        if not logs or "reward" not in logs or not self.writes:
+        # Each step has a loss, and only one that samples new texts has rewards; the last line of all has neither.
+        if not logs or "loss" not in logs or not self.writes:
             return
         self.metrics.write([{"step": state.global_step, **metrics_of(logs), **self.laps.metrics(state.global_step)}])
         self._warn(state.global_step, logs.get("reflections_cut_off", 0.0))
         # The trainer logs a step after it has ended, so this is where the step's own figures are known.
         rates = {"retry": logs.get("retry_success_rate"), "first-try": logs.get("first_try_success_rate")}
-        self.advance(1, ", ".join(f"{what} success {rate:.0%}" for what, rate in rates.items() if rate is not None))
+        said = ", ".join(f"{what} success {rate:.0%}" for what, rate in rates.items() if rate is not None)
+        self.note = said or self.note
+        self.advance(1, self.note)
 
     def _warn(self, step: int, cut_off: float) -> None:
         """Say once that many reflections are cut off: they get no retry, and cannot be rewarded."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -166,6 +166,21 @@ class TrainSettings(Settings):
                 " --credit reflection, or leave it out."
             )
 
+    def check_given(self, fields: Collection[str]) -> None:
+        """Raise RrrError for a token limit of texts that these settings never sample."""
+        reflects = "it trains first tries alone"
+        unsampled = (
+            ("max_reflection_tokens", "reflections", self.only_first_tries, reflects),
+            ("max_retry_tokens", "retries", self.only_first_tries, reflects),
+            ("max_attempt_tokens", "attempts", not self._samples_attempts, "nothing else asks for new ones"),
+        )
+        for field, texts, is_unsampled, why in unsampled:
+            if is_unsampled and field in fields:
+                raise RrrError(
+                    f"--{field.replace('_', '-')} limits {texts}, and --credit {self.credit} samples none ({why}):"
+                    " leave it out."
+                )
+
     def identity(self) -> dict[str, Any]:
         """The settings that results depend on; the newest only where they act, since older folders lack them."""
         unused = {name for name in ("weights", "curriculum") if getattr(self, name) in ("", "none")}
@@ -180,6 +195,10 @@ class TrainSettings(Settings):
     def mixes_first_tries(self) -> bool:
         """Whether some groups are first tries, beside those that reflect."""
         return self.consolidate in ("reward", "both")
+
+    @property
+    def _samples_attempts(self) -> bool:
+        return self.only_first_tries or self.mixes_first_tries or self.on_policy_attempts or self.refresh_every > 0
 
     @property
     def distills(self) -> bool:

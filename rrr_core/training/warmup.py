@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from datasets import Dataset
+from datasets import Dataset, Features, Json, List, Value
 from transformers import (
     PreTrainedModel,
     PreTrainedTokenizerBase,
@@ -21,7 +22,10 @@ from transformers import (
 )
 from trl import SFTConfig, SFTTrainer
 
-from rrr_core.chat.settings import template_arguments
+from rrr_core.chat.rendering import Template
+from rrr_core.chat.settings import ChatSettings, template_arguments
+from rrr_core.episode.calls import CALLS
+from rrr_core.errors import ModelError
 from rrr_core.generation.transformers_backend import load_transformers
 from rrr_core.hookspecs import Message
 from rrr_core.profiling.profile import Profile, profiled
@@ -31,6 +35,7 @@ from rrr_core.runs.digests import Digests
 from rrr_core.runs.layout import TrainFolder
 from rrr_core.runs.stage import open_stage, stage_lock
 from rrr_core.tasks import Task
+from rrr_core.tasks.tools import TOOLS_ROLE
 from rrr_core.training.checkpoints import SealCheckpoints, newest_checkpoint
 from rrr_core.training.profiling import MeasureSteps, count_tokens
 from rrr_core.training.run import disk_faults, files_in, run_trainer, save_whole
@@ -100,9 +105,8 @@ def _warm_up(
     progress.say("Reading the worked conversations")
     arguments = template_arguments(settings.template)
     given = {"chat_template_kwargs": arguments} if arguments else {}
-    data = Dataset.from_list(
-        [{"messages": [dict(message) for message in messages], **given} for messages in itertools.chain(first, stream)]
-    )
+    template = Template(tokenizer, ChatSettings(arguments))
+    data = _data_set([{**_shown(template, each), **given} for each in itertools.chain(first, stream)])
     folder = finished.parent
     steps = max(1, len(data) // settings.batch_size)
     due = {*range(settings.save_every, steps, settings.save_every), steps}
@@ -144,6 +148,29 @@ def _warm_up(
             run_trainer(trainer, checkpoint, left=steps - done)
             with profile.during("save"):
                 save_whole(trainer, tokenizer, finished)
+
+
+def _shown(template: Template, conversation: Sequence[Message]) -> dict[str, Any]:
+    """A worked conversation as the trainer takes it. Raises ModelError for calls that the template cannot write."""
+    if not any(each["role"] == TOOLS_ROLE for each in conversation):
+        return {"messages": [dict(message) for message in conversation]}
+    if template.calls.form is None and any(CALLS in each for each in conversation):
+        raise ModelError(
+            "The worked conversations call tools, and the model's chat template writes no calls: warm up another model"
+            " (--model), or have the plugin write what it calls into the text."
+        )
+    messages, arguments = template.shaped(conversation)
+    return {"messages": messages, **{name: json.dumps(value) for name, value in arguments.items()}}
+
+
+def _data_set(rows: list[dict[str, Any]]) -> Dataset:
+    """The rows as a table. Calls differ in their arguments, so messages with some stay JSON."""
+    if not any("tool_calls" in message for row in rows for message in row["messages"]):
+        return Dataset.from_list(rows)
+    names = dict.fromkeys(name for row in rows for name in row)
+    kinds = {"messages": List(Json()), "tools": Value("string"), "chat_template_kwargs": Json()}
+    filled = [{name: row.get(name) for name in names} for row in rows]
+    return Dataset.from_list(filled, features=Features({name: kinds[name] for name in names}))
 
 
 def _start(

@@ -130,6 +130,7 @@ class Judge:
         """
         self.unanswered.count([made for _, made in pairs])
         early = [without_verifier(made) for _, made in pairs]
+        self.count_decided(verdict for verdict in early if verdict is not None)
         judged = iter(
             self.judge([(row, made.text) for (row, made), one in zip(pairs, early, strict=True) if one is None])
         )
@@ -140,23 +141,32 @@ class Judge:
         actions: Sequence[tuple[Row, str]],
         states: Sequence[Any],
         calls: Sequence[Sequence[Call]] = (),
+        waiting: int = 0,
     ) -> list[Step | Verdict]:
         """What (row, action) pairs lead to from these states, in order; an abstention where the plugin is at fault.
 
         `calls` are those of each action, if any has some. An abstention ends its course, and counts as a verdict that
-        was withheld. Raises TooManyAbstentions.
+        was withheld; a failed verdict, of an action that made its step too long, is yet to be counted. The limit is
+        held against all courses: `waiting` are those beside these whose verdicts are still to come. Raises
+        TooManyAbstentions.
         """
-        steps = []
+        steps: list[Step | Verdict] = []
+        underway = waiting + len(actions)
         with self.profile.during("judge"), closing(self._stepped(actions, states, calls)) as coming:
             for step in coming:
                 steps.append(step)
-                if isinstance(step, Verdict):
+                if isinstance(step, Verdict) and step.is_abstained:
+                    underway -= 1
                     self.judged += 1
                     self.abstained += 1
                     self.withheld[step] += 1
-                    if self.judged >= self.minimum:
-                        self._check()
+                    if self.judged + underway >= self.minimum:
+                        self._check(underway)
         return steps
+
+    def count_decided(self, verdicts: Iterable[Verdict]) -> None:
+        """Count failures that needed no verifier, such as a course at its step limit: the limit is a share of all."""
+        self.judged += sum(verdict.is_failed for verdict in verdicts)
 
     def recall(self, judged: int, withheld: Iterable[Verdict]) -> None:
         """Count an earlier call's verdicts and its withheld ones, so the limits hold for a resumed job as a whole."""
@@ -237,13 +247,15 @@ class Judge:
         for (row, action), state, called in zip(actions, states, calls or [()] * len(actions), strict=True):
             yield self.task.step(row, state, action, called)
 
-    def _check(self) -> None:
-        if self.abstained <= self.max_abstain * self.judged:
+    def _check(self, underway: int = 0) -> None:
+        """Raise TooManyAbstentions beyond the limit, even if none of the verdicts underway is withheld."""
+        judged = self.judged + underway
+        if self.abstained <= self.max_abstain * judged:
             return
         ((commonest, times),) = self.withheld.most_common(1)
         raise TooManyAbstentions(
             f"The verifier of {self.task.distribution} {self.task.version} (task {self.task.name!r}) withheld "
-            f"{self.abstained} of {self.judged} verdicts, and {self.max_abstain:.1%} are allowed; "
+            f"{self.abstained} of {judged} verdicts, and {self.max_abstain:.1%} are allowed; "
             f"most often ({times}×) {commonest.category}: {commonest.detail}. "
             "Fix the verifier, or allow more with --max-abstain."
         )

@@ -7,8 +7,9 @@ A batch goes to a worker as 8 bytes of length and a JSON object that holds each 
 rows. The worker replies with one line per item, as soon as it is judged: `[NUMBER, "passed"]` or `[NUMBER, OUTCOME,
 CATEGORY, DETAIL]`. A batch that holds its items' verdicts asks for their rewards; a reply then ends with the score, if
 there is one. A batch that holds states, and perhaps calls, asks for steps: `[NUMBER, "observed", OBSERVATION, STATE]`
-or `[NUMBER, "final", ANSWER]`. Each batch's numbers start at a random one, so a blind forgery is detected. Code that
-runs inside a worker can read the number and forge a verdict: isolation protects the user, not the verdict.
+or `[NUMBER, "final", ANSWER]`, or a failed verdict on an action that made its step too long. Each batch's numbers start
+at a random one, so a blind forgery is detected. Code that runs inside a worker can read the number and forge a verdict:
+isolation protects the user, not the verdict.
 """
 
 from __future__ import annotations
@@ -21,9 +22,9 @@ from typing import Any
 from rrr_core.episode.calls import calls_to_json
 from rrr_core.errors import DataError
 from rrr_core.hookspecs import Call, Row, Step, final, observed
-from rrr_core.tasks.values import LONGEST_ANSWER, LONGEST_OBSERVATION, LONGEST_STATE, checked_step
+from rrr_core.tasks.course_values import LONGEST_ANSWER, LONGEST_OBSERVATION, LONGEST_STATE, checked_step
 from rrr_core.text import one_line
-from rrr_core.verdicts import Verdict, abstained, passed
+from rrr_core.verdicts import TOO_LONG, Verdict, abstained, failed, passed
 
 ENTERED = b'"entered"'
 """A worker's first line: it is locked in. What ends it before this is not the plugin's."""
@@ -108,7 +109,7 @@ def encode_step(number: int, given: Step | Verdict) -> bytes:
 
 
 def checked_step_reply(line: bytes, number: int) -> Step | Verdict:
-    """The step in a worker's line, which may be any bytes, or the abstention of its fault. Raises BadReply."""
+    """The step in a worker's line, which may be any bytes, or the verdict that ends a course. Raises BadReply."""
     said = _said(line, number)
     try:
         match said:
@@ -116,6 +117,8 @@ def checked_step_reply(line: bytes, number: int) -> Step | Verdict:
                 return checked_step(observed(observation, state))
             case ["final", str(answer)]:
                 return checked_step(final(answer))
+            case ["failed", category, str(detail)] if category == TOO_LONG:
+                return failed(TOO_LONG, one_line(detail, 500))
     except ValueError as error:
         raise BadReply(f"a reply {error}") from None
     return _withheld(said, line)

@@ -93,7 +93,7 @@ class Runner:
         """The replies to what is asked of pairs, in order."""
         self._ask(judged, states, calls)
         found: list[Reply | None] = [None] * len(pairs)
-        waiting = deque(batches(pairs, self.most_workers, 1 if self._is_fresh else LARGEST_BATCH))
+        waiting = deque(batches(pairs, self.most_workers, 1 if self._is_fresh else LARGEST_BATCH, states, calls))
         given = 0
         try:
             while given < len(pairs):

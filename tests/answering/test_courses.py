@@ -11,7 +11,7 @@ from rrr_core.answering import Fits, always_fits, check_max_steps, play_answers,
 from rrr_core.conversation import conversation
 from rrr_core.episode import Episode, Generation, Segment
 from rrr_core.errors import RrrError
-from rrr_core.hookspecs import Model, Row, Step, final, hookimpl, trusted
+from rrr_core.hookspecs import Model, Row, Step, final, hookimpl, observed, trusted
 from rrr_core.tasks import Task
 from rrr_core.verdicts import FULL, Verdict, passed
 from rrr_core.verification import Judge, VerifySettings
@@ -177,7 +177,7 @@ def test_courses_without_a_verdict_are_those_that_came_to_an_answer() -> None:
     asked = [Episode(place, NUMBER, (ASKED,)) for place in range(2)]
     with Judge(task, max_abstain=1, settings=HERE) as judge:
         answered, ended = play_courses(judge, "attempt", asked, player, "sample", 1)
-        assert judge.judged == 0
+        assert judge.judged == 1  # the ended one needs no verifier, and the limit on faults is a share of both
     assert (answered.attempt.judged, answered.attempt.verdict) == ("crash after nothing", None)
     assert ended.verdict.category == "step limit"
 
@@ -188,6 +188,39 @@ def test_every_drawn_action_counts_as_a_text_and_every_answer_as_a_verdict() -> 
     with Judge(task, max_abstain=1, settings=HERE) as judge:
         play_answers(task, judge, "attempt", asked, player, "try", 8)
         assert (judge.unanswered.asked, judge.judged, judge.abstained) == (4, 3, 1)
+
+
+def echoing_task() -> Task:
+    """A task whose every step says what the action said, and a wall of text at `wall`."""
+
+    @hookimpl
+    def rrr_load_dataset() -> list[Row]:
+        return [NUMBER]
+
+    @hookimpl
+    def rrr_prompt() -> str:
+        return "Say something."
+
+    @hookimpl
+    @trusted
+    def rrr_step(action: str) -> Step:
+        own = "".join(f"brick {number}, " for number in range(4_000)) if action == "wall" else ""
+        return observed(f"You said: {own or action}")
+
+    @hookimpl
+    @trusted
+    def rrr_verify() -> Verdict:
+        return passed()
+
+    return task_of("echoing", rrr_load_dataset, rrr_prompt, rrr_step, rrr_verify)
+
+
+def test_a_course_whose_long_action_is_repeated_to_it_has_failed_and_a_wall_of_text_is_a_fault() -> None:
+    long = "so " * 20_000
+    failing, faulty = play(Player(["hm", long], ["wall"]), task=echoing_task())
+    assert (failing.verdict.outcome, failing.verdict.category) == ("failed", "too long")
+    assert (failing.attempt.text, failing.attempt.judged) == (long, "")
+    assert (faulty.verdict.outcome, faulty.verdict.category) == ("abstained", "bad step")
 
 
 def test_a_task_without_steps_is_answered_by_one_text() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Mapping, Sequence
 
@@ -12,12 +13,13 @@ pytest.importorskip("trl")
 pytestmark = pytest.mark.train
 
 from rrr_core.chat.call_forms import CallForm
-from rrr_core.chat.call_values import DEEPEST, Malformed, made_call, read_json
+from rrr_core.chat.call_values import Malformed, made_call, read_json, read_own
 from rrr_core.chat.calls import PROOF, PROOF_TOOLS
 from rrr_core.chat.format import ChatFormat
 from rrr_core.conversation import conversation
 from rrr_core.episode import Generation, Segment
 from rrr_core.hookspecs import Call
+from rrr_core.tasks.course_values import DEEPEST_CALL
 from tests.chat.call_table import CALLS, EXTENDS, MANY, NO_CALLS
 from tests.chat.templates import NAMES, tokenizer_of
 
@@ -237,9 +239,9 @@ def test_without_tools_in_the_prompt_nothing_is_read() -> None:
 
 
 def test_arguments_too_deep_to_be_sent_to_a_worker_are_no_call() -> None:
-    for depth in (DEEPEST, DEEPEST + 1, 700):
+    for depth in (DEEPEST_CALL, DEEPEST_CALL + 1, 700):
         arguments, _ = read_json('{"a":' * depth + "1" + "}" * depth, 0)
-        if depth == DEEPEST:
+        if depth == DEEPEST_CALL:
             assert made_call("add", arguments).arguments == arguments
             continue
         with pytest.raises(Malformed):
@@ -255,3 +257,26 @@ def test_a_long_run_of_white_space_is_read_at_once() -> None:
         (Call("add", {}),),
     )
     assert time.thread_time() - began < 0.5
+
+
+@pytest.mark.parametrize("name", ["lfm2_2_5_vl", "llama3_2", "qwen3", "qwen3_6", "gptoss"])
+def test_an_escaped_pair_of_halves_is_one_character_wherever_texts_have_escapes(name: str) -> None:
+    chat = chat_of(name)
+    said = {"text": "a \N{GRINNING FACE}", "list": ["\N{GRINNING FACE} b"]}
+    escaped = written(chat, [Call("second_probe", said)]).replace("\N{GRINNING FACE}", "\\ud83d\\ude00")
+    assert "\\ud83d\\ude00" in escaped
+    (call,) = read(chat, escaped).calls
+    if chat.template.calls.form.kind == "texts":  # a bare text has no escapes: its backslash is one
+        said = {**said, "text": "a \\ud83d\\ude00"}
+    assert call.arguments == said
+
+
+def test_half_a_pair_and_a_text_in_a_list_with_escapes() -> None:
+    following = re.compile(r"\)")
+    for text, value in ((r"'a\ud83d b')", None), (r"['it\'s', 'so \ud83d\ude00'])", ["it's", "so \N{GRINNING FACE}"])):
+        found, _ = read_own(text, 0, "'", True, following)
+        if value is None:  # not joined with anything, so it cannot be encoded
+            with pytest.raises(Malformed):
+                made_call("add", {"a": found})
+        else:
+            assert found == value

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,12 +13,14 @@ from click.testing import CliRunner, Result
 
 from rrr_core.cli import options
 from rrr_core.cli.options import SettingsCommand, with_settings
-from rrr_core.config import files
+from rrr_core.config import files, naming
 from rrr_core.config.option import option
+from rrr_core.config.settings import Settings
+from rrr_core.errors import RrrError
 
 
 @dataclass(frozen=True)
-class Oven:
+class Oven(Settings):
     name: str | None = option(None, "Name of the oven.")
     heat_level: int = option(3, "How hot.", minimum=1, maximum=9)
     fan: bool = option(False, "Whether air moves.")
@@ -27,16 +29,21 @@ class Oven:
 
 
 @dataclass(frozen=True)
-class Bread:
+class Bread(Settings):
     heat_level: int = option(5, "How hot.")
     grain: str = option("rye", "What it is of.", choices=("rye", "wheat"))
+    salt: int = option(1, "Spoons.", minimum=0)
+
+    def check_given(self, fields: Collection[str]) -> None:
+        if "salt" in fields and self.grain == "wheat":
+            raise RrrError("--salt does nothing with --grain wheat: leave it out.")
 
 
 @pytest.fixture
 def bake(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     """Runs a command with [oven] and, prefixed, [bread]; returns what it got and click's result."""
     classes = {"oven": Oven, "bread": Bread}
-    for module in (files, options):
+    for module in (files, naming, options):
         monkeypatch.setattr(module, "section_class", classes.__getitem__)
     monkeypatch.setattr(options, "read_config", lambda path, say: files.read_config(path, list(classes), say))
 
@@ -129,3 +136,19 @@ def test_two_options_with_the_same_name_are_a_programming_error(bake: Any) -> No
 
         @with_settings("oven", "bread")
         def command(**given: Any) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("arguments", "file"), [(("--bread-salt", "1"), ""), ((), "[bread]\nsalt = 1\n")], ids=["command line", "file"]
+)
+def test_what_the_user_gave_and_does_nothing_is_refused_under_its_own_name(
+    bake: Any, arguments: tuple[str, ...], file: str
+) -> None:
+    _, result = bake("--bread-grain", "wheat", *arguments, file=file)
+    assert str(result.exception) == "--bread-salt does nothing with --bread-grain wheat: leave it out."
+
+
+def test_what_a_preset_gave_is_not_refused_for_doing_nothing(bake: Any) -> None:
+    got, result = bake("--bread-grain", "wheat", presets={"bread": {"salt": 2}})
+    assert result.exception is None
+    assert got["bread"].salt == 2

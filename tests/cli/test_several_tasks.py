@@ -101,6 +101,27 @@ def test_transfer_of_one_task_is_refused(refusal: Refusal) -> None:
     assert refusal("transfer", "countdown") == "transfer is from task to task: name two tasks at least."
 
 
+@pytest.mark.parametrize(
+    ("names", "mixture", "first", "second", "label"),
+    [
+        (["x", "x-seed-1"], False, "x", "x-seed-1", "on-x-seed-1"),
+        (["x-seed-1", "x"], False, "x-seed-1", "x", "on-x-seed-1"),
+        (["x", "mixture-seed-2"], True, "mixture-seed-2", "mixture", "on-mixture-seed-2"),
+    ],
+)
+def test_transfer_of_tasks_whose_trainings_would_share_a_folder_is_refused(
+    names: list[str], mixture: bool, first: str, second: str, label: str
+) -> None:
+    from rrr_core.pipeline.transfer import check_labels
+
+    with pytest.raises(RrrError) as refused:
+        check_labels(names, mixture, 3)
+    assert str(refused.value).startswith(
+        f"the trainings on {first!r} and on {second!r} would share the folder {label}, one as a repetition"
+    )
+    check_labels(names, mixture, 1)  # and an unrepeated one goes on in the folder it has
+
+
 def test_one_task_in_a_folder_of_several_is_refused(refusal: Refusal, tmp_path: Path) -> None:
     (tmp_path / "tasks" / "countdown" / "mine").mkdir(parents=True)
     said = refusal("mine", "countdown", "--folder", str(tmp_path))
@@ -127,3 +148,18 @@ def test_an_evaluation_to_compare_several_tasks_with_is_refused(refusal: Refusal
 def test_several_tasks_without_failure_sets_are_told_how_to_mine_all(refusal: Refusal, tmp_path: Path) -> None:
     said = refusal("train", "countdown", "apigen", "--model", "x", "--folder", str(tmp_path))
     assert f"run `rrr mine countdown apigen --model x --folder {tmp_path}` first." in said
+
+
+@pytest.mark.parametrize("command", ["run", "transfer"])
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (("--train-weights", "countdown=nan"), "--train-weights countdown=nan: expected TASK=NUMBER"),
+        (("--train-credit", "passing"), "--train-credit passing acts only with several rounds: raise --train-"),
+    ],
+    ids=["weights", "credit"],
+)
+def test_a_value_that_does_not_fit_is_refused_under_the_name_it_was_given_by(
+    refusal: Refusal, command: str, given: tuple[str, str], said: str, tmp_path: Path
+) -> None:
+    assert refusal(command, "countdown", "apigen", *given, "--folder", str(tmp_path / "x")).startswith(said)

@@ -345,6 +345,37 @@ def test_actions_are_played_and_what_they_come_to_is_judged_beside_answers(verif
     assert (code, verdicts) == (0, [PASSED, PASSED, {"verdict": "failed", "category": "not wanted", "detail": "no"}])
 
 
+CALLING = """
+from rrr_core import final, hookimpl, observed
+
+@hookimpl
+def rrr_step(action, calls):
+    return final(calls[0].arguments["text"]) if calls else observed(f"call answer: {action}")
+"""
+
+
+def test_actions_may_call_tools(site: Any, verify: Any) -> None:
+    site.install_overlay("calling", CALLING)
+    called = {"text": "so", "calls": [{"name": "answer", "arguments": {"text": "yes"}}]}
+    code, verdicts, _ = verify(course("hm", called), "--with", "calling")
+    assert (code, verdicts) == (0, [PASSED])
+
+
+@pytest.mark.parametrize(
+    "action",
+    [
+        {"text": "so"},
+        {"text": 3, "calls": []},
+        {"text": "so", "calls": [{"name": "answer"}]},
+        {"text": "so", "calls": [{"name": "", "arguments": {}}]},
+    ],
+)
+def test_an_action_that_is_neither_a_text_nor_one_with_calls_is_refused(verify_steps: Any, action: Any) -> None:
+    code, _, errors = verify_steps(course(action))
+    assert code == 2
+    assert "answers.jsonl:1: 'actions' must be a list of at least one action, and each be a text or {\"text\"" in errors
+
+
 def test_a_course_without_an_answer_has_failed_at_the_step_limit(verify_steps: Any) -> None:
     _, verdicts, _ = verify_steps(course("look", "look"))
     assert verdicts == [{"verdict": "failed", "category": "step limit", "detail": "no answer within 2 steps"}]
@@ -361,7 +392,7 @@ def test_a_fault_of_the_step_is_an_abstention(verify_steps: Any) -> None:
 def test_a_course_needs_texts_as_its_actions(verify_steps: Any, actions: list[Any]) -> None:
     code, _, errors = verify_steps(course(*actions))
     assert code == 2
-    assert "answers.jsonl:1: 'actions' must be a list of at least one text, and of texts alone." in errors
+    assert "answers.jsonl:1: 'actions' must be a list of at least one action, and each be a text or {" in errors
 
 
 def test_a_task_that_answers_at_once_has_no_actions_to_play(verify: Any) -> None:

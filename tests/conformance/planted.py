@@ -99,6 +99,25 @@ def rrr_step(row, state, action):
 )
 """The sound plugin acting in steps."""
 
+WITH_CALLS = (
+    IN_STEPS.replace("import DataOption, Example", "import Action, Call, DataOption, Example")
+    .replace(
+        'actions=("say a", "say b", "answer 5")',
+        'actions=(Action(calls=(Call("say", {"name": "a"}),)), "say b", Action("so", (Call("answer", {"sum": 5}),)))',
+    )
+    .replace("def rrr_step(row, state, action):", "def rrr_step(row, state, action, calls):")
+    .replace(
+        "    said = (state or",
+        """    if calls:
+        call = calls[0]
+        value = call.arguments.get("name" if call.name == "say" else "sum")
+        is_known = call.name in ("say", "answer") and type(value) in (int, str) and len(str(value)) < 30
+        action = f"{call.name} {value}" if is_known else ""
+    said = (state or""",
+    )
+)
+"""The same, where an action may call `say` and `answer` instead."""
+
 VERIFY = "    found = re.fullmatch("
 STEP = "    said = (state or"
 
@@ -471,6 +490,22 @@ PLANTS = (
         '"answer 5", "say b"))',
         base=IN_STEPS,
         name="too early",
+    ),
+    Plant(
+        "check_hostile_actions_do_no_harm",
+        "hook rrr_step: KeyError",
+        'value = call.arguments.get("name" if call.name == "say" else "sum")',
+        'value = call.arguments["name" if call.name == "say" else "sum"]',
+        base=WITH_CALLS,
+        name="a call without its argument",
+    ),
+    Plant(
+        "check_hostile_actions_do_no_harm",
+        "hook rrr_step: ValueError",
+        'action = f"{call.name} {value}" if is_known else ""',
+        'int(value) if call.name == "answer" else None; action = f"{call.name} {value}" if is_known else ""',
+        base=WITH_CALLS,
+        name="a call with a text for a number",
     ),
     Plant(
         "check_courses_lead_to_their_answers",

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import re
+import time
 from typing import Any
 
 import pytest
 
 from rrr_core.cli import pages
-from rrr_core.conformance import CHECKS, CheckSettings, Result, checks_of, step_checks
+from rrr_core.conformance import CHECKS, CheckSettings, Result, checks_of, observation, step_checks
 from rrr_core.conformance.checks import chosen, wants
 from rrr_core.conformance.data_checks import HASHED_SPLITS
 from rrr_core.errors import RrrError
 from rrr_core.verification import VerifySettings, runner
-from tests.conformance.planted import IN_STEPS, PLANTS, SOUND, STEP, VERIFY, Plant, install
+from tests.conformance.planted import IN_STEPS, PLANTS, SOUND, STEP, VERIFY, WITH_CALLS, Plant, install
 
 FEW = CheckSettings(rows=10, compared=60, first_row_seconds=0.5, first_row_megabytes=100)
 OF_STEPS = {name for name, function in CHECKS.items() if function.__module__ == step_checks.__name__}
@@ -35,6 +36,11 @@ def test_a_sound_plugin_passes_every_check(site: Any) -> None:
 
 def test_a_sound_plugin_that_acts_in_steps_passes_every_check(site: Any) -> None:
     install(site, Plant("", "", base=IN_STEPS))
+    assert [(each.name, each.message) for each in check() if each.state != "passed"] == []
+
+
+def test_a_sound_plugin_whose_examples_call_tools_passes_every_check(site: Any) -> None:
+    install(site, Plant("", "", base=WITH_CALLS))
     assert [(each.name, each.message) for each in check() if each.state != "passed"] == []
 
 
@@ -261,3 +267,28 @@ def test_a_verifier_that_only_breaks_the_tight_limits_fails_the_hostile_check_al
 
 def test_the_recipe_that_a_message_names_is_in_the_docs() -> None:
     assert "bucket_of" in pages.find(HASHED_SPLITS)
+
+
+@pytest.mark.parametrize("base", [SOUND, IN_STEPS], ids=["at once", "in steps"])
+def test_a_check_that_takes_too_long_stops_and_cannot_be_judged(site: Any, base: str) -> None:
+    slow = "    time.sleep(0.05)\n"
+    install(site, Plant("", "", VERIFY, slow + VERIFY, base=base.replace(STEP, slow + STEP)))
+    only = ("hostile_actions_do_no_harm",) if base is IN_STEPS else ("hostile_answers_do_no_harm",)
+    checks = checks_of("sums", verify=VerifySettings(workers=1), settings=CheckSettings(check_seconds=0.5), only=only)
+    began = time.monotonic()
+    with checks[0].subject:
+        (result,) = [each.run() for each in checks]
+    assert result.state == "cannot be judged"
+    assert "the check has taken 0.5 seconds, and is not done. Make the hook faster, check fewer rows (--rows)" in (
+        result.message
+    )
+    assert time.monotonic() - began < 60
+
+
+def test_a_probe_that_is_slow_to_end_is_ended_and_what_it_said_counts(
+    site: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(observation, "STATUS_SECONDS", 0.0)
+    install(site)
+    results = check(only=("task_loads", "rows_are_json"))
+    assert [each.state for each in results] == ["passed", "passed"]

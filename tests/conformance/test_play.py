@@ -6,13 +6,18 @@ from typing import Any
 
 import pytest
 
+from rrr_core import Action, Call
 from rrr_core.errors import RrrError
 from rrr_core.testing import play
 from rrr_core.verification import VerifySettings
-from tests.conformance.planted import IN_STEPS, STEP, Plant, install
+from tests.conformance.planted import IN_STEPS, STEP, WITH_CALLS, Plant, install
 
 ROW = {"a": 2, "b": 3}
 QUICK = VerifySettings(workers=1)
+
+
+def called_answer(number: int) -> Action:
+    return Action("so", (Call("answer", {"sum": number}),))
 
 
 def test_a_course_has_its_steps_and_the_verdict_on_what_they_came_to(site: Any) -> None:
@@ -23,6 +28,18 @@ def test_a_course_has_its_steps_and_the_verdict_on_what_they_came_to(site: Any) 
     assert course.answer == "5"
     assert course.verdict is not None
     assert course.verdict.is_passed
+
+
+def test_an_action_may_call_tools(site: Any) -> None:
+    install(site, Plant("", "", base=WITH_CALLS))
+    course = play("sums", ROW, [Action(calls=(Call("say", {"name": "a"}),)), "say b", called_answer(5)], verify=QUICK)
+    assert course.observations == ("a is 2.", "b is 3.")
+    assert course.verdict is not None
+    assert course.verdict.is_passed
+    with pytest.raises(
+        RrrError, match=r"action 1 of 2, 'so {\"name\": \"answer\", \"arguments\": {\"sum\": 5}}': leave"
+    ):
+        play("sums", ROW, [called_answer(5), "say a"], verify=QUICK)
 
 
 def test_a_course_without_an_answer_has_no_verdict(site: Any) -> None:

@@ -254,6 +254,21 @@ def test_several_rounds_are_shown_with_their_controls(chromium: Chromium, tmp_pa
     assert "Control: a retry without a reflection, round 2" in titles
 
 
+def test_several_rounds_are_filtered_by_their_last_one_and_by_the_errors_of_all(
+    chromium: Chromium, page: Path, tmp_path: Path
+) -> None:
+    chromium.open(page.as_uri())
+    labels = "[...document.querySelectorAll('.filters .field span')].map(each => each.textContent)"
+    assert "Last try" not in chromium.evaluate(labels)
+    write_report([make_run(tmp_path / "rounds", rounds=2)], tmp_path / "report.html")
+    chromium.open((tmp_path / "report.html").as_uri())
+    assert "Last try" in chromium.evaluate(labels)
+    set_filter(chromium, "Second try", "failed")
+    set_filter(chromium, "Last try", "passed")
+    signs = chromium.evaluate("[...document.querySelectorAll('.option .way')].map(each => each.textContent)")
+    assert set(signs) == {"✕→✕→✓"}
+
+
 def test_controls_are_shown_under_their_titles(chromium: Chromium, page: Path) -> None:
     chromium.open(page.as_uri())
     rows = chromium.evaluate(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import time
 from itertools import islice
 from pathlib import Path
 
@@ -52,3 +55,23 @@ def test_a_refusal_comes_back_as_the_users_mistake(maker: str) -> None:
 def test_a_fault_is_named_with_its_last_line(maker: str) -> None:
     with pytest.raises(RuntimeError, match=r"could not be made by planted_maker: KeyError: 'gone'$"):
         list(rows_of_process(maker, {"rows": 1, "end": "fault"}))
+
+
+PARENT = """
+import subprocess, sys, time
+child = "from rrr_core.row_files.processes import end_with_parent; import time; end_with_parent(0.05)\\n"
+child += "print('up', flush=True); time.sleep(60)"
+subprocess.Popen([sys.executable, "-c", child])
+time.sleep(60)
+"""
+
+
+def test_a_process_of_rows_ends_with_the_one_that_reads_them_even_if_that_is_killed() -> None:
+    with subprocess.Popen([sys.executable, "-c", PARENT], stdout=subprocess.PIPE) as parent:
+        assert parent.stdout is not None
+        assert parent.stdout.readline() == b"up\n"
+        parent.kill()
+        parent.wait()
+        began = time.monotonic()
+        assert parent.stdout.read() == b""  # It comes to its end once nobody holds the pipe.
+    assert time.monotonic() - began < 30

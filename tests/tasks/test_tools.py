@@ -71,9 +71,9 @@ def test_tools_in_another_place_or_form_are_the_plugins_fault(giving, messages, 
         giving(*messages).prompt({}, TAKES)
 
 
-def test_a_worked_conversation_has_no_tools(giving):
-    with pytest.raises(PluginError, match="message 0 has the role 'tools', which is none of system, user, assistant"):
-        next(giving(TOOLS, USER).warmup("train", 1, seed=0))
+def test_a_worked_conversation_may_begin_with_tools(giving):
+    (conversation,) = giving(TOOLS, USER).warmup("train", 1, 0)
+    assert conversation == (TOOLS, USER, {**USER, "role": "assistant"})
 
 
 @pytest.mark.parametrize(

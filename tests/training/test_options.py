@@ -72,3 +72,35 @@ def test_options_that_do_not_fit_are_one_clear_line(changes: dict[str, Any], sai
     with pytest.raises(RrrError, match=said) as raised:
         config(tmp_path, **changes)
     assert "\n" not in str(raised.value)
+
+
+class TestTokenLimits:
+    @pytest.mark.parametrize(
+        ("given", "field", "texts"),
+        [
+            ({"credit": "attempt"}, "max_reflection_tokens", "reflections"),
+            ({"credit": "attempt"}, "max_retry_tokens", "retries"),
+            ({}, "max_attempt_tokens", "attempts"),
+            ({"credit": "all", "consolidate": "distill"}, "max_attempt_tokens", "attempts"),
+        ],
+    )
+    def test_of_texts_that_are_never_sampled_are_refused(self, given: dict[str, Any], field: str, texts: str) -> None:
+        settings = TrainSettings(**given, **{field: 99})
+        with pytest.raises(
+            RrrError, match=f"^--{field.replace('_', '-')} limits {texts}, and --credit .* samples none"
+        ):
+            settings.check_given({field})
+
+    @pytest.mark.parametrize(
+        ("given", "field"),
+        [
+            ({}, "max_reflection_tokens"),
+            ({"credit": "placebo"}, "max_retry_tokens"),
+            ({"credit": "attempt"}, "max_attempt_tokens"),
+            ({"refresh_every": 2}, "max_attempt_tokens"),
+            ({"on_policy_attempts": True}, "max_attempt_tokens"),
+            ({"consolidate": "reward"}, "max_attempt_tokens"),
+        ],
+    )
+    def test_of_texts_that_are_sampled_are_taken(self, given: dict[str, Any], field: str) -> None:
+        TrainSettings(**given, **{field: 99}).check_given({field})

@@ -82,6 +82,17 @@ def test_too_many_abstentions_stop_the_run_and_name_the_plugin(
         train(CoinTask(abstain_every=3), failures, model_settings, tmp_path / "t", strict)
 
 
+def test_a_step_that_samples_no_new_texts_has_its_line_of_metrics_too(
+    failures: Any, model_settings: Any, settings: Any, tmp_path: Path
+) -> None:
+    twice = dataclasses.replace(settings, grpo={"num_iterations": "2"})
+    train(CoinTask(), failures, model_settings, tmp_path / "t", twice)
+    records = lines(tmp_path / "t" / "metrics.jsonl")
+    assert [record["step"] for record in records] == [1, 2, 3, 4]
+    assert all({"loss", "grad_norm", "learning_rate"} <= set(record) for record in records)
+    assert ["retry_success_rate" in record for record in records] == [True, False, True, False]
+
+
 def test_placebo_keeps_the_rewards_and_shuffles_whose_they_are(
     steps: Any, failures: Any, model_settings: Any, settings: Any, tmp_path: Path
 ) -> None:

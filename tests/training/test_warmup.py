@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,13 +14,16 @@ torch = pytest.importorskip("torch")
 
 from trl import SFTTrainer
 
+from rrr_core.episode.calls import calls_to_text
 from rrr_core.errors import ModelError, RrrError
 from rrr_core.generation.engine import Sampling
 from rrr_core.generation.transformers_backend import load_transformers
+from rrr_core.hookspecs import Call
 from rrr_core.profiling.profile import read_profile
-from rrr_core.training.tiny import FAMILY, make_tokenizer
+from rrr_core.training.tiny import FAMILY, make_model, make_tokenizer
 from rrr_core.training.warmup import warm_up
 from rrr_core.training.warmup_settings import WarmupSettings
+from tests.chat.templates import tokenizer_of
 from tests.training.conftest import CoinTask
 from tests.training.test_resume import StopAfter, weights
 
@@ -121,6 +125,65 @@ def test_each_assistants_message_of_a_course_is_learned_and_nothing_else(
         roles.add("tool" if "<|tool|>it is up<|end|>" in text else "user")
         assert f"<|{'tool' if '<|tool|>' in text else 'user'}|>it is up<|end|><|assistant|>heads again<|end|>" in text
     assert roles == {"tool", "user"}
+
+
+class Calling(CoinTask):
+    """Teaches to call a tool; each conversation's call has an argument of its own."""
+
+    def warmup(self, split: str, count: int, seed: int) -> Iterator[list[dict[str, str]]]:
+        tools = [{"type": "function", "function": {"name": "toss", "parameters": {"type": "object"}}}]
+        for number in range(count):
+            yield [
+                {"role": "tools", "content": json.dumps(tools)},
+                {"role": "user", "content": "Toss."},
+                {
+                    "role": "assistant",
+                    "content": "",
+                    "calls": calls_to_text([Call("toss", {f"coin_{number}": None, "edge <|im_end|>": [number]})]),
+                },
+                {"role": "tool", "content": "it is up"},
+                {"role": "assistant", "content": "heads"},
+            ]
+
+
+def test_calls_of_tools_are_learned_as_the_template_writes_them_and_what_they_led_to_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[list[int], list[int]]] = []
+    computed = SFTTrainer.compute_loss
+
+    def compute_loss(self: Any, model: Any, inputs: Any, *arguments: Any, **keywords: Any) -> Any:
+        seen.extend(zip(inputs["input_ids"].tolist(), inputs["labels"].tolist(), strict=True))
+        return computed(self, model, inputs, *arguments, **keywords)
+
+    monkeypatch.setattr(SFTTrainer, "compute_loss", compute_loss)
+    tokenizer, settings = tokenizer_of("qwen2_5"), dataclasses.replace(SMALL, context=1024)
+    tokenizer.save_pretrained(tmp_path / "start")
+    make_model(tokenizer, settings).save_pretrained(tmp_path / "start")
+    warm_up(
+        Calling(),
+        tmp_path / "warm",
+        dataclasses.replace(settings, conversations=4, batch_size=2),
+        str(tmp_path / "start"),
+    )
+    learned = set()
+    for ids, labels in seen:
+        shown = "".join(
+            tokenizer.decode([token]) if token == label else "\0" for token, label in zip(ids, labels, strict=True)
+        )
+        assert '"name": "toss"' in tokenizer.decode(ids).partition("<|im_start|>user")[0]  # the tools
+        call, answer = (part.lstrip("\n") for part in shown.split("\0") if part)
+        assert answer == "heads<|im_end|>\n"
+        assert call.count("<|im_end|>") == 1  # what a row spells is no token
+        learned.add(call)
+    assert len(learned) == 4
+    assert all(call.startswith('<tool_call>\n{"name": "toss", "arguments": {"coin_') for call in learned)
+    assert all('": null, "edge ' in call for call in learned)
+
+
+def test_calls_that_the_template_does_not_write_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="call tools, and the model's chat template writes no calls: warm up another"):
+        warm_up(Calling(), tmp_path, SMALL)
 
 
 def test_an_interrupted_warm_up_ends_bit_equal_to_an_uninterrupted_one(warm: Path, tmp_path: Path) -> None:

@@ -8,12 +8,15 @@ from typing import Any
 
 import pytest
 
+from rrr_core.answering import play_answers
+from rrr_core.episode import Episode, Generation, Segment
 from rrr_core.errors import TooManyAbstentions
 from rrr_core.hookspecs import Call, Step, final, observed
 from rrr_core.tasks import Task, load_task
-from rrr_core.tasks.values import LONGEST_ANSWER, LONGEST_OBSERVATION, LONGEST_STATE
-from rrr_core.verdicts import Verdict, abstained
+from rrr_core.tasks.course_values import LONGEST_ANSWER, LONGEST_OBSERVATION, LONGEST_STATE
+from rrr_core.verdicts import Verdict, abstained, failed, passed
 from rrr_core.verification import Judge, VerifySettings
+from rrr_core.verification import batches as batches_of
 from rrr_core.verification.messages import BadReply, checked_step_reply, encode_batch, encode_step
 from tests.conftest import FakeSite
 from tests.stepping import bisection_task
@@ -107,6 +110,30 @@ class TestWherever:
         assert isinstance(bad, Verdict)
         assert (bad.outcome, bad.category) == ("abstained", "bad step")
         assert bad.detail.startswith(f"rrr-acting 1.0, hook rrr_step: {says}")
+
+    @pytest.mark.parametrize(
+        ("code", "what"),
+        [
+            ("step = observed('no command: ' + SAID)", "an observation of 40,0"),
+            ("step = final(SAID * 4 + 'x' * 900_000)", "an answer of 1,060,0"),
+            ("step = observed('x', [SAID, 'y' * 230_000])", "a state of 270,"),
+        ],
+    )
+    def test_what_is_too_long_for_repeating_the_action_is_a_failure_of_the_action(
+        self, make: Any, isolation: str, code: str, what: str
+    ) -> None:
+        action = f"SAID = {'word ' * 8_000!r}\n{code}"
+        bad, last = stepped(make(), action, "say b", isolation=isolation)
+        assert isinstance(bad, Verdict)
+        assert (bad.outcome, bad.category) == ("failed", "too long")
+        assert bad.detail.startswith(f"a step that repeats the action gave {what}")
+        assert last == observed("b", ["say b"])
+
+    def test_what_is_too_long_by_itself_stays_a_fault_however_long_the_action(self, make: Any, isolation: str) -> None:
+        action = f"SAID = {'word ' * 8_000!r}\nstep = observed(''.join(f'wall {{n}}, ' for n in range(4_000)))"
+        (bad,) = stepped(make(), action, isolation=isolation)
+        assert isinstance(bad, Verdict)
+        assert (bad.outcome, bad.category) == ("abstained", "bad step")
 
     def test_the_longest_texts_and_state_pass(self, make: Any, isolation: str) -> None:
         codes = [
@@ -240,7 +267,7 @@ def test_here_and_sandboxed_steps_are_equal_and_in_order(make: Any) -> None:
 def test_faults_of_steps_count_against_the_limit_of_withheld_verdicts(make: Any) -> None:
     settings = VerifySettings(isolation="none")
     judge = Judge(make(), max_abstain=0.5, minimum=10, settings=settings)
-    with judge, pytest.raises(TooManyAbstentions, match="withheld 10 of 10 verdicts.*hook rrr_step"):
+    with judge, pytest.raises(TooManyAbstentions, match="withheld 11 of 20 verdicts.*hook rrr_step"):
         judge.step([({"n": 1}, "raise KeyError")] * 20, [None] * 20)
 
 
@@ -284,3 +311,50 @@ def test_a_batch_without_calls_is_sent_as_before() -> None:
     assert encode_batch([({"n": 1}, "x")], 7, states=[None], calls=[()]) == encode_batch(
         [({"n": 1}, "x")], 7, states=[None]
     )
+
+
+def test_a_worker_may_say_of_a_step_that_it_failed_for_its_length_alone() -> None:
+    said = failed("too long", "why")
+    assert checked_step_reply(encode_step(3, said), 3) == said
+    for other in (failed("wrong", "why"), passed()):
+        with pytest.raises(BadReply):
+            checked_step_reply(encode_step(3, other), 3)
+
+
+def test_states_and_calls_count_towards_the_size_of_a_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batches_of, "BATCH_CHARACTERS", 1_000)
+    pairs = [({}, "x")] * 8
+    sizes = {
+        "neither": [each.stop - each.start for each in batches_of.batches(pairs, 1)],
+        "states": [each.stop - each.start for each in batches_of.batches(pairs, 1, states=["y" * 400] * 8)],
+        "calls": [
+            each.stop - each.start
+            for each in batches_of.batches(pairs, 1, states=[None] * 8, calls=[[Call("say", {"a": "y" * 400})]] * 8)
+        ],
+    }
+    assert sizes == {"neither": [8], "states": [2, 2, 2, 2], "calls": [2, 2, 2, 2]}
+
+
+class TestTheLimitOnFaults:
+    """It is a share of all courses, whatever decided them and whether they have ended."""
+
+    def test_counts_courses_that_are_underway(self) -> None:
+        with Judge(bisection_task(), max_abstain=0.01, minimum=100) as judge:
+            judge.step(
+                [({"number": 1, "most": 7}, action) for action in ["crash"] * 2 + ["guess 1"] * 198], [None] * 200
+            )
+            with pytest.raises(TooManyAbstentions, match="withheld 3 of 200 verdicts"):
+                judge.step([({"number": 1, "most": 7}, "crash")], [[1]], waiting=197)
+
+    def test_counts_courses_that_no_verifier_was_asked_about(self) -> None:
+        task = bisection_task()
+        said = iter(["crash"] + ["guess 1"] * 199)
+
+        def draw(_stage: str, episodes: Any) -> list[Generation]:
+            return [Generation(next(said)) for _ in episodes]
+
+        asked = [Episode(place, {"number": 1, "most": 7}, (Segment("prompt"),)) for place in range(200)]
+        with Judge(task, max_abstain=0.01, minimum=100) as judge:
+            play_answers(task, judge, "attempt", asked, draw, "attempt", max_steps=1)
+            assert (judge.judged, judge.abstained) == (200, 1)
+            judge.finish()

@@ -34,6 +34,9 @@ function mentions(episode, hits) {
   );
 }
 
+/** Of the last round's retry; `none` without a round. */
+const lastOutcome = (episode) => (episode.verdicts.length > 1 ? episode.verdicts.at(-1).outcome : "none");
+
 /** The episodes of `all` that pass `filter`, in the filter's order. */
 function filtered(payload, all, filter) {
   const query = filter.query.trim().toLowerCase();
@@ -47,7 +50,8 @@ function filtered(payload, all, filter) {
         (filter.set === "" || payload.sets.indexOf(episode.set) === Number(filter.set)) &&
         (filter.first === "" || episode.first.outcome === filter.first) &&
         (filter.second === "" || (episode.second?.outcome ?? "none") === filter.second) &&
-        (filter.kind === "" || [episode.first, episode.second].some((verdict) => verdict?.outcome === "failed" && payload.texts[verdict.category] === filter.kind)) &&
+        (filter.last === "" || lastOutcome(episode) === filter.last) &&
+        (filter.kind === "" || episode.verdicts.some((verdict) => verdict?.outcome === "failed" && payload.texts[verdict.category] === filter.kind)) &&
         (!limited || (episode.step !== null && episode.step >= from && episode.step <= to)) &&
         (!hits || (rowAsked ? episode.rowIndex === Number(rowAsked) : mentions(episode, hits))),
     )
@@ -59,8 +63,8 @@ function browser(payload, everything, state) {
   const sets = payload.sets.filter((set) => state.runs[set.run] === state.run);
   if (all.length === 0) return { node: section("episodes", "Episodes", "Episodes", null, absent("No episodes in this run.")), keys: {} };
   const limit = Math.max(1, ...all.flatMap((episode) => [episode, ...episode.segments].map((one) => Math.abs(one.advantage ?? 0))));
-  const kinds = [...new Set(all.flatMap((episode) => [episode.first, episode.second]).filter((verdict) => verdict?.outcome === "failed").map((verdict) => payload.texts[verdict.category]))].filter(Boolean).sort();
-  const filter = { query: "", set: "", first: "", second: "", kind: "", from: "", to: "", order: "row" };
+  const kinds = [...new Set(all.flatMap((episode) => episode.verdicts).filter((verdict) => verdict?.outcome === "failed").map((verdict) => payload.texts[verdict.category]))].filter(Boolean).sort();
+  const filter = { query: "", set: "", first: "", second: "", last: "", kind: "", from: "", to: "", order: "row" };
   let found = [];
   let selected = 0;
 
@@ -121,7 +125,7 @@ function browser(payload, everything, state) {
   /** Opens an episode, clearing the filters if they hide it. */
   const open = (episode) => {
     if (!found.includes(episode)) {
-      Object.assign(filter, { query: "", set: "", first: "", second: "", kind: "", from: "", to: "" });
+      Object.assign(filter, { query: "", set: "", first: "", second: "", last: "", kind: "", from: "", to: "" });
       form.replaceWith((form = filters()));
       apply();
     }
@@ -165,6 +169,7 @@ function browser(payload, everything, state) {
     const step = (name, text) =>
       h("label", { class: "field" }, h("span", {}, text), h("input", { type: "number", min: "0", value: filter[name], oninput: (event) => set(name)(event.target.value) }));
     const outcomes = [["", "any"], ["passed", "✓ right"], ["failed", "✕ wrong"], ["abstained", "∅ withheld"]];
+    const hasRounds = all.some((episode) => episode.verdicts.length > 2);
     const hasSteps = all.some((episode) => episode.step !== null);
     return h(
       "form",
@@ -173,6 +178,7 @@ function browser(payload, everything, state) {
       dropdown("Model", [["", "all"], ...sets.map((each) => [payload.sets.indexOf(each), setName(each)])], filter.set, set("set")),
       dropdown("First try", outcomes, filter.first, set("first")),
       dropdown("Second try", [...outcomes, ["none", "none"]], filter.second, set("second")),
+      hasRounds && dropdown("Last try", [...outcomes, ["none", "none"]], filter.last, set("last")),
       dropdown("Error", [["", "any"], ...kinds.map((kind) => [kind, kind])], filter.kind, set("kind")),
       hasSteps && step("from", "Step from"),
       hasSteps && step("to", "to"),

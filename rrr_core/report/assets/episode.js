@@ -24,6 +24,7 @@ function unpack(payload) {
       step: at("step"),
       first: verdict(at("first")),
       second: verdict(at("second")),
+      verdicts: verdictsOf(segments, verdict(at("first"))),
       row: at("row"),
       segments,
       attempt: (payload.texts[last?.judged] ? last.judged : last?.text) ?? null,
@@ -36,6 +37,12 @@ function unpack(payload) {
       decisions: (at("decisions") ?? []).map(([name, choice, category, detail]) => ({ name, choice, category, detail })),
     };
   });
+}
+
+/** The verdicts of the first try and of each round's, in order. */
+function verdictsOf(segments, first) {
+  const rounds = segments.slice(segments.findIndex(({ role }) => role === "reflection")).filter(({ role, verdict }) => verdict && (role === "reflection" || role === "retry"));
+  return [first, ...rounds.map(({ verdict }) => verdict)];
 }
 
 /** The segments of courses with the number of each action; a text that is the whole answer has none. */
@@ -52,13 +59,13 @@ function numbered(segments) {
 
 const setName = (set) => (set.kind === "training" ? "training" : `${set.label} · ${set.mode}`);
 
-/** The outcomes of an episode as symbols: `✕ → ✓`. */
+/** The outcomes of an episode as symbols, `✕ → ✓`, with one for each round. */
 function way(episode) {
   const sign = (verdict) => {
     const [symbol, word] = OUTCOMES[verdict.outcome] ?? ["?", "unknown"];
     return h("span", { class: `sign ${verdict.outcome}`, role: "img", "aria-label": word }, symbol);
   };
-  return h("span", { class: "way" }, sign(episode.first), episode.second && [h("i", { "aria-hidden": "true" }, "→"), sign(episode.second)]);
+  return h("span", { class: "way" }, episode.verdicts.map((verdict, place) => [place > 0 && h("i", { "aria-hidden": "true" }, "→"), sign(verdict)]));
 }
 
 function verdictLine(texts, verdict) {

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from rrr_core import DataOption, Example, Manifest, Row, Verdict, hookimpl
-from rrr_reasoning_gym import about, answers, examples, gold, rows, scoring, upstream
+from rrr_core import DataOption, Example, Manifest, Model, Row, Verdict, hookimpl
+from rrr_reasoning_gym import about, answers, examples, gold, lessons, prompts, rows, scoring, upstream
 from rrr_reasoning_gym.options import declared
 
 
@@ -25,8 +25,18 @@ def rrr_data_options(task: str) -> Iterable[DataOption]:
 
 
 @hookimpl
-def rrr_prompt(row: Row) -> str:
-    return answers.prompt(row["question"])
+def rrr_prompt(task: str, row: Row, model: Model) -> str:
+    return prompts.prompt(upstream.dataset_of(task), row, model)
+
+
+@hookimpl
+def rrr_reflection_prompt(task: str, model: Model) -> str | None:
+    return prompts.reflection_prompt(upstream.dataset_of(task), model)
+
+
+@hookimpl
+def rrr_retry_prompt(task: str, row: Row, model: Model) -> str | None:
+    return prompts.retry_prompt(upstream.dataset_of(task), row, model)
 
 
 @hookimpl
@@ -42,6 +52,11 @@ def rrr_reward(task: str, row: Row, answer: str, verdict: Verdict) -> float | No
 @hookimpl
 def rrr_examples(task: str) -> Iterable[Example]:
     return examples.examples(upstream.dataset_of(task))
+
+
+@hookimpl
+def rrr_warmup(task: str, count: int, seed: int) -> Iterator[list[dict[str, str]]]:
+    return lessons.conversations(upstream.dataset_of(task), count, seed)
 
 
 @hookimpl

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from rrr_reasoning_gym.lessons.conversations import REFLECTION_PROMPT, TAUGHT, conversations, prompt, retry_prompt
+from rrr_reasoning_gym.lessons.making import REFLECTION_PROMPT, TAUGHT, conversations, prompt, retry_prompt
 
 __all__ = ["REFLECTION_PROMPT", "TAUGHT", "conversations", "prompt", "retry_prompt"]

@@ -8,13 +8,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from rrr_reasoning_gym import answers
 from rrr_reasoning_gym.lessons.sums import running
 
-OPTIONS = {"min_terms": "3", "max_terms": "3", "min_digits": "2", "max_digits": "2"}
-"""The data options of the rows that the lessons use; a tiny model can add two numbers of two digits."""
+OPTIONS = {"min_terms": "4", "max_terms": "4", "max_digits": "1"}
+"""The data options of the rows that the lessons use: numbers that a tiny model learns to add in minutes."""
 
-HASTY = {"plus": 0.50, "right": 0.20, "sign": 0.10, "left out": 0.10, "miscounted": 0.10}
-"""Shares of what a first attempt does. `plus` takes every term for a summand, which is right for one row of four."""
+HASTY = {"plus": 0.45, "right": 0.25, "sign": 0.10, "left out": 0.10, "miscounted": 0.10}
+"""Shares of what a first attempt does. `plus` takes every term for a summand, which is right for one row of eight."""
 HASTY_RETRY = {"plus": 0.0, "right": 0.10, "sign": 0.50, "left out": 0.20, "miscounted": 0.20}
 """Shares of what a retry does without a worked reflection."""
 
@@ -53,7 +54,7 @@ class Puzzle:
             terms[place] = -terms[place]
         elif kind == "left out":
             del terms[rng.randrange(1, len(terms))]
-        return running(terms, rng.choice((-10, -1, 1, 10)) if kind == "miscounted" else 0)
+        return running(terms, rng.choice((-2, -1, 1, 2)) if kind == "miscounted" else 0)
 
     def slip_in(self, answer: str) -> str:
         """What is wrong with an answer, in words; empty if it is right.
@@ -61,6 +62,8 @@ class Puzzle:
         >>> Puzzle((12, -7, 30)).slip_in("12+7=19, 19+30=<answer>49</answer>")
         'I added 7.'
         """
+        if answers.final_answer(answer) == str(sum(self.terms)):
+            return ""
         steps = [tuple(map(int, step)) for step in STEP.findall(answer)]
         used = [steps[0][0], *(part for _, part, _ in steps)] if steps else []
         if len(used) < len(self.terms):
@@ -72,7 +75,7 @@ class Puzzle:
         for before, part, total in steps:
             if before + part != total:
                 return f"I got {total} for {before}{part:+d}."
-        return ""
+        return "My total was wrong."
 
     def parts(self) -> list[int]:
         """What a retry adds up: the total of all terms but the last, and the last."""
@@ -81,7 +84,7 @@ class Puzzle:
     def miscounted(self, rng: random.Random) -> list[int]:
         """The same, with a wrong total."""
         total, last = self.parts()
-        return [total + rng.choice((-10, -1, 1, 10)), last]
+        return [total + rng.choice((-2, -1, 1, 2)), last]
 
     def worked(self, parts: Sequence[int]) -> str:
         """The sum but for its last step.

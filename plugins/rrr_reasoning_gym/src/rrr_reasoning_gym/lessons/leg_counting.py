@@ -11,8 +11,8 @@ from typing import Any
 from rrr_reasoning_gym import answers, upstream
 from rrr_reasoning_gym.lessons.sums import running
 
-OPTIONS = {"max_animals": "3"}
-"""The data options of the rows that the lessons use: three animals, the fewest by default."""
+OPTIONS = {"max_animals": "3", "max_instances": "5"}
+"""The data options of the rows that the lessons use: numbers that a tiny model learns to add in minutes."""
 
 HASTY = {"four": 0.50, "right": 0.28, "legs": 0.12, "left out": 0.10}
 """Shares of what a first attempt does. `four` gives every animal four legs, `legs` gives one of them a wrong number."""
@@ -82,6 +82,8 @@ class Puzzle:
         >>> puzzle.slip_in("12*2=24, 1*4=4. 24+4=<answer>28</answer>")
         'I gave bee 4 legs.'
         """
+        if answers.final_answer(answer) == str(sum(self.parts())):
+            return ""  # animals without legs may be left out
         products = [tuple(map(int, product)) for product in PRODUCT.findall(answer)]
         if len(products) < len(self.animals):
             counts = [count for count, _, _ in products]
@@ -92,8 +94,7 @@ class Puzzle:
                 return f"I gave {each.name} {legs} legs."
             if product != each.count * each.legs:
                 return f"I got {product} for {each.count}*{each.legs}."
-        total = sum(self.parts())
-        return "" if answers.final_answer(answer) == str(total) else "My total was wrong."
+        return "My total was wrong."
 
     def parts(self) -> list[int]:
         """What a retry adds up: the legs of each kind of animal."""

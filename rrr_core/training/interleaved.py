@@ -27,7 +27,5 @@ def conversations_of(tasks: Sequence[Task], settings: WarmupSettings) -> Iterato
     names = [name for name in shares if name is not None]
     turns = [names[turn] for turn, _ in dealt(tuple(shares.values()), settings.conversations // settings.batch_size)]
     counts = Counter(turns)
-    streams = {
-        name: by_name[name].warmup("train", counts[name] * settings.batch_size, settings.seed) for name in names
-    }
+    streams = {name: by_name[name].warmup("train", counts[name] * settings.batch_size, settings.seed) for name in names}
     return itertools.chain.from_iterable(itertools.islice(streams[name], settings.batch_size) for name in turns)

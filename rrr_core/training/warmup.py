@@ -66,9 +66,8 @@ def warm_up(
     """Train on the tasks' worked conversations, in order; gives the finished model's folder, `folder / "model"`.
 
     Only the assistant's tokens are learned, each turn's end token included. Without `model_name` a tiny model is made
-    from scratch. A second call with the same settings resumes at the newest checkpoint. Raises PluginError if a task has
-    no such conversations, RrrError for weights that do not fit the tasks, and ModelError for a model that cannot be
-    loaded.
+    from scratch. A second call with the same settings resumes at the newest checkpoint. Raises PluginError if a task
+    has no such conversations, RrrError for weights that do not fit, and ModelError for a model that cannot be loaded.
     """
     progress = progress or Progress()
     with stage_lock(folder, progress), profiled(folder, progress) as profile:

@@ -44,6 +44,6 @@ class WarmupSettings(Settings):
         read_weights(self.weights)
 
     def identity(self) -> dict[str, Any]:
-        """What a warm-up's manifest records: as earlier versions wrote it, so what they lacked is left out unless set."""
+        """What a warm-up's manifest records: what earlier versions lacked only where it is set."""
         later = ("template", "weights")
         return {name: value for name, value in dataclasses.asdict(self).items() if name not in later or value}

@@ -1,4 +1,4 @@
-"""Every word that a task says to a model: reasoning-gym's own, and few words for the tiny family on taught data sets."""
+"""Every word that a task says to a model: reasoning-gym's own, and few to the tiny family on data sets with lessons."""
 
 from __future__ import annotations
 

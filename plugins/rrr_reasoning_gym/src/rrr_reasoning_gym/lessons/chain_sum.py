@@ -29,8 +29,8 @@ class Puzzle:
     terms: Sequence[int]
 
     @classmethod
-    def of(cls, _question: str, known: Mapping[str, Any]) -> Puzzle:
-        """The puzzle of a row's question and metadata."""
+    def of(cls, known: Mapping[str, Any]) -> Puzzle:
+        """The puzzle of a row's metadata."""
         return cls(tuple(int(term.replace(" ", "")) for term in re.findall(r"[+-]? ?\d+", known["expression"])))
 
     @property

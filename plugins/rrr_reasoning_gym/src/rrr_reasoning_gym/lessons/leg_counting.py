@@ -42,8 +42,8 @@ class Puzzle:
     animals: Sequence[Animals]
 
     @classmethod
-    def of(cls, _question: str, known: Mapping[str, Any]) -> Puzzle:
-        """The puzzle of a row's question and metadata."""
+    def of(cls, known: Mapping[str, Any]) -> Puzzle:
+        """The puzzle of a row's metadata."""
         legs = upstream.legs()
         return cls(
             tuple(

@@ -1,9 +1,9 @@
 """Conversations that teach an untrained model to answer in haste, and what helps it.
 
 The model that learns from them stands in for a pretrained instruct model, so they show what one does. It answers in
-haste, with slips. Asked what went wrong, it is mostly vague; sometimes it names the slip; rarely it works the puzzle out
-but for the last sums. After a vague reflection the retry is as hasty as the attempt; after a worked one it adds up the
-reflection's numbers, even if they are wrong for the row. Every share is a named constant here or beside the puzzle.
+haste, with slips. Asked what went wrong, it is mostly vague; sometimes it names the slip; rarely it works the puzzle
+out but for the last sums. After a vague reflection the retry is as hasty as the attempt; after a worked one it adds up
+the reflection's numbers, even if they are wrong for the row. Every share is a named constant here or beside the puzzle.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import itertools
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from rrr_core import Row
 from rrr_core.errors import RrrError
@@ -75,7 +75,8 @@ TAUGHT = {"chain_sum": chain_sum, "leg_counting": leg_counting}
 
 def puzzle_of(dataset: str, row: Row) -> Puzzle:
     """The puzzle of a row of a taught data set."""
-    return TAUGHT[dataset].Puzzle.of(row["question"], metadata.decode(row["metadata"]))
+    puzzle: Puzzle = TAUGHT[dataset].Puzzle.of(metadata.decode(row["metadata"]))
+    return puzzle
 
 
 def prompt(dataset: str, row: Row) -> str:

@@ -69,13 +69,13 @@ def lessons_of(task: str) -> Lessons:
 
 
 def gym_lessons(dataset: str) -> Lessons:
-    told = importlib.import_module("rrr_reasoning_gym.lessons.making")
+    making = importlib.import_module("rrr_reasoning_gym.lessons.making")
 
     def concrete(row: Mapping[str, Any], attempt: str) -> str:
-        puzzle = told.puzzle_of(dataset, row)
+        puzzle = making.puzzle_of(dataset, row)
         return f"{puzzle.slip_in(attempt)} {puzzle.worked(puzzle.parts())}"
 
-    return Lessons(told.VAGUE, ("=",), concrete, 96, told.TAUGHT[dataset].OPTIONS)
+    return Lessons(making.VAGUE, ("=",), concrete, 96, making.TAUGHT[dataset].OPTIONS)
 
 
 def measure(name: str, model: str | None, rows: int, split: str, skip: int, temperature: float) -> dict[str, object]:

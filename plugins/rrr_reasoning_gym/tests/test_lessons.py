@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import re
 from collections import Counter
@@ -9,6 +10,7 @@ from functools import cache
 from itertools import islice
 
 import pytest
+import rrr_reasoning_gym
 from rrr_reasoning_gym import answers, lessons, metadata, prompts, rows, scoring, upstream
 from rrr_reasoning_gym.lessons import chain_sum, leg_counting, making
 
@@ -40,10 +42,10 @@ def some(dataset, stage, count=400):
 @pytest.mark.parametrize("dataset", DATASETS)
 class TestLessons:
     def test_they_depend_on_the_seed_alone(self, dataset):
-        def told(seed):
+        def given(seed):
             return list(lessons.conversations(dataset, 20, seed))
 
-        assert told(0) == told(0) != told(1)
+        assert given(0) == given(0) != given(1)
 
     def test_they_are_on_rows_of_train(self, dataset):
         """No row of the test split has its question in a lesson."""
@@ -91,9 +93,9 @@ class TestLessons:
     def test_reflections_are_mostly_vague_in_the_last_part_and_worked_in_the_first(self, dataset):
         kinds = {}
         for name, stage in (("late", making.LATE), ("early", making.EARLY)):
-            told = [texts[-3] for _, texts in some(dataset, stage) if len(texts) == 6]
+            written = [texts[-3] for _, texts in some(dataset, stage) if len(texts) == 6]
             kinds[name] = Counter(
-                "vague" if text in making.VAGUE else "worked" if "=" in text else "named" for text in told
+                "vague" if text in making.VAGUE else "worked" if "=" in text else "named" for text in written
             )
         assert 0.5 < kinds["late"]["vague"] / kinds["late"].total() < 0.7
         assert 0.1 < kinds["late"]["worked"] / kinds["late"].total() < 0.3
@@ -155,6 +157,32 @@ def test_the_shares_add_up():
         making.VAGUE,
     ):
         assert sum(shares.values()) == pytest.approx(1)
+
+
+class TestTheEmbeddedModel:
+    folder = rrr_reasoning_gym.EMBEDDED_MODEL
+
+    def test_it_is_the_default_model_of_the_data_sets_with_lessons_and_of_no_other(self):
+        for dataset in upstream.datasets():
+            given = rrr_reasoning_gym.rrr_default_model(upstream.PREFIX + dataset)
+            assert given == (str(self.folder) if dataset in DATASETS else None)
+
+    def test_it_is_a_stock_architecture_of_at_most_3_mb_with_a_fast_tokenizer(self):
+        files = {path.name: path.stat().st_size for path in self.folder.iterdir()}
+        assert files["model.safetensors"] <= 3_000_000
+        assert {"tokenizer.json", "chat_template.jinja"} <= files.keys()
+        assert not any(name.endswith((".py", ".bin", ".pt", ".pkl")) for name in files)
+        config = json.loads((self.folder / "config.json").read_text())
+        assert config["architectures"] == ["LlamaForCausalLM"]
+        assert config["rrr_family"] == prompts.TINY
+        assert "auto_map" not in config
+
+    def test_it_is_stored_in_half_the_size_and_loaded_in_full_precision(self):
+        """A processor computes slowly in half precision."""
+        assert json.loads((self.folder / "config.json").read_text())["dtype"] == "float32"
+        header = (self.folder / "model.safetensors").read_bytes()[:4096]
+        assert b'"F16"' in header
+        assert b'"F32"' not in header
 
 
 def test_a_data_set_without_lessons_says_which_have():

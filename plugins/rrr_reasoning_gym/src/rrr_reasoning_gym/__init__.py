@@ -7,11 +7,15 @@ Python.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from rrr_core import DataOption, Example, Manifest, Model, Row, Verdict, hookimpl
 from rrr_reasoning_gym import about, answers, examples, gold, lessons, prompts, rows, scoring, upstream
 from rrr_reasoning_gym.options import declared
+
+EMBEDDED_MODEL = Path(__file__).with_name("model")
+"""A tiny model that learned the lessons, and those of Countdown, APIGen and SQLite (docs/embedded-model.md)."""
 
 
 @hookimpl
@@ -57,6 +61,11 @@ def rrr_examples(task: str) -> Iterable[Example]:
 @hookimpl
 def rrr_warmup(task: str, count: int, seed: int) -> Iterator[list[dict[str, str]]]:
     return lessons.conversations(upstream.dataset_of(task), count, seed)
+
+
+@hookimpl
+def rrr_default_model(task: str) -> str | None:
+    return str(EMBEDDED_MODEL) if upstream.dataset_of(task) in lessons.TAUGHT else None
 
 
 @hookimpl

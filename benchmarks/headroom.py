@@ -3,7 +3,9 @@
 Below 30 points there is nothing to teach. Retries after *another* row's concrete reflection show whether a retry needs
 what its own row's reflection found. The rows are unseen (the `test` split, unless another is named).
 
-    python benchmarks/headroom.py [countdown|apigen] [--model FOLDER] [--rows 1000] [--split test] [--json FILE]
+    python benchmarks/headroom.py [TASK] [--model FOLDER] [--rows 1000] [--split test] [--json FILE]
+
+TASK is countdown, apigen, or one of reasoning-gym's that has lessons.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ import argparse
 import importlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -36,6 +38,8 @@ class Lessons:
     """Row and failed attempt → a worked reflection."""
     tokens: int
     """The longest text of an episode."""
+    data: Mapping[str, str] = field(default_factory=dict)
+    """The data options of the lessons' rows."""
 
     def kind_of(self, reflection: str) -> str:
         """The kind of a reflection written by the model."""
@@ -44,7 +48,12 @@ class Lessons:
         return "vague" if reflection in self.vague else "named or other"
 
 
+GYM = "reasoning-gym."
+
+
 def lessons_of(task: str) -> Lessons:
+    if task.startswith(GYM):
+        return gym_lessons(task.removeprefix(GYM))
     warmup = importlib.import_module(f"rrr_{task}.warmup")
 
     def countdown(row: Mapping[str, Any], attempt: str) -> str:
@@ -59,11 +68,21 @@ def lessons_of(task: str) -> Lessons:
     return Lessons(warmup.VAGUE, ("It asks to", "="), apigen, 160)
 
 
+def gym_lessons(dataset: str) -> Lessons:
+    making = importlib.import_module("rrr_reasoning_gym.lessons.making")
+
+    def concrete(row: Mapping[str, Any], attempt: str) -> str:
+        puzzle = making.puzzle_of(dataset, row)
+        return f"{puzzle.slip_in(attempt)} {puzzle.worked(puzzle.parts())}"
+
+    return Lessons(making.VAGUE, ("=",), concrete, 96, making.TAUGHT[dataset].OPTIONS)
+
+
 def measure(name: str, model: str | None, rows: int, split: str, skip: int, temperature: float) -> dict[str, object]:
     task, lessons = load_task(name), lessons_of(name)
     engine = load_transformers(model or str(task.default_model()))
     sample = Sampling(temperature=temperature, max_tokens=lessons.tokens, seed=11)
-    data = list(islice(task.load_dataset(split, {}), skip, skip + rows))
+    data = list(islice(task.load_dataset(split, lessons.data), skip, skip + rows))
     prompts = [task.prompt(row, engine.model) for row in data]
     attempts = [made.text for made in engine.generate(prompts, sample)]
     verdicts = [task.verify(row, attempt) for row, attempt in zip(data, attempts, strict=True)]
@@ -112,7 +131,7 @@ def measure(name: str, model: str | None, rows: int, split: str, skip: int, temp
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("task", nargs="?", default="countdown", choices=("countdown", "apigen"))
+    parser.add_argument("task", nargs="?", default="countdown")
     parser.add_argument("--model")
     parser.add_argument("--rows", type=int, default=1000)
     parser.add_argument("--split", default="test")

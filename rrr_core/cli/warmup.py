@@ -1,4 +1,4 @@
-"""`rrr warmup`: supervised training on a task's worked conversations."""
+"""`rrr warmup`: supervised training on tasks' worked conversations."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     "--model",
     help="The model to warm up: a folder, hub name, GGUF file or pip:NAME.  [default: a tiny one made from scratch]",
 )
-@with_settings("task", "warmup", task_presets="warmup")
+@with_settings("task", "warmup", task_presets="warmup", several_tasks=True)
 def command(task: TaskSettings, warmup: WarmupSettings, folder: Path | None, model: str | None) -> None:
-    """Train a model that lacks basic ability on TASK's worked conversations."""
+    """Train a model that lacks basic ability on the worked conversations of each TASK, dealt out by weight."""
     from rrr_core import pipeline
     from rrr_core.cli.progress import make_progress
     from rrr_core.generation import ModelSettings
 
-    opened = pipeline.open_task(task)
+    opened = [each.task for each in pipeline.open_tasks(task)]
     target, progress = run_folder(folder, task), make_progress()
     if model:
         model = pipeline.choose_model(ModelSettings(model=model), run=target, progress=progress).named

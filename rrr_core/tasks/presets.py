@@ -5,7 +5,7 @@ They override the defaults, the user's settings override them, and they are vali
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rrr_core.config.renamed import with_new_names
@@ -21,12 +21,15 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {"demo": ("mine", "train", "eval"), "w
 
 
 def presets_of(settings: TaskSettings, command: str) -> dict[str, dict[str, Any]]:
-    """Section → field → value that the named task suggests for a command; empty if no task is named.
+    """Section → field → value that the named tasks suggest for a command; empty if no task is named.
 
-    Raises PluginError if the plugin suggests something that cannot be set, and RrrError if the task has no demo.
+    Of several tasks only what can be joined counts: the items of their lists. Raises PluginError if a plugin suggests
+    something that cannot be set, and RrrError if the task has no demo.
     """
     if not settings.name:
         return {}
+    if len(several := settings.split()) > 1:
+        return _joined([presets_of(each, command) for each in several], command)
     task = load_task(settings.name, settings.with_)
     presets = checked_presets(task, command)
     if command == "demo" and not presets:
@@ -55,3 +58,15 @@ def checked_presets(task: Task, command: str) -> dict[str, dict[str, Any]]:
             except BadValue as error:
                 raise PluginError(f"{who}: [{section}] {name}: {error}") from None
     return checked
+
+
+def _joined(given: Sequence[Mapping[str, Mapping[str, Any]]], command: str) -> dict[str, dict[str, Any]]:
+    """The lists that several tasks suggest, one after another; where one suggests none, the default's items count."""
+    joined: dict[str, dict[str, Any]] = {}
+    for section in COMMANDS[command]:
+        for setting in settings_of(section_class(section)):
+            suggested = [each.get(section, {}).get(setting.field, setting.default) for each in given]
+            items = dict.fromkeys(item for each in suggested for item in each) if setting.kind == "list" else {}
+            if items:
+                joined.setdefault(section, {})[setting.field] = tuple(items)
+    return joined

@@ -1,8 +1,7 @@
-"""Warm-up: supervised training on a task's worked conversations, for a model without basic ability."""
+"""Warm-up: supervised training on tasks' worked conversations, for a model without basic ability."""
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 import json
 from collections.abc import Iterable, Sequence
@@ -37,6 +36,7 @@ from rrr_core.runs.stage import open_stage, stage_lock
 from rrr_core.tasks import Task
 from rrr_core.tasks.tools import TOOLS_ROLE
 from rrr_core.training.checkpoints import SealCheckpoints, newest_checkpoint
+from rrr_core.training.interleaved import conversations_of
 from rrr_core.training.profiling import MeasureSteps, count_tokens
 from rrr_core.training.run import disk_faults, files_in, run_trainer, save_whole
 from rrr_core.training.tiny import make_model, make_tokenizer
@@ -44,7 +44,7 @@ from rrr_core.training.upstream import prepare
 from rrr_core.training.warmup_settings import WarmupSettings
 
 TOKENIZER_CONVERSATIONS = 4000
-"""Conversations that a tokenizer is trained on from scratch."""
+"""Conversations of each task that a tokenizer is trained on from scratch."""
 
 
 class ShowSteps(TrainerCallback):  # type: ignore[misc]
@@ -63,27 +63,29 @@ class ShowSteps(TrainerCallback):  # type: ignore[misc]
 
 
 def warm_up(
-    task: Task,
+    tasks: Sequence[Task],
     folder: Path,
     settings: WarmupSettings,
     model_name: str | None = None,
     progress: Progress | None = None,
 ) -> Path:
-    """Train on the task's worked conversations, in order; gives the finished model's folder, `folder / "model"`.
+    """Train on the tasks' worked conversations, in order; gives the finished model's folder, `folder / "model"`.
 
     Only the assistant's tokens are learned, each turn's end token included. Without `model_name` a tiny model is made
-    from scratch. A second call with the same settings resumes at the newest checkpoint. Raises PluginError if the task
-    has no such conversations, and ModelError for a model that cannot be loaded.
+    from scratch. A second call with the same settings resumes at the newest checkpoint. Raises PluginError if a task
+    has no such conversations, RrrError for weights that do not fit, and ModelError for a model that cannot be loaded.
     """
     progress = progress or Progress()
     with stage_lock(folder, progress), profiled(folder, progress) as profile:
-        chosen = {name: value for name, value in dataclasses.asdict(settings).items() if name != "template" or value}
-        identity = {"task": task.provenance(), "model": model_name, "settings": chosen}
+        described = {task.name: task.provenance() for task in sorted(tasks, key=lambda task: task.name)}
+        whose = described if len(tasks) > 1 else described[tasks[0].name]
+        identity = {"task": whose, "model": model_name, "settings": settings.identity()}
         open_stage(folder, "warmup", identity=identity, about=about_this_run())
         finished = TrainFolder(folder).model
         if not finished.exists():
-            conversations = task.warmup("train", settings.conversations, settings.seed)
-            _warm_up(conversations, finished, settings, model_name, progress, profile)
+            conversations = conversations_of(tasks, settings)
+            sample = TOKENIZER_CONVERSATIONS * len(tasks)
+            _warm_up(conversations, sample, finished, settings, model_name, progress, profile)
             Digests(folder).settle(files_in(finished))
         else:
             Digests(folder).check_inside(finished, "delete the model's folder, and run the same command again.")
@@ -92,6 +94,7 @@ def warm_up(
 
 def _warm_up(
     conversations: Iterable[Sequence[Message]],
+    sample: int,
     finished: Path,
     settings: WarmupSettings,
     model_name: str | None,
@@ -100,7 +103,7 @@ def _warm_up(
 ) -> None:
     prepare()
     stream = iter(conversations)
-    first = list(itertools.islice(stream, TOKENIZER_CONVERSATIONS))
+    first = list(itertools.islice(stream, sample))
     model, tokenizer = _start(first, settings, model_name)
     progress.say("Reading the worked conversations")
     arguments = template_arguments(settings.template)

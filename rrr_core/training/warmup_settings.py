@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from rrr_core.config.option import option
 from rrr_core.config.settings import Settings
+from rrr_core.training.shares import read_weights
 
 TAGS = ("<answer>", "</answer>")
 """Strings that are one plain-text token each in a tokenizer made from scratch, unless others are named."""
@@ -17,6 +20,9 @@ class WarmupSettings(Settings):
     """Supervised training on a task's worked conversations; without a model, a tiny one is made from scratch."""
 
     conversations: int = option(192_000, "Worked conversations learned from.", minimum=1)
+    weights: str = option(
+        "", "Of several tasks, each one's weight in the conversations, as TASK=NUMBER,…: 1 for those left out."
+    )
     batch_size: int = option(64, "Conversations in one step.", minimum=1)
     learning_rate: float = option(2e-3, "Peak learning rate.", minimum=0)
     warmup_ratio: float = option(0.03, "Share of steps over which the learning rate rises.", minimum=0, maximum=0.99)
@@ -32,3 +38,12 @@ class WarmupSettings(Settings):
     )
     save_every: int = option(500, "Steps between checkpoints.", minimum=1)
     seed: int = option(0, "Seed of the conversations' order and of the weights.", minimum=0)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        read_weights(self.weights)
+
+    def identity(self) -> dict[str, Any]:
+        """What a warm-up's manifest records: what earlier versions lacked only where it is set."""
+        later = ("template", "weights")
+        return {name: value for name, value in dataclasses.asdict(self).items() if name not in later or value}

@@ -189,16 +189,24 @@ def test_report_names_the_page_it_wrote(rrr: Any, monkeypatch: pytest.MonkeyPatc
 
 
 def test_warmup_learns_the_tasks_worked_conversations(rrr: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    def warm_up(task: Any, folder: Path, settings: Any, model: str | None, progress: Any) -> Path:
-        assert (task.name, settings.conversations) == ("countdown", 3)
-        assert (folder, settings.layers, model) == (Path("runs/countdown/warmup"), 2, None)
+    asked: list[tuple[list[str], int, Sequence[str]]] = []
+
+    def warm_up(tasks: Any, folder: Path, settings: Any, model: str | None, progress: Any) -> Path:
+        asked.append(([task.name for task in tasks], settings.conversations, settings.tags))
+        assert (settings.layers, model) == (2, None)
         return folder / "model"
 
     room = ModuleType("rrr_core.training.warmup")
     room.warm_up = warm_up  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "rrr_core.training.warmup", room)
-    outcome = rrr("warmup", "countdown", "--conversations", "3", "--layers", "2")
-    assert outcome == (0, "runs/countdown/warmup/model\n")
+    few = ("--conversations", "3", "--layers", "2")
+    assert rrr("warmup", "countdown", *few) == (0, "runs/countdown/warmup/model\n")
+    assert rrr("warmup", "countdown", "apigen", *few) == (0, "runs/countdown,apigen/warmup/model\n")
+    calls = ("[{", "}}]")
+    assert [(names, count, [tag for tag in tags if tag.startswith(calls)]) for names, count, tags in asked] == [
+        (["countdown"], 3, []),
+        (["countdown", "apigen"], 3, ['[{"name": "', "}}]"]),
+    ]
 
 
 @pytest.mark.parametrize(

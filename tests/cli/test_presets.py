@@ -61,6 +61,20 @@ def test_a_task_without_a_demo_says_so(suggest: Any) -> None:
         presets_of(suggest({}), "demo")
 
 
+def test_of_several_tasks_the_lists_are_joined_and_nothing_else_counts(suggest: Any, site: Any) -> None:
+    suggest({"warmup": {"warmup": {"tags": ["<on>", "<off>"], "layers": 2}}})
+    fan = {"rrr_fan": PLUGIN.replace("{}", repr({"warmup": {"warmup": {"tags": ["<fan>", "<on>"]}}}))}
+    site.install("rrr-fan", "1.0", modules=fan, tasks={"fan": "rrr_fan"})
+    assert presets_of(TaskSettings("lamp fan"), "warmup") == {"warmup": {"tags": ("<on>", "<off>", "<fan>")}}
+
+
+def test_a_task_without_lists_of_its_own_adds_the_defaults_to_those_of_the_others(suggest: Any, site: Any) -> None:
+    suggest({"warmup": {"warmup": {"tags": ["<on>"]}}})
+    site.install("rrr-fan", "1.0", modules={"rrr_fan": PLUGIN}, tasks={"fan": "rrr_fan"})
+    joined = presets_of(TaskSettings("fan lamp"), "warmup")
+    assert joined == {"warmup": {"tags": ("<answer>", "</answer>", "<on>")}}
+
+
 @pytest.mark.parametrize(
     ("presets", "complaint"),
     [

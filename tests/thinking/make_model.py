@@ -39,7 +39,7 @@ def main(folder: Path, settings: WarmupSettings = SETTINGS) -> None:
         start = Path(scratch) / "start"
         network.save_pretrained(start)
         tokenizer.save_pretrained(start)
-        made = warm_up(task, Path(scratch) / "warmup", settings, str(start))
+        made = warm_up([task], Path(scratch) / "warmup", settings, str(start))
         shutil.rmtree(folder, ignore_errors=True)
         shutil.copytree(made, folder, ignore=shutil.ignore_patterns("training_args.bin"))
 

@@ -55,7 +55,7 @@ class Parrot(CoinTask):
 
 @pytest.fixture(scope="module")
 def warm(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return warm_up(Parrot(), tmp_path_factory.mktemp("warm"), SMALL)
+    return warm_up([Parrot()], tmp_path_factory.mktemp("warm"), SMALL)
 
 
 def test_a_warm_ups_time_and_tokens_are_in_its_profile(warm: Path) -> None:
@@ -111,7 +111,7 @@ def test_each_assistants_message_of_a_course_is_learned_and_nothing_else(
                 ]
 
     monkeypatch.setattr(SFTTrainer, "compute_loss", compute_loss)
-    model = warm_up(Acting(), tmp_path, dataclasses.replace(SMALL, conversations=32, batch_size=16))
+    model = warm_up([Acting()], tmp_path, dataclasses.replace(SMALL, conversations=32, batch_size=16))
     tokenizer = load_transformers(str(model)).tokenizer
     assert len(seen) == 32
     roles = set()
@@ -188,24 +188,24 @@ def test_calls_that_the_template_does_not_write_are_refused(tmp_path: Path) -> N
 
 def test_an_interrupted_warm_up_ends_bit_equal_to_an_uninterrupted_one(warm: Path, tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
-        warm_up(Parrot(), tmp_path, SMALL, progress=StopAfter(7))
+        warm_up([Parrot()], tmp_path, SMALL, progress=StopAfter(7))
     assert not (tmp_path / "model").exists()
-    warm_up(Parrot(), tmp_path, SMALL)
+    warm_up([Parrot()], tmp_path, SMALL)
     assert weights(tmp_path) == weights(warm.parent)
 
 
 def test_a_finished_warm_up_is_not_run_again_and_other_settings_are_refused(warm: Path) -> None:
-    assert warm_up(Parrot(), warm.parent, SMALL, progress=StopAfter(0)) == warm
+    assert warm_up([Parrot()], warm.parent, SMALL, progress=StopAfter(0)) == warm
     with pytest.raises(RrrError, match="learning_rate"):
-        warm_up(Parrot(), warm.parent, dataclasses.replace(SMALL, learning_rate=1e-3))
+        warm_up([Parrot()], warm.parent, dataclasses.replace(SMALL, learning_rate=1e-3))
 
 
 def test_any_model_can_be_warmed_up(tiny_model: Path, tmp_path: Path) -> None:
     few = dataclasses.replace(SMALL, conversations=64)
-    model = warm_up(Parrot(), tmp_path, few, model_name=str(tiny_model))
+    model = warm_up([Parrot()], tmp_path, few, model_name=str(tiny_model))
     assert load_transformers(str(model)).network.config.hidden_size == 32
     with pytest.raises(ModelError, match="nowhere"):
-        warm_up(Parrot(), tmp_path / "other", few, model_name=str(tmp_path / "nowhere"))
+        warm_up([Parrot()], tmp_path / "other", few, model_name=str(tmp_path / "nowhere"))
 
 
 def test_the_tokenizer_from_scratch_gives_back_any_text_and_whole_numbers_are_one_token() -> None:
@@ -230,7 +230,7 @@ def test_a_tag_is_one_token_that_a_reader_of_the_text_still_sees() -> None:
 
 def test_the_tags_of_the_settings_reach_the_tokenizer(tmp_path: Path) -> None:
     few = dataclasses.replace(SMALL, conversations=64, tags=("<tool_call>",))
-    tokenizer = load_transformers(str(warm_up(Parrot(), tmp_path, few))).tokenizer
+    tokenizer = load_transformers(str(warm_up([Parrot()], tmp_path, few))).tokenizer
     assert len(tokenizer("<tool_call>", add_special_tokens=False)["input_ids"]) == 1
     assert len(tokenizer("<answer>", add_special_tokens=False)["input_ids"]) > 1
 
@@ -239,3 +239,56 @@ def test_the_tags_of_the_settings_reach_the_tokenizer(tmp_path: Path) -> None:
 def test_a_tag_that_would_break_conversations_is_refused(tag: str) -> None:
     with pytest.raises(RrrError, match=r"--tags"):
         make_tokenizer(["some text"], 700, ("<answer>", tag))
+
+
+class Crow(Parrot):
+    """Teaches another answer, in words that the parrot does not know."""
+
+    name = "crow"
+
+    def warmup(self, split: str, count: int, seed: int) -> Iterator[list[dict[str, str]]]:
+        for number in range(count):
+            yield [{"role": "user", "content": f"Throw {number % 50}."}, {"role": "assistant", "content": "tails now"}]
+
+
+BOTH = dataclasses.replace(SMALL, conversations=1024)
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return warm_up([Parrot(), Crow()], tmp_path_factory.mktemp("both"), BOTH)
+
+
+class TestSeveralTasks:
+    def test_one_model_learns_what_both_teach(self, both: Path) -> None:
+        engine = load_transformers(str(both))
+        asked = [[{"role": "user", "content": f"{what} 3."}] for what in ("Toss", "Throw")]
+        made = engine.generate(asked, Sampling(temperature=0, max_tokens=8))
+        assert [one.text for one in made] == ["heads again", "tails now"]
+
+    def test_its_tokenizer_has_the_words_of_both(self, both: Path) -> None:
+        tokenizer = load_transformers(str(both)).tokenizer
+        assert [len(tokenizer(word, add_special_tokens=False)["input_ids"]) for word in ("Toss", "Throw")] == [1, 1]
+
+    def test_a_killed_one_resumes_and_ends_with_the_same_weights(self, both: Path, tmp_path: Path) -> None:
+        with pytest.raises(KeyboardInterrupt):
+            warm_up([Parrot(), Crow()], tmp_path, BOTH, progress=StopAfter(7))
+        assert not (tmp_path / "model").exists()
+        warm_up([Crow(), Parrot()], tmp_path, BOTH)
+        assert weights(tmp_path) == weights(both.parent)
+
+    def test_its_manifest_names_every_task_and_a_folder_of_other_tasks_or_weights_is_refused(self, both: Path) -> None:
+        identity = json.loads((both.parent / "manifest.json").read_text())["identity"]
+        assert {name: about["task"] for name, about in identity["task"].items()} == {"coin": "coin", "crow": "crow"}
+        with pytest.raises(RrrError, match=r"was started with task\."):
+            warm_up([Crow()], both.parent, BOTH)
+        with pytest.raises(RrrError, match=r"was started with settings\.weights"):
+            warm_up([Parrot(), Crow()], both.parent, dataclasses.replace(BOTH, weights="crow=2"))
+
+    def test_one_tasks_manifest_is_as_it_was_before_there_could_be_several(self, warm: Path) -> None:
+        identity = json.loads((warm.parent / "manifest.json").read_text())["identity"]
+        assert identity["task"] == CoinTask().provenance()
+        assert list(identity["settings"]) == [
+            *("conversations", "batch_size", "learning_rate", "warmup_ratio", "weight_decay", "hidden_size", "layers"),
+            *("heads", "context", "vocabulary", "tags", "save_every", "seed"),
+        ]

@@ -7,11 +7,15 @@ Python.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
-from rrr_core import DataOption, Example, Manifest, Row, Verdict, hookimpl
-from rrr_reasoning_gym import about, answers, examples, gold, rows, scoring, upstream
+from rrr_core import DataOption, Example, Manifest, Model, Row, Verdict, hookimpl
+from rrr_reasoning_gym import about, answers, examples, gold, lessons, prompts, rows, scoring, upstream
 from rrr_reasoning_gym.options import declared
+
+EMBEDDED_MODEL = Path(__file__).with_name("model")
+"""A tiny model that learned the lessons, and those of Countdown, APIGen and SQLite (docs/embedded-model.md)."""
 
 
 @hookimpl
@@ -25,8 +29,18 @@ def rrr_data_options(task: str) -> Iterable[DataOption]:
 
 
 @hookimpl
-def rrr_prompt(row: Row) -> str:
-    return answers.prompt(row["question"])
+def rrr_prompt(task: str, row: Row, model: Model) -> str:
+    return prompts.prompt(upstream.dataset_of(task), row, model)
+
+
+@hookimpl
+def rrr_reflection_prompt(task: str, model: Model) -> str | None:
+    return prompts.reflection_prompt(upstream.dataset_of(task), model)
+
+
+@hookimpl
+def rrr_retry_prompt(task: str, row: Row, model: Model) -> str | None:
+    return prompts.retry_prompt(upstream.dataset_of(task), row, model)
 
 
 @hookimpl
@@ -42,6 +56,16 @@ def rrr_reward(task: str, row: Row, answer: str, verdict: Verdict) -> float | No
 @hookimpl
 def rrr_examples(task: str) -> Iterable[Example]:
     return examples.examples(upstream.dataset_of(task))
+
+
+@hookimpl
+def rrr_warmup(task: str, count: int, seed: int) -> Iterator[list[dict[str, str]]]:
+    return lessons.conversations(upstream.dataset_of(task), count, seed)
+
+
+@hookimpl
+def rrr_default_model(task: str) -> str | None:
+    return str(EMBEDDED_MODEL) if upstream.dataset_of(task) in lessons.TAUGHT else None
 
 
 @hookimpl

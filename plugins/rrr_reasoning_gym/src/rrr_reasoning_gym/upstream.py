@@ -27,3 +27,10 @@ def datasets() -> list[str]:
     from reasoning_gym.factory import DATASETS
 
     return sorted(set(DATASETS) - MIXTURES)
+
+
+def legs() -> dict[str, int]:
+    """Animal → its legs, as `leg_counting` has them."""
+    from reasoning_gym.arithmetic.leg_counting import ANIMALS
+
+    return dict(ANIMALS)

@@ -93,8 +93,13 @@ def run(
     return RunResult(folder, comparisons, files.report, record.spent(stages_of(parts.values(), [files.train])))
 
 
-def opened(settings: RunSettings, folder: Path, progress: Progress) -> tuple[list[OpenTask], RunSettings]:
-    """The tasks of a run, and its settings with the model that was chosen. Raises for what no stage could use."""
+def opened(
+    settings: RunSettings, folder: Path | None, progress: Progress | None = None
+) -> tuple[list[OpenTask], RunSettings]:
+    """The tasks of a run, and its settings with the model that was chosen. Raises for what no stage could use.
+
+    Without a `folder`, as before a run, a GGUF model is converted where `choose_model` puts it.
+    """
     tasks = open_tasks(settings.task)
     chosen = choose_model(settings.model, *(each.task for each in tasks), run=folder, progress=progress)
     settings = dataclasses.replace(settings, model=chosen)

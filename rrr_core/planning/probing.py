@@ -70,8 +70,8 @@ def _timed_pass(read: ReadRun, found: Probed, clock: Callable[[], float]) -> tup
 
     from rrr_core.generation.transformers_backend import load_from
     from rrr_core.training.preflight import training_dtype
-    from rrr_core.training.run import prepare
     from rrr_core.training.timed_pass import time_passes
+    from rrr_core.training.upstream import prepare
 
     prepare()
     settings, setup, texts = read.settings, read.run.setup, found.texts

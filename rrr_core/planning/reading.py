@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rrr_core.config.limits import token_limit
+from rrr_core.config.naming import options_of
 from rrr_core.evaluation.deciding import make_deciders
 from rrr_core.generation import chosen_backend
 from rrr_core.generation.finding import find_engine
 from rrr_core.pipeline.job import opened
-from rrr_core.config.naming import options_of
 from rrr_core.pipeline.opening import OpenTask
 from rrr_core.pipeline.settings import RunSettings
 from rrr_core.planning.estimate import RunPart
@@ -59,7 +59,7 @@ class ReadRun:
 
 def read_run(settings: RunSettings, options: PlanOptions) -> ReadRun:
     """Read a run's tasks and its model's configuration. Raises whatever `rrr run` would raise before it starts."""
-    tasks, settings = opened(settings)
+    tasks, settings = opened(settings, None)
     from rrr_core.generation.model_files import read_files
     from rrr_core.training.options import grpo_config, parse_fields
     from rrr_core.training.preflight import check_network, fitted, training_dtype, without_weights

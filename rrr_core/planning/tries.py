@@ -6,7 +6,7 @@ import random
 from collections import Counter
 from dataclasses import dataclass, field
 
-from rrr_core.mining.folder import depths
+from rrr_core.mining.jobs import depths
 from rrr_core.mining.rounds import tries_in_round
 from rrr_core.mining.settings import MineSettings
 from rrr_core.planning.rates import Rates

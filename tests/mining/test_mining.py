@@ -105,7 +105,7 @@ def test_rates_leave_abstentions_out_and_the_first_tries_rate_is_the_models_accu
     assert summary.pass_rate == 5 / 7
     assert summary.first_try_pass_rate == 2 / 3
     assert "first try right in 66.7%" in summary.describe()
-    assert "1 rows set aside" in summary.describe()
+    assert "1 row set aside" in summary.describe()
 
 
 def test_the_summary_counts_the_tokens_of_tries_that_count(tmp_path: Path) -> None:

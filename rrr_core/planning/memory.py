@@ -1,8 +1,8 @@
 """Memory of one process (rank), part by part: what a run allocates, counted from the model's shape.
 
 What is counted is what our trainer really does: weights in float32 unless `--dtype` says otherwise, computed in
-bfloat16 on a GPU (autocast), AdamW's two moments in the weights' dtype, a second copy of the model if `--kl` is above 0 and
-all weights are trained, one packed row of tokens in each pass, a head that makes its logits in tiles.
+bfloat16 on a GPU (autocast), AdamW's two moments in the weights' dtype, a second copy of the model if `--kl` is above
+0 and all weights are trained, one packed row of tokens in each pass, a head that makes its logits in tiles.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from rrr_core.planning.settings import PlanOptions
 from rrr_core.planning.speeds import MEMORY, device_named
 
-LIBRARIES = 0.7e9
+LIBRARIES = 0.5e9
 """Bytes that Python and its libraries take in a process on a CPU; about what a GPU's context takes there."""
 
 

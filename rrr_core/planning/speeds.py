@@ -26,7 +26,7 @@ BANDWIDTH = {
     "RTX 4090": 1.01,
     "RTX 5090": 1.79,
 }
-"""Device → memory bandwidth in 10¹² bytes a second, from the sheets of `rrr_core.profiling.flops`."""
+"""Device → memory bandwidth in 10¹² bytes a second, from the sheets that `rrr_core.profiling.flops` is from."""
 
 MEMORY = {
     "A100": 80,

@@ -95,7 +95,7 @@ def difference(one: Path, other: Path) -> float:
 
 
 def compared(folder: Path, reference: Path) -> dict[str, Any]:
-    """What differs from the run of a single process. Raises SystemExit for any text or figure."""
+    """How close a run comes to an undisturbed one. Raises SystemExit for any text or figure that differs."""
     mine, theirs = texts_of(folder), texts_of(reference)
     differing = sorted(name for name in mine.keys() | theirs.keys() if mine.get(name) != theirs.get(name))
     if differing:
@@ -148,7 +148,7 @@ def kills(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def kill_once(stage: str, folder: Path, seconds: float, chance: random.Random) -> str | None:
-    """Run a stage in two processes and kill one after so many seconds. Returns which, or None if the stage ended before.
+    """Run a stage in two processes and kill one after so many seconds. Returns which; None if the stage ended before.
 
     A rank's launcher starts all again; a launcher's ranks die with it, and the next call resumes.
     """

@@ -22,7 +22,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -89,7 +89,7 @@ def difference(one: Path, other: Path) -> float:
     from safetensors.torch import load_file
 
     before, after = (load_file(RunFolder(each).train.model / "model.safetensors") for each in (one, other))
-    return max((weight - after[name]).abs().max().item() for name, weight in before.items())
+    return max(float((weight - after[name]).abs().max()) for name, weight in before.items())
 
 
 def compared(folder: Path, reference: Path) -> dict[str, Any]:
@@ -200,7 +200,7 @@ class Counted:
 
     number: int
 
-    def to_json(self) -> Mapping[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         return {"number": self.number, "text": "x" * 2000}
 
 

@@ -1,7 +1,7 @@
 """Adapter-only sync: LoRA's weights go to vLLM, which computes them beside its own, instead of merged whole weights.
 
 An adapter is a hundredth of the model, so that is what one sync sends. Each gets a name of its own, since vLLM's prefix
-cache tells adapters apart by their names.
+cache knows adapters by their names.
 """
 
 from __future__ import annotations

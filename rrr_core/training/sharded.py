@@ -77,7 +77,7 @@ class ShardedTrainer(GRPOTrainer):  # type: ignore[misc]
         state = self._zero_state(keeps) if self.zero_stage else whole_state(self.optimizer.optimizer, keeps)
         if self.args.should_save:
             torch.save(state, Path(output_dir) / OPTIMIZER)
-            torch.save(self.lr_scheduler.state_dict(), Path(output_dir) / SCHEDULER)
+            torch.save(for_groups(self.lr_scheduler.state_dict(), len(self._groups)), Path(output_dir) / SCHEDULER)
 
     def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
         """transformers' own. Its parameters and groups are remembered: DeepSpeed puts flat ones in their place."""
@@ -111,7 +111,9 @@ class ShardedTrainer(GRPOTrainer):  # type: ignore[misc]
         take_states(zero, self.zero_stage, lambda weight: state["state"].get(numbers[id(weight)]))
         for group in zero.optimizer.param_groups:
             group["lr"] = state["param_groups"][0]["lr"]
-        self.lr_scheduler.load_state_dict(torch.load(checkpoint / SCHEDULER, weights_only=True))
+        schedule = torch.load(checkpoint / SCHEDULER, weights_only=True)
+        # DeepSpeed leaves out a group without parameters, as that of LoRA without weight decay.
+        self.lr_scheduler.load_state_dict(for_groups(schedule, len(self.lr_scheduler.base_lrs)))
         return prepared
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
@@ -156,6 +158,15 @@ def load_state(optimizer: torch.optim.Optimizer, state: Mapping[str, Any]) -> No
         for number, values in state["state"].items()
     }
     optimizer.load_state_dict({**state, "state": parts})
+
+
+def for_groups(schedule: Mapping[str, Any], groups: int) -> dict[str, Any]:
+    """A learning-rate schedule's state for so many groups of parameters, which all have one rate.
+
+    >>> for_groups({"last_epoch": 3, "base_lrs": [0.1, 0.1]}, 1)
+    {'last_epoch': 3, 'base_lrs': [0.1]}
+    """
+    return {name: (value * groups)[:groups] if isinstance(value, list) else value for name, value in schedule.items()}
 
 
 def load_weights(network: Any, checkpoint: Path) -> None:

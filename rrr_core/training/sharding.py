@@ -92,7 +92,7 @@ def sharding_fields(sharding: str, environment: Mapping[str, str], *, accelerate
             "accelerator_config": {"gradient_accumulation_kwargs": {"sync_each_batch": True}},
         }
     if sharding in ("zero2", "zero3"):
-        # accelerate ignores DeepSpeed where it is told to use the CPU. DeepSpeed uses it where there is nothing else.
+        # accelerate ignores DeepSpeed where the CPU was asked for. DeepSpeed uses it where there is nothing else.
         on_cpu = {} if accelerated else {"use_cpu": False, "accelerator_config": {"use_configured_state": True}}
         return {"deepspeed": _deepspeed(int(sharding[-1])), **on_cpu}
     return {}
@@ -103,7 +103,7 @@ ZERO3 = {
     # It replaces torch's linear layer for all networks, those not sharded included, which it then fails on.
     "memory_efficient_linear": False,
 }
-"""What ZeRO 3 has to be told."""
+"""What ZeRO 3 needs besides its stage."""
 
 
 def _deepspeed(stage: int) -> dict[str, Any]:

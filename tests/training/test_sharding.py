@@ -56,6 +56,9 @@ def runs(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     jobs: list[dict[str, Any]] = [{**sharded, "kind": kind, "folder": str(folder / f"two-{kind}")} for kind in KINDS]
     jobs[1] |= {"sharding": "none", "by_accelerate": True}
     jobs += [{**sharded, "kind": one, "folder": str(folder / f"one-then-two-{one}")} for one in ("whole", "lora")]
+    shutil.copytree(folder / "one-whole", folder / "one-saved-by-two")
+    shutil.rmtree(folder / "one-saved-by-two" / "model")
+    jobs.append({**sharded, "kind": "whole", "folder": str(folder / "one-saved-by-two")})
     launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "tests.training.sharded_runs"]
     environment = {**os.environ, "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
@@ -112,6 +115,11 @@ def test_the_ranks_wrote_texts_of_unequal_lengths(runs: Path) -> None:
 @pytest.mark.parametrize("order", ["one-then-two", "two-then-one"])
 def test_a_run_resumes_on_another_number_of_ranks(order: str, kind: str, runs: Path) -> None:
     assert_alike(runs / f"one-{kind}", runs / f"{order}-{kind}")
+
+
+@needs_gloo
+def test_a_run_that_was_killed_before_its_model_was_saved_saves_it_without_another_step(runs: Path) -> None:
+    assert_alike(runs / "one-whole", runs / "one-saved-by-two")
 
 
 @needs_gloo

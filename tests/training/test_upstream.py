@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from pathlib import Path
@@ -46,3 +47,33 @@ def test_the_environment_looks_empty_and_comes_back_after_an_error() -> None:
     with pytest.raises(KeyError), empty_environment():
         os.environ["PATH"]
     assert dict(os.environ) == before
+
+
+def test_trl_still_calls_the_functions_that_are_patched() -> None:
+    import inspect
+
+    import trl.trainer.utils
+    from trl import GRPOTrainer
+
+    assert "self.ref_model = prepare_fsdp(self.ref_model, self.accelerator)" in inspect.getsource(GRPOTrainer.__init__)
+    assert "maybe_gather_lm_head_ctx(weight, bias)" in inspect.getsource(trl.trainer.utils.add_fused_lm_head)
+
+
+def test_a_heads_weight_that_is_not_sharded_is_not_gathered(monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    from rrr_core.training import upstream
+
+    gathered: list[Any] = []
+
+    def gather(*weights: Any) -> Any:
+        gathered.extend(weights)
+        return contextlib.nullcontext()
+
+    monkeypatch.setattr(upstream, "GATHER_HEAD", gather)
+    whole = torch.nn.Parameter(torch.zeros(2))
+    with upstream.gathered_head(whole, None):
+        assert gathered == []
+    whole.ds_status = "not available"  # type: ignore[attr-defined]
+    with upstream.gathered_head(whole, None):
+        assert len(gathered) == 2

@@ -30,8 +30,7 @@ def command(place: str, launch: LaunchSettings, arguments: tuple[str, ...]) -> N
     than the shards that it was at. The command is checked first. Nothing is run or submitted.
 
     \b
-    rrr launch slurm --nodes 4 --gpus 8 -- rrr train countdown --folder /shared/run > job.sh
-    sbatch --time 8:00:00 job.sh
+    rrr launch slurm --nodes 4 --gpus 8 -- rrr train countdown --folder /shared/run
     """
     given = arguments[1:] if arguments[:1] == ("rrr",) else arguments
     script = job_script(place, launch, given)

@@ -14,8 +14,10 @@ from rrr_core.cluster import messages
 from rrr_core.cluster.messages import answer
 from rrr_core.cluster.pool import Died, Event, Pool, Replied
 from rrr_core.errors import RrrError
+from rrr_core.evaluation.work import EvaluationWork
 from rrr_core.generation import Engine, Generation, ModelSettings, Sampling
 from rrr_core.hookspecs import Message, Model
+from rrr_core.mining.shards import MiningWork
 from rrr_core.processes.shards import Done, Elsewhere, ShardJob, ShardWork, Writable
 from rrr_core.profiling.spent import Spent
 from rrr_core.progress import Progress
@@ -131,6 +133,8 @@ class Actors(AbstractContextManager["Actors"]):
         self, folder: Path, jobs: Iterable[ShardJob], work: ShardWork[Made], *, may_stop: bool = False
     ) -> Iterator[Done[Made]]:
         """See `Executor`. At most a few shards for each actor are done before they can be written."""
+        known: object = work
+        assert isinstance(known, MiningWork | EvaluationWork)
         engine, request, call = self.engine, messages.working(work, self.verify), object()
         coming, given = iter(jobs), dict[int, ShardJob]()
         replies, again, deaths = dict[int, str | RrrError](), deque[int](), Counter[int]()
@@ -140,6 +144,7 @@ class Actors(AbstractContextManager["Actors"]):
             while place in replies:
                 # An error is raised where this process would have met it: after all earlier shards.
                 yield _done(replies.pop(place), given.pop(place), work, engine)
+                known.judge.check_so_far()  # of what it has counted by now
                 place += 1
             while self._idle and (again or taken < place + ahead):
                 if again:

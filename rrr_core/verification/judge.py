@@ -190,6 +190,13 @@ class Judge:
         self.withheld.update(elsewhere.withheld)
         self.unanswered.recall(elsewhere.asked, elsewhere.unanswered.elements())
 
+    def check_so_far(self) -> None:
+        """Check the limits once there are enough verdicts: for those that were recalled. Raises as `finish`."""
+        if self.judged >= self.minimum:
+            self._check()
+        if self.unanswered.asked >= self.minimum:
+            self.unanswered.check()
+
     def finish(self) -> None:
         """Check the limits at the end of a job, however few verdicts there were.
 

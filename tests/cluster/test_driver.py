@@ -214,6 +214,7 @@ def test_withheld_verdicts_of_all_actors_are_held_against_one_limit(tmp_path: Pa
 
     with pytest.raises(TooManyAbstentions, match="withheld"):
         mined(tmp_path, FakePool(actor_maker(engine=engine)))
+    assert 2 < len(shards(tmp_path)) < 10, "it stops on the way"
     assert mined(tmp_path, FakePool(actor_maker(engine=engine)), replace(MINE, max_abstain=1.0))
 
 

@@ -33,7 +33,8 @@ def test_a_page_of_the_site_links_to_files_and_not_to_folders(page: Path) -> Non
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_every_option_in_an_rrr_command_line_exists(page: Path) -> None:
-    for line in re.findall(r"^(?:    |)\$? ?(rrr [a-z]+ [^\n#`]*--[^\n#`]*)", page.read_text(encoding="utf-8"), re.M):
+    lines = re.findall(r"^(?:    |)\$? ?(rrr [a-z]+ [^\n#`]*--[^\n#`]*)", page.read_text(encoding="utf-8"), re.M)
+    for line in (part for each in lines for part in re.split(r" -- (?=rrr [a-z])", each)):
         name = line.split()[1]
         assert name in COMMANDS, line
         command = app.get_command(click.Context(app), name)

@@ -226,6 +226,11 @@ def rrr_final_answer(task: str, row: Row, text: str) -> str | None:
 
 
 @hookspec(firstresult=True)
+def rrr_worked_reflection(task: str, row: Row, attempt: str) -> str | None:
+    """Give a reflection on a failed attempt that helps, or None. Used to measure headroom, never trained on."""
+
+
+@hookspec(firstresult=True)
 def rrr_default_model(task: str) -> str | None:
     """Give the folder (or hub name) of the model to use when the user names none."""
 

@@ -67,11 +67,14 @@ class Findings:
     """After an own one whose other retry passed: the best that choosing among them can do."""
     gold: Estimate | None
     """After the gold answer."""
+    written: Estimate | None
+    """After a reflection that the task has written."""
     own_over_none: Estimate | None
     own_over_others: Estimate | None
     picked_over_own: Estimate | None
     """What training can learn to choose."""
     gold_over_none: Estimate | None
+    written_over_none: Estimate | None
     signal: Estimate | None
     """Groups whose retries both pass and fail."""
     signal_in_a_step: Estimate | None
@@ -110,10 +113,12 @@ def findings_of(sample: Sample) -> Findings:
         own=_rate(mean_share(own)),
         picked=_rate(picked(pairs)),
         gold=_rate(mean_share([each.gold for each in groups])),
+        written=_rate(mean_share([each.written for each in groups])),
         own_over_none=_mean(gain([(each.plain, after) for each, after in zip(groups, own, strict=True)])),
         own_over_others=_mean(gain([(each.others, after) for each, after in zip(groups, own, strict=True)])),
         picked_over_own=_mean(worth(pairs)),
         gold_over_none=_mean(gain([(each.plain, each.gold) for each in groups])),
+        written_over_none=_mean(gain([(each.plain, each.written) for each in groups])),
         signal=signal,
         signal_in_a_step=signal and signal.scaled(sample.batch_groups),
         groups_needed=None if signal is None else groups_needed(signal.value),
@@ -170,6 +175,7 @@ def shares_of(findings: Findings) -> Sequence[tuple[str, Estimate]]:
         "retry after another row's": findings.others,
         "retry after its own": findings.own,
         "retry after one that has worked": findings.picked,
+        "retry after a written one": findings.written,
         "retry after the gold answer": findings.gold,
     }
     return [(name, found) for name, found in named.items() if found is not None]
@@ -181,6 +187,7 @@ def gains_of(findings: Findings) -> Sequence[tuple[str, Estimate]]:
         "its own over none": findings.own_over_none,
         "its own over another row's": findings.own_over_others,
         "one that has worked over any": findings.picked_over_own,
+        "a written one over none": findings.written_over_none,
         "the gold answer over none": findings.gold_over_none,
     }
     return [(name, found) for name, found in named.items() if found is not None]

@@ -68,13 +68,11 @@ def _decided(found: Findings, can_warm_up: bool) -> tuple[Outlook, list[str], in
         return "cannot be said", [f"No retry passed on {found.failures} failures."], found.rows * 4
     if room.high < LITTLE:
         text = f"Reflections make no difference: one that has worked works again {points(room)} more often than any"
-        reads = found.gold_over_none
-        if reads is not None and reads.low > 0:
-            return (
-                weak,
-                [f"{text}, though retries use what they read (the gold answer {points(reads)}): {remedy}."],
-                None,
-            )
+        given = {"a written reflection": found.written_over_none, "the gold answer": found.gold_over_none}
+        for what, gained in given.items():
+            if gained is not None and gained.low > 0:
+                text = f"{text}, though retries use what they read ({what} {points(gained)})"
+                return weak, [f"{text}: {remedy}."], None
         return weak, [f"{text}: retries do not use what they read: {remedy}."], None
     if room.low > 0 and found.signal_in_a_step.low >= FEW_GROUPS:
         text = (

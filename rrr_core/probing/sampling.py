@@ -26,16 +26,25 @@ from rrr_core.tasks.presets import checked_presets
 from rrr_core.verification import Judge
 
 FIRST = "first try"
-STAGES = (FIRST, "reflection", "retry", "retry again", "retry without", "retry after another's", "retry after gold")
+STAGES = (
+    FIRST,
+    "reflection",
+    "retry",
+    "retry again",
+    "retry without",
+    "retry after another's",
+    "retry after gold",
+    "retry after written",
+)
 """What is drawn, in order; the later actions of courses have names of their own."""
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Whether G retries on one failed try passed, in each of five ways.
+    """Whether G retries on one failed try passed, in each of six ways.
 
     A None is a withheld verdict, or stands where there was nothing to retry after: no other row's reflection, no gold
-    answer.
+    answer, no reflection that the task has written.
     """
 
     retries: Passes
@@ -48,6 +57,8 @@ class Group:
     """After other rows' reflections."""
     gold: Passes
     """After the row's gold answer in place of a reflection."""
+    written: Passes = ()
+    """After a reflection that the task has written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,12 +180,14 @@ class Sampler:
             texts = {row: each.segments[-1].text for row, each in enumerate(reflected) if each and row % size == place}
             lent |= {row: texts[lender] for row, lender in lenders(texts, texts, seed=0).items()}
         gold = [self.task.gold_answer(each.row) for each in failures]
+        written = [self.task.worked_reflection(each.row, each.segments[-1].answer) for each in failures]
         arms: dict[str, Sequence[Episode | None]] = {
             "retry": reflected,
             "retry again": reflected,
             "retry without": repeated,
             "retry after another's": [given(each, lent.get(place)) for place, each in enumerate(repeated)],
             "retry after gold": [given(each, gold[place // size]) for place, each in enumerate(repeated)],
+            "retry after written": [given(each, written[place // size]) for place, each in enumerate(repeated)],
         }
         passed = [self._retried(stage, before) for stage, before in arms.items()]
         return [Group(*(arm[start : start + size] for arm in passed)) for start in range(0, len(repeated), size)]

@@ -246,6 +246,11 @@ class Task(Boundary):
         given = self._call("rrr_final_answer", row=row, text=text)
         return self._checked("rrr_final_answer", values.checked_optional_text, given)
 
+    def worked_reflection(self, row: Row, attempt: str) -> str | None:
+        """A written reflection on a failed attempt, or None if the plugin has none."""
+        given = self._call("rrr_worked_reflection", row=row, attempt=attempt)
+        return self._checked("rrr_worked_reflection", values.checked_optional_text, given)
+
     def default_model(self) -> str | None:
         """The folder or hub name of the model to use when the user names none, or None."""
         return self._checked("rrr_default_model", values.checked_optional_text, self._call("rrr_default_model"))

@@ -14,7 +14,7 @@ from rrr_core.probing.sampling import Plan
 from rrr_core.probing.settings import ProbeSettings
 from rrr_core.tasks import load_task
 from rrr_core.verification import VerifySettings
-from tests.conformance.planted import install
+from tests.conformance.planted import Plant, install
 from tests.conformance.test_learnability import SMALL_BATCH, learns
 from tests.fakes import ScriptedGenerator
 
@@ -49,6 +49,16 @@ def test_retries_that_ignore_what_they_read_will_not(site: Any) -> None:
     found = probed(learns(0.6, 0.4, 0.4), rows=60)
     assert found.forecast.outlook == "will not"
     assert "Reflections make no difference" in found.forecast.reasons[0]
+
+
+def test_a_reflection_that_the_task_writes_is_tried_as_well(site: Any) -> None:
+    hook = "@hookimpl\ndef rrr_worked_reflection(row, attempt):\n    return 'good' if attempt == '7' else None\n\n\n"
+    install(site, Plant("", "", "@hookimpl\ndef rrr_manifest", hook + "@hookimpl\ndef rrr_manifest"))
+    found = probed(learns(0.6, 0.7, 0.2)).findings
+    assert found.written is not None
+    assert found.written.low > 0.5
+    assert found.written_over_none is not None
+    assert found.written_over_none.low > 0.2
 
 
 def test_settings_override_the_tasks_demo_which_overrides_the_defaults(site: Any) -> None:

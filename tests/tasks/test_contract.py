@@ -34,6 +34,7 @@ SIGNATURES = {
     "rrr_warmup": ("task", "split", "count", "seed"),
     "rrr_gold_answer": ("task", "row"),
     "rrr_final_answer": ("task", "row", "text"),
+    "rrr_worked_reflection": ("task", "row", "attempt"),
     "rrr_default_model": ("task",),
     "rrr_presets": ("task", "command"),
     "rrr_manifest": ("task",),

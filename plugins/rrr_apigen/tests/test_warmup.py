@@ -205,3 +205,20 @@ class TestTheEmbeddedModel:
         assert config["architectures"] == ["LlamaForCausalLM"]
         assert config["rrr_family"] == tiny.FAMILY
         assert "auto_map" not in config
+
+
+@pytest.mark.parametrize(
+    ("attempt", "slip"),
+    [
+        ('[{"name": "get_wind", "arguments": {"city": "Rome"}}]', "I left out days."),
+        ("I cannot.", "My JSON was broken."),
+        ('[{"name": 5, "arguments": {"a": 1}}]', "My JSON was broken."),
+        ('{"name": "get_wind", "arguments": {}}', "My JSON was broken."),
+        ("[[[", "My JSON was broken."),
+    ],
+)
+def test_a_written_reflection_names_the_slip_and_works_the_query_out(attempt, slip):
+    import rrr_apigen
+
+    row = {"answers": [{"name": "get_wind", "arguments": {"city": "Rome", "days": 21}}]}
+    assert rrr_apigen.rrr_worked_reflection(row, attempt) == f"{slip} 3 weeks are 3*7=21 days."

@@ -130,3 +130,13 @@ class TestTheEmbeddedModel:
                     count *= length
                 sizes.append(count)
         assert 500_000 < sum(sizes) <= 4_000_000
+
+
+def test_a_written_reflection_works_the_row_out_and_there_is_none_where_it_cannot():
+    attempt = "<answer>44+19+35</answer>"
+    said = rrr_countdown.rrr_worked_reflection(row={"nums": [44, 19, 35], "target": 60}, attempt=attempt)
+    assert said == "I got 98, not 60. 44+19=63, 63+35=98, 98-60=38, half is 19."
+    for row in ({"nums": [2, 3], "target": 6}, {"nums": [1, 2], "target": 2}, {"nums": [5, 5], "target": 20}):
+        assert rrr_countdown.rrr_worked_reflection(row=row, attempt="x") is None
+    endless = rrr_countdown.rrr_worked_reflection(row={"nums": [44, 19, 35], "target": 60}, attempt="9" * 9999)
+    assert endless == "44+19=63, 63+35=98, 98-60=38, half is 19."

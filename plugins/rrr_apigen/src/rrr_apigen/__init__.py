@@ -71,6 +71,11 @@ def rrr_final_answer(text: str) -> str | None:
 
 
 @hookimpl
+def rrr_worked_reflection(row: Row, attempt: str) -> str | None:
+    return warmup.written(row["answers"], calls.final_answer(attempt) or "")
+
+
+@hookimpl
 def rrr_manifest() -> Manifest:
     return Manifest(
         summary="Answer a query with exactly the right calls of the functions on offer, as JSON.",

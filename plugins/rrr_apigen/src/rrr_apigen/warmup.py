@@ -188,6 +188,24 @@ def worked(gold: Sequence[Mapping[str, Any]]) -> str:
     return " ".join(map(str, conversions(gold))) or asked(gold)
 
 
+def written(gold: Sequence[Mapping[str, Any]], answer: str) -> str:
+    """A worked reflection on a wrong answer.
+
+    >>> gold = [{"name": "get_wind", "arguments": {"city": "Rome", "days": 21}}]
+    >>> written(gold, '[{"name": "get_wind", "arguments": {"days": 21}}]')
+    'I left out city. 3 weeks are 3*7=21 days.'
+    """
+    try:
+        calls = json.loads(answer)
+    except (ValueError, RecursionError):
+        calls = None
+    is_whole = isinstance(calls, list) and all(
+        isinstance(call, dict) and isinstance(call.get("name"), str) and isinstance(call.get("arguments"), dict)
+        for call in calls
+    )
+    return f"{slip_in(gold, answer) if is_whole else 'My JSON was broken.'} {worked(gold)}".strip()
+
+
 def asked(gold: Sequence[Mapping[str, Any]]) -> str:
     """What the query asks for."""
     return " ".join(

@@ -66,6 +66,11 @@ def rrr_final_answer(text: str) -> str | None:
 
 
 @hookimpl
+def rrr_worked_reflection(row: Row, attempt: str) -> str | None:
+    return warmup.written(list(row["nums"]), row["target"], attempt)
+
+
+@hookimpl
 def rrr_manifest() -> Manifest:
     return Manifest(
         summary="Reach a target number by arithmetic that uses each given number exactly once.",

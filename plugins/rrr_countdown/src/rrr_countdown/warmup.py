@@ -104,6 +104,20 @@ def worked(nums: list[int], target: int) -> str:
     return ", ".join(steps) + f", half is {over // 2}."
 
 
+def written(nums: list[int], target: int, attempt: str) -> str | None:
+    """A worked reflection on a failed attempt; None for a row that plus and minus do not solve.
+
+    >>> written([44, 19, 35], 60, "<answer>44+19+35</answer>")
+    'I got 98, not 60. 44+19=63, 63+35=98, 98-60=38, half is 19.'
+    """
+    over = sum(nums) - target
+    taken = (sum(some) for count in range(len(nums)) for some in itertools.combinations(nums, count))
+    if over % 2 or over // 2 not in taken:
+        return None
+    slip = "" if re.search(r"\d{7}", attempt) else slip_in(nums, target, attempt)
+    return f"{slip} {worked(nums, target)}".strip()
+
+
 def reflection(
     nums: list[int], target: int, slip: str, shares: dict[str, float], rng: random.Random
 ) -> tuple[str, str]:

@@ -52,6 +52,8 @@ SMALL_RUN: Mapping[str, Mapping[str, Any]] = {
 """For a model of 135 million weights on a CPU."""
 PLAIN = "no_reflection"
 """The control's figure in comparisons."""
+SMALL = 0.05
+"""A gain up to this is none, where it is not sure."""
 BEGIN, END = "<!-- calibration: made by benchmarks/probe_calibration.py -->", "<!-- end of calibration -->"
 
 HEADINGS = (
@@ -175,7 +177,10 @@ def line_of(name: str, probed: Mapping[str, Any], comparison: Mapping[str, Any])
     second, plain = gains["second_try"], gains[PLAIN]
     assert second is not None
     over = None if plain is None else _over(second, plain)
-    learned = second["low"] > 0 and (over is None or over["low"] > 0)
+    gained = [second, *([] if over is None else [over])]
+    learned: bool | None = all(each["low"] > 0 for each in gained)
+    if not learned and second["value"] > SMALL and all(each["value"] > 0 for each in gained):
+        learned = None  # a gain that more rows may make sure
     return {
         "pair": name,
         "outlook": probed["forecast"]["outlook"],
@@ -210,7 +215,8 @@ def table(lines: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     yield "|---" * len(HEADINGS) + "|"
     right = said = 0
     for each in lines:
-        agrees = None if each["outlook"] == "cannot be said" else (each["outlook"] == "will learn") == each["learned"]
+        unsettled = each["outlook"] == "cannot be said" or each["learned"] is None
+        agrees = None if unsettled else (each["outlook"] == "will learn") == each["learned"]
         said += agrees is not None
         right += bool(agrees)
         cells = [
@@ -221,7 +227,7 @@ def table(lines: Sequence[Mapping[str, Any]]) -> Iterator[str]:
             each["outlook"],
             f"{_shown(each['gains']['second_try'], 100)} ({each['rows']})",
             _shown(each["gain_over_plain"], 100),
-            "yes" if each["learned"] else "no",
+            {True: "yes", False: "no", None: "not settled"}[each["learned"]],
             {None: "–", True: "right", False: "**wrong**"}[agrees],
         ]
         yield f"| {' | '.join(cells)} |"

@@ -152,7 +152,13 @@ def kill_once(stage: str, folder: Path, seconds: float, chance: random.Random) -
 
     A rank's launcher starts all again; a launcher's ranks die with it, and the next call resumes.
     """
-    process = subprocess.Popen(command(stage, folder, 2), env=environment(), stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command(stage, folder, 2),
+        env=environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     with process:
         until = time.monotonic() + seconds
         while process.poll() is None and time.monotonic() < until:

@@ -9,15 +9,15 @@ import sys
 import time
 from collections.abc import Callable
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from rrr_core.errors import RrrError
-from rrr_core.processes.launch import AUTO, count_of, end_with_the_launcher, launch
-from rrr_core.processes.ranks import Ranks, executor_of
-from rrr_core.processes.shards import Executor
-from rrr_core.processes.world import join, world_of
+from rrr_core.processes.world import AUTO, join, world_of
+
+if TYPE_CHECKING:
+    from rrr_core.processes.shards import Executor
 
 AGENT_SECONDS = 1.0
 """How long a process that fails in an unforeseen way waits, so that what killed another comes to light first."""
@@ -34,6 +34,8 @@ def processes_option(function: Callable[..., None]) -> Callable[..., None]:
     )
     @functools.wraps(function)
     def command(processes: str | None, **given: Any) -> None:
+        from rrr_core.processes.launch import count_of, launch
+
         world = world_of(os.environ)
         if processes is not None and world.size == 1 and (count := count_of(processes)) > 1:
             context = click.get_current_context()
@@ -51,11 +53,13 @@ def processes_option(function: Callable[..., None]) -> Callable[..., None]:
 
 def enter() -> None:
     """Join the launch that started this process, if any: only the first process writes to standard output."""
-    end_with_the_launcher()
     world = join(os.environ)
     if world.size > 1:
         os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # each process would warn
     if world.watched:
+        from rrr_core.processes.launch import end_with_the_launcher
+
+        end_with_the_launcher()
         signal.signal(signal.SIGINT, _interrupted)
     if not world.leads:
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - until the end
@@ -69,12 +73,18 @@ def _interrupted(number: int, frame: FrameType | None) -> None:
 
 def executor() -> Executor:
     """Who works on shards here."""
+    from rrr_core.processes.ranks import executor_of
+
     return executor_of(join(os.environ))
 
 
 def leave() -> None:
     """End together with the other processes, if this one has met them."""
-    if isinstance(found := _met(), Ranks):
+    if world_of(os.environ).size == 1:
+        return
+    from rrr_core.processes.ranks import Ranks, executor_of
+
+    if executor_of.cache_info().currsize and isinstance(found := executor(), Ranks):
         found.meeting.leave()
         from torch import distributed
 
@@ -87,8 +97,10 @@ def may_say_why() -> bool:
     world = world_of(os.environ)
     if world.size == 1:
         return True
+    from rrr_core.processes.ranks import Ranks
+
     try:
-        found = executor_of(world)
+        found = executor()
     except (RrrError, ImportError):
         return world.leads
     return not isinstance(found, Ranks) or found.meeting.fail()
@@ -109,7 +121,3 @@ def await_the_agent() -> None:
     """Give the launcher time to end this process, if another one's death is what made it fail."""
     if is_watched():
         time.sleep(AGENT_SECONDS)
-
-
-def _met() -> Executor | None:
-    return executor() if executor_of.cache_info().currsize and world_of(os.environ).size > 1 else None

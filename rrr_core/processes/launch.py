@@ -18,14 +18,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from rrr_core.errors import RrrError
-from rrr_core.processes.world import OURS
+from rrr_core.processes.world import AUTO, OURS
 
 RESTARTS = 3
 """How often in a row processes are started again that were killed soon after they were started."""
 SOON_SECONDS = 120.0
 CLOSING_SECONDS = 10
 """How long processes have to end when one of them has."""
-AUTO = "auto"
 
 
 @dataclass(frozen=True, slots=True)

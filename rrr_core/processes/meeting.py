@@ -1,4 +1,4 @@
-"""What the processes of a launch tell each other: values of the first, and which of them has failed.
+"""What the processes of a launch learn from each other: values of the first, and which of them has failed.
 
 It is kept in torch's store, which the launcher or the first process serves: nothing waits in a collective operation,
 so a process that dies leaves nobody hanging. Every process passes the same places in the same order.
@@ -104,7 +104,7 @@ class Meeting:
 
         self._wait(all_here)
 
-    def tell(self, key: str, value: str = "") -> None:
+    def note(self, key: str, value: str = "") -> None:
         """Leave a note that `has` finds in every process."""
         self._ask(lambda: self.store.set(key, value))
 

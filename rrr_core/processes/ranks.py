@@ -74,7 +74,7 @@ class Ranks:
 
     def _close(self, claims: Claims, over: str) -> None:
         """Wait until no other process is at a shard, and forget what is not needed."""
-        self.meeting.tell(over)
+        self.meeting.note(over)
         pause = self.meeting.pauses()
         while claims.others_present():
             pause()

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 from rrr_core.errors import RrrError
 
+AUTO = "auto"
+"""As many processes as there are GPUs."""
 OURS = "RRR_LAUNCH"
 """Set by `--processes`: this process was started by rrr, which watches it and says for all what happened."""
 

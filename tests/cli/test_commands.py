@@ -62,7 +62,9 @@ def evaluated(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Path]]:
 
 
 def test_mine_writes_into_the_tasks_run_folder(rrr: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    def mine(task: Any, engine: Any, folder: Path, settings: Any, data: Any, progress: Any, verify: Any) -> Any:
+    def mine(
+        task: Any, engine: Any, folder: Path, settings: Any, data: Any, progress: Any, verify: Any, executor: Any
+    ) -> Any:
         assert (task.name, engine.model.name, folder, settings.tries, data) == (
             "countdown",
             "x",
@@ -83,7 +85,9 @@ def test_train_starts_from_the_run_folders_failures_and_leaves_its_processes_aft
 ) -> None:
     calls = []
 
-    def train(task: Any, failures: Any, model: Any, folder: Path, settings: Any, progress: Any, verify: Any) -> Any:
+    def train(
+        task: Any, failures: Any, model: Any, folder: Path, settings: Any, progress: Any, verify: Any, executor: Any
+    ) -> Any:
         assert (failures, model.model, folder) == ("those of r/mine", "x", Path("r/train"))
         assert settings.grpo == {"beta2": "0.9"}
         calls.append("train")
@@ -212,7 +216,7 @@ def test_warmup_learns_the_tasks_worked_conversations(rrr: Any, monkeypatch: pyt
 def test_run_and_demo_print_the_table_the_time_and_the_reports_path(
     rrr: Any, monkeypatch: pytest.MonkeyPatch, arguments: list[str], folder: str, name: str
 ) -> None:
-    def run(settings: Any, target: Path, progress: Any) -> Any:
+    def run(settings: Any, target: Path, progress: Any, executor: Any) -> Any:
         assert (settings.task.name, settings.mine.tries, target) == (name, 5, Path(folder))
         figures = {"rows": 9, "modes": {"greedy": {"first_try": FIGURE}}}
         return SimpleNamespace(
@@ -234,7 +238,7 @@ def test_one_file_sets_the_task_the_model_and_every_stage(
 ) -> None:
     seen: list[Any] = []
 
-    def run(settings: Any, target: Path, progress: Any) -> Any:
+    def run(settings: Any, target: Path, progress: Any, executor: Any) -> Any:
         seen.append(settings)
         return SimpleNamespace(comparisons={"countdown": {"figures": {}, "pairs": []}}, report=target, spent=Spent())
 

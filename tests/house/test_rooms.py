@@ -28,7 +28,7 @@ FLOORS = (
     {"judging", "cluster"},
     {"report", "overlays", "exports", "conformance"},
     {"pipeline", "doctor", "scaffolding", "testing", "launch"},
-    {"pytest_plugin", "cli"},
+    {"pytest_plugin", "cli", "__main__"},
 )
 """From the ground up. A room imports from its own floor and from the floors below."""
 FLOOR_OF = {room: number for number, floor in enumerate(FLOORS) for room in floor}

@@ -82,7 +82,15 @@ class Rooms:
         return ScriptedGenerator(name=f"engine of {settings.model}")
 
     def mine(
-        self, task: Any, engine: Any, folder: Path, settings: Any, data: Any, progress: Any, verify: VerifySettings
+        self,
+        task: Any,
+        engine: Any,
+        folder: Path,
+        settings: Any,
+        data: Any,
+        progress: Any,
+        verify: VerifySettings,
+        *_: Any,
     ) -> None:
         self.called("mine")
         self.limits.append(verify.seconds)
@@ -91,7 +99,15 @@ class Rooms:
         (folder / "summary.json").write_text("{}")
 
     def train(
-        self, task: Any, failures: Any, model: Any, folder: Path, settings: Any, progress: Any, verify: VerifySettings
+        self,
+        task: Any,
+        failures: Any,
+        model: Any,
+        folder: Path,
+        settings: Any,
+        progress: Any,
+        verify: VerifySettings,
+        *_: Any,
     ) -> None:
         self.called("train")
         self.limits.append(verify.seconds)
@@ -109,6 +125,7 @@ class Rooms:
         data: Any,
         progress: Any,
         verify: VerifySettings,
+        *_: Any,
     ) -> None:
         self.called(f"eval {label}")
         self.limits.append(verify.seconds)

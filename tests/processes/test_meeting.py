@@ -1,4 +1,4 @@
-"""What the processes of a launch tell each other, and what they say when one does not come."""
+"""What the processes of a launch learn from each other, and what they say when one does not come."""
 
 from __future__ import annotations
 

@@ -85,6 +85,18 @@ def test_kinds_and_other_add_up_to_the_wall_time_however_nested(events: list[str
     assert sum(spent.seconds.values()) + spent.other_seconds == spent.wall_seconds == clock.now - 100
 
 
+def test_what_other_processes_did_is_added_and_kinds_still_add_up(profile: Profile, clock: Clock) -> None:
+    with profile.during("generate"):
+        clock.now += 2.0
+    profile.count(written=10)
+    profile.add(Spent(wall_seconds=3.0, seconds={"generate": 2.5, "judge": 0.25}, tokens={"written": 7}, verdicts=4))
+    assert profile.spent().seconds == {"generate": 2.0}
+    whole = Spent.from_json(profile.spent_by_all().to_json())
+    assert whole.seconds["generate"] == 4.5
+    assert (whole.tokens["written"], whole.verdicts, whole.wall_seconds, whole.elsewhere_seconds) == (17, 4, 2.0, 3.0)
+    assert sum(whole.seconds.values()) + whole.other_seconds == whole.process_seconds == 5.0
+
+
 def test_an_error_ends_what_it_left_open(profile: Profile, clock: Clock) -> None:
     def fail() -> None:
         with profile.during("forward_backward"):

@@ -1,4 +1,4 @@
-"""Training in two processes: the shared prompt gives each of them the numbers of a padded batch."""
+"""Training in two processes: its texts and weights are those of one, with and without a shared prompt."""
 
 from __future__ import annotations
 
@@ -13,7 +13,13 @@ torch = pytest.importorskip("torch")
 
 from safetensors.torch import load_file
 
+from rrr_core.runs.files import write_lines
+from tests.training.conftest import coin_failures
+
 pytestmark = pytest.mark.train
+NEEDS_GLOO = pytest.mark.skipif(
+    not torch.distributed.is_gloo_available(), reason="needs torch's gloo, to join processes on a CPU"
+)
 
 SCRIPT = """
 import dataclasses, sys
@@ -35,34 +41,65 @@ failures = read_failures(folder / "failures.jsonl")
 # A group of eight lies in both processes, and its rounds in either.
 rounds = dataclasses.replace(settings, rounds=3, round_discount=0.5, group_size=8, batch_size=40, micro_batch_size=4)
 both = dataclasses.replace(settings, consolidate="both", max_attempt_tokens=6, micro_batch_size=4)
-for kind, run in (("", settings), ("-3", rounds), ("-both", both)):
-    for name, shares in (("shared", True), ("padded", False)):
+# One generation serves two steps, each of which takes its share of either process.
+dealt = dataclasses.replace(
+    settings, steps=2, batch_size=16, micro_batch_size=4, save_every=2,
+    grpo={**settings.grpo, "steps_per_generation": "8"},
+)
+live = dataclasses.replace(
+    settings, batch_size=16, micro_batch_size=4, on_policy_attempts=True, zero_variance="resample", max_attempt_tokens=6
+)
+kinds = {"": settings, "-3": rounds, "-both": both, "-dealt": dealt, "-live": live}
+for kind, run in kinds.items():
+    for name, shares in (("shared", True), ("padded", False)) if sys.argv[3] == "2" else (("one", True),):
         one = dataclasses.replace(run, shared_prompt=shares)
         train(CoinTask(), failures, ModelSettings(model=model), folder / f"{name}{kind}", one, Progress())
 leave_processes()
 """
 
 
-@pytest.mark.skipif(not torch.distributed.is_gloo_available(), reason="needs torch's gloo, to join processes on a CPU")
-def test_two_processes_move_the_weights_alike_with_and_without_shared_prompts(
-    tmp_path: Path, tiny_model: Path, failures: list[object]
-) -> None:
-    from rrr_core.runs.files import write_lines
+KINDS = ("", "-3", "-both", "-dealt", "-live")
 
-    write_lines(tmp_path / "failures.jsonl", (failure.to_json() for failure in failures))  # type: ignore[attr-defined]
-    (tmp_path / "script.py").write_text(SCRIPT)
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Path:
+    """A folder with trainings of each kind, in one process and, with either forward pass, in two."""
+    folder = tmp_path_factory.mktemp("processes")
+    write_lines(folder / "failures.jsonl", (failure.to_json() for failure in coin_failures()))
+    (folder / "script.py").write_text(SCRIPT)
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     root = Path(__file__).parents[2]
     environment = {**os.environ, "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1", "PYTHONPATH": str(root)}
-    done = subprocess.run(
-        [*launch, str(tmp_path / "script.py"), str(tmp_path), str(tiny_model)],
-        env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-3000:]
-    before = load_file(tiny_model / "model.safetensors")
-    for kind in ("", "-3", "-both"):
-        names = f"shared{kind}", f"padded{kind}"
-        shared, padded = (load_file(tmp_path / name / "model" / "model.safetensors") for name in names)
-        assert any((weight != before[name]).any() for name, weight in shared.items())
-        for name, weight in shared.items():
-            torch.testing.assert_close(weight, padded[name], rtol=1e-4, atol=1e-5)
+    for start, count in (([sys.executable], "1"), (launch, "2")):
+        done = subprocess.run(
+            [*start, str(folder / "script.py"), str(folder), str(tiny_model), count],
+            env=environment, cwd=folder, capture_output=True, text=True, timeout=400, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr[-3000:]
+    return folder
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    return load_file(folder / "model" / "model.safetensors")
+
+
+@NEEDS_GLOO
+@pytest.mark.parametrize("kind", KINDS)
+def test_two_processes_move_the_weights_alike_with_and_without_shared_prompts(
+    kind: str, trained: Path, tiny_model: Path
+) -> None:
+    before, padded = load_file(tiny_model / "model.safetensors"), weights(trained / f"padded{kind}")
+    shared = weights(trained / f"shared{kind}")
+    assert any((weight != before[name]).any() for name, weight in shared.items())
+    for name, weight in shared.items():
+        torch.testing.assert_close(weight, padded[name], rtol=1e-4, atol=1e-5)
+
+
+@NEEDS_GLOO
+@pytest.mark.parametrize("kind", KINDS)
+def test_two_processes_sample_the_texts_of_one_and_move_the_weights_alike(kind: str, trained: Path) -> None:
+    one, two = trained / f"one{kind}", trained / f"shared{kind}"
+    assert (two / "episodes.jsonl").read_bytes() == (one / "episodes.jsonl").read_bytes()
+    theirs = weights(one)
+    for name, weight in weights(two).items():
+        torch.testing.assert_close(weight, theirs[name], rtol=1e-4, atol=1e-5)

@@ -31,7 +31,7 @@ Value = TypeVar("Value")
 DEATHS = 4
 """Times that an actor may die at one shard: after that it is the shard's rows that end actors, and not chance."""
 FAILED_STARTS = 4
-"""Times that an actor may die while it loads the model, if none has loaded it yet."""
+"""Times in a row that an actor may die before it has loaded the model."""
 PATIENCE = 300.0
 """Seconds without any actor after which the job ends."""
 NOTED_AFTER = 60.0
@@ -98,6 +98,8 @@ class Actors(AbstractContextManager["Actors"]):
         self._first: Mapping[str, Any] = {}
         self._hosts: dict[int, str] = {}
         """Actor → its machine, once it has said so."""
+        self._loaded: set[int] = set()
+        """Actors that have loaded the model."""
         self._idle: list[int] = []
         """Actors with a loaded model and nothing to do."""
         self._shards: dict[int, tuple[object, int]] = {}
@@ -207,21 +209,31 @@ class Actors(AbstractContextManager["Actors"]):
             self._engine, self._first = RemoteEngine(content), content
         _check_alike(self._first, content)
         self._idle.append(event.actor)
+        self._loaded.add(event.actor)
+        self._failed_starts = 0
 
     def _bury(self, event: Died) -> None:
-        """Replace a dead actor."""
+        """Replace a dead actor, unless one after the other has died before it could work."""
         host = self._hosts.pop(event.actor, None)
+        where = f" on {host}" if host else ""
+        if event.actor in self._loaded:
+            self._loaded.remove(event.actor)
+        else:
+            self._failed_starts += 1
         if event.actor in self._idle:
             self._idle.remove(event.actor)
-        if self._engine is None:
-            self._failed_starts += host is not None
-            if self._failed_starts >= FAILED_STARTS:
-                raise RrrError(
-                    f"The model cannot be loaded on the cluster: {self._failed_starts} actors died of it, the last on"
-                    f" {host}: {one_line(event.reason, 200)} Give them more memory, or use a smaller model."
-                )
-        self.progress.say(f"An actor{f' on {host}' if host else ''} died; its work is done again elsewhere.")
-        self._start()
+        if self._failed_starts < FAILED_STARTS:
+            self.progress.say(f"An actor{where} died; its work is done again elsewhere.")
+            self._start()
+        elif not self._loaded:
+            raise RrrError(
+                f"No actor can load the model: {self._failed_starts} died of it, the last{where}:"
+                f" {one_line(event.reason, 200)} Give them more memory, or use a smaller model."
+            )
+        else:
+            self.progress.say(
+                f"An actor{where} died before it could work ({one_line(event.reason, 200)}): not replaced."
+            )
 
     def _note_missing(self) -> None:
         """Say once that the cluster has no room for all actors."""

@@ -8,6 +8,7 @@ import socket
 import tempfile
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -30,9 +31,6 @@ class RayPool:
     """
 
     def __init__(self, settings: ClusterSettings) -> None:
-        # A cluster that `ray start --head` has started asks for the token, if this user has one; others ignore it.
-        if "RAY_AUTH_MODE" not in os.environ and (Path.home() / ".ray" / "auth_token").is_file():
-            os.environ["RAY_AUTH_MODE"] = "token"
         import ray
 
         self._ray = ray
@@ -71,9 +69,7 @@ class RayPool:
         return f"{len(machines)} machine{'' if len(machines) == 1 else 's'}, with {' and '.join(counted) or 'nothing'}"
 
     def close(self) -> None:
-        for actor in self._actors.values():
-            self._ray.kill(actor)
-        self._ray.shutdown()
+        self._ray.shutdown()  # which ends the actors of this process
 
     def _connect(self, given: str) -> None:
         """Join a cluster, which may be just starting; for `auto` start one on this machine, if there is none."""
@@ -96,7 +92,8 @@ class RayPool:
         except (ConnectionError, ValueError, RuntimeError) as error:
             raise RrrError(
                 f"--ray {given}: the cluster cannot be joined ({one_line(error, 200)}). rrr has to run on a machine"
-                " of the cluster, with its Ray, its Python and its ~/.ray/auth_token."
+                " of the cluster, with its Ray and its Python; where `ray start` turned on its token by itself, export"
+                " RAY_AUTH_MODE=token before it and here."
             ) from None
 
     def _event(self, call: Any) -> Event:
@@ -106,7 +103,8 @@ class RayPool:
         except self._ray.exceptions.RayTaskError:
             raise  # the actor lives, and what it raised is a bug
         except self._ray.exceptions.RayError as error:
-            self._ray.kill(self._actors.pop(actor))
+            with suppress(self._ray.exceptions.RayError):  # it may have died before it was there
+                self._ray.kill(self._actors.pop(actor))
             return Died(actor, _reason(error))
 
 

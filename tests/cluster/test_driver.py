@@ -148,7 +148,7 @@ def test_actors_that_die_at_any_moment_lose_and_double_nothing(
         if method == "make" and dead:
             deaths[texts[1]] = deaths.get(texts[1], 0) + 1
             dead = deaths[texts[1]] <= DEATHS
-        return dead and (method == "make" or actor > 0)
+        return dead and (method == "make" or actor % 4 == 1)
 
     assert mined(folder / "a", FakePool(actor_maker(), dies, seed=seed), wanted=wanted) == mined(folder / "b")
 
@@ -288,8 +288,18 @@ def test_without_any_room_the_job_ends_in_a_line_and_not_in_waiting(tmp_path: Pa
 
 def test_a_model_that_no_actor_can_load_ends_the_job(tmp_path: Path) -> None:
     pool = FakePool(actor_maker(), lambda actor, method, texts: method == "open")
-    with pytest.raises(RrrError, match=f"{FAILED_STARTS} actors died of it"):
+    with pytest.raises(RrrError, match=f"{FAILED_STARTS} died of it"):
         workers(pool).engine  # noqa: B018
+
+
+def test_where_actors_die_before_they_can_work_the_job_goes_on_without_them(tmp_path: Path) -> None:
+    progress = KeptProgress()
+    pool = FakePool(actor_maker(), lambda actor, method, texts: (actor == 1 and method == "make") or actor > 2)
+    with workers(pool, progress=progress) as actors:
+        mine(tricky_task(), actors.engine, tmp_path, MINE, {}, progress, executor=actors)
+    assert len(shards(tmp_path)) == 10
+    assert pool.started == 3 + FAILED_STARTS
+    assert any("not replaced" in line for line in progress.lines)
 
 
 def test_a_model_that_is_missing_on_a_machine_is_said_with_its_name() -> None:

@@ -24,9 +24,9 @@ def is_sharded(weight: Any) -> bool:
 def gathered(weight: Any) -> Iterator[torch.Tensor]:
     """A parameter's whole tensor, read only. All processes have to enter together."""
     if hasattr(weight, "ds_id"):
-        from deepspeed.zero import GatheredParameters
+        import deepspeed
 
-        with GatheredParameters([weight]):
+        with deepspeed.zero.GatheredParameters([weight]):
             yield weight.data
     else:
         yield weight.detach().full_tensor() if hasattr(weight, "full_tensor") else weight.detach()

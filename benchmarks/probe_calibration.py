@@ -22,6 +22,7 @@ from rrr_core import pipeline
 from rrr_core.cli.progress import make_progress
 from rrr_core.config.sections import section_class
 from rrr_core.config.settings import build
+from rrr_core.evaluation.controls import NO_REFLECTION
 from rrr_core.generation import ModelSettings, make_engine
 from rrr_core.probing.probe import probe
 from rrr_core.probing.settings import ProbeSettings
@@ -50,7 +51,7 @@ SMALL_RUN: Mapping[str, Mapping[str, Any]] = {
     "eval": {"rows": 256, "modes": ("sampled",), "max_tokens": 96},
 }
 """For a model of 135 million weights on a CPU."""
-PLAIN = "no_reflection"
+PLAIN = NO_REFLECTION.figure
 """The control's figure in comparisons."""
 SMALL = 0.05
 """A gain up to this is none, where it is not sure."""

@@ -133,8 +133,8 @@ CONTROLS: tuple[Control, ...] = (
     ),
 )
 CONTROL_KEYS = tuple(control.key for control in CONTROLS)
-NO_REFLECTION = CONTROLS[0]
-"""What shows whether reflecting adds anything at all."""
+NO_REFLECTION, OTHER_REFLECTION, INDEPENDENT = CONTROLS
+"""The first shows whether reflecting adds anything at all."""
 ALWAYS_SAMPLED = tuple(control for control in CONTROLS if control.is_always_sampled)
 
 

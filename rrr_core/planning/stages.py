@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from rrr_core.evaluation.controls import INDEPENDENT, NO_REFLECTION, OTHER_REFLECTION
 from rrr_core.evaluation.settings import GREEDY, EvalSettings
 from rrr_core.mining.settings import MineSettings
 from rrr_core.planning.lengths import Lengths, Texts
@@ -152,9 +153,9 @@ def _shard(
     failed = rows * (1 - passes)
     asked = [talk.first(rows, rows)]
     kinds: dict[str, Callable[[float], Asked]] = {
-        "no_reflection": talk.at_once,
-        "other_reflection": talk.after_anothers,
-        "independent": lambda count: talk.first(count, 0),
+        NO_REFLECTION.key: talk.at_once,
+        OTHER_REFLECTION.key: talk.after_anothers,
+        INDEPENDENT.key: lambda count: talk.first(count, 0),
     }
     # Of the controls' own pass rates nothing is known, so they are taken to go on as long as the rounds do.
     left = failed

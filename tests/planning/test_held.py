@@ -17,9 +17,9 @@ pytestmark = pytest.mark.train
 ROOT = Path(__file__).parents[2]
 
 
-def held(part: str, folder: Path) -> Any:
+def held(part: str, folder: Path, *more: str) -> Any:
     done = subprocess.run(
-        [sys.executable, "-m", "tests.planning.held_run", part, str(folder)],
+        [sys.executable, "-m", "tests.planning.held_run", part, str(folder), *more],
         capture_output=True,
         text=True,
         timeout=900,
@@ -57,7 +57,8 @@ def test_the_disk_is_within_a_quarter(run: Any) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the peak is read from /proc")
-def test_memory_of_mining_and_training_is_within_a_quarter(tmp_path: Path) -> None:
-    found = {name: planned / real for name, (planned, real) in held("memory", tmp_path).items()}
-    assert set(found) == {"mine", "train"}
+@pytest.mark.parametrize("form", FORMS)
+def test_memory_of_each_stage_is_within_a_quarter(tmp_path: Path, form: str) -> None:
+    found = {stage: planned / real for stage, (planned, real) in held("memory", tmp_path, form).items()}
+    assert set(found) == {"mine", "train", "eval vanilla"}
     assert all(0.75 <= ratio <= 1.25 for ratio in found.values()), found

@@ -200,7 +200,7 @@ def _probed(read: ReadRun, options: PlanOptions, progress: Progress) -> Measured
         raise RrrError(
             f"{str(error).rstrip('.')}: the probe needs the weights; plan without one with --no-probe."
         ) from None
-    return probe(read, engine, options.probe_seconds)
+    return probe(read, engine, options.probe_seconds, progress)
 
 
 def _folder_of(options: PlanOptions, task: str, count: int) -> Path:

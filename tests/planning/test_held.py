@@ -57,7 +57,7 @@ def test_the_disk_is_within_a_quarter(run: Any) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the peak is read from /proc")
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", ["4M", "12M", "20M"])
 def test_memory_of_each_stage_is_within_a_quarter(tmp_path: Path, form: str) -> None:
     found = {stage: planned / real for stage, (planned, real) in held("memory", tmp_path, form).items()}
     assert set(found) == {"mine", "train", "eval vanilla"}

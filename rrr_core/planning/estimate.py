@@ -9,7 +9,6 @@ from typing import Any
 from rrr_core.evaluation.settings import EvalSettings
 from rrr_core.mining.settings import MineSettings
 from rrr_core.planning.disk import disk_parts
-from rrr_core.planning.fits import COMMUNICATION
 from rrr_core.planning.lengths import Lengths, Limits, Texts
 from rrr_core.planning.memory import Batch, Memory, Pass, Setup, generating_memory, training_memory
 from rrr_core.planning.phases import Phase, Phases
@@ -22,6 +21,9 @@ from rrr_core.training.settings import TrainSettings
 
 CPU_READS = 2048
 """Tokens that a CPU prefills at once (`rrr_core.generation.reading`)."""
+COMMUNICATION = {"none": 1.0, "zero2": 1.05, "fsdp2": 1.2, "zero3": 1.25}
+"""Sharding → what its communication makes of the seconds of passes and updates; texts come from a whole copy, and need
+none. Assumed, for devices in one machine."""
 ERRORS = 2.0
 """Standard errors from the expected value to the ends of a range."""
 
@@ -154,14 +156,16 @@ def training_estimate(run: RunPart, tasks: Sequence[TaskPart]) -> StageEstimate:
     # Every step is one, whatever its groups are of.
     passes = run.step.accumulation * run.step.processes * (1 + run.step.scores) * settings.steps
     work = replace(work, passes=passes, updates=settings.steps, saves=-(-settings.steps // settings.save_every))
-    seconds = run.speeds.seconds(work.divided(run.step.processes))
-    factor = COMMUNICATION[run.setup.sharding] if run.step.processes > 1 else 1.0
+    own = work.divided(run.step.processes)
+    seconds = run.speeds.seconds(own)
+    if run.step.processes > 1:
+        seconds += (COMMUNICATION[run.setup.sharding] - 1) * run.speeds.of_passes(own)
     usual = max((_training_memory(run, phase) for _, phase in parts), key=lambda memory: memory.peak)
     worst = max(
         (_training_memory(run, worst_case(task).limited(settings)["train"], worst=True) for task, _ in parts),
         key=lambda memory: memory.peak,
     )
-    return StageEstimate("train", work, seconds * factor, usual, worst)
+    return StageEstimate("train", work, seconds, usual, worst)
 
 
 def worst_case(task: TaskPart) -> TaskPart:

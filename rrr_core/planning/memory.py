@@ -125,10 +125,20 @@ def static_parts(shape: Shape, setup: Setup) -> dict[str, float]:
         parts["exchange"] = trained  # DistributedDataParallel's buckets
     elif sharding in DEEPSPEED and count > 1:
         parts["exchange"] = min(2.0 * BUCKET * width, 2.0 * trained)
-    elif count > 1:
+    elif sharding in WHOLLY_SHARDED and count > 1:
         # What is gathered and reduced at a time: two layers, the embedding among them.
         parts["exchange"] = 2.0 * max(shape.embedding, shape.layer_parameters) * width
+    if sharding in WHOLLY_SHARDED and not setup.other_engine:
+        # Made before the weights are sharded and converted, and kept. Beside vLLM it is in the machine's memory.
+        parts["whole copy"] = float(shape.parameters * setup.bytes_per_weight)
     return parts
+
+
+def starting_parts(shape: Shape, setup: Setup) -> dict[str, float]:
+    """What training holds before weights are sharded: each process has loaded them whole and has made its copy."""
+    whole = float(shape.parameters * setup.bytes_per_weight)
+    held = static_parts(shape, setup)
+    return {"weights": whole, **{name: held.get(name, 0.0) for name in ("whole copy", "reference")}}
 
 
 def pass_parts(shape: Shape, setup: Setup, one: Pass) -> dict[str, float]:
@@ -177,8 +187,6 @@ def generating_parts(shape: Shape, setup: Setup, batch: Batch, *, in_training: b
     at_first, at_last = {"cache": prompts, "reading": reading}, {"cache": cache, "logits": logits}
     parts = max((at_first, at_last), key=lambda moment: sum(moment.values()))
     parts["prefix cache"] = min(batch.kept * token, setup.prefix_limit)
-    if in_training and setup.sharding in WHOLLY_SHARDED:
-        parts["generation copy"] = float(shape.parameters * setup.held_bytes)
     if in_training and setup.other_engine:
         parts = {"engine": setup.other_engine}
     return parts
@@ -205,7 +213,8 @@ def training_memory(shape: Shape, setup: Setup, one: Pass, batch: Batch) -> Memo
         return Memory({**held, **passing, **sampling})
     # Gradients are dropped before anything is sampled.
     between = {**held, "gradients": 0.0, **sampling}
-    return max((Memory({**held, **passing}), Memory(between)), key=lambda memory: memory.peak)
+    moments = (Memory({**held, **passing}), Memory(between), Memory(starting_parts(shape, setup)))
+    return max(moments, key=lambda memory: memory.peak)
 
 
 def generating_memory(shape: Shape, setup: Setup, batch: Batch) -> Memory:

@@ -106,7 +106,7 @@ def planned(read: ReadRun, run: RunPart, tasks: Sequence[TaskPart], options: Pla
         stage = training_estimate(run.with_step(sharding, micro, processes), tasks)
         return with_libraries(stage.memory), with_libraries(stage.worst), stage.seconds
 
-    found = candidates(price, settings.micro_batch_size, settings.batch_size, options.processes, options.shardings)
+    found = candidates(price, settings.micro_batch_size, settings.batch_size, options.processes)
     chosen = cheapest(found, memory, settings.micro_batch_size)
     asked = next(
         (

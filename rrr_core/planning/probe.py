@@ -259,8 +259,8 @@ class Player:
     def _notes(self, failed: Sequence[Episode]) -> Iterator[str]:
         if self.cut:
             yield (
-                f"{self.each.name}: {self.cut} texts of the probe were cut off, the first after {self.shortest} tokens, to"
-                " save time, and count as long as they may become: give it more with --probe-seconds"
+                f"{self.each.name}: {self.cut} texts of the probe were cut off, the first after {self.shortest} tokens,"
+                " to save time, and count as long as they may become: give it more with --probe-seconds"
             )
         if not failed:
             yield f"{self.each.name}: no try of the probe failed, so reflections are on right answers"

@@ -89,12 +89,18 @@ class Speeds:
             + work.steps * self.step
             + work.written * self.written
             + work.batches * self.batch
-            + work.trained * self.trained
+            + self.of_passes(work)
+            + work.verdicts * self.verdict
+            + work.saves * self.save
+        )
+
+    def of_passes(self, work: Work) -> float:
+        """Of training's passes and updates, without what is sampled for them."""
+        return (
+            work.trained * self.trained
             + work.scored * self.scored
             + work.passes * self.passing
             + work.updates * self.update
-            + work.verdicts * self.verdict
-            + work.saves * self.save
         )
 
     def times(self, factor: float) -> Speeds:

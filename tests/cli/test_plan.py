@@ -100,9 +100,27 @@ def test_seven_billion_weights_need_several_processes_or_adapters(
     assert adapted["disk"]["model"] < 1e9
 
 
-def test_one_sharding_alone_is_looked_at_if_it_is_named(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    plan = planned(capsys, "--model", str(model), *AT_HOME, "--processes", "4", "--sharding", "zero3")
-    assert {way["sharding"] for way in plan["ways"]} == {"zero3"}
+@pytest.mark.parametrize("sharding", ["none", "fsdp2", "zero3"])
+def test_the_runs_own_sharding_is_what_is_asked_and_the_others_stand_beside_it(
+    model: Path, capsys: pytest.CaptureFixture[str], sharding: str
+) -> None:
+    plan = planned(capsys, "--model", str(model), *AT_HOME, "--processes", "4", "--train-sharding", sharding)
+    assert {way["sharding"] for way in plan["ways"]} == {"none", "zero2", "fsdp2", "zero3"}
+    training = plan["stages"][1]
+    assert plan["as_asked"]["sharding"] == sharding
+    for key in ("memory_peak", "memory_at_most", "seconds"):
+        assert plan["as_asked"][key] == pytest.approx(training[key])
+    assert ("whole copy" in training["memory"]) == (sharding != "none")
+
+
+def test_auto_is_a_process_for_each_gpu_of_this_machine(
+    model: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    monkeypatch.setattr(torch.accelerator, "device_count", lambda: 4)
+    plan = planned(capsys, "--model", str(model), "--no-probe", "--gpu-memory", "80", "--processes", "auto")
+    assert plan["processes"] == 4
 
 
 def test_less_memory_fits_less(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -133,8 +151,13 @@ def test_the_table_ends_in_a_verdict(model: Path, capsys: pytest.CaptureFixture[
         (["--from", "."], "holds no run to learn from"),
         (["--price", "-1"], "'--price'"),
         (["--processes", "3"], "--train-batch-size"),
+        (["--processes", "0"], "--processes 0"),
+        (["--processes", "many"], "--processes many"),
+        (["--processes", "auto", "--accelerator", "H100"], "give a number"),
+        (["--train-sharding", "fsdp2"], "would do nothing with one process"),
+        (["--train-sharding", "zero9"], "'--train-sharding'"),
         (["--train-batch-size", "12"], "--train-micro-batch-size"),
-        (["--sharding", "zero9"], "'--sharding'"),
+        (["--sharding", "fsdp2"], "'--train-sharding'"),
         (["--gpu-memory", "much"], "'--gpu-memory'"),
         (["--mine-max-tokens", "0"], "'--mine-max-tokens'"),
         (["--base-url", "http://127.0.0.1:1/v1"], "cannot be trained"),

@@ -30,7 +30,7 @@ LIMITS = Limits(200, 200, 200)
 
 
 class Writer(Engine):
-    """Writes texts of so many tokens, as far as it may, and moves a clock: by so much a token, and by the rows' root."""
+    """Writes texts of so many tokens, as far as it may; its clock moves with a token, and with the root of the rows."""
 
     model = Model("writer")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from rrr_core.errors import ModelError, RrrError
 from rrr_core.pipeline.opening import open_engine
@@ -161,7 +160,7 @@ def _sources(read: ReadRun, options: PlanOptions, progress: Progress) -> tuple[l
         profiles = read_profiles(options.past)
         ran_on = device_of(profiles)
         phases = [
-            read_past(_folder_of(options, each.name, len(read.tasks)), prompts)
+            read_past(_part_of(RunFolder(options.past), each.name, len(read.tasks)), prompts)
             for each, prompts in zip(read.tasks, read.prompts, strict=True)
         ]
         notes.append(f"lengths and pass rates: from {options.past}")
@@ -203,10 +202,8 @@ def _probed(read: ReadRun, options: PlanOptions, progress: Progress) -> Measured
     return probe(read, engine, options.probe_seconds, progress)
 
 
-def _folder_of(options: PlanOptions, task: str, count: int) -> Path:
-    assert options.past is not None
-    run = RunFolder(options.past)
-    return run.of_task(task).path if count > 1 or run.parts() else run.path
+def _part_of(run: RunFolder, task: str, count: int) -> RunFolder:
+    return run.of_task(task) if count > 1 or run.parts() else run
 
 
 def _same_device(name: str, device: Device) -> bool:

@@ -41,8 +41,6 @@ class TaskPart:
     share: float = 1.0
     """Of the training's groups."""
     deciders: DeciderTexts = no_deciders
-    is_assumed: bool = False
-    """Whether lengths and rates are assumptions."""
 
     def limited(self, train: TrainSettings) -> dict[str, Phase]:
         """The phases within the token limits of each stage."""
@@ -64,7 +62,7 @@ class TaskPart:
 
     def changed(self, longer: float, errors: float) -> TaskPart:
         """With texts longer or shorter, and pass rates shifted, by so many standard errors."""
-        if self.is_assumed:
+        if self.phases.is_assumed:
             # Nobody knows: from a third of the assumed length to twice it, and from rarely to mostly right.
             factor, shift = (3.0 ** (longer / ERRORS) if longer < 0 else 1 + longer / ERRORS), 0.3 * errors / ERRORS
         else:

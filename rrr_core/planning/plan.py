@@ -87,7 +87,6 @@ def make_plan(settings: RunSettings, options: PlanOptions, progress: Progress | 
             eval=each.fitting(read.settings.eval),
             share=share,
             deciders=deciders,
-            is_assumed=not options.probes and options.past is None,
         )
         for each, found, prompts, share, deciders in zip(
             read.tasks, phases, read.prompts, read.shares, read.deciders, strict=True
@@ -169,7 +168,7 @@ def _sources(read: ReadRun, options: PlanOptions, progress: Progress) -> tuple[l
     if options.probes:
         probed = _probed(read, options, progress)
         if options.past is None:
-            phases = [Phases.alike(each) for each in probed.phases]
+            phases = probed.phases
             notes.append(f"lengths and pass rates: from a probe of {probed.rows} rows, before any training")
         if device.is_here:
             speeds = probed.speeds

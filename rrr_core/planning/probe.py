@@ -35,6 +35,8 @@ TRIES = 3
 """Most tries of a row, to see how much rows differ."""
 REFLECTED, MEMBERS = 12, 4
 """Failures that are reflected on, and how often each of them."""
+MANY_CUT = 0.05
+"""Share of texts cut off above which nobody knows how long they become."""
 FEW = 4
 """Rows of a small batch, which shows what a decoding step costs however many rows it has."""
 
@@ -51,6 +53,8 @@ class Probed:
     calls: tuple[Call, ...]
     verdict_seconds: float
     rows: int
+    is_cut: bool
+    """Whether so many texts were cut off that nobody knows how long they become."""
     notes: tuple[str, ...] = ()
 
 
@@ -67,6 +71,8 @@ class Player:
     """About how long the probe may take."""
     clock: Clock = time.perf_counter
     calls: list[Call] = field(default_factory=list)
+    made: int = 0
+    """Texts that were written."""
     cut: int = 0
     """Texts that the probe cut off before their own limit."""
     shortest: int = 0
@@ -111,6 +117,7 @@ class Player:
             tuple(self.calls),
             per_verdict,
             len(asked),
+            self.cut > MANY_CUT * self.made,
             tuple(self._notes(failed)),
         )
 
@@ -192,6 +199,7 @@ class Player:
         sampling = Sampling(temperature=temperature, max_tokens=most, seed=sum(seed.encode()))
         made = self.engine.generate([conversation(each.segments) for each in episodes], sampling)
         lengths = [each.length or 0 for each in made]
+        self.made += len(made)
         if self._shortens and (cut := sum(each.is_cut_off for each in made)):
             self.cut += cut
             self.shortest = min(self.shortest or most, most)

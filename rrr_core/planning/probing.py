@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from rrr_core.errors import ModelError
 from rrr_core.generation.engine import Engine
 from rrr_core.planning.lengths import Limits
-from rrr_core.planning.phases import Phase
+from rrr_core.planning.phases import Phase, Phases
 from rrr_core.planning.probe import Player, Probed, timed_speeds
 from rrr_core.planning.reading import ReadRun
 from rrr_core.planning.speeds import Speeds
@@ -23,7 +23,7 @@ DISK_SPEED = 0.5e9
 class Measured:
     """What the probe of a run found."""
 
-    phases: list[Phase]
+    phases: list[Phases]
     speeds: Speeds
     rows: int
     notes: tuple[str, ...]
@@ -62,7 +62,10 @@ def probe(
     )
     notes += [note for one in found for note in one.notes]
     return Measured(
-        [Phase(one.texts, one.behaviour) for one in found], speeds, sum(one.rows for one in found), tuple(notes)
+        [Phases.alike(Phase(one.texts, one.behaviour), is_assumed=one.is_cut) for one in found],
+        speeds,
+        sum(one.rows for one in found),
+        tuple(notes),
     )
 
 

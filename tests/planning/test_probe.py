@@ -113,6 +113,7 @@ def test_with_time_enough_all_rows_are_tried_and_no_text_is_cut_off(task: Task) 
     found, player = play(task, engine, 1000.0)
     assert found.rows == max(engine.asked) == 64
     assert player.cut == 0
+    assert not found.is_cut
     assert found.notes == ()
 
 
@@ -127,6 +128,7 @@ def test_what_was_cut_off_counts_as_long_as_it_may_become_and_is_said() -> None:
     assert player.cut > 0
     assert found.texts.attempt.longest == LIMITS.attempt
     assert any("--probe-seconds" in note for note in found.notes)
+    assert found.is_cut  # so the plan's range is that of an assumption
 
 
 def test_courses_are_played_to_their_last_step() -> None:

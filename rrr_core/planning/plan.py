@@ -18,7 +18,7 @@ from rrr_core.planning.estimate import (
     training_estimate,
 )
 from rrr_core.planning.fits import Candidate, candidates, cheapest
-from rrr_core.planning.machine import LIBRARIES, Device
+from rrr_core.planning.machine import LIBRARIES, Device, slowdown
 from rrr_core.planning.memory import Memory
 from rrr_core.planning.past import device_of, read_past, read_profiles, speeds_of
 from rrr_core.planning.phases import Phases, assumed
@@ -187,6 +187,9 @@ def _sources(read: ReadRun, options: PlanOptions, progress: Progress) -> tuple[l
         return phases, NO_SPEED, notes
     notes.append(f"speeds: {speeds.source}")
     if read.run.step.processes > 1:
+        if device.is_cpu:
+            speeds = speeds.times(slowdown(read.run.step.processes))
+            notes.append("the processes share this machine's cores")
         notes.append("the work is taken to divide among the processes evenly; sharding's communication is assumed")
     return phases, speeds, notes
 

@@ -78,7 +78,7 @@ def command(
     """Estimate what `rrr run` with these options will take: tokens, hours, memory, disk, money, and what fits.
 
     It takes the options of `rrr run`, and shows every `--train-sharding` beside the one that is asked for. Nothing is
-    written.
+    written, but a GGUF model is converted, as the run would.
     """
     from rrr_core.cli.plan_tables import plan_json, print_plan
     from rrr_core.cli.progress import make_progress

@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -50,14 +51,19 @@ def model(tmp_path: Path) -> Path:
 
 
 def folder_of(folder: Path, config: dict[str, Any]) -> Path:
-    import rrr_countdown
-
-    source = Path(rrr_countdown.__file__).parent / "model"
+    source = own_model()
     folder.mkdir()
     for name in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
         shutil.copy(source / name, folder)
     (folder / "config.json").write_text(json.dumps(config))
     return folder
+
+
+def own_model() -> Path:
+    """Countdown's own small model."""
+    import rrr_countdown
+
+    return Path(rrr_countdown.__file__).parent / "model"
 
 
 def planned(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any]:
@@ -175,6 +181,78 @@ def test_wrong_input_is_one_line_and_exit_code_two(
 def test_a_probe_without_weights_says_how_to_plan_without_one(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run_command(["plan", "countdown", "--model", str(model), "--probe"]) == 2
     assert "--no-probe" in capsys.readouterr().err
+
+
+def test_a_task_in_steps_with_adapters_and_deciders_is_probed_within_its_time(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    pytest.importorskip("rrr_sqlite")
+    few = ("--mine-rows", "64", "--eval-rows", "64", "--probe-seconds", "1")
+    began = time.process_time()
+    assert run_command(["plan", "sqlite", *few, "--train-lora-rank", "4", "--eval-decide", "model", "--json"]) == 0
+    assert time.process_time() - began < 30  # imports and loading among them
+    plan = json.loads(capsys.readouterr().out)
+    training = plan["stages"][1]
+    assert 0 < plan["disk"]["model"] < training["memory"]["weights"] / 4
+    assert plan["seconds"] > 0
+    assert any("measured here" in note for note in plan["notes"])
+
+
+def test_deciders_have_more_written(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    without = planned(capsys, "--model", str(model), *AT_HOME)
+    asked = planned(capsys, "--model", str(model), *AT_HOME, "--eval-decide", "model")
+    for old, new in zip(without["stages"], asked["stages"], strict=True):
+        if old["stage"].startswith("eval"):
+            assert new["tokens"]["written"] > old["tokens"]["written"]
+        else:
+            assert new["tokens"] == old["tokens"]
+
+
+SEVERAL = ["mine countdown", "mine apigen", "train"]
+SEVERAL += [f"eval {label} {task}" for label in ("vanilla", "trained") for task in ("countdown", "apigen")]
+
+
+def test_several_tasks_are_probed_each_for_its_share_of_the_time(capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("rrr_apigen")
+    few = ("--mine-rows", "32", "--eval-rows", "32", "--probe-seconds", "1")
+    assert run_command(["plan", "countdown", "apigen", "--model", str(own_model()), *few, "--json"]) == 0
+    plan = json.loads(capsys.readouterr().out)
+    assert [stage["stage"] for stage in plan["stages"]] == SEVERAL
+    assert all(stage["seconds"] > 0 for stage in plan["stages"])
+
+
+def test_a_past_run_of_several_tasks_gives_each_its_own_texts(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("rrr_apigen")
+    from rrr_core.mining import MineSettings, mine
+    from rrr_core.runs.layout import RunFolder
+    from rrr_core.tasks import load_task
+    from tests.fakes import ScriptedGenerator
+
+    run = RunFolder(tmp_path / "run")
+    for name, length in (("countdown", 10), ("apigen", 40)):
+        engine = ScriptedGenerator(lambda _conversation, _chance, length=length: "x" * length)  # type: ignore[misc]
+        mine(load_task(name, ()), engine, run.of_task(name).mine.path, MineSettings(rows=4, tries=1), {})
+    given = ("--model", str(own_model()), "--from", str(run.path), "--mine-rows", "32", "--mine-tries", "1")
+    assert run_command(["plan", "countdown", "apigen", *given, "--eval-rows", "32", "--json"]) == 0
+    plan = json.loads(capsys.readouterr().out)
+    assert [stage["stage"] for stage in plan["stages"]] == SEVERAL
+    assert [stage["tokens"]["written"] for stage in plan["stages"][:2]] == [32 * 10, 32 * 40]
+
+
+def test_a_gguf_file_is_converted_and_planned(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("gguf")
+    from tests.generation.gguf_files import write_model
+    from tests.generation.tiny import make_network, make_tokenizer
+
+    monkeypatch.chdir(tmp_path)
+    tokenizer = make_tokenizer()
+    file = write_model(tmp_path / "Tiny.gguf", make_network(tokenizer), tokenizer)
+    plan = planned(capsys, "--model", str(file), *AT_HOME)
+    assert plan["as_asked"]["fits"] == "yes"
 
 
 def test_the_help_loads_no_torch() -> None:

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 Clock = Callable[[], float]
 
-FEWEST_ROWS = 8
-"""Rows that are tried however long they take: their texts are cut off instead."""
+FEWEST_ROWS, FEWEST_TOKENS = 8, 8
+"""What is tried however long it takes: of less neither lengths nor speeds could be told."""
 
 
 @dataclass
@@ -41,7 +41,7 @@ class Budget:
         self.calls = max(self.calls - 1, 1.0)
 
     def tokens(self, rows: int, limit: int) -> int:
-        """The most tokens of each text of the next call, from 1 to the limit.
+        """The most tokens of each text of the next call, up to the limit.
 
         >>> budget = Budget(10.0, calls=5, clock=lambda: 0.0)
         >>> budget.saw(4, 8, 0.8)
@@ -49,7 +49,8 @@ class Budget:
         (25, 12)
         """
         per_step = self._per_step(rows)
-        return limit if not per_step else max(1, min(limit, int(self.left / self.calls / per_step)))
+        affordable = int(self.left / self.calls / per_step) if per_step else limit
+        return min(max(affordable, FEWEST_TOKENS), limit)
 
     def rows(self, most: int, limit: int) -> int:
         """How many rows can be asked for texts of up to so many tokens: those that need not be cut off."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import Any
 
 from rrr_core.evaluation.settings import EvalSettings
@@ -73,7 +74,14 @@ class TaskPart:
             behaviour = phase.behaviour
             if shift is None:
                 return Phase(texts, behaviour.shifted(errors))
-            return Phase(texts, replace(behaviour, sampled=behaviour.sampled.shifted(shift), greedy=0.5 + shift))
+            return Phase(
+                texts,
+                replace(
+                    behaviour,
+                    sampled=behaviour.sampled.shifted(shift),
+                    greedy=min(max(behaviour.greedy + shift, 0.0), 1.0),
+                ),
+            )
 
         return replace(self, phases=self.phases.changed(change))
 
@@ -230,14 +238,14 @@ def _training_memory(run: RunPart, phase: Phase, *, worst: bool = False) -> Memo
 def ranges(run: RunPart, tasks: Sequence[TaskPart]) -> Mapping[str, dict[str, tuple[float, float]]]:
     """Stage → the least and the most of tokens and seconds, for texts and pass rates within their errors."""
     found: dict[str, dict[str, Any]] = {}
-    for longer in (-ERRORS, ERRORS):
-        for errors in (-ERRORS, ERRORS):
-            for stage in estimates(run, [task.changed(longer, errors) for task in tasks]):
-                tokens = stage.work.prompt + stage.work.written + stage.work.trained + stage.work.scored
-                values = {"tokens": tokens, "seconds": stage.seconds}
-                for name, value in values.items():
-                    low, high = found.setdefault(stage.name, {}).get(name, (value, value))
-                    found[stage.name][name] = (min(low, value), max(high, value))
+    ends = (-ERRORS, ERRORS)
+    for longer, errors in ((0.0, 0.0), *product(ends, ends)):
+        for stage in estimates(run, [task.changed(longer, errors) for task in tasks]):
+            tokens = stage.work.prompt + stage.work.written + stage.work.trained + stage.work.scored
+            values = {"tokens": tokens, "seconds": stage.seconds}
+            for name, value in values.items():
+                low, high = found.setdefault(stage.name, {}).get(name, (value, value))
+                found[stage.name][name] = (min(low, value), max(high, value))
     fast, slow = run.speed_range
     for each in found.values():
         each["seconds"] = (each["seconds"][0] * fast, each["seconds"][1] * slow)

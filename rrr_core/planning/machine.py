@@ -55,4 +55,5 @@ def slowdown(processes: int) -> float:
 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     threads = int(variables(processes, os.environ)["OMP_NUM_THREADS"])
-    return torch.get_num_threads() / threads * max(1.0, processes * threads / cores)
+    alone: int = torch.get_num_threads()
+    return alone / threads * max(1.0, processes * threads / cores)

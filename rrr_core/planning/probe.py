@@ -129,7 +129,7 @@ class Player:
 
     def _tries(self, judge: Judge, asked: Sequence[Episode]) -> list[list[Episode]]:
         """The tries of each round: a row is tried until it fails, as in mining."""
-        rounds, going_on = [], list(asked)
+        rounds, going_on = list[list[Episode]](), list(asked)
         for number in range(min(TRIES, self.settings.mine.tries)):
             if not going_on or (rounds and self._budget.is_over):
                 break

@@ -51,7 +51,7 @@ MEMORY = {
 PEAK_SHARE, BANDWIDTH_SHARE = 0.35, 0.5
 """What a pass in torch reaches of a device's peak, and decoding of its bandwidth. Assumed."""
 SECONDS_PER_LAYER = 6e-4
-"""Of a decoding step on an accelerator, for the layer's kernels to be started from Python. Assumed."""
+"""Of a decoding step or a forward pass on an accelerator, for the layer's kernels to be started. Assumed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +137,7 @@ def of_device(
         written=generation_flops(active, 1) / usable + keys / bandwidth,
         trained=trained / usable,
         scored=generation_flops(active, 1) / usable,
+        passing=2 * shape.layers * SECONDS_PER_LAYER,  # thrice there and back, once there alone
         update=trainable * trained_bytes * 7 / bandwidth,
         start=30.0,
         source=f"data sheet of {entry}, at {PEAK_SHARE:.0%} of its peak and {BANDWIDTH_SHARE:.0%} of its bandwidth"

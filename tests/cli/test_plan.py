@@ -88,6 +88,9 @@ def test_one_and_a_half_billion_weights_are_planned_from_their_configuration_alo
     assert plan["money"] == pytest.approx(plan["seconds"] / 3600 * 2.5)
     low, high = plan["seconds_range"]
     assert low < plan["seconds"] < high
+    for stage in plan["stages"]:
+        few, many = stage["tokens_range"]
+        assert few < sum(stage["tokens"][kind] for kind in ("prompt", "written", "trained", "scored")) < many
     assert any("assumed" in note for note in plan["notes"])
 
 

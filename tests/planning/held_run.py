@@ -6,6 +6,7 @@ machine changes nothing.
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import json
 import sys
@@ -17,6 +18,7 @@ from typing import Any
 
 from rrr_core import pipeline
 from rrr_core.evaluation import EvalSettings
+from rrr_core.evaluation.settings import GREEDY
 from rrr_core.generation import ModelSettings
 from rrr_core.mining import MineSettings
 from rrr_core.pipeline import RunSettings
@@ -113,6 +115,8 @@ def memory(folder: Path, name: str) -> dict[str, Any]:
     # What is imported late, such as the optimiser's modules, belongs to the baseline.
     mine(each.task, make_engine(own), folder / "first", MineSettings(rows=4, tries=2, max_tokens=8), {})
     train(each.task, read_failures(folder / "first"), own, folder / "first-train", small)
+    few = EvalSettings(rows=2, max_tokens=2, modes=(GREEDY,))
+    evaluate(each.task, make_engine(own), folder / "first-eval", "vanilla", few, {})
     mined = MineSettings(rows=form.rows, tries=1, max_tokens=form.tokens)
     trained = replace(
         small,
@@ -124,13 +128,13 @@ def memory(folder: Path, name: str) -> dict[str, Any]:
         max_reflection_tokens=form.tokens,
         max_retry_tokens=form.tokens,
     )
-    evaluated = EvalSettings(rows=form.rows, max_tokens=form.tokens)
-    gc.collect()
-    base, found = resident("VmRSS"), {}
+    evaluated = EvalSettings(rows=form.rows, max_tokens=form.tokens, modes=(GREEDY,))
+    found = {}
 
     def measured(stage: str, work: Callable[[], Any]) -> None:
-        gc.collect()
+        give_back()
         forget_peak()
+        base = resident("VmRSS")
         work()
         found[stage] = resident("VmHWM") - base
 
@@ -169,6 +173,12 @@ def resident(key: str) -> int:
     """Bytes of this process in memory, now (`VmRSS`) or at their peak (`VmHWM`)."""
     lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(key))
+
+
+def give_back() -> None:
+    """Return what is free to the system: a stage would reuse it, and seem to take less."""
+    gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)
 
 
 def forget_peak() -> None:

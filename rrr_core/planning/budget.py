@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 Clock = Callable[[], float]
 
 FEWEST_ROWS, FEWEST_TOKENS = 8, 8
-"""What is tried however long it takes: of less neither lengths nor speeds could be told."""
+"""What is tried however long it takes: less shows neither lengths nor speeds."""
 
 
 @dataclass

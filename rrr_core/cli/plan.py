@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,9 @@ import click
 
 from rrr_core.cli.options import SettingsCommand, with_settings
 from rrr_core.cli.run import SECTIONS, STAGES
-
-SHARDINGS = ("none", "zero2", "fsdp2", "zero3")
+from rrr_core.errors import RrrError
+from rrr_core.processes.launch import AUTO, count_of
+from rrr_core.processes.world import world_of
 
 
 @click.command("plan", cls=SettingsCommand)
@@ -34,9 +36,11 @@ SHARDINGS = ("none", "zero2", "fsdp2", "zero3")
     help="Price of one device for an hour, in any currency.",
 )
 @click.option(
-    "--processes", type=click.IntRange(min=1), default=1, show_default=True, help="Processes, each with its own device."
+    "--processes",
+    metavar=f"N|{AUTO}",
+    help="Plan for a run with this `--processes`, each with a GPU of its own or a share of the CPU's cores; auto is one"
+    " for each GPU of this machine.  [default: 1]",
 )
-@click.option("--sharding", type=click.Choice(SHARDINGS), help="Look at this sharding alone; by default at all.")
 @click.option(
     "--from",
     "past",
@@ -55,7 +59,8 @@ SHARDINGS = ("none", "zero2", "fsdp2", "zero3")
     type=click.FloatRange(min=1),
     default=60.0,
     show_default=True,
-    help="About how long the probe may take; texts are cut off to stay within it.",
+    help="About how long the probe may take once the model is loaded: fewer rows are tried, and texts are cut off, to"
+    " stay within it.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON.")
 @with_settings(*SECTIONS, prefixed=STAGES, several_tasks=True)
@@ -63,8 +68,7 @@ def command(
     accelerator: str | None,
     gpu_memory: float | None,
     price: float | None,
-    processes: int,
-    sharding: str | None,
+    processes: str | None,
     past: Path | None,
     probe: bool | None,
     probe_seconds: float,
@@ -73,7 +77,8 @@ def command(
 ) -> None:
     """Estimate what `rrr run` with these options will take: tokens, hours, memory, disk, money, and what fits.
 
-    It takes the options of `rrr run`. Nothing is written.
+    It takes the options of `rrr run`, and shows every `--train-sharding` beside the one that is asked for. Nothing is
+    written, but a GGUF model is converted, as the run would.
     """
     from rrr_core.cli.plan_tables import plan_json, print_plan
     from rrr_core.cli.progress import make_progress
@@ -81,9 +86,25 @@ def command(
     from rrr_core.planning.plan import make_plan
     from rrr_core.planning.settings import PlanOptions
 
-    options = PlanOptions(accelerator, gpu_memory, price, processes, sharding, past, probe, probe_seconds)
+    count = planned_processes(processes, accelerator)
+    options = PlanOptions(accelerator, gpu_memory, price, count, past, probe, probe_seconds)
     plan = make_plan(RunSettings(**settings), options, make_progress())
     if as_json:
         click.echo(json.dumps(plan_json(plan), indent=2))
     else:
         print_plan(plan)
+
+
+def planned_processes(text: str | None, accelerator: str | None) -> int:
+    """How many processes are planned for; the plan itself is made by one. Raises RrrError."""
+    if (world := world_of(os.environ)).size > 1:
+        raise RrrError(
+            f"one process makes a plan, and {world.launcher} has started {world.size}: start it without, and say"
+            f" --processes {world.size}."
+        )
+    if text == AUTO and accelerator is not None:
+        raise RrrError(
+            f"--processes {AUTO} counts the GPUs of this machine, and --accelerator {accelerator} is not here: give a"
+            " number."
+        )
+    return 1 if text is None else count_of(text)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import Any
 
 from rrr_core.evaluation.settings import EvalSettings
 from rrr_core.mining.settings import MineSettings
 from rrr_core.planning.disk import disk_parts
-from rrr_core.planning.fits import COMMUNICATION
 from rrr_core.planning.lengths import Lengths, Limits, Texts
 from rrr_core.planning.memory import Batch, Memory, Pass, Setup, generating_memory, training_memory
 from rrr_core.planning.phases import Phase, Phases
@@ -22,6 +22,9 @@ from rrr_core.training.settings import TrainSettings
 
 CPU_READS = 2048
 """Tokens that a CPU prefills at once (`rrr_core.generation.reading`)."""
+COMMUNICATION = {"none": 1.0, "zero2": 1.05, "fsdp2": 1.2, "zero3": 1.25}
+"""Sharding → what its communication makes of the seconds of passes and updates; texts come from a whole copy, and need
+none. Assumed, for devices in one machine."""
 ERRORS = 2.0
 """Standard errors from the expected value to the ends of a range."""
 
@@ -39,8 +42,6 @@ class TaskPart:
     share: float = 1.0
     """Of the training's groups."""
     deciders: DeciderTexts = no_deciders
-    is_assumed: bool = False
-    """Whether lengths and rates are assumptions."""
 
     def limited(self, train: TrainSettings) -> dict[str, Phase]:
         """The phases within the token limits of each stage."""
@@ -62,7 +63,7 @@ class TaskPart:
 
     def changed(self, longer: float, errors: float) -> TaskPart:
         """With texts longer or shorter, and pass rates shifted, by so many standard errors."""
-        if self.is_assumed:
+        if self.phases.is_assumed:
             # Nobody knows: from a third of the assumed length to twice it, and from rarely to mostly right.
             factor, shift = (3.0 ** (longer / ERRORS) if longer < 0 else 1 + longer / ERRORS), 0.3 * errors / ERRORS
         else:
@@ -73,7 +74,14 @@ class TaskPart:
             behaviour = phase.behaviour
             if shift is None:
                 return Phase(texts, behaviour.shifted(errors))
-            return Phase(texts, replace(behaviour, sampled=behaviour.sampled.shifted(shift), greedy=0.5 + shift))
+            return Phase(
+                texts,
+                replace(
+                    behaviour,
+                    sampled=behaviour.sampled.shifted(shift),
+                    greedy=min(max(behaviour.greedy + shift, 0.0), 1.0),
+                ),
+            )
 
         return replace(self, phases=self.phases.changed(change))
 
@@ -154,14 +162,16 @@ def training_estimate(run: RunPart, tasks: Sequence[TaskPart]) -> StageEstimate:
     # Every step is one, whatever its groups are of.
     passes = run.step.accumulation * run.step.processes * (1 + run.step.scores) * settings.steps
     work = replace(work, passes=passes, updates=settings.steps, saves=-(-settings.steps // settings.save_every))
-    seconds = run.speeds.seconds(work.divided(run.step.processes))
-    factor = COMMUNICATION[run.setup.sharding] if run.step.processes > 1 else 1.0
+    own = work.divided(run.step.processes)
+    seconds = run.speeds.seconds(own)
+    if run.step.processes > 1:
+        seconds += (COMMUNICATION[run.setup.sharding] - 1) * run.speeds.of_passes(own)
     usual = max((_training_memory(run, phase) for _, phase in parts), key=lambda memory: memory.peak)
     worst = max(
         (_training_memory(run, worst_case(task).limited(settings)["train"], worst=True) for task, _ in parts),
         key=lambda memory: memory.peak,
     )
-    return StageEstimate("train", work, seconds * factor, usual, worst)
+    return StageEstimate("train", work, seconds, usual, worst)
 
 
 def worst_case(task: TaskPart) -> TaskPart:
@@ -228,14 +238,14 @@ def _training_memory(run: RunPart, phase: Phase, *, worst: bool = False) -> Memo
 def ranges(run: RunPart, tasks: Sequence[TaskPart]) -> Mapping[str, dict[str, tuple[float, float]]]:
     """Stage → the least and the most of tokens and seconds, for texts and pass rates within their errors."""
     found: dict[str, dict[str, Any]] = {}
-    for longer in (-ERRORS, ERRORS):
-        for errors in (-ERRORS, ERRORS):
-            for stage in estimates(run, [task.changed(longer, errors) for task in tasks]):
-                tokens = stage.work.prompt + stage.work.written + stage.work.trained + stage.work.scored
-                values = {"tokens": tokens, "seconds": stage.seconds}
-                for name, value in values.items():
-                    low, high = found.setdefault(stage.name, {}).get(name, (value, value))
-                    found[stage.name][name] = (min(low, value), max(high, value))
+    ends = (-ERRORS, ERRORS)
+    for longer, errors in ((0.0, 0.0), *product(ends, ends)):
+        for stage in estimates(run, [task.changed(longer, errors) for task in tasks]):
+            tokens = stage.work.prompt + stage.work.written + stage.work.trained + stage.work.scored
+            values = {"tokens": tokens, "seconds": stage.seconds}
+            for name, value in values.items():
+                low, high = found.setdefault(stage.name, {}).get(name, (value, value))
+                found[stage.name][name] = (min(low, value), max(high, value))
     fast, slow = run.speed_range
     for each in found.values():
         each["seconds"] = (each["seconds"][0] * fast, each["seconds"][1] * slow)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -32,6 +32,9 @@ class Decoding:
 def fit_speeds(calls: Sequence[Call]) -> Decoding:
     """The speeds with the smallest squared relative errors over all calls. Raises ValueError without any call.
 
+    None is below zero, and a token that is read takes no longer than one that is written in a step of its own: calls
+    that are much alike would else blame all their time on the few tokens that they read.
+
     >>> found = fit_speeds([Call(10, 5, 20, 4.5), Call(10, 5, 40, 5.5), Call(20, 5, 20, 5.5), Call(10, 9, 20, 6.5)])
     >>> [round(each, 3) for each in (found.prefilled, found.step, found.written)]
     [0.1, 0.5, 0.05]
@@ -41,17 +44,28 @@ def fit_speeds(calls: Sequence[Call]) -> Decoding:
         raise ValueError("no call took any time")
     rows = [[value / call.seconds for value in (call.prefilled, call.steps, call.written)] for call in used]
     best, least = [0.0, 0.0, 0.0], float("inf")
-    # With three speeds, each set of those that are not zero can be tried.
+    for speeds in _candidates(rows):
+        error = sum((sum(a * b for a, b in zip(row, speeds, strict=True)) - 1) ** 2 for row in rows)
+        if error < least - 1e-12:
+            best, least = speeds, error
+    return Decoding(*best)
+
+
+def _candidates(rows: Sequence[Sequence[float]]) -> Iterator[list[float]]:
+    """The best speeds within the limits and on each of their edges: with so few, all can be tried."""
     for count in (1, 2, 3):
         for kept in combinations(range(3), count):
             found = _solved([[row[each] for each in kept] for row in rows])
-            if found is None or min(found) < 0:
-                continue
-            speeds = [found[kept.index(each)] if each in kept else 0.0 for each in range(3)]
-            error = sum((sum(a * b for a, b in zip(row, speeds, strict=True)) - 1) ** 2 for row in rows)
-            if error < least - 1e-12:
-                best, least = speeds, error
-    return Decoding(*best)
+            if found is not None and min(found) >= 0:
+                prefilled, step, written = (found[kept.index(each)] if each in kept else 0.0 for each in range(3))
+                if prefilled <= step + written:
+                    yield [prefilled, step, written]
+    # Where a token that is read takes just as long as one that is written in a step of its own.
+    for kept in ((1,), (2,), (1, 2)):
+        found = _solved([[row[0] + row[each] for each in kept] for row in rows])
+        if found is not None and min(found) >= 0:
+            step, written = (found[kept.index(each)] if each in kept else 0.0 for each in (1, 2))
+            yield [step + written, step, written]
 
 
 def _solved(rows: Sequence[Sequence[float]]) -> list[float] | None:

@@ -10,9 +10,6 @@ from rrr_core.planning.memory import SHARDINGS, Memory
 USABLE = 0.92
 """Share of a device's memory that tensors can fill: the rest is fragments, and the driver's own."""
 
-COMMUNICATION = {"none": 1.0, "zero2": 1.05, "fsdp2": 1.2, "zero3": 1.25}
-"""Sharding → what its communication makes of the seconds of training. Assumed, for devices in one machine."""
-
 ALIKE = 1.02
 """Times within this factor are alike, and the setting that was asked for is kept."""
 
@@ -46,17 +43,16 @@ Price = Callable[[str, int, int], tuple[Memory, Memory, float]]
 """Sharding, micro-batch and processes → memory as texts are, memory if each is as long as it may be, and seconds."""
 
 
-def candidates(
-    price: Price, micro_batch: int, batch: int, processes: int, shardings: Sequence[str] = SHARDINGS
-) -> list[Candidate]:
-    """Every sharding with the micro-batches that divide a process's share of a step: powers of two, the given one."""
-    wanted = shardings if processes > 1 else [each for each in shardings if each == "none"] or list(shardings)
+def candidates(price: Price, micro_batch: int, batch: int, processes: int) -> list[Candidate]:
+    """Every sharding with the micro-batches that divide a process's share of a step: powers of two, the given one.
+
+    One process has nothing to shard.
+    """
     found = []
-    for sharding in wanted:
+    for sharding in SHARDINGS if processes > 1 else ("none",):
         for micro in micro_batches(micro_batch, batch, processes):
             usual, worst, seconds = price(sharding, micro, processes)
-            factor = COMMUNICATION[sharding] if processes > 1 else 1.0
-            found.append(Candidate(sharding, micro, processes, usual.peak, worst.peak, seconds * factor))
+            found.append(Candidate(sharding, micro, processes, usual.peak, worst.peak, seconds))
     return found
 
 

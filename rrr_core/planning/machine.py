@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from rrr_core.planning.settings import PlanOptions
 from rrr_core.planning.speeds import MEMORY, device_named
+from rrr_core.processes.launch import variables
 
 LIBRARIES = 0.5e9
 """Bytes that Python and its libraries take in a process on a CPU; about what a GPU's context takes there."""
@@ -41,3 +42,18 @@ def device_for(options: PlanOptions, wanted: str | None = None) -> Device:
     if options.gpu_memory:  # a GPU of unknown make: what fits can be said, not how long it takes
         return Device("a GPU", options.gpu_memory * 1e9, is_cpu=False, is_here=False)
     return Device("cpu", memory, is_cpu=True, is_here=True)
+
+
+def slowdown(processes: int) -> float:
+    """How many times as long one of several processes on this CPU takes for its share as one process takes for that.
+
+    `--processes` gives each an equal part of the cores; work is taken to be as fast as the threads are many.
+    """
+    if processes == 1:
+        return 1.0
+    import torch
+
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    threads = int(variables(processes, os.environ)["OMP_NUM_THREADS"])
+    alone: int = torch.get_num_threads()
+    return alone / threads * max(1.0, processes * threads / cores)

@@ -23,8 +23,8 @@ BUCKET = 5e8
 HEAD_TOKENS, HEAD_COLUMNS = 4096, 32768
 """The tile in which TRL's head makes logits: tokens times entries of the vocabulary."""
 
-SPARE = 1.125
-"""The key-value cache grows by a quarter at a time, so that an eighth of it is unused on average."""
+SPARE, SPARE_COLUMNS = 0.125, 8
+"""The key-value cache grows by a quarter at a time, and by 16 columns at least: half of that is unused on average."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,10 +125,20 @@ def static_parts(shape: Shape, setup: Setup) -> dict[str, float]:
         parts["exchange"] = trained  # DistributedDataParallel's buckets
     elif sharding in DEEPSPEED and count > 1:
         parts["exchange"] = min(2.0 * BUCKET * width, 2.0 * trained)
-    elif count > 1:
+    elif sharding in WHOLLY_SHARDED and count > 1:
         # What is gathered and reduced at a time: two layers, the embedding among them.
         parts["exchange"] = 2.0 * max(shape.embedding, shape.layer_parameters) * width
+    if sharding in WHOLLY_SHARDED and not setup.other_engine:
+        # Made before the weights are sharded and converted, and kept. Beside vLLM it is in the machine's memory.
+        parts["whole copy"] = float(shape.parameters * setup.bytes_per_weight)
     return parts
+
+
+def starting_parts(shape: Shape, setup: Setup) -> dict[str, float]:
+    """What training holds before weights are sharded: each process has loaded them whole and has made its copy."""
+    whole = float(shape.parameters * setup.bytes_per_weight)
+    held = static_parts(shape, setup)
+    return {"weights": whole, **{name: held.get(name, 0.0) for name in ("whole copy", "reference")}}
 
 
 def pass_parts(shape: Shape, setup: Setup, one: Pass) -> dict[str, float]:
@@ -169,19 +179,23 @@ def generating_parts(shape: Shape, setup: Setup, batch: Batch, *, in_training: b
     width = setup.bytes_per_weight if in_training else setup.stored_bytes
     token = 2 * shape.layers * shape.cached * width
     # Reading a batch: its prompts in the cache, and the projections of a layer.
-    prompts = batch.rows * batch.prompt * token * SPARE
+    prompts = batch.rows * batch.prompt * token * _spare(batch.prompt)
     reading = batch.read_at_once * (4 * shape.hidden + 3 * shape.active_intermediate) * width
     # Decoding its last token: the whole cache, and the logits in several widths.
-    cache = batch.rows * batch.columns * token * SPARE
+    cache = batch.rows * batch.columns * token * _spare(batch.columns)
     logits = batch.rows * shape.vocabulary * (8.0 if setup.on_cpu else 28.0)
     at_first, at_last = {"cache": prompts, "reading": reading}, {"cache": cache, "logits": logits}
     parts = max((at_first, at_last), key=lambda moment: sum(moment.values()))
-    parts["prefix cache"] = min(batch.kept * token, setup.prefix_limit)
-    if in_training and setup.sharding in WHOLLY_SHARDED:
-        parts["generation copy"] = float(shape.parameters * setup.held_bytes)
+    # A batch whose rows end together is kept as it is, with what is spare in it.
+    parts["prefix cache"] = min(batch.kept * token * _spare(batch.columns), setup.prefix_limit)
     if in_training and setup.other_engine:
         parts = {"engine": setup.other_engine}
     return parts
+
+
+def _spare(columns: float) -> float:
+    """What the unused columns of a cache make of its size."""
+    return 1 + max(SPARE, SPARE_COLUMNS / max(columns, 1.0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +219,8 @@ def training_memory(shape: Shape, setup: Setup, one: Pass, batch: Batch) -> Memo
         return Memory({**held, **passing, **sampling})
     # Gradients are dropped before anything is sampled.
     between = {**held, "gradients": 0.0, **sampling}
-    return max((Memory({**held, **passing}), Memory(between)), key=lambda memory: memory.peak)
+    moments = (Memory({**held, **passing}), Memory(between), Memory(starting_parts(shape, setup)))
+    return max(moments, key=lambda memory: memory.peak)
 
 
 def generating_memory(shape: Shape, setup: Setup, batch: Batch) -> Memory:

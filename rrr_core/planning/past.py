@@ -30,17 +30,16 @@ KEPT = 4096
 """Most texts whose lengths are kept."""
 
 
-def read_past(folder: Path, prompts: Rendered) -> Phases:
-    """What the run in a folder wrote, and how often it passed; the prompts are this plan's own.
+def read_past(run: RunFolder, prompts: Rendered) -> Phases:
+    """What a run, or one task's part of it, wrote, and how often it passed; the prompts are this plan's own.
 
     Raises DataError, in one line, if it holds neither an evaluation nor a failure set, or a damaged one.
     """
-    run = RunFolder(folder)
     mined = [row for shard in run.mine.shards() for row in read_shard(shard)]
     found = {label: _evaluated(run, label) for label in (VANILLA, TRAINED)}
     if not any(found[VANILLA].values()) and not mined:
         raise DataError(
-            f"{folder} holds no run to learn from: it has neither {run.mine.path} nor {run.evaluation(VANILLA).path}."
+            f"{run.path} holds no run to learn from: it has neither {run.mine.path} nor {run.evaluation(VANILLA).path}."
         )
     before = _phase(*_by_mode(found[VANILLA]), mined, prompts)
     after = _phase(*_by_mode(found[TRAINED]), (), prompts) if any(found[TRAINED].values()) else before
@@ -118,10 +117,14 @@ def _in_training(run: RunFolder, before: Phase) -> Phase:
     except (KeyError, TypeError, ValueError):
         raise DataError(f"{run.train.manifest}:1: no manifest of a training (it names no group size).") from None
     texts, behaviour = before.texts, before.behaviour
+    of_task = mean(f"retry_success_rate/{run.path.name}")
     if length := mean("reflection_tokens"):
-        own = texts.reflection
-        texts = replace(texts, reflection=own.scaled(length / own.mean, float(1 << 30)))
-    if (passed := mean("retry_success_rate")) is not None:
+        # Of several tasks' reflections only the mean is known: each is taken to grow as that did.
+        own = next(filter(None, (line.get("reflection_tokens") for line in lines)), length)
+        factor = length / (texts.reflection.mean if of_task is None else own)
+        texts = replace(texts, reflection=texts.reflection.scaled(factor, float(1 << 30)))
+    passed = mean("retry_success_rate") if of_task is None else of_task
+    if passed is not None:
         rates = replace(behaviour.retries, mean=min(max(passed, 0.005), 0.995))
         alike = mean("groups_without_spread")
         if alike is not None:  # the spread of rates under which as many groups are without variance

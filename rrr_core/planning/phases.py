@@ -30,15 +30,17 @@ class Phases:
     before: Phase
     training: Phase
     after: Phase
+    is_assumed: bool = False
+    """Whether the lengths are assumptions, or those of texts that a probe cut off."""
 
     @classmethod
-    def alike(cls, phase: Phase) -> Phases:
+    def alike(cls, phase: Phase, *, is_assumed: bool = False) -> Phases:
         """Where nothing is known of what training changes."""
-        return cls(phase, phase, phase)
+        return cls(phase, phase, phase, is_assumed)
 
     def changed(self, change: Callable[[Phase], Phase]) -> Phases:
         """Each phase changed alike."""
-        return Phases(change(self.before), change(self.training), change(self.after))
+        return Phases(change(self.before), change(self.training), change(self.after), self.is_assumed)
 
 
 def assumed(prompts: Rendered, limits: Limits) -> Phases:
@@ -54,4 +56,5 @@ def assumed(prompts: Rendered, limits: Limits) -> Phases:
         shared=prompts.shared,
         extends=prompts.extends,
     )
-    return Phases.alike(Phase(texts, Behaviour(ASSUMED_RATES, ASSUMED_RATES.mean, replace(ASSUMED_RATES, mean=0.3))))
+    behaviour = Behaviour(ASSUMED_RATES, ASSUMED_RATES.mean, replace(ASSUMED_RATES, mean=0.3))
+    return Phases.alike(Phase(texts, behaviour), is_assumed=True)

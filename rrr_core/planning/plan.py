@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from rrr_core.errors import ModelError, RrrError
 from rrr_core.pipeline.opening import open_engine
@@ -19,7 +18,7 @@ from rrr_core.planning.estimate import (
     training_estimate,
 )
 from rrr_core.planning.fits import Candidate, candidates, cheapest
-from rrr_core.planning.machine import LIBRARIES, Device
+from rrr_core.planning.machine import LIBRARIES, Device, slowdown
 from rrr_core.planning.memory import Memory
 from rrr_core.planning.past import device_of, read_past, read_profiles, speeds_of
 from rrr_core.planning.phases import Phases, assumed
@@ -88,7 +87,6 @@ def make_plan(settings: RunSettings, options: PlanOptions, progress: Progress | 
             eval=each.fitting(read.settings.eval),
             share=share,
             deciders=deciders,
-            is_assumed=not options.probes and options.past is None,
         )
         for each, found, prompts, share, deciders in zip(
             read.tasks, phases, read.prompts, read.shares, read.deciders, strict=True
@@ -106,7 +104,7 @@ def planned(read: ReadRun, run: RunPart, tasks: Sequence[TaskPart], options: Pla
         stage = training_estimate(run.with_step(sharding, micro, processes), tasks)
         return with_libraries(stage.memory), with_libraries(stage.worst), stage.seconds
 
-    found = candidates(price, settings.micro_batch_size, settings.batch_size, options.processes, options.shardings)
+    found = candidates(price, settings.micro_batch_size, settings.batch_size, options.processes)
     chosen = cheapest(found, memory, settings.micro_batch_size)
     asked = next(
         (
@@ -161,7 +159,7 @@ def _sources(read: ReadRun, options: PlanOptions, progress: Progress) -> tuple[l
         profiles = read_profiles(options.past)
         ran_on = device_of(profiles)
         phases = [
-            read_past(_folder_of(options, each.name, len(read.tasks)), prompts)
+            read_past(_part_of(RunFolder(options.past), each.name, len(read.tasks)), prompts)
             for each, prompts in zip(read.tasks, read.prompts, strict=True)
         ]
         notes.append(f"lengths and pass rates: from {options.past}")
@@ -170,7 +168,7 @@ def _sources(read: ReadRun, options: PlanOptions, progress: Progress) -> tuple[l
     if options.probes:
         probed = _probed(read, options, progress)
         if options.past is None:
-            phases = [Phases.alike(each) for each in probed.phases]
+            phases = probed.phases
             notes.append(f"lengths and pass rates: from a probe of {probed.rows} rows, before any training")
         if device.is_here:
             speeds = probed.speeds
@@ -189,6 +187,9 @@ def _sources(read: ReadRun, options: PlanOptions, progress: Progress) -> tuple[l
         return phases, NO_SPEED, notes
     notes.append(f"speeds: {speeds.source}")
     if read.run.step.processes > 1:
+        if device.is_cpu:
+            speeds = speeds.times(slowdown(read.run.step.processes))
+            notes.append("the processes share this machine's cores")
         notes.append("the work is taken to divide among the processes evenly; sharding's communication is assumed")
     return phases, speeds, notes
 
@@ -200,13 +201,11 @@ def _probed(read: ReadRun, options: PlanOptions, progress: Progress) -> Measured
         raise RrrError(
             f"{str(error).rstrip('.')}: the probe needs the weights; plan without one with --no-probe."
         ) from None
-    return probe(read, engine, options.probe_seconds)
+    return probe(read, engine, options.probe_seconds, progress)
 
 
-def _folder_of(options: PlanOptions, task: str, count: int) -> Path:
-    assert options.past is not None
-    run = RunFolder(options.past)
-    return run.of_task(task).path if count > 1 or run.parts() else run.path
+def _part_of(run: RunFolder, task: str, count: int) -> RunFolder:
+    return run.of_task(task) if count > 1 or run.parts() else run
 
 
 def _same_device(name: str, device: Device) -> bool:

@@ -20,6 +20,7 @@ from rrr_core.evaluation.settings import GREEDY
 from rrr_core.generation.engine import Engine, Sampling
 from rrr_core.pipeline.opening import OpenTask
 from rrr_core.pipeline.settings import RunSettings
+from rrr_core.planning.budget import Budget, Clock
 from rrr_core.planning.fit_speeds import Call, fit_speeds
 from rrr_core.planning.lengths import Lengths, Limits, Texts
 from rrr_core.planning.rates import Behaviour, fitted
@@ -34,10 +35,13 @@ TRIES = 3
 """Most tries of a row, to see how much rows differ."""
 REFLECTED, MEMBERS = 12, 4
 """Failures that are reflected on, and how often each of them."""
+MANY_CUT = 0.05
+"""Share of texts cut off above which nobody knows how long they become."""
 FEW = 4
 """Rows of a small batch, which shows what a decoding step costs however many rows it has."""
 
-Clock = Callable[[], float]
+ANSWERS, ROUNDS = TRIES + 2, 2
+"""Calls that answer rows: a small batch, the tries and the greedy ones; and those of a reflection and its retry."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +53,8 @@ class Probed:
     calls: tuple[Call, ...]
     verdict_seconds: float
     rows: int
+    is_cut: bool
+    """Whether so many texts were cut off that nobody knows how long they become."""
     notes: tuple[str, ...] = ()
 
 
@@ -65,9 +71,20 @@ class Player:
     """About how long the probe may take."""
     clock: Clock = time.perf_counter
     calls: list[Call] = field(default_factory=list)
+    made: int = 0
+    """Texts that were written."""
     cut: int = 0
     """Texts that the probe cut off before their own limit."""
-    _most: dict[str, int] = field(default_factory=dict)
+    shortest: int = 0
+    """After how many tokens a text was cut off at the earliest."""
+    _shortens: bool = False
+    """Whether the last call had less than its own limit."""
+    _budget: Budget = field(init=False)
+
+    def __post_init__(self) -> None:
+        # Courses rarely take all the steps that they may.
+        steps = (self._steps + 1) // 2
+        self._budget = Budget(self.seconds, (ANSWERS + 1) * steps + 3, self.clock)
 
     def play(self) -> Probed:
         """Try, reflect, try again. Raises what task and engine raise, and DataError for a task without rows."""
@@ -81,12 +98,13 @@ class Player:
                 Episode(index, dict(row), (Segment("prompt", task.prompt(row, self.engine.model)),))
                 for index, row in enumerate(rows)
             ]
-            asked = asked[: self._affordable(asked)]
+            self._warm(asked[:2])
             self._answers(judge, asked[:FEW], "few", settings.mine.temperature)
+            asked = asked[: self._budget.rows(len(asked), self.limits.attempt)]
             judged, began = profile.verdicts, profile.spent().seconds.get("judge", 0.0)
             tried = self._tries(judge, asked)
             greedy = []
-            if GREEDY in settings.eval.modes:
+            if GREEDY in settings.eval.modes and not self._budget.is_over:
                 greedy = self._answers(judge, asked, "greedy", 0.0)
             failed = [each for each in tried[0] if each.verdict.is_failed]
             again = self._reflect(judge, failed or tried[0])
@@ -99,28 +117,21 @@ class Player:
             tuple(self.calls),
             per_verdict,
             len(asked),
+            self.cut > MANY_CUT * self.made,
             tuple(self._notes(failed)),
         )
 
-    def _affordable(self, asked: Sequence[Episode]) -> int:
-        """How many rows fit the probe's time; limits the texts' lengths as well where even a few rows take long."""
-        few = list(asked[:2])
-        with self._called("warm") as call:
-            self._generate(few, 4, 1.0, "warm", call)
-        with self._called("first") as call:
-            self._generate(few, 8, 1.0, "first", call)
-        per_step = self.calls[-1].seconds / 8
-        # Some eight calls follow, each of as many steps as its longest text.
-        steps = max(8, int(self.seconds / 8 / max(per_step, 1e-9)))
-        longest = max(self.limits.attempt, self.limits.reflection, self.limits.retry)
-        self._most = {"all": steps} if steps < longest else {}
-        return len(asked) if not self._most else min(len(asked), 16)
+    def _warm(self, few: Sequence[Episode]) -> None:
+        """Two short calls: the first pays for what is loaded late, the second says what a token costs."""
+        for stage, tokens in (("warm", 4), ("first", 8)):
+            with self._called(stage) as call:
+                self._generate(few, tokens, 1.0, "warm", call)
 
     def _tries(self, judge: Judge, asked: Sequence[Episode]) -> list[list[Episode]]:
         """The tries of each round: a row is tried until it fails, as in mining."""
-        rounds, going_on = [], list(asked)
+        rounds, going_on = list[list[Episode]](), list(asked)
         for number in range(min(TRIES, self.settings.mine.tries)):
-            if not going_on:
+            if not going_on or (rounds and self._budget.is_over):
                 break
             tried = self._answers(judge, going_on, f"try {number}", self.settings.mine.temperature)
             rounds.append(tried)
@@ -143,7 +154,9 @@ class Player:
             )
 
     def _reflect(self, judge: Judge, failed: Sequence[Episode]) -> list[Episode]:
-        repeated = [each for each in failed[:REFLECTED] for _ in range(MEMBERS)]
+        most = min(len(failed), REFLECTED)
+        rows = self._budget.rows(most * MEMBERS, max(self.limits.reflection, self.limits.retry))
+        repeated = [each for each in failed[: max(rows // MEMBERS, 1)] for _ in range(MEMBERS)]
         draw = self._drawing(self.limits.reflection, self.settings.train.temperature, "reflection")
         with self.engine.prefix_caching():
             return play_round(
@@ -152,7 +165,7 @@ class Player:
                 judge,
                 repeated,
                 draw,
-                lambda reflection: bool(reflection.text.strip()) and (bool(self._most) or not reflection.is_cut_off),
+                lambda reflection: bool(reflection.text.strip()) and (self._shortens or not reflection.is_cut_off),
                 ("reflection", "retry"),
                 self._steps,
                 fits=self._fits,
@@ -181,15 +194,18 @@ class Player:
     def _generate(
         self, episodes: Sequence[Episode], limit: int, temperature: float, seed: str, call: dict[str, float]
     ) -> list[Generation]:
-        most = min(limit, self._most.get("all", limit))
+        most = self._budget.tokens(len(episodes), limit)
+        self._shortens = most < limit
         sampling = Sampling(temperature=temperature, max_tokens=most, seed=sum(seed.encode()))
         made = self.engine.generate([conversation(each.segments) for each in episodes], sampling)
         lengths = [each.length or 0 for each in made]
-        if most < limit:
-            self.cut += sum(each.is_cut_off for each in made)
+        self.made += len(made)
+        if self._shortens and (cut := sum(each.is_cut_off for each in made)):
+            self.cut += cut
+            self.shortest = min(self.shortest or most, most)
             # Nobody knows how long they would have become.
             made = [replace(each, counted=limit, token_ids=()) if each.is_cut_off else each for each in made]
-        call["written"], call["steps"] = sum(lengths), max(lengths, default=0)
+        call["rows"], call["written"], call["steps"] = len(made), sum(lengths), max(lengths, default=0)
         return made
 
     @contextmanager
@@ -202,6 +218,7 @@ class Player:
         if before is not None and after is not None:
             prefilled = after.prompt_tokens - before.prompt_tokens - (after.cached_tokens - before.cached_tokens)
         if stage != "warm":
+            self._budget.saw(int(call["rows"]), int(call["steps"]), seconds)
             self.calls.append(Call(prefilled, call.get("steps", 0), call.get("written", 0), seconds))
 
     def _texts(self, tried: Sequence[Sequence[Episode]], again: Sequence[Episode]) -> Texts:
@@ -250,8 +267,8 @@ class Player:
     def _notes(self, failed: Sequence[Episode]) -> Iterator[str]:
         if self.cut:
             yield (
-                f"{self.each.name}: {self.cut} texts of the probe were cut off after {self._most['all']} tokens to save"
-                " time, and count as long as they may become: give it more with --probe-seconds"
+                f"{self.each.name}: {self.cut} texts of the probe were cut off, the first after {self.shortest} tokens,"
+                " to save time, and count as long as they may become: give it more with --probe-seconds"
             )
         if not failed:
             yield f"{self.each.name}: no try of the probe failed, so reflections are on right answers"

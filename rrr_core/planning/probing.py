@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from rrr_core.errors import ModelError
 from rrr_core.generation.engine import Engine
 from rrr_core.planning.lengths import Limits
-from rrr_core.planning.phases import Phase
+from rrr_core.planning.phases import Phase, Phases
 from rrr_core.planning.probe import Player, Probed, timed_speeds
 from rrr_core.planning.reading import ReadRun
 from rrr_core.planning.speeds import Speeds
+from rrr_core.progress import Progress
 
 DISK_SPEED = 0.5e9
 """Bytes a second of a checkpoint, digests included. Assumed."""
@@ -22,24 +23,35 @@ DISK_SPEED = 0.5e9
 class Measured:
     """What the probe of a run found."""
 
-    phases: list[Phase]
+    phases: list[Phases]
     speeds: Speeds
     rows: int
     notes: tuple[str, ...]
 
 
-def probe(read: ReadRun, engine: Engine, seconds: float, clock: Callable[[], float] = time.perf_counter) -> Measured:
-    """Play some rows of each task and time a training pass. Texts are limited so that it takes about `seconds`.
+PLAYING = 0.7
+"""Share of the probe's time for playing rows; the training pass has what is left, but at least all but this."""
+
+
+def probe(
+    read: ReadRun, engine: Engine, seconds: float, progress: Progress, clock: Callable[[], float] = time.perf_counter
+) -> Measured:
+    """Play some rows of each task and time a training pass, all limited so that it takes about `seconds`.
+
+    The loading of the model is not counted: it takes as long as it takes.
 
     Raises what tasks and the engine raise.
     """
-    limits = limits_of(read)
+    limits, began = limits_of(read), clock()
     found: list[Probed] = []
     for each, prompts in zip(read.tasks, read.prompts, strict=True):
-        share = seconds / (2 * len(read.tasks))
+        share = PLAYING * seconds / len(read.tasks)
+        progress.say(f"Probing {each.name}: about {share:.0f} s")
         found.append(Player(each, engine, read.settings, prompts, limits, share, clock).play())
     del engine
-    timed, notes = _timed_pass(read, found[0], clock)
+    left = max(seconds - (clock() - began), (1 - PLAYING) * seconds)
+    progress.say(f"Timing a training pass: about {left:.0f} s")
+    timed, notes = _timed_pass(read, found[0], left, clock)
     weights = read.run.setup.trainable * read.run.setup.bytes_per_weight
     speeds = timed_speeds(
         [call for one in found for call in one.calls],
@@ -50,7 +62,10 @@ def probe(read: ReadRun, engine: Engine, seconds: float, clock: Callable[[], flo
     )
     notes += [note for one in found for note in one.notes]
     return Measured(
-        [Phase(one.texts, one.behaviour) for one in found], speeds, sum(one.rows for one in found), tuple(notes)
+        [Phases.alike(Phase(one.texts, one.behaviour), is_assumed=one.is_cut) for one in found],
+        speeds,
+        sum(one.rows for one in found),
+        tuple(notes),
     )
 
 
@@ -64,8 +79,10 @@ def limits_of(read: ReadRun) -> Limits:
     )
 
 
-def _timed_pass(read: ReadRun, found: Probed, clock: Callable[[], float]) -> tuple[dict[str, float], list[str]]:
-    """The seconds of training's arithmetic and of a stage's start, by their names in `Speeds`."""
+def _timed_pass(
+    read: ReadRun, found: Probed, seconds: float, clock: Callable[[], float]
+) -> tuple[dict[str, float], list[str]]:
+    """The seconds of training's arithmetic and of a stage's start, by their names in `Speeds`, and notes on them."""
     import torch
 
     from rrr_core.generation.transformers_backend import load_from
@@ -87,6 +104,7 @@ def _timed_pass(read: ReadRun, found: Probed, clock: Callable[[], float]) -> tup
             autocast=setup.autocast,
             checkpointed=setup.checkpointed,
             clock=clock,
+            seconds=seconds,
         )
     except torch.OutOfMemoryError:
         asked = settings.train.micro_batch_size
@@ -94,5 +112,11 @@ def _timed_pass(read: ReadRun, found: Probed, clock: Callable[[], float]) -> tup
             f"the probe's training pass of {asked} reflections does not fit this device: lower"
             " --train-micro-batch-size, or plan without a probe (--no-probe --accelerator NAME)."
         ) from None
+    notes = []
+    if timed.tokens < timed.asked:
+        notes.append(
+            f"a training pass of {timed.tokens} tokens was timed in place of {timed.asked}, to save time: give it more"
+            " with --probe-seconds"
+        )
     names = ("trained", "scored", "passing", "update")
-    return {**{name: getattr(timed, name) for name in names}, "start": start}, []
+    return {**{name: getattr(timed, name) for name in names}, "start": start}, notes

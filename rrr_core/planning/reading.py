@@ -63,6 +63,7 @@ def read_run(settings: RunSettings, options: PlanOptions) -> ReadRun:
     from rrr_core.generation.model_files import read_files
     from rrr_core.training.options import grpo_config, parse_fields
     from rrr_core.training.preflight import check_network, fitted, training_dtype, without_weights
+    from rrr_core.training.sharding import check_shares_out
     from rrr_core.training.upstream import patch_upstream
 
     patch_upstream()
@@ -71,8 +72,10 @@ def read_run(settings: RunSettings, options: PlanOptions) -> ReadRun:
     dtype, train = training_dtype(settings.model), settings.train
     has_steps = any(each.task.has_steps for each in tasks)
     with options_of("train"):
+        if train.sharding != "none":
+            check_shares_out(f"--sharding {train.sharding}", options.processes)
         config = grpo_config(
-            train,
+            replace(train, sharding="none"),  # the processes that would share the weights are not here to be joined
             Path(),
             dtype,
             settings.model.revision,
@@ -136,7 +139,7 @@ def _setup(
         trainable=trainable,
         reference=train.kl > 0 and train.lora_rank == 0,
         moments=_moments(str(fields.get("optim", "adamw_torch"))),
-        sharding=options.sharding or str(getattr(train, "sharding", "none")),
+        sharding=train.sharding,
         processes=options.processes,
         on_cpu=device.is_cpu,
         prefix_limit=PREFIX_BYTES if device.is_cpu else PREFIX_SHARE * device.memory,

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rrr_core.errors import RrrError
-from rrr_core.planning.memory import SHARDINGS
 from rrr_core.planning.speeds import MEMORY, device_named
 
 PROBE_SECONDS = 60.0
@@ -23,8 +22,6 @@ class PlanOptions:
     price: float | None = None
     """Of one device for an hour."""
     processes: int = 1
-    sharding: str | None = None
-    """The only one to look at; None for all."""
     past: Path | None = None
     """The folder of a past run."""
     probe: bool | None = None
@@ -48,7 +45,3 @@ class PlanOptions:
     @property
     def probes(self) -> bool:
         return self.probe if self.probe is not None else self.is_here and self.past is None
-
-    @property
-    def shardings(self) -> tuple[str, ...]:
-        return SHARDINGS if self.sharding is None else (self.sharding,)

@@ -51,7 +51,7 @@ MEMORY = {
 PEAK_SHARE, BANDWIDTH_SHARE = 0.35, 0.5
 """What a pass in torch reaches of a device's peak, and decoding of its bandwidth. Assumed."""
 SECONDS_PER_LAYER = 6e-4
-"""Of a decoding step on an accelerator, for the layer's kernels to be started from Python. Assumed."""
+"""Of a decoding step or a forward pass on an accelerator, for the layer's kernels to be started. Assumed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +89,18 @@ class Speeds:
             + work.steps * self.step
             + work.written * self.written
             + work.batches * self.batch
-            + work.trained * self.trained
+            + self.of_passes(work)
+            + work.verdicts * self.verdict
+            + work.saves * self.save
+        )
+
+    def of_passes(self, work: Work) -> float:
+        """Of training's passes and updates, without what is sampled for them."""
+        return (
+            work.trained * self.trained
             + work.scored * self.scored
             + work.passes * self.passing
             + work.updates * self.update
-            + work.verdicts * self.verdict
-            + work.saves * self.save
         )
 
     def times(self, factor: float) -> Speeds:
@@ -131,6 +137,7 @@ def of_device(
         written=generation_flops(active, 1) / usable + keys / bandwidth,
         trained=trained / usable,
         scored=generation_flops(active, 1) / usable,
+        passing=2 * shape.layers * SECONDS_PER_LAYER,  # thrice there and back, once there alone
         update=trainable * trained_bytes * 7 / bandwidth,
         start=30.0,
         source=f"data sheet of {entry}, at {PEAK_SHARE:.0%} of its peak and {BANDWIDTH_SHARE:.0%} of its bandwidth"

@@ -65,14 +65,19 @@ def chosen_sharding(wanted: str, processes: int, environment: Mapping[str, str])
     if sharding == "none":
         return sharding
     who = f"--sharding {sharding}" if wanted != "none" else f"accelerate's configuration ({sharding})"
+    check_shares_out(who, processes)
+    if sharding != "fsdp2" and importlib.util.find_spec("deepspeed") is None:
+        raise RrrError(f"{who} needs the package 'deepspeed': pip install deepspeed, or use --sharding fsdp2.")
+    return sharding
+
+
+def check_shares_out(who: str, processes: int) -> None:
+    """Raise RrrError for a sharding, chosen by `who`, over so many processes that it would do nothing."""
     if processes < 2:
         raise RrrError(
             f"{who} would do nothing with one process: start several (--processes, or a launcher such as torchrun),"
             " or leave it out."
         )
-    if sharding != "fsdp2" and importlib.util.find_spec("deepspeed") is None:
-        raise RrrError(f"{who} needs the package 'deepspeed': pip install deepspeed, or use --sharding fsdp2.")
-    return sharding
 
 
 def sharding_fields(sharding: str, environment: Mapping[str, str], *, accelerated: bool) -> dict[str, Any]:

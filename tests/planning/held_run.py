@@ -1,4 +1,4 @@
-"""A small run, planned and then run, in a process of its own: `python -m tests.planning.held_run PART FOLDER`.
+"""A small run, planned and then run, in a process of its own: `python -m tests.planning.held_run PART FOLDER [FORM]`.
 
 Prints what was predicted and what it really took, as JSON. Seconds are of the processor, so that other work on the
 machine changes nothing.
@@ -6,15 +6,19 @@ machine changes nothing.
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import json
 import sys
 import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from rrr_core import pipeline
 from rrr_core.evaluation import EvalSettings
+from rrr_core.evaluation.settings import GREEDY
 from rrr_core.generation import ModelSettings
 from rrr_core.mining import MineSettings
 from rrr_core.pipeline import RunSettings
@@ -29,8 +33,30 @@ from rrr_core.training.settings import TrainSettings
 TASK = TaskSettings("countdown")
 
 
+@dataclass(frozen=True)
+class Form:
+    """A Llama of random weights, and how much is asked of it."""
+
+    layers: int
+    hidden: int
+    intermediate: int
+    vocabulary: int | None
+    """Entries of an embedding and of a head of its own; None for the embedded model's, which share their weights."""
+    rows: int
+    tokens: int
+    """Of each text: those of random weights never end before."""
+
+
+FORMS = {
+    "4M": Form(4, 256, 1024, None, rows=64, tokens=64),
+    "12M": Form(8, 320, 1152, None, rows=16, tokens=32),
+    "20M": Form(4, 256, 1024, 32_000, rows=16, tokens=32),
+}
+"""The first is what the memory's formulas were found with, the others are held against them."""
+
+
 def tokens_and_seconds(folder: Path) -> dict[str, Any]:
-    """A run of the embedded model, planned with a probe; planned twice, as a measurement that may be repeated."""
+    """A run of the embedded model, planned with a probe; thrice, since measurements of speed differ."""
     settings = RunSettings(
         TASK,
         ModelSettings(),
@@ -47,7 +73,7 @@ def tokens_and_seconds(folder: Path) -> dict[str, Any]:
         EvalSettings(rows=120, max_tokens=64),
     )
     probing.probe.__defaults__ = (time.process_time,)
-    plans = [make_plan(settings, PlanOptions()) for _ in range(2)]
+    plans = [make_plan(settings, PlanOptions()) for _ in range(3)]
     began = time.process_time()
     pipeline.run(settings, folder)
     took = time.process_time() - began
@@ -64,63 +90,79 @@ def tokens_and_seconds(folder: Path) -> dict[str, Any]:
     }
 
 
-def memory(folder: Path) -> dict[str, Any]:
-    """Mining and training of a model of four million random weights, of which no text ends before its limit."""
+def memory(folder: Path, name: str) -> dict[str, Any]:
+    """Mining, training and evaluation of a model of random weights, of which no text ends before its limit."""
+    from rrr_core.evaluation import evaluate
     from rrr_core.generation import make_engine
     from rrr_core.mining import mine
     from rrr_core.mining.failure_set import read_failures
     from rrr_core.training.run import train
 
+    form = FORMS[name]
     (each,) = pipeline.open_tasks(TASK)
-    own, large = (
-        ModelSettings(model=each.task.default_model()),
-        ModelSettings(model=str(random_model(folder / "model"))),
-    )
+    own = ModelSettings(model=each.task.default_model())
+    large = ModelSettings(model=str(random_model(folder / "model", form)))
     small = TrainSettings(
         steps=1,
         batch_size=4,
         group_size=2,
         micro_batch_size=4,
-        max_reflection_tokens=8,
-        max_retry_tokens=8,
+        max_reflection_tokens=4,
+        max_retry_tokens=4,
         save_every=1,
+        zero_variance="keep",
     )
     # What is imported late, such as the optimiser's modules, belongs to the baseline.
-    mine(each.task, make_engine(own), folder / "first", MineSettings(rows=8, tries=2, max_tokens=16), {})
+    mine(each.task, make_engine(own), folder / "first", MineSettings(rows=4, tries=2, max_tokens=8), {})
     train(each.task, read_failures(folder / "first"), own, folder / "first-train", small)
-    mined = MineSettings(rows=64, tries=1, max_tokens=64)
-    trained = TrainSettings(
-        steps=2,
-        batch_size=32,
-        micro_batch_size=16,
-        max_reflection_tokens=64,
-        max_retry_tokens=64,
+    few = EvalSettings(rows=2, max_tokens=2, modes=(GREEDY,))
+    evaluate(each.task, make_engine(own), folder / "first-eval", "vanilla", few, {})
+    mined = MineSettings(rows=form.rows, tries=1, max_tokens=form.tokens)
+    trained = replace(
+        small,
+        steps=2,  # the optimiser's state is there from the second on
         save_every=2,
-        zero_variance="keep",  # no retry of random weights passes
+        batch_size=form.rows // 2,
+        group_size=min(8, form.rows // 4),
+        micro_batch_size=form.rows // 2 if form.rows < 32 else form.rows // 4,
+        max_reflection_tokens=form.tokens,
+        max_retry_tokens=form.tokens,
     )
-    gc.collect()
-    base, found = resident("VmRSS"), {}
-    forget_peak()
-    mine(each.task, make_engine(large), folder / "run" / "mine", mined, {})
-    found["mine"] = resident("VmHWM") - base
-    gc.collect()
-    forget_peak()
-    train(each.task, read_failures(folder / "run" / "mine"), large, folder / "run" / "train", trained)
-    found["train"] = resident("VmHWM") - base
-    settings = RunSettings(TASK, large, mined, trained, EvalSettings(rows=8, max_tokens=64))
-    plan = make_plan(settings, PlanOptions(past=folder / "run"))
-    predicted = {stage.name: stage.memory.peak - LIBRARIES for stage in plan.stages}
-    return {name: [predicted[name], measured] for name, measured in found.items()}
+    evaluated = EvalSettings(rows=form.rows, max_tokens=form.tokens, modes=(GREEDY,))
+    found = {}
+
+    def measured(stage: str, work: Callable[[], Any]) -> None:
+        give_back()
+        forget_peak()
+        base = resident("VmRSS")
+        work()
+        found[stage] = resident("VmHWM") - base
+
+    run = folder / "run"
+    measured("mine", lambda: mine(each.task, make_engine(large), run / "mine", mined, {}))
+    measured("train", lambda: train(each.task, read_failures(run / "mine"), large, run / "train", trained))
+    measured(
+        "eval vanilla",
+        lambda: evaluate(each.task, make_engine(large), run / "eval" / "vanilla", "vanilla", evaluated, {}),
+    )
+    plan = make_plan(RunSettings(TASK, large, mined, trained, evaluated), PlanOptions(past=run))
+    predicted = {stage.name: stage.memory for stage in plan.stages}
+    for stage, held in predicted.items():
+        print(stage, {part: round(size / 1e6, 1) for part, size in held.parts.items()}, file=sys.stderr)
+    return {stage: [predicted[stage].peak - LIBRARIES, size] for stage, size in found.items()}
 
 
-def random_model(folder: Path) -> Path:
-    """A Llama of four layers of 256 with the embedded model's tokenizer."""
+def random_model(folder: Path, form: Form) -> Path:
+    """A Llama of this form with the embedded model's tokenizer."""
     from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
     (each,) = pipeline.open_tasks(TASK)
     source = str(each.task.default_model())
     config, tokenizer = LlamaConfig.from_pretrained(source), AutoTokenizer.from_pretrained(source)
-    config.hidden_size, config.intermediate_size, config.head_dim = 256, 1024, 64
+    config.hidden_size, config.intermediate_size, config.head_dim = form.hidden, form.intermediate, 64
+    config.num_hidden_layers = form.layers
+    if form.vocabulary is not None:
+        config.vocab_size, config.tie_word_embeddings = form.vocabulary, False
     network = LlamaForCausalLM(config)
     network.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
@@ -133,11 +175,17 @@ def resident(key: str) -> int:
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(key))
 
 
+def give_back() -> None:
+    """Return what is free to the system: a stage would reuse it, and seem to take less."""
+    gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)
+
+
 def forget_peak() -> None:
     """Have the peak count from now on."""
     Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")
 
 
 if __name__ == "__main__":
-    work = {"tokens": tokens_and_seconds, "memory": memory}[sys.argv[1]]
-    print(json.dumps(work(Path(sys.argv[2]))))
+    part, into = sys.argv[1], Path(sys.argv[2])
+    print(json.dumps(memory(into, sys.argv[3]) if part == "memory" else tokens_and_seconds(into)))

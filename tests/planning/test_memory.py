@@ -41,11 +41,12 @@ def test_without_divergence_there_is_no_reference(large: Shape, on_gpu: Setup) -
 
 @pytest.mark.parametrize(
     ("sharding", "a_weight"),
-    # Bytes a weight on each of four ranks: weights, gradients, moments and DeepSpeed's own copy, reference.
+    # Bytes a weight on each of four ranks: weights, gradients, moments and DeepSpeed's own copy, reference; and the
+    # whole copy that texts are written with, where weights are sharded.
     [
-        ("fsdp2", (4 + 4 + 8 + 4) / 4),
+        ("fsdp2", (4 + 4 + 8 + 4) / 4 + 4),
         ("zero2", 2 + 2 / 4 + (8 + 4) / 4 + 2),
-        ("zero3", (2 + 2 + 8 + 4 + 2) / 4),
+        ("zero3", (2 + 2 + 8 + 4 + 2) / 4 + 4),
         ("none", 20 + 4),
     ],
 )
@@ -86,10 +87,20 @@ def test_the_prefix_cache_ends_at_its_limit(large: Shape, on_gpu: Setup) -> None
     assert generating_parts(large, on_gpu, batch, in_training=False)["prefix cache"] == 8e9
 
 
-def test_sharded_weights_are_gathered_to_generate(large: Shape, on_gpu: Setup) -> None:
-    setup = replace(on_gpu, sharding="fsdp2", processes=8)
-    parts = generating_parts(large, setup, Batch(8, 500, 500), in_training=True)
-    assert parts["generation copy"] == large.parameters * 4
+@pytest.mark.parametrize("sharding", ["fsdp2", "zero3"])
+def test_a_whole_copy_of_sharded_weights_is_kept_to_generate_with(large: Shape, on_gpu: Setup, sharding: str) -> None:
+    setup = replace(on_gpu, sharding=sharding, processes=8)
+    for batch in (Batch(1, 10, 10), Batch(500, 2000, 2000)):  # at the peak of passing, and at that of sampling
+        assert training_memory(large, setup, ONE, batch).parts["whole copy"] == large.parameters * 4
+    assert "whole copy" not in static_parts(large, replace(setup, sharding="zero2"))
+    beside_vllm = replace(setup, other_engine=20 * GB)
+    assert "whole copy" not in static_parts(large, beside_vllm)  # it is in the machine's memory
+
+
+def test_weights_are_whole_twice_before_they_are_sharded(large: Shape, on_gpu: Setup) -> None:
+    setup = replace(on_gpu, sharding="fsdp2", processes=64, reference=False)
+    memory = training_memory(large, setup, Pass(1, 10, 1, 10), Batch(1, 10, 10))
+    assert memory.parts["weights"] == memory.parts["whole copy"] == large.parameters * 4
 
 
 def test_the_peak_is_the_larger_of_passing_and_sampling(large: Shape, on_gpu: Setup) -> None:

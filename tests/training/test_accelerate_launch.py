@@ -15,7 +15,7 @@ torch = pytest.importorskip("torch")
 
 from rrr_core.errors import RrrError
 from rrr_core.training.sharding import check_precision, launched_with, own_environment
-from tests.training.sharded_runs import run
+from tests.training.sharded_runs import BY_ACCELERATE, run
 from tests.training.test_sharding import ROOT, assert_alike, needs_gloo
 
 pytestmark = pytest.mark.train
@@ -49,9 +49,7 @@ deepspeed_config:
   zero3_save_16bit_model: true
 """
 """As `accelerate config` writes them."""
-needs_deepspeed = pytest.mark.skipif(
-    importlib.util.find_spec("deepspeed") is None, reason="DeepSpeed is not installed"
-)
+needs_deepspeed = pytest.mark.skipif(importlib.util.find_spec("deepspeed") is None, reason="DeepSpeed is not installed")
 
 
 @needs_gloo
@@ -76,9 +74,9 @@ def test_two_ranks_of_accelerates_launcher_end_with_the_weights_of_one(
 @pytest.mark.parametrize(
     ("variables", "said"),
     [
-        ({"ACCELERATE_USE_FSDP": "true", "FSDP_VERSION": "2", "FSDP_OFFLOAD_PARAMS": "true"}, "fsdp_offload_params"),
+        ({**BY_ACCELERATE, "FSDP_OFFLOAD_PARAMS": "true"}, "fsdp_offload_params"),
         (
-            {"ACCELERATE_USE_FSDP": "true", "FSDP_VERSION": "2", "FSDP_ACTIVATION_CHECKPOINTING": "true"},
+            {**BY_ACCELERATE, "FSDP_ACTIVATION_CHECKPOINTING": "true"},
             "fsdp_activation_checkpointing .use --grpo gradient_checkpointing",
         ),
         (
@@ -97,7 +95,7 @@ def test_what_the_file_sets_besides_and_rrr_does_not_do_is_refused(variables: di
 def test_offloading_that_was_declined_is_not_refused() -> None:
     declined = {"ACCELERATE_DEEPSPEED_OFFLOAD_OPTIMIZER_DEVICE": "none", "ACCELERATE_DYNAMO_BACKEND": "NO"}
     assert launched_with({"ACCELERATE_USE_DEEPSPEED": "true", **declined}) == "zero2"
-    assert launched_with({"ACCELERATE_USE_FSDP": "true", "FSDP_VERSION": "2", "FSDP_OFFLOAD_PARAMS": "false"}) == "fsdp2"
+    assert launched_with({**BY_ACCELERATE, "FSDP_OFFLOAD_PARAMS": "false"}) == "fsdp2"
 
 
 def test_a_mixed_precision_unlike_the_runs_is_refused() -> None:

@@ -25,7 +25,7 @@ from rrr_core.training.consolidation import check_consolidation
 from rrr_core.training.grpo_fields import ACTS, OPTIONS, REFUSED, SAMPLED, Acts, Situation
 from rrr_core.training.passes import longest_completion
 from rrr_core.training.settings import COLLECTIVE_TIMEOUT, TrainSettings
-from rrr_core.training.sharding import chosen_sharding, join_on_cpu, own_environment, sharding_fields
+from rrr_core.training.sharding import check_precision, chosen_sharding, join_on_cpu, own_environment, sharding_fields
 
 
 def parse_fields(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -222,6 +222,7 @@ def grpo_config(
             )
     except (ValueError, ImportError) as error:
         raise RrrError(f"TRL refuses these training options: {' '.join(str(error).split())}") from error
+    check_precision(os.environ, bf16=bool(config.bf16), fp16=bool(config.fp16))
     lasts = -(-config.steps_per_generation * config.num_iterations // config.gradient_accumulation_steps)
     if settings.save_every % lasts:
         raise RrrError(

@@ -19,6 +19,22 @@ FSDP, DEEPSPEED, MEGATRON = "ACCELERATE_USE_FSDP", "ACCELERATE_USE_DEEPSPEED", "
 STAGE, CONFIG_FILE = "ACCELERATE_DEEPSPEED_ZERO_STAGE", "ACCELERATE_DEEPSPEED_CONFIG_FILE"
 CPU = "ACCELERATE_USE_CPU"
 VERSION, EFFICIENT, RESHARD = "FSDP_VERSION", "FSDP_CPU_RAM_EFFICIENT_LOADING", "FSDP_RESHARD_AFTER_FORWARD"
+FIELDS, PRECISION = "ACCELERATE_CONFIG_DS_FIELDS", "ACCELERATE_MIXED_PRECISION"
+_FSDP_REFUSED = {
+    "FSDP_OFFLOAD_PARAMS": "fsdp_offload_params",
+    "FSDP_ACTIVATION_CHECKPOINTING": "fsdp_activation_checkpointing (use --grpo gradient_checkpointing)",
+    "FSDP_IGNORED_MODULES": "fsdp_ignored_modules",
+}
+_DEEPSPEED_REFUSED = {
+    "ACCELERATE_DEEPSPEED_OFFLOAD_OPTIMIZER_DEVICE": "offload_optimizer_device",
+    "ACCELERATE_DEEPSPEED_OFFLOAD_PARAM_DEVICE": "offload_param_device",
+}
+_ALWAYS_REFUSED = {
+    "ACCELERATE_USE_PARALLELISM_CONFIG": "parallelism_config",
+    "ACCELERATE_DYNAMO_BACKEND": "dynamo_config",
+}
+"""Variable → what sets it in accelerate's configuration. accelerate reads them by itself, or we would ignore them."""
+_OFF = ("", "false", "0", "no", "none")
 
 
 def launched_with(environment: Mapping[str, str]) -> str:
@@ -31,6 +47,14 @@ def launched_with(environment: Mapping[str, str]) -> str:
     def is_on(name: str) -> bool:
         return environment.get(name, "false").lower() in ("true", "1")
 
+    refused = {
+        **_ALWAYS_REFUSED,
+        **(_FSDP_REFUSED if is_on(FSDP) else {}),
+        **(_DEEPSPEED_REFUSED if is_on(DEEPSPEED) else {}),
+    }
+    for variable, key in refused.items():
+        if environment.get(variable, "").lower() not in _OFF:
+            raise RrrError(f"accelerate's configuration sets {key}, which rrr does not train with: leave it out.")
     if is_on(MEGATRON):
         raise RrrError("accelerate's configuration chose Megatron-LM, which rrr does not train with: use FSDP 2.")
     if is_on(DEEPSPEED):
@@ -77,6 +101,20 @@ def check_shares_out(who: str, processes: int) -> None:
         raise RrrError(
             f"{who} would do nothing with one process: start several (--processes, or a launcher such as torchrun),"
             " or leave it out."
+        )
+
+
+def check_precision(environment: Mapping[str, str], *, bf16: bool, fp16: bool) -> None:
+    """Raise RrrError if accelerate's configuration chose another mixed precision than this run has.
+
+    Its `no` is what it writes where nothing was chosen, and contradicts nothing.
+    """
+    ours = "bf16" if bf16 else "fp16" if fp16 else "no"
+    launched = environment.get(PRECISION, "no").lower()
+    if launched not in ("no", ours):
+        raise RrrError(
+            f"accelerate's configuration chose mixed_precision {launched}, and this run trains with {ours}: set"
+            f" mixed_precision: '{ours}' there, or choose with --grpo bf16 or fp16."
         )
 
 
@@ -143,8 +181,10 @@ def join_on_cpu(environment: MutableMapping[str, str] = os.environ) -> None:
 @contextmanager
 def own_environment(environment: MutableMapping[str, str] = os.environ) -> Iterator[None]:
     """accelerate's variables as they were, at the end: it sets them itself for every run that shards."""
-    before = {name: environment.get(name) for name in (FSDP, DEEPSPEED, VERSION, EFFICIENT, STAGE, CPU)}
+    before = {name: environment.get(name) for name in (FSDP, DEEPSPEED, VERSION, EFFICIENT, STAGE, CPU, FIELDS)}
     environment[EFFICIENT] = "false"
+    # The names of what the file sets for DeepSpeed: accelerate refuses any beside the configuration that we give it.
+    environment.pop(FIELDS, None)
     try:
         yield
     finally:

@@ -66,10 +66,10 @@ def test_only_pip_fills_the_environments_with_torch_since_uv_would_not_find_a_cp
     tox: configparser.ConfigParser,
 ) -> None:
     heavy = [name for name, section in tox.items() if "train" in section.get("extras", "").split()]
-    assert heavy == ["testenv:train", "testenv:vllm"]
-    (train, vllm) = (tox[name]["install_command"] for name in heavy)
+    assert heavy == ["testenv:train", "testenv:vllm", "testenv:deepspeed"]
+    train, *others = (tox[name]["install_command"] for name in heavy)
     assert train.startswith("python -I -m pip install ")
-    assert vllm == "{[testenv:train]install_command}"
+    assert others == ["{[testenv:train]install_command}"] * 2
 
 
 def test_tox_tests_each_plugin_alone_on_every_supported_python_and_the_heavy_ones_on_one(

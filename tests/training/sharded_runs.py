@@ -41,7 +41,7 @@ SETTINGS = TrainSettings(
 )
 KINDS: dict[str, dict[str, Any]] = {
     "whole": {},
-    "lora": {"lora_rank": 2},
+    "lora": {"lora_rank": 2, "scheduler": "linear"},  # a resumed run has to find its place in the schedule
     "keep": {"zero_variance": "keep", "shared_prompt": False},
 }
 """Name of a run → what is unlike `SETTINGS`."""

@@ -16,7 +16,7 @@ pytest.importorskip("deepspeed", reason="DeepSpeed is not installed")
 from tests.training.sharded_runs import run
 from tests.training.test_sharding import ROOT, assert_alike, cut_back
 
-pytestmark = pytest.mark.train
+pytestmark = [pytest.mark.train, pytest.mark.timeout(1200)]  # DeepSpeed compiles when it first starts
 
 CASES = [(stage, kind) for stage in ("zero2", "zero3") for kind in ("whole", "lora")]
 

@@ -32,6 +32,7 @@ class Stage(ThreadingHTTPServer):
         self.llm = make_llm(Played())(str(folder), seed=0, block_size=32)
         self.worker = WeightFile()
         self.worker.model_runner = SimpleNamespace(model=self.llm.model)
+        self.worker.parallel_config = SimpleNamespace(world_size=1)
         self.lock = threading.Lock()
         self.requests: list[dict[str, Any]] = []
         self.empties_cache = True

@@ -37,7 +37,7 @@ CORE_ENGINES: Mapping[str, CoreEngine] = {
     "vllm": CoreEngine(
         open="rrr_core.generation.vllm_backend:load_vllm",
         beside="rrr_core.generation.vllm_backend:open_beside",
-        takes=("revision", "adapter", "family", "dtype", "gpu_share", "base_url", *_CHAT, *_PACE),
+        takes=("revision", "adapter", "family", "dtype", "gpu_share", "base_url", "sync_address", *_CHAT, *_PACE),
         extra="vllm",
         without="no generation with vLLM (--backend vllm), and none to serve a model with",
     ),

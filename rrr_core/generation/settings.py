@@ -94,6 +94,11 @@ class ModelSettings(Settings):
         " repeated for several servers of one model: requests go to the least busy.",
         or_one=True,
     )
+    sync_address: str | None = option(
+        None,
+        "HOST or HOST:PORT of this machine, where vLLM servers on other machines fetch the weights in training; by"
+        " default the address by which this machine reaches them, and any free port.",
+    )
     server_body: Mapping[str, str] = option(
         {},
         "A further field of each request, KEY=JSON, such as service_tier='\"flex\"'; what is not JSON is a text. May be"

@@ -186,6 +186,8 @@ def _connect(settings: ModelSettings, files: ModelFiles, keeps_logprobs: bool) -
 
 
 def _start(files: ModelFiles, settings: ModelSettings, beside_training: bool) -> Any:
+    if settings.sync_address is not None:
+        raise ModelError("--sync-address is for vLLM servers: give --base-url as well, or leave it out.")
     arguments = engine_arguments(
         dtype=settings.dtype,
         revision=files.commit,

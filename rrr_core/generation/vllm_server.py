@@ -1,23 +1,19 @@
 """A vLLM server as an engine of token ids: prompts go to its `/v1/completions` as ids, and sampled ids come back.
 
-Weights are synced through a safetensors file that the server's workers load, so the server must run on this machine.
-This is the same on a CPU and on a GPU, and exact on both. Of LoRA the adapter alone is synced if the server takes
-adapters (`--enable-lora`).
+Weights are synced through a safetensors file that the server's workers load: from this machine's memory, or over the
+network (see `vllm_sync`). This is the same on a CPU and on a GPU, and exact on both. Of LoRA the adapter alone is
+synced if the server takes adapters (`--enable-lora`).
 """
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
 
 from rrr_core.errors import ModelError
-from rrr_core.generation.connection import Connection, Line, Refused, Unreadable, asked, called, connection_of
+from rrr_core.generation.connection import Connection, Line, Refused, Unreadable, asked, connection_of
 from rrr_core.generation.encoded import EncodedEngine
 from rrr_core.generation.engine import Hits, Sampling
 from rrr_core.generation.exchange import Reply
@@ -25,46 +21,50 @@ from rrr_core.generation.model_files import ModelFiles
 from rrr_core.generation.pool import Server
 from rrr_core.generation.replies import most_bytes, read_json
 from rrr_core.generation.settings import ModelSettings
-from rrr_core.generation.vllm_adapter import AdapterNames, rank_of, write_adapter
+from rrr_core.generation.sync_address import read_address
+from rrr_core.generation.vllm_adapter import AdapterNames, rank_of
+from rrr_core.generation.vllm_calls import VllmCalls
 from rrr_core.generation.vllm_logprobs import DrawnLogprobs
-from rrr_core.generation.vllm_weights import file_weights
+from rrr_core.generation.vllm_sync import WeightSync, check_kept
 from rrr_core.seeds import request_seed
-
-COMMAND = (
-    "VLLM_SERVER_DEV_MODE=1 vllm serve MODEL --worker-extension-cls rrr_core.generation.vllm_worker.WeightFile"
-    " --logprobs-mode processed_logprobs --enable-prompt-tokens-details"
-)
-"""The command that starts a server for training."""
-ADAPTER_COMMAND = f"VLLM_ALLOW_RUNTIME_LORA_UPDATING=1 {COMMAND} --enable-lora --max-lora-rank RANK"
-"""The command that starts a server for training of which adapters alone are synced."""
-MOST_BYTES = 16 << 20
-"""The longest answer to anything but a prompt: a server's settings, a list of its models."""
-EXTENSION = "vllm_worker.WeightFile"
-"""The suffix of the worker extension that takes weights in the server."""
-MEMORY_FOLDER = Path("/dev/shm")  # noqa: S108
-"""Where Linux keeps files in memory: the best place for weights in transit."""
 
 
 class VllmServerEngine(EncodedEngine):
-    """A `vllm serve` as a TokenEngine; at most `concurrency` requests are in flight at a time.
+    """A `vllm serve` as a TokenEngine, or several of one model; at most `concurrency` requests are in flight at a time.
 
-    `files` are the model's own, for its tokenizer. Each request has its own seed, as in VllmEngine. Cache hits are
-    reported if the server was started with `--enable-prompt-tokens-details`.
-    Raises ModelError if the server cannot be reached, or serves no such model.
+    `files` are the model's own, for its tokenizer. A request goes to the least busy server, and has its own seed, as in
+    VllmEngine. Cache hits are reported by servers that were started with `--enable-prompt-tokens-details`.
+    `sync_address` is where this machine offers the weights of training, as in WeightSync.
+    Raises ModelError if a server cannot be reached, or serves no such model.
     """
 
-    def __init__(self, connection: Connection, files: ModelFiles, *, keeps_logprobs: bool = False) -> None:
-        self.connection, self.files = connection, files
-        self._server = Server(connection.addresses[0])
-        super().__init__(files.tokenizer, files.model, files.end_ids, self._context(), files.chat)
+    def __init__(
+        self,
+        connection: Connection,
+        files: ModelFiles,
+        *,
+        keeps_logprobs: bool = False,
+        sync_address: str | None = None,
+    ) -> None:
+        self.connection, self.files, self.sync_address = connection, files, sync_address
+        self._servers = [Server(address) for address in connection.addresses]
+        self.calls = [VllmCalls(connection, server) for server in self._servers]
+        contexts = [context for each in self.calls if (context := each.context()) is not None]
+        super().__init__(files.tokenizer, files.model, files.end_ids, min(contexts, default=None), files.chat)
         self._hits = Hits()
         self.drawn, self.adapters = DrawnLogprobs(keeps_logprobs), AdapterNames()
         self.most_rank = 0
-        """The highest rank of adapters that the server takes; 0 if it takes none."""
+        """The highest rank of adapters that all servers take; 0 if one takes none."""
+        self._sync: WeightSync | None = None
+        self._counts: list[list[str]] | None = None
+        """How many files of weights each server's workers have taken; None if the weights in use came otherwise."""
+        if sync_address is not None:
+            read_address(sync_address)
         if keeps_logprobs:
-            self._check_trainable()
+            self.most_rank = min(each.most_rank() for each in self.calls)
         else:
-            self._check_untrained()
+            for each in self.calls:
+                each.check_untrained()
 
     def generate_ids(
         self,
@@ -85,22 +85,21 @@ class VllmServerEngine(EncodedEngine):
             seed = request_seed(sampling.seed, drawn_by[index])
             return await self._ask(line, prompts[index], sampling, limits[index], seed)
 
-        answers = asked(self.connection, [self._server], len(prompts), ask, on_done)
+        answers = asked(self.connection, self._servers, len(prompts), ask, on_done)
+        if self._counts is not None:
+            check_kept(self.calls, self._counts)
         by_index = dict(zip(order, answers, strict=True))
         return [by_index[index] for index in range(len(prompts))]
 
     def sync_weights(self, network: Any) -> None:
-        """Use this network's weights, as they are now, for all further texts; empties the prefix cache.
+        """Use this network's weights, as they are now, for all further texts; empties the prefix caches.
 
-        In distributed training the first process syncs the weights, while no other asks for texts.
+        No text is asked for before all servers have them. In distributed training the first process syncs the weights,
+        while no other asks for texts. Raises ModelError if a server does not take them.
         """
         _wait_for_all()
-        rank = rank_of(network)
-        takes_adapter = rank is not None and rank <= self.most_rank
-        name = self.adapters.next() if takes_adapter else None
-        if _is_first():
-            self._give_adapter(network, name) if name else self._give(network)
-        _wait_for_all()
+        name = self._give(network) if _is_first() else None
+        name, self._counts = _from_first((name, self._taken(name)) if _is_first() else None)
         self.adapters.current = name
         self.drawn.forget()
 
@@ -181,120 +180,35 @@ class VllmServerEngine(EncodedEngine):
             " Use --backend server for other servers."
         )
 
-    def _give(self, network: Any) -> None:
-        with _in_memory() as place:
-            path = place / "weights.safetensors"
-            save_file({name: weight.contiguous().cpu() for name, weight in file_weights(network)}, path)
-            self._call("/collective_rpc", {"method": "take_weight_file", "args": [str(path)]})
-        self._empty_cache()
+    def _give(self, network: Any) -> str | None:
+        """Give the servers the weights; the name of the adapter where it alone was sent."""
+        if self._sync is None:
+            self._sync = WeightSync(self.calls, self.sync_address)
+        rank = rank_of(network)
+        if rank is None or rank > self.most_rank:
+            self._sync.give(network)
+            return None
+        name = self.adapters.next()
+        self._sync.give_adapter(network, name, self.adapters.current)
+        return name
 
-    def _give_adapter(self, network: Any, name: str) -> None:
-        with _in_memory() as place:
-            write_adapter(network, place)
-            self._ask_plainly("/v1/load_lora_adapter", {"lora_name": name, "lora_path": str(place)})
-        if self.adapters.current is not None:
-            self._ask_plainly("/v1/unload_lora_adapter", {"lora_name": self.adapters.current})
-        self._empty_cache()
-
-    def _empty_cache(self) -> None:
-        if not self._call("/reset_prefix_cache", {}).get("success", True):
-            raise ModelError("The server did not empty its prefix cache, which the old weights computed.")
-
-    def _context(self) -> int | None:
-        """The served model's context. Raises ModelError if the server has no such model."""
-        models = self._call("/v1/models").get("data")
-        names = []
-        for model in models if isinstance(models, list) else []:
-            names.append(str(_at(model, "id")))
-            if names[-1] == self.connection.model:
-                context = _at(model, "max_model_len")
-                return context if isinstance(context, int) else None
-        raise ModelError(
-            f"{self._who} serves no model {self.connection.model!r}, but"
-            f" {self.connection.safe(', '.join(names))}: name it so, or serve it with --served-model-name."
-        )
-
-    def _check_trainable(self) -> None:
-        """Raise ModelError for a server that cannot take weights, or reports other log-probabilities than it uses."""
-        info = self._call("/server_info?config_format=json")
-        mode, extension = _at(info, "vllm_config", "model_config", "logprobs_mode"), _extension(info)
-        if mode != "processed_logprobs" or not extension.endswith(EXTENSION):
-            raise ModelError(
-                f"{self._who} cannot be trained with (its --logprobs-mode is {mode},"
-                f" its --worker-extension-cls {extension or 'not set'}): start it with `{COMMAND}`."
-            )
-        most = _at(info, "vllm_config", "lora_config", "max_lora_rank")
-        self.most_rank = most if isinstance(most, int) else 0
-
-    def _check_untrained(self) -> None:
-        """Raise ModelError for a server that still has the weights of a training run."""
-        try:
-            info = self._call("/server_info?config_format=json")
-        except ModelError:  # a server that does not say
-            return
-        if not _extension(info).endswith(EXTENSION):
-            return
-        counts = self._call("/collective_rpc", {"method": "count_weight_files"}).get("results")
-        if counts != ["0"] * (len(counts) if isinstance(counts, list) else 0):
-            raise ModelError(
-                f"{self._who} has the weights of a training run, not those of"
-                f" {self.connection.model!r}: start it again."
-            )
-
-    def _call(self, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """One request to the server besides completions: GET, or POST with a body. Raises ModelError."""
-        reply = self._ask_plainly(path, body)
-        if not reply.body:
-            return {}
-        try:
-            return read_json(reply)
-        except Unreadable as unreadable:
-            said = self.connection.safe(reply.body, 120)
-            raise ModelError(f"{self._who} answers {path} with no JSON ({said!r}): is it vLLM?") from unreadable
-
-    def _ask_plainly(self, path: str, body: Mapping[str, Any] | None = None) -> Reply:
-        """As `_call`, whatever the answer is."""
-        reply = called(self.connection, self._server, path, body, MOST_BYTES)
-        if reply.status == 404:
-            command = ADAPTER_COMMAND if path.endswith("_lora_adapter") else COMMAND
-            raise ModelError(f"{self._who} has no {path}: start it with `{command}`.")
-        if not 200 <= reply.status < 300:
-            said = self.connection.safe(reply.body)
-            raise ModelError(f"{self._who} failed at {path} (HTTP {reply.status}: {said}): see its log.")
-        return reply
+    def _taken(self, name: str | None) -> list[list[str]] | None:
+        """How many files the servers have taken. A server that lost an adapter refuses its name, so none counts."""
+        return None if name else [each.weight_counts() for each in self.calls]
 
     @property
     def _who(self) -> str:
-        return f"The server {self.connection.shown()}"
+        addresses = self.connection.shown()
+        return f"The server {addresses if isinstance(addresses, str) else ' or '.join(addresses)}"
 
 
 def connect(settings: ModelSettings, files: ModelFiles, *, keeps_logprobs: bool) -> VllmServerEngine:
     """The engine at the settings' base URL, for the model with these files. Raises ModelError as the class does."""
-    if len(settings.base_url) > 1:
-        raise ModelError(
-            "The vllm backend takes one --base-url, since a server's weights and log-probabilities are its own: give"
-            " one, or use --backend server."
-        )
-    return VllmServerEngine(connection_of(settings), files, keeps_logprobs=keeps_logprobs)
-
-
-def _extension(info: Mapping[str, Any]) -> str:
-    return str(_at(info, "vllm_config", "parallel_config", "worker_extension_cls") or "")
-
-
-def _at(value: Any, *keys: str) -> Any:
-    """What lies under the keys of nested objects; None where a server sent something else."""
-    for key in keys:
-        value = value.get(key) if isinstance(value, dict) else None
-    return value
-
-
-@contextmanager
-def _in_memory() -> Iterator[Path]:
-    """A folder for weights in transit, which is gone at the end."""
-    folder = MEMORY_FOLDER if MEMORY_FOLDER.is_dir() else None
-    with tempfile.TemporaryDirectory(prefix="rrr-weights-", dir=folder) as place:
-        yield Path(place)
+    if settings.sync_address is not None and not keeps_logprobs:
+        raise ModelError("--sync-address is where training offers its weights: leave it out.")
+    return VllmServerEngine(
+        connection_of(settings), files, keeps_logprobs=keeps_logprobs, sync_address=settings.sync_address
+    )
 
 
 def _is_first() -> bool:
@@ -304,3 +218,12 @@ def _is_first() -> bool:
 def _wait_for_all() -> None:
     if torch.distributed.is_initialized() and torch.distributed.get_world_size() > 1:
         torch.distributed.barrier()
+
+
+def _from_first(value: Any) -> Any:
+    """The first process's value, in all; also waits for the first."""
+    if not torch.distributed.is_initialized() or torch.distributed.get_world_size() == 1:
+        return value
+    holder = [value]
+    torch.distributed.broadcast_object_list(holder)
+    return holder[0]

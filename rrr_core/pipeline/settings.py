@@ -19,7 +19,7 @@ from rrr_core.training.settings import TrainSettings
 from rrr_core.verification.settings import VerifySettings
 
 MAY_CHANGE = TRAIN_MAY_CHANGE | {
-    *("api_key_env", "concurrency", "timeout", "retries", "server_headers_env"),
+    *("api_key_env", "concurrency", "timeout", "retries", "server_headers_env", "sync_address"),
     "max_no_answer",
 }
 """Settings that may differ between two calls on one folder: they affect speed or when to stop, not results."""

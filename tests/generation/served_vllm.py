@@ -6,6 +6,7 @@ import copy
 import json
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -26,12 +27,14 @@ class Stage(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, folder: Path, config: dict[str, Any] | None, tells_hits: bool) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
+    def __init__(self, folder: Path, config: dict[str, Any] | None, tells_hits: bool, host: str) -> None:
+        super().__init__((host, 0), Handler)
         self.name, self.config, self.tells_hits = str(folder), config, tells_hits
         self.llm = make_llm(Played())(str(folder), seed=0, block_size=32)
         self.worker = WeightFile()
         self.worker.model_runner = SimpleNamespace(model=self.llm.model)
+        self.worker.parallel_config = SimpleNamespace(world_size=1)
+        self.workers = [self.worker]
         self.lock = threading.Lock()
         self.requests: list[dict[str, Any]] = []
         self.empties_cache = True
@@ -41,7 +44,7 @@ class Stage(ThreadingHTTPServer):
 
     @property
     def base_url(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}/v1"
+        return f"http://{self.server_address[0]!s}:{self.server_address[1]}/v1"
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -67,7 +70,11 @@ class Handler(BaseHTTPRequestHandler):
             elif self.path == "/v1/completions":
                 self.send(self.complete(body))
             elif self.path == "/collective_rpc":
-                self.send({"results": [getattr(stage.worker, body["method"])(*body.get("args", []))]})
+                with ThreadPoolExecutor() as pool:  # as the processes of a tensor-parallel server
+                    calls = [
+                        pool.submit(getattr(worker, body["method"]), *body.get("args", [])) for worker in stage.workers
+                    ]
+                    self.send({"results": [call.result() for call in calls]})
             elif self.path == "/reset_prefix_cache":
                 if stage.empties_cache:
                     stage.llm.reset_prefix_cache()
@@ -132,8 +139,10 @@ class Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serving(folder: Path, config: dict[str, Any] | None = TRAINABLE, tells_hits: bool = True) -> Iterator[Stage]:
-    stage = Stage(folder, config, tells_hits)
+def serving(
+    folder: Path, config: dict[str, Any] | None = TRAINABLE, tells_hits: bool = True, host: str = "127.0.0.1"
+) -> Iterator[Stage]:
+    stage = Stage(folder, config, tells_hits, host)
     thread = threading.Thread(target=stage.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
     try:

@@ -214,7 +214,7 @@ def test_a_cache_that_is_not_emptied_is_an_error(stage: Stage, local: ModelSetti
 def test_no_file_of_weights_is_left_behind(
     stage: Stage, local: ModelSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rrr_core.generation.vllm_server.MEMORY_FOLDER", tmp_path)
+    monkeypatch.setattr("rrr_core.generation.vllm_sync.MEMORY_FOLDER", tmp_path)
     policy = load_from(local)
     open_beside(policy, of_stage(stage)).sync_weights(policy.network)
     assert stage.llm.model.loads == 1

@@ -34,6 +34,7 @@ def benchmarks_can_be_imported(monkeypatch):
             "reflection_kinds",
             "thought_and_reflection",
             "three_seeds",
+            "transfer_kinds",
             "scaling",
             "mining_tokens",
             "simulated",

@@ -145,7 +145,10 @@ class _Handler(BaseHTTPRequestHandler):
         with open(f"/proc/self/fd/{offer.parcel.file.fileno()}", "rb", buffering=0) as file:
             sent = 0
             while sent < offer.parcel.size and not offer.is_over:
-                sent += self.connection.sendfile(file, sent, min(CHUNK_BYTES, offer.parcel.size - sent))
+                step = self.connection.sendfile(file, sent, min(CHUNK_BYTES, offer.parcel.size - sent))
+                if not step:  # the file is shorter than it was, as the receiver will see
+                    break
+                sent += step
         self.close_connection = True
 
     def version_string(self) -> str:

@@ -6,6 +6,7 @@ takes over those handed in, in order: so one process writes a stage's folder, an
 
 from __future__ import annotations
 
+import sys
 from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
@@ -30,7 +31,13 @@ AHEAD = 2
 @cache
 def executor_of(world: World) -> Executor:
     """Who works on shards in this process's launch. Raises RrrError if the others cannot be reached."""
-    return Ranks(world, Meeting(world, torch_store(world))) if world.size > 1 else ThisProcess()
+    if world.size == 1:
+        return ThisProcess()
+    return Ranks(world, Meeting(world, torch_store(world, say=_say)))
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(f"rrr: {line}\n")
 
 
 class Ranks:

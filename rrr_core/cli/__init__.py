@@ -151,8 +151,12 @@ def main() -> None:
         heap.keep_freed_memory()
     try:
         processes.enter()
+        if processes.refuse_what_does_not_join(sys.argv[1:]):
+            return
     except RrrError as error:
-        sys.exit(_refuse(str(error)))
+        # Said at once: the others of a launch, if there are any, need not be met for this.
+        click.echo(f"rrr: {one_line(str(error))}", err=True)
+        sys.exit(2)
     try:
         sys.exit(run_command(sys.argv[1:]))
     except Exception:

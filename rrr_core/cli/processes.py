@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 AGENT_SECONDS = 1.0
 """How long a process that fails in an unforeseen way waits, so that what killed another comes to light first."""
+
+FOR_ONE = frozenset({"transfer", "warmup", "probe", "plan", "rejudge"})
+"""The commands that run a model or write a folder in one process alone."""
 
 
 def processes_option(function: Callable[..., None]) -> Callable[..., None]:
@@ -63,6 +66,22 @@ def enter() -> None:
         signal.signal(signal.SIGINT, _interrupted)
     if not world.leads:
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - until the end
+
+
+def refuse_what_does_not_join(arguments: Sequence[str]) -> bool:
+    """Whether this process has nothing to do, since another one of its launch refuses a command for one process.
+
+    Raises RrrError in the first process: each would do the whole work, on the same files.
+    """
+    world = world_of(os.environ)
+    if world.size == 1 or not FOR_ONE.intersection(arguments[:1]) or {"-h", "--help"}.intersection(arguments):
+        return False
+    if not world.leads:
+        return True
+    raise RrrError(
+        f"{arguments[0]} works in one process, and {world.launcher} has started {world.size}: start it without a"
+        " launcher. If nothing started several, unset the launcher's variables, such as RANK and WORLD_SIZE."
+    )
 
 
 def _interrupted(number: int, frame: FrameType | None) -> None:

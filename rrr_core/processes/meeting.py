@@ -7,6 +7,7 @@ so a process that dies leaves nobody hanging. Every process passes the same plac
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
@@ -17,6 +18,8 @@ from rrr_core.processes.world import World
 Value = TypeVar("Value")
 TOGETHER_SECONDS = 1800.0
 """How long processes wait for each other before work that needs all at once."""
+PATIENCE_SECONDS = 20.0
+"""How long the first process waits for the others to start before it says so."""
 LEAVING_SECONDS = 60.0
 FAILING_SECONDS = 3.0
 SLEEPS = 0.01, 0.5
@@ -172,19 +175,45 @@ class Meeting:
             ) from error
 
 
-def torch_store(world: World, seconds: float = 300.0) -> Store:
-    """The launch's store. Raises RrrError if the first process cannot be reached within so many seconds."""
+def torch_store(
+    world: World, seconds: float = 300.0, say: Callable[[str], None] | None = None, patience: float = PATIENCE_SECONDS
+) -> Store:
+    """The launch's store. Raises RrrError if the first process cannot be reached within so many seconds.
+
+    `say` gets a line from the first process after `patience` seconds, since variables of a launch may be left over in a
+    shell.
+    """
     from datetime import timedelta
 
     from torch.distributed import PrefixStore, rendezvous
 
+    def late() -> None:
+        if say is not None:
+            say(f"waits for {world.size - 1} more that {world.launcher} should have started. {_if_left(world)}")
+
+    waiting = threading.Timer(patience, late)
+    waiting.daemon = True
     try:
+        if world.leads:
+            waiting.start()
         # As torch's own groups find it: at the launcher's agent, or else at the first process.
         store, _, _ = next(iter(rendezvous("env://", world.rank, world.size, timeout=timedelta(seconds=seconds))))
     except (RuntimeError, ValueError) as error:
+        if world.leads:
+            raise RrrError(
+                f"process 0 of {world.size} cannot meet the others at {world.address}:{world.port}: see that all were"
+                f" started. {_if_left(world)}"
+            ) from error
         raise RrrError(
             f"process {world.rank} of {world.size} cannot reach the first one at {world.address}:{world.port}: see that"
             " MASTER_ADDR and MASTER_PORT name it, and that all were started."
         ) from error
+    finally:
+        waiting.cancel()
     made: Store = PrefixStore("rrr", store)
     return made
+
+
+def _if_left(world: World) -> str:
+    names = {"srun": "SLURM_STEP_ID", "mpirun": "the variables that begin with OMPI_ and PMI_"}
+    return f"If nothing started any, unset {names.get(world.launcher, 'RANK and WORLD_SIZE')}."

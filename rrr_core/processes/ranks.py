@@ -6,6 +6,7 @@ takes over those handed in, in order: so one process writes a stage's folder, an
 
 from __future__ import annotations
 
+import sys
 from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
@@ -13,6 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
+from rrr_core.errors import RrrError
 from rrr_core.processes.claims import Claims
 from rrr_core.processes.meeting import Meeting, torch_store
 from rrr_core.processes.shards import Done, Executor, Made, ShardJob, ShardWork, ThisProcess
@@ -26,11 +28,26 @@ WINDOW = 64
 AHEAD = 2
 """Shards for each process that may be handed in beyond the one that is due, where later ones may be in vain."""
 
+UNMET: dict[World, RrrError] = {}
+"""Why a launch could not be met: who asks again, as to say who fails, does not wait as long again."""
+
 
 @cache
 def executor_of(world: World) -> Executor:
     """Who works on shards in this process's launch. Raises RrrError if the others cannot be reached."""
-    return Ranks(world, Meeting(world, torch_store(world))) if world.size > 1 else ThisProcess()
+    if world.size == 1:
+        return ThisProcess()
+    if world in UNMET:
+        raise UNMET[world]
+    try:
+        return Ranks(world, Meeting(world, torch_store(world, say=_say)))
+    except RrrError as error:
+        UNMET[world] = error
+        raise
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(f"rrr: {line}\n")
 
 
 class Ranks:

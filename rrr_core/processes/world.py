@@ -61,7 +61,9 @@ ALONE = World()
 
 
 def world_of(environment: Mapping[str, str]) -> World:
-    """The launch that started this process: torchrun's or accelerate's, else Slurm's, else MPI's; `ALONE` if none.
+    """The launch that started this process: torchrun's or accelerate's, else mpirun's, else Slurm's; `ALONE` if none.
+
+    On several machines mpirun starts its helpers by srun, so its processes have the variables of their step as well.
 
     Raises RrrError for variables that contradict each other or lack what is needed to join.
 
@@ -70,19 +72,20 @@ def world_of(environment: Mapping[str, str]) -> World:
     >>> world_of({"SLURM_PROCID": "0", "SLURM_NTASKS": "8"}) == ALONE  # in a batch script, without srun
     True
     """
-    for find in (_torchrun, _slurm, _mpi):
+    for find in (_torchrun, _mpi, _slurm):
         found = find(environment)
         if found is not None and found.size > 1:
             return found
+        if found is not None and "TORCHELASTIC_RUN_ID" in environment:
+            return ALONE  # a torchrun of one process, though it may be in a step of several
     return ALONE
 
 
 def join(environment: MutableMapping[str, str]) -> World:
-    """The launch that started this process; its variables for torch are set where the launcher set none."""
+    """The launch that started this process; torch finds it, too, whatever was left in its variables before."""
     world = world_of(environment)
     if world.size > 1:
-        for name, value in world.variables().items():
-            environment.setdefault(name, value)
+        environment.update(world.variables())
     return world
 
 
@@ -128,6 +131,8 @@ def _mpi(environment: Mapping[str, str]) -> World | None:
     ):
         if rank not in environment or size not in environment:
             continue
+        if local_rank not in environment and "SLURM_STEP_ID" in environment:
+            continue  # srun speaks PMI as well, and says more in its own variables
         count = _number(environment, size)
         here = _number(environment, local_size, count)
         if here < count and "MASTER_ADDR" not in environment:

@@ -219,3 +219,33 @@ def test_another_runtime_error_is_not_taken_for_a_lack_of_memory(monkeypatch: py
     monkeypatch.setattr("rrr_core.cli.app.main", fail)
     with pytest.raises(RuntimeError, match="shapes"):
         cli.run_command(["train"])
+
+
+@pytest.mark.parametrize("command", ["transfer", "warmup", "probe", "plan", "rejudge"])
+def test_a_launch_of_a_command_for_one_process_does_its_work_in_none(
+    command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["rrr", command, "countdown"])
+    monkeypatch.setattr("rrr_core.cli.run_command", lambda arguments: pytest.fail("the work was begun"))
+    monkeypatch.setattr("rrr_core.cli.processes.enter", lambda: None)  # it would take standard output away
+    codes: list[object] = []
+    for rank in ("0", "1"):
+        for name, value in {"RANK": rank, "WORLD_SIZE": "2", "LOCAL_RANK": rank, "MASTER_PORT": "29500"}.items():
+            monkeypatch.setenv(name, value)
+        try:
+            cli.main()
+            codes.append(None)
+        except SystemExit as end:
+            codes.append(end.code)
+    assert codes == [2, None]
+    said = capsys.readouterr().err
+    assert said.startswith(f"rrr: {command} works in one process, and torchrun has started 2")
+    assert said.count("\n") == 1
+
+
+def test_variables_of_a_launcher_that_make_no_sense_are_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RANK", "0")
+    monkeypatch.setenv("WORLD_SIZE", "many")
+    done = rrr("tasks")
+    assert done.returncode == 2
+    assert done.stderr == "rrr: WORLD_SIZE is 'many', and a launcher sets it to a number: correct it, or unset it.\n"

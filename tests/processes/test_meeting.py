@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import socket
+
 import pytest
 
 from rrr_core.errors import RrrError
-from rrr_core.processes.meeting import FirstIsGone, Meeting, OthersFailed
+from rrr_core.processes.meeting import FirstIsGone, Meeting, OthersFailed, torch_store
 from rrr_core.processes.world import World
 from tests.processes.launched import MemoryStore, all_at_once
 
@@ -60,3 +62,18 @@ def test_a_first_process_that_is_gone_ends_the_wait_and_one_of_the_others_says_s
     with pytest.raises(FirstIsGone, match="run the same command again"):
         second.agree("mining", None)
     assert [one.fail() for one in (second, third)] == [True, False]
+
+
+def test_a_first_process_whose_others_never_start_says_so_before_it_ends() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        world = World(0, 2, 0, 2, port=free.getsockname()[1], launcher="torchrun")
+    said: list[str] = []
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in world.variables().items():
+            patch.setenv(name, value)
+        with pytest.raises(RrrError, match="process 0 of 2 cannot meet the others .* unset RANK and WORLD_SIZE"):
+            torch_store(world, seconds=2, say=said.append, patience=0.1)
+    assert said == [
+        "waits for 1 more that torchrun should have started. If nothing started any, unset RANK and WORLD_SIZE."
+    ]

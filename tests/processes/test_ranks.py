@@ -12,8 +12,9 @@ import pytest
 from rrr_core.errors import DataError, RrrError
 from rrr_core.processes.claims import Claims
 from rrr_core.processes.meeting import OthersFailed
-from rrr_core.processes.ranks import Ranks
+from rrr_core.processes.ranks import Ranks, executor_of
 from rrr_core.processes.shards import ShardJob, ThisProcess
+from rrr_core.processes.world import World
 from rrr_core.profiling.spent import Spent
 from rrr_core.runs.files import write_lines
 from rrr_core.runs.layout import MineFolder
@@ -155,3 +156,18 @@ def test_without_file_locks_each_process_has_the_shards_of_its_turn(
     together(tmp_path, works, 6)
     assert [[int(name[-1]) % 2 for name in each.made] for each in works] == [[0, 0, 0], [1, 1, 1]]
     assert len(written(tmp_path)) == 6
+
+
+def test_a_launch_that_could_not_be_met_is_not_waited_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def nobody(world: World, **_: object) -> None:
+        asked.append(world)
+        raise RrrError("cannot meet the others")
+
+    monkeypatch.setattr("rrr_core.processes.ranks.torch_store", nobody)
+    monkeypatch.setattr("rrr_core.processes.ranks.UNMET", {})
+    for _ in range(2):
+        with pytest.raises(RrrError, match="cannot meet"):
+            executor_of(World(0, 2, 0, 2, port=1))
+    assert len(asked) == 1

@@ -61,6 +61,20 @@ def test_torchrun_within_a_step_of_slurm_comes_first() -> None:
     assert world_of({**SLURM, **TORCHRUN}).launcher == "torchrun"
 
 
+def test_a_torchrun_of_one_process_within_a_step_of_several_is_alone() -> None:
+    one = {"RANK": "0", "WORLD_SIZE": "1", "LOCAL_RANK": "0", "LOCAL_WORLD_SIZE": "1", "TORCHELASTIC_RUN_ID": "none"}
+    assert world_of({**SLURM, **one}) == ALONE
+
+
+def test_mpirun_counts_where_slurm_started_its_helpers() -> None:
+    found = world_of({**SLURM, **OPEN_MPI})
+    assert (found.rank, found.size, found.launcher) == (1, 2, "mpirun")
+
+
+def test_srun_counts_where_it_speaks_pmi() -> None:
+    assert world_of({**SLURM, "PMI_RANK": "5", "PMI_SIZE": "8"}).local_rank == 1
+
+
 def test_mpi_on_one_machine_needs_no_address() -> None:
     found = world_of(OPEN_MPI)
     assert (found.rank, found.size, found.address, found.launcher) == (1, 2, "127.0.0.1", "mpirun")
@@ -87,6 +101,9 @@ def test_a_process_that_joins_gets_the_variables_that_torch_reads() -> None:
     world = join(environment)
     assert {name: environment[name] for name in world.variables()} == world.variables()
     assert world_of(environment).rank == 5
+    left = {"RANK": "0", "WORLD_SIZE": "1", **SLURM}
+    join(left)
+    assert (left["RANK"], left["WORLD_SIZE"]) == ("5", "8")
     alone: dict[str, str] = {}
     join(alone)
     assert alone == {}

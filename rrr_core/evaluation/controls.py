@@ -133,7 +133,7 @@ CONTROLS: tuple[Control, ...] = (
     ),
 )
 CONTROL_KEYS = tuple(control.key for control in CONTROLS)
-NO_REFLECTION, OTHER_REFLECTION, INDEPENDENT = CONTROLS
+NO_REFLECTION, OTHER_REFLECTION, INDEPENDENT = CONTROLS[:3]
 """The first shows whether reflecting adds anything at all."""
 ALWAYS_SAMPLED = tuple(control for control in CONTROLS if control.is_always_sampled)
 

@@ -161,6 +161,6 @@ def _shard(
     left = failed
     for _ in range(settings.rounds):
         asked += [talk.reflections(left), talk.retries(left)]
-        asked += [kinds[control](left) for control in settings.controls]
+        asked += [kinds.get(control, talk.after_anothers)(left) for control in settings.controls]
         left *= 1 - behaviour.retries.mean
     return asked

@@ -50,8 +50,9 @@ def test_help_and_tasks_answer_within_three_tenths_of_a_second(arguments: list[s
 def test_help_lists_every_command_and_each_of_them_loads() -> None:
     context = click.Context(cli.app)
     names = cli.app.list_commands(context)
+    first = ["demo", "run", "plan", "tasks", "probe"]
     stages = ["mine", "train", "eval", "transfer", "report", "warmup"]
-    assert names == ["demo", "run", "tasks", *stages, "verify", "check", "rejudge", "new", "docs", "doctor"]
+    assert names == [*first, *stages, "verify", "check", "rejudge", "new", "launch", "docs", "doctor"]
     for name in names:
         command = cli.app.get_command(context, name)
         assert command is not None

@@ -294,7 +294,11 @@ def test_a_model_that_no_actor_can_load_ends_the_job(tmp_path: Path) -> None:
 
 def test_where_actors_die_before_they_can_work_the_job_goes_on_without_them(tmp_path: Path) -> None:
     progress = KeptProgress()
-    pool = FakePool(actor_maker(), lambda actor, method, texts: (actor == 1 and method == "make") or actor > 2)
+    pool = FakePool(
+        actor_maker(),
+        lambda actor, method, texts: (actor == 1 and method == "make") or actor > 2,
+        delayed=lambda texts: any("number" in text for text in texts),  # so that work is left while starts fail
+    )
     with workers(pool, progress=progress) as actors:
         mine(tricky_task(), actors.engine, tmp_path, MINE, {}, progress, executor=actors)
     assert len(shards(tmp_path)) == 10

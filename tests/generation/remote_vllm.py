@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 import json
 import os
+import secrets
 import shutil
 import subprocess
 import sys
@@ -19,18 +20,16 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-OURS, THEIRS = "10.237.61.1", "10.237.61.2"
 WITHOUT_OUR_MEMORY = 'mount -t tmpfs tmpfs /dev/shm && exec "$@"'
 """Another machine does not share this one's /dev/shm."""
 
 
 @dataclass(frozen=True)
 class Machine:
-    """Where a server runs: how a command is started there, its address, and the trainer's."""
+    """Where a server runs: how a command is started there, and its address."""
 
     prefix: tuple[str, ...]
     host: str
-    ours: str
     sync_address: str | None
     """What the trainer has to be given; None where the address tells it that the server is elsewhere."""
 
@@ -44,23 +43,27 @@ def other_machine() -> Iterator[Machine]:
     """A network namespace with an address of its own; else another loopback address of this machine."""
     name = f"rrr-{uuid.uuid4().hex[:8]}"
     link = f"r{name[4:]}"
+    # A network of its own from the range for tests (RFC 2544), since several runs may have one at a time.
+    network = f"198.18.{secrets.randbelow(256)}"
+    last = 4 * secrets.randbelow(64)
+    ours, theirs = f"{network}.{last + 1}", f"{network}.{last + 2}"
     try:
         _ip("netns", "add", name)
     except (OSError, subprocess.SubprocessError):
-        yield Machine((), "127.0.0.2", "127.0.0.1", "127.0.0.1")
+        yield Machine((), "127.0.0.2", "127.0.0.1")
         return
     try:
         try:
             _ip("link", "add", link, "type", "veth", "peer", "name", "eth0", "netns", name)
-            _ip("address", "add", f"{OURS}/30", "dev", link)
+            _ip("address", "add", f"{ours}/30", "dev", link)
             _ip("link", "set", link, "up")
-            _ip("-n", name, "address", "add", f"{THEIRS}/30", "dev", "eth0")
+            _ip("-n", name, "address", "add", f"{theirs}/30", "dev", "eth0")
             _ip("-n", name, "link", "set", "eth0", "up")
         except (OSError, subprocess.SubprocessError):
-            yield Machine((), "127.0.0.2", "127.0.0.1", "127.0.0.1")
+            yield Machine((), "127.0.0.2", "127.0.0.1")
         else:
             memory = ("sh", "-c", WITHOUT_OUR_MEMORY, "sh") if shutil.which("mount") else ()
-            yield Machine(("ip", "netns", "exec", name, *memory), THEIRS, OURS, None)
+            yield Machine(("ip", "netns", "exec", name, *memory), theirs, None)
     finally:
         _ip("netns", "delete", name)
 

@@ -21,6 +21,8 @@ from tests.generation import fake_vllm, served_vllm
 from tests.generation.remote_vllm import Machine, other_machine, remote
 from tests.generation.served_vllm import TRAINABLE
 from tests.generation.test_vllm_adapter import TAKES_ADAPTERS, gap
+from tests.generation.tiny import make_network, make_tokenizer
+from tests.generation.vllm_serving import vllm_serving
 
 pytestmark = pytest.mark.train
 
@@ -161,3 +163,29 @@ def test_an_address_where_nothing_is_trained_is_refused(model_folder: Path, monk
             make_engine(settings)
         with pytest.raises(ModelError, match="--sync-address is for vLLM servers"):
             make_engine(dataclasses.replace(settings, base_url=()))
+
+
+@pytest.mark.vllm
+def test_real_vllm_fetches_whole_weights_and_adapters(tmp_path: Path, prompts: list[list[int]]) -> None:
+    """Head width 32 is the smallest with CPU kernels in vLLM."""
+    pytest.importorskip("vllm", reason="vLLM is not installed")
+    tokenizer = make_tokenizer()
+    sizes = {"hidden_size": 64, "num_attention_heads": 2, "num_key_value_heads": 1}
+    make_network(tokenizer, **sizes).save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("VLLM_ALLOW_RUNTIME_LORA_UPDATING", "1")
+        with vllm_serving(
+            tmp_path,
+            *("--logprobs-mode", "processed_logprobs"),
+            *("--worker-extension-cls", "rrr_core.generation.vllm_worker.WeightFile"),
+            *("--enable-lora", "--max-lora-rank", "8", "--no-enable-chunked-prefill"),
+        ) as address:
+            engine, policy = beside(tmp_path, address, sync_address="127.0.0.1")
+            engine.sync_weights(changed(policy.network))
+            assert gap(engine, policy.network, prompts[:6]) < 1e-4
+            config = peft.LoraConfig(r=4, target_modules="all-linear", init_lora_weights=False, task_type="CAUSAL_LM")
+            network = peft.get_peft_model(policy.network, config).eval()
+            engine.sync_weights(network)
+            assert engine.adapters.current == "rrr-policy-1"
+            assert gap(engine, network, prompts[:6]) < 1e-4

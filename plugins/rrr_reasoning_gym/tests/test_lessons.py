@@ -87,8 +87,10 @@ class TestLessons:
             puzzle = making.puzzle_of(dataset, row)
             text = puzzle.worked(puzzle.parts())
             assert scoring.verify(dataset, row, text).is_failed
-            if row["answer"] not in map(str, puzzle.parts()):
-                assert row["answer"] not in re.findall(r"-?\d+", text.replace("+", " "))
+            results = re.findall(r"=(-?\d+)", text)
+            assert results
+            assert row["answer"] not in set(results) - set(map(str, puzzle.parts()))
+            assert len(results) < len(puzzle.parts()) + 1, "no result is left for the total"
 
     def test_reflections_are_mostly_vague_in_the_last_part_and_worked_in_the_first(self, dataset):
         kinds = {}

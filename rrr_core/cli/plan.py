@@ -12,8 +12,8 @@ import click
 from rrr_core.cli.options import SettingsCommand, with_settings
 from rrr_core.cli.run import SECTIONS, STAGES
 from rrr_core.errors import RrrError
-from rrr_core.processes.launch import AUTO, count_of
-from rrr_core.processes.world import world_of
+from rrr_core.processes.launch import count_of
+from rrr_core.processes.world import AUTO, world_of
 
 
 @click.command("plan", cls=SettingsCommand)

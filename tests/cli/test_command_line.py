@@ -227,7 +227,7 @@ def test_a_launch_of_a_command_for_one_process_does_its_work_in_none(
     command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("sys.argv", ["rrr", command, "countdown"])
-    monkeypatch.setattr("rrr_core.cli.run_command", lambda arguments: pytest.fail("the work was begun"))
+    monkeypatch.setattr("rrr_core.cli.run_command", lambda arguments: pytest.fail("the work started"))
     monkeypatch.setattr("rrr_core.cli.processes.enter", lambda: None)  # it would take standard output away
     codes: list[object] = []
     for rank in ("0", "1"):

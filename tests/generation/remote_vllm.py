@@ -31,7 +31,7 @@ class Machine:
     prefix: tuple[str, ...]
     host: str
     sync_address: str | None
-    """What the trainer has to be given; None where the address tells it that the server is elsewhere."""
+    """What the trainer has to be given; None where its address shows that the server is elsewhere."""
 
 
 def _ip(*words: str) -> None:

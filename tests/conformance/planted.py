@@ -501,7 +501,7 @@ PLANTS = (
     ),
     Plant(
         "check_hostile_actions_do_no_harm",
-        "hook rrr_step: ValueError",
+        "int()",  # of a list or of words, whichever comes first
         'action = f"{call.name} {value}" if is_known else ""',
         'int(value) if call.name == "answer" else None; action = f"{call.name} {value}" if is_known else ""',
         base=WITH_CALLS,
@@ -615,11 +615,11 @@ PLANTS = (
     ),
     Plant(
         "check_hostile_actions_do_no_harm",
-        "gave an observation of 1,000,000 characters",
+        "gave an observation of 9,000,000 characters",
         STEP,
-        "    if action.isdigit():\n        return observed(action)\n" + STEP,
+        "    if action.isdigit():\n        return observed(9 * action)\n" + STEP,
         base=IN_STEPS,
-        name="hands on what is too long",
+        name="multiplies what is long",
     ),
     Plant(
         "check_hostile_actions_do_no_harm",

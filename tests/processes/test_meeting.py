@@ -65,6 +65,7 @@ def test_a_first_process_that_is_gone_ends_the_wait_and_one_of_the_others_says_s
 
 
 def test_a_first_process_whose_others_never_start_says_so_before_it_ends() -> None:
+    pytest.importorskip("torch")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         world = World(0, 2, 0, 2, port=free.getsockname()[1], launcher="torchrun")

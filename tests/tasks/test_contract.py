@@ -45,6 +45,7 @@ SIGNATURES = {
 """Hook → its arguments. Hooks may be added, and arguments at the end; none may be removed without deprecation."""
 
 RECORDS = {
+    "Action": ("text", "calls"),
     "DataOption": ("name", "help", "kind", "default", "bounds", "choices", "sources"),
     "Example": ("row", "answer", "outcome", "category", "reason", "hostile", "actions"),
     "Call": ("name", "arguments"),

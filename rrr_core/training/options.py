@@ -258,7 +258,7 @@ def check_shares(settings: TrainSettings, passes: int, processes: int) -> None:
 
 def check_accelerators(world: World, count: int) -> None:
     """Raise RrrError if a machine has more processes than accelerators: in training, none can be shared."""
-    if world.local_size > count:
+    if world.local_size > max(count, 1):
         some = f"{count} accelerator{'' if count == 1 else 's'}"
         raise RrrError(
             f"{world.local_size} processes train on this machine, which has {some}: start as many, or train with"

@@ -408,9 +408,11 @@ def test_retries_are_learned_with_adapters_and_however_often_a_generation_is_tra
     )
     train(all_pass, failures, model_settings, tmp_path / "t", distilling)
     losses = [line["distill_loss"] for line in lines(tmp_path / "t" / "metrics.jsonl")]
-    assert len(losses) == generations
-    assert losses == sorted(losses, reverse=True)
-    assert losses[-1] < losses[0]
+    assert len(losses) == 8
+    # The steps of one generation may take different parts of it.
+    firsts = losses[:: 8 // generations]
+    assert firsts == sorted(firsts, reverse=True)
+    assert firsts[-1] < firsts[0]
 
 
 def test_a_step_of_half_a_generation_has_the_gradient_of_the_generations_mean(

@@ -161,7 +161,7 @@ def test_calls_of_tools_are_learned_as_the_template_writes_them_and_what_they_le
     tokenizer.save_pretrained(tmp_path / "start")
     make_model(tokenizer, settings).save_pretrained(tmp_path / "start")
     warm_up(
-        Calling(),
+        [Calling()],
         tmp_path / "warm",
         dataclasses.replace(settings, conversations=4, batch_size=2),
         str(tmp_path / "start"),
@@ -183,7 +183,7 @@ def test_calls_of_tools_are_learned_as_the_template_writes_them_and_what_they_le
 
 def test_calls_that_the_template_does_not_write_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="call tools, and the model's chat template writes no calls: warm up another"):
-        warm_up(Calling(), tmp_path, SMALL)
+        warm_up([Calling()], tmp_path, SMALL)
 
 
 def test_an_interrupted_warm_up_ends_bit_equal_to_an_uninterrupted_one(warm: Path, tmp_path: Path) -> None:

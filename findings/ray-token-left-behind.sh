@@ -53,4 +53,9 @@ after=$(join 6392)
 echo "after:  $after"
 with=$(RAY_AUTH_MODE=token join 6392)
 echo "with RAY_AUTH_MODE=token: $with"
-[ "$before" = joined ] && [[ "$after" == ConnectionError* ]] && [ "$with" = joined ]
+if [ "$before" = joined ] && [[ "$after" == ConnectionError* ]] && [ "$with" = joined ]; then
+    echo "As described."
+    exit 0
+fi
+echo "This has changed." >&2
+exit 1

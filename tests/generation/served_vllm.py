@@ -13,6 +13,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import torch
+
+from rrr_core.generation import Sampling
 from rrr_core.generation.vllm_worker import WeightFile
 from tests.generation.fake_vllm import Played, SamplingParams, make_llm
 
@@ -151,3 +154,17 @@ def serving(
         stage.shutdown()
         stage.server_close()
         thread.join()
+
+
+SAMPLED = Sampling(temperature=0.9, max_tokens=12, seed=3)
+
+
+def gap(engine: Any, network: Any, prompts: list[list[int]]) -> float:
+    """The largest difference between a sampled token's log-probability at the server and in the network."""
+    gaps = [0.0]
+    for prompt, written in zip(prompts, engine.generate_ids(prompts, SAMPLED), strict=True):
+        with torch.no_grad():
+            logits = network(torch.tensor([prompt + written])).logits[0, len(prompt) - 1 : -1]
+        own = (logits / SAMPLED.temperature).log_softmax(-1)[range(len(written)), written]
+        gaps.append((own - torch.tensor(engine.logprobs_of(prompt, written))).abs().max().item())
+    return max(gaps)

@@ -15,18 +15,17 @@ peft = pytest.importorskip("peft")
 pytest.importorskip("httpx2", reason="httpx2 is not installed")
 
 from rrr_core.errors import ModelError
-from rrr_core.generation import ModelSettings, Sampling
+from rrr_core.generation import ModelSettings
 from rrr_core.generation.transformers_backend import load_from
 from rrr_core.generation.vllm_adapter import rank_of, write_adapter
 from rrr_core.generation.vllm_backend import open_beside
 from tests.generation import fake_vllm, served_vllm
-from tests.generation.served_vllm import TRAINABLE, Stage
+from tests.generation.served_vllm import SAMPLED, TRAINABLE, Stage, gap
 from tests.generation.tiny import make_network, make_tokenizer
 from tests.generation.vllm_serving import vllm_serving
 
 pytestmark = pytest.mark.train
 
-SAMPLED = Sampling(temperature=0.9, max_tokens=12, seed=3)
 TAKES_ADAPTERS = {**TRAINABLE, "lora_config": {"max_lora_rank": 8}}
 
 
@@ -81,17 +80,6 @@ def adapted(settings: ModelSettings, rank: int = 4, **changes: Any) -> tuple[Any
     )
     torch.manual_seed(0)
     return engine, peft.get_peft_model(policy.network, config).eval()
-
-
-def gap(engine: Any, network: Any, prompts: list[list[int]]) -> float:
-    """The largest difference between a sampled token's log-probability at the server and in the network."""
-    gaps = [0.0]
-    for prompt, written in zip(prompts, engine.generate_ids(prompts, SAMPLED), strict=True):
-        with torch.no_grad():
-            logits = network(torch.tensor([prompt + written])).logits[0, len(prompt) - 1 : -1]
-        own = (logits / SAMPLED.temperature).log_softmax(-1)[range(len(written)), written]
-        gaps.append((own - torch.tensor(engine.logprobs_of(prompt, written))).abs().max().item())
-    return max(gaps)
 
 
 def test_after_each_sync_the_server_writes_with_the_policys_adapter(

@@ -19,14 +19,13 @@ from rrr_core.generation.vllm_backend import open_beside
 from rrr_core.generation.vllm_server import VllmServerEngine
 from rrr_core.seeds import request_seed
 from tests.generation import fake_vllm, served_vllm
-from tests.generation.served_vllm import TRAINABLE, Stage
+from tests.generation.served_vllm import SAMPLED, TRAINABLE, Stage, gap
 from tests.generation.tiny import make_network, make_tokenizer
 from tests.generation.vllm_serving import vllm_serving
 
 pytestmark = pytest.mark.train
 
 GREEDY = Sampling(temperature=0, max_tokens=12)
-SAMPLED = Sampling(temperature=0.9, max_tokens=12, seed=3)
 
 
 @pytest.fixture(scope="module")
@@ -84,17 +83,6 @@ def server_of(settings: ModelSettings) -> VllmServerEngine:
     made = make_engine(settings)
     assert isinstance(made, VllmServerEngine)
     return made
-
-
-def gap(engine: Any, network: Any, prompts: list[list[int]]) -> float:
-    """The largest difference between a sampled token's log-probability at the server and in the network."""
-    gaps = [0.0]
-    for prompt, written in zip(prompts, engine.generate_ids(prompts, SAMPLED), strict=True):
-        with torch.no_grad():
-            logits = network(torch.tensor([prompt + written])).logits[0, len(prompt) - 1 : -1]
-        own = (logits / SAMPLED.temperature).log_softmax(-1)[range(len(written)), written]
-        gaps.append((own - torch.tensor(engine.logprobs_of(prompt, written))).abs().max().item())
-    return max(gaps)
 
 
 def test_greedy_ids_are_the_transformers_engines(

@@ -100,16 +100,19 @@ FOREVER = "WITH RECURSIVE t(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM t) SELEC
 
 
 def test_a_query_without_an_end_has_failed_and_another_one_runs() -> None:
-    connection = sqlite3.connect(":memory:")
-    with pytest.raises(LimitReached, match="more than 10,000 steps"), query_limit(connection, 10_000):
-        connection.execute(FOREVER).fetchall()
-    with query_limit(connection, 10_000):
-        assert connection.execute("SELECT 1").fetchall() == [(1,)]
+    with contextlib.closing(sqlite3.connect(":memory:")) as connection:
+        with pytest.raises(LimitReached, match="more than 10,000 steps"), query_limit(connection, 10_000):
+            connection.execute(FOREVER).fetchall()
+        with query_limit(connection, 10_000):
+            assert connection.execute("SELECT 1").fetchall() == [(1,)]
 
 
 def test_an_error_of_the_query_stays_one() -> None:
-    connection = sqlite3.connect(":memory:")
-    with pytest.raises(sqlite3.OperationalError, match="no such table"), query_limit(connection, 10_000):
+    with (
+        contextlib.closing(sqlite3.connect(":memory:")) as connection,
+        pytest.raises(sqlite3.OperationalError, match="no such table"),
+        query_limit(connection, 10_000),
+    ):
         connection.execute("SELECT * FROM missing")
 
 

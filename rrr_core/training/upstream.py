@@ -17,6 +17,8 @@ from accelerate.utils.fsdp_utils import fsdp2_prepare_model
 from datasets import disable_progress_bars
 from transformers.utils import logging as transformers_logging
 
+from rrr_core.training.head import HeadOfTrl
+
 GATHER_HEAD = trl.trainer.utils.maybe_gather_lm_head_ctx
 
 
@@ -38,10 +40,13 @@ def patch_upstream() -> None:
     And have TRL shard the reference model layer by layer, as the policy. TRL 1.16 makes it one FSDP 2 unit, so that
     each of its passes gathers the whole model at once. Under ZeRO 3 it gathers every head's weight, also a
     model's that is not sharded yet, which has nothing to gather.
+
+    And compute the head with fewer passes through memory, where TRL 1.16 has no kernel: on a CPU.
     """
     accelerate.utils.environment.clear_environment = empty_environment
     trl.trainer.grpo_trainer.prepare_fsdp = shard_reference
     trl.trainer.utils.maybe_gather_lm_head_ctx = gathered_head
+    trl.trainer.utils._ChunkedLogProbFunction = HeadOfTrl
 
 
 def gathered_head(*weights: Any) -> AbstractContextManager[None]:

@@ -1,0 +1,148 @@
+"""The language model's head on a CPU: log-probabilities and entropies of labels, by tiles that fit a core's cache.
+
+TRL's head folds tiles of 32,768 words of the vocabulary with a Triton kernel. Where there is none, it makes about ten
+passes over each tile in memory and computes every logit twice, forward and backward. Here the forward pass keeps the
+exponentials, where there is room for them, and the backward pass only scales them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from trl.kernels import ChunkedLogProbFunction
+
+TILE = 2**20
+"""Cells of a tile: 4 MiB."""
+KEPT = 2**27
+"""Most cells of exponentials that are kept for the backward pass: 512 MiB."""
+OURS = frozenset({"log_probs", "entropy"})
+
+Outputs = tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None, torch.Tensor | None, torch.Tensor | None]
+
+
+class HeadOfTrl:
+    """Takes the place of TRL's `ChunkedLogProbFunction`: our head where it is faster, else TRL's."""
+
+    @staticmethod
+    def apply(
+        hidden: torch.Tensor,
+        weight: torch.Tensor,
+        bias: torch.Tensor | None,
+        labels: torch.Tensor,
+        temperature: float,
+        chunk_size: int,
+        softcap: float | None = None,
+        logit_scale: float = 1.0,
+        outputs: tuple[str, ...] = ("log_probs",),
+    ) -> Outputs:
+        """TRL's five outputs (N,) for hidden states (N, H), a head (V, H) and labels (N,); None where not asked for.
+
+        A GPU has TRL's kernel. A head with a bias, a soft cap or weights that are sharded is left to TRL, too.
+        """
+        is_plain = bias is None and softcap is None and set(outputs) <= OURS and not hasattr(weight, "ds_status")
+        if hidden.device.type != "cpu" or not is_plain or not len(hidden):
+            found: Outputs = ChunkedLogProbFunction.apply(
+                hidden, weight, bias, labels, temperature, chunk_size, softcap, logit_scale, outputs
+            )
+            return found
+        log_probs, entropy = TiledHead.apply(hidden, weight, labels, logit_scale / temperature, "entropy" in outputs)
+        return log_probs, entropy, None, None, None
+
+
+class TiledHead(torch.autograd.Function):
+    """Log-probabilities and entropies (N,) of labels (N,) under the logits `scale * hidden @ weight.T` (N, V)."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, hidden: torch.Tensor, weight: torch.Tensor, labels: torch.Tensor, scale: float, wants_entropy: bool
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        ctx.set_materialize_grads(False)
+        dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else hidden.dtype
+        logits = _Logits(hidden, weight, scale, dtype)
+        keeps = any(ctx.needs_input_grad) and len(hidden) * len(weight) <= KEPT
+        top = hidden.new_full((len(hidden),), -torch.inf, dtype=torch.float32)  # the largest logit so far
+        total, weighted, at_label = torch.zeros_like(top), torch.zeros_like(top), torch.zeros_like(top)
+        kept, tops = [], []
+        place = logits.new_place()
+        for start in logits.starts:
+            values = logits.tile(start)
+            places = labels - start
+            inside = (places >= 0) & (places < values.shape[1])
+            found = values.gather(1, places.clamp(0, values.shape[1] - 1)[:, None])[:, 0]
+            at_label = torch.where(inside, found, at_label)
+            last, top = top, torch.maximum(top, values.amax(1))
+            shrinks = torch.exp(last - top)
+            powers = torch.empty_like(values) if keeps else _as_tile(place, values)
+            torch.exp(values.sub_(top[:, None]), out=powers)
+            summed = powers.sum(1)
+            total = total * shrinks + summed
+            if wants_entropy:
+                weighted = weighted * shrinks + torch.linalg.vecdot(powers, values) + top * summed
+            if keeps:
+                kept.append(powers)
+                tops.append(top)
+        log_total = top + total.log()
+        entropy = log_total - weighted / total if wants_entropy else None
+        ctx.scale, ctx.dtype = scale, dtype
+        ctx.save_for_backward(hidden, weight, labels, log_total, entropy, *kept, *tops)
+        return at_label - log_total, entropy
+
+    @staticmethod
+    def backward(ctx: Any, of_log_prob: torch.Tensor | None, of_entropy: torch.Tensor | None) -> tuple[Any, ...]:
+        # d log p(label) / d logit = [label] - p, and d entropy / d logit = -p (log p + entropy).
+        hidden, weight, labels, log_total, entropy, *saved = ctx.saved_tensors
+        kept, tops = saved[: len(saved) // 2], saved[len(saved) // 2 :]
+        logits = _Logits(hidden, weight, ctx.scale, ctx.dtype)
+        slope = ctx.scale * (torch.zeros_like(log_total) if of_log_prob is None else of_log_prob.float())
+        of_hidden = torch.zeros(hidden.shape) if ctx.needs_input_grad[0] else None
+        of_weight = torch.empty(weight.shape) if ctx.needs_input_grad[1] else None
+        place, states = logits.new_place(), hidden.float()
+        for number, start in enumerate(logits.starts):
+            if kept and of_entropy is None:
+                factor = -slope * torch.exp(tops[number] - log_total)
+                of_logits = torch.mul(kept[number], factor[:, None], out=_as_tile(place, kept[number]))
+            else:
+                of_logits = logits.tile(start).sub_(log_total[:, None])  # log p
+                factor = -slope[:, None]
+                if of_entropy is not None:
+                    factor = factor - (ctx.scale * of_entropy.float())[:, None] * (of_logits + entropy[:, None])
+                of_logits.exp_().mul_(factor)
+            end = start + of_logits.shape[1]
+            if of_hidden is not None:
+                of_hidden.addmm_(of_logits, weight[start:end].float())
+            if of_weight is not None:
+                torch.mm(of_logits.t(), states, out=of_weight[start:end])
+        if of_hidden is not None:
+            of_hidden = of_hidden.addcmul_(weight[labels].float(), slope[:, None]).to(hidden.dtype)
+        if of_weight is not None:
+            of_weight = of_weight.index_add_(0, labels, states * slope[:, None]).to(weight.dtype)
+        return of_hidden, of_weight, None, None, None
+
+
+class _Logits:
+    """Logits (N, V) in float32, a tile (N, W) at a time, each in the place of the one before."""
+
+    def __init__(self, hidden: torch.Tensor, weight: torch.Tensor, scale: float, dtype: torch.dtype) -> None:
+        self._hidden, self._weight, self._scale, self._dtype = hidden.to(dtype), weight, scale, dtype
+        self.width = min(max(TILE // len(hidden), 256), len(weight))
+        self.starts = range(0, len(weight), self.width)
+        self._place = self.new_place()
+
+    def new_place(self) -> torch.Tensor:
+        """Room for a tile."""
+        return torch.empty(len(self._hidden) * self.width)
+
+    def tile(self, start: int) -> torch.Tensor:
+        """The logits of the words from `start` on."""
+        part = self._weight[start : start + self.width].to(self._dtype)
+        values = self._place[: len(self._hidden) * len(part)].view(-1, len(part))
+        if self._dtype is torch.float32:
+            torch.mm(self._hidden, part.t(), out=values)
+        else:
+            values.copy_(self._hidden @ part.t())
+        return values if self._scale == 1 else values.mul_(self._scale)
+
+
+def _as_tile(place: torch.Tensor, tile: torch.Tensor) -> torch.Tensor:
+    return place[: tile.numel()].view(tile.shape)

@@ -17,6 +17,7 @@ from rrr_core.errors import ModelError
 from rrr_core.generation.families import family_of
 from rrr_core.generation.hub import Source, locate, silenced
 from rrr_core.generation.model_files import check_vocabulary, described, load_tokenizer
+from rrr_core.generation.products import use_fast_products
 from rrr_core.generation.settings import DTYPES, ModelSettings
 from rrr_core.generation.transformers_engine import TransformersEngine
 from rrr_core.hookspecs import Model
@@ -80,6 +81,7 @@ def load_transformers(
         network.eval().to(place)
     except RuntimeError as error:  # too little memory among others
         raise ModelError(f"The model {name!r} cannot be put on {place}: {one_line(error)}") from error
+    use_fast_products(network)
     chat_format = ChatFormat(tokenizer, chat)
     info = Model(name, found, chat_format.takes_tools, chat_format.calls)
     return TransformersEngine(network, tokenizer, info, batch_tokens=batch_tokens, source=source, chat=chat_format)

@@ -12,6 +12,8 @@ from typing import Any
 import torch
 from trl.kernels import ChunkedLogProbFunction
 
+from rrr_core.generation.products import product
+
 TILE = 2**20
 """Cells of a tile: 4 MiB."""
 KEPT = 2**27
@@ -40,7 +42,7 @@ class HeadOfTrl:
 
         A GPU has TRL's kernel. A head with a bias, a soft cap or weights that are sharded is left to TRL, too.
         """
-        is_plain = bias is None and softcap is None and set(outputs) <= OURS and not hasattr(weight, "ds_status")
+        is_plain = bias is None and softcap is None and set(outputs) <= OURS and not hasattr(weight, "ds_id")
         if hidden.device.type != "cpu" or not is_plain or not len(hidden):
             found: Outputs = ChunkedLogProbFunction.apply(
                 hidden, weight, bias, labels, temperature, chunk_size, softcap, logit_scale, outputs
@@ -50,7 +52,7 @@ class HeadOfTrl:
         return log_probs, entropy, None, None, None
 
 
-class TiledHead(torch.autograd.Function):
+class TiledHead(torch.autograd.Function):  # type: ignore[misc]  # torch is not typed
     """Log-probabilities and entropies (N,) of labels (N,) under the logits `scale * hidden @ weight.T` (N, V)."""
 
     @staticmethod
@@ -64,7 +66,6 @@ class TiledHead(torch.autograd.Function):
         top = hidden.new_full((len(hidden),), -torch.inf, dtype=torch.float32)  # the largest logit so far
         total, weighted, at_label = torch.zeros_like(top), torch.zeros_like(top), torch.zeros_like(top)
         kept, tops = [], []
-        place = logits.new_place()
         for start in logits.starts:
             values = logits.tile(start)
             places = labels - start
@@ -73,8 +74,7 @@ class TiledHead(torch.autograd.Function):
             at_label = torch.where(inside, found, at_label)
             last, top = top, torch.maximum(top, values.amax(1))
             shrinks = torch.exp(last - top)
-            powers = torch.empty_like(values) if keeps else _as_tile(place, values)
-            torch.exp(values.sub_(top[:, None]), out=powers)
+            powers = values.sub_(top[:, None]).exp()
             summed = powers.sum(1)
             total = total * shrinks + summed
             if wants_entropy:
@@ -97,11 +97,11 @@ class TiledHead(torch.autograd.Function):
         slope = ctx.scale * (torch.zeros_like(log_total) if of_log_prob is None else of_log_prob.float())
         of_hidden = torch.zeros(hidden.shape) if ctx.needs_input_grad[0] else None
         of_weight = torch.empty(weight.shape) if ctx.needs_input_grad[1] else None
-        place, states = logits.new_place(), hidden.float()
+        states = hidden.float()
         for number, start in enumerate(logits.starts):
             if kept and of_entropy is None:
                 factor = -slope * torch.exp(tops[number] - log_total)
-                of_logits = torch.mul(kept[number], factor[:, None], out=_as_tile(place, kept[number]))
+                of_logits = kept[number] * factor[:, None]
             else:
                 of_logits = logits.tile(start).sub_(log_total[:, None])  # log p
                 factor = -slope[:, None]
@@ -110,9 +110,9 @@ class TiledHead(torch.autograd.Function):
                 of_logits.exp_().mul_(factor)
             end = start + of_logits.shape[1]
             if of_hidden is not None:
-                of_hidden.addmm_(of_logits, weight[start:end].float())
+                of_hidden += product(of_logits, weight[start:end].float().t())
             if of_weight is not None:
-                torch.mm(of_logits.t(), states, out=of_weight[start:end])
+                of_weight[start:end] = product(of_logits.t(), states.t())
         if of_hidden is not None:
             of_hidden = of_hidden.addcmul_(weight[labels].float(), slope[:, None]).to(hidden.dtype)
         if of_weight is not None:
@@ -121,28 +121,15 @@ class TiledHead(torch.autograd.Function):
 
 
 class _Logits:
-    """Logits (N, V) in float32, a tile (N, W) at a time, each in the place of the one before."""
+    """Logits (N, V) in float32, a tile (N, W) at a time."""
 
     def __init__(self, hidden: torch.Tensor, weight: torch.Tensor, scale: float, dtype: torch.dtype) -> None:
-        self._hidden, self._weight, self._scale, self._dtype = hidden.to(dtype), weight, scale, dtype
-        self.width = min(max(TILE // len(hidden), 256), len(weight))
-        self.starts = range(0, len(weight), self.width)
-        self._place = self.new_place()
-
-    def new_place(self) -> torch.Tensor:
-        """Room for a tile."""
-        return torch.empty(len(self._hidden) * self.width)
+        self._hidden, self._weight, self._scale = hidden.to(dtype), weight, scale
+        self._width = max(TILE // len(hidden), 256)
+        self.starts = range(0, len(weight), self._width)
 
     def tile(self, start: int) -> torch.Tensor:
         """The logits of the words from `start` on."""
-        part = self._weight[start : start + self.width].to(self._dtype)
-        values = self._place[: len(self._hidden) * len(part)].view(-1, len(part))
-        if self._dtype is torch.float32:
-            torch.mm(self._hidden, part.t(), out=values)
-        else:
-            values.copy_(self._hidden @ part.t())
+        part = self._weight[start : start + self._width].to(self._hidden.dtype)
+        values = product(self._hidden, part).float()
         return values if self._scale == 1 else values.mul_(self._scale)
-
-
-def _as_tile(place: torch.Tensor, tile: torch.Tensor) -> torch.Tensor:
-    return place[: tile.numel()].view(tile.shape)

@@ -16,6 +16,7 @@ from trl import GRPOTrainer
 from rrr_core.conversation import conversation
 from rrr_core.episode import Episode, Failure
 from rrr_core.generation.kv_cache import arguments_of
+from rrr_core.generation.products import use_fast_products
 from rrr_core.generation.trial import Sample
 from rrr_core.generation.whole_copy import WholeCopy, take_trained
 from rrr_core.processes.watch import Unwatched, Watch
@@ -110,6 +111,9 @@ class ReflectionTrainer(DistillingTrainer):
             ),
             **arguments,
         )
+        for network in (self.model, self.ref_model):
+            if network is not None:
+                use_fast_products(network)
         correct_for(self, rollout.engine)
         self._whole = self._whole_copy() if self.shards_weights and rollout.engine.takes_weights else None
         self.order = order_of(

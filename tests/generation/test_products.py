@@ -1,0 +1,107 @@
+"""Products by oneDNN are those of torch, forward and backward, and are used where they are faster and possible."""
+
+from __future__ import annotations
+
+import copy
+import platform
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from torch import nn
+
+from rrr_core.generation import products
+from rrr_core.generation.products import FEWEST_ROWS, FastLinear, product, use_fast_products
+
+pytestmark = [
+    pytest.mark.train,
+    pytest.mark.skipif(platform.machine() != "x86_64", reason="torch brings oneDNN's products for x86-64"),
+]
+
+
+@pytest.fixture(autouse=True)
+def _faster(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(products, "is_faster", lambda: True)
+    torch.manual_seed(0)
+
+
+def _network(bias: bool) -> nn.Module:
+    return nn.Sequential(nn.Linear(24, 40, bias=bias), nn.GELU(), nn.Linear(40, 8, bias=bias))
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("shape", [(FEWEST_ROWS, 24), (3, 50, 24), (2, 24), (0, 24)])
+def test_output_and_gradients_are_those_of_torch(shape: tuple[int, ...], bias: bool) -> None:
+    ours = _network(bias)
+    theirs = copy.deepcopy(ours)
+    use_fast_products(ours)
+    found = []
+    for network in (ours, theirs):
+        rows = torch.linspace(-1, 1, 24).expand(shape).clone().requires_grad_()
+        output = network(rows)
+        (output * torch.arange(8.0)).sum().backward()
+        found.append([output.detach(), rows.grad, *(weight.grad for weight in network.parameters())])
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other)
+
+
+def test_frozen_weights_get_no_gradient() -> None:
+    layer = nn.Linear(24, 8)
+    use_fast_products(layer)
+    layer.weight.requires_grad_(False)
+    rows = torch.randn(FEWEST_ROWS, 24, requires_grad=True)
+    layer(rows).sum().backward()
+    assert layer.weight.grad is None
+    torch.testing.assert_close(rows.grad, layer.weight.sum(0).expand(FEWEST_ROWS, 24))
+
+
+def test_transposed_views_need_no_copy() -> None:
+    rows, weight = torch.randn(24, 100).t(), torch.randn(24, 40).t()
+    torch.testing.assert_close(product(rows, weight), rows @ weight.t())
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_other_dtypes_are_left_to_torch(dtype: torch.dtype) -> None:
+    layer = nn.Linear(24, 8).to(dtype)
+    rows = torch.randn(FEWEST_ROWS, 24, dtype=dtype)
+    expected = layer(rows)
+    use_fast_products(layer)
+    assert torch.equal(layer(rows), expected)
+
+
+def test_autocast_still_casts() -> None:
+    layer = nn.Linear(24, 8)
+    use_fast_products(layer)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert layer(torch.randn(FEWEST_ROWS, 24)).dtype is torch.bfloat16
+
+
+def test_only_plain_linear_layers_change_and_a_copy_stays_fast() -> None:
+    class Own(nn.Linear):
+        pass
+
+    network = nn.ModuleList([nn.Linear(2, 2), Own(2, 2), nn.Embedding(2, 2)])
+    names = list(network.state_dict())
+    use_fast_products(network)
+    assert [type(module) for module in network] == [FastLinear, Own, nn.Embedding]
+    assert type(copy.deepcopy(network)[0]) is FastLinear
+    assert list(network.state_dict()) == names
+
+
+def test_nothing_changes_where_torch_is_as_fast(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(products, "is_faster", lambda: False)
+    layer = nn.Linear(2, 2)
+    use_fast_products(layer)
+    assert type(layer) is nn.Linear
+
+
+def test_a_processor_that_is_not_amds_keeps_torchs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX512")
+    monkeypatch.setattr(products.Path, "read_text", lambda _: "vendor_id : GenuineIntel")
+    assert not products.is_faster.__wrapped__()
+    monkeypatch.setattr(products.Path, "read_text", lambda _: "vendor_id : AuthenticAMD")
+    assert products.is_faster.__wrapped__() is torch.backends.mkldnn.is_available()
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX2")
+    assert not products.is_faster.__wrapped__()

@@ -1,0 +1,129 @@
+"""The head on a CPU gives what float64 gives, and is used wherever TRL has no kernel and asks for no more."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("trl")
+
+from trl.kernels import ChunkedLogProbFunction
+
+from rrr_core.generation import products
+from rrr_core.training import head
+from rrr_core.training.head import HeadOfTrl, TiledHead
+
+pytestmark = pytest.mark.train
+
+BOTH = ("log_probs", "entropy")
+
+
+def _inputs(rows: int, width: int, vocabulary: int) -> tuple[Any, Any, Any]:
+    torch.manual_seed(rows)
+    hidden, weight = (torch.randn(count, width, dtype=torch.float64) for count in (rows, vocabulary))
+    return hidden, weight, torch.randint(vocabulary, (rows,))
+
+
+def _exact(hidden: Any, weight: Any, labels: Any, temperature: float) -> tuple[Any, Any]:
+    log_probs = (hidden @ weight.t() / temperature).log_softmax(-1)
+    return log_probs.gather(-1, labels[:, None])[:, 0], -(log_probs.exp() * log_probs).sum(-1)
+
+
+@pytest.mark.parametrize("onednn", [False, True])
+@pytest.mark.parametrize("kept", [0, 2**27])
+@pytest.mark.parametrize("of_entropy", [0.0, 0.5])
+@pytest.mark.parametrize(("rows", "vocabulary", "temperature"), [(1, 40, 1.0), (70, 1003, 0.7), (70, 256, 1.0)])
+def test_values_and_gradients_are_exact(
+    monkeypatch: pytest.MonkeyPatch,
+    onednn: bool,
+    kept: int,
+    of_entropy: float,
+    rows: int,
+    vocabulary: int,
+    temperature: float,
+) -> None:
+    monkeypatch.setattr(products, "is_faster", lambda: onednn)
+    monkeypatch.setattr(head, "KEPT", kept)
+    monkeypatch.setattr(head, "TILE", 2**14)  # several tiles, the last one narrower
+    hidden, weight, labels = _inputs(rows, 16, vocabulary)
+    found = []
+    for dtype in (torch.float64, torch.float32):
+        states, words = hidden.to(dtype, copy=True).requires_grad_(), weight.to(dtype, copy=True).requires_grad_()
+        if dtype is torch.float64:
+            log_probs, entropy = _exact(states, words, labels, temperature)
+        else:
+            log_probs, entropy, *_ = HeadOfTrl.apply(states, words, None, labels, temperature, 1, outputs=BOTH)
+        chance = torch.linspace(-1, 1, rows, dtype=dtype)
+        (log_probs * chance).sum().add(of_entropy * (entropy * chance.flip(0)).sum()).backward()
+        found.append([each.detach().double() for each in (log_probs, entropy, states.grad, words.grad)])
+    for exact, ours in zip(*found, strict=True):
+        assert float((exact - ours).norm() / exact.norm().clamp(min=1e-3)) < 2e-5
+
+
+def test_a_frozen_head_gets_no_gradient() -> None:
+    hidden, weight, labels = (each.float() if each.is_floating_point() else each for each in _inputs(40, 8, 50))
+    hidden.requires_grad_()
+    HeadOfTrl.apply(hidden, weight, None, labels, 1.0, 1)[0].sum().backward()
+    assert hidden.grad is not None
+    assert weight.grad is None
+
+
+def test_bfloat16_under_autocast_is_as_near_as_trls() -> None:
+    hidden, weight, labels = _inputs(64, 32, 500)
+    exact, _ = _exact(hidden, weight, labels, 1.0)
+    apart = []
+    for kind in (HeadOfTrl, ChunkedLogProbFunction):
+        with torch.autocast("cpu", torch.bfloat16):
+            found = kind.apply(hidden.float(), weight.float(), None, labels, 1.0, 32768, None, 1.0, BOTH)[0]
+        apart.append(float((found.double() - exact).norm()))
+    assert apart[0] == pytest.approx(apart[1], rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("bias", "softcap", "outputs"),
+    [(True, None, BOTH), (False, 3.0, BOTH), (False, None, ("log_probs", "is_top1"))],
+)
+def test_what_only_trls_head_can_do_is_left_to_it(
+    monkeypatch: pytest.MonkeyPatch, bias: bool, softcap: float | None, outputs: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr(TiledHead, "apply", None)
+    hidden, weight, labels = (each.float() if each.is_floating_point() else each for each in _inputs(5, 8, 50))
+    arguments = (torch.ones(50) if bias else None, labels, 1.0, 32768, softcap, 1.0, outputs)
+    for ours, theirs in zip(
+        HeadOfTrl.apply(hidden, weight, *arguments),
+        ChunkedLogProbFunction.apply(hidden, weight, *arguments),
+        strict=True,
+    ):
+        assert (ours is None) == (theirs is None)
+        if ours is not None:
+            assert torch.equal(ours, theirs)
+
+
+def test_trl_still_calls_its_head_as_ours_expects(monkeypatch: pytest.MonkeyPatch) -> None:
+    import trl.trainer.utils
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    from rrr_core.training.upstream import patch_upstream
+
+    calls = []
+
+    class Spy(HeadOfTrl):
+        @staticmethod
+        def apply(*arguments: Any, **keywords: Any) -> Any:
+            calls.append(len(arguments))
+            return HeadOfTrl.apply(*arguments, **keywords)
+
+    patch_upstream()
+    assert trl.trainer.utils._ChunkedLogProbFunction is HeadOfTrl
+    monkeypatch.setattr(trl.trainer.utils, "_ChunkedLogProbFunction", Spy)
+    network = LlamaForCausalLM(
+        LlamaConfig(vocab_size=50, hidden_size=16, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2)
+    )
+    trl.trainer.utils.add_fused_lm_head(network, temperature=0.9, outputs=BOTH)
+    ids = torch.arange(12).view(2, 6)
+    found = network(input_ids=ids, labels=ids, fused_lm_head=True)
+    expected = (network(input_ids=ids).logits[:, :-1] / 0.9).log_softmax(-1).gather(-1, ids[:, 1:, None])[..., 0]
+    torch.testing.assert_close(found.log_probs, expected)
+    assert calls == [9]

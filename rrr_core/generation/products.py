@@ -8,14 +8,16 @@ float32's precision either way; bfloat16 goes through oneDNN anyway.
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
-FEWEST_ROWS = 32
-"""Products of fewer rows stay with MKL, which starts them faster."""
+CHUNKS = (256, 64)
+"""Rows of a product, from the largest on; fewer stay with MKL. oneDNN compiles code for every form of a product, which
+takes a millisecond and a megabyte, and keeps it: texts of all lengths would need hundreds."""
 
 
 @functools.cache
@@ -30,10 +32,23 @@ def is_faster() -> bool:
 
 
 def product(rows: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-    """`rows @ weight.T`, (..., O), of rows (..., I) and a weight (O, I). It has no gradient: `Product` has."""
+    """`rows @ weight.T`, (N, O), of rows (N, I) and a weight (O, I). It has no gradient: `Product` has."""
     if is_faster() and _is_ours(rows, weight):
         return _by_onednn(rows, weight, None)
     return rows @ weight.t()
+
+
+def product_of_columns(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+    """`left.T @ right`, (O, I), of N rows (N, O) and (N, I): a weight's gradient. It has none itself."""
+    if not is_faster() or not _is_ours(left, right.t()):
+        return left.t() @ right
+    total = left.new_zeros(left.shape[1], right.shape[1])
+    for start, end in _chunks(len(left)):
+        if end - start in CHUNKS:
+            total += _compiled(left[start:end].t(), right[start:end].t(), None)
+        else:
+            total.addmm_(left[start:end].t(), right[start:end])
+    return total
 
 
 def use_fast_products(network: nn.Module) -> None:
@@ -70,8 +85,8 @@ class Product(torch.autograd.Function):  # type: ignore[misc]
         needs_rows, needs_weight, needs_bias = ctx.needs_input_grad
         flat = gradient.flatten(0, -2)
         return (
-            _by_onednn(gradient, weight.t(), None) if needs_rows else None,
-            _by_onednn(flat.t(), rows.flatten(0, -2).t(), None) if needs_weight else None,
+            product(flat, weight.t()).view(rows.shape) if needs_rows else None,
+            product_of_columns(flat, rows.flatten(0, -2)) if needs_weight else None,
             flat.sum(0) if needs_bias else None,
         )
 
@@ -79,9 +94,38 @@ class Product(torch.autograd.Function):  # type: ignore[misc]
 def _is_ours(rows: torch.Tensor, weight: torch.Tensor) -> bool:
     is_plain = type(weight) in (torch.Tensor, nn.Parameter) and not hasattr(weight, "ds_id")  # whole, not sharded
     is_float32 = rows.dtype is weight.dtype is torch.float32 and rows.device.type == "cpu"
-    return is_plain and is_float32 and rows.numel() >= FEWEST_ROWS * weight.shape[1] > 0
+    return is_plain and is_float32 and rows.numel() >= CHUNKS[-1] * rows.shape[-1] > 0
 
 
 def _by_onednn(rows: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
+    flat = rows.flatten(0, -2)
+    found = flat.new_empty(len(flat), len(weight))
+    for start, end in _chunks(len(flat)):
+        part = flat[start:end]
+        if end - start in CHUNKS:
+            found[start:end] = _compiled(part, weight, bias)
+        else:
+            torch.mm(part, weight.t(), out=found[start:end])
+            if bias is not None:
+                found[start:end] += bias
+    return found.view(*rows.shape[:-1], len(weight))
+
+
+def _chunks(rows: int) -> Iterator[tuple[int, int]]:
+    """Ranges of so many rows, as long as `CHUNKS`; the last may be shorter.
+
+    >>> list(_chunks(400))
+    [(0, 256), (256, 320), (320, 384), (384, 400)]
+    """
+    start = 0
+    for size in CHUNKS:
+        while rows - start >= size:
+            yield start, start + size
+            start += size
+    if start < rows:
+        yield start, rows
+
+
+def _compiled(rows: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
     found: torch.Tensor = torch.ops.mkldnn._linear_pointwise(rows, weight, bias, "none", [], "")
     return found

@@ -12,10 +12,10 @@ from typing import Any
 import torch
 from trl.kernels import ChunkedLogProbFunction
 
-from rrr_core.generation.products import product
+from rrr_core.generation.products import product, product_of_columns
 
 TILE = 2**20
-"""Cells of a tile: 4 MiB."""
+"""Most cells of a tile, 4 MiB, which is a power of two wide and at least 256."""
 KEPT = 2**27
 """Most cells of exponentials that are kept for the backward pass: 512 MiB."""
 OURS = frozenset({"log_probs", "entropy"})
@@ -112,7 +112,7 @@ class TiledHead(torch.autograd.Function):  # type: ignore[misc]  # torch is not 
             if of_hidden is not None:
                 of_hidden += product(of_logits, weight[start:end].float().t())
             if of_weight is not None:
-                of_weight[start:end] = product(of_logits.t(), states.t())
+                of_weight[start:end] = product_of_columns(of_logits, states)
         if of_hidden is not None:
             of_hidden = of_hidden.addcmul_(weight[labels].float(), slope[:, None]).to(hidden.dtype)
         if of_weight is not None:
@@ -125,7 +125,7 @@ class _Logits:
 
     def __init__(self, hidden: torch.Tensor, weight: torch.Tensor, scale: float, dtype: torch.dtype) -> None:
         self._hidden, self._weight, self._scale = hidden.to(dtype), weight, scale
-        self._width = max(TILE // len(hidden), 256)
+        self._width = max(2 ** ((TILE // len(hidden)).bit_length() - 1), 256) if len(hidden) <= TILE else 256
         self.starts = range(0, len(weight), self._width)
 
     def tile(self, start: int) -> torch.Tensor:

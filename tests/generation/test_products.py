@@ -12,7 +12,7 @@ torch = pytest.importorskip("torch")
 from torch import nn
 
 from rrr_core.generation import products
-from rrr_core.generation.products import FEWEST_ROWS, FastLinear, product, use_fast_products
+from rrr_core.generation.products import FastLinear, product, product_of_columns, use_fast_products
 
 pytestmark = [
     pytest.mark.train,
@@ -26,12 +26,18 @@ def _faster(monkeypatch: pytest.MonkeyPatch) -> None:
     torch.manual_seed(0)
 
 
+def _same(one: torch.Tensor, other: torch.Tensor) -> None:
+    """Equal up to the order of sums."""
+    assert one.shape == other.shape
+    assert float((one - other).norm()) <= 1e-6 * float(other.norm())
+
+
 def _network(bias: bool) -> nn.Module:
     return nn.Sequential(nn.Linear(24, 40, bias=bias), nn.GELU(), nn.Linear(40, 8, bias=bias))
 
 
 @pytest.mark.parametrize("bias", [True, False])
-@pytest.mark.parametrize("shape", [(FEWEST_ROWS, 24), (3, 50, 24), (2, 24), (0, 24)])
+@pytest.mark.parametrize("shape", [(64, 24), (3, 150, 24), (2, 24), (0, 24)])
 def test_output_and_gradients_are_those_of_torch(shape: tuple[int, ...], bias: bool) -> None:
     ours = _network(bias)
     theirs = copy.deepcopy(ours)
@@ -43,28 +49,46 @@ def test_output_and_gradients_are_those_of_torch(shape: tuple[int, ...], bias: b
         (output * torch.arange(8.0)).sum().backward()
         found.append([output.detach(), rows.grad, *(weight.grad for weight in network.parameters())])
     for one, other in zip(*found, strict=True):
-        torch.testing.assert_close(one, other)
+        _same(one, other)
 
 
 def test_frozen_weights_get_no_gradient() -> None:
     layer = nn.Linear(24, 8)
     use_fast_products(layer)
     layer.weight.requires_grad_(False)
-    rows = torch.randn(FEWEST_ROWS, 24, requires_grad=True)
+    rows = torch.randn(64, 24, requires_grad=True)
     layer(rows).sum().backward()
     assert layer.weight.grad is None
-    torch.testing.assert_close(rows.grad, layer.weight.sum(0).expand(FEWEST_ROWS, 24))
+    torch.testing.assert_close(rows.grad, layer.weight.sum(0).expand(64, 24))
 
 
-def test_transposed_views_need_no_copy() -> None:
-    rows, weight = torch.randn(24, 100).t(), torch.randn(24, 40).t()
-    torch.testing.assert_close(product(rows, weight), rows @ weight.t())
+@pytest.mark.parametrize("rows", [1, 64, 70, 400])
+def test_products_of_transposed_views_are_those_of_torch(rows: int) -> None:
+    left, weight = torch.randn(24, rows).t(), torch.randn(24, 40).t()
+    _same(product(left, weight), left @ weight.t())
+    right = torch.randn(8, rows).t()
+    _same(product_of_columns(left, right), left.t() @ right)
+
+
+def test_few_forms_of_products_are_compiled_for_texts_of_all_lengths(monkeypatch: pytest.MonkeyPatch) -> None:
+    forms, compiled = set(), products._compiled
+
+    def spy(rows: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
+        forms.add((rows.shape, weight.shape))
+        return compiled(rows, weight, bias)
+
+    monkeypatch.setattr(products, "_compiled", spy)
+    layer = nn.Linear(24, 8)
+    use_fast_products(layer)
+    for rows in range(60, 700, 7):
+        layer(torch.randn(rows, 24, requires_grad=True)).sum().backward()
+    assert len(forms) == 6  # two of the output, of the rows' gradient and of the weight's
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
 def test_other_dtypes_are_left_to_torch(dtype: torch.dtype) -> None:
     layer = nn.Linear(24, 8).to(dtype)
-    rows = torch.randn(FEWEST_ROWS, 24, dtype=dtype)
+    rows = torch.randn(64, 24, dtype=dtype)
     expected = layer(rows)
     use_fast_products(layer)
     assert torch.equal(layer(rows), expected)
@@ -74,7 +98,7 @@ def test_autocast_still_casts() -> None:
     layer = nn.Linear(24, 8)
     use_fast_products(layer)
     with torch.autocast("cpu", torch.bfloat16):
-        assert layer(torch.randn(FEWEST_ROWS, 24)).dtype is torch.bfloat16
+        assert layer(torch.randn(64, 24)).dtype is torch.bfloat16
 
 
 def test_only_plain_linear_layers_change_and_a_copy_stays_fast() -> None:

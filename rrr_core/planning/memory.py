@@ -23,8 +23,20 @@ BUCKET = 5e8
 HEAD_TOKENS, HEAD_COLUMNS = 4096, 32768
 """The tile in which TRL's head makes logits: tokens times entries of the vocabulary."""
 
+TILE_COPIES = 7
+"""Copies of a tile in float32 that its statistics and gradient take without Triton, as on a CPU."""
+
 SPARE, SPARE_COLUMNS = 0.125, 8
 """The key-value cache grows by a quarter at a time, and by 16 columns at least: half of that is unused on average."""
+
+SAMPLED_AT_ONCE = 1 << 19
+"""Logits that a CPU samples from at once (`rrr_core.generation.decoding.CPU_LOGITS`; a test compares)."""
+LOGIT, CHOICE = 4, 24
+"""Bytes of a logit, and of what sampling from it takes: two copies in float32, and two in float64."""
+
+HOLES, LARGE_BLOCK = 0.25, float(32 << 20)
+"""On a CPU, tensors below the second come from a heap. A freed one leaves a hole that the next, of another size, often
+does not fit: measured, 0.1 to 0.4 of what is freed and made anew. Larger ones go back to the system at once (glibc)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,23 +154,39 @@ def starting_parts(shape: Shape, setup: Setup) -> dict[str, float]:
 
 
 def pass_parts(shape: Shape, setup: Setup, one: Pass) -> dict[str, float]:
-    """What one forward and backward pass adds."""
+    """What one forward and backward pass adds, part by part; `training_memory` says which are there together."""
     layer = _layer_bytes(shape, setup, one)
     stream = one.tokens * shape.hidden * max(setup.bytes_per_weight, setup.width)
-    saved = shape.layers * stream + layer if setup.checkpointed else shape.layers * layer
     # The backward pass of a layer holds gradients of its largest tensors beside what was saved.
     working = one.tokens * (2 * shape.hidden + 2 * shape.active_intermediate) * setup.width
-    # TRL's buffer has all columns, however small the vocabulary.
-    rows = min(one.written, HEAD_TOKENS)
-    head = rows * HEAD_COLUMNS * setup.width + one.written * shape.hidden * 8
-    if setup.on_cpu:  # without Triton, a tile's statistics are computed with float32 copies of it
-        head += rows * min(shape.vocabulary, HEAD_COLUMNS) * 8
-    if setup.trainable == shape.parameters:
-        head += shape.vocabulary * shape.hidden * 4  # the head's gradient is summed in float32
+    if setup.checkpointed:
+        working += layer
     casts = 2.0 * (shape.parameters - shape.embedding) if setup.autocast and setup.held_bytes > 2 else 0.0
     if setup.sharding in WHOLLY_SHARDED:
         casts /= setup.processes
-    return {"activations": saved + working, "head": head, "casts": casts}
+    return {
+        "activations": shape.layers * (stream if setup.checkpointed else layer),
+        "working": working,
+        "head": _head_bytes(shape, setup, one),
+        "head's gradient": _head_gradient(shape, setup),
+        "casts": casts,
+    }
+
+
+def _head_bytes(shape: Shape, setup: Setup, one: Pass) -> float:
+    """What the head takes while it computes logits and their gradient, tile by tile."""
+    rows, columns = min(one.written, HEAD_TOKENS), min(shape.vocabulary, HEAD_COLUMNS)
+    head = one.written * shape.hidden * 8
+    if setup.on_cpu:
+        # TRL's buffer has all columns, but memory takes a page only when it is written to.
+        page = 4096
+        return head + rows * (-(-columns * setup.width // page) * page + TILE_COPIES * columns * 4)
+    return head + rows * HEAD_COLUMNS * setup.width
+
+
+def _head_gradient(shape: Shape, setup: Setup) -> float:
+    """Of the head's weights, summed in float32."""
+    return float(shape.vocabulary * shape.hidden * 4) if setup.trainable == shape.parameters else 0.0
 
 
 def _layer_bytes(shape: Shape, setup: Setup, one: Pass) -> float:
@@ -183,7 +211,9 @@ def generating_parts(shape: Shape, setup: Setup, batch: Batch, *, in_training: b
     reading = batch.read_at_once * (4 * shape.hidden + 3 * shape.active_intermediate) * width
     # Decoding its last token: the whole cache, and the logits in several widths.
     cache = batch.rows * batch.columns * token * _spare(batch.columns)
-    logits = batch.rows * shape.vocabulary * (8.0 if setup.on_cpu else 28.0)
+    logits = batch.rows * shape.vocabulary
+    chosen = min(logits, max(SAMPLED_AT_ONCE, shape.vocabulary)) if setup.on_cpu else logits
+    logits = logits * (LOGIT if width == LOGIT or not setup.on_cpu else LOGIT + width) + chosen * CHOICE
     at_first, at_last = {"cache": prompts, "reading": reading}, {"cache": cache, "logits": logits}
     parts = max((at_first, at_last), key=lambda moment: sum(moment.values()))
     # A batch whose rows end together is kept as it is, with what is spare in it.
@@ -210,20 +240,51 @@ class Memory:
         return sum(self.parts.values())
 
 
-def training_memory(shape: Shape, setup: Setup, one: Pass, batch: Batch) -> Memory:
-    """Of training: its passes or its generation, whichever takes more."""
+def training_memory(shape: Shape, setup: Setup, one: Pass, batch: Batch, *, accumulates: bool = True) -> Memory:
+    """Of training: its passes or its generation, whichever takes more.
+
+    `accumulates` says whether a step has several passes, so that a pass begins with gradients of the one before.
+    """
     held = static_parts(shape, setup)
     passing = pass_parts(shape, setup, one)
     sampling = generating_parts(shape, setup, batch, in_training=True)
+    gradients = held["gradients"] if accumulates else 0.0
+    at_head = {**held, **passing, "gradients": gradients, "working": 0.0}
+    # From the last layer to the first, activations go and gradients come.
+    at_last = {**held, **passing, "gradients": max(gradients, passing["head's gradient"]), **_NO_HEAD}
+    at_first = {**held, **passing, "activations": passing["activations"] / max(shape.layers, 1), **_NO_HEAD}
+    block = one.tokens * shape.active_intermediate * setup.width
+    moments = [_with_holes(setup, each, block) for each in (at_head, at_last, at_first)]
     if setup.other_engine:
-        return Memory({**held, **passing, **sampling})
+        return max((Memory({**each.parts, **sampling}) for each in moments), key=lambda memory: memory.peak)
     # Gradients are dropped before anything is sampled.
     between = {**held, "gradients": 0.0, **sampling}
-    moments = (Memory({**held, **passing}), Memory(between), Memory(starting_parts(shape, setup)))
+    moments += [
+        _with_holes(setup, between, _cache_block(shape, setup.bytes_per_weight, batch)),
+        Memory(starting_parts(shape, setup)),
+    ]
     return max(moments, key=lambda memory: memory.peak)
 
 
 def generating_memory(shape: Shape, setup: Setup, batch: Batch) -> Memory:
     """Of mining or evaluation."""
-    weights = {"weights": float(shape.parameters * setup.stored_bytes)}
-    return Memory({**weights, **generating_parts(shape, setup, batch, in_training=False)})
+    parts = generating_parts(shape, setup, batch, in_training=False)
+    parts = {"weights": float(shape.parameters * setup.stored_bytes), **parts}
+    return _with_holes(setup, parts, _cache_block(shape, setup.stored_bytes, batch))
+
+
+_NO_HEAD = {"head": 0.0, "head's gradient": 0.0}
+_STAYING = frozenset({"weights", "reference", "optimiser", "exchange", "whole copy", "engine"})
+"""Parts that are made once, and so leave no holes."""
+
+
+def _cache_block(shape: Shape, width: int, batch: Batch) -> float:
+    """Bytes of the largest block in generation: a layer's keys."""
+    return batch.rows * batch.columns * shape.cached * width
+
+
+def _with_holes(setup: Setup, parts: Mapping[str, float], block: float) -> Memory:
+    """With the holes in the heap that tensors leave, whose largest are of so many bytes."""
+    if not setup.on_cpu or block >= LARGE_BLOCK:
+        return Memory(parts)
+    return Memory({**parts, "holes": HOLES * sum(size for name, size in parts.items() if name not in _STAYING)})

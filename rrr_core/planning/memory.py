@@ -26,17 +26,19 @@ HEAD_TOKENS, HEAD_COLUMNS = 4096, 32768
 TILE_COPIES = 7
 """Copies of a tile in float32 that its statistics and gradient take without Triton, as on a CPU."""
 
-SPARE, SPARE_COLUMNS = 0.125, 8
-"""The key-value cache grows by a quarter at a time, and by 16 columns at least: half of that is unused on average."""
+SPARE, SPARE_COLUMNS = 0.25, 16
+"""The key-value cache grows by a quarter at a time, and by 16 columns at least: all of that is unused once the prompts
+are read, and half of it on average later."""
 
 SAMPLED_AT_ONCE = 1 << 19
 """Logits that a CPU samples from at once (`rrr_core.generation.decoding.CPU_LOGITS`; a test compares)."""
 LOGIT, CHOICE = 4, 24
 """Bytes of a logit, and of what sampling from it takes: two copies in float32, and two in float64."""
 
-HOLES, LARGE_BLOCK = 0.25, float(32 << 20)
+HOLES, LARGE_BLOCK = 0.4, float(32 << 20)
 """On a CPU, tensors below the second come from a heap. A freed one leaves a hole that the next, of another size, often
-does not fit: measured, 0.1 to 0.4 of what is freed and made anew. Larger ones go back to the system at once (glibc)."""
+does not fill: measured, 0.24 to 0.7 of what is made anew in every pass or batch, mostly about 0.4. Larger ones go back
+to the system at once (glibc)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +209,7 @@ def generating_parts(shape: Shape, setup: Setup, batch: Batch, *, in_training: b
     width = setup.bytes_per_weight if in_training else setup.stored_bytes
     token = 2 * shape.layers * shape.cached * width
     # Reading a batch: its prompts in the cache, and the projections of a layer.
-    prompts = batch.rows * batch.prompt * token * _spare(batch.prompt)
+    prompts = batch.rows * (batch.prompt + max(SPARE * batch.prompt, SPARE_COLUMNS)) * token
     reading = batch.read_at_once * (4 * shape.hidden + 3 * shape.active_intermediate) * width
     # Decoding its last token: the whole cache, and the logits in several widths.
     cache = batch.rows * batch.columns * token * _spare(batch.columns)
@@ -224,8 +226,8 @@ def generating_parts(shape: Shape, setup: Setup, batch: Batch, *, in_training: b
 
 
 def _spare(columns: float) -> float:
-    """What the unused columns of a cache make of its size."""
-    return 1 + max(SPARE, SPARE_COLUMNS / max(columns, 1.0))
+    """What the unused columns of a cache make of its size, on average."""
+    return 1 + max(SPARE, SPARE_COLUMNS / max(columns, 1.0)) / 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,8 +276,8 @@ def generating_memory(shape: Shape, setup: Setup, batch: Batch) -> Memory:
 
 
 _NO_HEAD = {"head": 0.0, "head's gradient": 0.0}
-_STAYING = frozenset({"weights", "reference", "optimiser", "exchange", "whole copy", "engine"})
-"""Parts that are made once, and so leave no holes."""
+_STAYING = frozenset({"weights", "reference", "optimiser", "exchange", "whole copy", "engine", "prefix cache"})
+"""Parts that stay, and so leave no holes."""
 
 
 def _cache_block(shape: Shape, width: int, batch: Batch) -> float:

@@ -103,8 +103,8 @@ def test_holes_are_left_on_a_cpu_by_what_is_made_anew_in_blocks_below_32_megabyt
     on_cpu = replace(on_gpu, on_cpu=True)
     tiny, wide = Batch(rows=8, prompt=500, written=500), Batch(rows=100, prompt=500, written=500)
     parts = generating_memory(large, on_cpu, tiny).parts
-    made = sum(size for name, size in parts.items() if name not in ("weights", "holes"))
-    assert parts["holes"] == pytest.approx(made / 4)
+    made = sum(size for name, size in parts.items() if name not in ("weights", "prefix cache", "holes"))
+    assert parts["holes"] == pytest.approx(made * 0.4)
     assert "holes" not in generating_memory(large, on_cpu, wide).parts
     assert "holes" not in generating_memory(large, on_gpu, tiny).parts
 

@@ -255,14 +255,14 @@ def training_memory(shape: Shape, setup: Setup, one: Pass, batch: Batch, *, accu
     # From the last layer to the first, activations go and gradients come.
     at_last = {**held, **passing, "gradients": max(gradients, passing["head's gradient"]), **_NO_HEAD}
     at_first = {**held, **passing, "activations": passing["activations"] / max(shape.layers, 1), **_NO_HEAD}
-    block = one.tokens * shape.active_intermediate * setup.width
-    moments = [_with_holes(setup, each, block) for each in (at_head, at_last, at_first)]
+    blocks = _passing_blocks(shape, setup, one)
+    moments = [_with_holes(setup, each, blocks) for each in (at_head, at_last, at_first)]
     if setup.other_engine:
         return max((Memory({**each.parts, **sampling}) for each in moments), key=lambda memory: memory.peak)
     # Gradients are dropped before anything is sampled.
     between = {**held, "gradients": 0.0, **sampling}
     moments += [
-        _with_holes(setup, between, _cache_block(shape, setup.bytes_per_weight, batch)),
+        _with_holes(setup, between, _sampling_blocks(shape, setup.bytes_per_weight, batch)),
         Memory(starting_parts(shape, setup)),
     ]
     return max(moments, key=lambda memory: memory.peak)
@@ -272,21 +272,31 @@ def generating_memory(shape: Shape, setup: Setup, batch: Batch) -> Memory:
     """Of mining or evaluation."""
     parts = generating_parts(shape, setup, batch, in_training=False)
     parts = {"weights": float(shape.parameters * setup.stored_bytes), **parts}
-    return _with_holes(setup, parts, _cache_block(shape, setup.stored_bytes, batch))
+    return _with_holes(setup, parts, _sampling_blocks(shape, setup.stored_bytes, batch))
 
 
 _NO_HEAD = {"head": 0.0, "head's gradient": 0.0}
-_STAYING = frozenset({"weights", "reference", "optimiser", "exchange", "whole copy", "engine", "prefix cache"})
-"""Parts that stay, and so leave no holes."""
 
 
-def _cache_block(shape: Shape, width: int, batch: Batch) -> float:
-    """Bytes of the largest block in generation: a layer's keys."""
-    return batch.rows * batch.columns * shape.cached * width
+def _passing_blocks(shape: Shape, setup: Setup, one: Pass) -> dict[str, float]:
+    """Part that a pass makes anew → bytes of its largest tensor."""
+    layer = one.tokens * shape.active_intermediate * setup.width
+    tile = min(one.written, HEAD_TOKENS) * min(shape.vocabulary, HEAD_COLUMNS) * 4
+    return {"activations": layer, "working": layer, "head": tile}
 
 
-def _with_holes(setup: Setup, parts: Mapping[str, float], block: float) -> Memory:
-    """With the holes in the heap that tensors leave, whose largest are of so many bytes."""
-    if not setup.on_cpu or block >= LARGE_BLOCK:
+def _sampling_blocks(shape: Shape, width: int, batch: Batch) -> dict[str, float]:
+    """Part that a batch of generation makes anew → bytes of its largest tensor. What is kept of it leaves no holes."""
+    return {
+        "cache": batch.rows * batch.columns * shape.cached * width,
+        "reading": batch.read_at_once * shape.active_intermediate * width,
+        "logits": batch.rows * shape.vocabulary * LOGIT,
+    }
+
+
+def _with_holes(setup: Setup, parts: Mapping[str, float], blocks: Mapping[str, float]) -> Memory:
+    """With the holes in the heap that freed tensors leave."""
+    if not setup.on_cpu:
         return Memory(parts)
-    return Memory({**parts, "holes": HOLES * sum(size for name, size in parts.items() if name not in _STAYING)})
+    small = [parts.get(name, 0.0) for name, block in blocks.items() if block < LARGE_BLOCK]
+    return Memory({**parts, "holes": HOLES * sum(small)})

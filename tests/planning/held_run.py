@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from rrr_core import pipeline
+from rrr_core.cli.heap import keep_freed_memory
 from rrr_core.evaluation import EvalSettings
 from rrr_core.evaluation.settings import GREEDY
 from rrr_core.generation import ModelSettings
@@ -56,10 +57,22 @@ FORMS = {
     "4M": Form(4, 256, 1024, None, rows=64, tokens=64),
     "20M": Form(4, 256, 1024, 32_000, rows=16, tokens=32, passes=1),
     "12M": Form(8, 320, 1152, None, rows=16, tokens=32, group=4, passes=1),
-    "9M wide": Form(2, 512, 1536, None, rows=24, tokens=48, group=6, passes=1, options={"kl": 0.0}),
+    "6M wide": Form(2, 512, 1536, None, rows=32, tokens=64, group=4, options={"kl": 0.0}),
     "11M with adapters": Form(3, 192, 768, 24_000, rows=32, tokens=24, group=4, options={"lora_rank": 8}),
 }
 """The first two are what the memory's formulas were found with, the others are held against them."""
+
+
+SMALL = TrainSettings(
+    steps=1,
+    batch_size=4,
+    group_size=2,
+    micro_batch_size=4,
+    max_reflection_tokens=4,
+    max_retry_tokens=4,
+    save_every=1,
+    zero_variance="keep",
+)
 
 
 def tokens_and_seconds(folder: Path) -> dict[str, Any]:
@@ -99,6 +112,49 @@ def tokens_and_seconds(folder: Path) -> dict[str, Any]:
 
 def memory(folder: Path, *names: str) -> dict[str, Any]:
     """For each form, what mining, training and evaluation were planned to take, and took beyond the libraries."""
+    keep_freed_memory()  # as the commands do
+    (each,) = pipeline.open_tasks(TASK)
+    own = ModelSettings(model=each.task.default_model())
+    few = EvalSettings(rows=2, max_tokens=2, modes=(GREEDY,))
+    # What is imported late, such as the optimiser's modules, belongs to the libraries.
+    for stage in stages(
+        folder / "first", own, MineSettings(rows=4, tries=2, max_tokens=8), replace(SMALL, lora_rank=2), few
+    ).values():
+        stage()
+    give_back()
+    found: dict[str, Any] = {"libraries": [LIBRARIES, resident("VmRSS")]}
+    for number, name in enumerate(names):
+        found[name] = of_form(FORMS[name], folder / f"model-{number}", folder / f"run-{number}")
+        print(name, found[name], file=sys.stderr)
+    return found
+
+
+def of_form(form: Form, model: Path, run: Path) -> dict[str, Any]:
+    """Stage → the bytes that were planned, and those that it took."""
+    large = ModelSettings(model=str(random_model(model, form)))
+    mined = MineSettings(rows=form.rows, tries=1, max_tokens=form.tokens)
+    trained = replace(
+        SMALL,
+        steps=2,  # the optimiser's state is there from the second on
+        save_every=2,
+        batch_size=form.rows // 2,
+        group_size=form.group,
+        micro_batch_size=form.rows // 2 // form.passes,
+        max_reflection_tokens=form.tokens,
+        max_retry_tokens=form.tokens,
+        **form.options,
+    )
+    evaluated = EvalSettings(rows=form.rows, max_tokens=form.tokens, modes=(GREEDY,))
+    took = {name: taken(stage) for name, stage in stages(run, large, mined, trained, evaluated).items()}
+    plan = make_plan(RunSettings(TASK, large, mined, trained, evaluated), PlanOptions(past=run))
+    predicted = {stage.name: stage.memory for stage in plan.stages}
+    return {stage: [predicted[stage].peak - LIBRARIES, size] for stage, size in took.items()}
+
+
+def stages(
+    run: Path, model: ModelSettings, mined: MineSettings, trained: TrainSettings, evaluated: EvalSettings
+) -> dict[str, Callable[[], Any]]:
+    """The stages of a run, up to the evaluation of the untrained model."""
     from rrr_core.evaluation import evaluate
     from rrr_core.generation import make_engine
     from rrr_core.mining import mine
@@ -106,55 +162,12 @@ def memory(folder: Path, *names: str) -> dict[str, Any]:
     from rrr_core.training.run import train
 
     (each,) = pipeline.open_tasks(TASK)
-    own = ModelSettings(model=each.task.default_model())
-    small = TrainSettings(
-        steps=1,
-        batch_size=4,
-        group_size=2,
-        micro_batch_size=4,
-        max_reflection_tokens=4,
-        max_retry_tokens=4,
-        save_every=1,
-        zero_variance="keep",
-    )
-    # What is imported late, such as the optimiser's modules, belongs to the libraries.
-    mine(each.task, make_engine(own), folder / "first", MineSettings(rows=4, tries=2, max_tokens=8), {})
-    train(each.task, read_failures(folder / "first"), own, folder / "first-train", replace(small, lora_rank=2))
-    few = EvalSettings(rows=2, max_tokens=2, modes=(GREEDY,))
-    evaluate(each.task, make_engine(own), folder / "first-eval", "vanilla", few, {})
-    give_back()
-    found: dict[str, Any] = {"libraries": [LIBRARIES, resident("VmRSS")]}
-    for number, name in enumerate(names):
-        form, run = FORMS[name], folder / f"run-{number}"
-        large = ModelSettings(model=str(random_model(folder / f"model-{number}", form)))
-        mined = MineSettings(rows=form.rows, tries=1, max_tokens=form.tokens)
-        trained = replace(
-            small,
-            steps=2,  # the optimiser's state is there from the second on
-            save_every=2,
-            batch_size=form.rows // 2,
-            group_size=form.group,
-            micro_batch_size=form.rows // 2 // form.passes,
-            max_reflection_tokens=form.tokens,
-            max_retry_tokens=form.tokens,
-            **form.options,
-        )
-        evaluated = EvalSettings(rows=form.rows, max_tokens=form.tokens, modes=(GREEDY,))
-        vanilla = run / "eval" / "vanilla"
-        took = {
-            "mine": taken(lambda: mine(each.task, make_engine(large), run / "mine", mined, {})),
-            "train": taken(lambda: train(each.task, read_failures(run / "mine"), large, run / "train", trained)),
-            "eval vanilla": taken(
-                lambda: evaluate(each.task, make_engine(large), vanilla, "vanilla", evaluated, {})
-            ),
-        }
-        plan = make_plan(RunSettings(TASK, large, mined, trained, evaluated), PlanOptions(past=run))
-        predicted = {stage.name: stage.memory for stage in plan.stages}
-        for stage, size in took.items():
-            parts = {part: round(held / 1e6, 1) for part, held in predicted[stage].parts.items() if held}
-            print(name, stage, round(size / 1e6, 1), parts, file=sys.stderr)
-        found[name] = {stage: [predicted[stage].peak - LIBRARIES, size] for stage, size in took.items()}
-    return found
+    task, vanilla = each.task, run / "eval" / "vanilla"
+    return {
+        "mine": lambda: mine(task, make_engine(model), run / "mine", mined, {}),
+        "train": lambda: train(task, read_failures(run / "mine"), model, run / "train", trained),
+        "eval vanilla": lambda: evaluate(task, make_engine(model), vanilla, "vanilla", evaluated, {}),
+    }
 
 
 def taken(work: Callable[[], Any]) -> int:
@@ -185,7 +198,9 @@ def random_model(folder: Path, form: Form) -> Path:
     network = LlamaForCausalLM(config)
     letters = tokenizer.convert_tokens_to_ids(list("QWXZVKUY"))  # none of which two make a token
     with torch.no_grad():
-        network.get_output_embeddings().weight[letters] *= 50
+        head = network.get_output_embeddings().weight
+        head[letters] *= 50
+        head[letters[:4]] = -head[letters[4:]]  # so that one of them is always above zero, and so the likeliest
     network.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder

@@ -218,6 +218,9 @@ def generating_parts(shape: Shape, setup: Setup, batch: Batch, *, in_training: b
     logits = logits * (LOGIT if width == LOGIT or not setup.on_cpu else LOGIT + width) + chosen * CHOICE
     at_first, at_last = {"cache": prompts, "reading": reading}, {"cache": cache, "logits": logits}
     parts = max((at_first, at_last), key=lambda moment: sum(moment.values()))
+    if setup.on_cpu:
+        made = {"cache": cache, "reading": reading, "logits": logits}
+        parts["holes"] = _holes(made, _sampling_blocks(shape, width, batch))
     # A batch whose rows end together is kept as it is, with what is spare in it.
     parts["prefix cache"] = min(batch.kept * token * _spare(batch.columns), setup.prefix_limit)
     if in_training and setup.other_engine:
@@ -262,7 +265,7 @@ def training_memory(shape: Shape, setup: Setup, one: Pass, batch: Batch, *, accu
     # Gradients are dropped before anything is sampled.
     between = {**held, "gradients": 0.0, **sampling}
     moments += [
-        _with_holes(setup, between, _sampling_blocks(shape, setup.bytes_per_weight, batch)),
+        Memory(between),
         Memory(starting_parts(shape, setup)),
     ]
     return max(moments, key=lambda memory: memory.peak)
@@ -271,8 +274,7 @@ def training_memory(shape: Shape, setup: Setup, one: Pass, batch: Batch, *, accu
 def generating_memory(shape: Shape, setup: Setup, batch: Batch) -> Memory:
     """Of mining or evaluation."""
     parts = generating_parts(shape, setup, batch, in_training=False)
-    parts = {"weights": float(shape.parameters * setup.stored_bytes), **parts}
-    return _with_holes(setup, parts, _sampling_blocks(shape, setup.stored_bytes, batch))
+    return Memory({"weights": float(shape.parameters * setup.stored_bytes), **parts})
 
 
 _NO_HEAD = {"head": 0.0, "head's gradient": 0.0}
@@ -295,8 +297,10 @@ def _sampling_blocks(shape: Shape, width: int, batch: Batch) -> dict[str, float]
 
 
 def _with_holes(setup: Setup, parts: Mapping[str, float], blocks: Mapping[str, float]) -> Memory:
-    """With the holes in the heap that freed tensors leave."""
-    if not setup.on_cpu:
-        return Memory(parts)
-    small = [parts.get(name, 0.0) for name, block in blocks.items() if block < LARGE_BLOCK]
-    return Memory({**parts, "holes": HOLES * sum(small)})
+    """With the holes in the heap that a pass's freed tensors leave."""
+    return Memory({**parts, "holes": _holes(parts, blocks)} if setup.on_cpu else parts)
+
+
+def _holes(made: Mapping[str, float], blocks: Mapping[str, float]) -> float:
+    """Bytes of the holes that parts leave which are made anew, those of moments that are over among them."""
+    return HOLES * sum(made[name] for name, block in blocks.items() if block < LARGE_BLOCK)

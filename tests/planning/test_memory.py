@@ -99,10 +99,10 @@ def test_gradients_are_there_at_the_head_only_from_an_earlier_pass_of_the_step(l
 
 def test_holes_are_left_on_a_cpu_by_what_is_made_anew_in_blocks_below_32_megabytes(large: Shape, on_gpu: Setup) -> None:
     on_cpu = replace(on_gpu, on_cpu=True)
-    tiny, wide = Batch(rows=8, prompt=500, written=500), Batch(rows=100, prompt=500, written=500)
+    tiny, wide = Batch(rows=8, prompt=500, written=500, read_at_once=200), Batch(rows=100, prompt=500, written=500)
     parts = generating_memory(large, on_cpu, tiny).parts
     made = sum(size for name, size in parts.items() if name not in ("weights", "prefix cache", "holes"))
-    assert parts["holes"] == pytest.approx(made * 0.4)
+    assert made * 0.4 < parts["holes"] < made * 0.6  # what the moment before the peak had leaves some, too
     assert generating_memory(large, on_cpu, wide).parts["holes"] == 0
     assert "holes" not in generating_memory(large, on_gpu, tiny).parts
 

@@ -37,7 +37,7 @@ LOGIT, CHOICE = 4, 24
 
 HOLES, LARGE_BLOCK = 0.4, float(32 << 20)
 """On a CPU, tensors below the second come from a heap. A freed one leaves a hole that the next, of another size, often
-does not fill: measured, 0.24 to 0.7 of what is made anew in every pass or batch, mostly about 0.4. Larger ones go back
+does not fill: measured, 0.24 to 0.7 of what each pass or batch makes again, mostly about 0.4. Larger ones go back
 to the system at once (glibc)."""
 
 
@@ -281,14 +281,14 @@ _NO_HEAD = {"head": 0.0, "head's gradient": 0.0}
 
 
 def _passing_blocks(shape: Shape, setup: Setup, one: Pass) -> dict[str, float]:
-    """Part that a pass makes anew → bytes of its largest tensor."""
+    """Part that a pass makes again → bytes of its largest tensor."""
     layer = one.tokens * shape.active_intermediate * setup.width
     tile = min(one.written, HEAD_TOKENS) * min(shape.vocabulary, HEAD_COLUMNS) * 4
     return {"activations": layer, "working": layer, "head": tile}
 
 
 def _sampling_blocks(shape: Shape, width: int, batch: Batch) -> dict[str, float]:
-    """Part that a batch of generation makes anew → bytes of its largest tensor. What is kept of it leaves no holes."""
+    """Part that a batch of generation makes again → bytes of its largest tensor. What is kept of it leaves no holes."""
     return {
         "cache": batch.rows * batch.columns * shape.cached * width,
         "reading": batch.read_at_once * shape.active_intermediate * width,
@@ -302,5 +302,5 @@ def _with_holes(setup: Setup, parts: Mapping[str, float], blocks: Mapping[str, f
 
 
 def _holes(made: Mapping[str, float], blocks: Mapping[str, float]) -> float:
-    """Bytes of the holes that parts leave which are made anew, those of moments that are over among them."""
+    """Bytes of the holes that parts leave that each pass or batch makes again, those of moments that are over among them."""
     return HOLES * sum(made[name] for name, block in blocks.items() if block < LARGE_BLOCK)

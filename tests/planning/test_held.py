@@ -18,7 +18,7 @@ pytestmark = pytest.mark.train
 ROOT = Path(__file__).parents[2]
 
 FORMS = ("20M", "12M", "6M wide", "11M with adapters")
-"""Models of random weights (`held_run.FORMS`); 4M was planned well too, and takes as long as all of these."""
+"""Models of random weights (`held_run.FORMS`), without the 4M: it takes as long as all of these."""
 
 
 def held(part: str, folder: Path, *more: str) -> Any:

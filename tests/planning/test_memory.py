@@ -97,7 +97,9 @@ def test_gradients_are_there_at_the_head_only_from_an_earlier_pass_of_the_step(l
     assert first.parts["gradients"] < large.parameters * 4
 
 
-def test_holes_are_left_on_a_cpu_by_what_is_made_anew_in_blocks_below_32_megabytes(large: Shape, on_gpu: Setup) -> None:
+def test_holes_are_left_on_a_cpu_by_what_is_made_again_in_blocks_below_32_megabytes(
+    large: Shape, on_gpu: Setup
+) -> None:
     on_cpu = replace(on_gpu, on_cpu=True)
     tiny, wide = Batch(rows=8, prompt=500, written=500, read_at_once=200), Batch(rows=100, prompt=500, written=500)
     parts = generating_memory(large, on_cpu, tiny).parts

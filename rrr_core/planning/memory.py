@@ -302,5 +302,5 @@ def _with_holes(setup: Setup, parts: Mapping[str, float], blocks: Mapping[str, f
 
 
 def _holes(made: Mapping[str, float], blocks: Mapping[str, float]) -> float:
-    """Bytes of the holes that parts leave that each pass or batch makes again, those of moments that are over among them."""
+    """Bytes of the holes left by what each pass or batch makes again, that of moments that are over included."""
     return HOLES * sum(made[name] for name, block in blocks.items() if block < LARGE_BLOCK)

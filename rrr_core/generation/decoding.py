@@ -186,6 +186,7 @@ def decode(
     done = torch.zeros(len(prompts), dtype=torch.bool, device=device)
     penalty = sampling.repetition_penalty
     seen = None if penalty == 1 else seen_tokens([prompts[row] for row in reading.rows], logits.shape[-1], device)
+    del reading  # its logits would be held until the end
     reported = 0
 
     def keep_ended(places: torch.Tensor) -> None:

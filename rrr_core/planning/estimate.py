@@ -202,7 +202,7 @@ def batch_of(together: Sequence[Asked], engine: Engine, setup: Setup) -> Batch:
     largest = max(together, key=lambda each: each.rows(engine) * each.columns(engine))
     rows, columns = largest.rows(engine), largest.columns(engine)
     written = largest.written.longest_of(rows)
-    reads = rows * largest.given
+    reads = rows * largest.fresh / max(largest.count, 1.0)
     # Rows that end together stay in the batch's own cache; those that end before are copied.
     staying = sum(length >= written for length in largest.written.sample) / len(largest.written.sample)
     own = rows * (largest.given + largest.observed + largest.written.mean)
@@ -232,7 +232,8 @@ def _training_memory(run: RunPart, phase: Phase, *, worst: bool = False) -> Memo
     else:
         one = Pass(micro, longest, micro, completion.longest if worst else completion.longest_of(micro))
     stage = training(step, texts, phase.behaviour, run.engine)
-    return training_memory(run.shape, run.setup, one, batch_of(stage.together, run.engine, run.setup))
+    batch = batch_of(stage.together, run.engine, run.setup)
+    return training_memory(run.shape, run.setup, one, batch, accumulates=step.accumulation > 1)
 
 
 def ranges(run: RunPart, tasks: Sequence[TaskPart]) -> Mapping[str, dict[str, tuple[float, float]]]:

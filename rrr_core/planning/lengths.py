@@ -85,15 +85,19 @@ class Texts:
     """Of what is read and written, as JSON."""
     extends: bool = True
     """Whether a conversation goes on from the sampled ids, so that what came before need not be read again."""
+    shown: float = 1.0
+    """Of the tokens of an answer, the share that later prompts show: less than all where its thought is dropped."""
+    reflection_shown: float = 1.0
+    """The same of a reflection."""
 
     @property
     def reflected_on(self) -> float:
         """The prompt of a reflection: row, failed answer and request."""
-        return self.prompt.mean + self.attempt.mean + self.observed + self.reflect
+        return self.prompt.mean + self.attempt.mean * self.shown + self.observed + self.reflect
 
     @property
     def longest_reflected_on(self) -> float:
-        return self.prompt.longest + self.attempt.longest + self.observed + self.reflect
+        return self.prompt.longest + self.attempt.longest * self.shown + self.observed + self.reflect
 
     def scaled(self, factor: float, limits: Limits) -> Texts:
         """What is written, times a factor, within the limits."""

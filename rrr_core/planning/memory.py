@@ -23,8 +23,22 @@ BUCKET = 5e8
 HEAD_TOKENS, HEAD_COLUMNS = 4096, 32768
 """The tile in which TRL's head makes logits: tokens times entries of the vocabulary."""
 
-SPARE, SPARE_COLUMNS = 0.125, 8
-"""The key-value cache grows by a quarter at a time, and by 16 columns at least: half of that is unused on average."""
+TILE_COPIES = 7
+"""Copies of a tile in float32 that its statistics and gradient take without Triton, as on a CPU."""
+
+SPARE, SPARE_COLUMNS = 0.25, 16
+"""The key-value cache grows by a quarter at a time, and by 16 columns at least: all of that is unused once the prompts
+are read, and half of it on average later."""
+
+SAMPLED_AT_ONCE = 1 << 19
+"""Logits that a CPU samples from at once (`rrr_core.generation.decoding.CPU_LOGITS`; a test compares)."""
+LOGIT, CHOICE = 4, 24
+"""Bytes of a logit, and of what sampling from it takes: two copies in float32, and two in float64."""
+
+HOLES, LARGE_BLOCK = 0.4, float(32 << 20)
+"""On a CPU, tensors below the second come from a heap. A freed one leaves a hole that the next, of another size, often
+does not fill: measured, 0.24 to 0.7 of what each pass or batch makes again, mostly about 0.4. Larger ones go back
+to the system at once (glibc)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,23 +156,39 @@ def starting_parts(shape: Shape, setup: Setup) -> dict[str, float]:
 
 
 def pass_parts(shape: Shape, setup: Setup, one: Pass) -> dict[str, float]:
-    """What one forward and backward pass adds."""
+    """What one forward and backward pass adds, part by part; `training_memory` says which are there together."""
     layer = _layer_bytes(shape, setup, one)
     stream = one.tokens * shape.hidden * max(setup.bytes_per_weight, setup.width)
-    saved = shape.layers * stream + layer if setup.checkpointed else shape.layers * layer
     # The backward pass of a layer holds gradients of its largest tensors beside what was saved.
     working = one.tokens * (2 * shape.hidden + 2 * shape.active_intermediate) * setup.width
-    # TRL's buffer has all columns, however small the vocabulary.
-    rows = min(one.written, HEAD_TOKENS)
-    head = rows * HEAD_COLUMNS * setup.width + one.written * shape.hidden * 8
-    if setup.on_cpu:  # without Triton, a tile's statistics are computed with float32 copies of it
-        head += rows * min(shape.vocabulary, HEAD_COLUMNS) * 8
-    if setup.trainable == shape.parameters:
-        head += shape.vocabulary * shape.hidden * 4  # the head's gradient is summed in float32
+    if setup.checkpointed:
+        working += layer
     casts = 2.0 * (shape.parameters - shape.embedding) if setup.autocast and setup.held_bytes > 2 else 0.0
     if setup.sharding in WHOLLY_SHARDED:
         casts /= setup.processes
-    return {"activations": saved + working, "head": head, "casts": casts}
+    return {
+        "activations": shape.layers * (stream if setup.checkpointed else layer),
+        "working": working,
+        "head": _head_bytes(shape, setup, one),
+        "head's gradient": _head_gradient(shape, setup),
+        "casts": casts,
+    }
+
+
+def _head_bytes(shape: Shape, setup: Setup, one: Pass) -> float:
+    """What the head takes while it computes logits and their gradient, tile by tile."""
+    rows, columns = min(one.written, HEAD_TOKENS), min(shape.vocabulary, HEAD_COLUMNS)
+    head = one.written * shape.hidden * 8
+    if setup.on_cpu:
+        # TRL's buffer has all columns, but memory takes a page only when it is written to.
+        page = 4096
+        return head + rows * (-(-columns * setup.width // page) * page + TILE_COPIES * columns * 4)
+    return head + rows * HEAD_COLUMNS * setup.width
+
+
+def _head_gradient(shape: Shape, setup: Setup) -> float:
+    """Of the head's weights, summed in float32."""
+    return float(shape.vocabulary * shape.hidden * 4) if setup.trainable == shape.parameters else 0.0
 
 
 def _layer_bytes(shape: Shape, setup: Setup, one: Pass) -> float:
@@ -179,13 +209,18 @@ def generating_parts(shape: Shape, setup: Setup, batch: Batch, *, in_training: b
     width = setup.bytes_per_weight if in_training else setup.stored_bytes
     token = 2 * shape.layers * shape.cached * width
     # Reading a batch: its prompts in the cache, and the projections of a layer.
-    prompts = batch.rows * batch.prompt * token * _spare(batch.prompt)
+    prompts = batch.rows * (batch.prompt + max(SPARE * batch.prompt, SPARE_COLUMNS)) * token
     reading = batch.read_at_once * (4 * shape.hidden + 3 * shape.active_intermediate) * width
     # Decoding its last token: the whole cache, and the logits in several widths.
     cache = batch.rows * batch.columns * token * _spare(batch.columns)
-    logits = batch.rows * shape.vocabulary * (8.0 if setup.on_cpu else 28.0)
+    logits = batch.rows * shape.vocabulary
+    chosen = min(logits, max(SAMPLED_AT_ONCE, shape.vocabulary)) if setup.on_cpu else logits
+    logits = logits * (LOGIT if width == LOGIT or not setup.on_cpu else LOGIT + width) + chosen * CHOICE
     at_first, at_last = {"cache": prompts, "reading": reading}, {"cache": cache, "logits": logits}
     parts = max((at_first, at_last), key=lambda moment: sum(moment.values()))
+    if setup.on_cpu:
+        made = {"cache": cache, "reading": reading, "logits": logits}
+        parts["holes"] = _holes(made, _sampling_blocks(shape, width, batch))
     # A batch whose rows end together is kept as it is, with what is spare in it.
     parts["prefix cache"] = min(batch.kept * token * _spare(batch.columns), setup.prefix_limit)
     if in_training and setup.other_engine:
@@ -194,8 +229,8 @@ def generating_parts(shape: Shape, setup: Setup, batch: Batch, *, in_training: b
 
 
 def _spare(columns: float) -> float:
-    """What the unused columns of a cache make of its size."""
-    return 1 + max(SPARE, SPARE_COLUMNS / max(columns, 1.0))
+    """What the unused columns of a cache make of its size, on average."""
+    return 1 + max(SPARE, SPARE_COLUMNS / max(columns, 1.0)) / 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,20 +245,62 @@ class Memory:
         return sum(self.parts.values())
 
 
-def training_memory(shape: Shape, setup: Setup, one: Pass, batch: Batch) -> Memory:
-    """Of training: its passes or its generation, whichever takes more."""
+def training_memory(shape: Shape, setup: Setup, one: Pass, batch: Batch, *, accumulates: bool = True) -> Memory:
+    """Of training: its passes or its generation, whichever takes more.
+
+    `accumulates` says whether a step has several passes, so that a pass begins with gradients of the one before.
+    """
     held = static_parts(shape, setup)
     passing = pass_parts(shape, setup, one)
     sampling = generating_parts(shape, setup, batch, in_training=True)
+    gradients = held["gradients"] if accumulates else 0.0
+    at_head = {**held, **passing, "gradients": gradients, "working": 0.0}
+    # From the last layer to the first, activations go and gradients come.
+    at_last = {**held, **passing, "gradients": max(gradients, passing["head's gradient"]), **_NO_HEAD}
+    at_first = {**held, **passing, "activations": passing["activations"] / max(shape.layers, 1), **_NO_HEAD}
+    blocks = _passing_blocks(shape, setup, one)
+    moments = [_with_holes(setup, each, blocks) for each in (at_head, at_last, at_first)]
     if setup.other_engine:
-        return Memory({**held, **passing, **sampling})
+        return max((Memory({**each.parts, **sampling}) for each in moments), key=lambda memory: memory.peak)
     # Gradients are dropped before anything is sampled.
     between = {**held, "gradients": 0.0, **sampling}
-    moments = (Memory({**held, **passing}), Memory(between), Memory(starting_parts(shape, setup)))
+    moments += [
+        Memory(between),
+        Memory(starting_parts(shape, setup)),
+    ]
     return max(moments, key=lambda memory: memory.peak)
 
 
 def generating_memory(shape: Shape, setup: Setup, batch: Batch) -> Memory:
     """Of mining or evaluation."""
-    weights = {"weights": float(shape.parameters * setup.stored_bytes)}
-    return Memory({**weights, **generating_parts(shape, setup, batch, in_training=False)})
+    parts = generating_parts(shape, setup, batch, in_training=False)
+    return Memory({"weights": float(shape.parameters * setup.stored_bytes), **parts})
+
+
+_NO_HEAD = {"head": 0.0, "head's gradient": 0.0}
+
+
+def _passing_blocks(shape: Shape, setup: Setup, one: Pass) -> dict[str, float]:
+    """Part that a pass makes again → bytes of its largest tensor."""
+    layer = one.tokens * shape.active_intermediate * setup.width
+    tile = min(one.written, HEAD_TOKENS) * min(shape.vocabulary, HEAD_COLUMNS) * 4
+    return {"activations": layer, "working": layer, "head": tile}
+
+
+def _sampling_blocks(shape: Shape, width: int, batch: Batch) -> dict[str, float]:
+    """Part that a batch of generation makes again → bytes of its largest tensor. What is kept of it leaves no holes."""
+    return {
+        "cache": batch.rows * batch.columns * shape.cached * width,
+        "reading": batch.read_at_once * shape.active_intermediate * width,
+        "logits": batch.rows * shape.vocabulary * LOGIT,
+    }
+
+
+def _with_holes(setup: Setup, parts: Mapping[str, float], blocks: Mapping[str, float]) -> Memory:
+    """With the holes in the heap that a pass's freed tensors leave."""
+    return Memory({**parts, "holes": _holes(parts, blocks)} if setup.on_cpu else parts)
+
+
+def _holes(made: Mapping[str, float], blocks: Mapping[str, float]) -> float:
+    """Bytes of the holes left by what each pass or batch makes again, that of moments that are over included."""
+    return HOLES * sum(made[name] for name, block in blocks.items() if block < LARGE_BLOCK)

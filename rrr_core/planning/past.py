@@ -83,6 +83,8 @@ def _texts(sampled: Sequence[Episode], mined: Sequence[MinedRow], prompts: Rende
         actions=sum(len(each.attempts) for each in attempts) / count,
         observed=sum(prompts.observed(each) for each in attempts[:256]) / min(count, 256),
         extends=prompts.extends,
+        shown=prompts.shown(action for each in attempts[:256] for action in each.attempts),
+        reflection_shown=prompts.shown(one.reflection for one in rounds[:256]),
     )
 
 

@@ -243,6 +243,8 @@ class Player:
             row_bytes=rows / len(again),
             bytes_per_token=max((written - rows) / max(tokens, 1) - 1, 1.0),
             extends=self.rendered.extends,
+            shown=self.rendered.shown(action for episode in attempts for action in episode.attempts),
+            reflection_shown=self.rendered.shown(one.reflection for one in rounds),
         )
 
     def _behaviour(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -41,6 +41,13 @@ class Rendered:
         written = sum(each.length or 0 for each in episode.segments if not each.is_read)
         read = sum(self._text(str(m.get("content", ""))) for each in episode.segments for m in each.messages)
         return written + read
+
+    def shown(self, written: Iterable[Segment]) -> float:
+        """The share of the tokens of texts that later prompts show, if the chat template drops their thoughts."""
+        pairs = [(self._text(each.text) + 1, each.length) for each in written if each.length]
+        if self.extends or not pairs:
+            return 1.0
+        return min(sum(shown for shown, _ in pairs) / sum(length for _, length in pairs), 1.0)
 
     def observed(self, episode: Episode) -> int:
         """What is read within the first answer."""

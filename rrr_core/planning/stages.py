@@ -46,9 +46,9 @@ class Conversations:
     def retries(self, count: float) -> Asked:
         """A retry after each of so many reflections."""
         texts = self.texts
-        given = texts.reflected_on + texts.reflection.mean + texts.again
+        given = texts.reflected_on + texts.reflection.mean * texts.reflection_shown + texts.again
         new = texts.again + 1 if texts.extends else given - texts.prompt.mean
-        longer = self._longer + texts.reflection.longest - texts.reflection.mean
+        longer = self._longer + (texts.reflection.longest - texts.reflection.mean) * texts.reflection_shown
         return self._answers(count, given, count * new, texts.retry, longer)
 
     def at_once(self, count: float) -> Asked:
@@ -60,7 +60,7 @@ class Conversations:
     def after_anothers(self, count: float) -> Asked:
         """A retry of each after another row's reflection, which is new to its context."""
         asked = self.retries(count)
-        new = self.texts.reflection.mean + self.texts.again + 1
+        new = self.texts.reflection.mean * self.texts.reflection_shown + self.texts.again + 1
         return self._answers(count, asked.given, count * new, self.texts.retry, asked.longer)
 
     @property
@@ -69,7 +69,7 @@ class Conversations:
 
     @property
     def _longer(self) -> float:
-        return self._longer_prompt + self.texts.attempt.longest - self.texts.attempt.mean
+        return self._longer_prompt + (self.texts.attempt.longest - self.texts.attempt.mean) * self.texts.shown
 
     def _answers(self, count: float, given: float, fresh: float, written: Lengths, longer: float) -> Asked:
         texts = self.texts
@@ -139,7 +139,7 @@ def of_deciders(texts: int, samples: int) -> DeciderTexts:
     """Deciders that ask so many questions and take so many samples of each row; right answers get a second try too."""
 
     def asked(talk: Conversations, rows: float, passes: float) -> list[Asked]:
-        given = talk.texts.prompt.mean + talk.texts.attempt.mean + talk.texts.reflect
+        given = talk.texts.reflected_on
         questions = Asked(rows * texts, given, rows * texts * talk.texts.reflect, YES_OR_NO, talk.limit)
         samples_of = [talk.first(rows, 0) for _ in range(samples)]
         return [talk.reflections(rows * passes), talk.retries(rows * passes), questions, *samples_of]

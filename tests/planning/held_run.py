@@ -1,4 +1,4 @@
-"""A small run, planned and then run, in a process of its own: `python -m tests.planning.held_run PART FOLDER [FORM]`.
+"""A small run, planned and then run, in a process of its own: `python -m tests.planning.held_run PART FOLDER [FORMS]`.
 
 Prints what was predicted and what it really took, as JSON. Seconds are of the processor, so that other work on the
 machine changes nothing.
@@ -11,12 +11,13 @@ import gc
 import json
 import sys
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from rrr_core import pipeline
+from rrr_core.cli.heap import keep_freed_memory
 from rrr_core.evaluation import EvalSettings
 from rrr_core.evaluation.settings import GREEDY
 from rrr_core.generation import ModelSettings
@@ -45,14 +46,33 @@ class Form:
     rows: int
     tokens: int
     """Of each text: those of random weights never end before."""
+    group: int = 8
+    passes: int = 2
+    """Of a training step."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """More of training's settings."""
 
 
 FORMS = {
     "4M": Form(4, 256, 1024, None, rows=64, tokens=64),
-    "12M": Form(8, 320, 1152, None, rows=16, tokens=32),
-    "20M": Form(4, 256, 1024, 32_000, rows=16, tokens=32),
+    "20M": Form(4, 256, 1024, 32_000, rows=16, tokens=32, passes=1),
+    "12M": Form(8, 320, 1152, None, rows=16, tokens=32, group=4, passes=1),
+    "6M wide": Form(2, 512, 1536, None, rows=32, tokens=64, group=4, options={"kl": 0.0}),
+    "11M with adapters": Form(3, 192, 768, 24_000, rows=32, tokens=24, group=4, options={"lora_rank": 8}),
 }
-"""The first is what the memory's formulas were found with, the others are held against them."""
+"""The first two are what the memory's formulas were found with, the others are held against them."""
+
+
+SMALL = TrainSettings(
+    steps=1,
+    batch_size=4,
+    group_size=2,
+    micro_batch_size=4,
+    max_reflection_tokens=4,
+    max_retry_tokens=4,
+    save_every=1,
+    zero_variance="keep",
+)
 
 
 def tokens_and_seconds(folder: Path) -> dict[str, Any]:
@@ -90,70 +110,81 @@ def tokens_and_seconds(folder: Path) -> dict[str, Any]:
     }
 
 
-def memory(folder: Path, name: str) -> dict[str, Any]:
-    """Mining, training and evaluation of a model of random weights, of which no text ends before its limit."""
+def memory(folder: Path, *names: str) -> dict[str, Any]:
+    """For each form, what mining, training and evaluation were planned to take, and took beyond the libraries."""
+    keep_freed_memory()  # as the commands do
+    (each,) = pipeline.open_tasks(TASK)
+    own = ModelSettings(model=each.task.default_model())
+    few = EvalSettings(rows=2, max_tokens=2, modes=(GREEDY,))
+    # What is imported late, such as the optimiser's modules, belongs to the libraries.
+    for stage in stages(
+        folder / "first", own, MineSettings(rows=4, tries=2, max_tokens=8), replace(SMALL, lora_rank=2), few
+    ).values():
+        stage()
+    give_back()
+    found: dict[str, Any] = {"libraries": [LIBRARIES, resident("VmRSS")]}
+    for number, name in enumerate(names):
+        found[name] = of_form(FORMS[name], folder / f"model-{number}", folder / f"run-{number}")
+        print(name, found[name], file=sys.stderr)
+    return found
+
+
+def of_form(form: Form, model: Path, run: Path) -> dict[str, Any]:
+    """Stage → the bytes that were planned, and those that it took."""
+    large = ModelSettings(model=str(random_model(model, form)))
+    mined = MineSettings(rows=form.rows, tries=1, max_tokens=form.tokens)
+    trained = replace(
+        SMALL,
+        steps=2,  # the optimiser's state is there from the second on
+        save_every=2,
+        batch_size=form.rows // 2,
+        group_size=form.group,
+        micro_batch_size=form.rows // 2 // form.passes,
+        max_reflection_tokens=form.tokens,
+        max_retry_tokens=form.tokens,
+        **form.options,
+    )
+    evaluated = EvalSettings(rows=form.rows, max_tokens=form.tokens, modes=(GREEDY,))
+    took = {name: taken(stage) for name, stage in stages(run, large, mined, trained, evaluated).items()}
+    plan = make_plan(RunSettings(TASK, large, mined, trained, evaluated), PlanOptions(past=run))
+    predicted = {stage.name: stage.memory for stage in plan.stages}
+    return {stage: [predicted[stage].peak - LIBRARIES, size] for stage, size in took.items()}
+
+
+def stages(
+    run: Path, model: ModelSettings, mined: MineSettings, trained: TrainSettings, evaluated: EvalSettings
+) -> dict[str, Callable[[], Any]]:
+    """The stages of a run, up to the evaluation of the untrained model."""
     from rrr_core.evaluation import evaluate
     from rrr_core.generation import make_engine
     from rrr_core.mining import mine
     from rrr_core.mining.failure_set import read_failures
     from rrr_core.training.run import train
 
-    form = FORMS[name]
     (each,) = pipeline.open_tasks(TASK)
-    own = ModelSettings(model=each.task.default_model())
-    large = ModelSettings(model=str(random_model(folder / "model", form)))
-    small = TrainSettings(
-        steps=1,
-        batch_size=4,
-        group_size=2,
-        micro_batch_size=4,
-        max_reflection_tokens=4,
-        max_retry_tokens=4,
-        save_every=1,
-        zero_variance="keep",
-    )
-    # What is imported late, such as the optimiser's modules, belongs to the baseline.
-    mine(each.task, make_engine(own), folder / "first", MineSettings(rows=4, tries=2, max_tokens=8), {})
-    train(each.task, read_failures(folder / "first"), own, folder / "first-train", small)
-    few = EvalSettings(rows=2, max_tokens=2, modes=(GREEDY,))
-    evaluate(each.task, make_engine(own), folder / "first-eval", "vanilla", few, {})
-    mined = MineSettings(rows=form.rows, tries=1, max_tokens=form.tokens)
-    trained = replace(
-        small,
-        steps=2,  # the optimiser's state is there from the second on
-        save_every=2,
-        batch_size=form.rows // 2,
-        group_size=min(8, form.rows // 4),
-        micro_batch_size=form.rows // 2 if form.rows < 32 else form.rows // 4,
-        max_reflection_tokens=form.tokens,
-        max_retry_tokens=form.tokens,
-    )
-    evaluated = EvalSettings(rows=form.rows, max_tokens=form.tokens, modes=(GREEDY,))
-    found = {}
+    task, vanilla = each.task, run / "eval" / "vanilla"
+    return {
+        "mine": lambda: mine(task, make_engine(model), run / "mine", mined, {}),
+        "train": lambda: train(task, read_failures(run / "mine"), model, run / "train", trained),
+        "eval vanilla": lambda: evaluate(task, make_engine(model), vanilla, "vanilla", evaluated, {}),
+    }
 
-    def measured(stage: str, work: Callable[[], Any]) -> None:
-        give_back()
-        forget_peak()
-        base = resident("VmRSS")
-        work()
-        found[stage] = resident("VmHWM") - base
 
-    run = folder / "run"
-    measured("mine", lambda: mine(each.task, make_engine(large), run / "mine", mined, {}))
-    measured("train", lambda: train(each.task, read_failures(run / "mine"), large, run / "train", trained))
-    measured(
-        "eval vanilla",
-        lambda: evaluate(each.task, make_engine(large), run / "eval" / "vanilla", "vanilla", evaluated, {}),
-    )
-    plan = make_plan(RunSettings(TASK, large, mined, trained, evaluated), PlanOptions(past=run))
-    predicted = {stage.name: stage.memory for stage in plan.stages}
-    for stage, held in predicted.items():
-        print(stage, {part: round(size / 1e6, 1) for part, size in held.parts.items()}, file=sys.stderr)
-    return {stage: [predicted[stage].peak - LIBRARIES, size] for stage, size in found.items()}
+def taken(work: Callable[[], Any]) -> int:
+    """The most bytes that this process has in memory during some work, beyond those it begins with."""
+    give_back()
+    forget_peak()
+    base = resident("VmRSS")
+    work()
+    return resident("VmHWM") - base
 
 
 def random_model(folder: Path, form: Form) -> Path:
-    """A Llama of this form with the embedded model's tokenizer."""
+    """A Llama of this form with the embedded model's tokenizer, that writes eight letters and nothing else.
+
+    Other texts of random weights are read again with more tokens, or fewer, than were written.
+    """
+    import torch
     from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
     (each,) = pipeline.open_tasks(TASK)
@@ -163,7 +194,13 @@ def random_model(folder: Path, form: Form) -> Path:
     config.num_hidden_layers = form.layers
     if form.vocabulary is not None:
         config.vocab_size, config.tie_word_embeddings = form.vocabulary, False
+    torch.manual_seed(0)
     network = LlamaForCausalLM(config)
+    letters = tokenizer.convert_tokens_to_ids(list("QWXZVKUY"))  # none of which two make a token
+    with torch.no_grad():
+        head = network.get_output_embeddings().weight
+        head[letters] *= 50
+        head[letters[:4]] = -head[letters[4:]]  # so that one of them is always above zero, and so the likeliest
     network.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
@@ -187,5 +224,5 @@ def forget_peak() -> None:
 
 
 if __name__ == "__main__":
-    part, into = sys.argv[1], Path(sys.argv[2])
-    print(json.dumps(memory(into, sys.argv[3]) if part == "memory" else tokens_and_seconds(into)))
+    part, into, *forms = sys.argv[1], Path(sys.argv[2]), *sys.argv[3:]
+    print(json.dumps(memory(into, *forms) if part == "memory" else tokens_and_seconds(into)))

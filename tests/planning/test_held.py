@@ -17,7 +17,8 @@ pytestmark = pytest.mark.train
 
 ROOT = Path(__file__).parents[2]
 
-NOT_YET = "planned memory came to 0.59 to 1.16 of the real peak (docs/scaling.md)"
+FORMS = ("20M", "12M", "6M wide", "11M with adapters")
+"""Models of random weights (`held_run.FORMS`), without the 4M: it takes as long as all of these."""
 
 
 def held(part: str, folder: Path, *more: str) -> Any:
@@ -59,10 +60,20 @@ def test_the_disk_is_within_a_quarter(run: Any) -> None:
     assert planned == pytest.approx(real, rel=0.25)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="the peak is read from /proc")
-@pytest.mark.xfail(reason=NOT_YET, strict=False)
-@pytest.mark.parametrize("form", ["4M", "12M", "20M"])
-def test_memory_of_each_stage_is_within_a_quarter(tmp_path: Path, form: str) -> None:
-    found = {stage: planned / real for stage, (planned, real) in held("memory", tmp_path, form).items()}
+@pytest.fixture(scope="module")
+def memory(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    if sys.platform != "linux":
+        pytest.skip("the peak is read from /proc")
+    return held("memory", tmp_path_factory.mktemp("memory"), *FORMS)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_memory_of_each_stage_beyond_the_libraries_is_within_a_quarter(memory: Any, form: str) -> None:
+    found = {stage: planned / real for stage, (planned, real) in memory[form].items()}
     assert set(found) == {"mine", "train", "eval vanilla"}
     assert all(0.75 <= ratio <= 1.25 for ratio in found.values()), found
+
+
+def test_memory_of_the_libraries_is_within_a_quarter(memory: Any) -> None:
+    planned, real = memory["libraries"]
+    assert planned == pytest.approx(real, rel=0.25)

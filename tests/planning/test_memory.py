@@ -9,10 +9,12 @@ import pytest
 from rrr_core.planning.fits import Candidate, candidates, cheapest
 from rrr_core.planning.memory import (
     HEAD_COLUMNS,
+    SAMPLED_AT_ONCE,
     Batch,
     Memory,
     Pass,
     Setup,
+    generating_memory,
     generating_parts,
     pass_parts,
     static_parts,
@@ -56,10 +58,13 @@ def test_each_sharding_divides_what_it_says(large: Shape, on_gpu: Setup, shardin
     assert sum(parts.values()) - exchanged == pytest.approx(large.parameters * a_weight)
 
 
-def test_checkpointed_activations_are_a_row_a_layer_and_one_layer_more(large: Shape, on_gpu: Setup) -> None:
-    saved = pass_parts(large, on_gpu, ONE)["activations"]
-    rows = 28 * ONE.tokens * 1536 * 4  # 0.8 GB
-    assert rows < saved < 2 * rows
+def test_checkpointed_activations_are_a_row_a_layer_and_while_a_layer_is_passed_its_own(
+    large: Shape, on_gpu: Setup
+) -> None:
+    parts = pass_parts(large, on_gpu, ONE)
+    assert parts["activations"] == 28 * ONE.tokens * 1536 * 4  # 0.8 GB
+    a_layer = pass_parts(large, replace(on_gpu, checkpointed=False), ONE)["activations"] / 28
+    assert a_layer < parts["working"] < 2 * a_layer
 
 
 def test_without_checkpointing_a_layer_saves_about_thirty_four_halves_a_hidden_number(
@@ -74,6 +79,43 @@ def test_without_checkpointing_a_layer_saves_about_thirty_four_halves_a_hidden_n
 def test_the_heads_tile_has_all_columns_however_small_the_vocabulary(large: Shape, on_gpu: Setup) -> None:
     small = replace(large, vocabulary=500)
     assert pass_parts(small, on_gpu, ONE)["head"] > 8 * 512 * HEAD_COLUMNS * 2
+
+
+def test_on_a_cpu_the_heads_tile_takes_what_is_written_to_and_seven_copies_of_it(large: Shape, on_gpu: Setup) -> None:
+    on_cpu = replace(on_gpu, on_cpu=True, autocast=False)
+    hidden = 8 * 512 * 1536 * 8
+    small = pass_parts(replace(large, vocabulary=500), on_cpu, ONE)["head"]
+    assert small == 8 * 512 * (4096 + 7 * 500 * 4) + hidden  # of each row's buffer a page
+    whole = pass_parts(large, on_cpu, ONE)["head"]
+    assert whole == 8 * 512 * (HEAD_COLUMNS * 4 + 7 * HEAD_COLUMNS * 4) + hidden
+
+
+def test_gradients_are_there_at_the_head_only_from_an_earlier_pass_of_the_step(large: Shape, on_gpu: Setup) -> None:
+    little, much = Batch(1, 10, 10), Pass(1, 600, 200, 512)  # the head, or activations, at the peak
+    first, second = (training_memory(large, on_gpu, much, little, accumulates=each) for each in (False, True))
+    assert second.parts["gradients"] == large.parameters * 4
+    assert first.parts["gradients"] < large.parameters * 4
+
+
+def test_holes_are_left_on_a_cpu_by_what_is_made_again_in_blocks_below_32_megabytes(
+    large: Shape, on_gpu: Setup
+) -> None:
+    on_cpu = replace(on_gpu, on_cpu=True)
+    tiny, wide = Batch(rows=8, prompt=500, written=500, read_at_once=200), Batch(rows=100, prompt=500, written=500)
+    parts = generating_memory(large, on_cpu, tiny).parts
+    made = sum(size for name, size in parts.items() if name not in ("weights", "prefix cache", "holes"))
+    assert made * 0.4 < parts["holes"] < made * 0.6  # what the moment before the peak had leaves some, too
+    assert generating_memory(large, on_cpu, wide).parts["holes"] == 0
+    assert "holes" not in generating_memory(large, on_gpu, tiny).parts
+
+
+def test_a_cpu_samples_from_a_part_of_the_logits_at_once(large: Shape, on_gpu: Setup) -> None:
+    decoding = pytest.importorskip("rrr_core.generation.decoding")
+    assert decoding.CPU_LOGITS == SAMPLED_AT_ONCE
+    setup, batch = replace(on_gpu, stored_bytes=4), Batch(rows=32, prompt=10, written=2000)
+    on_cpu = generating_parts(large, replace(setup, on_cpu=True), batch, in_training=False)["logits"]
+    assert on_cpu == 32 * 151_936 * 4 + SAMPLED_AT_ONCE * 24
+    assert generating_parts(large, setup, batch, in_training=False)["logits"] == 32 * 151_936 * 28
 
 
 def test_a_key_value_cache_takes_28_kilobytes_a_token(large: Shape, on_gpu: Setup) -> None:

@@ -70,10 +70,10 @@ class Record:
     def get(self, key: str, kind: Kind, default: Any = _MISSING) -> Any:
         """The value of a key. A default, if given, replaces a missing key and null."""
         value = self.values.get(key)
+        if value is None and default is not _MISSING:  # first, since most keys of most records are missing
+            return default
         if kind.holds(value):
             return value
-        if value is None and default is not _MISSING:
-            return default
         return self.refuse(key, kind.words if default is not None else f"{kind.words} or null")
 
     def refuse(self, key: str, wanted: str) -> NoReturn:

@@ -86,7 +86,8 @@ class Verdict:
         return cls(outcome, fields.get("category", TEXT, ""), fields.get("detail", TEXT, ""), score)
 
 
-_OUTCOME = Kind("passed, failed or abstained", lambda value: isinstance(value, str) and value in get_args(Outcome))
+OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
+_OUTCOME = Kind("passed, failed or abstained", lambda value: isinstance(value, str) and value in OUTCOMES)
 _SCORE = Kind("a number from 0 to 1", lambda value: NUMBER.holds(value) and 0 <= value <= 1)
 
 

@@ -149,6 +149,7 @@ def main() -> None:
         os.environ.setdefault(name, value)
     if RESUMED.intersection(sys.argv[1:2]):
         heap.keep_freed_memory()
+        heap.collect_garbage_less_often()
     try:
         processes.enter()
         if processes.refuse_what_does_not_join(sys.argv[1:]):

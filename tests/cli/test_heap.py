@@ -1,11 +1,13 @@
-"""A command that runs a model keeps the memory that its tensors free."""
+"""A command that runs a model keeps the memory that its tensors free, and collects garbage less often."""
 
 from __future__ import annotations
 
+import gc
 import os
 import platform
 import subprocess
 import sys
+from collections.abc import Iterator
 
 import pytest
 
@@ -57,13 +59,34 @@ def test_on_other_systems_nothing_is_done(monkeypatch: pytest.MonkeyPatch) -> No
     assert heap.keep_freed_memory() is False
 
 
-@pytest.mark.parametrize(("command", "keeps"), [("demo", True), ("train", True), ("tasks", False)])
-def test_the_commands_that_run_a_model_keep_freed_memory(
-    monkeypatch: pytest.MonkeyPatch, command: str, keeps: bool
+@pytest.fixture
+def threshold() -> Iterator[None]:
+    before = gc.get_threshold()
+    yield
+    gc.set_threshold(*before)
+
+
+@pytest.mark.usefixtures("threshold")
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [(700, 10_000), pytest.param(50_000, 50_000, id="less often already"), pytest.param(0, 0, id="never")],
+)
+def test_garbage_is_collected_less_often_and_never_more_often(before: int, after: int) -> None:
+    gc.set_threshold(before)
+    heap.collect_garbage_less_often()
+    assert gc.get_threshold()[0] == after
+
+
+@pytest.mark.parametrize(("command", "does"), [("demo", True), ("train", True), ("tasks", False)])
+@pytest.mark.parametrize("change", ["keep_freed_memory", "collect_garbage_less_often"])
+def test_the_commands_that_run_a_model_change_this_and_no_others(
+    monkeypatch: pytest.MonkeyPatch, change: str, command: str, does: bool
 ) -> None:
     called: list[bool] = []
-    monkeypatch.setattr("rrr_core.cli.heap.keep_freed_memory", lambda: called.append(True))
+    monkeypatch.setattr(heap, "keep_freed_memory", lambda: None)
+    monkeypatch.setattr(heap, "collect_garbage_less_often", lambda: None)
+    monkeypatch.setattr(heap, change, lambda: called.append(True))
     monkeypatch.setattr(sys, "argv", ["rrr", command, "--help"])
     with pytest.raises(SystemExit):
         cli.main()
-    assert bool(called) is keeps
+    assert bool(called) is does

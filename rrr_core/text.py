@@ -34,6 +34,9 @@ def one_line(value: object, longest: int = 1000) -> str:
     >>> one_line("No such\\n  file\\x1b[31m")
     'No such file�[31m'
     """
+    # The usual text is one already. (The only white space that counts as printable is the ordinary space.)
+    if type(value) is str and len(value) <= longest and value.isprintable() and "  " not in value:
+        return value.strip(" ")
     # Cut first: a plugin's message may be of any size.
     return cut(plain(" ".join(str(value)[: 4 * longest].split())), longest)
 

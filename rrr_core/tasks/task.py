@@ -51,6 +51,7 @@ class Task(Boundary):
         }
         self.trusted = all(hasattr(each.function, TRUSTED) for each in self._callers("rrr_verify"))
         """Whether every implementation of `rrr_verify`, including the overlays', is marked `@trusted`."""
+        self._verify = self._directly("rrr_verify", ("row", "answer"))
         self.rewards_trusted = all(hasattr(each.function, TRUSTED) for each in self._callers("rrr_reward"))
         """Whether every implementation of `rrr_reward` that counts is marked `@trusted`."""
         self.has_steps = self.implements("rrr_step")
@@ -132,7 +133,7 @@ class Task(Boundary):
         if not self.trusted:
             row = values.private_row(row)
         try:
-            verdict = self._manager.hook.rrr_verify(task=self.name, row=row, answer=answer)
+            verdict = self._verify(row, answer)
         except BaseException as error:  # noqa: BLE001 - `_withheld` decides
             return self._withheld(hook, error)
         try:

@@ -205,8 +205,8 @@ def _is_fine(verdict: Verdict) -> bool:
         type(verdict.outcome) is type(category) is type(detail) is str
         and verdict.outcome in ("passed", "failed")
         and verdict.score is None
-        and one_line(category, 80) == category
-        and one_line(detail, 500) == detail
+        and (not category or one_line(category, 80) == category)
+        and (not detail or one_line(detail, 500) == detail)
     )
 
 

@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import gcd
-from typing import Any
+from typing import Any, TypeAlias
 
 from rrr_core import Verdict, failed, passed
 from rrr_countdown.sympy_rationals import rational
@@ -41,10 +41,21 @@ BINDING = {"+": 1, "-": 1, "*": 2, "/": 2, NEGATE: 3, "(": 0}
 
 DIGITS_AT_ONCE = 500
 """Python refuses to convert very long literals; the lowest possible limit is 640 digits."""
+LONGEST_KEPT = 100
+"""Characters of the longest text that is kept."""
+MOST_KEPT = 64
+"""Texts that are kept: enough for the answers to one row, and few enough to stay in a processor's cache."""
 HUGE = 1 << 64
 """Numbers from here on are not shown."""
 _INTEGERS = {int}
 _PASSED = passed()
+
+
+Postfix: TypeAlias = Sequence[int | str]
+Parts: TypeAlias = tuple[Postfix, list[int], list[str] | None]
+"""Of an equation: what is before `=` in postfix order, its numbers sorted, and the tokens after `=`, if any."""
+
+_KEPT: dict[str, Parts] = {}
 
 
 class InvalidEquation(ValueError):
@@ -59,11 +70,6 @@ class Equation:
     """Operands and operators in postfix order: `(44-19)*2` → `44 19 - 2 *`; unary minus is `~`."""
     claim: tuple[str, ...] | None
     """The tokens after `=`, or None if there is no `=`."""
-
-    @property
-    def literals(self) -> list[int]:
-        """The numbers that the equation uses, in text order."""
-        return [item for item in self.postfix if isinstance(item, int)]
 
 
 def last_answer(text: str) -> str | None:
@@ -101,12 +107,10 @@ def verify(row: Mapping[str, Any], answer: str) -> Verdict:
     if text is None:
         return failed(INVALID, "no complete <answer>…</answer>")
     try:
-        left, equals, right = sides(text)
-        postfix, literals = to_postfix(TOKEN.findall(left))
-        if equals and TOKEN.findall(right) != TOKEN.findall(str(target)):
+        postfix, literals, claim = _KEPT.get(text) or keep(text)
+        if claim is not None and claim != TOKEN.findall(str(target)):
             raise InvalidEquation(f"what follows '=' is not the target {target}")
         numbers = sorted(nums)
-        literals.sort()
         # A division by zero makes an equation invalid, whatever its numbers.
         if literals == numbers or "/" in postfix:
             top, bottom = value(postfix)
@@ -124,19 +128,31 @@ def verify(row: Mapping[str, Any], answer: str) -> Verdict:
 
 def parse(text: str) -> Equation:
     """The equation that a text holds. Raises InvalidEquation for anything outside the grammar."""
-    left, equals, right = sides(text)
-    postfix, _ = to_postfix(TOKEN.findall(left))
-    return Equation(tuple(postfix), tuple(TOKEN.findall(right)) if equals else None)
+    postfix, _, claim = read(text)
+    return Equation(tuple(postfix), None if claim is None else tuple(claim))
 
 
-def sides(text: str) -> tuple[str, str, str]:
-    """A text split at its first `=`, in the signs of the grammar. Raises InvalidEquation for one that is too long."""
+def read(text: str) -> Parts:
+    """The parts of the equation that a text holds. Raises InvalidEquation for anything outside the grammar."""
     text = text.strip(SPACE)
     if len(text) > LONGEST:
         raise InvalidEquation(f"longer than {LONGEST} characters")
     if not text.isascii():
         text = text.translate(TYPOGRAPHIC)
-    return text.partition("=")
+    left, equals, right = text.partition("=")
+    postfix, literals = to_postfix(TOKEN.findall(left))
+    literals.sort()
+    return postfix, literals, TOKEN.findall(right) if equals else None
+
+
+def keep(text: str) -> Parts:
+    """What `read` gives, kept if the text is short: models write the same equation many times."""
+    parts = read(text)
+    if len(text) <= LONGEST_KEPT:
+        if len(_KEPT) >= MOST_KEPT:
+            _KEPT.clear()
+        _KEPT[text] = parts
+    return parts
 
 
 def to_postfix(tokens: Sequence[str]) -> tuple[list[int | str], list[int]]:
@@ -153,7 +169,7 @@ def to_postfix(tokens: Sequence[str]) -> tuple[list[int | str], list[int]]:
     for token in tokens:
         if operand_is_due:
             if "0" <= token < AFTER_NINE:
-                if token[0] == "0" and token != "0":
+                if token < "1" and token != "0":
                     raise InvalidEquation("a number has a leading zero")
                 literal = int(token) if len(token) <= DIGITS_AT_ONCE else integer(token)
                 postfix.append(literal)
@@ -212,7 +228,7 @@ def integer(digits: str) -> int:
     return number
 
 
-def value(postfix: Sequence[int | str]) -> tuple[int, int]:
+def value(postfix: Postfix) -> tuple[int, int]:
     """The exact value as (numerator, denominator), not reduced, with the sign in either.
 
     Skipping the reduction keeps hostile equations cheap: no number gets longer than the equation's text.
@@ -225,9 +241,6 @@ def value(postfix: Sequence[int | str]) -> tuple[int, int]:
             tops.append(item)
             bottoms.append(1)
             continue
-        if item == NEGATE:
-            tops[-1] = -tops[-1]
-            continue
         top, bottom = tops.pop(), bottoms.pop()
         if item == "+":
             tops[-1] = tops[-1] * bottom + top * bottoms[-1]
@@ -238,6 +251,9 @@ def value(postfix: Sequence[int | str]) -> tuple[int, int]:
         elif item == "*":
             tops[-1] *= top
             bottoms[-1] *= bottom
+        elif item == NEGATE:
+            tops.append(-top)
+            bottoms.append(bottom)
         elif top == 0:
             raise InvalidEquation("it divides by zero")
         else:
@@ -246,7 +262,7 @@ def value(postfix: Sequence[int | str]) -> tuple[int, int]:
     return tops[0], bottoms[0]
 
 
-def sympy_value(postfix: Sequence[int | str]) -> Any:
+def sympy_value(postfix: Postfix) -> Any:
     """The exact value by sympy, each node of the parsed equation one of its rational numbers; no text reaches sympy.
 
     The equation must be free of divisions by zero.
@@ -256,24 +272,24 @@ def sympy_value(postfix: Sequence[int | str]) -> Any:
     for item in postfix:
         if type(item) is int:
             stack.append(number(item))
-        elif item == NEGATE:
-            stack[-1] = -stack[-1]
+            continue
+        right = stack.pop()
+        if item == "+":
+            stack[-1] += right
+        elif item == "-":
+            stack[-1] -= right
+        elif item == "*":
+            stack[-1] *= right
+        elif item == "/":
+            stack[-1] /= right
         else:
-            right = stack.pop()
-            if item == "+":
-                stack[-1] += right
-            elif item == "-":
-                stack[-1] -= right
-            elif item == "*":
-                stack[-1] *= right
-            else:
-                stack[-1] /= right
+            stack.append(-right)
     return stack[0]
 
 
 def shown(numbers: Sequence[int]) -> str:
     """Numbers in ascending order for display, cut if there are many or they are long."""
-    if len(numbers) <= 8 and (not numbers or (-HUGE < numbers[0] and numbers[-1] < HUGE)):
+    if numbers and len(numbers) <= 8 and -HUGE < numbers[0] and numbers[-1] < HUGE:
         return str(numbers)[1:-1]
     texts = [str(n) if -HUGE < n < HUGE else "a huge number" for n in numbers[:8]]
     return ", ".join(texts) + (", …" if len(numbers) > 8 else "")

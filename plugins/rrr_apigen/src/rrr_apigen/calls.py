@@ -68,7 +68,7 @@ def final_answer(text: str) -> str | None:
 def prepared(answers: Any) -> list[Call]:
     """What `gold_calls` gives, worked out once for many answers to a row; nobody may change it.
 
-    Kept by the calls' whole content with all types, in which `1`, `1.0` and `true` differ: a changed row is another one.
+    Kept by the calls' whole content with its types, in which `1`, `1.0` and `true` differ: a changed row is another.
     """
     try:
         key = marshal.dumps(answers, 2)  # Version 2 has no references, so that equal values give equal bytes.

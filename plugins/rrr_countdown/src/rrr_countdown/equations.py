@@ -158,8 +158,8 @@ def keep(text: str) -> Parts:
 def to_postfix(tokens: Sequence[str]) -> tuple[list[int | str], list[int]]:
     """Tokens in postfix order, and the numbers among them.
 
-    By the shunting-yard algorithm (Dijkstra 1961): no recursion, so depth is harmless. Unary minuses that cancel out are
-    dropped.
+    By the shunting-yard algorithm (Dijkstra 1961): no recursion, so depth is harmless. Unary minuses that cancel out
+    are dropped.
     """
     postfix: list[int | str] = []
     literals: list[int] = []
@@ -289,7 +289,7 @@ def sympy_value(postfix: Postfix) -> Any:
 
 def shown(numbers: Sequence[int]) -> str:
     """Numbers in ascending order for display, cut if there are many or they are long."""
-    if numbers and len(numbers) <= 8 and -HUGE < numbers[0] and numbers[-1] < HUGE:
+    if numbers and len(numbers) <= 8 and numbers[0] > -HUGE and numbers[-1] < HUGE:
         return str(numbers)[1:-1]
     texts = [str(n) if -HUGE < n < HUGE else "a huge number" for n in numbers[:8]]
     return ", ".join(texts) + (", …" if len(numbers) > 8 else "")

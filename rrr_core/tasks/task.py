@@ -219,9 +219,13 @@ class Task(Boundary):
 
     def examples(self) -> tuple[Example, ...]:
         """Answers with known verdicts; none if the plugin does not implement the hook."""
+        return tuple(self.each_example())
+
+    def each_example(self) -> Iterator[Example]:
+        """The same, each checked as it is asked for: a plugin may have thousands."""
         if not self.implements("rrr_examples"):
-            return ()
-        return tuple(self._items("rrr_examples", course_values.checked_example, "example"))
+            return iter(())
+        return self._items("rrr_examples", course_values.checked_example, "example")
 
     def warmup(self, split: str, count: int, seed: int) -> Iterator[Messages]:
         """At most `count` worked conversations, lazily, each ending with the assistant's message.

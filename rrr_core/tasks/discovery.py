@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 TASKS = "rrr.tasks"
 OVERLAYS = "rrr.overlays"
 _CORE = "rrr-core"
+_PLAIN = re.compile(r"rrr-core ?((?:>=|<)[0-9.]+(?:, ?(?:>=|<)[0-9.]+)*)")
+"""The usual requirement, such as `rrr-core>=0.1,<0.2`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +149,7 @@ def _misfit(distribution: Distribution, fields: PackageMetadata | None, name: st
         stated = [text for text in required if re.match(r"rrr[-_.]+core", text, re.IGNORECASE)]
     except Exception as error:  # noqa: BLE001 - importlib.metadata lets any error of its parser through
         return f"{who}: its metadata cannot be read ({type(error).__name__}): reinstall it."
-    if not stated:
+    if all(_fits_plainly(text, rrr_core.__version__) for text in stated):
         return None
     from packaging.requirements import InvalidRequirement, Requirement
     from packaging.utils import canonicalize_name
@@ -169,3 +171,31 @@ def _misfit(distribution: Distribution, fields: PackageMetadata | None, name: st
                 f"install a release of {name} that fits this core, or a core that fits it."
             )
     return None
+
+
+def _fits_plainly(text: str, version: str) -> bool:
+    """Whether a requirement of the usual form admits a version; False for other forms, which packaging has to read.
+
+    Importing packaging takes as long as everything else that finding a task does.
+
+    >>> _fits_plainly("rrr-core>=0.1,<0.2", "0.1.0"), _fits_plainly("rrr-core<0.1.0", "0.1")
+    (True, False)
+    """
+    plain = _PLAIN.fullmatch(text)
+    if plain is None or re.fullmatch(r"[0-9.]+", version) is None:
+        return False
+    own = _release(version)
+    for part in plain[1].split(","):
+        bound = part.strip()
+        if not (own >= _release(bound[2:]) if bound.startswith(">=") else own < _release(bound[1:])):
+            return False
+    return True
+
+
+def _release(text: str) -> list[int]:
+    """The numbers of a final version, without zeros at its end; empty for dots in odd places."""
+    parts = text.split(".")
+    numbers = [int(part) for part in parts] if all(parts) else []
+    while numbers and not numbers[-1]:
+        numbers.pop()
+    return numbers

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 TASKS = "rrr.tasks"
 OVERLAYS = "rrr.overlays"
 _CORE = "rrr-core"
-_PLAIN = re.compile(r"rrr-core ?((?:>=|<)[0-9.]+(?:, ?(?:>=|<)[0-9.]+)*)")
+_FINAL = r"[0-9]{1,9}(?:\.[0-9]{1,9})*"
+_PLAIN = re.compile(rf"rrr-core ?((?:>=|<){_FINAL}(?:, ?(?:>=|<){_FINAL})*)")
 """The usual requirement, such as `rrr-core>=0.1,<0.2`."""
 
 
@@ -182,7 +183,7 @@ def _fits_plainly(text: str, version: str) -> bool:
     (True, False)
     """
     plain = _PLAIN.fullmatch(text)
-    if plain is None or re.fullmatch(r"[0-9.]+", version) is None:
+    if plain is None or re.fullmatch(_FINAL, version) is None:
         return False
     own = _release(version)
     for part in plain[1].split(","):
@@ -192,10 +193,9 @@ def _fits_plainly(text: str, version: str) -> bool:
     return True
 
 
-def _release(text: str) -> list[int]:
-    """The numbers of a final version, without zeros at its end; empty for dots in odd places."""
-    parts = text.split(".")
-    numbers = [int(part) for part in parts] if all(parts) else []
+def _release(version: str) -> list[int]:
+    """The numbers of a final version, without zeros at its end."""
+    numbers = list(map(int, version.split(".")))
     while numbers and not numbers[-1]:
         numbers.pop()
     return numbers

@@ -198,7 +198,7 @@ def checked_verdict(verdict: object, *, may_withhold: bool = False) -> Verdict:
     return Verdict(verdict.outcome, one_line(verdict.category, 80), one_line(verdict.detail, 500))
 
 
-def _is_fine(verdict: Verdict) -> bool:
+def _is_fine(verdict: Any) -> bool:
     """Whether a verdict can be taken as it is, which nearly all can: a copy of each would cost more than the check."""
     category, detail = verdict.category, verdict.detail
     return (

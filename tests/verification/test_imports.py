@@ -7,9 +7,7 @@ import sys
 
 import pytest
 
-SLOW = {
-    "asyncio", "email", "hashlib", "importlib.metadata", "packaging", "rich", "subprocess", "sympy", "tempfile", "torch",
-}  # fmt: skip
+SLOW = {"asyncio", "email", "hashlib", "importlib.metadata", "packaging", "rich", "subprocess", "sympy", "torch"}
 """Of what takes milliseconds to import, the modules that were once imported without need."""
 
 JUDGE = {"rrr_core.verification.judge", "rrr_core.verification.runner", "rrr_core.profiling", "rrr_core.runs"}

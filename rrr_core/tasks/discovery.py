@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import rrr_core
+from rrr_core.tasks.scanning import Offer, plain_offers
 
 if TYPE_CHECKING:
     from importlib.metadata import Distribution, PackageMetadata
@@ -70,7 +71,11 @@ def find_overlays() -> list[TaskEntry]:
 
 def find_entries(group: str, kind: str, given: Sequence[TaskEntry] = ()) -> list[TaskEntry]:
     """All claims in a group of entry points: `given` ones first, then the rest by name."""
-    found = [entry for offer in _offering(group) for entry in _claims(offer, group, kind)]
+    plain = plain_offers(group)
+    if plain is not None:
+        found = [entry for offer in plain for entry in _plain_claims(offer, kind)]
+    else:
+        found = [entry for offer in _offering(group) for entry in _claims(offer, group, kind)]
     entries = [*given, *sorted(found, key=lambda entry: (entry.name, entry.distribution, entry.value))]
     claims = Counter(entry.name for entry in entries if entry.value)
     return [
@@ -110,6 +115,12 @@ def _offering(group: str) -> Iterator[Distribution]:
                 yield distribution
 
 
+def _plain_claims(offer: Offer, kind: str) -> list[TaskEntry]:
+    """A plain distribution's claims, each with the error of the whole distribution."""
+    problem = _out_of_range(offer.name, offer.version, offer.requires)
+    return [TaskEntry(point, offer.name, offer.version, value, problem, kind) for point, value in offer.points]
+
+
 def _claims(distribution: Distribution, group: str, kind: str) -> list[TaskEntry]:
     """A distribution's claims in `group`, each with the error of the whole distribution."""
     fields = _fields(distribution)
@@ -147,9 +158,16 @@ def _misfit(distribution: Distribution, fields: PackageMetadata | None, name: st
     try:
         # `requires` parses the metadata once more, and also looks in older places than METADATA.
         required = (fields.get_all("Requires-Dist") if fields is not None else None) or distribution.requires or ()
-        stated = [text for text in required if re.match(r"rrr[-_.]+core", text, re.IGNORECASE)]
+        stated = [str(text) for text in required]
     except Exception as error:  # noqa: BLE001 - importlib.metadata lets any error of its parser through
         return f"{who}: its metadata cannot be read ({type(error).__name__}): reinstall it."
+    return _out_of_range(name, version, stated)
+
+
+def _out_of_range(name: str, version: str, required: Sequence[str]) -> str | None:
+    """Why this core is not among those that a distribution requires, or None."""
+    who = f"{name} {version}"
+    stated = [text for text in required if re.match(r"rrr[-_.]+core", text, re.IGNORECASE)]
     if all(_fits_plainly(text, rrr_core.__version__) for text in stated):
         return None
     from packaging.requirements import InvalidRequirement, Requirement

@@ -12,10 +12,11 @@ from rrr_core.hookspecs import DataOption, Manifest, Model
 from rrr_core.row_files.options import KINDS, VALUE_KINDS, check_value
 from rrr_core.tasks.tools import TOOLS_ROLE, read_tools
 from rrr_core.text import one_line
-from rrr_core.verdicts import WITHHELD, Verdict
+from rrr_core.verdicts import WITHHELD, Verdict, passed
 
 ROLES = ("system", "user", "assistant")
 """Of messages; a prompt and a worked conversation may begin with tools, too."""
+_PASSED = passed()
 
 
 def checked_row(row: object) -> dict[str, Any]:
@@ -178,7 +179,7 @@ def checked_judgements(verdicts: object, count: int) -> list[Verdict | None]:
 
 def checked_verdict(verdict: object, *, may_withhold: bool = False) -> Verdict:
     """A passed or failed verdict, or one withheld by a judge that may, with each text on one line."""
-    if type(verdict) is Verdict and _is_fine(verdict):
+    if verdict is _PASSED or (type(verdict) is Verdict and _is_fine(verdict)):
         return verdict
     if verdict is None:
         raise ValueError("gave nothing: return passed() or failed(category, detail)")

@@ -48,7 +48,6 @@ MOST_KEPT = 64
 HUGE = 1 << 64
 """Numbers from here on are not shown."""
 _INTEGERS = {int}
-_PASSED = passed()
 
 
 Postfix: TypeAlias = Sequence[int | str]
@@ -123,7 +122,7 @@ def verify(row: Mapping[str, Any], answer: str) -> Verdict:
     by_sympy = sympy_value(postfix)
     if by_sympy.numerator != target or by_sympy.denominator != 1:
         raise ArithmeticError(f"sympy does not confirm that {postfix} in postfix order is {target}")
-    return _PASSED
+    return passed()
 
 
 def parse(text: str) -> Equation:

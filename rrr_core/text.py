@@ -59,6 +59,17 @@ def counted(number: int, noun: str, several: str = "") -> str:
     return f"{number:,} {noun if number == 1 else several or f'{noun}s'}"
 
 
+def rate(per_second: float) -> str:
+    """Units per second, or seconds per unit if the rate is below 1.
+
+    >>> rate(12.34), rate(0.25)
+    ('12.3/s', '4.0 s each')
+    """
+    if per_second <= 0:
+        return ""
+    return f"{per_second:.1f}/s" if per_second >= 1 else f"{1 / per_second:.1f} s each"
+
+
 def duration(seconds: float) -> str:
     """A duration for people, in its one or two largest units.
 

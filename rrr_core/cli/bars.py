@@ -10,9 +10,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, Task, T
 from rich.progress import Progress as Bars
 from rich.text import Text
 
-from rrr_core.cli.progress import rate
 from rrr_core.progress import Advance, Progress, drawn
-from rrr_core.text import one_line
+from rrr_core.text import one_line, rate
 
 
 class RateColumn(ProgressColumn):

@@ -14,7 +14,7 @@ import click
 
 from rrr_core.processes.world import world_of
 from rrr_core.progress import Advance, Progress
-from rrr_core.text import duration, one_line
+from rrr_core.text import duration, one_line, rate
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -35,17 +35,6 @@ def make_progress(console: Console | None = None) -> Progress:
 
     shown = console or Console(stderr=True)
     return RichProgress(shown) if shown.is_terminal else PlainProgress(lambda line: shown.out(line, highlight=False))
-
-
-def rate(per_second: float) -> str:
-    """Units per second, or seconds per unit if the rate is below 1.
-
-    >>> rate(12.34), rate(0.25)
-    ('12.3/s', '4.0 s each')
-    """
-    if per_second <= 0:
-        return ""
-    return f"{per_second:.1f}/s" if per_second >= 1 else f"{1 / per_second:.1f} s each"
 
 
 class PlainProgress(Progress):

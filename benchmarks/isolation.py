@@ -59,7 +59,13 @@ def pairs_of(name: str, verdicts: int) -> list[tuple[dict, str]]:
     for row in rows:
         right = task.gold_answer(row)
         wrong = right.replace("</answer>", "+1</answer>") if name == "countdown" else right.replace("arg", "Arg", 1)
-        pairs += [(row, answer) for answer in (right, wrong) for _ in range(TRIES // 2)]
+        # Spaces make the answers differ: one that was read before is judged faster, and would flatter us.
+        spaced = [" " * count for count in range(TRIES // 2)]
+        pairs += [
+            (row, answer.replace("</answer>", f"{each}</answer>") + each)
+            for answer in (right, wrong)
+            for each in spaced
+        ]
     return pairs
 
 

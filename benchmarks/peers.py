@@ -1,8 +1,9 @@
 """Other packages' verifiers behind a line protocol, run by an interpreter that has them. Started by verifiers.py.
 
 Reads JSON lines and answers each with one line: `{"row", "answer"}` → `{"passed"}` or `{"error"}`; `{"pairs",
-"seconds"}` → `{"verdicts", "seconds"}`, in processor time. It runs in a scratch folder and is killed if it takes too
-long, because some of these verifiers execute the answers.
+"seconds"}` → `{"verdicts", "seconds"}`, in processor time. Whatever a peer can work out from a row alone is worked out
+once per row, before its time is taken, as a user in a hurry would. It runs in a scratch folder and is killed if it
+takes too long, because some of these verifiers execute the answers.
 """
 
 from __future__ import annotations
@@ -15,30 +16,42 @@ import time
 import types
 from collections import defaultdict
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 MOST_MEMORY = 4 << 30
 """Bytes of address space."""
 
 Row = dict[str, Any]
-Verify = Callable[[Row, str], bool]
 
 
-def reasoning_gym() -> Verify:
+@dataclass(frozen=True)
+class Peer:
+    """A verifier in two steps."""
+
+    prepare: Callable[[Row], Any]
+    """What it needs of a row."""
+    judge: Callable[[Any, str], bool]
+    """Whether an answer passes, given what is needed of its row."""
+
+
+def reasoning_gym() -> Peer:
     """Its Countdown score, after its own extraction of the answer; 1.0 is a pass."""
     import reasoning_gym as package
     from reasoning_gym.utils import extract_answer
 
     dataset = package.create_dataset("countdown", size=1, seed=1)
 
-    def verify(row: Row, answer: str) -> bool:
-        entry = {"metadata": {"numbers": row["nums"], "target": row["target"]}}
+    def prepare(row: Row) -> Row:
+        return {"metadata": {"numbers": row["nums"], "target": row["target"]}}
+
+    def judge(entry: Row, answer: str) -> bool:
         return bool(dataset.score_answer(extract_answer(answer), entry) == 1.0)
 
-    return verify
+    return Peer(prepare, judge)
 
 
-def math_verify() -> Verify:
+def math_verify() -> Peer:
     """Compares what is between the answer's tags, as mathematics, with the target.
 
     It gets only the target, so it does not know which numbers had to be used.
@@ -46,14 +59,17 @@ def math_verify() -> Verify:
     from math_verify import parse
     from math_verify import verify as compare
 
-    def verify(row: Row, answer: str) -> bool:
+    def prepare(row: Row) -> Any:
+        return parse(str(row["target"]))
+
+    def judge(target: Any, answer: str) -> bool:
         between = answer.rpartition("<answer>")[2].partition("</answer>")[0]
-        return bool(compare(parse(str(row["target"])), parse(f"${between}$")))
+        return bool(compare(target, parse(f"${between}$")))
 
-    return verify
+    return Peer(prepare, judge)
 
 
-def bfcl() -> Verify:
+def bfcl() -> Peer:
     """BFCL's comparison of calls in any order, on the JSON that its handlers for open models find in the text.
 
     Types come from the gold values. Its model table, which imports every vendor's client, is replaced by one
@@ -80,11 +96,7 @@ def bfcl() -> Verify:
             return [json.loads(text) for text in tagged]
         return json.loads(answer.strip("`\n ").removeprefix("json"))
 
-    def verify(row: Row, answer: str) -> bool:
-        try:
-            output = [{call["name"]: call["arguments"]} for call in found(answer)]
-        except (ValueError, KeyError, TypeError, RecursionError):
-            return False  # its handlers count what they cannot decode as wrong
+    def prepare(row: Row) -> tuple[list[Row], list[Row]]:
         functions = [
             {
                 "name": call["name"],
@@ -99,21 +111,29 @@ def bfcl() -> Verify:
             {call["name"]: {name: [allowed(value)] for name, value in call["arguments"].items()}}
             for call in row["answers"]
         ]
+        return functions, gold
+
+    def judge(prepared: tuple[list[Row], list[Row]], answer: str) -> bool:
+        try:
+            output = [{call["name"]: call["arguments"]} for call in found(answer)]
+        except (ValueError, KeyError, TypeError, RecursionError):
+            return False  # its handlers count what they cannot decode as wrong
+        functions, gold = prepared
         return bool(ast_checker(functions, output, gold, Language.PYTHON, "parallel_multiple", "any")["valid"])
 
-    return verify
+    return Peer(prepare, judge)
 
 
-PEERS: dict[str, Callable[[], Verify]] = {"reasoning-gym": reasoning_gym, "math-verify": math_verify, "bfcl-eval": bfcl}
+PEERS: dict[str, Callable[[], Peer]] = {"reasoning-gym": reasoning_gym, "math-verify": math_verify, "bfcl-eval": bfcl}
 
 
-def timed(verify: Verify, pairs: list[tuple[Row, str]], seconds: float) -> dict[str, float]:
+def timed(judge: Callable[[Any, str], Any], pairs: list[tuple[Any, str]], seconds: float) -> dict[str, float]:
     """Repeated verdicts, and their processor time."""
     verdicts = 0
     start = time.process_time()
     while time.process_time() - start < seconds:
         for row, answer in pairs:
-            verify(row, answer)
+            judge(row, answer)
         verdicts += len(pairs)
     return {"verdicts": verdicts, "seconds": time.process_time() - start}
 
@@ -121,15 +141,16 @@ def timed(verify: Verify, pairs: list[tuple[Row, str]], seconds: float) -> dict[
 def main() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY, MOST_MEMORY))
     replies, sys.stdout = sys.stdout, sys.stderr
-    verify = PEERS[sys.argv[1]]()
+    peer = PEERS[sys.argv[1]]()
     print(json.dumps({"ready": True}), file=replies, flush=True)
     for line in sys.stdin:
         asked = json.loads(line)
         if "pairs" in asked:
-            reply: dict[str, Any] = timed(verify, asked["pairs"], asked["seconds"])
+            pairs = [(peer.prepare(row), answer) for row, answer in asked["pairs"]]
+            reply: dict[str, Any] = timed(peer.judge, pairs, asked["seconds"])
         else:
             try:
-                reply = {"passed": verify(asked["row"], asked["answer"])}
+                reply = {"passed": peer.judge(peer.prepare(asked["row"]), asked["answer"])}
             except BaseException as error:  # noqa: BLE001  # an exit or an exhausted stack is the verifier's fault too
                 reply = {"error": type(error).__name__}
         print(json.dumps(reply), file=replies, flush=True)

@@ -6,7 +6,8 @@
 
 Ours run in this process; a peer runs in its own process, in a scratch folder, killed after SECONDS_A_CASE. A peer that
 raises has failed the answer, as its users treat it: that counts as right if the answer is wrong, and is counted
-separately. Speeds are per second of processor time, over ordinary answers, right and wrong. benchmarks/isolation.py
+separately. Speeds are per second of processor time, over ordinary answers, right and wrong: the median of ROUNDS rounds
+in which all take turns. A peer gets its rows prepared (peers.py); ours gets them as they are. benchmarks/isolation.py
 measures the cost of isolation.
 """
 
@@ -15,11 +16,13 @@ from __future__ import annotations
 import argparse
 import json
 import selectors
+import statistics
 import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,7 +33,8 @@ from rrr_core.hookspecs import Example
 
 SECONDS_A_CASE = 10.0
 SECONDS_TO_START = 120.0
-SECONDS_OF_SPEED = 3.0
+SECONDS_OF_SPEED = 1.0
+ROUNDS = 5
 CANARY = "canary"
 PROBES = (
     "open('canary','w').write('x')",
@@ -38,6 +42,10 @@ PROBES = (
     "().__class__.__base__.__subclasses__() and __import__('pathlib').Path('canary').touch()",
 )
 """Answers that write a file if they are run as code."""
+
+
+Speed = Callable[[list[tuple[dict[str, Any], str]]], dict[str, float] | None]
+"""Judges pairs again and again: how many, and in how many seconds of processor time; None if it did not end."""
 
 
 @dataclass
@@ -57,6 +65,11 @@ class Result:
     exceptions: int = 0
     runs_code: bool = False
     verdicts_per_second: int = 0
+    """The median of the rounds."""
+    rounds: list[float] = field(default_factory=list)
+    """Verdicts per second, by round."""
+    ours_faster: float | None = None
+    """How many times as fast ours is: the median over the rounds."""
     wrong: list[str] = field(default_factory=list)
     """Reasons of the misjudged cases."""
 
@@ -166,8 +179,8 @@ def ordinary(task: str) -> list[tuple[dict[str, Any], str]]:
     return pairs
 
 
-def ours(task: str) -> Result:
-    """Our verifier, in this process."""
+def ours(task: str) -> tuple[Result, Speed]:
+    """Our verifier, in this process, and what times it."""
     if task == "countdown":
         from rrr_countdown.equations import verify
     else:
@@ -176,35 +189,39 @@ def ours(task: str) -> Result:
     for group, cases in corpus(task).items():
         for case in cases:
             result.count(group, case, verify(case.row, case.answer).is_passed)
-    pairs = ordinary(task)
-    runs = [timed(verify, pairs, SECONDS_OF_SPEED / 3) for _ in range(3)]  # type: ignore[arg-type]
-    result.verdicts_per_second = max(round(run["verdicts"] / run["seconds"]) for run in runs)
-    return result
+    return result, lambda pairs: timed(verify, pairs, SECONDS_OF_SPEED)
 
 
-def theirs(name: str, task: str, python: str) -> Result:
-    """A peer, in its own process."""
+def theirs(name: str, task: str, child: Child) -> tuple[Result, Speed]:
+    """A peer, in its own process, and what times it."""
     result = Result(name, task)
-    child = Child(python, name)
-    try:
-        for group, cases in corpus(task).items():
-            for case in cases:
-                reply = child.ask({"row": case.row, "answer": case.answer}, SECONDS_A_CASE)
-                result.hangs += reply is None
-                result.exceptions += reply is not None and "error" in reply
-                result.count(group, case, None if reply is None else reply.get("passed", False))
-            print(f"{name}: {group} done, {result.hangs} hangs so far", file=sys.stderr, flush=True)
-        row = next(iter(corpus(task).values()))[0].row
-        for probe in PROBES:
-            child.ask({"row": row, "answer": f"<answer>{probe}</answer>"}, SECONDS_A_CASE)
-            result.runs_code |= (Path(child.scratch.name) / CANARY).exists()
-        asked = {"pairs": ordinary(task), "seconds": SECONDS_OF_SPEED}
-        speed = child.ask(asked, 40 * SECONDS_OF_SPEED)
-        if speed is not None:
-            result.verdicts_per_second = round(speed["verdicts"] / speed["seconds"])
-    finally:
-        child.close()
-    return result
+    for group, cases in corpus(task).items():
+        for case in cases:
+            reply = child.ask({"row": case.row, "answer": case.answer}, SECONDS_A_CASE)
+            result.hangs += reply is None
+            result.exceptions += reply is not None and "error" in reply
+            result.count(group, case, None if reply is None else reply.get("passed", False))
+        print(f"{name}: {group} done, {result.hangs} hangs so far", file=sys.stderr, flush=True)
+    row = next(iter(corpus(task).values()))[0].row
+    for probe in PROBES:
+        child.ask({"row": row, "answer": f"<answer>{probe}</answer>"}, SECONDS_A_CASE)
+        result.runs_code |= (Path(child.scratch.name) / CANARY).exists()
+    return result, lambda pairs: child.ask({"pairs": pairs, "seconds": SECONDS_OF_SPEED}, 120 * SECONDS_OF_SPEED)
+
+
+def race(task: str, runners: Sequence[tuple[Result, Speed]]) -> None:
+    """Time everyone in turns, ROUNDS times; the first is ours if it is there at all."""
+    pairs = ordinary(task)
+    for _ in range(ROUNDS):
+        for result, speed in runners:
+            run = speed(pairs)
+            result.rounds.append(run["verdicts"] / run["seconds"] if run is not None else 0.0)
+    ours = runners[0][0]
+    for result, _ in runners:
+        result.verdicts_per_second = round(statistics.median(result.rounds))
+        if ours.name == "rrr" and result is not ours and all(result.rounds):
+            faster = [own / its for own, its in zip(ours.rounds, result.rounds, strict=True)]
+            result.ours_faster = round(statistics.median(faster), 2)
 
 
 def table(results: Sequence[Result]) -> str:
@@ -218,6 +235,7 @@ def table(results: Sequence[Result]) -> str:
         ]
         rows: dict[str, list[str]] = {
             "verdicts per second": [f"{result.verdicts_per_second:,}" for result in of_task],
+            "times as fast rrr is": ["–" if one.ours_faster is None else f"{one.ours_faster}" for one in of_task],
             "right": [f"{result.right.total()}/{result.cases.total()}" for result in of_task],
             "false passes": [str(result.false_passes) for result in of_task],
             "false failures": [str(result.false_failures) for result in of_task],
@@ -241,12 +259,16 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=["rrr", *PEERS_OF["countdown"], *PEERS_OF["apigen"]])
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    results = []
+    results: list[Result] = []
     for task, peers in PEERS_OF.items():
-        if not options.only or "rrr" in options.only:
-            results.append(ours(task))
-        if options.peers:
-            results += [theirs(peer, task, options.peers) for peer in peers if not options.only or peer in options.only]
+        with ExitStack() as stack:
+            runners = [ours(task)] if not options.only or "rrr" in options.only else []
+            asked = [peer for peer in peers if options.peers and (not options.only or peer in options.only)]
+            children = {peer: stack.enter_context(closing(Child(options.peers, peer))) for peer in asked}
+            runners += [theirs(peer, task, child) for peer, child in children.items()]
+            if runners:
+                race(task, runners)
+        results += [result for result, _ in runners]
     print(table(results))
     if options.json:
         options.json.write_text(json.dumps([vars(result) for result in results], indent=1))

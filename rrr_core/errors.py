@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 
 
@@ -35,6 +34,8 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
     A second name is suggested only if it is about as near as the first: names that share a prefix all look alike.
     """
+    import difflib  # imported here: most calls have no errors
+
     matches = difflib.get_close_matches(name, list(known), n=3, cutoff=0.5)
     likeness = [difflib.SequenceMatcher(None, match, name).ratio() for match in matches]
     matches = [match for match, ratio in zip(matches, likeness, strict=True) if ratio >= likeness[0] - 0.1]

@@ -34,6 +34,9 @@ def one_line(value: object, longest: int = 1000) -> str:
     >>> one_line("No such\\n  file\\x1b[31m")
     'No such file�[31m'
     """
+    # The usual text is one already. (The only white space that counts as printable is the ordinary space.)
+    if type(value) is str and len(value) <= longest and value.isprintable() and "  " not in value:
+        return value.strip(" ")
     # Cut first: a plugin's message may be of any size.
     return cut(plain(" ".join(str(value)[: 4 * longest].split())), longest)
 
@@ -54,6 +57,17 @@ def counted(number: int, noun: str, several: str = "") -> str:
     ('1 class', '2,000 rows')
     """
     return f"{number:,} {noun if number == 1 else several or f'{noun}s'}"
+
+
+def rate(per_second: float) -> str:
+    """Units per second, or seconds per unit if the rate is below 1.
+
+    >>> rate(12.34), rate(0.25)
+    ('12.3/s', '4.0 s each')
+    """
+    if per_second <= 0:
+        return ""
+    return f"{per_second:.1f}/s" if per_second >= 1 else f"{1 / per_second:.1f} s each"
 
 
 def duration(seconds: float) -> str:

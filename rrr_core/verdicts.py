@@ -91,9 +91,12 @@ _OUTCOME = Kind("passed, failed or abstained", lambda value: isinstance(value, s
 _SCORE = Kind("a number from 0 to 1", lambda value: NUMBER.holds(value) and 0 <= value <= 1)
 
 
+_PASSED = Verdict("passed")
+
+
 def passed() -> Verdict:
     """The answer is right."""
-    return Verdict("passed")
+    return _PASSED
 
 
 def failed(category: str, detail: str = "") -> Verdict:

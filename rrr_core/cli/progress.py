@@ -3,97 +3,38 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
+from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, Task, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as Bars
-from rich.text import Text
+import click
 
 from rrr_core.processes.world import world_of
-from rrr_core.progress import Advance, Progress, drawn
-from rrr_core.text import duration, one_line
+from rrr_core.progress import Advance, Progress
+from rrr_core.text import duration, one_line, rate
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+MAKE_A_TERMINAL = ("FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE")
+"""Environment variables with which rich takes a file for a terminal."""
 
 
 def make_progress(console: Console | None = None) -> Progress:
     """Bars if stderr is a terminal, otherwise plain lines; of several processes, only the first shows any."""
     if not world_of(os.environ).leads:
         return Progress()
-    console = console or Console(stderr=True)
-    return (
-        RichProgress(console) if console.is_terminal else PlainProgress(lambda line: console.out(line, highlight=False))
-    )
+    if console is None and not sys.stderr.isatty() and not any(map(os.environ.get, MAKE_A_TERMINAL)):
+        return PlainProgress(partial(click.echo, err=True))  # rich takes a tenth of a second to import
+    from rich.console import Console
 
+    from rrr_core.cli.bars import RichProgress
 
-def rate(per_second: float) -> str:
-    """Units per second, or seconds per unit if the rate is below 1.
-
-    >>> rate(12.34), rate(0.25)
-    ('12.3/s', '4.0 s each')
-    """
-    if per_second <= 0:
-        return ""
-    return f"{per_second:.1f}/s" if per_second >= 1 else f"{1 / per_second:.1f} s each"
-
-
-class RateColumn(ProgressColumn):
-    """Units per second."""
-
-    def render(self, task: Task) -> Text:
-        return Text(rate(task.finished_speed or task.speed or 0), style="progress.data.speed")
-
-
-class RichProgress(Progress):
-    """One bar for each open `track`."""
-
-    def __init__(self, console: Console) -> None:
-        self.console = console
-        self._bars: Bars | None = None
-
-    @contextmanager
-    def track(self, title: str, total: int, done: int = 0) -> Iterator[Advance]:
-        with self._shown() as bars:
-            bar = bars.add_task(one_line(title), total=total, completed=done, note="")
-
-            def advance(count: int, note: str = "") -> None:
-                bars.update(bar, advance=count)
-                if note:
-                    bars.update(bar, note=one_line(note))
-
-            try:
-                yield advance
-            finally:
-                bars.stop_task(bar)
-
-    @contextmanager
-    def _shown(self) -> Iterator[Bars]:
-        """The bars, which the outermost `track` puts on the terminal and removes."""
-        if self._bars is not None:
-            yield self._bars
-            return
-        self._bars = self._make_bars()
-        try:
-            with drawn(self._bars):
-                yield self._bars
-        finally:
-            self._bars = None
-
-    def say(self, line: str) -> None:
-        self.console.print(one_line(line), markup=False, highlight=False)
-
-    def _make_bars(self) -> Bars:
-        return Bars(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=None),
-            MofNCompleteColumn(),
-            RateColumn(),
-            TimeRemainingColumn(compact=True),
-            TextColumn("{task.fields[note]}", markup=False),
-            console=self.console,
-            expand=True,
-        )
+    shown = console or Console(stderr=True)
+    return RichProgress(shown) if shown.is_terminal else PlainProgress(lambda line: shown.out(line, highlight=False))
 
 
 class PlainProgress(Progress):

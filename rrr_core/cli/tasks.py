@@ -38,9 +38,9 @@ def command(task: TaskSettings, verify: VerifySettings, as_json: bool) -> None:
         return
     if task.with_ or task.data:
         raise RrrError("tasks: --with and --data belong to one task: name it.")
-    from rrr_core.tasks import describe_task, find_overlays, find_tasks
+    from rrr_core.tasks import describe_tasks, find_overlays, find_tasks
 
-    tasks, overlays = ([describe_task(entry) for entry in found] for found in (find_tasks(), find_overlays()))
+    tasks, overlays = describe_tasks(find_tasks()), describe_tasks(find_overlays())
     if as_json:
         listed = {"tasks": tasks, "overlays": overlays}
         click.echo(json.dumps({kind: [record(each) for each in found] for kind, found in listed.items()}, indent=2))

@@ -6,7 +6,6 @@ in a resumed run.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -98,4 +97,6 @@ def draw(seed: int, row: Row, answer: str) -> float:
     True
     """
     text = json.dumps([seed, row, answer], sort_keys=True)
+    import hashlib
+
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:6], "big") / 2**48

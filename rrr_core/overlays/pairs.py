@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 
 from rrr_core.hookspecs import Row
@@ -14,4 +13,6 @@ def pair_key(task: str, row: Row, answer: str) -> str:
     The order of a row's keys does not matter.
     """
     text = json.dumps([task, row, answer], sort_keys=True, allow_nan=False)
+    import hashlib
+
     return hashlib.sha256(text.encode()).hexdigest()

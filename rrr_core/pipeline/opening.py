@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, TypeVar
 
 from rrr_core.config.limits import STEPS
 from rrr_core.errors import ModelError, RrrError
-from rrr_core.evaluation import EvalSettings
 from rrr_core.generation import ModelSettings, chosen_backend
 from rrr_core.generation.finding import find_engine
 from rrr_core.generation.gguf_models import with_gguf_converted
@@ -22,10 +21,11 @@ from rrr_core.runs.layout import RunFolder, TrainFolder, converted_models
 from rrr_core.tasks import Task, load_task
 from rrr_core.tasks.settings import TaskSettings
 from rrr_core.tasks.task import SPLITS
-from rrr_core.training.settings import TrainSettings
 
 if TYPE_CHECKING:
+    from rrr_core.evaluation import EvalSettings
     from rrr_core.generation.engine import Engine
+    from rrr_core.training.settings import TrainSettings
 
 
 def open_task(settings: TaskSettings) -> Task:
@@ -35,7 +35,7 @@ def open_task(settings: TaskSettings) -> Task:
     return load_task(settings.name, settings.with_)
 
 
-Limited = TypeVar("Limited", MineSettings, EvalSettings, TrainSettings)
+Limited = TypeVar("Limited", MineSettings, "EvalSettings", "TrainSettings")
 """Settings with a step limit."""
 
 

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Self
 
 from rrr_core.cluster.settings import ClusterSettings
 from rrr_core.errors import RrrError
-from rrr_core.evaluation import EvalSettings
 from rrr_core.generation import Engine, ModelSettings
 from rrr_core.mining import MineSettings
 from rrr_core.pipeline.opening import OpenTask, open_engine
@@ -21,6 +20,7 @@ from rrr_core.progress import Progress
 from rrr_core.verification import VerifySettings
 
 if TYPE_CHECKING:
+    from rrr_core.evaluation import EvalSettings
     from rrr_core.mining.tally import MiningSummary
 
 

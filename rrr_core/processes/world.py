@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
@@ -178,6 +177,8 @@ def tasks_on(counts: str, node: int) -> int:
 
 def _port(job: str) -> int:
     """A port that all processes of a job choose alike."""
+    import hashlib  # imported here: it loads OpenSSL, and every command imports this module
+
     return 20_000 + int.from_bytes(hashlib.sha256(job.encode()).digest()[:4], "big") % 20_000
 
 

@@ -10,16 +10,16 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rrr_core.errors import DataError, RrrError
 from rrr_core.profiling.spent import KINDS, OTHER, Machine, Spent, summed
-from rrr_core.progress import Progress
-from rrr_core.runs.files import explained, read_json, write_json
-from rrr_core.runs.layout import StageFolder
-from rrr_core.runs.stage import holds_nothing
 from rrr_core.text import one_line
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from rrr_core.progress import Progress
 
 
 class Profile:
@@ -95,6 +95,9 @@ class Profile:
 
     def write(self, folder: Path) -> None:
         """Write `profile.json`: earlier calls and this one. Nothing is written before this call has done any work."""
+        from rrr_core.runs.files import write_json  # imported here: a judge measures, and has no folder
+        from rrr_core.runs.layout import StageFolder
+
         now = self.spent_by_all()
         if now.calls:
             write_json(StageFolder(folder).profile, self._earlier.plus(now).to_json())
@@ -113,6 +116,8 @@ def profiled(folder: Path, progress: Progress | None = None) -> Iterator[Profile
     An empty folder gets none, as if there had been no call. No result depends on a profile, so one that cannot be read
     is moved aside, and `progress` says so.
     """
+    from rrr_core.progress import Progress
+
     profile = Profile(_earlier(folder, progress or Progress()))
     try:
         yield profile
@@ -125,6 +130,9 @@ def profiled(folder: Path, progress: Progress | None = None) -> Iterator[Profile
 
 
 def _earlier(folder: Path, progress: Progress) -> Spent | None:
+    from rrr_core.runs.files import explained
+    from rrr_core.runs.layout import StageFolder
+
     try:
         return read_profile(folder)
     except DataError as error:
@@ -138,12 +146,17 @@ def _earlier(folder: Path, progress: Progress) -> Spent | None:
 
 
 def _keep(profile: Profile, folder: Path) -> None:
+    from rrr_core.runs.stage import holds_nothing
+
     if not holds_nothing(folder):
         profile.write(folder)
 
 
 def read_profile(folder: Path) -> Spent | None:
     """What `profile.json` in a stage's folder holds; None if there is none. Raises DataError for a broken one."""
+    from rrr_core.runs.files import read_json
+    from rrr_core.runs.layout import StageFolder
+
     path = StageFolder(folder).profile
     if not path.exists():
         return None

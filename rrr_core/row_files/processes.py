@@ -5,10 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 import sys
-import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
@@ -22,6 +19,9 @@ def rows_of_process(module: str, request: Mapping[str, Any], environment: Mappin
     It runs with a fixed hash seed, since generators that follow the order of a set differ from process to process.
     Raises DataError for what it refuses, and RuntimeError if it fails.
     """
+    import subprocess  # imported here: whoever loads a task imports this module, and few tasks make rows so
+    import tempfile
+
     own = {"PYTHONHASHSEED": "0", "PYTHONPATH": os.pathsep.join(sys.path)}
     with (
         tempfile.TemporaryFile() as errors,
@@ -50,6 +50,8 @@ def rows_of_process(module: str, request: Mapping[str, Any], environment: Mappin
 
 def end_with_parent(seconds: float = 1.0) -> None:
     """From now on, end this process soon after the one that started it, which may be killed without a word."""
+    import threading
+
     parent = os.getppid()
 
     def watch() -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import csv
-import gzip
-import hashlib
 import io
 import re
 import zlib
@@ -67,6 +65,8 @@ def bucket_of(content: str) -> int:
     >>> bucket_of("What is 2 + 3?")
     60
     """
+    import hashlib  # imported here: it loads OpenSSL, and most commands split nothing
+
     return int.from_bytes(hashlib.sha256(content.encode(errors="surrogatepass")).digest()[:8], "big") % 100
 
 
@@ -229,7 +229,11 @@ def read_parquet(path: Path, shape: RowShape) -> Iterator[PlacedRow]:
 
 def opened(path: Path) -> IO[bytes]:
     """A file of text, to read its bytes; one whose name ends in `.gz` is unpacked as it is read."""
-    return cast("IO[bytes]", gzip.open(path)) if path.suffix == PACKED else path.open("rb")
+    if path.suffix != PACKED:
+        return path.open("rb")
+    import gzip
+
+    return cast("IO[bytes]", gzip.open(path))
 
 
 def _unpacked(lines: Iterable[Text], path: Path) -> Iterator[Text]:

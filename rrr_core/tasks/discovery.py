@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import rrr_core
+from rrr_core.tasks.scanning import Offer, plain_offers
 
 if TYPE_CHECKING:
     from importlib.metadata import Distribution, PackageMetadata
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 TASKS = "rrr.tasks"
 OVERLAYS = "rrr.overlays"
 _CORE = "rrr-core"
+_FINAL = r"[0-9]{1,9}(?:\.[0-9]{1,9})*"
+_PLAIN = re.compile(rf"rrr-core ?((?:>=|<){_FINAL}(?:, ?(?:>=|<){_FINAL})*)")
+"""The usual requirement, such as `rrr-core>=0.1,<0.2`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +71,11 @@ def find_overlays() -> list[TaskEntry]:
 
 def find_entries(group: str, kind: str, given: Sequence[TaskEntry] = ()) -> list[TaskEntry]:
     """All claims in a group of entry points: `given` ones first, then the rest by name."""
-    found = [entry for offer in _offering(group) for entry in _claims(offer, group, kind)]
+    plain = plain_offers(group)
+    if plain is not None:
+        found = [entry for offer in plain for entry in _plain_claims(offer, kind)]
+    else:
+        found = [entry for offer in _offering(group) for entry in _claims(offer, group, kind)]
     entries = [*given, *sorted(found, key=lambda entry: (entry.name, entry.distribution, entry.value))]
     claims = Counter(entry.name for entry in entries if entry.value)
     return [
@@ -107,6 +115,12 @@ def _offering(group: str) -> Iterator[Distribution]:
                 yield distribution
 
 
+def _plain_claims(offer: Offer, kind: str) -> list[TaskEntry]:
+    """A plain distribution's claims, each with the error of the whole distribution."""
+    problem = _out_of_range(offer.name, offer.version, offer.requires)
+    return [TaskEntry(point, offer.name, offer.version, value, problem, kind) for point, value in offer.points]
+
+
 def _claims(distribution: Distribution, group: str, kind: str) -> list[TaskEntry]:
     """A distribution's claims in `group`, each with the error of the whole distribution."""
     fields = _fields(distribution)
@@ -144,10 +158,17 @@ def _misfit(distribution: Distribution, fields: PackageMetadata | None, name: st
     try:
         # `requires` parses the metadata once more, and also looks in older places than METADATA.
         required = (fields.get_all("Requires-Dist") if fields is not None else None) or distribution.requires or ()
-        stated = [text for text in required if re.match(r"rrr[-_.]+core", text, re.IGNORECASE)]
+        stated = [str(text) for text in required]
     except Exception as error:  # noqa: BLE001 - importlib.metadata lets any error of its parser through
         return f"{who}: its metadata cannot be read ({type(error).__name__}): reinstall it."
-    if not stated:
+    return _out_of_range(name, version, stated)
+
+
+def _out_of_range(name: str, version: str, required: Sequence[str]) -> str | None:
+    """Why this core is not among those that a distribution requires, or None."""
+    who = f"{name} {version}"
+    stated = [text for text in required if re.match(r"rrr[-_.]+core", text, re.IGNORECASE)]
+    if all(_fits_plainly(text, rrr_core.__version__) for text in stated):
         return None
     from packaging.requirements import InvalidRequirement, Requirement
     from packaging.utils import canonicalize_name
@@ -169,3 +190,30 @@ def _misfit(distribution: Distribution, fields: PackageMetadata | None, name: st
                 f"install a release of {name} that fits this core, or a core that fits it."
             )
     return None
+
+
+def _fits_plainly(text: str, version: str) -> bool:
+    """Whether a requirement of the usual form admits a version; False for other forms, which packaging has to read.
+
+    Importing packaging takes as long as everything else that finding a task does.
+
+    >>> _fits_plainly("rrr-core>=0.1,<0.2", "0.1.0"), _fits_plainly("rrr-core<0.1.0", "0.1")
+    (True, False)
+    """
+    plain = _PLAIN.fullmatch(text)
+    if plain is None or re.fullmatch(_FINAL, version) is None:
+        return False
+    own = _release(version)
+    for part in plain[1].split(","):
+        bound = part.strip()
+        if not (own >= _release(bound[2:]) if bound.startswith(">=") else own < _release(bound[1:])):
+            return False
+    return True
+
+
+def _release(version: str) -> list[int]:
+    """The numbers of a final version, without zeros at its end."""
+    numbers = list(map(int, version.split(".")))
+    while numbers and not numbers[-1]:
+        numbers.pop()
+    return numbers

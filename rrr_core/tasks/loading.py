@@ -68,6 +68,22 @@ def judged_by(task: Task, overlay: str, options: Mapping[str, str]) -> Task:
     return Task(plugin, overlays)
 
 
+def describe_tasks(entries: Iterable[TaskEntry]) -> list[TaskDescription]:
+    """Each entry as `describe_task` gives it. A module that serves many tasks is checked once."""
+    sound: dict[tuple[str, str], tuple[str, ...]] = {}
+    descriptions = []
+    for entry in entries:
+        module = entry.value, entry.kind
+        if entry.error is None and module in sound:
+            descriptions.append(TaskDescription(entry, sound[module], "ok"))
+            continue
+        description = describe_task(entry)
+        if description.state == "ok":
+            sound[module] = description.hooks
+        descriptions.append(description)
+    return descriptions
+
+
 def describe_task(entry: TaskEntry) -> TaskDescription:
     """Load one entry to find out whether it works; never raises for a plugin's fault.
 

@@ -51,6 +51,7 @@ class Task(Boundary):
         }
         self.trusted = all(hasattr(each.function, TRUSTED) for each in self._callers("rrr_verify"))
         """Whether every implementation of `rrr_verify`, including the overlays', is marked `@trusted`."""
+        self._verify = self._directly("rrr_verify", ("row", "answer"))
         self.rewards_trusted = all(hasattr(each.function, TRUSTED) for each in self._callers("rrr_reward"))
         """Whether every implementation of `rrr_reward` that counts is marked `@trusted`."""
         self.has_steps = self.implements("rrr_step")
@@ -132,7 +133,7 @@ class Task(Boundary):
         if not self.trusted:
             row = values.private_row(row)
         try:
-            verdict = self._manager.hook.rrr_verify(task=self.name, row=row, answer=answer)
+            verdict = self._verify(row, answer)
         except BaseException as error:  # noqa: BLE001 - `_withheld` decides
             return self._withheld(hook, error)
         try:
@@ -218,9 +219,13 @@ class Task(Boundary):
 
     def examples(self) -> tuple[Example, ...]:
         """Answers with known verdicts; none if the plugin does not implement the hook."""
+        return tuple(self.each_example())
+
+    def each_example(self) -> Iterator[Example]:
+        """The same, each checked as it is asked for: a plugin may have thousands."""
         if not self.implements("rrr_examples"):
-            return ()
-        return tuple(self._items("rrr_examples", course_values.checked_example, "example"))
+            return iter(())
+        return self._items("rrr_examples", course_values.checked_example, "example")
 
     def warmup(self, split: str, count: int, seed: int) -> Iterator[Messages]:
         """At most `count` worked conversations, lazily, each ending with the assistant's message.

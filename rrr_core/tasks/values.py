@@ -12,10 +12,11 @@ from rrr_core.hookspecs import DataOption, Manifest, Model
 from rrr_core.row_files.options import KINDS, VALUE_KINDS, check_value
 from rrr_core.tasks.tools import TOOLS_ROLE, read_tools
 from rrr_core.text import one_line
-from rrr_core.verdicts import WITHHELD, Verdict
+from rrr_core.verdicts import WITHHELD, Verdict, passed
 
 ROLES = ("system", "user", "assistant")
 """Of messages; a prompt and a worked conversation may begin with tools, too."""
+_PASSED = passed()
 
 
 def checked_row(row: object) -> dict[str, Any]:
@@ -178,6 +179,8 @@ def checked_judgements(verdicts: object, count: int) -> list[Verdict | None]:
 
 def checked_verdict(verdict: object, *, may_withhold: bool = False) -> Verdict:
     """A passed or failed verdict, or one withheld by a judge that may, with each text on one line."""
+    if verdict is _PASSED or (type(verdict) is Verdict and _is_fine(verdict)):
+        return verdict
     if verdict is None:
         raise ValueError("gave nothing: return passed() or failed(category, detail)")
     if not isinstance(verdict, Verdict):
@@ -194,6 +197,18 @@ def checked_verdict(verdict: object, *, may_withhold: bool = False) -> Verdict:
             f"and raise where the verifier cannot judge"
         )
     return Verdict(verdict.outcome, one_line(verdict.category, 80), one_line(verdict.detail, 500))
+
+
+def _is_fine(verdict: Any) -> bool:
+    """Whether a verdict can be taken as it is, which nearly all can: a copy of each would cost more than the check."""
+    category, detail = verdict.category, verdict.detail
+    return (
+        type(verdict.outcome) is type(category) is type(detail) is str
+        and verdict.outcome in ("passed", "failed")
+        and verdict.score is None
+        and (not category or one_line(category, 80) == category)
+        and (not detail or one_line(detail, 500) == detail)
+    )
 
 
 def checked_reward(reward: object) -> float | None:

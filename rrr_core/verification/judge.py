@@ -109,17 +109,21 @@ class Judge:
 
     def judge(self, pairs: Sequence[tuple[Row, str]]) -> list[Verdict]:
         """The verdicts on (row, answer) pairs, in order. Raises TooManyAbstentions as soon as the limit is exceeded."""
-        verdicts = []
+        verdicts: list[Verdict] = []
+        before = self.judged
         with self.profile.during("judge"), closing(self._verdicts(pairs)) as coming:
-            for verdict in coming:
-                verdicts.append(verdict)
-                self.judged += 1
-                self.profile.verdicts += 1
-                if verdict.is_abstained:
-                    self.abstained += 1
-                    self.withheld[verdict] += 1
-                if self.judged >= self.minimum:
-                    self._check()
+            try:
+                for verdict in coming:
+                    verdicts.append(verdict)
+                    if verdict.outcome == "abstained":
+                        self.abstained += 1
+                        self.withheld[verdict] += 1
+                    if self.abstained and before + len(verdicts) >= self.minimum:
+                        self.judged = before + len(verdicts)
+                        self._check()
+            finally:
+                self.judged = before + len(verdicts)
+                self.profile.verdicts += len(verdicts)
         return verdicts
 
     def judge_written(self, pairs: Sequence[tuple[Row, Generation]]) -> list[Verdict]:
@@ -233,17 +237,14 @@ class Judge:
 
     def _decided(self, pairs: Sequence[tuple[Row, str]]) -> Generator[Verdict]:
         if self.task.judges or self.task.combines:
-            yield from panel_verdicts(self.task, pairs, self._verified)
-        else:
-            yield from self._verified(pairs)
+            return panel_verdicts(self.task, pairs, self._verified)
+        return self._verified(pairs)
 
     def _verified(self, pairs: Sequence[tuple[Row, str]]) -> Generator[Verdict]:
         if self._runner is not None:
-            yield from self._runner.verdicts(pairs)
-            return
+            return self._runner.verdicts(pairs)
         verify = self.task.verify
-        for row, answer in pairs:
-            yield verify(row, answer)
+        return (verify(row, answer) for row, answer in pairs)
 
     def _stepped(
         self, actions: Sequence[tuple[Row, str]], states: Sequence[Any], calls: Sequence[Sequence[Call]]

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from rrr_core.errors import RrrError
-from rrr_core.hookspecs import Row
+from rrr_core.hookspecs import Example, Row
 from rrr_core.tasks import Task, TaskEntry
 from rrr_core.tasks.loading import load_entries
 from rrr_core.verification import protection_attempts, sandbox, worker
@@ -124,15 +124,19 @@ class Nursery:
 
 
 def rehearsal_of(task: Task) -> tuple[tuple[Row, str], ...]:
-    """One passing and one failing answer from the plugin's examples, never a hostile one; none without valid examples.
+    """One passing and one failing answer from the plugin's examples, never a hostile one; none without valid ones.
 
     The limit on a verifier's faults counts only real verdicts, so the conformance checks report broken examples.
     """
+    firsts: dict[str, Example] = {}
     try:
-        examples = task.examples()
+        for example in task.each_example():
+            if not example.hostile:
+                firsts.setdefault(example.outcome, example)
+            if len(firsts) == 2:
+                break
     except RrrError:
         return ()
-    firsts = {example.outcome: example for example in reversed(examples) if not example.hostile}
     return tuple((example.row, example.answer) for example in firsts.values())
 
 

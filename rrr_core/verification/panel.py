@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 
 from rrr_core.hookspecs import Row
 from rrr_core.tasks import Task
@@ -13,7 +13,7 @@ VERIFIER = "verifier"
 """The name under which `rrr_verify` votes."""
 
 
-def panel_verdicts(task: Task, pairs: Pairs, verify: Callable[[Pairs], Iterable[Verdict]]) -> Iterator[Verdict]:
+def panel_verdicts(task: Task, pairs: Pairs, verify: Callable[[Pairs], Iterable[Verdict]]) -> Generator[Verdict]:
     """The verdicts on (row, answer) pairs, in order, of a task whose overlays judge.
 
     Each judge gets what those before it left open, and `verify` gets what all of them left. If an overlay combines

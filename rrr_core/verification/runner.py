@@ -12,7 +12,7 @@ import signal
 import sys
 import time
 from collections import deque
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import closing, suppress
 from typing import Any
 
@@ -66,7 +66,7 @@ class Runner:
         self._killed: dict[Worker, Verdict | None] = {}
         """Killed worker → the abstention of the item it was killed for; None if that item is not to blame."""
 
-    def verdicts(self, pairs: Pairs, judged: Sequence[Verdict] = ()) -> Iterator[Verdict]:
+    def verdicts(self, pairs: Pairs, judged: Sequence[Verdict] = ()) -> Generator[Verdict]:
         """The verdicts on (row, answer) pairs, in order, each as soon as all before it are available.
 
         Given the pairs' verdicts, `judged`, it is `rrr_reward` that is asked: the same verdicts come with their scores.

@@ -8,9 +8,10 @@ import time
 import pytest
 from rich.console import Console
 
-from rrr_core.cli.progress import PlainProgress, RichProgress, make_progress, rate
+from rrr_core.cli.bars import RichProgress
+from rrr_core.cli.progress import PlainProgress, make_progress
 from rrr_core.progress import pause_progress
-from rrr_core.text import duration
+from rrr_core.text import duration, rate
 
 
 class Clock:

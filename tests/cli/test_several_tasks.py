@@ -86,7 +86,7 @@ def test_a_step_limit_is_for_the_tasks_that_act() -> None:
 
 def test_a_step_limit_of_transfer_is_for_the_trainings_on_tasks_that_act() -> None:
     from rrr_core.pipeline.opening import OpenTask
-    from rrr_core.pipeline.transfer import _trainings
+    from rrr_core.pipeline.transferring import _trainings
     from rrr_core.runs.layout import RunFolder
     from rrr_core.training.settings import TrainSettings
 
@@ -112,7 +112,7 @@ def test_transfer_of_one_task_is_refused(refusal: Refusal) -> None:
 def test_transfer_of_tasks_whose_trainings_would_share_a_folder_is_refused(
     names: list[str], mixture: bool, first: str, second: str, label: str
 ) -> None:
-    from rrr_core.pipeline.transfer import check_labels
+    from rrr_core.pipeline.transferring import check_labels
 
     with pytest.raises(RrrError) as refused:
         check_labels(names, mixture, 3)

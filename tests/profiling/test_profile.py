@@ -261,7 +261,7 @@ def test_a_full_disk_is_reported_for_the_first_file_to_fail(tmp_path: Path, monk
         raise RrrError(f"{path.name} cannot be written")
 
     (tmp_path / "shard").write_text("made")
-    monkeypatch.setattr("rrr_core.profiling.profile.write_json", refuse)
+    monkeypatch.setattr("rrr_core.runs.files.write_json", refuse)
     reported = pytest.raises(RrrError, match="shard cannot be written")
     with reported, profiled(tmp_path) as profile, profile.during("save"):
         refuse(tmp_path / "shard", {})

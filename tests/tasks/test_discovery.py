@@ -6,9 +6,11 @@ import subprocess
 import sys
 
 import pytest
+from packaging.requirements import Requirement
 
 import rrr_core
 from rrr_core.tasks import TaskEntry, find_overlays, find_tasks
+from rrr_core.tasks.discovery import _fits_plainly
 
 
 def claims(name: str) -> list[TaskEntry]:
@@ -160,3 +162,23 @@ def test_importing_the_core_and_finding_tasks_imports_no_torch():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("requirement", "version"),
+    [
+        (f"rrr-core{range_}", version)
+        for range_ in (">=0.1", "<0.2", ">=0.1,<0.2", ">=0.1, <0.2", ">=0.1.0", "<0.1.0", ">=0.1.0.1", "<0.10", ">=1")
+        for version in ("0.1", "0.1.0", "0.1.5", "0.2", "0.10.0", "1.0")
+    ],
+)
+def test_a_plain_range_admits_the_versions_that_packaging_says(requirement: str, version: str) -> None:
+    assert _fits_plainly(requirement, version) == Requirement(requirement).specifier.contains(version)
+
+
+@pytest.mark.parametrize(
+    "requirement",
+    ["rrr-core", "rrr.core>=0.1", "rrr-core>0.0", "rrr-core==0.1.*", "rrr-core>=0.1; extra == 'x'", "rrr-core>=.1"],
+)
+def test_any_other_form_is_left_to_packaging(requirement: str) -> None:
+    assert not _fits_plainly(requirement, "0.1.0")

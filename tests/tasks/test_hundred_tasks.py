@@ -10,7 +10,7 @@ from collections import Counter
 
 import pytest
 
-from rrr_core.tasks import find_tasks
+from rrr_core.tasks import discovery, find_tasks, scanning
 from tests.conftest import SUMS, FakeSite
 
 SECONDS = 1.0
@@ -72,12 +72,36 @@ def test_a_hundred_tasks_have_a_line_each_in_columns_by_name(site: FakeSite, ins
     assert max(map(len, ours)) < 120
 
 
-def test_metadata_is_parsed_only_for_distributions_that_offer_a_task_and_at_most_twice(
-    site: FakeSite, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def install_among_strangers(site: FakeSite) -> None:
     install_hundred_packages(site)
     for number in range(50):
         site.install(f"stranger-{number}", entry_points=f"[console_scripts]\nstranger{number} = stranger:main\n")
+
+
+def test_metadata_are_read_only_for_distributions_that_offer_a_task_and_once(
+    site: FakeSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install_among_strangers(site)
+    read: Counter[str] = Counter()
+    text_of = scanning._text
+
+    def counted(folder: str, name: str, word: str = "") -> str | None:
+        if name == "METADATA":
+            read[folder] += 1
+        return text_of(folder, name, word)
+
+    monkeypatch.setattr(scanning, "_text", counted)
+    find_tasks()
+    assert not [name for name in read if "stranger" in name]
+    assert len([name for name in read if "many_" in name]) == 100
+    assert max(read.values()) == 1
+
+
+def test_importlib_too_parses_metadata_only_for_distributions_that_offer_a_task_and_at_most_twice(
+    site: FakeSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install_among_strangers(site)
+    monkeypatch.setattr(discovery, "plain_offers", lambda group: None)
     parsed: Counter[str] = Counter()
     read_text = importlib.metadata.PathDistribution.read_text
 

@@ -20,8 +20,8 @@ LONGEST_VERDICT = 0.05
 
 
 @pytest.fixture(scope="module", autouse=True)
-def sympy_is_imported():
-    """The first pass of a process imports sympy, which is not part of a verdict's time."""
+def sympy_rationals_are_loaded():
+    """The first pass of a process loads sympy's rational numbers, which is not part of a verdict's time."""
     assert verify(ROW, "<answer>44+35-19</answer>").is_passed
 
 

@@ -104,15 +104,15 @@ def test_both_arithmetics_give_the_exact_value(tree, data):
         expected = exact(tree)
     except ZeroDivisionError:
         with pytest.raises(InvalidEquation, match="divides by zero"):
-            value(equation)
+            value(equation.postfix)
         return
-    assert Fraction(*value(equation)) == expected
-    by_sympy = sympy_value(equation)
-    assert (int(by_sympy.p), int(by_sympy.q)) == (expected.numerator, expected.denominator)
+    assert Fraction(*value(equation.postfix)) == expected
+    by_sympy = sympy_value(equation.postfix)
+    assert (by_sympy.numerator, by_sympy.denominator) == (expected.numerator, expected.denominator)
 
 
 def test_a_pass_that_sympy_does_not_confirm_is_a_fault_not_a_reward(monkeypatch):
-    monkeypatch.setattr("rrr_countdown.equations.sympy_value", lambda equation: 61)
+    monkeypatch.setattr("rrr_countdown.equations.sympy_value", lambda postfix: 61)
     with pytest.raises(ArithmeticError, match="sympy does not confirm"):
         verify({"nums": [44, 19, 35], "target": 60}, "<answer>44+35-19</answer>")
     assert verify({"nums": [44, 19, 35], "target": 60}, "<answer>44</answer>") == failed(

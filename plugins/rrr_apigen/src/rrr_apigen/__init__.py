@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +76,8 @@ def rrr_worked_reflection(row: Row, attempt: str) -> str | None:
 
 @hookimpl
 def rrr_manifest() -> Manifest:
+    from importlib.metadata import version  # imported here: it takes longer than the rest of this module
+
     return Manifest(
         summary="Answer a query with exactly the right calls of the functions on offer, as JSON.",
         source="generated (or Salesforce/xlam-function-calling-60k, or a file: --data source=…)",

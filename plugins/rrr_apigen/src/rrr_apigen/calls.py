@@ -5,6 +5,7 @@ Nothing here evaluates text, and everything runs in time linear in it.
 
 from __future__ import annotations
 
+import marshal
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
@@ -32,6 +33,10 @@ CATEGORIES = (FORMAT, TOOL_CHOICE, PARAMETER_NAMES, PARAMETER_VALUES)
 Call: TypeAlias = dict[str, Any]
 """`{"name": str, "arguments": {…}}`, its numbers as `strict_json` has them."""
 
+MOST_PREPARED = 256
+"""Rows whose calls are kept prepared: those of a batch, which has many answers to each."""
+_PREPARED: dict[bytes, list[Call]] = {}
+
 
 def verify(row: Mapping[str, Any], answer: str) -> Verdict:
     """The verdict on the whole text that a model wrote for a row `{"answers": [{"name": …, "arguments": {…}}, …], …}`.
@@ -39,9 +44,9 @@ def verify(row: Mapping[str, Any], answer: str) -> Verdict:
     Raises KeyError, TypeError or ValueError for a row whose calls are malformed: the row is at fault, not
     the answer.
     """
-    gold = gold_calls(row["answers"])
+    gold = prepared(row["answers"])
     try:
-        calls = _checked(wrappings.find(answer).calls)
+        calls = _checked(wrappings.find(answer)[0])
     except Malformed as error:
         return failed(FORMAT, str(error))
     if calls == gold:
@@ -53,11 +58,29 @@ def verify(row: Mapping[str, Any], answer: str) -> Verdict:
 def final_answer(text: str) -> str | None:
     """The array of calls in a text, as the model wrote it, or None if there is none that can be judged."""
     try:
-        found = wrappings.find(text)
-        _checked(found.calls)
+        calls, array = wrappings.find(text)
+        _checked(calls)
     except Malformed:
         return None
-    return found.text
+    return array
+
+
+def prepared(answers: Any) -> list[Call]:
+    """What `gold_calls` gives, worked out once for many answers to a row; nobody may change it.
+
+    Kept by the calls' whole content with its types, in which `1`, `1.0` and `true` differ: a changed row is another.
+    """
+    try:
+        key = marshal.dumps(answers, 2)  # Version 2 has no references, so that equal values give equal bytes.
+    except ValueError:  # Malformed: `gold_calls` says why.
+        return gold_calls(answers)
+    gold = _PREPARED.get(key)
+    if gold is None:
+        gold = gold_calls(answers)
+        if len(_PREPARED) >= MOST_PREPARED:
+            _PREPARED.clear()
+        _PREPARED[key] = gold
+    return gold
 
 
 def gold_calls(answers: Any) -> list[Call]:
@@ -74,8 +97,9 @@ def gold_calls(answers: Any) -> list[Call]:
 
 def _checked(values: list[Any]) -> list[Call]:
     """The values, if all are calls. Raises Malformed."""
-    for place, value in enumerate(values, 1):
+    for value in values:
         if type(value) is not dict or not _is_call(value):
+            place = next(place for place, each in enumerate(values, 1) if each is value)
             raise Malformed(f"item {place} is not an object of exactly a name, a string, and arguments, an object")
     return values
 

@@ -5,9 +5,8 @@ Calls are matched by hashing, never by trying orders. The details pair each left
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Hashable, Sequence
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from rrr_apigen.strict_json import hashable, shown
 
@@ -16,6 +15,7 @@ PARAMETER_NAMES = "parameter names"
 PARAMETER_VALUES = "parameter values"
 
 Call: TypeAlias = dict[str, Any]
+Item = TypeVar("Item")
 
 MOST_COMPARED = 20
 """Calls on either side that are searched for the nearest pair."""
@@ -27,9 +27,11 @@ LONGEST_SHOWN = 60
 
 def find(calls: Sequence[Call], gold: Sequence[Call]) -> tuple[str, str] | None:
     """The class in which the calls differ from the row's and a detail in printable ASCII, or None if they match."""
-    wrong, lacking = _unmatched(calls, gold, lambda call: call["name"])
-    if wrong or lacking:
-        return TOOL_CHOICE, _counted([call["name"] for call in wrong], [call["name"] for call in lacking])
+    names, gold_names = [call["name"] for call in calls], [call["name"] for call in gold]
+    if names != gold_names:
+        extra, missing = _beyond(names, names, gold_names), _beyond(gold_names, gold_names, names)
+        if extra or missing:
+            return TOOL_CHOICE, _counted(extra, missing)
     wrong, lacking = _unmatched(calls, gold, lambda call: (call["name"], frozenset(call["arguments"])))
     if wrong:
         return PARAMETER_NAMES, _names_detail(wrong, lacking)
@@ -50,15 +52,18 @@ def _unmatched(
     return _beyond(calls, keys, gold_keys), _beyond(gold, gold_keys, keys)
 
 
-def _beyond(calls: Sequence[Call], keys: Sequence[Hashable], others: Sequence[Hashable]) -> list[Call]:
-    """The calls left over when each of the other keys has taken one that equals it."""
-    left = Counter(others)
+def _beyond(items: Sequence[Item], keys: Sequence[Hashable], others: Sequence[Hashable]) -> list[Item]:
+    """The items left over when each of the other keys has taken one that equals it."""
+    left: dict[Hashable, int] = {}
+    for key in others:
+        left[key] = left.get(key, 0) + 1
     beyond = []
-    for call, key in zip(calls, keys, strict=True):
-        if left[key] > 0:
-            left[key] -= 1
+    for item, key in zip(items, keys, strict=True):
+        count = left.get(key, 0)
+        if count:
+            left[key] = count - 1
         else:
-            beyond.append(call)
+            beyond.append(item)
     return beyond
 
 

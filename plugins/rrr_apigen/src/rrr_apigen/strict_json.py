@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from decimal import Decimal
+from json.encoder import encode_basestring_ascii
 from typing import Any, NoReturn, TypeAlias
 
 DEEPEST = 100
@@ -40,13 +42,17 @@ def read(text: str, start: int = 0, may_be_deep: bool = True) -> tuple[Any, int]
     text has at most DEEPEST brackets. Raises Malformed, also for duplicate keys, for NaN and Infinity, and for a value
     that is nested too deep.
     """
-    start = skip_space(text, start)
+    if not text.startswith(("[", "{"), start):
+        start = skip_space(text, start)
     if may_be_deep:
         _refuse_depth(text, start)
     try:
-        return _DECODER.raw_decode(text, start)
+        return _scan(text, start)
     except json.JSONDecodeError as error:
-        raise Malformed(f"no JSON at character {error.pos + 1}") from None
+        place = error.pos
+    except StopIteration as nothing:
+        place = nothing.value
+    raise Malformed(f"no JSON at character {place + 1}")
 
 
 def skip_space(text: str, start: int) -> int:
@@ -80,10 +86,10 @@ def integer(text: str) -> Number:
     >>> integer("-1500") == real("-1.5e3"), integer("-0") == integer("0")
     (True, True)
     """
+    if text[-1] != "0":
+        return NUMBER, text
     significant = text.rstrip("0")
     zeros = len(text) - len(significant)
-    if not zeros:
-        return NUMBER, text
     return (NUMBER, f"{significant}e{zeros}") if significant not in ("", "-") else (NUMBER, "0")
 
 
@@ -105,9 +111,9 @@ def real(text: str) -> Number:
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
-    if len(found) != len(pairs):
-        raise Malformed("a key stands twice in an object")
-    return found
+    if len(found) == len(pairs):
+        return found
+    raise Malformed("a key stands twice in an object")
 
 
 def _constant(name: str) -> NoReturn:
@@ -115,6 +121,8 @@ def _constant(name: str) -> NoReturn:
 
 
 _DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_int=integer, parse_float=real, parse_constant=_constant)
+_scan: Callable[[str, int], tuple[Any, int]] = _DECODER.scan_once  # type: ignore[attr-defined]
+"""What `raw_decode` calls, without the call."""
 
 
 def from_python(value: Any, depth: int = 0) -> Any:
@@ -153,13 +161,15 @@ def hashable(value: Any) -> Any:
 
 def shown(value: Any) -> str:
     """A value as one printable line of ASCII, whole."""
+    if isinstance(value, str):
+        return encode_basestring_ascii(value).replace("\x7f", "\\u007f")
     if isinstance(value, dict):
         return "{" + ", ".join(f"{shown(key)}: {shown(item)}" for key, item in value.items()) + "}"
     if isinstance(value, list):
         return "[" + ", ".join(map(shown, value)) + "]"
     if isinstance(value, tuple):
         return _shown_number(value[1])
-    return json.dumps(value).replace("\x7f", "\\u007f")
+    return json.dumps(value)
 
 
 def _shown_number(canonical: str) -> str:

@@ -7,8 +7,7 @@ inside a string never ends a block. Ambiguous texts are refused.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from rrr_apigen.strict_json import SPACE, Malformed, may_be_deep, read, skip_space
 
@@ -27,14 +26,11 @@ _OPENED_FENCE = re.compile(r"```[A-Za-z0-9_+.-]*")
 _CALLS_IN_PROSE = re.compile(rf'\[[{SPACE}]*+[\]{{]|\{{[{SPACE}]*+"name"')
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
-    """The calls of a text, not yet checked to be calls."""
+Found: TypeAlias = tuple[list[Any], str]
+"""The calls of a text, not yet checked to be calls: JSON values as `strict_json.read` gives them.
 
-    calls: list[Any]
-    """JSON values as `strict_json.read` gives them."""
-    text: str
-    """The array as the model wrote it; for several tag blocks, their texts joined into one array."""
+With the array as the model wrote it; for several tag blocks, their texts joined into one array.
+"""
 
 
 def find(text: str) -> Found:
@@ -47,7 +43,7 @@ def find(text: str) -> Found:
         calls, end = read(rest, 0, deep)
         if end != len(rest):
             raise Malformed(f"text after the array, at character {end + 1}")
-        return Found(calls, rest)
+        return calls, rest
     marker = _MARKER.search(rest)
     if marker is None:
         raise Malformed("no array that is the whole text, no fenced block, no tool-call tag" if rest else "no text")
@@ -94,10 +90,10 @@ def _hermes(text: str, place: int, deep: bool) -> tuple[Found, int]:
         if not text.startswith(HERMES, place):
             break
     if len(values) == 1 and isinstance(values[0], list):
-        return Found(values[0], texts[0]), end
+        return (values[0], texts[0]), end
     if not all(isinstance(value, dict) for value in values):
         raise Malformed(f"a {HERMES} block that is not one call, or an array that is not alone")
-    return Found(values, f"[{', '.join(texts)}]"), end
+    return (values, f"[{', '.join(texts)}]"), end
 
 
 def _array(text: str, start: int, closing: str, deep: bool) -> tuple[Found, int]:
@@ -105,7 +101,7 @@ def _array(text: str, start: int, closing: str, deep: bool) -> tuple[Found, int]
     value, inner, end = _block(text, start, closing, deep)
     if not isinstance(value, list):
         raise Malformed("a block that holds no array")
-    return Found(value, inner), end
+    return (value, inner), end
 
 
 def _block(text: str, start: int, closing: str, deep: bool) -> tuple[Any, str, int]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +71,8 @@ def rrr_worked_reflection(row: Row, attempt: str) -> str | None:
 
 @hookimpl
 def rrr_manifest() -> Manifest:
+    from importlib.metadata import version  # imported here: it takes longer than the rest of this module
+
     return Manifest(
         summary="Reach a target number by arithmetic that uses each given number exactly once.",
         source="generated (or Jiayi-Pan/Countdown-Tasks-3to4, or a file: --data source=…)",

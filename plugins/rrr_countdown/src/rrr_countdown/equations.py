@@ -3,6 +3,8 @@
 Nothing here evaluates text. A hand-written parser with an explicit stack accepts the grammar in this plugin's
 README and nothing else, in time linear in the answer's length. Values are exact fractions. An equation passes
 only if two arithmetics agree on it: plain integers here, and sympy's rational numbers built from the parsed equation.
+
+The time of a verdict counts: the loops below are written to be fast.
 """
 
 from __future__ import annotations
@@ -10,12 +12,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from math import gcd
+from typing import Any, TypeAlias
 
 from rrr_core import Verdict, failed, passed
-
-if TYPE_CHECKING:
-    import sympy
+from rrr_countdown.sympy_rationals import rational
 
 INVALID = "invalid equation"
 WRONG_NUMBERS = "wrong numbers"
@@ -34,10 +35,26 @@ NEGATE = "~"
 SPACE = " \t\n\r"
 TOKEN = re.compile(r"[0-9]+|[^0-9 \t\n\r]")
 TYPOGRAPHIC = str.maketrans("×·÷−", "**/-")
+AFTER_NINE = ":"
+"""The character after `9`: what sorts between the two begins with a digit."""
 BINDING = {"+": 1, "-": 1, "*": 2, "/": 2, NEGATE: 3, "(": 0}
 
 DIGITS_AT_ONCE = 500
 """Python refuses to convert very long literals; the lowest possible limit is 640 digits."""
+LONGEST_KEPT = 100
+"""Characters of the longest text that is kept."""
+MOST_KEPT = 64
+"""Texts that are kept: enough for the answers to one row, and few enough to stay in a processor's cache."""
+HUGE = 1 << 64
+"""Numbers from here on are not shown."""
+_INTEGERS = {int}
+
+
+Postfix: TypeAlias = Sequence[int | str]
+Parts: TypeAlias = tuple[Postfix, list[int], list[str] | None]
+"""Of an equation: what is before `=` in postfix order, its numbers sorted, and the tokens after `=`, if any."""
+
+_KEPT: dict[str, Parts] = {}
 
 
 class InvalidEquation(ValueError):
@@ -52,11 +69,6 @@ class Equation:
     """Operands and operators in postfix order: `(44-19)*2` → `44 19 - 2 *`; unary minus is `~`."""
     claim: tuple[str, ...] | None
     """The tokens after `=`, or None if there is no `=`."""
-
-    @property
-    def literals(self) -> list[int]:
-        """The numbers that the equation uses, in text order."""
-        return [item for item in self.postfix if isinstance(item, int)]
 
 
 def last_answer(text: str) -> str | None:
@@ -88,55 +100,79 @@ def verify(row: Mapping[str, Any], answer: str) -> Verdict:
     or this verifier is at fault, not the answer.
     """
     nums, target = row["nums"], row["target"]
-    if {int} != {type(target), *map(type, nums)}:
+    if {type(target), *map(type, nums)} != _INTEGERS:
         raise TypeError(f"not a Countdown row: nums {nums!a:.80}, target {target!a:.80}")
     text = last_answer(answer)
     if text is None:
         return failed(INVALID, "no complete <answer>…</answer>")
     try:
-        equation = parse(text)
-        if equation.claim is not None and list(equation.claim) != TOKEN.findall(str(target)):
+        postfix, literals, claim = _KEPT.get(text) or keep(text)
+        if claim is not None and claim != TOKEN.findall(str(target)):
             raise InvalidEquation(f"what follows '=' is not the target {target}")
-        top, bottom = value(equation)
+        numbers = sorted(nums)
+        # A division by zero makes an equation invalid, whatever its numbers.
+        if literals == numbers or "/" in postfix:
+            top, bottom = value(postfix)
     except InvalidEquation as error:
         return failed(INVALID, str(error))
-    numbers = sorted(nums)
-    literals = sorted(equation.literals)
     if literals != numbers:
         return failed(WRONG_NUMBERS, f"uses {shown(literals)}, not {shown(numbers)}")
     if top != target * bottom:
         return failed(MISSED, f"gives {shown_fraction(top, bottom)}, not {target}")
-    if sympy_value(equation) != target:
-        raise ArithmeticError(f"sympy does not confirm that {equation.postfix} in postfix order is {target}")
+    by_sympy = sympy_value(postfix)
+    if by_sympy.numerator != target or by_sympy.denominator != 1:
+        raise ArithmeticError(f"sympy does not confirm that {postfix} in postfix order is {target}")
     return passed()
 
 
 def parse(text: str) -> Equation:
     """The equation that a text holds. Raises InvalidEquation for anything outside the grammar."""
+    postfix, _, claim = read(text)
+    return Equation(tuple(postfix), None if claim is None else tuple(claim))
+
+
+def read(text: str) -> Parts:
+    """The parts of the equation that a text holds. Raises InvalidEquation for anything outside the grammar."""
     text = text.strip(SPACE)
     if len(text) > LONGEST:
         raise InvalidEquation(f"longer than {LONGEST} characters")
     if not text.isascii():
         text = text.translate(TYPOGRAPHIC)
     left, equals, right = text.partition("=")
-    return Equation(to_postfix(TOKEN.findall(left)), tuple(TOKEN.findall(right)) if equals else None)
+    postfix, literals = to_postfix(TOKEN.findall(left))
+    literals.sort()
+    return postfix, literals, TOKEN.findall(right) if equals else None
 
 
-def to_postfix(tokens: Sequence[str]) -> tuple[int | str, ...]:
-    """Tokens in postfix order, by the shunting-yard algorithm (Dijkstra 1961); no recursion, so depth is harmless.
+def keep(text: str) -> Parts:
+    """What `read` gives, kept if the text is short: models write the same equation many times."""
+    parts = read(text)
+    if len(text) <= LONGEST_KEPT:
+        if len(_KEPT) >= MOST_KEPT:
+            _KEPT.clear()
+        _KEPT[text] = parts
+    return parts
 
-    Unary minuses that cancel out are dropped.
+
+def to_postfix(tokens: Sequence[str]) -> tuple[list[int | str], list[int]]:
+    """Tokens in postfix order, and the numbers among them.
+
+    By the shunting-yard algorithm (Dijkstra 1961): no recursion, so depth is harmless. Unary minuses that cancel out
+    are dropped.
     """
     postfix: list[int | str] = []
+    literals: list[int] = []
     waiting: list[str] = []
     depth = 0
     operand_is_due = True
     for token in tokens:
         if operand_is_due:
-            if "0" <= token[0] <= "9":
-                if token[0] == "0" and token != "0":
+            if "0" <= token < AFTER_NINE:
+                if token < "1" and token != "0":
                     raise InvalidEquation("a number has a leading zero")
-                postfix.append(integer(token))
+                literal = int(token) if len(token) <= DIGITS_AT_ONCE else integer(token)
+                postfix.append(literal)
+                literals.append(literal)
                 operand_is_due = False
             elif token == "-":
                 if waiting and waiting[-1] == NEGATE:
@@ -151,40 +187,39 @@ def to_postfix(tokens: Sequence[str]) -> tuple[int | str, ...]:
             else:
                 raise InvalidEquation(f"{token!a} where a number is due")
         elif token in "+-*/":
-            binding = BINDING[token]
-            while waiting and BINDING[waiting[-1]] >= binding:
-                emit(waiting.pop(), postfix)
+            if waiting:
+                emit(waiting, BINDING[token], postfix)
             waiting.append(token)
             operand_is_due = True
         elif token == ")":
             depth -= 1
             if depth < 0:
                 raise InvalidEquation("')' without '('")
-            while (operator := waiting.pop()) != "(":
-                emit(operator, postfix)
+            emit(waiting, BINDING["("] + 1, postfix)
+            waiting.pop()
         else:
             raise InvalidEquation(f"{token[:20]!a} where an operator is due")
     if operand_is_due:
         raise InvalidEquation("it ends where a number is due" if tokens else "no equation")
     if depth:
         raise InvalidEquation("'(' without ')'")
-    while waiting:
-        emit(waiting.pop(), postfix)
-    return tuple(postfix)
+    if waiting:
+        emit(waiting, BINDING["("] + 1, postfix)
+    return postfix, literals
 
 
-def emit(operator: str, postfix: list[int | str]) -> None:
-    """Append an operator to a postfix list; two unary minuses in a row cancel out."""
-    if operator == NEGATE and postfix[-1] == NEGATE:
-        postfix.pop()
-    else:
-        postfix.append(operator)
+def emit(waiting: list[str], binding: int, postfix: list[int | str]) -> None:
+    """Move the operators that bind at least so strongly from those that wait; two unary minuses in a row cancel out."""
+    while waiting and BINDING[waiting[-1]] >= binding:
+        operator = waiting.pop()
+        if operator == NEGATE and postfix[-1] == NEGATE:
+            postfix.pop()
+        else:
+            postfix.append(operator)
 
 
 def integer(digits: str) -> int:
     """The value of a literal of any length, whatever limit Python puts on converting text."""
-    if len(digits) <= DIGITS_AT_ONCE:
-        return int(digits)
     number = 0
     for start in range(0, len(digits), DIGITS_AT_ONCE):
         piece = digits[start : start + DIGITS_AT_ONCE]
@@ -192,7 +227,7 @@ def integer(digits: str) -> int:
     return number
 
 
-def value(equation: Equation) -> tuple[int, int]:
+def value(postfix: Postfix) -> tuple[int, int]:
     """The exact value as (numerator, denominator), not reduced, with the sign in either.
 
     Skipping the reduction keeps hostile equations cheap: no number gets longer than the equation's text.
@@ -200,13 +235,10 @@ def value(equation: Equation) -> tuple[int, int]:
     """
     tops: list[int] = []
     bottoms: list[int] = []
-    for item in equation.postfix:
-        if isinstance(item, int):
+    for item in postfix:
+        if type(item) is int:
             tops.append(item)
             bottoms.append(1)
-            continue
-        if item == NEGATE:
-            tops[-1] = -tops[-1]
             continue
         top, bottom = tops.pop(), bottoms.pop()
         if item == "+":
@@ -218,6 +250,9 @@ def value(equation: Equation) -> tuple[int, int]:
         elif item == "*":
             tops[-1] *= top
             bottoms[-1] *= bottom
+        elif item == NEGATE:
+            tops.append(-top)
+            bottoms.append(bottom)
         elif top == 0:
             raise InvalidEquation("it divides by zero")
         else:
@@ -226,41 +261,42 @@ def value(equation: Equation) -> tuple[int, int]:
     return tops[0], bottoms[0]
 
 
-def sympy_value(equation: Equation) -> sympy.Rational:
-    """The exact value by sympy, each node of the parsed equation built as a sympy object; no text reaches sympy.
+def sympy_value(postfix: Postfix) -> Any:
+    """The exact value by sympy, each node of the parsed equation one of its rational numbers; no text reaches sympy.
 
-    The equation must be free of divisions by zero, which sympy would answer with `zoo`.
+    The equation must be free of divisions by zero.
     """
-    import sympy  # imported here: it takes a third of a second, and most commands judge nothing
-
-    stack: list[sympy.Rational] = []
-    for item in equation.postfix:
-        if isinstance(item, int):
-            stack.append(sympy.Integer(item))
-        elif item == NEGATE:
-            stack[-1] = -stack[-1]
+    number = rational()
+    stack: list[Any] = []
+    for item in postfix:
+        if type(item) is int:
+            stack.append(number(item))
+            continue
+        right = stack.pop()
+        if item == "+":
+            stack[-1] += right
+        elif item == "-":
+            stack[-1] -= right
+        elif item == "*":
+            stack[-1] *= right
+        elif item == "/":
+            stack[-1] /= right
         else:
-            right = stack.pop()
-            if item == "+":
-                stack[-1] += right
-            elif item == "-":
-                stack[-1] -= right
-            elif item == "*":
-                stack[-1] *= right
-            else:
-                stack[-1] /= right
+            stack.append(-right)
     return stack[0]
 
 
 def shown(numbers: Sequence[int]) -> str:
-    """Numbers for display, cut if there are many or they are long."""
-    texts = [str(n) if n.bit_length() <= 64 else "a huge number" for n in numbers[:8]]
+    """Numbers in ascending order for display, cut if there are many or they are long."""
+    if numbers and len(numbers) <= 8 and numbers[0] > -HUGE and numbers[-1] < HUGE:
+        return str(numbers)[1:-1]
+    texts = [str(n) if -HUGE < n < HUGE else "a huge number" for n in numbers[:8]]
     return ", ".join(texts) + (", …" if len(numbers) > 8 else "")
 
 
 def shown_fraction(top: int, bottom: int) -> str:
     """A fraction in lowest terms for display."""
-    from fractions import Fraction
-
-    fraction = Fraction(top, bottom)
-    return str(fraction) if max(top.bit_length(), bottom.bit_length()) <= 512 else "another value"
+    if max(top.bit_length(), bottom.bit_length()) > 512:
+        return "another value"
+    common = gcd(top, bottom) if bottom > 0 else -gcd(top, bottom)
+    return str(top // common) if bottom == common else f"{top // common}/{bottom // common}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-from importlib.metadata import version
 
 from rrr_core import Manifest
 from rrr_reasoning_gym import scoring, upstream
@@ -11,6 +10,8 @@ from rrr_reasoning_gym import scoring, upstream
 
 def manifest(dataset: str) -> Manifest:
     """The manifest of a data set's task."""
+    from importlib.metadata import version  # imported here: it takes longer than the rest of this module
+
     lines = (inspect.getdoc(upstream.classes(dataset)[0]) or "").splitlines()
     return Manifest(
         summary=lines[0] if lines else dataset.replace("_", " "),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +75,8 @@ def rrr_final_answer(text: str) -> str | None:
 
 @hookimpl
 def rrr_manifest() -> Manifest:
+    from importlib.metadata import version  # imported here: it takes longer than the rest of this module
+
     return Manifest(
         summary="Answer a question over a small SQLite database with one query, in a few steps.",
         source="generated (or a file: --data source=…)",

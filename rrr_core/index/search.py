@@ -58,7 +58,8 @@ def _summary(entry: TaskEntry) -> str:
     from importlib import metadata
 
     try:
-        return str(metadata.metadata(entry.distribution)["Summary"] or "")
+        fields = metadata.metadata(entry.distribution)
+        return str(fields["Summary"]) if "Summary" in fields else ""
     except Exception:  # noqa: BLE001 - importlib.metadata lets any error of its parser through
         return ""
 

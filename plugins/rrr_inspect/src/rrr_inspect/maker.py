@@ -73,12 +73,19 @@ def _shared(task: Task, full: float) -> dict[str, Any]:
     if not task.scorer:
         raise replay.Unserved("it has no scorer")
     solvers = [replay.recipe(each) for each in _flat(task.solver)]
-    shared = {"solvers": solvers, "scorers": [replay.recipe(each) for each in task.scorer], "full": full}
+    shared: dict[str, Any] = {"solvers": solvers, "scorers": [replay.recipe(each) for each in task.scorer]}
+    shared["full"] = full
     try:
         if json.loads(json.dumps(shared)) != shared:
             raise TypeError
     except (TypeError, ValueError):
         raise replay.Unserved("an argument of its solvers or scorers is nothing that JSON holds") from None
+    for each in (*solvers, *shared["scorers"]):
+        try:
+            replay.made(each)
+        except Exception as error:
+            why = " ".join(str(error).split())[:200]
+            raise replay.Unserved(f"{each['name']} cannot be made again from its arguments: {why}") from error
     return shared
 
 

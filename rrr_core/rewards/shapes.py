@@ -123,7 +123,7 @@ SHAPES: dict[str, Shape] = {
         ),
     )
 }
-"""Shapes by their names: TRL's, verifiers 0.4's, that of a rubric of verifiers before 0.4, reasoning-gym's and verl's."""
+"""Shapes by their names: TRL's, verifiers 0.4's, a rubric's of verifiers before 0.4, reasoning-gym's and verl's."""
 
 
 def shape_of(function: Function, name: str = "") -> Shape:

@@ -1,4 +1,4 @@
-"""The way in is true: the README's first screen, the front page and the table of results show figures that are below."""
+"""The way in is true: README's first screen, the front page and the table of results show figures that are below."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from inspect_ai.solver import TaskState
 
 from rrr_core import Row, Verdict, failed, passed
 from rrr_core.rewards import run_coroutine
-from rrr_inspect import WRONG
+from rrr_inspect.options import WRONG
 
 TOLERANCE = 1e-9
 MODEL = "none/rrr"

@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -17,6 +18,7 @@ from rrr_core.text import one_line
 
 if TYPE_CHECKING:
     from rrr_core.conformance import Result, Trainee
+    from rrr_core.conformance.subject import Subject
     from rrr_core.generation import ModelSettings
     from rrr_core.tasks.settings import TaskSettings
     from rrr_core.verification import VerifySettings
@@ -26,15 +28,7 @@ MARKS = {"passed": "passed", "failed": "FAILED", "skipped": "skipped", "cannot b
 """State → its mark at the start of a line."""
 
 
-def task_required(function: Callable[..., Any]) -> Callable[..., Any]:
-    """For a command `with_settings("task", …)` without a default task: make TASK required."""
-    for parameter in function.__click_params__:  # type: ignore[attr-defined]
-        parameter.required = parameter.required or parameter.name == "task__name"
-    return function
-
-
 @click.command("check", cls=SettingsCommand)
-@task_required
 @with_settings("task", "model", "verify")
 @click.option(
     "--learn",
@@ -55,6 +49,19 @@ def task_required(function: Callable[..., Any]) -> Callable[..., Any]:
 @click.option(
     "--junit", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Write the outcome as JUnit XML."
 )
+@click.option(
+    "--export",
+    metavar="LIBRARY:NAME",
+    help="Check a verifier that lives in another library, in place of TASK: verifiers:NAME, inspect_ai:NAME or"
+    " reasoning_gym:NAME, through the plugin that plays it.",
+)
+@click.option(
+    "--badge",
+    type=click.Path(path_type=Path),
+    metavar="FILE|FOLDER",
+    help="Write a badge: what was found in FILE (.json), with a digest over it, and as a picture beside it (.svg). In a"
+    " folder they are named after the task. `rrr tasks --badge` reads it.",
+)
 def command(
     task: TaskSettings,
     model: ModelSettings,
@@ -65,6 +72,8 @@ def command(
     rows: int,
     as_json: bool,
     junit: Path | None,
+    export: str | None,
+    badge: Path | None,
 ) -> None:
     """Check that the installed TASK keeps the promises others rely on, in its rows, prompts, verdicts and metadata.
 
@@ -75,10 +84,18 @@ def command(
     from rrr_core.conformance import CheckSettings, checks_of, exit_code, report
     from rrr_core.runs.files import explained
 
+    if export is not None:
+        task = elsewhere(task, export)
+    elif not task.name:
+        raise RrrError("check: name a TASK (`rrr tasks` lists them), or --export LIBRARY:NAME.")
     name = task.name or ""
     trainee = make_trainee(model, learn)
     if model_rows is not None and (trainee is None or model_rows > rows):
         raise RrrError("--model-rows needs --model or --learn, and at most --rows rows.")
+    if badge is not None:
+        if only:
+            raise RrrError("a badge is for all checks: leave out --only, or --badge.")
+        badge = badge_path(badge, name)
     settings = CheckSettings(rows=rows, **({} if model_rows is None else {"model_rows": model_rows}))
     checks = checks_of(name, task.with_, task.data, verify, settings, only, trainee)
     results: list[Result] = []
@@ -89,17 +106,56 @@ def command(
                 results.append(check.run())
             if not as_json and results[-1].state != "skipped":
                 click.echo("\n".join(lines_of(results[-1])))
+        if badge is not None:
+            wrote = write_badge(badge, subject, results)
     if as_json:
         click.echo(json.dumps(report.as_json(name, subject.who, task.with_, results), indent=2))
     else:
         for line in skipped_lines(results):
             click.echo(line)
         click.echo(summary(subject.who, results))
+        if badge is not None:
+            click.echo(wrote)
     if junit is not None:
         with explained(junit):
             junit.write_bytes(report.as_junit(name, results))
     if code := exit_code(results):
         raise click.exceptions.Exit(code)
+
+
+def elsewhere(task: TaskSettings, export: str) -> TaskSettings:
+    """The task that plays a verifier of another library. Raises RrrError, also if its plugin is not installed."""
+    from rrr_core.conformance.elsewhere import LIBRARIES, task_elsewhere
+    from rrr_core.tasks import find_tasks
+
+    if task.name:
+        raise RrrError("check: give TASK or --export, not both.")
+    name, data = task_elsewhere(export)
+    plugin = LIBRARIES[export.partition(":")[0]]
+    if not any(entry.name.startswith(plugin.task) for entry in find_tasks()):
+        raise RrrError(f"--export {export}: it is played by {plugin.distribution}, which is not installed.")
+    return replace(task, name=name, data={**task.data, **data})
+
+
+def badge_path(place: Path, task: str) -> Path:
+    """Where a badge is written. Raises RrrError for a file that is not named *.json."""
+    if place.suffix == ".json":
+        return place
+    if place.is_dir() or not place.suffix:
+        return place / f"{task}.json"
+    raise RrrError(f"--badge {place}: name a folder, or a file that ends in .json; the picture is written beside it.")
+
+
+def write_badge(path: Path, subject: Subject, results: Sequence[Result]) -> str:
+    """Write a badge and its picture beside it; returns a line that says so."""
+    from rrr_core.index.drawing import svg
+    from rrr_core.index.making import make_badge
+    from rrr_core.runs.files import write_json, write_text
+
+    made = make_badge(subject, results)
+    write_json(path, made.to_json())
+    write_text(path.with_suffix(".svg"), svg(made))
+    return f"wrote {path} and {path.with_suffix('.svg').name}"
 
 
 def make_trainee(model: ModelSettings, learn: bool) -> Trainee | None:

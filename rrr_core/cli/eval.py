@@ -24,6 +24,11 @@ if TYPE_CHECKING:
     from rrr_core.verification import VerifySettings
 
 
+def has_evaluation(part: RunFolder, label: str) -> bool:
+    """Whether an evaluation under this label is finished in a run folder."""
+    return part.evaluation(label).figures.exists()
+
+
 @click.command("eval", cls=SettingsCommand)
 @folder_option("figures and episodes go to FOLDER/eval/LABEL, comparisons to FOLDER/eval")
 @click.option(
@@ -36,8 +41,8 @@ if TYPE_CHECKING:
     "others",
     multiple=True,
     metavar="EVALUATION|MODEL",
-    help="Also compare with this: a folder that `rrr eval` wrote (for any model, even a server's), or the name of a"
-    " model, which is evaluated first on the same rows. May be repeated.",
+    help="Also compare with this: a folder that `rrr eval` wrote (for any model, even a server's), the label of an"
+    " evaluation in FOLDER, or the name of a model, which is evaluated first on the same rows. May be repeated.",
 )
 @processes_option
 @with_settings("task", "model", "eval", "cluster", prefixed=("verify",), several_tasks=True)
@@ -77,8 +82,11 @@ def command(
             compared.append(Path(other))
             continue
         name = label_of(other, target)
-        if name in planned or name == chosen:
+        if name in planned or name in compared or name == chosen:
             raise RrrError(f"--compare {other}: two models would be called {name!r}: set --label.")
+        if name == other and not Path(other).is_dir() and all(has_evaluation(part, name) for part in parts.values()):
+            compared.append(name)  # A label of this run folder's: what it names is evaluated already.
+            continue
         planned[name] = dataclasses.replace(model, model=other)
         compared.append(name)
     for name, settings in {**planned, chosen: model}.items():

@@ -149,7 +149,7 @@ def check_hostile_answers_do_no_harm(subject: Subject) -> Seen:
     for name, each in zip(itertools.cycle(hostile_corpus()), judged, strict=False):
         if each.verdict.is_passed:
             raise Violation(f"{name} passes: {excerpt(each.answer)}.", "Let the verifier refuse it.")
-    return Seen(f"{len(judged):,} answers")
+    return Seen(f"{len(judged):,} answers", {"hostile_answers": len(judged)})
 
 
 def check_mutated_answers_fail(subject: Subject) -> Seen:

@@ -74,6 +74,15 @@ def _reasoning_gym(row: Row, answer: str) -> dict[str, Any]:
     return {"answer": answer, "entry": dict(row)}
 
 
+def _verl(row: Row, answer: str) -> dict[str, Any]:
+    """As verl calls it: the row is one of its Parquet files, whose right answer lies in `reward_model`."""
+    held = row.get("reward_model")
+    truth = held["ground_truth"] if isinstance(held, Mapping) and "ground_truth" in held else None
+    truth = row.get("ground_truth", row.get("answer")) if truth is None else truth
+    named = {"data_source": row.get("data_source", ""), "solution_str": answer}
+    return {**named, "extra_info": row.get("extra_info") or {}, **({} if truth is None else {"ground_truth": truth})}
+
+
 def _messages(answer: str) -> list[dict[str, str]]:
     return [{"role": "assistant", "content": answer}]
 
@@ -105,9 +114,16 @@ SHAPES: dict[str, Shape] = {
             {"parser": "the rubric's parser: bind it with functools.partial(function, parser=…)"},
         ),
         Shape("reasoning-gym", "(answer, entry)", ("answer", "entry"), _reasoning_gym, {}, takes_all=False),
+        Shape(
+            "verl",
+            "(data_source, solution_str, ground_truth, extra_info)",
+            ("solution_str", "ground_truth"),
+            _verl,
+            {},
+        ),
     )
 }
-"""Shapes by their names: TRL's, verifiers 0.4's, that of a rubric of verifiers before 0.4, and reasoning-gym's."""
+"""Shapes by their names: TRL's, verifiers 0.4's, a rubric's of verifiers before 0.4, reasoning-gym's and verl's."""
 
 
 def shape_of(function: Function, name: str = "") -> Shape:

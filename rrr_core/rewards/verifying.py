@@ -108,6 +108,8 @@ def _number(function: Function, shape: Shape, given: Any) -> float:
         if len(values) != 1:
             raise ValueError(f"{called(function)} gave {len(values)} rewards for one completion")
         given = values[0]
+    if shape.name == "verl" and isinstance(given, Mapping):
+        given = given["score"]  # The rest is for its log.
     values = list(given.values()) if isinstance(given, Mapping) else [given]
     if any(value is None for value in values):
         raise NoReward(f"{called(function)} gave None: it does not apply to this row")

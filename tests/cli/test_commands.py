@@ -138,6 +138,16 @@ def test_eval_compares_with_finished_evaluations_and_with_further_models(
     assert re.findall(r"\w+", headings) == ["big", "b", "a"]
 
 
+def test_eval_compares_with_a_label_of_the_same_run_folder_without_loading_a_model(
+    rrr: Any, evaluated: list[tuple[str, Path]]
+) -> None:
+    assert rrr("eval", "countdown", "--model", "m", "--folder", "run", "--label", "vanilla")[0] == 0
+    code, text = rrr("eval", "countdown", "--folder", "run", "--model", "a", "--compare", "vanilla")
+    assert code == 0, text
+    assert evaluated[1:] == [("a by auto", Path("run/eval/a"))]
+    assert "vanilla" in text
+
+
 def test_two_models_that_would_share_a_label_are_refused_before_the_work(
     rrr: Any, evaluated: list[tuple[str, Path]]
 ) -> None:

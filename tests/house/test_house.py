@@ -78,7 +78,7 @@ def test_tox_tests_each_plugin_alone_on_every_supported_python_and_the_heavy_one
     listed = re.findall(r"^(py31\S+)-{(.*)}$", tox["tox"]["env_list"], re.MULTILINE)
     assert [pythons for pythons, _ in listed] == ["py31{1,2,3}", "py312"]
     light, heavy = (plugins.split(",") for _, plugins in listed)
-    assert heavy == ["verifiers", "openenv"]
+    assert heavy == ["verifiers", "openenv", "inspect"]
     section = tox[f"testenv:py31{{1,2,3}}-{{{','.join([*light, *heavy])}}}"]
     assert re.findall(r"rrr_(\w+)", section["change_dir"]) == [*light, *heavy]
     assert {f"plugins/rrr_{name}/tests" for name in (*light, *heavy)} == set(PLUGIN_TESTS)

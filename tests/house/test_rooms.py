@@ -28,7 +28,7 @@ FLOORS = (
     {"mining", "evaluation", "training"},
     {"judging", "probing", "cluster"},
     {"report", "overlays", "exports", "conformance"},
-    {"pipeline", "doctor", "scaffolding", "testing", "launch"},
+    {"pipeline", "doctor", "scaffolding", "testing", "launch", "index"},
     {"planning"},
     {"pytest_plugin", "cli", "__main__"},
 )

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-HEAVY = ("rrr_openenv", "rrr_verifiers")
+HEAVY = ("rrr_inspect", "rrr_openenv", "rrr_verifiers")
 """Adapters of libraries with a hundred packages each; tox installs each in an environment of its own."""
 OURS = {path.name.replace("_", "-"): path for path in sorted((ROOT / "plugins").iterdir()) if path.name not in HEAVY}
 """Distribution → folder, of the project's own plugins."""

@@ -48,6 +48,14 @@ def reasoning_gym(answer, entry):
     return 1.0 if answer == entry["answer"] else 0.01
 
 
+def verl(data_source, solution_str, ground_truth, extra_info=None):
+    assert (data_source, extra_info) == ("sums", {"level": 1})
+    return {"score": float(solution_str == ground_truth), "format": 9.0}
+
+
+VERL = {"prompt": CHAT["prompt"], "data_source": "sums", "extra_info": {"level": 1}}
+
+
 SHAPED = {
     "TRL's, on texts": (trl_text, ROW, "trl"),
     "TRL's, on messages": (trl_chat, CHAT, "trl"),
@@ -55,6 +63,8 @@ SHAPED = {
     "a rubric's": (rubric, {"question": "2 + 3?", "answer": "5"}, "rubric"),
     "verifiers 0.4's": (verifiers, ROW, "verifiers"),
     "reasoning-gym's": (reasoning_gym, ROW, "reasoning-gym"),
+    "verl's, on its own rows": (verl, {**VERL, "reward_model": {"style": "rule", "ground_truth": "5"}}, "verl"),
+    "verl's, on a plain column": (verl, {**VERL, "ground_truth": "5"}, "verl"),
 }
 
 
@@ -111,6 +121,7 @@ FAULTS = {
     "a text": (lambda answer, entry: "1.0", TypeError, "gave a text"),
     "a single number where TRL wants a list": (lambda completions: 1.0, TypeError, "not iterable"),
     "an exception": (lambda completions: 1 / 0, ZeroDivisionError, "division"),
+    "a row without verl's truth": (verl, LookupError, "takes 'ground_truth', and the row has prompt"),
     "a column that the row lacks": (lambda completions, target: [1.0], LookupError, "takes 'target', and the row has"),
 }
 
@@ -118,7 +129,7 @@ FAULTS = {
 @pytest.mark.parametrize(("function", "error", "message"), FAULTS.values(), ids=FAULTS)
 def test_what_gives_no_number_raises_so_the_verdict_is_withheld(function, error, message) -> None:
     with pytest.raises(error, match=message):
-        from_reward(function)(row=ROW, answer="5")
+        from_reward(function)(row={"prompt": "?"} if function is verl else ROW, answer="5")
 
 
 REFUSED = {

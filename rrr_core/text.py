@@ -56,6 +56,25 @@ def counted(number: int, noun: str, several: str = "") -> str:
     return f"{number:,} {noun if number == 1 else several or f'{noun}s'}"
 
 
+def percent(share: float, digits: int = 1) -> str:
+    """A share in percent, without the sign: the one rounding of the terminal, the files and the page.
+
+    >>> percent(0.2525), percent(0.5, 0)
+    ('25.2', '50')
+    """
+    return f"{100 * share:.{digits}f}"
+
+
+def points(share: float) -> str:
+    """A difference of shares in signed percentage points; zero has no sign.
+
+    >>> points(0.2525), points(-0.004), points(-0.0001)
+    ('+25.2', '-0.4', '0.0')
+    """
+    size = percent(abs(share))
+    return size if float(size) == 0 else ("+" if share > 0 else "-") + size
+
+
 def duration(seconds: float) -> str:
     """A duration for people, in its one or two largest units.
 

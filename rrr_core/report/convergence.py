@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import fmean
+from math import sqrt
+from statistics import fmean, stdev
 
 from rrr_core.report.curves import Curves
 
@@ -20,7 +21,7 @@ class Convergence:
     """When retry success had reached its last level."""
 
     step: float
-    """The first step from which the moving mean stays above 90% of the rise."""
+    """The first step at which the moving mean has made 90% of the rise."""
     steps: float
     """The last logged step."""
     samples: int | None
@@ -31,7 +32,7 @@ class Convergence:
     level: float
     """Mean retry success of the last fifth."""
     is_level: bool
-    """Whether the last fifth is no higher than the fifth before it, but for a tenth of the rise."""
+    """Whether the last fifth is no higher than the fifth before it, but for a tenth of the rise or for chance."""
     smoothed: list[float]
     """The moving mean, one value per step that logged the success."""
 
@@ -56,8 +57,8 @@ def convergence_of(curves: Curves | None, per_step: int | None) -> Convergence |
     if level <= start:
         return None
     reached = start + REACHED * (level - start)
-    first = next(place for place in range(len(smoothed) + 1) if all(value >= reached for value in smoothed[place:]))
-    first = min(first, len(smoothed) - 1)
+    first = next((place for place, value in enumerate(smoothed) if value >= reached), len(smoothed) - 1)
+    noise = stdev(value - mean for value, mean in zip(values, smoothed, strict=True))
     step, last = known[first][0], curves.steps[-1]
     return Convergence(
         step=step,
@@ -66,7 +67,7 @@ def convergence_of(curves: Curves | None, per_step: int | None) -> Convergence |
         all_samples=None if per_step is None else round(last * per_step),
         start=start,
         level=level,
-        is_level=level - before <= (1 - REACHED) * (level - start),
+        is_level=level - before <= max((1 - REACHED) * (level - start), 2 * noise * sqrt(2 / fifth)),
         smoothed=smoothed,
     )
 

@@ -25,7 +25,10 @@ SCRIPTS = (
     "curves.js",
     "profile.js",
     "episode.js",
+    "pairs.js",
+    "reflections.js",
     "browser.js",
+    "live.js",
     "main.js",
 )
 """The parts of the page's script, in order of dependency."""

@@ -1,4 +1,4 @@
-"""The anatomy of reflections: what kinds a model writes, how long they are, and how often the retry after each is right.
+"""The anatomy of reflections: what kinds a model writes, how long they are, how often the retry after each is right.
 
 A pure function of episodes; the first round counts, as in every figure that is not by round.
 """

@@ -55,7 +55,8 @@ def kind_of(episode: Episode, round_: Round) -> str:
 
     >>> from rrr_core.episode import Segment
     >>> from rrr_core.verdicts import failed, passed
-    >>> wrong = Segment("attempt", text="<answer>44+19+35</answer>", verdict=failed("missed target", "gives 98, not 60"))
+    >>> missed = failed("missed target", "gives 98, not 60")
+    >>> wrong = Segment("attempt", text="<answer>44+19+35</answer>", verdict=missed)
     >>> prompt = Segment("prompt", ({"role": "user", "content": "Use 44, 19, 35 to make 60."},))
     >>> episode = Episode(0, {}, (prompt, wrong))
     >>> texts = ["I will be careful.", "I got 98, not 60.", "I used 19 twice.", "44+19=63, 63+35=98, half is 19.",

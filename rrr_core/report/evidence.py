@@ -186,7 +186,8 @@ def _kept(difference: Difference | None) -> Check:
     if difference["high"] < 0:
         return Check(f"The first try fell by {change.lstrip('−')}", "fails", finding)
     if difference["low"] > -MOST_LOST:
-        return Check(f"The first try did not fall: {change}", "holds", finding)
+        title = "The first try did not fall" if difference["value"] >= 0 else "The first try hardly changed"
+        return Check(f"{title}: {change}", "holds", finding)
     return Check(f"The first try may have fallen: {change}", "unknown", finding)
 
 
@@ -252,10 +253,7 @@ def _unanswered(modes: Iterable[Mapping[str, Any] | None]) -> list[Check]:
 
 
 def _finding(difference: Difference, what: str) -> str:
-    return (
-        f"{what}: {points(difference['value'])} points"
-        f" (95% interval {points(difference['low'])} to {points(difference['high'])})."
-    )
+    return f"{what}, 95% interval {points(difference['low'])} to {points(difference['high'])}."
 
 
 def _pair(

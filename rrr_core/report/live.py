@@ -1,4 +1,4 @@
-"""A page that follows runs while they go on: written again whenever a file of theirs changes, until all are finished."""
+"""A page that follows runs while they go on: written again whenever a file of theirs changes, until all have ended."""
 
 from __future__ import annotations
 

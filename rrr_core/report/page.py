@@ -11,7 +11,7 @@ from dataclasses import asdict
 from importlib.resources import files
 from typing import Any
 
-from rrr_core.report.data import Payload
+from rrr_core.report.payload import Payload
 
 SCRIPTS = (
     "text.js",

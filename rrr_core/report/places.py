@@ -10,9 +10,7 @@ from pathlib import Path
 from typing import Any
 
 _ROOTS = "home|Users|root|work|mnt|media|data|scratch|tmp|var|opt|usr|srv|private|Volumes|workspace|content|etc|proc"
-_PLACE = re.compile(
-    rf"(?:(?<![\w./\\])(?:file://)?(?:/(?:{_ROOTS})|~)/|(?<![\w])[A-Za-z]:\\)[\w.+@~/\\-]+"
-)
+_PLACE = re.compile(rf"(?:(?<![\w./\\])(?:file://)?(?:/(?:{_ROOTS})|~)/|(?<![\w])[A-Za-z]:\\)[\w.+@~/\\-]+")
 
 
 class Places:

@@ -136,7 +136,9 @@ class Reader:
         manifests = {stage: self._object(path) for stage, path in self.files.manifests().items()}
         if not manifests:
             self._lacks("No manifest: models, versions and seeds of this run are unknown.")
-        return {stage: without_this_page(stage, manifest, self._places) for stage, manifest in manifests.items() if manifest}
+        return {
+            stage: without_this_page(stage, manifest, self._places) for stage, manifest in manifests.items() if manifest
+        }
 
     def _mined(self) -> Mined | None:
         shards = self.files.mine.shards()

@@ -44,15 +44,15 @@ def _records(run: Run) -> Iterator[dict[str, Any]]:
             at = {"mode": mode, "model": label}
             for kind, found in anatomy.kinds.items():
                 yield from _record(at, f"reflections_{kind}", asdict(found.share))
-                yield from _record(at, f"retries_after_{kind}", found.right and asdict(found.right))
+                yield from _record(at, f"retries_after_{kind}", None if found.right is None else asdict(found.right))
             yield from _record(at, "reflections_that_leak", asdict(anatomy.leaks))
     for pair in run.pairs:
         at = {"mode": pair["mode"], "model": f"{pair['b']} - {pair['a']}"}
         yield from _record(at, pair["figure"], pair.get("difference"))
     if run.convergence is not None:
-        found = asdict(run.convergence)
-        yield {"figure": "steps_to_convergence", "value": found["step"] if found["is_level"] else None}
-        yield {"figure": "samples_to_convergence", "value": found["samples"] if found["is_level"] else None}
+        end = run.convergence if run.convergence.is_level else None
+        yield {"figure": "steps_to_convergence", "value": end and end.step}
+        yield {"figure": "samples_to_convergence", "value": end and end.samples}
 
 
 def _record(at: Mapping[str, Any], figure: str, found: Mapping[str, Any] | None) -> Iterator[dict[str, Any]]:

@@ -43,7 +43,6 @@ function schedule() {
   live.timer = setTimeout(() => {
     const busy = help.open || document.activeElement?.closest?.("input, select, textarea, #episodes") || String(getSelection());
     if (busy) return schedule();
-    stored(placeNow());
     location.reload();
   }, payload.live * 1000);
 }
@@ -52,7 +51,6 @@ function liveButton() {
   if (!payload.live) return null;
   const toggle = () => {
     live.paused = !live.paused;
-    stored(placeNow());
     schedule();
     drawControls();
   };
@@ -62,6 +60,7 @@ function liveButton() {
 
 function resume() {
   if (!payload.live) return;
+  addEventListener("pagehide", () => stored(placeNow()));
   const place = stored();
   if (place) {
     live.paused = place.paused === true;

@@ -68,7 +68,7 @@ def evidence_of(figures: Mapping[str, Mapping[str, Any]], pairs: Iterable[Mappin
     checks = [
         _check(
             "The gain of {size} is more than chance",
-            "Chance could explain the gain of {change}",
+            "Chance could explain the change of {change}",
             gain,
             "Second try, trained − before",
             worse="The second try got worse by {size}",

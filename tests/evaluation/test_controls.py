@@ -31,7 +31,15 @@ SOURCES = [
 NAMES = {
     name
     for control in CONTROLS
-    for name in (control.key, control.figure, control.gain, control.heading, control.answer, control.claim)
+    for name in (
+        control.key,
+        control.figure,
+        control.gain,
+        control.heading,
+        control.answer,
+        control.claim,
+        control.doubt,
+    )
 }
 
 
@@ -81,6 +89,7 @@ ADDED = """    Control(
         short="read twice",
         answer="a retry after its reflection was read twice",
         claim="Reading once is better than reading twice",
+        doubt="Reading twice may do as well",
         difference="Once − twice",
         conversations=lambda failed: [None, *([{"role": "user", "content": "Twice."}] for _ in failed.episodes[1:])],
     ),

@@ -351,7 +351,7 @@ def test_kinds_of_reflection_are_shown_with_the_success_of_the_retries_after_the
     chromium.open(page.as_uri())
     rows = {row[0].split(" says ")[0]: row for row in table_of(chromium, "reflections")}
     assert "Generic" in rows
-    assert len(rows["Generic"]) == 7
+    assert len(rows["Generic"]) == 5
     assert rows["Generic"][1].split(" n ")[0].endswith("%")
 
 

@@ -56,7 +56,7 @@ def test_a_loss_is_called_a_loss() -> None:
 def test_an_interval_around_zero_is_no_gain() -> None:
     evidence = measured(0.01)
     assert evidence.headline.endswith("which chance could explain.")
-    assert states(evidence)["Chance could explain the gain of +1.0 point"] == "fails"
+    assert states(evidence)["Chance could explain the change of +1.0 point"] == "fails"
 
 
 def test_every_check_that_holds_is_marked_so() -> None:

@@ -2,7 +2,11 @@
 
 function kindCell(found) {
   if (!found) return "–";
-  return [h("span", { class: "number" }, `${percent(found.share.value)}%`), h("span", { class: "range" }, `n ${count(found.share.passed)}`)];
+  return [
+    h("span", { class: "number" }, `${percent(found.share.value)}%`),
+    h("span", { class: "range" }, `n ${count(found.share.passed)}`),
+    Number.isFinite(found.tokens) && h("span", { class: "range" }, `${fixed(found.tokens, 1)} tokens`),
+  ];
 }
 
 /** Leaks in a sentence: what share of a model's reflections is a solution and no diagnosis, and of which kind. */
@@ -38,12 +42,12 @@ function kindsOf(payload, run, mode) {
     strips,
     table(
       `Kinds of reflection and the success of the retries after them, ${mode}`,
-      ["Kind", ...all.flatMap((label) => [head(label, "share"), head(label, "retry right"), head(label, "tokens")])],
+      ["Kind", ...all.flatMap((label) => [head(label, "share"), head(label, "retry right")])],
       kinds.map(([key, [title, meaning]]) => [
         [title, h("span", { class: "range wrap" }, meaning)],
         ...all.flatMap((label) => {
           const found = anatomy[label].kinds[key];
-          return [kindCell(found), shareCell(found?.right), Number.isFinite(found?.tokens) ? h("span", { class: "number" }, fixed(found.tokens, 1)) : "–"];
+          return [kindCell(found), shareCell(found?.right)];
         }),
       ]),
       "kinds",

@@ -233,6 +233,8 @@ function leaves(value, path = "") {
 
 const MOST_LEAVES = 400;
 
+const clipped = (text, most) => (text.length > most ? `${text.slice(0, most)}…` : text);
+
 /** A manifest in titled parts: what determines the results, the environment, and the rest. */
 function parts({ identity, about, ...rest }) {
   return [
@@ -257,7 +259,7 @@ function manifests(run) {
         h("summary", {}, stage),
         parts(manifest).map(([title, part]) => [
           h("h3", { class: "made-part" }, title),
-          h("dl", { class: "manifest" }, leaves(part).slice(0, MOST_LEAVES).map(([name, value]) => fact(name, value))),
+          h("dl", { class: "manifest" }, leaves(part).slice(0, MOST_LEAVES).map(([name, value]) => fact(clipped(name, 300), clipped(value, 2000)))),
         ]),
       ),
     ),

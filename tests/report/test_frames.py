@@ -39,13 +39,6 @@ def test_metrics_and_figures_are_records_too(run_folder: Path) -> None:
     assert {record["figure"] for record in run.figures} >= {"first_try", "second_try"}
 
 
-def test_a_data_frame_takes_them_as_they_are(run_folder: Path) -> None:
-    pandas = pytest.importorskip("pandas")
-    frame = pandas.DataFrame(rrr_core.read_run(run_folder).episodes)
-    by_kind = frame[frame.stage == "eval"].groupby("reflection_kind").size()
-    assert by_kind.sum() > 100
-
-
 def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RrrError, match="holds no run"):
         rrr_core.read_run(tmp_path)

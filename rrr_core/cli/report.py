@@ -51,8 +51,14 @@ def command(runs: tuple[Path, ...], out: Path | None, form: str | None, watch: b
     if watch:
         from rrr_core.report.live import watch as follow
 
-        click.echo(str(page))
-        follow(runs, page, every or EVERY, say)
+        printed: list[str] = []
+
+        def written() -> None:
+            if not printed:
+                printed.append(str(page))
+                click.echo(printed[0])
+
+        follow(runs, page, every or EVERY, say, written=written)
         return
     write_report(runs, page, say, form or "html")
     click.echo(str(page))

@@ -32,8 +32,9 @@ class Kind:
 KINDS = (
     Kind("answer", "gives the answer", "contains the answer of its retry, or one that passed", is_leak=True),
     Kind("worked", "works it out", "works out sums, code or data that the failed answer does not have", is_leak=True),
+    Kind("slipped", "works it out with a slip", "the same, and a sum in it is false", is_leak=True),
     Kind("named", "names the error", "says a number, a name or the class that the verdict found"),
-    Kind("wrong", "wrong diagnosis", "says something specific that the verdict did not find, or a sum that is false"),
+    Kind("wrong", "wrong diagnosis", "says something specific that the verdict did not find, or a lone false sum"),
     Kind("generic", "generic", "says nothing specific to this answer"),
 )
 """In the order in which their rules are tried."""
@@ -72,10 +73,11 @@ def kind_of(episode: Episode, round_: Round) -> str:
         return "answer"
     own = _squeezed(failed.answer)
     sums = [each for each in _SUM.finditer(text) if _squeezed(each[0]) not in own]
-    if any(not _is_true(each) for each in sums):
-        return "wrong"
+    slipped = any(not _is_true(each) for each in sums)
     if len(sums) > 1 or any(_squeezed(each) not in own for each in _blocks(text)):
-        return "worked"
+        return "slipped" if slipped else "worked"
+    if slipped:
+        return "wrong"
     verdict = failed.verdict
     assert verdict is not None
     found, seen = _specifics(verdict.detail), _specifics(failed.answer) | _specifics(given)

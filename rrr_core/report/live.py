@@ -21,11 +21,12 @@ def watch(
     every: float,
     say: Callable[[str], None],
     wait: Callable[[float], None] = time.sleep,
+    written: Callable[[], None] = lambda: None,
 ) -> None:
     """Write the page on `runs` to `out` again and again, each time whole, until every run is finished or has stopped.
 
-    The page loads itself again every `every` seconds; the last one does not. Raises RrrError for a folder that is not
-    a run.
+    The page loads itself again every `every` seconds; the last one does not. `written` is called after each. Raises
+    RrrError for a folder that is not a run.
     """
     seen: object = None
     try:
@@ -33,10 +34,12 @@ def watch(
             if (now := list(_marks(runs, out))) != seen:
                 write_text(out, page_of(read_runs(runs, live=every)))
                 seen = now
+                written()
             wait(every)
     except KeyboardInterrupt:
         say("stopped watching: the page is as the runs are now")
     write_text(out, page_of(read_runs(runs, say)))
+    written()
 
 
 def has_ended(run: Path) -> bool:

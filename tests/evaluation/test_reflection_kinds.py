@@ -65,6 +65,11 @@ def test_a_sum_worked_out_or_code_is_a_solution(text: str) -> None:
     assert kind(text) == "worked"
 
 
+def test_a_solution_with_a_false_sum_is_a_kind_of_its_own_and_a_leak_too() -> None:
+    assert kind("44+19=63, 63+35=99, half is 19.") == "slipped"
+    assert [each.key for each in KINDS if each.is_leak] == ["answer", "worked", "slipped"]
+
+
 def test_a_sum_of_the_failed_answer_itself_is_no_solution() -> None:
     assert kind("3+4=7 and 4+5=9", attempt="3+4=7, 4+5=9", first=failed("off", "gives 9")) != "worked"
 

@@ -1,6 +1,12 @@
 // The training curves: small charts, each with a line that reads out one point, runs laid over each other; and when
 // training had converged.
 
+/** The axis of shares: from 0, and to 100% if any is above a half. */
+function shareBounds(lines) {
+  const high = Math.max(...lines.flatMap((line) => line.values.filter((value) => value !== null)));
+  return [0, high > 0.5 ? 1 : Math.max(0.05, high * 1.15)];
+}
+
 function curvePanel(state, panel) {
   const name = panel.series;
   const run = state.run;
@@ -22,8 +28,7 @@ function curvePanel(state, panel) {
   const box = chart(
     `${panel.title}: from ${written(known[0][0])} at step ${short(run.curves.steps[known[0][1]])} to ${written(values[last])} at step ${short(run.curves.steps[last])}`,
     (width) => {
-      const high = panel.unit === "share" ? Math.max(...lines.flatMap((each) => each.values.filter((value) => value !== null))) : 0;
-      const bounds = panel.unit === "share" ? [0, high > 0.5 ? 1 : Math.max(0.05, high * 1.15)] : undefined;
+      const bounds = panel.unit === "share" ? shareBounds(lines) : undefined;
       const { svg, x, y, top, bottom } = plot(width, lines, { unit: panel.unit, bounds });
       const hair = s("line", { class: "hair", y1: top, y2: bottom, visibility: "hidden" });
       const dot = s("circle", { class: `${runClass(state, run)} dot`, r: 3.5 });
@@ -92,7 +97,7 @@ function converged(state) {
           { steps: at, values: known.map(([, value]) => value), className: "behind" },
           { steps: at, values: found.smoothed, className: "series-after" },
         ];
-        const { svg, x, y, top, bottom } = plot(width, lines, { unit: "share" });
+        const { svg, x, y, top, bottom } = plot(width, lines, { unit: "share", bounds: shareBounds(lines) });
         const reached = found.step * perStep;
         svg.append(
           ...[

@@ -97,7 +97,7 @@ function converged(state) {
           { steps: at, values: known.map(([, value]) => value), className: "behind" },
           { steps: at, values: found.smoothed, className: "series-after" },
         ];
-        const { svg, x, y, top, bottom } = plot(width, lines, { unit: "share", bounds: shareBounds(lines) });
+        const { svg, x, y, top, bottom } = plot(width, lines, { unit: "share", bounds: [0, Math.max(...lines.flatMap((line) => line.values)) * 1.1] });
         const reached = found.step * perStep;
         svg.append(
           ...[

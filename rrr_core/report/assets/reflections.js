@@ -5,14 +5,14 @@ function kindCell(found) {
   return [
     h("span", { class: "number" }, `${percent(found.share.value)}%`),
     h("span", { class: "range" }, `n ${count(found.share.passed)}`),
-    Number.isFinite(found.tokens) && h("span", { class: "range" }, `${fixed(found.tokens, 1)} tokens`),
+    Number.isFinite(found.tokens) && h("span", { class: "range wide" }, `${fixed(found.tokens, 1)} tokens`),
   ];
 }
 
 /** Leaks in a sentence: what share of a model's reflections is a solution and no diagnosis, and of which kind. */
 function leakSentence(words, label, anatomy) {
   const leaks = Object.entries(words.kinds).filter(([key, [, , isLeak]]) => isLeak && anatomy.kinds[key]);
-  const parts = leaks.map(([key, [title]]) => `${title} ${percent(anatomy.kinds[key].share.value)}%`);
+  const parts = leaks.map(([key, [title]]) => `${title.charAt(0).toLowerCase()}${title.slice(1)} ${percent(anatomy.kinds[key].share.value)}%`);
   return `${label}: ${percent(anatomy.leaks.value)}% (${percent(anatomy.leaks.low)}–${percent(anatomy.leaks.high)}) of ${count(anatomy.leaks.total)}${parts.length ? `: ${parts.join(", ")}` : ""}.`;
 }
 
@@ -52,6 +52,7 @@ function kindsOf(payload, run, mode) {
       ]),
       "kinds",
     ),
+    h("details", { class: "narrow" }, h("summary", {}, "What the kinds mean"), h("dl", { class: "manifest" }, kinds.map(([, [title, meaning]]) => fact(title, meaning)))),
     h("h3", { class: "inner" }, "Solutions instead of diagnoses"),
     h("ul", { class: "notes" }, all.map((label) => h("li", {}, leakSentence(payload.words, label, anatomy[label])))),
     h(

@@ -3,6 +3,10 @@
 A task plugin needs only the names exported here. Importing this package does not import torch.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 from rrr_core.hookspecs import (
     Action,
     Call,
@@ -21,6 +25,9 @@ from rrr_core.hookspecs import (
 )
 from rrr_core.rewards import from_reward
 from rrr_core.verdicts import Verdict, failed, passed, withheld
+
+if TYPE_CHECKING:
+    from rrr_core.report.frames import read_run
 
 __version__ = "0.1.0"
 
@@ -42,6 +49,16 @@ __all__ = [
     "hookimpl",
     "observed",
     "passed",
+    "read_run",
     "trusted",
     "withheld",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """`read_run` is for notebooks, so a plugin's author does not wait for what it needs."""
+    if name == "read_run":
+        from rrr_core.report.frames import read_run
+
+        return read_run
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -70,6 +70,25 @@ def rate(per_second: float) -> str:
     return f"{per_second:.1f}/s" if per_second >= 1 else f"{1 / per_second:.1f} s each"
 
 
+def percent(share: float, digits: int = 1) -> str:
+    """A share in percent, without the sign: the one rounding of the terminal, the files and the page.
+
+    >>> percent(0.2525), percent(0.5, 0)
+    ('25.2', '50')
+    """
+    return f"{100 * share:.{digits}f}"
+
+
+def points(share: float) -> str:
+    """A difference of shares in signed percentage points; zero has no sign.
+
+    >>> points(0.2525), points(-0.004), points(-0.0001)
+    ('+25.2', '-0.4', '0.0')
+    """
+    size = percent(abs(share))
+    return size if float(size) == 0 else ("+" if share > 0 else "-") + size
+
+
 def duration(seconds: float) -> str:
     """A duration for people, in its one or two largest units.
 

@@ -8,7 +8,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from rrr_core.text import one_line
+from rrr_core.text import one_line, percent, points
 
 
 def share(figure: Mapping[str, Any] | None) -> str:
@@ -19,7 +19,7 @@ def share(figure: Mapping[str, Any] | None) -> str:
     """
     if not figure or figure.get("value") is None:
         return "-"
-    return f"{100 * figure['value']:.1f} ({100 * figure['low']:.1f}-{100 * figure['high']:.1f})"
+    return f"{percent(figure['value'])} ({percent(figure['low'])}-{percent(figure['high'])})"
 
 
 def difference(figure: Mapping[str, Any] | None) -> str:
@@ -30,7 +30,7 @@ def difference(figure: Mapping[str, Any] | None) -> str:
     """
     if not figure or figure.get("value") is None:
         return "-"
-    return f"{100 * figure['value']:+.1f} ({100 * figure['low']:+.1f} to {100 * figure['high']:+.1f})"
+    return f"{points(figure['value'])} ({points(figure['low'])} to {points(figure['high'])})"
 
 
 def pair_of(

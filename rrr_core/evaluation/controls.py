@@ -55,7 +55,9 @@ class Control:
     answer: str
     """What the model writes, with an article: title of an answer in the report, and a choice in the option's help."""
     claim: str
-    """What holds if the second try beats the control: title of a check in the report."""
+    """What holds if the second try beats the control: a sentence of the report."""
+    doubt: str
+    """What is to be said if it does not."""
     difference: str
     """What is subtracted from what in that check."""
     conversations: Callable[[FailedRows], Conversations]
@@ -106,6 +108,7 @@ CONTROLS: tuple[Control, ...] = (
         short="no reflection",
         answer="a retry without a reflection",
         claim="Reflecting beats just trying again",
+        doubt="Reflecting is not shown to beat just trying again",
         difference="Its own reflection − none",
         conversations=_at_once,
     ),
@@ -116,6 +119,7 @@ CONTROLS: tuple[Control, ...] = (
         short="another row's reflection",
         answer="a retry after another row's reflection",
         claim="The reflection is about its own row",
+        doubt="Another row's reflection may do as well",
         difference="Its own reflection − another row's",
         conversations=_after_anothers,
     ),
@@ -126,6 +130,7 @@ CONTROLS: tuple[Control, ...] = (
         short="pass@2",
         answer="a second, independent sample",
         claim="Reflecting beats a second sample",
+        doubt="Reflecting is not shown to beat a second sample",
         difference="Second try − pass@2",
         conversations=_from_the_first_prompt,
         is_always_sampled=True,

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rrr_core.evaluation.figures import WAYS
+from rrr_core.text import percent
 
 
 def table(comparison: Mapping[str, Any]) -> list[dict[str, str]]:
@@ -43,8 +44,8 @@ def percentage(proportion: Mapping[str, Any] | None) -> str:
     """
     if proportion is None:
         return "–"
-    value, low, high = (100 * proportion[name] for name in ("value", "low", "high"))
-    return f"{value:.1f} ({low:.1f}–{high:.1f})"
+    value, low, high = (percent(proportion[name]) for name in ("value", "low", "high"))
+    return f"{value} ({low}–{high})"
 
 
 def _modes(comparison: Mapping[str, Any]) -> list[str]:

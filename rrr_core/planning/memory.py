@@ -21,10 +21,13 @@ BUCKET = 5e8
 """Numbers that DeepSpeed reduces at a time."""
 
 HEAD_TOKENS, HEAD_COLUMNS = 4096, 32768
-"""The tile in which TRL's head makes logits: tokens times entries of the vocabulary."""
+"""The tile in which TRL's head makes logits on a GPU: tokens times entries of the vocabulary."""
 
-TILE_COPIES = 7
-"""Copies of a tile in float32 that its statistics and gradient take without Triton, as on a CPU."""
+TILE, FEWEST_COLUMNS, KEPT = 2**20, 256, 2**27
+"""On a CPU (`rrr_core.training.head`; a test compares): most logits of a tile, its fewest entries of the vocabulary, and
+the most exponentials that are kept for the backward pass."""
+TILE_COPIES = 3
+"""Copies of a tile in float32: logits, their exponentials or gradient, and a product."""
 
 SPARE, SPARE_COLUMNS = 0.25, 16
 """The key-value cache grows by a quarter at a time, and by 16 columns at least: all of that is unused once the prompts
@@ -177,13 +180,16 @@ def pass_parts(shape: Shape, setup: Setup, one: Pass) -> dict[str, float]:
 
 def _head_bytes(shape: Shape, setup: Setup, one: Pass) -> float:
     """What the head takes while it computes logits and their gradient, tile by tile."""
-    rows, columns = min(one.written, HEAD_TOKENS), min(shape.vocabulary, HEAD_COLUMNS)
     head = one.written * shape.hidden * 8
     if setup.on_cpu:
-        # TRL's buffer has all columns, but memory takes a page only when it is written to.
-        page = 4096
-        return head + rows * (-(-columns * setup.width // page) * page + TILE_COPIES * columns * 4)
-    return head + rows * HEAD_COLUMNS * setup.width
+        cells = one.written * shape.vocabulary
+        return head + (cells if cells <= KEPT else 0) * 4 + TILE_COPIES * _tile_bytes(shape, one)
+    return head + min(one.written, HEAD_TOKENS) * HEAD_COLUMNS * setup.width
+
+
+def _tile_bytes(shape: Shape, one: Pass) -> float:
+    """Of a tile of the head on a CPU."""
+    return min(max(TILE, one.written * FEWEST_COLUMNS), one.written * shape.vocabulary) * 4
 
 
 def _head_gradient(shape: Shape, setup: Setup) -> float:
@@ -283,8 +289,7 @@ _NO_HEAD = {"head": 0.0, "head's gradient": 0.0}
 def _passing_blocks(shape: Shape, setup: Setup, one: Pass) -> dict[str, float]:
     """Part that a pass makes again → bytes of its largest tensor."""
     layer = one.tokens * shape.active_intermediate * setup.width
-    tile = min(one.written, HEAD_TOKENS) * min(shape.vocabulary, HEAD_COLUMNS) * 4
-    return {"activations": layer, "working": layer, "head": tile}
+    return {"activations": layer, "working": layer, "head": _tile_bytes(shape, one)}
 
 
 def _sampling_blocks(shape: Shape, width: int, batch: Batch) -> dict[str, float]:

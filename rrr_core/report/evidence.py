@@ -10,6 +10,8 @@ from typing import Any, Literal
 from rrr_core.config.limits import CUT_OFF_SHARE
 from rrr_core.evaluation.controls import CONTROLS
 from rrr_core.report.words import typeset
+from rrr_core.text import percent
+from rrr_core.text import points as plain_points
 
 Difference = Mapping[str, Any]
 """`{"value", "low", "high", "p", …}` as shares: a paired difference with its 95% interval."""
@@ -64,18 +66,26 @@ def evidence_of(figures: Mapping[str, Mapping[str, Any]], pairs: Iterable[Mappin
         gain = {"value": after["value"] - before["value"]}
     headline = _headline(mode, before, after, gain)
     checks = [
-        _check("The gain is more than chance", gain, "Second try, trained − before"),
+        _check(
+            "The gain of {size} is more than chance",
+            "Chance could explain the change of {change}",
+            gain,
+            "Second try, trained − before",
+            worse="The second try got worse by {size}",
+        ),
         *(
             _check(
-                f"It shows in {other} decoding too",
+                f"It shows in {other} decoding too: {{change}}",
+                f"It does not show in {other} decoding: {{change}}",
                 _pair(pairs, baseline, trained, other, "second_try"),
-                "Second try, trained − before",
+                f"Second try, {other}, trained − before",
             )
             for other in modes[1:]
         ),
         *(
             _check(
-                typeset(control.claim),
+                f"{typeset(control.claim)}: {{change}}",
+                f"{typeset(control.doubt)}: {{change}}",
                 _of(figures, trained, mode, "gains", control.gain),
                 typeset(control.difference),
             )
@@ -86,7 +96,8 @@ def evidence_of(figures: Mapping[str, Mapping[str, Any]], pairs: Iterable[Mappin
         *_limits([_of(figures, label, mode) for label in (baseline, trained)]),
         *_unanswered([_of(figures, label, mode) for label in (baseline, trained)]),
         _check(
-            "First try, trained, beats second try before",
+            "Trained, the first try beats the second try before training: {change}",
+            "Trained, the first try does not beat the second try before training: {change}",
             _pair(pairs, baseline, trained, mode, "first_try_b_vs_second_try_a"),
             "First try trained − second try before",
             is_claim=True,
@@ -110,13 +121,12 @@ def roles_of(labels: list[str]) -> tuple[str | None, str | None]:
 
 
 def points(share: float) -> str:
-    """A difference of shares in signed percentage points.
+    """A difference of shares in signed percentage points, typeset.
 
     >>> points(0.3478), points(-0.004), points(0)
     ('+34.8', '−0.4', '0.0')
     """
-    text = f"{abs(share) * 100:.1f}"
-    return text if text == "0.0" else ("+" if share > 0 else "−") + text
+    return plain_points(share).replace("-", "−")
 
 
 def _headline(
@@ -126,7 +136,7 @@ def _headline(
         have = "after" if after else "before"
         return f"Only the model {have} training was evaluated ({mode}), so the gain is unknown."
     change = points(gain["value"])
-    levels = f"from {before['value'] * 100:.1f}% to {after['value'] * 100:.1f}% right"
+    levels = f"from {percent(before['value'])}% to {percent(after['value'])}% right"
     if "low" not in gain:
         return f"The second try went {levels}: {change} points, without an interval, since the two were not compared."
     change_with_interval = f"{levels}: {change} points, 95% interval {points(gain['low'])} to {points(gain['high'])}"
@@ -143,25 +153,45 @@ def _without(baseline: str | None, trained: str | None) -> str:
     return "The evaluation has no figures, so the gain is unknown."
 
 
-def _check(title: str, difference: Difference | None, what: str, *, is_claim: bool = False) -> Check:
+def _check(
+    holds: str, fails: str, difference: Difference | None, what: str, *, worse: str = "", is_claim: bool = False
+) -> Check:
+    """A check in a sentence: that it holds, that it is in doubt, or, if the interval is below zero, that it is `worse`.
+
+    `{change}` in a sentence is the signed difference, `{size}` the difference without its sign.
+    """
     if not difference or "low" not in difference:
-        return Check(title, "unknown", f"{what}: not measured.", is_claim)
-    return Check(title, "holds" if difference["low"] > 0 else "fails", _finding(difference, what), is_claim)
+        return Check(f"{what}: not measured", "unknown", "Evaluate both models on the same rows.", is_claim)
+    state: Literal["holds", "fails"] = "holds" if difference["low"] > 0 else "fails"
+    sentence = holds if state == "holds" else worse if worse and difference["high"] < 0 else fails
+    value = difference["value"]
+    said = sentence.format(change=_counted(points(value)), size=_counted(points(abs(value)).lstrip("+")))
+    return Check(said, state, _finding(difference, what), is_claim)
+
+
+def _counted(number: str) -> str:
+    """A number of points with its noun.
+
+    >>> _counted("+1.0"), _counted("2.0")
+    ('+1.0 point', '2.0 points')
+    """
+    return f"{number} point{'' if number.lstrip('+−') == '1.0' else 's'}"
 
 
 def _kept(difference: Difference | None) -> Check:
-    title = "The first try did not fall"
     if not difference or "high" not in difference:
-        return Check(title, "unknown", "First try, trained − before: not measured.")
+        return Check("First try, trained − before: not measured", "unknown", "Evaluate both models on the same rows.")
     finding = _finding(difference, "First try, trained − before")
+    change = _counted(points(difference["value"]))
     if difference["high"] < 0:
-        fallen = points(-difference["value"]).lstrip("+")
-        return Check(f"The first try fell by {fallen} point{'' if fallen == '1.0' else 's'}", "fails", finding)
-    return Check(title, "holds" if difference["low"] > -MOST_LOST else "unknown", finding)
+        return Check(f"The first try fell by {change.lstrip('−')}", "fails", finding)
+    if difference["low"] > -MOST_LOST:
+        title = "The first try did not fall" if difference["value"] >= 0 else "The first try hardly changed"
+        return Check(f"{title}: {change}", "holds", finding)
+    return Check(f"The first try may have fallen: {change}", "unknown", finding)
 
 
 def _withheld(modes: Iterable[Mapping[str, Any] | None]) -> Check:
-    title = "Hardly any verdict was withheld"
     withheld = total = 0
     for figures in modes:
         counts = (figures or {}).get("abstentions") or {}
@@ -173,23 +203,25 @@ def _withheld(modes: Iterable[Mapping[str, Any] | None]) -> Check:
         failed = first["total"] - first["passed"]
         total += sum(failed - left_out.get(name, 0) for name in counts if name != "first_try")
     if not total:
-        return Check(title, "unknown", "Not counted.")
-    state: Literal["holds", "fails"] = "holds" if withheld <= MOST_WITHHELD * total else "fails"
-    return Check(title, state, f"{withheld:,} of {total:,} verdicts ({withheld / total:.2%}).")
+        return Check("Withheld verdicts: not counted", "unknown", "The figures do not say how many there were.")
+    said = f"{withheld:,} of {total:,} verdicts ({withheld / total:.2%})."
+    if withheld > MOST_WITHHELD * total:
+        return Check(f"The verifier withheld {percent(withheld / total)}% of its verdicts", "fails", said)
+    return Check("Hardly any verdict was withheld" if withheld else "No verdict was withheld", "holds", said)
 
 
 LIMITS = {
-    "cut_off": "Hardly any text met the token limit",
-    "step_limit": "Hardly any course met the step limit",
-    "context_full": "Hardly any course filled the context",
+    "cut_off": "text met the token limit",
+    "step_limit": "course met the step limit",
+    "context_full": "course filled the context",
 }
-"""A limit in `figures.json` → the check that it was hardly met."""
+"""A limit in `figures.json` → what met it, as a sentence goes on after “Hardly any” or “Many a”."""
 
 
 def _limits(modes: Sequence[Mapping[str, Any] | None]) -> list[Check]:
     """Whether hardly any text or course met a limit; nothing on a limit that none met."""
     checks = []
-    for limit, title in LIMITS.items():
+    for limit, what in LIMITS.items():
         counts: dict[str, tuple[int, int]] = {}
         for figures in modes:
             for name, (met, texts) in ((figures or {}).get(limit) or {}).items():
@@ -198,6 +230,7 @@ def _limits(modes: Sequence[Mapping[str, Any] | None]) -> list[Check]:
         said = ", ".join(f"{name.replace('_', ' ')} {met / of:.1%} of {of:,}" for name, (met, of) in counts.items())
         fails = any(met > CUT_OFF_SHARE * of for met, of in counts.values())
         if counts:
+            title = f"{'Many a' if fails else 'Hardly any'} {what}"
             checks.append(Check(title, "fails" if fails else "holds", f"{said}."))
     return checks
 
@@ -214,15 +247,13 @@ def _unanswered(modes: Iterable[Mapping[str, Any] | None]) -> list[Check]:
     if not kinds:
         return []
     said = ", ".join(f"{kind} {count:,}×" for kind, count in kinds.most_common())
-    state: Literal["holds", "fails"] = "holds" if kinds.total() <= MOST_UNANSWERED * rows else "fails"
-    return [Check("Hardly any answer is missing", state, f"{said}, in {rows:,} rows.")]
+    many = kinds.total() > MOST_UNANSWERED * rows
+    title = "Many an answer is missing" if many else "Hardly any answer is missing"
+    return [Check(title, "fails" if many else "holds", f"{said}, in {rows:,} rows.")]
 
 
 def _finding(difference: Difference, what: str) -> str:
-    return (
-        f"{what}: {points(difference['value'])} points"
-        f" (95% interval {points(difference['low'])} to {points(difference['high'])})."
-    )
+    return f"{what}, 95% interval {points(difference['low'])} to {points(difference['high'])}."
 
 
 def _pair(

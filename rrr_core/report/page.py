@@ -11,7 +11,7 @@ from dataclasses import asdict
 from importlib.resources import files
 from typing import Any
 
-from rrr_core.report.data import Payload
+from rrr_core.report.payload import Payload
 
 SCRIPTS = (
     "text.js",
@@ -25,7 +25,10 @@ SCRIPTS = (
     "curves.js",
     "profile.js",
     "episode.js",
+    "pairs.js",
+    "reflections.js",
     "browser.js",
+    "live.js",
     "main.js",
 )
 """The parts of the page's script, in order of dependency."""

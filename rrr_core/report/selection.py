@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from hashlib import blake2b
 from typing import Any
 
@@ -66,15 +66,21 @@ class FairSample:
     def add(self, episode: Episode) -> None:
         kind = transition(episode)
         heap = self._kept.setdefault(kind, [])
-        entry = (-_rank(episode), -self.totals[kind], episode)
+        entry = (-rank(episode.row_index, episode.step), -self.totals[kind], episode)
         self.totals[kind] += 1
         if len(heap) < self.limit:
             heapq.heappush(heap, entry)
         else:
             heapq.heappushpop(heap, entry)
 
-    def in_order(self) -> list[Episode]:
-        """The kept episodes in an order that can be cut anywhere: some of each kind first, then the rest by hash."""
+    def rows(self) -> list[int]:
+        """The rows of the kept episodes."""
+        return [entry[2].row_index for heap in self._kept.values() for entry in heap]
+
+    def in_order(self, wanted: Iterable[int] = ()) -> list[Episode]:
+        """The kept episodes in an order that can be cut anywhere: those of the `wanted` rows, some of each kind, the
+        rest by hash.
+        """
         assured: list[list[tuple[int, int, Episode]]] = []
         rest: list[tuple[int, int, Episode]] = []
         for _, heap in sorted(self._kept.items()):
@@ -83,23 +89,30 @@ class FairSample:
             rest += ranked[ASSURED:]
         first = [ranked[place] for place in range(ASSURED) for ranked in assured if place < len(ranked)]
         rest.sort(key=lambda entry: (-entry[0], -entry[1]))
-        return [entry[2] for entry in (*first, *rest)][: self.limit]
+        ordered = [entry[2] for entry in (*first, *rest)]
+        places = {row: place for place, row in enumerate(wanted)}
+        ordered.sort(key=lambda episode: places.get(episode.row_index, len(places)))
+        return ordered[: self.limit]
 
 
-def _rank(episode: Episode) -> int:
-    return int.from_bytes(blake2b(f"{episode.step}/{episode.row_index}".encode(), digest_size=7).digest(), "big")
+def rank(row_index: int, step: int | None = None) -> int:
+    """A number that orders rows by chance, the same on every machine and for every model."""
+    return int.from_bytes(blake2b(f"{step}/{row_index}".encode(), digest_size=7).digest(), "big")
 
 
 class Texts:
     """The page's texts without duplicates; episodes refer to them by index."""
 
-    def __init__(self) -> None:
+    def __init__(self, shared: Callable[[str], str] = lambda text: text) -> None:
+        """`shared` gives what of a text is fit to be shared."""
         self.values: list[str] = []
         self.size = 0
         """Approximate bytes of the texts on the page."""
         self._places: dict[str, int] = {}
+        self._shared = shared
 
     def add(self, text: str) -> int:
+        text = self._shared(text)
         if len(text) > LONGEST_TEXT:
             text = f"{text[:LONGEST_TEXT]} … [{len(text) - LONGEST_TEXT:,} more characters are not on this page]"
         place = self._places.get(text)

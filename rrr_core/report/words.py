@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from rrr_core.evaluation.by_round import SHARES
 from rrr_core.evaluation.controls import CONTROLS
 from rrr_core.evaluation.figures import FIGURES
+from rrr_core.evaluation.reflection_kinds import KINDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +23,8 @@ class Words:
     """A share in the figures of a round → its title."""
     round_controls: dict[str, list[str]]
     """A control's key → its short title after each of the first rounds."""
+    kinds: dict[str, list[Any]]
+    """A kind of reflection → its title, its rule, and whether it is a leak."""
 
 
 def words(rounds: int = 1) -> Words:
@@ -34,6 +38,7 @@ def words(rounds: int = 1) -> Words:
             control.key: [typeset(control.short_after(number + 1), capital=False) for number in range(rounds)]
             for control in CONTROLS
         },
+        kinds={kind.key: [typeset(kind.title), typeset(kind.meaning, capital=False), kind.is_leak] for kind in KINDS},
     )
 
 

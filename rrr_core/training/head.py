@@ -14,8 +14,8 @@ from trl.kernels import ChunkedLogProbFunction
 
 from rrr_core.generation.products import product, product_of_columns
 
-TILE = 2**20
-"""Most cells of a tile, 4 MiB, which is a power of two wide and at least 256."""
+TILE, FEWEST_COLUMNS = 2**20, 256
+"""Most cells of a tile, 4 MiB, and its fewest columns; their number is a power of two."""
 KEPT = 2**27
 """Most cells of exponentials that are kept for the backward pass: 512 MiB."""
 OURS = frozenset({"log_probs", "entropy"})
@@ -125,7 +125,8 @@ class _Logits:
 
     def __init__(self, hidden: torch.Tensor, weight: torch.Tensor, scale: float, dtype: torch.dtype) -> None:
         self._hidden, self._weight, self._scale = hidden.to(dtype), weight, scale
-        self._width = max(2 ** ((TILE // len(hidden)).bit_length() - 1), 256) if len(hidden) <= TILE else 256
+        columns = max(TILE // len(hidden), FEWEST_COLUMNS)
+        self._width = 1 << (columns.bit_length() - 1)
         self.starts = range(0, len(weight), self._width)
 
     def tile(self, start: int) -> torch.Tensor:

@@ -190,15 +190,21 @@ def test_a_label_is_safe_as_a_folders_name() -> None:
 
 
 def test_report_names_the_page_it_wrote(rrr: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    written: list[tuple[list[Path], Path]] = []
-    monkeypatch.setattr("rrr_core.report.write_report", lambda runs, out, say: written.append((list(runs), out)))
+    written: list[tuple[list[Path], Path, str]] = []
+
+    def write(runs: Sequence[Path], out: Path, say: object, form: str) -> None:
+        written.append((list(runs), out, form))
+
+    monkeypatch.setattr("rrr_core.report.write_report", write)
     assert rrr("report", "a") == (0, "a/report.html\n")
     assert rrr("report", "a", "b") == (0, "report.html\n")
     assert rrr("report", "a", "--out", "x.html") == (0, "x.html\n")
+    assert rrr("report", "a", "--format", "csv") == (0, "a/report.csv\n")
     assert written == [
-        ([Path("a")], Path("a/report.html")),
-        ([Path("a"), Path("b")], Path("report.html")),
-        ([Path("a")], Path("x.html")),
+        ([Path("a")], Path("a/report.html"), "html"),
+        ([Path("a"), Path("b")], Path("report.html"), "html"),
+        ([Path("a")], Path("x.html"), "html"),
+        ([Path("a")], Path("a/report.csv"), "csv"),
     ]
 
 

@@ -31,7 +31,15 @@ SOURCES = [
 NAMES = {
     name
     for control in CONTROLS
-    for name in (control.key, control.figure, control.gain, control.heading, control.answer, control.claim)
+    for name in (
+        control.key,
+        control.figure,
+        control.gain,
+        control.heading,
+        control.answer,
+        control.claim,
+        control.doubt,
+    )
 }
 
 
@@ -81,6 +89,7 @@ ADDED = """    Control(
         short="read twice",
         answer="a retry after its reflection was read twice",
         claim="Reading once is better than reading twice",
+        doubt="Reading twice may do as well",
         difference="Once − twice",
         conversations=lambda failed: [None, *([{"role": "user", "content": "Twice."}] for _ in failed.episodes[1:])],
     ),
@@ -141,6 +150,6 @@ def test_a_new_control_is_one_entry_in_one_file(tmp_path: Path) -> None:
         '"twice":"Second try, its reflection read twice"',
         '"reflection_vs_twice":"over read twice"',
         '"own_twice":"a retry after its reflection was read twice"',
-        "Reading once is better than reading twice",
+        "Reading twice may do as well",
     ):
         assert words in page

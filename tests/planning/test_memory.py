@@ -8,8 +8,11 @@ import pytest
 
 from rrr_core.planning.fits import Candidate, candidates, cheapest
 from rrr_core.planning.memory import (
+    FEWEST_COLUMNS,
     HEAD_COLUMNS,
+    KEPT,
     SAMPLED_AT_ONCE,
+    TILE,
     Batch,
     Memory,
     Pass,
@@ -81,13 +84,18 @@ def test_the_heads_tile_has_all_columns_however_small_the_vocabulary(large: Shap
     assert pass_parts(small, on_gpu, ONE)["head"] > 8 * 512 * HEAD_COLUMNS * 2
 
 
-def test_on_a_cpu_the_heads_tile_takes_what_is_written_to_and_seven_copies_of_it(large: Shape, on_gpu: Setup) -> None:
+def test_on_a_cpu_the_head_keeps_exponentials_where_there_is_room(large: Shape, on_gpu: Setup) -> None:
     on_cpu = replace(on_gpu, on_cpu=True, autocast=False)
-    hidden = 8 * 512 * 1536 * 8
+    written = 8 * 512
     small = pass_parts(replace(large, vocabulary=500), on_cpu, ONE)["head"]
-    assert small == 8 * 512 * (4096 + 7 * 500 * 4) + hidden  # of each row's buffer a page
-    whole = pass_parts(large, on_cpu, ONE)["head"]
-    assert whole == 8 * 512 * (HEAD_COLUMNS * 4 + 7 * HEAD_COLUMNS * 4) + hidden
+    assert small == written * (1536 * 8 + 500 * 4) + 3 * written * 256 * 4
+    whole = pass_parts(large, on_cpu, ONE)["head"]  # 600 million logits
+    assert whole == written * 1536 * 8 + 3 * written * 256 * 4
+
+
+def test_the_heads_tiles_are_those_of_the_head() -> None:
+    head = pytest.importorskip("rrr_core.training.head")
+    assert (head.TILE, head.FEWEST_COLUMNS, head.KEPT) == (TILE, FEWEST_COLUMNS, KEPT)
 
 
 def test_gradients_are_there_at_the_head_only_from_an_earlier_pass_of_the_step(large: Shape, on_gpu: Setup) -> None:

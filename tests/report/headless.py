@@ -101,6 +101,12 @@ class Chromium:
         self._until("Page.loadEventFired")
         self.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
+    def reload_by(self, expression: str) -> None:
+        """Run an expression that loads the page again, and wait until it is loaded."""
+        self.events.clear()
+        self.call("Runtime.evaluate", expression=f"queueMicrotask(() => {{ {expression} }})")
+        self._until("Page.loadEventFired")
+
     def resize(self, width: int, height: int) -> None:
         self.call(
             "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 600

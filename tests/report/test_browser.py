@@ -16,7 +16,9 @@ from made_run import make_run
 
 from rrr_core.profiling.spent import KINDS
 from rrr_core.report import write_report
-from rrr_core.runs.files import read_json, read_lines, write_json, write_lines
+from rrr_core.report.data import read_runs
+from rrr_core.report.page import page_of
+from rrr_core.runs.files import read_json, read_lines, write_json, write_lines, write_text
 
 pytestmark = pytest.mark.browser
 
@@ -313,11 +315,82 @@ def test_the_top_of_the_page_shows_the_gain_and_the_checks(chromium: Chromium, p
     assert "n 2" in chromium.evaluate("document.querySelector('.four td').textContent")
 
 
+def test_the_one_number_is_on_the_first_screen_of_a_phone(chromium: Chromium, page: Path) -> None:
+    chromium.open(page.as_uri(), width=360, height=640)
+    top, bottom = chromium.evaluate(
+        "(() => { const box = document.querySelector('.gain-value').getBoundingClientRect();"
+        " return [box.top, box.bottom]; })()"
+    )
+    assert 0 < top < bottom < 400
+    assert chromium.evaluate("document.querySelector('h1').getBoundingClientRect().bottom") < 640
+
+
+def test_three_pairs_show_reflections_on_the_same_row_before_and_after_with_their_retries(
+    chromium: Chromium, page: Path
+) -> None:
+    chromium.open(page.as_uri())
+    assert chromium.evaluate("document.querySelectorAll('.pair-card').length") == 3
+    signs = "[...document.querySelectorAll('.pair-side .way')].map(each => each.textContent)"
+    assert chromium.evaluate(signs) == ["✕→✕", "✕→✓"] * 3
+    headings = "[...document.querySelectorAll('.pair-card:first-child h3')].map(each => each.textContent)"
+    assert chromium.evaluate(headings) == ["Before: vanilla ✕→✕", "After: trained ✕→✓"]
+    rows = "[...document.querySelectorAll('.pair-row .eyebrow')].map(each => each.textContent)"
+    first = chromium.evaluate(rows)
+    chromium.evaluate("document.querySelector('.pair-bar .quiet').click()")
+    assert not set(first) & set(chromium.evaluate(rows))
+    chromium.evaluate("[...document.querySelectorAll('.pair-bar button')][1].click()")
+    assert chromium.evaluate(signs) == ["✕→✓", "✕→✕"] * 3
+    row = chromium.evaluate(rows)[0]
+    chromium.evaluate("document.querySelector('.pair-side .link').click()")
+    assert title(chromium).startswith(f"{row} ")
+
+
+def test_kinds_of_reflection_are_shown_with_the_success_of_the_retries_after_them(
+    chromium: Chromium, page: Path
+) -> None:
+    chromium.open(page.as_uri())
+    rows = {row[0].split(" says ")[0]: row for row in table_of(chromium, "reflections")}
+    assert "Generic" in rows
+    assert len(rows["Generic"]) == 5
+    assert rows["Generic"][1].split(" n ")[0].endswith("%")
+
+
+def test_series_that_never_changed_are_folded_away(chromium: Chromium, run_folder: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(run_folder, tmp_path / "still")
+    metrics = [{**line, "abstentions": 0} for line in read_lines(folder / "train" / "metrics.jsonl")]
+    write_lines(folder / "train" / "metrics.jsonl", metrics)
+    write_report([folder], tmp_path / "page.html")
+    chromium.open((tmp_path / "page.html").as_uri())
+    drawn = "[...document.querySelectorAll('#curves .curve figcaption span')].map(each => each.textContent)"
+    assert "Abstentions" not in chromium.evaluate(drawn)
+    folded = "document.querySelector('#curves > details:last-of-type').textContent"
+    assert chromium.evaluate(folded) == "1 series that never changedAbstentions0"
+
+
+def test_a_live_page_loads_itself_again_and_keeps_the_place_of_its_reader(
+    chromium: Chromium, run_folder: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "page.html"
+    write_text(path, page_of(read_runs([run_folder], live=7)))
+    held = "window.timers = []; window.setTimeout = (work, wait) => window.timers.push([work, wait]);"
+    added = chromium.call("Page.addScriptToEvaluateOnNewDocument", source=held)
+    chromium.open(path.as_uri())
+    chromium.evaluate("document.getElementById('curves').scrollIntoView({ behavior: 'instant' }); window.old = true")
+    chromium.reload_by("window.timers.find(([, wait]) => wait === 7000)[0]()")
+    chromium.call("Page.removeScriptToEvaluateOnNewDocument", identifier=added["identifier"])
+    assert chromium.evaluate("typeof window.old") == "undefined"
+    chromium.wait_for("Math.abs(document.getElementById('curves').getBoundingClientRect().top) < 200", 20)
+    chromium.evaluate("[...document.querySelectorAll('#controls button')].find(b => b.textContent === 'live').click()")
+    assert "paused" in chromium.evaluate("document.querySelector('#controls').textContent")
+    assert chromium.complaints() == []
+
+
 def test_every_section_is_there_and_the_contents_lead_to_them(chromium: Chromium, page: Path) -> None:
     chromium.open(page.as_uri())
     names = chromium.evaluate("[...document.querySelectorAll('#contents a')].map(each => each.textContent)")
-    detail = ["Controls", "Rounds", "Rows", "Errors", "Lengths"]
-    assert names == ["Gain", *detail, "Training", "Failures", "Time", "Episodes", "Manifests"]
+    top = ["Gain", "Before and after", "Numbers", "Checks"]
+    detail = ["Controls", "Rounds", "Rows", "Errors", "Reflections"]
+    assert names == [*top, *detail, "Training", "Failures", "Time", "Episodes", "Manifests"]
     assert chromium.evaluate("[...document.querySelectorAll('#contents a')].every(a => document.querySelector(a.hash))")
     assert chromium.complaints() == []
 
@@ -355,7 +428,7 @@ def test_a_run_without_profiles_says_so(chromium: Chromium, run_folder: Path, tm
         path.unlink()
     write_report([old], tmp_path / "page.html")
     chromium.open((tmp_path / "page.html").as_uri())
-    assert chromium.evaluate("document.querySelector('#time .absent').textContent") == "No profile in this run."
+    assert chromium.evaluate("document.querySelector('#time')") is None
     assert "No profile (profile.json) of mine, train" in chromium.evaluate(
         "document.querySelector('.notice').textContent"
     )
@@ -538,7 +611,9 @@ def test_every_control_has_a_name_and_the_page_its_landmarks(chromium: Chromium,
 def test_runs_are_shown_side_by_side_and_one_can_be_opened(chromium: Chromium, two_runs: Path) -> None:
     chromium.open(two_runs.as_uri())
     assert chromium.evaluate("document.querySelectorAll('#runs tbody tr').length") == 2
-    assert chromium.evaluate("document.querySelectorAll('#curves .line.behind').length") > 0
+    assert chromium.evaluate("document.querySelectorAll('#curves .line.behind.run-1').length") > 0
+    legend = "[...document.querySelectorAll('#curves > .legend li')].map(each => each.textContent)"
+    assert chromium.evaluate(legend) == ["first", "second"]
     first = chromium.evaluate("document.querySelector('h1').textContent")
     set_filter(chromium, "Run", "1")
     assert chromium.evaluate("document.querySelector('h1').textContent") != first

@@ -152,7 +152,7 @@ def test_runs_of_the_same_name_are_prefixed_with_their_parents(tmp_path: Path) -
 
 
 def test_a_set_counts_all_episodes_not_only_those_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rrr_core.report.data.EPISODES_SHOWN", {"evaluation": 30, "training": 10})
+    monkeypatch.setattr("rrr_core.report.reader.EPISODES_SHOWN", {"evaluation": 30, "training": 10})
     payload = read_runs([make_run(tmp_path / "run", rows=120, steps=3)])
     assert {(each.kind, each.shown, each.total) for each in payload.sets} == {
         ("evaluation", 30, 120),

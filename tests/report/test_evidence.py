@@ -56,7 +56,7 @@ def test_a_loss_is_called_a_loss() -> None:
 def test_an_interval_around_zero_is_no_gain() -> None:
     evidence = measured(0.01)
     assert evidence.headline.endswith("which chance could explain.")
-    assert states(evidence)["The gain is more than chance"] == "fails"
+    assert states(evidence)["Chance could explain the change of +1.0 point"] == "fails"
 
 
 def test_every_check_that_holds_is_marked_so() -> None:
@@ -70,14 +70,14 @@ def test_every_check_that_holds_is_marked_so() -> None:
         (
             {"gain": 0.0},
             {
-                "Reflecting beats just trying again",
-                "The reflection is about its own row",
-                "Reflecting beats a second sample",
+                "Reflecting is not shown to beat just trying again: 0.0 points",
+                "Another row’s reflection may do as well: 0.0 points",
+                "Reflecting is not shown to beat a second sample: 0.0 points",
             },
         ),
         ({"first": -0.05}, {"The first try fell by 5.0 points"}),
-        ({"claim": 0.0}, {"First try, trained, beats second try before"}),
-        ({"withheld": 100}, {"Hardly any verdict was withheld"}),
+        ({"claim": 0.0}, {"Trained, the first try does not beat the second try before training: 0.0 points"}),
+        ({"withheld": 100}, {"The verifier withheld 2.8% of its verdicts"}),
     ],
 )
 def test_each_control_can_refute(more: dict[str, Any], failing: set[str]) -> None:
@@ -85,14 +85,24 @@ def test_each_control_can_refute(more: dict[str, Any], failing: set[str]) -> Non
     assert {title for title, state in found.items() if state == "fails"} == failing
 
 
+def test_a_check_names_the_change_to_the_digit_that_the_terminal_shows() -> None:
+    titles = list(states(measured(0.2525, first=-0.01)))
+    assert titles[0] == "The gain of 25.2 points is more than chance"
+    assert "The first try hardly changed: −1.0 point" in titles
+
+
+def test_a_gain_below_zero_is_said_to_be_a_loss() -> None:
+    assert states(measured(-0.1))["The second try got worse by 10.0 points"] == "fails"
+
+
 def test_too_few_rows_cannot_rule_out_that_the_first_try_fell() -> None:
-    assert states(measured(first=-0.025))["The first try did not fall"] == "unknown"
+    assert states(measured(first=-0.025))["The first try may have fallen: −2.5 points"] == "unknown"
 
 
 def test_without_a_comparison_the_gain_has_no_interval_and_nothing_is_claimed() -> None:
     evidence = evidence_of({"vanilla": figures(0.2, 0.3), "trained": figures(0.3, 0.5)}, [])
     assert "without an interval" in evidence.headline
-    assert states(evidence)["The gain is more than chance"] == "unknown"
+    assert states(evidence)["Second try, trained − before: not measured"] == "unknown"
 
 
 @pytest.mark.parametrize(
@@ -119,14 +129,17 @@ def test_missing_answers_are_a_check_of_their_own_only_where_there_are_any() -> 
     mode = next(iter(few["modes"]))
     few["modes"][mode]["no_answers"] = {"first_try": {"content filter": 1}}
     many["modes"][mode]["no_answers"] = {"second_try": {"refusal": 10**6}}
-    for made, state in ((few, "holds"), (many, "fails")):
+    for made, title, state in (
+        (few, "Hardly any answer is missing", "holds"),
+        (many, "Many an answer is missing", "fails"),
+    ):
         evidence = evidence_of({"vanilla": made, "trained": figures(0.3, 0.5)}, [])
-        assert states(evidence)["Hardly any answer is missing"] == state
+        assert states(evidence)[title] == state
 
 
-@pytest.mark.parametrize(("cut_off", "state"), [(90, "holds"), (110, "fails")])
-def test_texts_that_met_the_token_limit_are_a_check_of_their_own(cut_off: int, state: str) -> None:
+@pytest.mark.parametrize(("cut_off", "many", "state"), [(90, "Hardly any", "holds"), (110, "Many a", "fails")])
+def test_texts_that_met_the_token_limit_are_a_check_of_their_own(cut_off: int, many: str, state: str) -> None:
     both = {"vanilla": figures(0.2, 0.3), "trained": figures(0.3, 0.4)}
     assert "Hardly any text met the token limit" not in states(evidence_of(both, []))
     both["trained"]["modes"]["sampled"]["cut_off"] = {"reflection": [cut_off, 2000]}
-    assert states(evidence_of(both, []))["Hardly any text met the token limit"] == state
+    assert states(evidence_of(both, []))[f"{many} text met the token limit"] == state

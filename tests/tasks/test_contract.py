@@ -62,6 +62,7 @@ FUNCTIONS = {
     "from_reward": ("function", "threshold", "shape", "longest"),
     "observed": ("observation", "state"),
     "passed": (),
+    "read_run": ("folder", "say"),
     "trusted": ("function",),
     "withheld": ("detail",),
 }

@@ -61,7 +61,7 @@ function filtered(payload, all, filter) {
 function browser(payload, everything, state) {
   const all = everything.filter((episode) => state.runs[episode.set.run] === state.run);
   const sets = payload.sets.filter((set) => state.runs[set.run] === state.run);
-  if (all.length === 0) return { node: section("episodes", "Episodes", "Episodes", null, absent("No episodes in this run.")), keys: {} };
+  if (all.length === 0) return { node: null, keys: {}, open: () => {} };
   const limit = Math.max(1, ...all.flatMap((episode) => [episode, ...episode.segments].map((one) => Math.abs(one.advantage ?? 0))));
   const kinds = [...new Set(all.flatMap((episode) => episode.verdicts).filter((verdict) => verdict?.outcome === "failed").map((verdict) => payload.texts[verdict.category]))].filter(Boolean).sort();
   const filter = { query: "", set: "", first: "", second: "", last: "", kind: "", from: "", to: "", order: "row" };
@@ -232,6 +232,10 @@ function browser(payload, everything, state) {
   };
   return {
     node,
+    open: (episode) => {
+      open(episode);
+      node.querySelector(".browser").scrollIntoView({ block: "start" });
+    },
     keys: {
       "/": () => {
         const search = node.querySelector("#search");

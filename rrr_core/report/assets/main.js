@@ -44,6 +44,7 @@ function drawControls() {
   box.replaceChildren(
     ...[
       state.runs.length > 1 && dropdown("Run", state.runs.map((run, index) => [index, run.name]), state.runs.indexOf(state.run), chooseRun),
+      liveButton(),
       modes.length > 1 && choice("Decoding", modes.map((mode) => [mode, mode]), state.mode, chooseMode),
       h("button", { type: "button", class: "quiet", onclick: nextTheme, title: "Theme (t)" }, `◐ ${state.theme}`),
       h("button", { type: "button", class: "quiet", onclick: () => help.showModal(), title: "Keys (?)", "aria-label": "Keyboard help" }, "?"),
@@ -60,18 +61,22 @@ function chooseRun(index) {
 
 function chooseMode(mode) {
   state.mode = mode;
+  const parts = detailParts().filter(Boolean);
+  const old = parts.map((part) => document.getElementById(part.id));
+  if (old.includes(null)) return drawAll();
+  parts.forEach((part, index) => old[index].replaceWith(part));
   drawControls();
-  for (const part of detailParts()) if (part) document.getElementById(part.id)?.replaceWith(part);
 }
 
 const detailParts = () => [
+  beforeAfter(payload, everything, state, state.mode),
   controls(payload.words, state.run, state.mode),
   rounds(payload.words, state.run, state.mode),
   deciders(state.run, state.mode),
   corrected(payload.words, state.run, state.mode),
   transitions(state.run, state.mode),
   errorClasses(state.run, state.mode),
-  lengths(state.run, state.mode),
+  reflections(payload, state.run, state.mode),
 ];
 
 function drawAll() {
@@ -79,13 +84,19 @@ function drawAll() {
   state.mode = modes.includes(state.mode) ? state.mode : (state.run.evidence.mode ?? modes[0] ?? null);
   const episodes = browser(payload, everything, state);
   state.keys = episodes.keys;
+  state.openEpisode = episodes.open;
+  const [pairs, ...details] = state.mode ? detailParts() : [];
   main.replaceChildren(
     ...[
       headline(state.run),
+      stages(state.run),
+      pairs,
+      inNumbers(state.run),
+      checks(state.run),
       missingNotes(state.run),
       ...transfers(payload),
       sideBySide(state, chooseRun),
-      ...(state.mode ? detailParts() : []),
+      ...details,
       curves(state),
       mining(state.run),
       timeSpent(state.run),
@@ -117,4 +128,5 @@ help.append(
 );
 document.getElementById("foot").append(`Written ${payload.written} by rrr ${payload.version}. This page loads nothing from the network.`);
 setTheme(remembered());
+resume();
 drawAll();

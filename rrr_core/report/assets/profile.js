@@ -35,7 +35,7 @@ const PROFILE_COLUMNS = [
 function timeSpent(run) {
   const stages = Object.entries(run.profiles);
   const title = "Where the time went";
-  if (stages.length === 0) return section("time", "Time", title, null, absent("No profile in this run."));
+  if (stages.length === 0) return null;
   const longest = Math.max(...stages.map(([, profile]) => profile.wall_seconds)) || 1;
   const wall = stages.reduce((sum, [, profile]) => sum + profile.wall_seconds, 0);
   const seconds = Object.fromEntries(

@@ -1,4 +1,4 @@
-// The evaluation in detail: controls, transitions, error classes, reflection lengths; the failure set; the manifests.
+// The evaluation in detail: controls, transitions, error classes; the failure set; the manifests.
 
 const pairOf = (run, mode, figure) =>
   run.pairs.find(
@@ -17,7 +17,7 @@ const mark = (run, name, figure, text) => ({
 function controls(words, run, mode) {
   const labels = Object.keys(run.figures).filter((name) => run.figures[name].modes?.[mode]);
   const title = "Against the controls";
-  if (labels.length === 0) return section("controls-section", "Controls", title, null, absent("No evaluation in this mode."));
+  if (labels.length === 0) return null;
   const shown = Object.entries(words.figures).filter(([name]) => labels.some((each) => figureOf(run, each, mode, name)));
   const both = run.evidence.baseline && run.evidence.trained;
   const gains = Object.entries(words.gains).map(([name, text]) => [
@@ -186,36 +186,11 @@ function errorClasses(run, mode) {
   );
 }
 
-function lengths(run, mode) {
-  const labels = Object.keys(run.figures).filter((name) => figureOf(run, name, mode, "reflection_tokens")?.count);
-  if (labels.length === 0) return null;
-  const of = (name) => figureOf(run, name, mode, "reflection_tokens");
-  return section(
-    "lengths",
-    "Lengths",
-    "Length of reflections",
-    `In tokens, including the end token. ${capital(mode)} decoding.`,
-    legend(run, labels),
-    h(
-      "div",
-      { class: "pair" },
-      chart(`Distribution of reflection lengths: ${labels.map((name) => `${name} median ${short(of(name).median)}`).join(", ")}`, (width) =>
-        outlines(width, labels.map((name) => ({ className: seriesClass(run, name), bins: of(name).histogram ?? [] })), "tokens"),
-      ),
-      table(
-        "Reflection length in tokens",
-        ["Model", "Mean", "Median", "10%–90%", "Written", "Distinct"],
-        labels.map((name) => [name, short(of(name).mean), short(of(name).median), `${short(of(name).p10)}–${short(of(name).p90)}`, count(of(name).count), count(figureOf(run, name, mode, "reflections")?.distinct)]),
-      ),
-    ),
-  );
-}
-
 const fact = (name, value) => h("div", {}, h("dt", {}, name), h("dd", {}, value));
 
 function mining(run) {
   const mined = run.mined;
-  if (!mined) return section("mining", "Failures", "The failure set", null, absent("No failure set in this run."));
+  if (!mined) return null;
   const bins = mined.pass_rates.map((size, index) => [`${index * 10}`, size]);
   return section(
     "mining",
@@ -238,13 +213,13 @@ function mining(run) {
     h(
       "div",
       { class: "pair" },
-      h(
+      mined.pass_rates.filter(Boolean).length > 1 && h(
         "figure",
         {},
         h("figcaption", {}, "Rows by their share of passed tries"),
         chart(`Rows by share of passed tries, in tenths: ${mined.pass_rates.join(", ")}`, (width) => columns(width, bins, "at least this percent of tries passed")),
       ),
-      table("Kinds of error in the failure set", ["Kind of error", "Failures"], Object.entries(mined.error_classes).slice(0, 20).map(([kind, size]) => [kind || "no class given", count(size)])),
+      Object.keys(mined.error_classes).length > 0 && table("Kinds of error in the failure set", ["Kind of error", "Failures"], Object.entries(mined.error_classes).slice(0, 20).map(([kind, size]) => [kind || "no class given", count(size)])),
     ),
   );
 }
@@ -258,6 +233,8 @@ function leaves(value, path = "") {
 
 const MOST_LEAVES = 400;
 
+const clipped = (text, most) => (text.length > most ? `${text.slice(0, most)}…` : text);
+
 /** A manifest in titled parts: what determines the results, the environment, and the rest. */
 function parts({ identity, about, ...rest }) {
   return [
@@ -269,7 +246,7 @@ function parts({ identity, about, ...rest }) {
 
 function manifests(run) {
   const stages = Object.entries(run.manifests);
-  if (stages.length === 0) return section("made", "Manifests", "How this run was made", null, absent("No manifest in this run."));
+  if (stages.length === 0) return null;
   return section(
     "made",
     "Manifests",
@@ -282,7 +259,7 @@ function manifests(run) {
         h("summary", {}, stage),
         parts(manifest).map(([title, part]) => [
           h("h3", { class: "made-part" }, title),
-          h("dl", { class: "manifest" }, leaves(part).slice(0, MOST_LEAVES).map(([name, value]) => fact(name, value))),
+          h("dl", { class: "manifest" }, leaves(part).slice(0, MOST_LEAVES).map(([name, value]) => fact(clipped(name, 300), clipped(value, 2000)))),
         ]),
       ),
     ),

@@ -62,28 +62,30 @@ function checkList(checks) {
         "li",
         { class: `check ${check.state} ${check.is_claim ? "claim" : ""}` },
         h("span", { class: "mark", role: "img", "aria-label": spoken }, mark),
-        h("div", {}, h("p", { class: "check-title" }, check.title, check.is_claim && h("em", {}, " the paper’s striking claim")), h("p", { class: "check-note" }, check.finding)),
+        h("div", {}, h("p", { class: "check-title" }, check.title, check.is_claim && h("em", {}, " (the paper’s striking claim, which need not hold)")), h("p", { class: "check-note" }, check.finding)),
       );
     }),
   );
 }
 
 function headline(run) {
-  const evidence = run.evidence;
   return h(
     "section",
-    { id: "gain", "aria-labelledby": "gain-title", "data-title": "Gain", class: "hero" },
-    h(
-      "div",
-      { class: "hero-text" },
-      h("p", { class: "eyebrow" }, [run.name, run.task].filter(Boolean).join(" · ")),
-      h("h1", { id: "gain-title" }, evidence.headline),
-      gainFigure(evidence),
-      fourColumns(run),
-    ),
-    evidence.checks.length > 0 &&
-      h("div", { class: "hero-checks" }, h("h2", {}, "Is it real?"), checkList(evidence.checks)),
+    { id: "gain", "aria-labelledby": "gain-title", "data-title": "Gain", class: run.evidence.gain ? "hero" : "hero bare" },
+    h("p", { class: "eyebrow" }, [run.name, run.task].filter(Boolean).join(" · ")),
+    gainFigure(run.evidence),
+    h("h1", { id: "gain-title" }, run.evidence.headline),
   );
+}
+
+function inNumbers(run) {
+  const found = fourColumns(run);
+  return found && section("numbers", "Numbers", "In numbers", null, found);
+}
+
+function checks(run) {
+  const found = run.evidence.checks;
+  return found.length > 0 && section("checks", "Checks", "Is it real?", null, checkList(found));
 }
 
 function missingNotes(run) {

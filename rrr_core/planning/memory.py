@@ -24,8 +24,8 @@ HEAD_TOKENS, HEAD_COLUMNS = 4096, 32768
 """The tile in which TRL's head makes logits on a GPU: tokens times entries of the vocabulary."""
 
 TILE, FEWEST_COLUMNS, KEPT = 2**20, 256, 2**27
-"""On a CPU (`rrr_core.training.head`; a test compares): most logits of a tile, its fewest entries of the vocabulary, and
-the most exponentials that are kept for the backward pass."""
+"""On a CPU (`rrr_core.training.head`; a test compares): most logits of a tile, its fewest entries of the vocabulary, the
+most exponentials that are kept for the backward pass."""
 TILE_COPIES = 3
 """Copies of a tile in float32: logits, their exponentials or gradient, and a product."""
 

@@ -55,7 +55,7 @@ def use_fast_products(network: nn.Module) -> None:
     """Have a network's linear layers compute their products by oneDNN, where that is faster."""
     if is_faster():
         for module in network.modules():
-            if type(module) is nn.Linear:
+            if type(module) is nn.Linear and min(module.weight.shape) >= CHUNKS[-1]:  # adapters are narrow
                 module.__class__ = FastLinear
 
 

@@ -24,10 +24,14 @@ HEAD_TOKENS, HEAD_COLUMNS = 4096, 32768
 """The tile in which TRL's head makes logits on a GPU: tokens times entries of the vocabulary."""
 
 TILE, FEWEST_COLUMNS, KEPT = 2**20, 256, 2**27
-"""On a CPU (`rrr_core.training.head`; a test compares): most logits of a tile, its fewest entries of the vocabulary, the
-most exponentials that are kept for the backward pass."""
+"""On a CPU (`rrr_core.training.head`; a test compares): most logits of a tile, its fewest columns, and the most
+exponentials that are kept for the backward pass."""
 TILE_COPIES = 3
 """Copies of a tile in float32: logits, their exponentials or gradient, and a product."""
+
+FORM, FORMS_WRITTEN, FORMS_TRAINED = 0.8e6, 12, 36
+"""Bytes of code that oneDNN compiles for a form of a product (`rrr_core.generation.products`), and the usual number of
+forms: six weights with two numbers of rows, and with gradients three products of each."""
 
 SPARE, SPARE_COLUMNS = 0.25, 16
 """The key-value cache grows by a quarter at a time, and by 16 columns at least: all of that is unused once the prompts
@@ -65,6 +69,8 @@ class Setup:
     sharding: str = "none"
     processes: int = 1
     on_cpu: bool = False
+    compiles: bool = False
+    """Whether products are oneDNN's, which keeps code for each form."""
     prefix_limit: float = 1 << 30
     """Most bytes of the prefix cache."""
     other_engine: float = 0.0
@@ -135,6 +141,7 @@ def static_parts(shape: Shape, setup: Setup) -> dict[str, float]:
         "optimiser": setup.moments * setup.trainable * setup.bytes_per_weight / states,
         "reference": weights / per_rank if setup.reference else 0.0,
     }
+    parts |= _code(setup, FORMS_TRAINED)
     if sharding in DEEPSPEED:
         # DeepSpeed updates a flat copy of the process's share in full width.
         parts["optimiser"] += setup.trainable * setup.bytes_per_weight / states
@@ -185,6 +192,10 @@ def _head_bytes(shape: Shape, setup: Setup, one: Pass) -> float:
         cells = one.written * shape.vocabulary
         return head + (cells if cells <= KEPT else 0) * 4 + TILE_COPIES * _tile_bytes(shape, one)
     return head + min(one.written, HEAD_TOKENS) * HEAD_COLUMNS * setup.width
+
+
+def _code(setup: Setup, forms: int) -> dict[str, float]:
+    return {"compiled products": forms * FORM} if setup.compiles else {}
 
 
 def _tile_bytes(shape: Shape, one: Pass) -> float:
@@ -280,7 +291,8 @@ def training_memory(shape: Shape, setup: Setup, one: Pass, batch: Batch, *, accu
 def generating_memory(shape: Shape, setup: Setup, batch: Batch) -> Memory:
     """Of mining or evaluation."""
     parts = generating_parts(shape, setup, batch, in_training=False)
-    return Memory({"weights": float(shape.parameters * setup.stored_bytes), **parts})
+    weights = {"weights": float(shape.parameters * setup.stored_bytes)}
+    return Memory({**weights, **parts, **_code(setup, FORMS_WRITTEN)})
 
 
 _NO_HEAD = {"head": 0.0, "head's gradient": 0.0}

@@ -125,6 +125,7 @@ def _limited(settings: RunSettings, thinks: bool) -> dict[str, Any]:
 def _setup(
     settings: RunSettings, options: PlanOptions, device: Device, trainable: int, fields: dict[str, Any]
 ) -> Setup:
+    from rrr_core.generation.products import is_faster
     from rrr_core.training.preflight import training_dtype
 
     train, weights = settings.train, BYTES[training_dtype(settings.model)]
@@ -142,6 +143,7 @@ def _setup(
         sharding=train.sharding,
         processes=options.processes,
         on_cpu=device.is_cpu,
+        compiles=device.is_cpu and is_faster(),
         prefix_limit=PREFIX_BYTES if device.is_cpu else PREFIX_SHARE * device.memory,
         other_engine=beside,
     )

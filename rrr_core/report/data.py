@@ -19,6 +19,7 @@ from rrr_core.records import Record
 from rrr_core.report.curves import Curves, curves_of
 from rrr_core.report.evidence import Evidence, evidence_of
 from rrr_core.report.folders import Transfer, names_of, parts_of, transfers_of
+from rrr_core.report.forgetting import Forgetting, forgetting_of
 from rrr_core.report.manifests import without_this_page
 from rrr_core.report.mined import Mined, mined_of
 from rrr_core.report.selection import FIELDS, SEGMENT_FIELDS, FairSample, Texts, pack
@@ -62,6 +63,7 @@ class Run:
     """Label → figures.json."""
     pairs: list[Json]
     """Paired differences between models, from comparison.json."""
+    forgetting: Forgetting | None
     mined: Mined | None
     curves: Curves | None
     profiles: dict[str, Json]
@@ -174,6 +176,7 @@ class _Reader:
             evidence=evidence_of(figures, pairs),
             figures=figures,
             pairs=pairs,
+            forgetting=forgetting_of(self.files.evaluations(), comparison, self._read),
             mined=mined,
             curves=curves,
             profiles=self._profiles(),
@@ -285,7 +288,9 @@ class _Reader:
 
     def _lost(self) -> None:
         """Report the files that were written and are there no more."""
-        stages = [self.files.mine.path, self.files.train.path, *(each.path for each in self.files.evaluations())]
+        evaluated = self.files.evaluations()
+        stages = [self.files.mine.path, self.files.train.path, *(each.path for each in evaluated)]
+        stages += [each.forgetting.path for each in evaluated if each.forgetting.path.is_dir()]
         for folder in [*stages, self.files.comparison.parent]:
             try:
                 lost = Digests(folder).lacking("")

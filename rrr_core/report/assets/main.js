@@ -86,6 +86,7 @@ function drawAll() {
       ...transfers(payload),
       sideBySide(state, chooseRun),
       ...(state.mode ? detailParts() : []),
+      forgetting(state.run),
       curves(state),
       mining(state.run),
       timeSpent(state.run),

@@ -109,19 +109,24 @@ class Job:
         """What a command of rrr prints; its progress goes to the terminal. If it fails, this ends as it did."""
         given = [*arguments, *(["--config", str(self.settings_file)] if config else [])]
         print(f"$ {shlex.join(['rrr', *given])}", flush=True)
-        done = subprocess.run(
-            [sys.executable, "-m", "rrr_core", *given],
-            stdout=subprocess.PIPE,
-            text=True,
-            encoding="utf-8",
-            check=False,
-            # Else a killed benchmark would leave a command behind, which holds its folder.
-            preexec_fn=die_with_the_parent,
-        )
-        if done.returncode and not (may_fail and done.returncode == 1):
-            print(done.stdout)
-            raise SystemExit(done.returncode)
-        return done.stdout
+        status, printed = call(given)
+        if status and not (may_fail and status == 1):
+            print(printed)
+            raise SystemExit(status)
+        return printed
+
+
+def call(arguments: Sequence[str]) -> tuple[int, str]:
+    """A command's status and what it printed. Each has its own process, so none leaves a model in the GPU's memory."""
+    done = subprocess.run(
+        [sys.executable, "-m", "rrr_core", *arguments],
+        stdout=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+        check=False,
+        preexec_fn=die_with_the_parent,  # else a killed benchmark would leave one behind, which holds its folder
+    )
+    return done.returncode, done.stdout
 
 
 def die_with_the_parent() -> None:

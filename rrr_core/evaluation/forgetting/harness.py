@@ -16,10 +16,11 @@ from contextlib import contextmanager, nullcontext, redirect_stderr, redirect_st
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import metadata, util
+from pathlib import Path
 from typing import Any, Protocol
 
 from rrr_core.errors import DataError, ModelError, RrrError
-from rrr_core.evaluation.forgetting.benchmarks import Benchmark
+from rrr_core.evaluation.forgetting.benchmarks import BENCHMARKS, Benchmark
 from rrr_core.evaluation.forgetting.local_rows import Rows
 from rrr_core.evaluation.forgetting.settings import ForgettingSettings
 from rrr_core.generation import ModelSettings
@@ -136,10 +137,12 @@ class LmEval:
 
     @cached_property
     def _manager(self) -> Any:
-        from lm_eval.tasks import TaskManager
+        import lm_eval.tasks
 
-        with _quiet():
-            return TaskManager()
+        # Of its thousands of files these few alone are read, in place of all.
+        tasks = Path(lm_eval.tasks.__file__).parent
+        homes = [tasks / benchmark.home for benchmark in BENCHMARKS.values()]
+        return lm_eval.tasks.TaskManager(include_path=homes, include_defaults=False)
 
     def _task(self, benchmark: Benchmark, name: str, local: Mapping[str, Any] | None) -> Any:
         given: dict[str, Any] = {"task": name, "num_fewshot": benchmark.shots}

@@ -82,7 +82,7 @@ def difference(
         if (pair["a"], pair["b"], pair["mode"], pair["figure"]) == (a, b, mode, figure) and pair["difference"]:
             found = pair["difference"]
             low, high = sorted((sign * found["low"], sign * found["high"]))
-            return {"value": sign * found["value"], "low": low, "high": high}
+            return {"value": sign * found["value"] + 0.0, "low": low, "high": high}  # never -0.0
     return None
 
 

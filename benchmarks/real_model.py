@@ -26,9 +26,12 @@ from typing import Any
 
 from real_model_table import PLACEBO, lines_of
 
+from rrr_core.cli.progress import make_progress
 from rrr_core.config.files import read_config
 from rrr_core.config.sections import section_class
 from rrr_core.config.settings import build, settings_of
+from rrr_core.generation import ModelSettings
+from rrr_core.pipeline import choose_model
 from rrr_core.runs.files import make_folder, read_json, write_json, write_text
 from rrr_core.runs.layout import TRAINED, VANILLA, RunFolder, TrainFolder
 from rrr_core.text import one_line
@@ -93,9 +96,14 @@ class Job:
 
     def model(self) -> list[str]:
         """The options of the untrained model: the warmed-up one, if there was a warm-up."""
-        name = str(self.warmed.model) if self.is_warmed_up else self.options.model
+        name = str(self.warmed.model) if self.is_warmed_up else self.untrained()
         family = self.options.warmed_family if self.is_warmed_up else self.options.family
         return ["--model", name, *self.loading(family)]
+
+    def untrained(self) -> str:
+        """The model that was named; a GGUF file as a folder, converted once for all commands."""
+        named = ModelSettings(model=self.options.model)
+        return choose_model(named, run=self.run(self.options.seeds[0]).path, progress=make_progress()).named
 
     def loading(self, family: str | None) -> list[str]:
         """The options that say how a model is loaded."""
@@ -183,7 +191,7 @@ def warm_up(job: Job) -> None:
     if job.options.warmup == "never" or (job.options.warmup == "auto" and outlook != "warm up first"):
         return
     if not job.is_warmed_up:
-        job.rrr("warmup", job.options.task, "--model", job.options.model, "--folder", str(job.folder))
+        job.rrr("warmup", job.options.task, "--model", job.untrained(), "--folder", str(job.folder))
     probe(job)
 
 

@@ -27,6 +27,15 @@ def evaluation_seed(seed: int, mode: str, shard: int, stage: str) -> int:
     return _bits(f"eval {seed} {mode} {shard} {stage}", 31)
 
 
+def item_seed(seed: int, part: str) -> int:
+    """The seed that draws the items of a part of a benchmark, such as `mmlu_pro_law`; 56 bits.
+
+    >>> item_seed(0, "gsm8k") == item_seed(0, "gsm8k") != item_seed(0, "hellaswag")
+    True
+    """
+    return _bits(f"items {seed} {part}", 56)
+
+
 def rollout_seed(*parts: object) -> int:
     """The seed of one draw in training, such as `(seed, step, forward_pass, WHOLE, "retry")`; 56 bits.
 

@@ -19,6 +19,7 @@ from rrr_core.runs.layout import TRAINED, VANILLA, EvalFolder, RunFolder
 if TYPE_CHECKING:
     from rrr_core.cluster.settings import ClusterSettings
     from rrr_core.evaluation import EvalSettings
+    from rrr_core.evaluation.forgetting.settings import ForgettingSettings
     from rrr_core.generation import ModelSettings
     from rrr_core.tasks.settings import TaskSettings
     from rrr_core.verification import VerifySettings
@@ -44,29 +45,40 @@ def has_evaluation(part: RunFolder, label: str) -> bool:
     help="Also compare with this: a folder that `rrr eval` wrote (for any model, even a server's), the label of an"
     " evaluation in FOLDER, or the name of a model, which is evaluated first on the same rows. May be repeated.",
 )
+@click.option(
+    "--forgetting",
+    "measures_forgetting",
+    is_flag=True,
+    help="Also run general benchmarks through lm-eval, on each model compared: what training made it forget.",
+)
 @processes_option
-@with_settings("task", "model", "eval", "cluster", prefixed=("verify",), several_tasks=True)
+@with_settings("task", "model", "eval", "cluster", prefixed=("verify", "forgetting"), several_tasks=True)
 def command(
     task: TaskSettings,
     model: ModelSettings,
     eval: EvalSettings,
     cluster: ClusterSettings,
     verify: VerifySettings,
+    forgetting: ForgettingSettings,
     folder: Path | None,
     label: str | None,
     others: tuple[str, ...],
+    measures_forgetting: bool,
 ) -> None:
     """Measure a model on TASK: first try, second try after reflection, and controls that could refute a gain.
 
     Of several tasks, each is measured by itself, in FOLDER/tasks/TASK/eval.
     """
     from rrr_core import evaluation, pipeline
+    from rrr_core.cli.forgetting import asked_for, benchmarks_of
     from rrr_core.cli.progress import make_progress
     from rrr_core.cli.tables import print_comparison
     from rrr_core.evaluation.deciding import check_deciders
+    from rrr_core.evaluation.forgetting.comparison import forgotten
     from rrr_core.evaluation.reading import read_figures
 
     opened, target = pipeline.open_tasks(task), RunFolder(run_folder(folder, task))
+    benchmarks = benchmarks_of(forgetting, model, len(opened)) if asked_for(measures_forgetting) else None
     parts = {each.name: part_of(target.path, each.name, len(opened)) for each in opened}
     for each in opened:
         check_deciders(each.task, eval.decide, verify)
@@ -95,8 +107,13 @@ def command(
         with pipeline.Workers(dated, cluster, processes, progress, verify) as workers:
             for each in opened:
                 workers.evaluate(each, parts[each.name].evaluation(name).path, name, eval)
+        if benchmarks is not None:  # when the workers have left the memory
+            benchmarks.measure(dated(), name, target.evaluation(name), progress)
     if not processes.leads:
         return
+    if benchmarks is not None:
+        for earlier in (each for each in compared if isinstance(each, Path)):
+            benchmarks.measure_again(model, EvalFolder(earlier), progress)
     for task_name, part in parts.items():
         if len(parts) > 1:
             click.echo(f"{task_name}:")
@@ -104,7 +121,9 @@ def command(
             folders = [part.evaluation(each).path if isinstance(each, str) else each for each in (*compared, chosen)]
             print_comparison(evaluation.compare(folders, part.comparison))
         else:
-            print_comparison({"figures": {chosen: read_figures(part.evaluation(chosen).figures)}})
+            own = part.evaluation(chosen)
+            found = {"figures": {chosen: read_figures(own.figures)}, "forgetting": forgotten({chosen: own.path})}
+            print_comparison(found)
 
 
 def label_of(model: str | None, folder: RunFolder) -> str:

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from rrr_core.cli.cells import difference, models_across, pair_of, share
 from rrr_core.cli.decider_tables import decider_tables
+from rrr_core.cli.forgetting import forgetting_tables
 from rrr_core.cli.round_tables import round_line, round_tables
 from rrr_core.config.limits import CUT_OFF_SHARE
 from rrr_core.evaluation.figures import WAYS
@@ -83,7 +84,12 @@ def print_tables(made: Iterable[Table], console: Console | None = None) -> Conso
 def print_comparison(comparison: Mapping[str, Any], console: Console | None = None) -> None:
     """Print `comparison.json` as tables on stdout, followed by its notes for the reader."""
     figures, pairs = comparison["figures"], comparison.get("pairs", ())
-    made = [*tables(figures, pairs), *round_tables(figures, pairs), *decider_tables(figures)]
+    made = [
+        *tables(figures, pairs),
+        *round_tables(figures, pairs),
+        *decider_tables(figures),
+        *forgetting_tables(comparison),
+    ]
     console = print_tables(made, console)
     for label, figures in comparison["figures"].items():
         for mode, found in figures["modes"].items():

@@ -12,6 +12,7 @@ SECTIONS: Mapping[str, str] = {
     "mine": "rrr_core.mining:MineSettings",
     "train": "rrr_core.training.settings:TrainSettings",
     "eval": "rrr_core.evaluation:EvalSettings",
+    "forgetting": "rrr_core.evaluation.forgetting.settings:ForgettingSettings",
     "verify": "rrr_core.verification.settings:VerifySettings",
     "probe": "rrr_core.probing.settings:ProbeSettings",
     "cluster": "rrr_core.cluster.settings:ClusterSettings",

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 COSTS = {
     "ray": "no mining and evaluation on a Ray cluster (`--ray`, docs/scaling.md)",
+    "eval": "no forgetting measured on general benchmarks (`rrr eval --forgetting`, docs/evaluation.md)",
     "author": "no new plugin (`rrr new`), and no tox and pytest to test one with",
     "verifiers": "no task set for verifiers, vf-eval and prime-rl (docs/exports.md)",
     "inspect": "no task for Inspect (docs/exports.md)",

@@ -14,6 +14,7 @@ from rrr_core.config.renamed import identity_of_today
 from rrr_core.errors import DataError, RrrError
 from rrr_core.evaluation.figures import WAYS
 from rrr_core.evaluation.folder import read_episodes
+from rrr_core.evaluation.forgetting.comparison import forgotten
 from rrr_core.evaluation.outcomes import Outcomes, after_round, crossed, difference, outcomes
 from rrr_core.evaluation.reading import FIGURES_AGAIN, read_figures
 from rrr_core.evaluation.settings import MODES, EvalSettings
@@ -65,12 +66,14 @@ def compare(folders: Sequence[Path], out: Path) -> dict[str, Any]:
                 f"{a.folder} and {b.folder} are both labelled {a.label!r}: evaluate one again with another --label."
             )
     pairs = [pair for a, b in combinations(evaluated, 2) for pair in _pairs(a, b)]
-    comparison = {
+    comparison: dict[str, Any] = {
         "labels": [each.label for each in evaluated],
         "figures": {each.label: dict(each.figures) for each in evaluated},
         "pairs": pairs,
         "notes": [note for a, b in combinations(evaluated, 2) for note in _notes(a, b)],
     }
+    if forgetting := forgotten({each.label: each.folder for each in evaluated}):
+        comparison["forgetting"] = forgetting
     digests = Digests(Path(out).parent)
     digests.write_json(Path(out), comparison)
     digests.settle([Path(out)])

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from rrr_core.evaluation.figures import FIGURES
+from rrr_core.evaluation.forgetting.reading import check_forgotten
 from rrr_core.records import COUNT, LIST, NUMBER, OBJECT, TEXT, TEXTS, Record
 from rrr_core.runs.digests import Digests
 from rrr_core.runs.files import read_json
@@ -84,6 +85,7 @@ def read_comparison(path: Path) -> Mapping[str, Any]:
             pair.get(name, TEXT)
         if (difference := pair.get("difference", OBJECT, None)) is not None:
             _check(Record(difference, found.place, "a difference"), *_INTERVAL)
+    check_forgotten(found)
     Digests(path.parent).check(path, "compare again.")
     return found.values
 

@@ -63,7 +63,7 @@ def load_transformers(
         raise ModelError(f"There is no dtype {dtype!r}: choose one of {', '.join(DTYPES)}.")
     place = _device(device)
     if adapter is None and is_adapter(name):
-        weights = locate(_base_of_adapter(locate(name, revision, "adapter_config.json")))
+        weights = locate(base_of_adapter(locate(name, revision, "adapter_config.json")))
         adapter, source = name, {"base": weights.name, **described(weights)}
     else:
         weights = locate(name, revision)
@@ -151,7 +151,8 @@ def is_adapter(name: str) -> bool:
     return (folder / "adapter_config.json").is_file() and not (folder / "config.json").is_file()
 
 
-def _base_of_adapter(source: Source) -> str:
+def base_of_adapter(source: Source) -> str:
+    """The model that an adapter's folder names as its base. Raises ModelError if it names none."""
     path = Path(source.name) / "adapter_config.json"
     try:
         base = json.loads(path.read_text(encoding="utf-8")).get("base_model_name_or_path")

@@ -22,6 +22,7 @@ SCRIPTS = (
     "transfer.js",
     "rounds.js",
     "deciders.js",
+    "forgetting.js",
     "curves.js",
     "profile.js",
     "episode.js",

@@ -11,6 +11,7 @@ from rrr_core.report.convergence import Convergence
 from rrr_core.report.curves import Curves
 from rrr_core.report.evidence import Evidence
 from rrr_core.report.folders import Transfer
+from rrr_core.report.forgetting import Forgetting
 from rrr_core.report.mined import Mined
 from rrr_core.report.pairs import Pairs
 from rrr_core.report.words import Words
@@ -44,6 +45,7 @@ class Run:
     """Label → figures.json."""
     pairs: list[Json]
     """Paired differences between models, from comparison.json."""
+    forgetting: Forgetting | None
     pairs_shown: dict[str, Pairs]
     """Mode → rows that the model before training and the trained one both failed at first."""
     anatomy: dict[str, dict[str, Anatomy]]

@@ -19,6 +19,7 @@ from rrr_core.records import Record
 from rrr_core.report.convergence import convergence_of
 from rrr_core.report.curves import Curves, curves_of
 from rrr_core.report.evidence import evidence_of
+from rrr_core.report.forgetting import forgetting_of
 from rrr_core.report.manifests import samples_per_step, without_this_page
 from rrr_core.report.mined import Mined, mined_of
 from rrr_core.report.pairs import Pairs, Retried, rows_of
@@ -120,6 +121,7 @@ class Reader:
             evidence=evidence,
             figures=shown(figures),
             pairs=shown(pairs),
+            forgetting=forgetting_of(self.files.evaluations(), comparison, self._read),
             pairs_shown=_pairs(samples, evidence.baseline, evidence.trained),
             anatomy=_anatomy(samples),
             mined=mined,
@@ -238,7 +240,9 @@ class Reader:
         """Report the files that were written and are there no more."""
         if self._is_live:
             return
-        stages = [self.files.mine.path, self.files.train.path, *(each.path for each in self.files.evaluations())]
+        evaluated = self.files.evaluations()
+        stages = [self.files.mine.path, self.files.train.path, *(each.path for each in evaluated)]
+        stages += [each.forgetting.path for each in evaluated if each.forgetting.path.is_dir()]
         for folder in [*stages, self.files.comparison.parent]:
             try:
                 lost = Digests(folder).lacking("")

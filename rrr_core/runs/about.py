@@ -23,6 +23,7 @@ _RECORDED = (
     "gguf",
     "vllm",
     "httpx2",
+    "lm-eval",
     "pluggy",
 )
 

@@ -5,6 +5,7 @@
     train/metrics.jsonl           one line per step; next to it episodes.jsonl, refreshed-NNNNN.jsonl, checkpoint-N/,
                                   model/, and summary.json once training is finished
     eval/LABEL/MODE-NNNNN.jsonl   evaluated rows; figures.json once all are there
+    eval/LABEL/forgetting/        answers to general benchmarks, TASK.jsonl; scores.json once all are there
     eval/comparison.json          the comparison of the evaluated models
     report.html
     tasks/TASK/                   with several tasks, each one's mine/ and eval/; the rest is of all of them
@@ -176,8 +177,26 @@ class TrainFolder(StageFolder):
         return {step: found[str(step)] for step in sorted(int(text) for text in found if text.isdecimal())}
 
 
+class ForgettingFolder(StageFolder):
+    """What one model answers on general benchmarks."""
+
+    def items(self, subtask: str) -> Path:
+        """The answers to one of lm-eval's tasks."""
+        return self.path / f"{subtask}.jsonl"
+
+    @property
+    def scores(self) -> Path:
+        """Written last."""
+        return self.path / "scores.json"
+
+
 class EvalFolder(StageFolder):
     """The evaluation of one model."""
+
+    @property
+    def forgetting(self) -> ForgettingFolder:
+        """The model on general benchmarks; there only if that was measured."""
+        return ForgettingFolder(self.path / "forgetting")
 
     def shard(self, mode: str, number: int) -> Path:
         """The shard of a mode with this number, from 0."""
@@ -268,7 +287,7 @@ class RunFolder:
 
     def manifests(self) -> dict[str, Path]:
         """Stage, such as `eval/vanilla`, → its manifest, for existing files; `run` is the record of the whole run."""
-        stages = [*self.path.glob(f"*/{MANIFEST}"), *self.path.glob(f"*/*/{MANIFEST}")]
+        stages = [path for depth in ("*", "*/*", "eval/*/*") for path in self.path.glob(f"{depth}/{MANIFEST}")]
         stages.sort(key=lambda path: (len(path.parts), path))
         found = {path.parent.relative_to(self.path).as_posix(): path for path in stages}
         found |= {f"{TRAININGS}/{each.path.name}": each.manifest for each in self.trainings() if each.manifest.exists()}

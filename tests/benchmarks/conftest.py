@@ -41,5 +41,7 @@ def benchmarks_can_be_imported(monkeypatch):
             "consolidation",
             "oracle_gap",
             "rounds",
+            "real_model",
+            "real_model_table",
         }:
             del sys.modules[name]

@@ -97,6 +97,7 @@ function drawAll() {
       ...transfers(payload),
       sideBySide(state, chooseRun),
       ...details,
+      forgetting(state.run),
       curves(state),
       mining(state.run),
       timeSpent(state.run),

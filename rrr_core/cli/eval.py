@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     help="Also compare with this: a folder that `rrr eval` wrote (for any model, even a server's), or the name of a"
     " model, which is evaluated first on the same rows. May be repeated.",
 )
-@processes_option
 @with_settings("task", "model", "eval", "cluster", prefixed=("verify",), several_tasks=True)
+@processes_option
 def command(
     task: TaskSettings,
     model: ModelSettings,

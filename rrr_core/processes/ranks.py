@@ -44,6 +44,9 @@ def executor_of(world: World) -> Executor:
     except RrrError as error:
         UNMET[world] = error
         raise
+    except KeyboardInterrupt:
+        UNMET[world] = RrrError("interrupted before all processes of this launch had met.")
+        raise
 
 
 def _say(line: str) -> None:

@@ -1,7 +1,7 @@
 """Several processes beside one: the same bytes, texts and weights, the throughput of mining, and kills at any moment.
 
     python benchmarks/processes.py FOLDER equal        mining, evaluation and training in 1, 2 and 4 processes
-    python benchmarks/processes.py FOLDER resumes      a training begun in 1, 2 or 4 processes, and finished in others
+    python benchmarks/processes.py FOLDER resumes      a training started in 1, 2 or 4 processes, and finished in others
     python benchmarks/processes.py FOLDER throughput   mining's rows a second in 2 processes over 1, one thread each
     python benchmarks/processes.py FOLDER kills        `kill -9` of a rank or its launcher, again and again
     python benchmarks/processes.py FOLDER bookkeeping  64 ranks at more and more shards: processor time, without a model
@@ -158,7 +158,8 @@ def mine_and_watch(folder: RunFolder, count: int, *more: str) -> float:
 
     It counts from the manifest to the last look at them before the summary.
     """
-    process = subprocess.Popen(command("mine", folder.path, count, *more), env=environment(), stderr=subprocess.DEVNULL)
+    asked, quiet = command("mine", folder.path, count, *more), subprocess.DEVNULL
+    process = subprocess.Popen(asked, env=environment(), stdout=quiet, stderr=quiet)
     began: dict[int, float] = {}
     ended: dict[int, float] = {}
     while process.poll() is None:

@@ -106,10 +106,10 @@ def leave() -> None:
     """End together with the other processes, if this one has met them."""
     if world_of(os.environ).size == 1:
         return
-    from rrr_core.processes.ranks import Ranks, executor_of
+    from rrr_core.processes.ranks import MET
 
-    if executor_of.cache_info().currsize and isinstance(found := executor(), Ranks):
-        found.meeting.leave()
+    if (met := MET.get(join(os.environ))) is not None:
+        met.meeting.leave()
         from torch import distributed
 
         if distributed.is_available() and distributed.is_initialized():
@@ -124,9 +124,9 @@ def may_say_why(arguments: Sequence[str], *, may_wait: bool = True) -> bool:
     world = world_of(os.environ)
     if world.size == 1 or not SHARED.intersection(arguments[:1]):
         return True
-    from rrr_core.processes.ranks import Ranks, executor_of
+    from rrr_core.processes.ranks import MET, Ranks
 
-    if not may_wait and not executor_of.cache_info().currsize:
+    if not may_wait and join(os.environ) not in MET:
         return world.leads
     try:
         found = executor()

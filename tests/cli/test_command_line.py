@@ -252,6 +252,7 @@ def test_a_launch_of_a_command_for_one_process_does_its_work_in_none(
 def test_what_needs_no_second_process_is_done_by_the_first_of_a_launch(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    monkeypatch.setattr("rrr_core.processes.ranks.torch_store", lambda *_, **__: pytest.fail("it waits for others"))
     assert codes_of_two(monkeypatch, "new", "pairs", "--yes", "--folder", str(tmp_path / "pairs")) == [0, None]
     assert (tmp_path / "pairs" / "pyproject.toml").exists()
     assert "exists" not in capsys.readouterr().err

@@ -92,19 +92,20 @@ def run_command(arguments: Sequence[str]) -> int:
         click.echo(error.format_message())
         return 0
     except click.ClickException as error:
-        return _refuse(_usage(error))
+        return _refuse(_usage(error), arguments)
     except (click.Abort, KeyboardInterrupt):
         resumed = bool(arguments) and arguments[0] in RESUMED
         if not processes.is_watched():
-            _refuse("interrupted: run the same command again to resume." if resumed else "interrupted.")
+            said = "interrupted: run the same command again to resume." if resumed else "interrupted."
+            _refuse(said, arguments, may_wait=False)
         return 130
     except RrrError as error:
-        return _refuse(str(error))
+        return _refuse(str(error), arguments)
     except ModuleNotFoundError as error:
         extra = EXTRAS.get((error.name or "").partition(".")[0])
         if extra is None:
             raise
-        return _refuse(f"this needs rrr-core[{extra}]: pip install 'rrr-core[{extra}]'")
+        return _refuse(f"this needs rrr-core[{extra}]: pip install 'rrr-core[{extra}]'", arguments)
     except BrokenPipeError:
         # The reader of our output is gone; Python would complain again when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -112,19 +113,20 @@ def run_command(arguments: Sequence[str]) -> int:
     except OSError as error:
         if error.errno not in USERS_TO_MEND and not any(words in str(error).lower() for words in NO_MEMORY):
             raise
-        return _refuse(f"{error.filename or 'writing'}: {error.strerror}.")
+        return _refuse(f"{error.filename or 'writing'}: {error.strerror}.", arguments)
     except (MemoryError, RuntimeError, ImportError) as error:
         if not isinstance(error, MemoryError) and not any(words in str(error).lower() for words in NO_MEMORY):
             raise
         return _refuse(
             f"not enough memory ({one_line(error, 200) or 'MemoryError'}): use smaller batches or a smaller model, or"
-            " raise this process's limit (`ulimit -v`)."
+            " raise this process's limit (`ulimit -v`).",
+            arguments,
         )
     return code or 0
 
 
-def _refuse(message: str) -> int:
-    if processes.may_say_why():
+def _refuse(message: str, arguments: Sequence[str], *, may_wait: bool = True) -> int:
+    if processes.may_say_why(arguments, may_wait=may_wait):
         click.echo(f"rrr: {processes.who()}{one_line(message)}", err=True)
     return 2
 
@@ -152,7 +154,7 @@ def main() -> None:
         heap.collect_garbage_less_often()
     try:
         processes.enter()
-        if processes.refuse_what_does_not_join(sys.argv[1:]):
+        if processes.has_nothing_to_do(sys.argv[1:]):
             return
     except RrrError as error:
         # Said at once: the others of a launch, if there are any, need not be met for this.

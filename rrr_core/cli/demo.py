@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from rrr_core.cli.options import SettingsCommand, with_settings
+from rrr_core.cli.processes import processes_option
 from rrr_core.cli.run import SECTIONS, STAGES, run_and_print
 from rrr_core.cli.shared import folder_option
 from rrr_core.runs.layout import DEFAULT_RUNS
@@ -18,6 +19,7 @@ DEFAULT_TASK = "countdown"
 @click.command("demo", cls=SettingsCommand)
 @folder_option("run.json, mine, train, eval and report.html", default="runs/demo, or runs/demo-TASK for another task")
 @with_settings(*SECTIONS, prefixed=STAGES, presets={"task": {"name": DEFAULT_TASK}}, task_presets="demo")
+@processes_option
 def command(folder: Path | None, **settings: Any) -> None:
     """Watch a small model learn to reflect, in minutes on two cores and offline: on Countdown, or another TASK.
 

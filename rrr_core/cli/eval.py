@@ -51,8 +51,8 @@ def has_evaluation(part: RunFolder, label: str) -> bool:
     is_flag=True,
     help="Also run general benchmarks through lm-eval, on each model compared: what training made it forget.",
 )
-@processes_option
 @with_settings("task", "model", "eval", "cluster", prefixed=("verify", "forgetting"), several_tasks=True)
+@processes_option
 def command(
     task: TaskSettings,
     model: ModelSettings,

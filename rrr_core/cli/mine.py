@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 @click.command("mine", cls=SettingsCommand)
 @folder_option("the failure set goes to FOLDER/mine")
-@processes_option
 @with_settings("task", "model", "mine", "cluster", prefixed=("verify",), several_tasks=True)
+@processes_option
 def command(
     task: TaskSettings,
     model: ModelSettings,

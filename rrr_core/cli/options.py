@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import replace
@@ -16,6 +17,7 @@ from rrr_core.config.naming import options_of
 from rrr_core.config.renamed import former_keys, former_values
 from rrr_core.config.sections import section_class
 from rrr_core.config.settings import BadValue, Setting, build, settings_of
+from rrr_core.processes.world import world_of
 
 
 class SettingType(click.ParamType):  # type: ignore[type-arg]
@@ -76,7 +78,9 @@ class FormerOption(SettingOption):
 
 
 def _note(line: str) -> None:
-    click.echo(f"rrr: note: {line}", err=True)
+    """Of a launch, one process says what all would: the one that started the others, or else the first."""
+    if (world := world_of(os.environ)).leads and not world.watched:
+        click.echo(f"rrr: note: {line}", err=True)
 
 
 def parameter(section: str, setting: Setting) -> str:

@@ -22,8 +22,11 @@ if TYPE_CHECKING:
 AGENT_SECONDS = 1.0
 """How long a process that fails in an unforeseen way waits, so that what killed another comes to light first."""
 
+SHARED = frozenset({"demo", "run", "mine", "train", "eval"})
+"""The commands whose work the processes of a launch share."""
 FOR_ONE = frozenset({"transfer", "warmup", "probe", "plan", "rejudge"})
-"""The commands that run a model or write a folder in one process alone."""
+"""The commands that run a model or write a folder in one process alone. All others the first process of a launch does,
+since none of the processes needs the others for them."""
 
 
 def processes_option(function: Callable[..., None]) -> Callable[..., None]:
@@ -68,16 +71,18 @@ def enter() -> None:
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - until the end
 
 
-def refuse_what_does_not_join(arguments: Sequence[str]) -> bool:
-    """Whether this process has nothing to do, since another one of its launch refuses a command for one process.
+def has_nothing_to_do(arguments: Sequence[str]) -> bool:
+    """Whether this process leaves a command to the first one of its launch: each would do, or refuse, all of it.
 
-    Raises RrrError in the first process: each would do the whole work, on the same files.
+    Raises RrrError in the first process for a command that takes a machine for itself.
     """
     world = world_of(os.environ)
-    if world.size == 1 or not FOR_ONE.intersection(arguments[:1]) or {"-h", "--help"}.intersection(arguments):
+    if world.size == 1 or SHARED.intersection(arguments[:1]):
         return False
     if not world.leads:
         return True
+    if not FOR_ONE.intersection(arguments[:1]) or {"-h", "--help"}.intersection(arguments):
+        return False
     raise RrrError(
         f"{arguments[0]} works in one process, and {world.launcher} has started {world.size}: start it without a"
         " launcher. If nothing started several, unset the launcher's variables, such as RANK and WORLD_SIZE."
@@ -101,23 +106,28 @@ def leave() -> None:
     """End together with the other processes, if this one has met them."""
     if world_of(os.environ).size == 1:
         return
-    from rrr_core.processes.ranks import Ranks, executor_of
+    from rrr_core.processes.ranks import MET
 
-    if executor_of.cache_info().currsize and isinstance(found := executor(), Ranks):
-        found.meeting.leave()
+    if (met := MET.get(join(os.environ))) is not None:
+        met.meeting.leave()
         from torch import distributed
 
         if distributed.is_available() and distributed.is_initialized():
             distributed.destroy_process_group()
 
 
-def may_say_why() -> bool:
-    """Whether this process is to say why it fails: of several, the first that does."""
-    world = world_of(os.environ)
-    if world.size == 1:
-        return True
-    from rrr_core.processes.ranks import Ranks
+def may_say_why(arguments: Sequence[str], *, may_wait: bool = True) -> bool:
+    """Whether this process is to say why a command fails: of several that share its work, the first that does.
 
+    It has to meet the others for that. Unless it `may_wait` for them, the leading one speaks where they have not met.
+    """
+    world = world_of(os.environ)
+    if world.size == 1 or not SHARED.intersection(arguments[:1]):
+        return True
+    from rrr_core.processes.ranks import MET, Ranks
+
+    if not may_wait and join(os.environ) not in MET:
+        return world.leads
     try:
         found = executor()
     except (RrrError, ImportError):

@@ -18,8 +18,8 @@ STAGES = ("mine", "train", "eval", "verify")
 
 @click.command("run", cls=SettingsCommand)
 @folder_option("run.json, mine, train, eval and report.html")
-@processes_option
 @with_settings(*SECTIONS, "cluster", prefixed=STAGES, several_tasks=True)
+@processes_option
 def command(folder: Path | None, **settings: Any) -> None:
     """Mine TASK's failures, train on them, evaluate before and after, write the report; resumes where it stopped.
 

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     help="The failure set of one task: a folder that `rrr mine` wrote.  [default: FOLDER/mine]",
 )
-@processes_option
 @with_settings("task", "model", "train", prefixed=("verify",), several_tasks=True)
+@processes_option
 def command(
     task: TaskSettings,
     model: ModelSettings,

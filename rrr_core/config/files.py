@@ -12,6 +12,9 @@ from rrr_core.config.sections import SECTIONS, section_class
 from rrr_core.config.settings import BadValue, settings_of
 from rrr_core.errors import RrrError, nearest
 
+COMMAND_LINE = frozenset({"processes", "folder", "label", "compare", "failures", "config"})
+"""Options that are no settings."""
+
 
 def read_config(
     path: Path, sections: Sequence[str] = tuple(SECTIONS), say: Callable[[str], None] = lambda _: None
@@ -28,6 +31,8 @@ def read_config(
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise RrrError(f"{path}: not a TOML file: {error}.") from error
     for section, table in tables.items():
+        if section in COMMAND_LINE:
+            raise RrrError(f"{path}: {section} is no setting: give it on the command line, as --{section}.")
         if section not in sections:
             homes = [] if isinstance(table, dict) else _sections_with(section, sections)
             if homes:
@@ -58,6 +63,8 @@ def _read_section(path: Path, section: str, table: Mapping[str, Any]) -> dict[st
     known = {setting.key: setting for setting in settings_of(section_class(section))}
     values = {}
     for key, value in table.items():
+        if key in COMMAND_LINE - known.keys():
+            raise RrrError(f"{path}: [{section}] {key} is no setting: give it on the command line, as --{key}.")
         if key not in known:
             raise RrrError(f"{path}: [{section}] has no key {key!r}.{nearest(key, known)}")
         try:

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from dataclasses import asdict, replace
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from rrr_core.answering import check_max_steps
 from rrr_core.config.limits import STOPS, token_limit
@@ -23,6 +24,7 @@ from rrr_core.generation.engine import Engine
 from rrr_core.generation.measured import measured
 from rrr_core.generation.notes import EngineNotes
 from rrr_core.hookspecs import Row
+from rrr_core.processes.alike import check_alike
 from rrr_core.processes.shards import Executor, ShardJob, ThisProcess
 from rrr_core.profiling.profile import profiled
 from rrr_core.progress import Progress
@@ -67,16 +69,9 @@ def evaluate(
         deciders = make_deciders(task, settings.decide, settings.max_abstain, verify, profile)
         for decider in deciders:
             stack.callback(decider.close)
-        identity = {
-            "label": label,
-            "task": task.provenance(),
-            "model": engine.describe(),
-            "data": dict(data_options),
-            "split": "test",
-            "settings": {name: value for name, value in asdict(settings).items() if name not in NO_TEXTS},
-            **({"deciders": [decider.provenance() for decider in deciders]} if deciders else {}),
-        }
-        open_stage(folder, "eval", identity, about_this_run())
+        identity = _identity(task, engine, settings, data_options, deciders)
+        open_stage(folder, "eval", {"label": label, **identity}, about_this_run())
+        check_alike(executor, folder, identity)
         rows = _rows(task, settings, data_options)
         if not rows:
             raise DataError(f"The test split of task {task.name!r} has no rows: check the `--data` options.")
@@ -123,12 +118,27 @@ def assist_evaluation(
         deciders = make_deciders(task, settings.decide, settings.max_abstain, verify, judge.profile)
         for decider in deciders:
             stack.callback(decider.close)
+        check_alike(executor, folder, _identity(task, engine, settings, data_options, deciders))
         work = EvaluationWork(task, measured(engine, judge.profile), judge, settings, deciders)
         jobs = _jobs(settings, _rows(task, settings, data_options))
         undone = (job for job in jobs if not files.shard(job.mode, job.number).exists())
         for _ in executor.in_order(folder, undone, work):
             raise AssertionError("only the leading process is given what is done")
     executor.agree(f"the figures of {folder}", None)
+
+
+def _identity(
+    task: Task, engine: Engine, settings: EvalSettings, data_options: Mapping[str, str], deciders: Sequence[Decider]
+) -> dict[str, Any]:
+    """Everything that determines the texts."""
+    return {
+        "task": task.provenance(),
+        "model": engine.describe(),
+        "data": dict(data_options),
+        "split": "test",
+        "settings": {name: value for name, value in asdict(settings).items() if name not in NO_TEXTS},
+        **({"deciders": [decider.provenance() for decider in deciders]} if deciders else {}),
+    }
 
 
 def mode_figures(folder: Path, task: Task, settings: EvalSettings) -> dict[str, ModeFigures]:

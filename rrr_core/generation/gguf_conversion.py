@@ -52,7 +52,8 @@ def converted(path: Path, folder: Path, say: Callable[[str], None]) -> Path:
     target = folder / f"{path.stem}-{digest[:12]}-transformers-{version}"
     make_folder(folder)
     if not (target / CONVERTED).is_file():
-        with _locked(folder / f".{target.name}.lock"):
+        waiting = f"Another process converts {path}: waiting for it."
+        with _locked(folder / f".{target.name}.lock", lambda: say(waiting)):
             if not (target / CONVERTED).is_file():
                 say(f"Converting {path} to safetensors, once: {target}")
                 _convert(header, target, digest)
@@ -87,8 +88,8 @@ def _impossible(header: Header, why: object) -> ModelError:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Wait until no other process converts the same file."""
+def _locked(path: Path, on_wait: Callable[[], None]) -> Iterator[None]:
+    """Wait until no other process converts the same file; `on_wait` is called first if one does."""
     try:
         import fcntl
     except ImportError:
@@ -98,7 +99,11 @@ def _locked(path: Path) -> Iterator[None]:
         descriptor = open_own(path, os.O_RDWR | os.O_CREAT)
     try:
         with explained(path):
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                on_wait()
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
     finally:
         os.close(descriptor)

@@ -36,6 +36,7 @@ from rrr_core.mining.rounds import ProgressReporter
 from rrr_core.mining.settings import MineSettings
 from rrr_core.mining.shards import MiningWork, depth_of
 from rrr_core.mining.tally import MiningSummary, Tally
+from rrr_core.processes.alike import check_alike
 from rrr_core.processes.shards import Done, Executor, ShardJob, ThisProcess
 from rrr_core.profiling.profile import profiled
 from rrr_core.progress import Advance, Progress
@@ -75,6 +76,7 @@ def mine(
     if not executor.leads:
         with Judge(task, settings.max_abstain, settings=verify, max_no_answer=settings.max_no_answer) as judge:
             work = MiningWork(task, measured(engine, judge.profile), judge, settings)
+            check_alike(executor, folder, _identity(task, engine, settings, data_options))
             return assist_mining(work, folder, data_options, executor)
     with (
         stage_lock(folder, progress),
@@ -83,7 +85,9 @@ def mine(
             task, settings.max_abstain, settings=verify, profile=profile, max_no_answer=settings.max_no_answer
         ) as judge,
     ):
-        open_stage(folder, "mine", _identity(task, engine, settings, data_options), about_this_run())
+        identity = _identity(task, engine, settings, data_options)
+        open_stage(folder, "mine", identity, about_this_run())
+        check_alike(executor, folder, identity)
         with progress.track(f"Mining {task.name}", settings.rows) as advance:
             work = MiningWork(task, measured(engine, profile), judge, settings)
             miner = _Miner(work, folder, executor, advance, EngineNotes(engine, folder, progress))

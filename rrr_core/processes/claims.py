@@ -6,6 +6,8 @@ one has made is handed in here, whole or not at all, until that one takes it ove
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -105,8 +107,8 @@ class Claims:
         return found
 
     def hand_in(self, job: ShardJob, lines: Sequence[Mapping[str, Any]], spent: Spent) -> None:
-        """Hand in a shard's records and what they took."""
-        write_lines(self.files.handed_in(job.name), [{"spent": spent.to_json()}, *lines])
+        """Hand in a shard's records, from which rows they were made, and what they took."""
+        write_lines(self.files.handed_in(job.name), [{"spent": spent.to_json(), "rows": _digest(job)}, *lines])
 
     def is_handed_in(self, job: ShardJob) -> bool:
         """Whether it can be taken over."""
@@ -117,16 +119,21 @@ class Claims:
         return len(self.files.all_handed_in())
 
     def take(self, job: ShardJob) -> Elsewhere:
-        """What was handed in for a job. Raises DataError for a file that is not what `hand_in` wrote."""
+        """What was handed in for a job. Raises DataError for a file that `hand_in` did not write, or of other rows."""
         path = self.files.handed_in(job.name)
         first, *lines = (record for _, record in read_numbered_lines(path))
         try:
-            spent = Spent.from_json(first["spent"])
+            spent, rows = Spent.from_json(first["spent"]), first["rows"]
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
             raise DataError(f"{path}:1: not what a process took: delete the file; the shard is made again.") from None
         if len(lines) != len(job.rows):
             raise DataError(
                 f"{path} holds {len(lines)} records of {len(job.rows)} rows: delete the file; the shard is made again."
+            )
+        if rows != _digest(job):
+            raise DataError(
+                f"{path} was made from other rows than this process has: give all processes the same data, and delete"
+                " the file; the shard is made again."
             )
         return Elsewhere(lines, spent)
 
@@ -134,6 +141,11 @@ class Claims:
         """Remove what was handed in for a job that is in its place now."""
         self.files.claim(job.name).write_bytes(DONE)
         self.files.handed_in(job.name).unlink(missing_ok=True)
+
+
+def _digest(job: ShardJob) -> str:
+    rows = [[index, dict(row)] for index, row in job.rows]
+    return hashlib.sha256(json.dumps(rows, sort_keys=True).encode()).hexdigest()
 
 
 def _lock(descriptor: int) -> bool | None:

@@ -10,6 +10,7 @@ import json
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from typing import Any, Protocol, TypeVar
 
 from rrr_core.errors import RrrError
@@ -197,7 +198,8 @@ def torch_store(
         if world.leads:
             waiting.start()
         # As torch's own groups find it: at the launcher's agent, or else at the first process.
-        store, _, _ = next(iter(rendezvous("env://", world.rank, world.size, timeout=timedelta(seconds=seconds))))
+        limit = timedelta(seconds=seconds)
+        store, _, _ = _interruptible(lambda: next(iter(rendezvous("env://", world.rank, world.size, timeout=limit))))
     except (RuntimeError, ValueError) as error:
         if world.leads:
             raise RrrError(
@@ -212,6 +214,20 @@ def torch_store(
         waiting.cancel()
     made: Store = PrefixStore("rrr", store)
     return made
+
+
+def _interruptible(wait: Callable[[], Value]) -> Value:
+    """What `wait` gives. Ctrl-C reaches this thread alone, and not while it waits in torch's own code."""
+    found: Future[Value] = Future()
+
+    def run() -> None:
+        try:
+            found.set_result(wait())
+        except BaseException as error:  # noqa: BLE001 - raised where it is waited for
+            found.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    return found.result()
 
 
 def _if_left(world: World) -> str:

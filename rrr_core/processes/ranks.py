@@ -10,7 +10,6 @@ import sys
 from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
-from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
@@ -30,9 +29,10 @@ AHEAD = 2
 
 UNMET: dict[World, RrrError] = {}
 """Why a launch could not be met: who asks again, as to say who fails, does not wait as long again."""
+MET: dict[World, Ranks] = {}
+"""The executor of the launch that this process has met, which it meets once."""
 
 
-@cache
 def executor_of(world: World) -> Executor:
     """Who works on shards in this process's launch. Raises RrrError if the others cannot be reached."""
     if world.size == 1:
@@ -40,9 +40,14 @@ def executor_of(world: World) -> Executor:
     if world in UNMET:
         raise UNMET[world]
     try:
-        return Ranks(world, Meeting(world, torch_store(world, say=_say)))
+        if world not in MET:
+            MET[world] = Ranks(world, Meeting(world, torch_store(world, say=_say)))
+        return MET[world]
     except RrrError as error:
         UNMET[world] = error
+        raise
+    except KeyboardInterrupt:
+        UNMET[world] = RrrError("interrupted before all processes of this launch had met.")
         raise
 
 

@@ -24,6 +24,7 @@ from rrr_core.generation import ModelSettings
 from rrr_core.generation.measured import measured
 from rrr_core.generation.transformers_backend import load_from
 from rrr_core.generation.vllm_start import free_dropped
+from rrr_core.processes.alike import check_alike
 from rrr_core.processes.shards import Executor, ThisProcess
 from rrr_core.processes.watch import Unwatched, Watch, watching
 from rrr_core.processes.world import world_of
@@ -139,16 +140,17 @@ def _train(
     settings = fitted(settings, policy.chat, any(task.has_steps for task in tasks.values()))
     arguments = checked_config(model_settings, folder, settings)
     check_network(settings, arguments, policy.network)
+    identity = {
+        **identity_of_tasks(tasks),
+        "model": policy.describe(),
+        **engine_identity(model_settings),
+        "settings": settings.identity(),
+        "failures": {"count": len(failures), "sha256": digest(failures, rated=settings.curriculum != "none")},
+    }
     if _writes():
-        identity = {
-            **identity_of_tasks(tasks),
-            "model": policy.describe(),
-            **engine_identity(model_settings),
-            "settings": settings.identity(),
-            "failures": {"count": len(failures), "sha256": digest(failures, rated=settings.curriculum != "none")},
-        }
         open_stage(folder, "train", identity=identity, about={**about_this_run(), "draws": DRAWS})
         check_room(settings, folder, policy.network, training_dtype(model_settings))
+    check_alike(executor, folder, identity)
     executor.meet(f"training in {folder}")
     files = TrainFolder(folder)
     summary_file = files.summary

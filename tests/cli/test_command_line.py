@@ -222,12 +222,9 @@ def test_another_runtime_error_is_not_taken_for_a_lack_of_memory(monkeypatch: py
         cli.run_command(["train"])
 
 
-@pytest.mark.parametrize("command", ["transfer", "warmup", "probe", "plan", "rejudge"])
-def test_a_launch_of_a_command_for_one_process_does_its_work_in_none(
-    command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr("sys.argv", ["rrr", command, "countdown"])
-    monkeypatch.setattr("rrr_core.cli.run_command", lambda arguments: pytest.fail("the work started"))
+def codes_of_two(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> list[object]:
+    """What a command ends with in each process of a launch of two, one after the other; None if it did nothing."""
+    monkeypatch.setattr("sys.argv", ["rrr", *arguments])
     monkeypatch.setattr("rrr_core.cli.processes.enter", lambda: None)  # it would take standard output away
     codes: list[object] = []
     for rank in ("0", "1"):
@@ -238,10 +235,62 @@ def test_a_launch_of_a_command_for_one_process_does_its_work_in_none(
             codes.append(None)
         except SystemExit as end:
             codes.append(end.code)
-    assert codes == [2, None]
+    return codes
+
+
+@pytest.mark.parametrize("command", ["transfer", "warmup", "probe", "plan", "rejudge"])
+def test_a_launch_of_a_command_for_one_process_does_its_work_in_none(
+    command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("rrr_core.cli.run_command", lambda arguments: pytest.fail("the work started"))
+    assert codes_of_two(monkeypatch, command, "countdown") == [2, None]
     said = capsys.readouterr().err
     assert said.startswith(f"rrr: {command} works in one process, and torchrun has started 2")
     assert said.count("\n") == 1
+
+
+def test_what_needs_no_second_process_is_done_by_the_first_of_a_launch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("rrr_core.processes.ranks.torch_store", lambda *_, **__: pytest.fail("it waits for others"))
+    assert codes_of_two(monkeypatch, "new", "pairs", "--yes", "--folder", str(tmp_path / "pairs")) == [0, None]
+    assert (tmp_path / "pairs" / "pyproject.toml").exists()
+    assert "exists" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [["report", "nowhere"], ["mien"], ["verify"]])
+def test_its_errors_are_said_at_once_though_the_others_never_start(
+    arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("rrr_core.processes.ranks.torch_store", lambda *_, **__: pytest.fail("it waits for others"))
+    assert codes_of_two(monkeypatch, *arguments) == [2, None]
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_ctrl_c_is_not_held_up_by_processes_that_never_started(
+    rank: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(**_: object) -> None:
+        raise KeyboardInterrupt
+
+    for name, value in {"RANK": str(rank), "WORLD_SIZE": "2", "LOCAL_RANK": str(rank)}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("rrr_core.cli.app.main", interrupt)
+    monkeypatch.setattr("rrr_core.processes.ranks.torch_store", lambda *_, **__: pytest.fail("it waits for others"))
+    assert cli.run_command(["mine", "countdown"]) == 130
+    said = capsys.readouterr().err
+    assert said == ("" if rank else "rrr: interrupted: run the same command again to resume.\n")
+
+
+def test_a_wrong_setting_is_refused_before_any_process_is_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("rrr_core.processes.launch.launch", lambda *_: pytest.fail("processes were started"))
+    (tmp_path / "run.toml").write_text("[mine]\nprocesses = 2\n")
+    arguments = ["mine", "countdown", "--config", str(tmp_path / "run.toml"), "--processes", "2"]
+    assert cli.run_command(arguments) == 2
+    assert "[mine] processes is no setting: give it on the command line, as --processes." in capsys.readouterr().err
 
 
 def test_variables_of_a_launcher_that_make_no_sense_are_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

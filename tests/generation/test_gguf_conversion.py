@@ -195,11 +195,27 @@ def test_a_killed_conversion_leaves_nothing_half_and_of_two_processes_one_conver
     assert (leftover / "model.safetensors").is_file()  # It had written everything, and was not whole.
     both = [start(file, into), start(file, into)]
     lines = [process.communicate()[0].splitlines() for process in both]
-    assert sorted(len(each) for each in lines) == [1, 2]
+    assert sum(line.startswith("Converting") for each in lines for line in each) == 1
     assert lines[0][-1] == lines[1][-1]
     assert [each for each in into.iterdir() if each.is_dir()] == [Path(lines[0][-1])]
     settings = ModelSettings(model=lines[0][-1], device="cpu")
     assert make_engine(settings).generate([[{"role": "user", "content": "Use 3"}]], Sampling(max_tokens=2))
+
+
+def test_who_finds_another_process_converting_says_that_it_waits(file: Path, tmp_path: Path) -> None:
+    fcntl = pytest.importorskip("fcntl")
+    target, said = convert(file, tmp_path / "converted"), []
+    shutil.rmtree(target)
+    lock = (target.parent / f".{target.name}.lock").open()
+    fcntl.flock(lock, fcntl.LOCK_EX)
+
+    def say(line: str) -> None:
+        said.append(line)
+        lock.close()
+
+    with_gguf_converted(ModelSettings(model=str(file)), target.parent, say)
+    assert said[0] == f"Another process converts {file}: waiting for it."
+    assert target.is_dir()
 
 
 def test_files_beside_it_are_no_part_of_it(file: Path, tmp_path: Path, model_folder: Path) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
+import threading
 
 import pytest
 
@@ -62,6 +65,18 @@ def test_a_first_process_that_is_gone_ends_the_wait_and_one_of_the_others_says_s
     with pytest.raises(FirstIsGone, match="run the same command again"):
         second.agree("mining", None)
     assert [one.fail() for one in (second, third)] == [True, False]
+
+
+def test_a_wait_for_others_hears_ctrl_c(monkeypatch: pytest.MonkeyPatch) -> None:
+    """torch waits in code of its own, in which no signal is handled: here it waits for the test's end."""
+    pytest.importorskip("torch")
+    over = threading.Event()
+    monkeypatch.setattr("torch.distributed.rendezvous", lambda *_, **__: iter([over.wait()]))
+    timer = threading.Timer(0.3, os.kill, [os.getpid(), signal.SIGINT])
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        torch_store(World(0, 2, 0, 2))
+    over.set()
 
 
 def test_a_first_process_whose_others_never_start_says_so_before_it_ends() -> None:

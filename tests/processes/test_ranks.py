@@ -5,11 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from rrr_core.errors import DataError, RrrError
+from rrr_core.processes.alike import check_alike
 from rrr_core.processes.claims import Claims
 from rrr_core.processes.meeting import OthersFailed
 from rrr_core.processes.ranks import Ranks, executor_of
@@ -146,6 +148,29 @@ def test_what_was_handed_in_and_is_damaged_is_one_clear_error(tmp_path: Path) ->
     claims.hand_in(job, [{"square": 0}], Spent())
     with pytest.raises(DataError, match="holds 1 records of 3 rows"):
         claims.take(job)
+
+
+def test_what_was_made_from_other_rows_is_refused(tmp_path: Path) -> None:
+    claims = Claims(MineFolder(tmp_path).claims, rank=1, size=2)
+    claims.open()
+    (theirs,) = jobs(1)
+    claims.hand_in(theirs, [{"square": 0}] * 3, Spent())
+    ours = replace(theirs, rows=[(index, {"question": "another"}) for index, _ in theirs.rows])
+    with pytest.raises(DataError, match="made from other rows than this process has: give all processes the same data"):
+        claims.take(ours)
+
+
+def test_a_process_that_would_write_other_texts_is_refused_naming_the_difference(tmp_path: Path) -> None:
+    def check(one: Ranks) -> str:
+        try:
+            check_alike(one, tmp_path, {"model": {"torch": f"2.{one.world.rank}"}})
+        except RrrError as error:
+            return str(error)
+        return ""
+
+    first, second = all_at_once(ranks(2), check)
+    assert not first
+    assert "model.torch is 2.1 here and 2.0 there. Install the same packages" in second
 
 
 def test_without_file_locks_each_process_has_the_shards_of_its_turn(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ torch = pytest.importorskip("torch")
 from safetensors.torch import load_file
 
 from rrr_core.runs.files import write_lines
+from rrr_core.runs.layout import TrainFolder
 from tests.training.conftest import coin_failures
 
 pytestmark = pytest.mark.train
@@ -54,6 +56,8 @@ for kind, run in kinds.items():
     for name, shares in (("shared", True), ("padded", False)) if sys.argv[3] == "2" else (("one", True),):
         one = dataclasses.replace(run, shared_prompt=shares)
         train(CoinTask(), failures, ModelSettings(model=model), folder / f"{name}{kind}", one, Progress())
+resumed = dataclasses.replace(settings, steps=2, batch_size=16, micro_batch_size=4)
+train(CoinTask(), failures, ModelSettings(model=model), folder / f"resumed-{sys.argv[3]}", resumed, Progress())
 leave_processes()
 """
 
@@ -76,7 +80,18 @@ def trained(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Path:
             env=environment, cwd=folder, capture_output=True, text=True, timeout=400, check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr[-3000:]
+        if count == "1":
+            interrupted_copy(TrainFolder(folder / "resumed-1"), TrainFolder(folder / "resumed-2"))
     return folder
+
+
+def interrupted_copy(finished: TrainFolder, copy: TrainFolder) -> None:
+    """A training as if it had been killed after its first checkpoint."""
+    shutil.copytree(finished.path, copy.path)
+    for path in (copy.model, copy.checkpoint(2)):
+        shutil.rmtree(path)
+    for path in (copy.summary, copy.digests):
+        path.unlink()
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
@@ -103,3 +118,14 @@ def test_two_processes_sample_the_texts_of_one_and_move_the_weights_alike(kind: 
     theirs = weights(one)
     for name, weight in weights(two).items():
         torch.testing.assert_close(weight, theirs[name], rtol=1e-4, atol=1e-5)
+
+
+@NEEDS_GLOO
+def test_two_processes_resume_what_one_started(trained: Path) -> None:
+    one, two = (TrainFolder(trained / f"resumed-{count}") for count in (1, 2))
+    kept = [each.checkpoint(1) / "complete.json" for each in (one, two)]
+    assert kept[0].stat().st_mtime_ns == kept[1].stat().st_mtime_ns, "it was made again"
+    assert two.episodes.read_bytes() == one.episodes.read_bytes()
+    theirs = weights(one.path)
+    for name, weight in weights(two.path).items():
+        torch.testing.assert_close(weight, theirs[name], rtol=0, atol=1e-6)

@@ -21,6 +21,7 @@ from transformers import (
 )
 from trl import SFTConfig, SFTTrainer
 
+from rrr_core.chat.format import ChatFormat
 from rrr_core.chat.rendering import Template
 from rrr_core.chat.settings import ChatSettings, template_arguments
 from rrr_core.episode.calls import CALLS
@@ -35,6 +36,7 @@ from rrr_core.runs.layout import TrainFolder
 from rrr_core.runs.stage import open_stage, stage_lock
 from rrr_core.tasks import Task
 from rrr_core.tasks.tools import TOOLS_ROLE
+from rrr_core.training.assistant_tokens import marks_assistant, with_assistant_tokens
 from rrr_core.training.checkpoints import SealCheckpoints, newest_checkpoint
 from rrr_core.training.interleaved import conversations_of
 from rrr_core.training.profiling import MeasureSteps, count_tokens
@@ -108,8 +110,12 @@ def _warm_up(
     progress.say("Reading the worked conversations")
     arguments = template_arguments(settings.template)
     given = {"chat_template_kwargs": arguments} if arguments else {}
-    template = Template(tokenizer, ChatSettings(arguments))
-    data = _data_set([{**_shown(template, each), **given} for each in itertools.chain(first, stream)])
+    chat, is_marked = ChatFormat(tokenizer, ChatSettings(arguments)), marks_assistant(tokenizer)
+    conversations = itertools.chain(first, stream)
+    if is_marked:
+        data = _data_set([{**_shown(chat.template, each), **given} for each in conversations])
+    else:
+        data = Dataset.from_list([with_assistant_tokens(chat, each) for each in conversations])
     folder = finished.parent
     steps = max(1, len(data) // settings.batch_size)
     due = {*range(settings.save_every, steps, settings.save_every), steps}
@@ -128,7 +134,7 @@ def _warm_up(
                 weight_decay=settings.weight_decay,
                 adam_beta2=0.98,
                 train_sampling_strategy="sequential",
-                assistant_only_loss=True,
+                assistant_only_loss=is_marked,
                 max_length=settings.context,
                 gradient_checkpointing=False,
                 dataloader_pin_memory=accelerated,

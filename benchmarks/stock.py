@@ -13,14 +13,34 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import trl.trainer.utils
 from datasets import Dataset
 from trl import GRPOConfig, GRPOTrainer
+from trl.kernels import ChunkedLogProbFunction
 
 from rrr_core.conversation import reflection_conversation
 from rrr_core.episode import Failure
 from rrr_core.hookspecs import Model
 from rrr_core.tasks import Task
 from rrr_core.training.settings import TrainSettings
+
+
+@contextmanager
+def published(head_on_completions: bool = False) -> Iterator[None]:
+    """TRL's head as TRL 1.16 has it: `rrr_core.training` replaces it for the whole process.
+
+    Where there is no Triton, as on a CPU, it computes the logits of every prompt token, too; with `head_on_completions`
+    it computes those alone that are scored, as it does on a GPU.
+    """
+    utilities: Any = trl.trainer.utils
+    ours, is_compact = utilities._ChunkedLogProbFunction, utilities._use_triton
+    utilities._ChunkedLogProbFunction = ChunkedLogProbFunction
+    if head_on_completions:
+        utilities._use_triton = lambda _: True  # of the function that selects rows, not of the kernel
+    try:
+        yield
+    finally:
+        utilities._ChunkedLogProbFunction, utilities._use_triton = ours, is_compact
 
 
 def stock_config(settings: TrainSettings, folder: Path, **fields: Any) -> GRPOConfig:

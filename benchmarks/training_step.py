@@ -4,8 +4,9 @@
     python benchmarks/training_step.py --device cuda --dtype bfloat16 --shape 1.5B --layers 28 --goal 3
 
 All sides get the same weights, prompts, reflections and rewards, and run their own `train()` one step at a time,
-alternating: stock's GRPOTrainer, ours, and ours with `--no-shared-prompt`. The timing covers a step without generating
-and judging. With KL it includes the reference model's pass. The model is Qwen2-shaped with random weights, its
+alternating: stock's GRPOTrainer, the same with its head computed on completions alone (as where Triton is, and not on
+a CPU), ours, and ours with `--no-shared-prompt`. The goal is against the second. The timing covers a step without
+generating and judging. With KL it includes the reference model's pass. The model is Qwen2-shaped with random weights, its
 layers and vocabulary cut in the same proportion. Gradient checkpointing is off on all sides unless requested.
 
 Loss, gradient norm and every parameter's gradient are compared in the same run, in float32, with a policy that
@@ -25,15 +26,17 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from made_up import END, SHAPES, SPECIAL, Shape, coin_task, load_policy, make_failures, save_model
 from recording import Figure, folder_option, median_of, record
-from stock import fixed_trainer, stock_config
+from stock import fixed_trainer, published, stock_config
 from transformers import PreTrainedTokenizerFast, PrinterCallback, TrainerCallback
 from transformers.trainer_utils import SaveStrategy
 
@@ -48,8 +51,9 @@ from rrr_core.training.trainer import ReflectionTrainer
 from rrr_core.verdicts import failed, passed
 from rrr_core.verification import Judge
 
-STOCK, OURS, UNSHARED = "stock", "ours", "ours, --no-shared-prompt"
-SIDES = (STOCK, OURS, UNSHARED)
+STOCK, COMPACT, OURS, UNSHARED = "stock", "stock, head on completions", "ours", "ours, --no-shared-prompt"
+SIDES = (STOCK, COMPACT, OURS, UNSHARED)
+STOCKS = (STOCK, COMPACT)
 TOLERANCE = 1e-4
 SEED = 0
 
@@ -105,11 +109,13 @@ class Watch(TrainerCallback):
 
     wants_gradients: bool = False
     seconds: list[float] = field(default_factory=list)
+    processor: list[float] = field(default_factory=list)
+    """Processor time of each step, of all threads."""
     gradients: dict[str, torch.Tensor] = field(default_factory=dict)
 
     def on_step_begin(self, *_: Any, **__: Any) -> None:
         synchronise()
-        self.began = time.perf_counter()
+        self.began, self.processor_began = time.perf_counter(), time.process_time()
 
     def on_pre_optimizer_step(self, *_: Any, model: Any = None, **__: Any) -> None:
         if self.wants_gradients:
@@ -118,6 +124,7 @@ class Watch(TrainerCallback):
     def on_step_end(self, *_: Any, **__: Any) -> None:
         synchronise()
         self.seconds.append(time.perf_counter() - self.began)
+        self.processor.append(time.process_time() - self.processor_began)
 
 
 def synchronise() -> None:
@@ -132,11 +139,13 @@ class Side:
 
     trainer: Any
     watch: Watch
+    context: Callable[[], AbstractContextManager[None]] = nullcontext
 
     def step(self, wants_gradients: bool = False) -> Mapping[str, float]:
         """Do one step; returns the loss and gradient norm that TRL logged."""
         self.watch.wants_gradients = wants_gradients
-        self.trainer.train()
+        with self.context():
+            self.trainer.train()
         return next(line for line in self.trainer.state.log_history if "loss" in line)
 
 
@@ -164,7 +173,7 @@ def settings_of(options: argparse.Namespace, kl: float, dtype: str, **more: Any)
 
 def config_of(name: str, settings: TrainSettings, folder: Path, device: str) -> Any:
     """A side's GRPOConfig, which saves nothing."""
-    if name == STOCK:
+    if name in STOCKS:
         fields = {key: json.loads(one) for key, one in settings.grpo.items()}
         own = {"use_cpu": device == "cpu", "dataloader_pin_memory": device != "cpu"}
         return stock_config(settings, folder / "stock", **own, **fields)
@@ -189,8 +198,10 @@ def make_side(name: str, options: argparse.Namespace, kl: float, dtype: str, fol
         "args": config_of(name, settings, folder, options.device),
         "callbacks": [watch],
     }
-    if name == STOCK:
+    context: Callable[[], AbstractContextManager[None]] = nullcontext
+    if name in STOCKS:
         trainer = fixed_trainer(batch.prompt_ids, batch.reflection_ids, batch.rewards, **arguments)
+        context = partial(published, head_on_completions=name == COMPACT)
     else:
         task = coin_task()
         engine = TransformersEngine(arguments["model"], arguments["processing_class"], Model("random"))
@@ -205,7 +216,7 @@ def make_side(name: str, options: argparse.Namespace, kl: float, dtype: str, fol
             **arguments,
         )
     trainer.remove_callback(PrinterCallback)
-    return Side(trainer, watch)
+    return Side(trainer, watch, context)
 
 
 def gap(one: torch.Tensor, other: torch.Tensor) -> float:
@@ -230,24 +241,29 @@ def gaps(sides: Mapping[str, Side]) -> dict[str, dict[str, float]]:
 
 def compared(
     options: argparse.Namespace, kl: float, dtype: str, repeats: int, folder: Path
-) -> tuple[dict[str, dict[str, float]], dict[str, list[float]]]:
-    """Side → its gaps to stock in its first step, and side → seconds of each step after that; the sides alternate."""
+) -> tuple[dict[str, dict[str, float]], dict[str, dict[str, list[float]]]]:
+    """Side → its gaps to stock in its first step, and clock → side → seconds of each step after that, in turns."""
     sides = {name: make_side(name, options, kl, dtype, folder) for name in SIDES}
     apart = gaps(sides)
     for side in sides.values():
-        side.watch.gradients, side.watch.seconds = {}, []
+        side.watch.gradients, side.watch.seconds, side.watch.processor = {}, [], []
     for _ in range(repeats):
         for side in sides.values():
             side.step()
-    return apart, {name: side.watch.seconds for name, side in sides.items()}
+    clocks = {"": {name: side.watch.seconds for name, side in sides.items()}}
+    if options.device == "cpu":
+        clocks[", processor time"] = {name: side.watch.processor for name, side in sides.items()}
+    return apart, clocks
 
 
-def figures_of(label: str, seconds: Mapping[str, Sequence[float]], goal: float) -> list[Figure]:
-    figures = [median_of(f"{name}, {label}", values, "s") for name, values in seconds.items()]
-    for name in SIDES[1:]:
-        ratios = [stock / ours for stock, ours in zip(seconds[STOCK], seconds[name], strict=True)]
-        aim = goal if name == OURS else None
-        figures.append(median_of(f"{name} against stock, {label}", ratios, "×", goal=aim))
+def figures_of(label: str, clocks: Mapping[str, Mapping[str, Sequence[float]]], goal: float) -> list[Figure]:
+    figures = []
+    for clock, seconds in clocks.items():
+        figures += [median_of(f"{name}, {label}{clock}", values, "s") for name, values in seconds.items()]
+        for peer, name in ((STOCK, COMPACT), (STOCK, OURS), (COMPACT, OURS), (STOCK, UNSHARED)):
+            ratios = [stock / ours for stock, ours in zip(seconds[peer], seconds[name], strict=True)]
+            aim = goal if (peer, name) == (COMPACT, OURS) else None
+            figures.append(median_of(f"{name} against {peer}, {label}{clock}", ratios, "×", goal=aim))
     return figures
 
 
@@ -341,10 +357,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for kl in options.kl:
             if options.dtype != "float32":
                 equality[f"kl {kl:g}"], _ = compared(options, kl, "float32", 0, Path(folder))
-            rounded, seconds = compared(options, kl, options.dtype, options.repeats, Path(folder))
+            rounded, clocks = compared(options, kl, options.dtype, options.repeats, Path(folder))
             (equality if options.dtype == "float32" else rounding)[f"kl {kl:g}"] = rounded
-            figures += figures_of(f"kl {kl:g}", seconds, options.goal)
-            print(*figures[-5:], sep="\n", flush=True)
+            found = figures_of(f"kl {kl:g}", clocks, options.goal)
+            figures += found
+            print(*found, sep="\n", flush=True)
     kl = max(options.kl)
     memory = {name: memory_of(name, arguments, kl) for name in SIDES}
     for kind, text in (("added", "memory that a step adds"), ("peak", "peak memory of the process")):

@@ -28,7 +28,7 @@ from typing import Any
 
 from made_up import coin_task, load_policy, make_failures, save_model
 from recording import Figure, median_of, record
-from stock import Clock, TwoStepTrainer
+from stock import Clock, TwoStepTrainer, published
 from training_step import OURS, SEED, STOCK, Side, Watch, about, config_of, options_of, settings_of, shape_of
 from transformers import PreTrainedTokenizerFast, PrinterCallback
 
@@ -48,7 +48,7 @@ SAMPLED = ("reflect", "retry", "judge")
 class WholeSide(Side):
     """A side that runs whole steps."""
 
-    clock: Clock
+    clock: Clock = field(default_factory=Clock)
     episodes: list[Episode] = field(default_factory=list)
     """Those of our last batch; stock's trainer keeps its own."""
 
@@ -99,7 +99,7 @@ def make_side(name: str, options: argparse.Namespace, folder: Path, greedy: bool
         trainer: Any = TwoStepTrainer(
             task=task, verify=lambda row, answer: task.verify(row, answer).reward or 0.0, **arguments
         )
-        side = WholeSide(trainer, watch, trainer.clock)
+        side = WholeSide(trainer, watch, published, clock=trainer.clock)
     else:
         clock, episodes = Clock(), []
         engine = TransformersEngine(network, arguments["processing_class"], Model("random"))
@@ -113,7 +113,7 @@ def make_side(name: str, options: argparse.Namespace, folder: Path, greedy: bool
             on_episodes=lambda _step, batch, *_: episodes.__setitem__(slice(None), batch),
             **arguments,
         )
-        side = WholeSide(trainer, watch, clock, episodes)
+        side = WholeSide(trainer, watch, clock=clock, episodes=episodes)
     trainer.remove_callback(PrinterCallback)
     return side
 

@@ -41,7 +41,8 @@ def test_a_step_of_ours_has_the_loss_and_the_gradients_of_stock_trl(tmp_path, mo
     )
     rows = rows_of(tmp_path / "training_step.json")
     assert rows["largest relative gap of loss, gradient norm and gradients, float32"]["met"]
-    assert rows["ours against stock, kl 0.01"]["goal"] == 4
+    assert rows["ours against stock, head on completions, kl 0.01"]["goal"] == 4
+    assert rows["ours against stock, kl 0.01, processor time"]["value"] > 0
     assert rows["stock, memory that a step adds, kl 0.01"]["value"] > 0
     assert (tmp_path / "training_step.svg").exists()
 
@@ -69,6 +70,20 @@ def test_a_side_that_trains_something_else_is_detected(tmp_path, monkeypatch):
     assert apart["ours"]["gradient"] > training_step.TOLERANCE
 
 
+def test_stock_has_trls_own_head_whatever_ours_replaced(monkeypatch):
+    import trl.trainer.utils
+    from stock import published
+    from trl.kernels import ChunkedLogProbFunction
+
+    monkeypatch.setattr(trl.trainer.utils, "_ChunkedLogProbFunction", None)
+    for on_completions in (False, True):
+        with published(on_completions):
+            assert trl.trainer.utils._ChunkedLogProbFunction is ChunkedLogProbFunction
+            assert trl.trainer.utils._use_triton(torch.device("cpu")) == on_completions
+        assert trl.trainer.utils._ChunkedLogProbFunction is None
+        assert not trl.trainer.utils._use_triton(torch.device("cpu"))
+
+
 def test_a_gap_is_relative_to_the_norm():
     from training_step import gap
 
@@ -89,12 +104,11 @@ def test_a_whole_step_is_compared_with_the_papers_recipe_and_both_write_the_same
 
 
 def test_texts_are_compared_failure_by_failure():
-    from stock import Clock
     from training_step import Watch
     from whole_step import WholeSide
 
     episode = make_episode(failed("wrong"), passed(), reflection="reflection", retry="retry")
-    side = WholeSide(None, Watch(), Clock(), [episode])
+    side = WholeSide(None, Watch(), episodes=[episode])
     assert side.texts() == {0: {("reflection", "retry")}}
 
 

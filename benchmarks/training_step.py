@@ -6,8 +6,8 @@
 All sides get the same weights, prompts, reflections and rewards, and run their own `train()` one step at a time,
 alternating: stock's GRPOTrainer, the same with its head computed on completions alone (as where Triton is, and not on
 a CPU), ours, and ours with `--no-shared-prompt`. The goal is against the second. The timing covers a step without
-generating and judging. With KL it includes the reference model's pass. The model is Qwen2-shaped with random weights, its
-layers and vocabulary cut in the same proportion. Gradient checkpointing is off on all sides unless requested.
+generating and judging. With KL it includes the reference model's pass. The model is Qwen2-shaped with random weights,
+its layers and vocabulary cut in the same proportion. Gradient checkpointing is off on all sides unless requested.
 
 Loss, gradient norm and every parameter's gradient are compared in the same run, in float32, with a policy that
 has moved away from its reference: the command fails if any of them differs by more than 1e-4. Each side's memory is

@@ -6,4 +6,5 @@ Shapes, here and in `rrr_core.generation`, are written beside their tensors with
     G  reflections, a group   D  distinct prompts            K  key-value heads
     P  prompt tokens          V  vocabulary                  T  keys: columns of a cache
     R  completion tokens      d  head width                  Q  queries
+    I  a weight's inputs      O  its outputs                 W  columns of a tile
 """

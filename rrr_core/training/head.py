@@ -38,7 +38,7 @@ class HeadOfTrl:
         logit_scale: float = 1.0,
         outputs: tuple[str, ...] = ("log_probs",),
     ) -> Outputs:
-        """TRL's five outputs (N,) for hidden states (N, H), a head (V, H) and labels (N,); None where not asked for.
+        """TRL's five outputs (N,) for hidden states (N, I), a head (V, I) and labels (N,); None where not asked for.
 
         A GPU has TRL's kernel. A head with a bias, a soft cap or weights that are sharded is left to TRL, too.
         """

@@ -188,7 +188,7 @@ def test_answers_are_written_so_that_no_line_is_split_and_never_printed(
     assert HOSTILE not in text
     row = next(line for line in text.splitlines() if "GSM8K" in line)
     assert "20 items" in row
-    assert "+0.0 (-" in row
+    assert "0.0 (-" in row
 
 
 def test_a_changed_answer_is_refused_with_what_to_do(evaluations: dict[str, EvalFolder], tmp_path: Path) -> None:

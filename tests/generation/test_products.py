@@ -33,33 +33,33 @@ def _same(one: torch.Tensor, other: torch.Tensor) -> None:
 
 
 def _network(bias: bool) -> nn.Module:
-    return nn.Sequential(nn.Linear(24, 40, bias=bias), nn.GELU(), nn.Linear(40, 8, bias=bias))
+    return nn.Sequential(nn.Linear(96, 80, bias=bias), nn.GELU(), nn.Linear(80, 72, bias=bias))
 
 
 @pytest.mark.parametrize("bias", [True, False])
-@pytest.mark.parametrize("shape", [(64, 24), (3, 150, 24), (2, 24), (0, 24)])
+@pytest.mark.parametrize("shape", [(64, 96), (3, 150, 96), (2, 96), (0, 96)])
 def test_output_and_gradients_are_those_of_torch(shape: tuple[int, ...], bias: bool) -> None:
     ours = _network(bias)
     theirs = copy.deepcopy(ours)
     use_fast_products(ours)
     found = []
     for network in (ours, theirs):
-        rows = torch.linspace(-1, 1, 24).expand(shape).clone().requires_grad_()
+        rows = torch.linspace(-1, 1, 96).expand(shape).clone().requires_grad_()
         output = network(rows)
-        (output * torch.arange(8.0)).sum().backward()
+        (output * torch.arange(72.0)).sum().backward()
         found.append([output.detach(), rows.grad, *(weight.grad for weight in network.parameters())])
     for one, other in zip(*found, strict=True):
         _same(one, other)
 
 
 def test_frozen_weights_get_no_gradient() -> None:
-    layer = nn.Linear(24, 8)
+    layer = nn.Linear(96, 72)
     use_fast_products(layer)
     layer.weight.requires_grad_(False)
-    rows = torch.randn(64, 24, requires_grad=True)
+    rows = torch.randn(64, 96, requires_grad=True)
     layer(rows).sum().backward()
     assert layer.weight.grad is None
-    torch.testing.assert_close(rows.grad, layer.weight.sum(0).expand(64, 24))
+    torch.testing.assert_close(rows.grad, layer.weight.sum(0).expand(64, 96))
 
 
 @pytest.mark.parametrize("rows", [1, 64, 70, 400])
@@ -78,44 +78,44 @@ def test_few_forms_of_products_are_compiled_for_texts_of_all_lengths(monkeypatch
         return compiled(rows, weight, bias)
 
     monkeypatch.setattr(products, "_compiled", spy)
-    layer = nn.Linear(24, 8)
+    layer = nn.Linear(96, 72)
     use_fast_products(layer)
     for rows in range(60, 700, 7):
-        layer(torch.randn(rows, 24, requires_grad=True)).sum().backward()
+        layer(torch.randn(rows, 96, requires_grad=True)).sum().backward()
     assert len(forms) == 6  # two of the output, of the rows' gradient and of the weight's
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
 def test_other_dtypes_are_left_to_torch(dtype: torch.dtype) -> None:
-    layer = nn.Linear(24, 8).to(dtype)
-    rows = torch.randn(64, 24, dtype=dtype)
+    layer = nn.Linear(96, 72).to(dtype)
+    rows = torch.randn(64, 96, dtype=dtype)
     expected = layer(rows)
     use_fast_products(layer)
     assert torch.equal(layer(rows), expected)
 
 
 def test_autocast_still_casts() -> None:
-    layer = nn.Linear(24, 8)
+    layer = nn.Linear(96, 72)
     use_fast_products(layer)
     with torch.autocast("cpu", torch.bfloat16):
-        assert layer(torch.randn(64, 24)).dtype is torch.bfloat16
+        assert layer(torch.randn(64, 96)).dtype is torch.bfloat16
 
 
-def test_only_plain_linear_layers_change_and_a_copy_stays_fast() -> None:
+def test_only_plain_wide_linear_layers_change_and_a_copy_stays_fast() -> None:
     class Own(nn.Linear):
         pass
 
-    network = nn.ModuleList([nn.Linear(2, 2), Own(2, 2), nn.Embedding(2, 2)])
+    network = nn.ModuleList([nn.Linear(64, 64), Own(64, 64), nn.Linear(64, 8), nn.Embedding(2, 2)])
     names = list(network.state_dict())
     use_fast_products(network)
-    assert [type(module) for module in network] == [FastLinear, Own, nn.Embedding]
+    assert [type(module) for module in network] == [FastLinear, Own, nn.Linear, nn.Embedding]
     assert type(copy.deepcopy(network)[0]) is FastLinear
     assert list(network.state_dict()) == names
 
 
 def test_nothing_changes_where_torch_is_as_fast(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(products, "is_faster", lambda: False)
-    layer = nn.Linear(2, 2)
+    layer = nn.Linear(64, 64)
     use_fast_products(layer)
     assert type(layer) is nn.Linear
 

@@ -7,6 +7,7 @@ import os
 import statistics
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +29,15 @@ def held(part: str, folder: Path, *more: str) -> Any:
         text=True,
         timeout=900,
         cwd=ROOT,
-        # Coverage's own records would be counted.
-        env={name: value for name, value in os.environ.items() if not name.startswith("COV_") and "COVERAGE" not in name}
-        | {"OMP_NUM_THREADS": "1"},
+        env={**_without_coverage(os.environ), "OMP_NUM_THREADS": "1"},
     )
     assert done.returncode == 0, done.stderr[-2000:]
     return json.loads(done.stdout.splitlines()[-1])
+
+
+def _without_coverage(environment: Mapping[str, str]) -> dict[str, str]:
+    """Its records would be counted as the run's memory."""
+    return {name: value for name, value in environment.items() if "COV" not in name}
 
 
 @pytest.fixture(scope="module")

@@ -143,7 +143,7 @@ def model_of(pair: Pair, folder: Path, progress: Progress) -> ModelSettings:
     if pair.model is not None:
         model = pipeline.choose_model(model, task, run=folder, progress=progress)
     given = {**checked_presets(task, "warmup").get("warmup", {}), **pair.warmup, "conversations": pair.warmed_up}
-    warmed = warm_up(task, folder / "warmup", build(section_class("warmup"), given), model.model, progress)
+    warmed = warm_up([task], folder / "warmup", build(section_class("warmup"), given), model.model, progress)
     return dataclasses.replace(model, model=str(warmed))
 
 

@@ -6,16 +6,19 @@
 """
 
 from rrr_core.rewards.loop import run_coroutine
-from rrr_core.rewards.shapes import SHAPES, Shape, shape_of
-from rrr_core.rewards.verifying import CATEGORIES, LONGEST, NoReward, from_reward, scorer
+from rrr_core.rewards.shapes import SHAPES, Shape, called, needs, shape_of
+from rrr_core.rewards.verifying import CATEGORIES, LONGEST, BadReward, NoReward, from_reward, scorer
 
 __all__ = [
     "CATEGORIES",
     "LONGEST",
     "SHAPES",
+    "BadReward",
     "NoReward",
     "Shape",
+    "called",
     "from_reward",
+    "needs",
     "run_coroutine",
     "scorer",
     "shape_of",

@@ -156,6 +156,11 @@ def parameters(function: Function) -> dict[str, inspect.Parameter]:
     return {name: each for name, each in found.items() if each.kind in kinds}
 
 
+def needs(function: Function) -> list[str]:
+    """The parameters without a default. Raises ValueError as `parameters`."""
+    return [name for name, each in parameters(function).items() if each.default is each.empty]
+
+
 def takes_any(function: Function) -> bool:
     """Whether a function takes arguments that it does not name."""
     return any(each.kind is each.VAR_KEYWORD for each in inspect.signature(function).parameters.values())

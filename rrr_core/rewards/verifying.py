@@ -11,7 +11,7 @@ from typing import Any
 
 from rrr_core.hookspecs import Row, hookimpl
 from rrr_core.rewards.loop import run_coroutine
-from rrr_core.rewards.shapes import Function, Shape, called, parameters, shape_of, takes_any
+from rrr_core.rewards.shapes import Function, Shape, called, needs, parameters, shape_of, takes_any
 from rrr_core.verdicts import Verdict, failed, passed
 
 LOW, LONG, NOT_TEXT = CATEGORIES = ("low reward", "too long", "not text")
@@ -24,6 +24,10 @@ SLACK = 1e-9
 
 class NoReward(Exception):
     """The function gave None, which says that it does not apply to the row: there is no verdict."""
+
+
+class BadReward(Exception):
+    """The function gave something that holds no one number; the message says what, and what is expected."""
 
 
 def from_reward(
@@ -62,12 +66,12 @@ def from_reward(
 def scorer(function: Function, shape: str = "") -> Callable[[Row, str], float]:
     """What gives the function's reward for a row and an answer.
 
-    Raises ValueError as `shape_of`. The scorer raises whatever the function raises, NoReward for None, and TypeError
-    or ValueError for what is no number.
+    Raises ValueError as `shape_of`. The scorer raises whatever the function raises, NoReward for None, and BadReward
+    for what is no number.
     """
     kind = shape_of(function, shape)
     taken, takes_rest = parameters(function), takes_any(function)
-    needed = [each.name for each in taken.values() if each.default is each.empty]
+    needed = needs(function)
 
     def score(row: Row, answer: str) -> float:
         given = kind.arguments(row, answer)
@@ -100,25 +104,42 @@ def deferred(target: str, shape: str) -> Callable[[Row, str], float]:
 
 
 def _number(function: Function, shape: Shape, given: Any) -> float:
-    """The one number in what a function gives. Raises NoReward, TypeError or ValueError."""
+    """The one number in what a function gives. Raises NoReward or BadReward."""
     if inspect.iscoroutine(given):
         given = run_coroutine(given)
     if shape.name == "trl":
-        values = list(given)
-        if len(values) != 1:
-            raise ValueError(f"{called(function)} gave {len(values)} rewards for one completion")
-        given = values[0]
+        given = _only(function, given)
     if shape.name == "verl" and isinstance(given, Mapping):
         given = given["score"]  # The rest is for its log.
     values = list(given.values()) if isinstance(given, Mapping) else [given]
     if any(value is None for value in values):
         raise NoReward(f"{called(function)} gave None: it does not apply to this row")
     if any(isinstance(value, str | bytes) for value in values):
-        raise TypeError(f"{called(function)} gave a text, not a number")
-    total = math.fsum(float(value) for value in values)
+        raise BadReward(f"{called(function)} gave a text, not a number")
+    try:
+        total = math.fsum(float(value) for value in values)
+    except TypeError:
+        raise BadReward(f"{called(function)} returned {_shown(given)}; a number is expected") from None
     if not math.isfinite(total):
-        raise ValueError(f"{called(function)} gave {total}, which is no reward")
+        raise BadReward(f"{called(function)} gave {total}, which is no reward")
     return total
+
+
+def _only(function: Function, given: Any) -> Any:
+    """What a function of TRL's gives for its one completion."""
+    try:
+        rewards = iter(given)
+    except TypeError:
+        expected = "a list of one number for each completion is expected"
+        raise BadReward(f"{called(function)} returned {_shown(given)}; {expected}") from None
+    values = list(rewards)
+    if len(values) != 1:
+        raise BadReward(f"{called(function)} gave {len(values)} rewards for one completion")
+    return values[0]
+
+
+def _shown(given: Any) -> str:
+    return repr(given) if given is None or type(given) in (bool, int, float) else f"a {type(given).__name__}"
 
 
 def _is_text(answer: str) -> bool:

@@ -6,12 +6,15 @@ import gzip
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from rrr_core.errors import RrrError
 from rrr_core.rewards import scorer
 from rrr_core.scaffolding.answers import Answers
+from rrr_core.scaffolding.reward_columns import require_what_it_takes
+from rrr_core.scaffolding.reward_faults import described
 from rrr_core.scaffolding.reward_rows import Trial, examples_of, prompt_column, read_data, tried
 from rrr_core.scaffolding.reward_source import RewardSource, read_source
 
@@ -65,15 +68,29 @@ class RewardPackage:
         if trial.form is not None:
             lines.append(f"Answers that pass: {trial.form}; {trial.passed:,} of {trial.tried:,} rows tried.")
         else:
-            highest = "" if trial.highest is None else f" The highest reward of what was tried is {trial.highest:g}."
             lines.append(
-                f"No column holds an answer that passes.{highest} Add one to examples.jsonl, or `rrr check` fails."
+                f"No column holds an answer that passes.{what_was_tried(trial)} Add one to examples.jsonl, or `rrr "
+                "check` fails."
             )
-        if trial.fault:
-            lines.append(f"On some of the texts tried it raised {trial.fault}. Such verdicts are withheld.")
+        if trial.fault is not None:
+            fault = described(trial.fault, source, trial.faulty)
+            lines.append(f"On some of the texts tried, {fault}. Such verdicts are withheld.")
         if source.is_slow:
             lines.append(f"Importing {source.module} takes long, so the first verdict does it.")
         return lines
+
+
+def what_was_tried(trial: Trial) -> str:
+    """Sentences on the texts of which none passed, each after a space.
+
+    >>> what_was_tried(Trial(highest=0.0, columns={"answer": "int"}))
+    " The highest reward of what was tried is 0: 'answer' (int), written as text."
+    """
+    if trial.highest is None:
+        return ""
+    columns = ", ".join(f"{column!a} ({kind})" for column, kind in trial.columns.items())
+    texts = f": {columns}, written as text" if columns else ""
+    return f" The highest reward of what was tried is {trial.highest:g}{texts}."
 
 
 def own_module(name: str) -> str:
@@ -88,13 +105,21 @@ def own_module(name: str) -> str:
 def reward_package(target: str, data: Path, shape: str = "", threshold: float = 1.0) -> RewardPackage:
     """Read a function and its data, and try the answers that the data hold.
 
-    Raises RrrError for a function or data that cannot be used, and for a function that raises on all that was tried.
+    Raises RrrError for a function or data that cannot be used, and for a function that gives no number for all that was
+    tried.
     """
     source = read_source(target, shape)
-    train, test = read_data(data)
+    train, test = read_data(data, partial(require_what_it_takes, source, data))
     trial = tried(scorer(source.function, source.shape.name), threshold, train)
-    if trial.fault and trial.highest is None:
-        raise RrrError(f"--from-reward {target}: it raises on the rows of {data}: {trial.fault}.")
+    if trial.fault is not None and trial.highest is None:
+        raise RrrError(
+            f"--from-reward {target}: on the rows of {data}, {described(trial.fault, source, trial.faulty)}."
+        )
+    if trial.gave_none and trial.highest is None:
+        raise RrrError(
+            f"--from-reward {target}: it gave None, which is no reward, for every answer tried on the rows of {data}: "
+            "give a number, and leave out rows that it does not apply to."
+        )
     return RewardPackage(source, {"train": train, "test": test}, trial, threshold)
 
 

@@ -13,8 +13,7 @@ from typing import Any
 from rrr_core.errors import DataError
 from rrr_core.hookspecs import Message
 from rrr_core.rewards import NoReward
-from rrr_core.row_files import Record, RowError, RowShape, read_rows
-from rrr_core.tasks.blame import describe_exception
+from rrr_core.row_files import PlacedRow, Record, RowError, RowShape, read_rows
 
 PROMPTS = ("prompt", "question")
 """The columns that a prompt may be in; the first that is there counts."""
@@ -40,7 +39,10 @@ PARTS: dict[str, tuple[str, Callable[[str], str]]] = {
 TRIED_FIRST, TRIED_ROWS, TRIED_SECONDS = 3, 100, 10.0
 TEST_SHARE = 10
 """One prompt in so many is a test row's."""
+NO_ANSWER = "I do not know."
 Rows = list[dict[str, Any]]
+Check = Callable[[Sequence[PlacedRow]], None]
+"""What raises for the rows of a split, with their places, that a function cannot judge."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,20 +82,27 @@ class Trial:
     """Rows that it was tried on."""
     highest: float | None = None
     """The highest reward of all texts."""
-    fault: str = ""
-    """The first exception, in one line."""
+    fault: BaseException | None = None
+    """The first exception."""
+    faulty: dict[str, Any] = field(default_factory=dict)
+    """The row that it was raised on."""
+    gave_none: bool = False
+    """Whether the function gave None for some of them."""
+    columns: dict[str, str] = field(default_factory=dict)
+    """The columns that answers were written from → the type of their first value."""
     right: Rows = field(default_factory=list)
     """The rows that it passes for."""
 
 
-def read_data(path: Path) -> tuple[Rows, Rows]:
+def read_data(path: Path, check: Check | None = None) -> tuple[Rows, Rows]:
     """The rows of `train` and of `test`: a folder's own splits, or a tenth of a file's prompts for test.
 
-    Raises DataError for a file that cannot be read, a row without a prompt, and too few prompts to split.
+    Raises DataError for a file that cannot be read, a row without a prompt, and too few prompts to split; and what
+    `check` raises.
     """
     if path.is_dir():
-        return _rows(path, "train"), _rows(path, "test")
-    rows = _rows(path, "")
+        return _rows(path, "train", check), _rows(path, "test", check)
+    rows = _rows(path, "", check)
     prompts = sorted({_key(row) for row in rows}, key=lambda key: hashlib.sha256(key.encode()).digest())
     if len(prompts) < 2:
         raise DataError(f"{path}: {len(prompts)} different prompts, and a train and a test split need one each.")
@@ -115,14 +124,20 @@ def tried(score: Callable[[dict[str, Any], str], float], threshold: float, rows:
         text = form.answer(row)
         if not text:
             return False
+        trial.columns.setdefault(form.column, type(row[form.column]).__name__)
+        return reaches(text, row)
+
+    def reaches(text: str, row: dict[str, Any]) -> bool:
         try:
             reward = score(json.loads(json.dumps(row)), text)
-        except (KeyboardInterrupt, NoReward) as error:
-            if isinstance(error, NoReward):
-                return False
+        except KeyboardInterrupt:
             raise
+        except NoReward:
+            trial.gave_none = True
+            return False
         except BaseException as error:  # noqa: BLE001 - the user's own function, whose fault is reported
-            trial.fault = trial.fault or describe_exception(error, "")
+            if trial.fault is None:
+                trial.fault, trial.faulty = error, row
             return False
         trial.highest = reward if trial.highest is None else max(trial.highest, reward)
         return reward >= threshold
@@ -133,6 +148,9 @@ def tried(score: Callable[[dict[str, Any], str], float], threshold: float, rows:
         scores[form] = sum(passes(form, row) for row in first)
         if scores[form] == len(first) or time.monotonic() > end:
             break
+    if not trial.columns:
+        for row in first:
+            reaches(NO_ANSWER, row)  # Otherwise the function would not be called at all.
     if not any(scores.values()):
         return trial
     trial.form = max(scores, key=lambda form: scores[form])
@@ -151,7 +169,7 @@ def examples_of(trial: Trial, rows: Rows) -> Iterator[dict[str, Any]]:
     row = trial.right[0] if trial.right else rows[0]
     if trial.form is not None and trial.right:
         yield {"row": row, "answer": trial.form.answer(row), "outcome": "passed", "reason": str(trial.form)}
-    yield {"row": row, "answer": "I do not know.", "outcome": "failed", "category": "low reward", "reason": "no answer"}
+    yield {"row": row, "answer": NO_ANSWER, "outcome": "failed", "category": "low reward", "reason": "no answer"}
     yield {"row": row, "answer": "", "outcome": "failed", "category": "low reward", "reason": "nothing was said"}
 
 
@@ -162,11 +180,13 @@ def _forms(rows: Sequence[Mapping[str, Any]]) -> Iterator[Form]:
             yield from (Form(column, part, form) for form in FORMS)
 
 
-def _rows(path: Path, split: str) -> Rows:
-    found = [row for _, row in read_rows(path, RowShape(columns=(), checked=_checked, optional=_columns(path)), split)]
-    if not found:
+def _rows(path: Path, split: str, check: Check | None) -> Rows:
+    placed = list(read_rows(path, RowShape(columns=(), checked=_checked, optional=_columns(path)), split))
+    if not placed:
         raise DataError(f"{path}: no rows{f' for the split {split!r}' if split else ''}.")
-    return found
+    if check is not None:
+        check(placed)
+    return [row for _, row in placed]
 
 
 def _columns(path: Path) -> tuple[str, ...]:

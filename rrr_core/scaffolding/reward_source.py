@@ -55,6 +55,11 @@ def read_source(target: str, shape: str = "") -> RewardSource:
     Raises RrrError for one that is not there, that no verdict can call, or that a package cannot have.
     """
     module_name, _, name = target.partition(":")
+    path = Path(module_name)
+    if path.suffix == ".py" and path.stem.isidentifier() and name.isidentifier():
+        raise RrrError(
+            f"--from-reward {target}: write {path.stem}:{name}, the module's name, in the folder of {path.name}."
+        )
     if not name.isidentifier() or not all(part.isidentifier() for part in module_name.split(".")):
         raise RrrError(f"--from-reward {target}: write module:function, such as rewards:accuracy.")
     module = _imported(target, module_name)

@@ -10,7 +10,7 @@ import pytest
 
 from rrr_core import from_reward
 from rrr_core.conformance.probe import importable
-from rrr_core.rewards import CATEGORIES, SHAPES, NoReward, scorer, shape_of
+from rrr_core.rewards import CATEGORIES, SHAPES, BadReward, NoReward, scorer, shape_of
 from rrr_core.verification import Judge
 from tests.conftest import FakeSite
 from tests.verification.conftest import needs_fork
@@ -114,12 +114,18 @@ def test_what_no_tokenizer_writes_and_what_is_too_long_fail_unseen() -> None:
 
 
 FAULTS = {
-    "NaN": (lambda completions: [math.nan], ValueError, "gave nan, which is no reward"),
-    "infinity": (lambda completions: [math.inf], ValueError, "gave inf"),
+    "NaN": (lambda completions: [math.nan], BadReward, "gave nan, which is no reward"),
+    "infinity": (lambda completions: [math.inf], BadReward, "gave inf"),
     "None, which says that it does not apply": (lambda completions: [None], NoReward, "does not apply"),
-    "two rewards for one completion": (lambda completions: [1.0, 1.0], ValueError, "gave 2 rewards for one"),
-    "a text": (lambda answer, entry: "1.0", TypeError, "gave a text"),
-    "a single number where TRL wants a list": (lambda completions: 1.0, TypeError, "not iterable"),
+    "two rewards for one completion": (lambda completions: [1.0, 1.0], BadReward, "gave 2 rewards for one"),
+    "a text": (lambda answer, entry: "1.0", BadReward, "gave a text"),
+    "a single number where TRL wants a list": (
+        lambda completions: 0.5,
+        BadReward,
+        "returned 0.5; a list of one number for each completion is expected",
+    ),
+    "nothing where TRL wants a list": (lambda completions: None, BadReward, "returned None; a list of one number"),
+    "a list where one number is wanted": (lambda answer, entry: [1.0], BadReward, "returned a list; a number is"),
     "an exception": (lambda completions: 1 / 0, ZeroDivisionError, "division"),
     "a row without verl's truth": (verl, LookupError, "takes 'ground_truth', and the row has prompt"),
     "a column that the row lacks": (lambda completions, target: [1.0], LookupError, "takes 'target', and the row has"),

@@ -139,11 +139,32 @@ REFUSED = {
     "no module": ("reward:accuracy", "there is no module 'reward': install it, or run this in the folder of reward.py"),
     "no function": ("rewards:acuracy", "rewards has no function 'acuracy'. Did you mean 'accuracy'?"),
     "a path": ("rewards.py", "write module:function, such as rewards:accuracy"),
+    "a file": ("./rewards.py:accuracy", "write rewards:accuracy, the module's name, in the folder of rewards.py"),
     "no shape": ("odd:plain", "plain(text) fits no shape: give one of trl (completions, **columns), "),
     "what cannot be given": ("odd:ids", "ids takes completion_ids, token ids, which a verdict does not know"),
     "a file that raises": ("broken:f", "broken cannot be imported: ZeroDivisionError at broken.py:1: division by zero"),
     "a part of a package": ("inner.rewards:accuracy", "is part of a package that no installed distribution has"),
-    "one that always raises": ("odd:raises", "it raises on the rows of rows.jsonl: LookupError: raises takes 'target'"),
+    "one that always raises": (
+        "odd:raises",
+        "on the rows of rows.jsonl, it raised KeyError at odd.py:3: 'gold'.",
+    ),
+    "a column that no row has": (
+        "odd:lacks",
+        "lacks takes 'target', and the rows of rows.jsonl have 'prompt', 'answer': add the column 'target', or give",
+    ),
+    "an argument that its shape has not": (
+        "odd:extra",
+        "rubric (completion, answer, **kwargs) has no such argument, so give it a default",
+    ),
+    "one that returns nothing": (
+        "odd:nothing",
+        "on the rows of rows.jsonl, nothing returned None; a list of one number for each completion is expected.",
+    ),
+    "one that never applies": ("odd:never", "it gave None, which is no reward, for every answer tried on the rows of"),
+    "one of texts on messages": (
+        "odd:texts",
+        "'strip'. Completions are lists of messages here; where the column 'prompt' is a text, they are, too.",
+    ),
 }
 
 
@@ -151,7 +172,12 @@ REFUSED = {
 def test_a_function_that_cannot_judge_is_refused_in_a_line(here, capsys, target, message) -> None:
     (here / "odd.py").write_text(
         "def plain(text): return 1.0\ndef ids(completions, completion_ids): return [1.0]\n"
-        "def raises(completions, target): return [1.0]\n"
+        "def raises(completions, **columns): return [columns['gold']]\n"
+        "def lacks(completions, target, **columns): return [1.0]\n"
+        "def extra(completion, target): return 1.0\n"
+        "def nothing(completions): pass\n"
+        "def never(completions): return [None]\n"
+        "def texts(completions): return [float(each.strip() == '5') for each in completions]\n"
     )
     (here / "broken.py").write_text("1 / 0\n")
     (here / "inner").mkdir()
@@ -171,6 +197,27 @@ def test_a_function_that_cannot_judge_is_refused_in_a_line(here, capsys, target,
 )
 def test_an_option_that_would_do_nothing_is_refused(here, capsys, arguments, message) -> None:
     assert message in refusal(capsys, *arguments)
+
+
+def test_a_row_without_a_column_that_the_function_takes_is_named_by_its_line(here, capsys) -> None:
+    write_rows(here / "rows.jsonl", [*ROWS[:3], {"prompt": "5 + 5?"}, *ROWS[4:]])
+    said = refusal(capsys, "--from-reward", "rewards:accuracy", "--data", "rows.jsonl")
+    assert said == "rrr: rows.jsonl, line 4: no 'answer', which accuracy takes.\n"
+
+
+def test_a_function_of_messages_hears_that_prompts_of_text_make_texts(here, capsys) -> None:
+    write_rows(here / "rows.jsonl", [{"prompt": f"{number}?", "answer": str(number)} for number in range(5)])
+    said = refusal(capsys, "--from-reward", "rewards:accuracy", "--data", "rows.jsonl")
+    assert "it raised TypeError at rewards.py:6: string indices must be integers" in said
+    assert (
+        "Completions are texts here, as the prompts are; where 'prompt' is a list of messages, they are, too." in said
+    )
+
+
+def test_a_function_is_called_where_the_rows_have_no_column_to_try(here, capsys) -> None:
+    write_rows(here / "rows.jsonl", [{"prompt": row["prompt"]} for row in ROWS])
+    (here / "alone.py").write_text("def nothing(completions): pass\n")
+    assert "nothing returned None;" in refusal(capsys, "--from-reward", "alone:nothing", "--data", "rows.jsonl")
 
 
 def test_equal_prompts_are_on_one_side_of_the_split(here) -> None:
@@ -225,7 +272,7 @@ def test_without_an_answer_that_passes_the_highest_reward_is_reported(here) -> N
     package = reward_package("half:half", Path("rows.jsonl"))
     assert package.trial.form is None
     (line,) = [line for line in package.said() if line.startswith("No column")]
-    assert "The highest reward of what was tried is 0.5" in line
+    assert "The highest reward of what was tried is 0.5: 'answer' (str), written as text. Add one" in line
     outcomes = [json.loads(each)["outcome"] for each in package.files()["examples.jsonl"].splitlines()]
     assert outcomes == ["failed", "failed"]
 

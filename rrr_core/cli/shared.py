@@ -15,7 +15,7 @@ from rrr_core.tasks.settings import TaskSettings
 
 
 class RunFolderPath(click.Path):
-    """The folder of a run; who gives none is told what to give."""
+    """The folder of a run; a user who names none gets a hint."""
 
     def get_missing_message(self, param: click.Parameter, ctx: click.Context | None) -> str:
         return "Give the folder of a run, such as runs/demo."

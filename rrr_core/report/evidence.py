@@ -151,10 +151,10 @@ def _headline(
 
 
 def _without(baseline: str | None, trained: str | None, unfinished: Iterable[str]) -> str:
-    begun = " and ".join(f"“{label}”" for label in unfinished)
-    if begun and trained is None:
+    partial = " and ".join(f"“{label}”" for label in unfinished)
+    if partial and trained is None:
         done = "" if baseline is None else f"“{baseline}” was evaluated; "
-        return f"{done}{'the' if done else 'The'} evaluation of {begun} is unfinished, so the gain is unknown."
+        return f"{done}{'the' if done else 'The'} evaluation of {partial} is unfinished, so the gain is unknown."
     if baseline is None:
         return "No model was evaluated, so the gain is unknown."
     if trained is None:

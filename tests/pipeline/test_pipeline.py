@@ -376,15 +376,16 @@ def test_without_a_model_the_tasks_own_is_used(
     assert record(tmp_path)["identity"]["model"]["model"] == "some/model"
 
 
+LONG = (
+    "No --model was given: the small model that comes with 'countdown' is trained, for 1,750 steps."
+    " `rrr demo countdown` is the short run made for it; --model names another."
+)
+
+
 @pytest.mark.parametrize(
     ("model", "steps", "said"),
     [
-        (
-            "",
-            1_750,
-            "No --model was given: the small model that comes with 'countdown' is trained, for 1,750 steps."
-            " `rrr demo countdown` is the short run made for it; --model names another.",
-        ),
+        ("", 1_750, LONG),
         ("", 20, ""),
         ("some/model", 1_750, ""),
     ],

@@ -59,8 +59,8 @@ MARKS = {"passed": "passed", "failed": "FAILED", "skipped": "skipped", "cannot b
     "--badge",
     type=click.Path(path_type=Path),
     metavar="FILE|FOLDER",
-    help="Write a badge: what was found in FILE (.json), with a digest over it, and as a picture beside it (.svg). In a"
-    " folder they are named after the task. `rrr tasks --badge` reads it.",
+    help="Write a badge: what was found, with a digest over it, in FILE, whose name ends in .json, and as a picture"
+    " beside it (.svg). In a FOLDER both are named after the task. `rrr tasks --badge` reads it.",
 )
 def command(
     task: TaskSettings,

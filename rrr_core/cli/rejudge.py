@@ -12,6 +12,7 @@ import click
 from rrr_core.cli.columns import aligned
 from rrr_core.cli.judging import max_abstain_option
 from rrr_core.cli.options import SettingsCommand, with_settings
+from rrr_core.cli.shared import RunFolderPath
 from rrr_core.text import one_line
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ HEADINGS = ("stage", "judged by", "and now by", "judged", "same", "other class",
 
 
 @click.command("rejudge", cls=SettingsCommand)
-@click.argument("run", type=click.Path(path_type=Path), metavar="RUN")
+@click.argument("run", type=RunFolderPath(path_type=Path), metavar="RUN")
 @click.option(
     "--with",
     "overlays",

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from rrr_core.cli.shared import RunFolderPath
 from rrr_core.errors import RrrError
 from rrr_core.runs.layout import RunFolder
 from rrr_core.text import one_line
@@ -15,7 +16,7 @@ EVERY = 10.0
 
 
 @click.command("report")
-@click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="RUN...")
+@click.argument("runs", nargs=-1, required=True, type=RunFolderPath(path_type=Path), metavar="RUN...")
 @click.option(
     "--out",
     type=click.Path(path_type=Path),

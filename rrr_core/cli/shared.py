@@ -14,6 +14,13 @@ from rrr_core.tasks.requests import read_request
 from rrr_core.tasks.settings import TaskSettings
 
 
+class RunFolderPath(click.Path):
+    """The folder of a run; a user who names none gets a hint."""
+
+    def get_missing_message(self, param: click.Parameter, ctx: click.Context | None) -> str:
+        return "Give the folder of a run, such as runs/demo."
+
+
 def folder_option(written: str, default: str = "runs/TASK") -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """`--folder`: the run folder; `written` says what the command writes there."""
     return click.option(

@@ -15,6 +15,7 @@ from rrr_core.text import counted, one_line
 
 HEADINGS = ("task", "package", "installed", "checks", "mutants refused", "hostile", "isolation")
 NOT_CHECKED = ("not checked", "", "", "")
+NOT_LISTED = ("not in the index", "", "", "")
 
 
 def found_lines(found: Sequence[Found]) -> Iterator[str]:
@@ -30,7 +31,7 @@ def found_lines(found: Sequence[Found]) -> Iterator[str]:
 
 
 def _row(each: Found) -> tuple[str, ...]:
-    return each.task, each.package, each.installed or "-", *_score(each.badge)
+    return each.task, each.package, each.installed or "-", *(_score(each.badge) if each.is_listed else NOT_LISTED)
 
 
 def _score(badge: Badge | None) -> tuple[str, ...]:

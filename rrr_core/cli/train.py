@@ -67,6 +67,9 @@ def command(
             f"{', or name one with --failures' if len(sets) == 1 else ''}."
         ) from error
 
+    if not model.model and (note := pipeline.own_model_note([each.task for each in opened], train.steps)):
+        progress.notice(note)
+
     from rrr_core.training.run import leave_processes
     from rrr_core.training.run import train as train_on
 

@@ -18,6 +18,8 @@ class Found:
     package: str
     installed: str = ""
     """The installed version; empty if it is not installed."""
+    is_listed: bool = True
+    """Whether the index lists it; one that it does not may have a badge that the index does not know."""
     summary: str = ""
     badge: Badge | None = None
     problem: str = ""
@@ -47,11 +49,14 @@ def _all(known: Iterable[Known], installed: Sequence[TaskEntry]) -> Iterable[tup
         entry = here.pop((each.task, _plain(each.package)), None)
         version, error = (entry.version, entry.error) if entry is not None else ("", None)
         yield (
-            Found(each.task, each.package, version, each.summary, each.badge, error or each.problem),
+            Found(each.task, each.package, version, True, each.summary, each.badge, error or each.problem),
             each.categories,
         )
     for entry in here.values():
-        yield Found(entry.name, entry.distribution, entry.version, _summary(entry), problem=entry.error or ""), ()
+        yield (
+            Found(entry.name, entry.distribution, entry.version, False, _summary(entry), problem=entry.error or ""),
+            (),
+        )
 
 
 def _summary(entry: TaskEntry) -> str:

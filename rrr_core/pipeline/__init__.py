@@ -13,6 +13,7 @@ if TYPE_CHECKING:
         open_engine,
         open_task,
         open_tasks,
+        own_model_note,
         trained_model,
         with_date,
     )
@@ -32,6 +33,7 @@ __all__ = [
     "open_engine",
     "open_task",
     "open_tasks",
+    "own_model_note",
     "run",
     "trained_model",
     "transfer",
@@ -46,6 +48,7 @@ _MODULES = {
         "open_engine",
         "open_task",
         "open_tasks",
+        "own_model_note",
         "trained_model",
         "with_date",
     ),

@@ -21,6 +21,7 @@ from rrr_core.pipeline.opening import (
     check_trainable,
     choose_model,
     open_tasks,
+    own_model_note,
     refuse_server,
 )
 from rrr_core.pipeline.record import RunRecord, open_record
@@ -60,7 +61,10 @@ def run(
     Raises RrrError if the folder was started with other settings, naming the first difference.
     """
     progress, executor = progress or Progress(), executor or ThisProcess()
+    is_named = bool(settings.model.model)
     tasks, settings = opened(settings, folder, progress)
+    if not is_named and (note := own_model_note([each.task for each in tasks], settings.train.steps)):
+        progress.notice(note)
     with stage_lock(folder, progress) if executor.leads else nullcontext():
         record = open_record(folder, identity_of(settings, tasks), progress, executor)
         files = RunFolder(folder)

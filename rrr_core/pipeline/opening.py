@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from rrr_core.config.limits import STEPS
-from rrr_core.errors import ModelError, RrrError
+from rrr_core.errors import ModelError, PluginError, RrrError
 from rrr_core.generation import ModelSettings, chosen_backend
 from rrr_core.generation.finding import find_engine
 from rrr_core.generation.gguf_models import with_gguf_converted
@@ -19,8 +20,10 @@ from rrr_core.runs.digests import Digests
 from rrr_core.runs.files import read_json
 from rrr_core.runs.layout import RunFolder, TrainFolder, converted_models
 from rrr_core.tasks import Task, load_task
+from rrr_core.tasks.presets import checked_presets
 from rrr_core.tasks.settings import TaskSettings
 from rrr_core.tasks.task import SPLITS
+from rrr_core.text import counted
 
 if TYPE_CHECKING:
     from rrr_core.evaluation import EvalSettings
@@ -94,6 +97,25 @@ def choose_model(
             " --model."
         )
     return dataclasses.replace(settings, model=next(iter(models.values())))
+
+
+def own_model_note(tasks: Sequence[Task], steps: int) -> str:
+    """What to say before the tasks' own model, which nobody named, is trained for so many steps; empty for a demo."""
+    from rrr_core.training.settings import TrainSettings
+
+    names = " and ".join(repr(task.name) for task in tasks)
+    demo: Mapping[str, Mapping[str, Any]] = {}
+    if len(tasks) == 1:
+        with suppress(PluginError):  # `rrr demo` raises it.
+            demo = checked_presets(tasks[0], "demo")
+    if not demo:
+        return f"No --model was given: the model that comes with {names} is trained; --model names another."
+    if steps <= demo.get("train", {}).get("steps", TrainSettings.steps):
+        return ""
+    return (
+        f"No --model was given: the small model that comes with {names} is trained, for {counted(steps, 'step')}."
+        f" `rrr demo {tasks[0].name}` is the short run made for it; --model names another."
+    )
 
 
 def with_date(settings: ModelSettings, run: Path) -> ModelSettings:

@@ -128,7 +128,10 @@ class Sampler:
 
     def sample(self, rows: Sequence[Row]) -> Sample:
         """Raises what task, engine and judge raise."""
-        with self.progress.track("Learnability", len(STAGES)) as self.advance, self.engine.prefix_caching():
+        with (
+            self.progress.track(f"Probing {self.task.name}", len(STAGES)) as self.advance,
+            self.engine.prefix_caching(),
+        ):
             prompts = [Segment("prompt", self.task.prompt(row, self.engine.model)) for row in rows]
             asked = [
                 Episode(place, row, (prompt,))

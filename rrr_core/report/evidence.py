@@ -52,13 +52,18 @@ class Evidence:
     checks: list[Check]
 
 
-def evidence_of(figures: Mapping[str, Mapping[str, Any]], pairs: Iterable[Mapping[str, Any]]) -> Evidence:
-    """The evidence in `figures` (label → figures.json) and `pairs` (from comparison.json)."""
+def evidence_of(
+    figures: Mapping[str, Mapping[str, Any]], pairs: Iterable[Mapping[str, Any]], unfinished: Iterable[str] = ()
+) -> Evidence:
+    """The evidence in `figures` (label → figures.json) and `pairs` (from comparison.json).
+
+    `unfinished` are the labels of evaluations that have episodes but no figures yet.
+    """
     baseline, trained = roles_of(list(figures))
     pairs = list(pairs)
     modes = [mode for mode in MODES if any(_of(figures, label, mode) for label in (baseline, trained))]
     if trained is None or not modes:
-        return Evidence(None, baseline, trained, None, None, None, _without(baseline, trained), [])
+        return Evidence(None, baseline, trained, None, None, None, _without(baseline, trained, unfinished), [])
     mode = modes[0]
     before, after = _of(figures, baseline, mode, "second_try"), _of(figures, trained, mode, "second_try")
     gain = _pair(pairs, baseline, trained, mode, "second_try")
@@ -145,7 +150,11 @@ def _headline(
     return f"Training {'lifts' if gain['value'] > 0 else 'lowers'} the second try {change_with_interval}."
 
 
-def _without(baseline: str | None, trained: str | None) -> str:
+def _without(baseline: str | None, trained: str | None, unfinished: Iterable[str]) -> str:
+    partial = " and ".join(f"“{label}”" for label in unfinished)
+    if partial and trained is None:
+        done = "" if baseline is None else f"“{baseline}” was evaluated; "
+        return f"{done}{'the' if done else 'The'} evaluation of {partial} is unfinished, so the gain is unknown."
     if baseline is None:
         return "No model was evaluated, so the gain is unknown."
     if trained is None:

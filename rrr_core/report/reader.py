@@ -113,7 +113,8 @@ class Reader:
         if self.files.whole == self.files.train.path.parent and curves is not None:
             noted.append("The training is of several tasks: its curves and its time are those of all of them.")
         samples = [*self._evaluated(figures), *self._trained()]
-        evidence = evidence_of(figures, pairs)
+        evaluated = dict.fromkeys(each.label for each in samples if each.kind == "evaluation")
+        evidence = evidence_of(figures, pairs, [label for label in evaluated if label not in figures])
         shown = self._places.without_any
         run = Run(
             name=self.name,

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
+import rrr_core
 from rrr_core.tasks.blame import fix_or_report
 from rrr_core.tasks.discovery import OVERLAYS, TASKS, TaskEntry
 
-OURS = {"apigen": "rrr-apigen", "countdown": "rrr-countdown"}
-"""The tasks of the project's own distributions. Other names are not guessed: anyone may publish `rrr-NAME`."""
+INDEX = Path(rrr_core.__file__).parent / "index" / "known.json"
+"""The index of tasks that comes with the core, which `rrr tasks --search` reads too."""
 OUR_OVERLAYS = {"person-judge": "rrr-person-judge"}
 """The overlays of the project's own distributions. The core's are always installed."""
 SOURCES = ("pyproject.toml", "*/pyproject.toml", "plugins/*/pyproject.toml")
@@ -35,10 +36,22 @@ def import_advice(entry: TaskEntry, error: BaseException) -> str:
     )
 
 
-def install_advice(task: str) -> str:
-    """A sentence on how to install a missing task: from source, if that is in the current folder."""
-    adds = f"`pip install {OURS[task]}` adds it" if task in OURS else "`pip install DISTRIBUTION` adds one"
-    return source_advice(task, TASKS) or f"`rrr tasks` lists what is installed; {adds}."
+def known_tasks() -> dict[str, str]:
+    """Task → its distribution, of the index that comes with the core.
+
+    Other names are not guessed: anyone may publish `rrr-NAME`.
+    """
+    import json
+
+    return {each["task"]: each["package"] for each in json.loads(INDEX.read_text(encoding="utf-8"))["tasks"]}
+
+
+def install_advice(task: str, known: Mapping[str, str]) -> str:
+    """How to install a missing task, from source if that is in the current folder; `known` is `known_tasks()`."""
+    source = source_advice(task, TASKS)
+    if task in known:
+        return f"It comes with {known[task]}. {source or f'`pip install {known[task]}` adds it.'}"
+    return source or "`rrr tasks` lists what is installed; `pip install DISTRIBUTION` adds one."
 
 
 def overlay_advice(overlay: str, installed: Collection[str]) -> str:

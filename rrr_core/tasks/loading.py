@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from types import ModuleType
 
 from rrr_core.errors import PluginError, nearest
-from rrr_core.tasks.advice import OUR_OVERLAYS, OURS, import_advice, install_advice, overlay_advice
+from rrr_core.tasks.advice import OUR_OVERLAYS, import_advice, install_advice, known_tasks, overlay_advice
 from rrr_core.tasks.blame import describe_exception
 from rrr_core.tasks.discovery import TaskEntry, find_overlays, find_tasks
 from rrr_core.tasks.hooks import Plugin, checked_plugin, configured_plugin
@@ -138,8 +138,9 @@ def _picked(name: str, entries: Iterable[TaskEntry], kind: str) -> TaskEntry:
             return entry
     known = {entry.name for entry in entries if entry.value}
     if kind == "task":
-        suggestion = nearest(name, (known | set(OURS)) - {name})
-        hint = install_advice(name)
+        listed = known_tasks()
+        suggestion = "" if name in listed else nearest(name, known | set(listed))
+        hint = install_advice(name, listed)
     else:
         suggestion = "" if name in OUR_OVERLAYS else nearest(name, known | set(OUR_OVERLAYS))
         hint = overlay_advice(name, known)

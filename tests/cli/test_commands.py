@@ -103,6 +103,18 @@ def test_train_starts_from_the_run_folders_failures_and_leaves_its_processes_aft
     assert calls == ["train", "leave"]
 
 
+def test_train_announces_a_long_training_of_the_tasks_own_model(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    room = ModuleType("rrr_core.training.run")
+    room.train = lambda *_: SimpleNamespace(model="m", steps=1, failures=5)  # type: ignore[attr-defined]
+    room.leave_processes = lambda: None  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "rrr_core.training.run", room)
+    monkeypatch.setattr("rrr_core.mining.failure_set.read_failures", lambda folder: [])
+    assert cli.run_command(["train", "countdown", "--folder", str(tmp_path)]) == 0
+    assert capsys.readouterr().err.count("the small model that comes with 'countdown' is trained, for 1,750 steps") == 1
+
+
 def test_train_without_a_failure_set_says_so_before_torch_is_loaded(rrr: Any) -> None:
     code, text = rrr("train", "countdown", "--model", "x", "--folder", "nowhere")
     assert code == 2

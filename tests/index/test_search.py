@@ -73,6 +73,17 @@ def test_the_command_shows_the_figures_of_trust_and_escapes_what_an_index_says(
     assert not {"\x1b", "\u202e", "\x07"}.intersection(out)
 
 
+def test_an_installed_task_that_the_index_does_not_list_is_not_called_unchecked(
+    site: Any, tmp_path: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    site.install_task("planted_sums")
+    place = index_of(tmp_path, {"task": "planted_more", "package": "rrr-planted-more"})
+    assert cli.run_command(["tasks", "--search", "planted", "--index", place]) == 0
+    said = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()}
+    assert said["planted_more"].rstrip().endswith("not checked")
+    assert said["planted_sums"].rstrip().endswith("not in the index")
+
+
 def test_nothing_found_exits_with_1(tmp_path: Any, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run_command(["tasks", "--search", "q\x1b9z", "--index", index_of(tmp_path)]) == 1
     assert capsys.readouterr().out.startswith("no task has 'q�9z'")

@@ -18,15 +18,17 @@ from rrr_core.errors import ModelError, RrrError
 from rrr_core.evaluation import EvalSettings
 from rrr_core.generation import ModelSettings
 from rrr_core.mining import MineSettings
-from rrr_core.pipeline import RunSettings, run, trained_model, with_date
+from rrr_core.pipeline import RunSettings, own_model_note, run, trained_model, with_date
 from rrr_core.pipeline.settings import MAY_CHANGE
 from rrr_core.profiling.spent import Spent
 from rrr_core.progress import Progress
 from rrr_core.runs.files import write_json
 from rrr_core.runs.layout import PROFILE
+from rrr_core.tasks import load_task
 from rrr_core.tasks.settings import TaskSettings
 from rrr_core.training.settings import TrainSettings
 from rrr_core.verification import VerifySettings
+from tests.conftest import FakeSite
 from tests.fakes import ScriptedGenerator
 
 STAGES = ["mine", "train", "eval vanilla", "eval trained", "compare", "report"]
@@ -372,6 +374,43 @@ def test_without_a_model_the_tasks_own_is_used(
     monkeypatch.setattr("rrr_core.tasks.Task.default_model", lambda self: "some/model")
     run(dataclasses.replace(settings, model=ModelSettings()), tmp_path)
     assert record(tmp_path)["identity"]["model"]["model"] == "some/model"
+
+
+LONG = (
+    "No --model was given: the small model that comes with 'countdown' is trained, for 1,750 steps."
+    " `rrr demo countdown` is the short run made for it; --model names another."
+)
+
+
+@pytest.mark.parametrize(
+    ("model", "steps", "said"),
+    [
+        ("", 1_750, LONG),
+        ("", 20, ""),
+        ("some/model", 1_750, ""),
+    ],
+)
+def test_a_long_training_of_the_tasks_own_model_is_announced_once(
+    rooms: Rooms,
+    settings: RunSettings,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    model: str,
+    steps: int,
+    said: str,
+) -> None:
+    monkeypatch.setattr("rrr_core.tasks.Task.default_model", lambda self: "some/model")
+    lines = Lines()
+    chosen = dataclasses.replace(settings, model=ModelSettings(model=model or None), train=TrainSettings(steps=steps))
+    run(chosen, tmp_path, lines)
+    assert [line for line in lines.said if "--model" in line] == [said] * bool(said)
+
+
+def test_the_note_on_a_tasks_own_model_names_no_demo_where_there_is_none(site: FakeSite) -> None:
+    site.install_task("sums")
+    assert own_model_note([load_task("sums")], 20) == (
+        "No --model was given: the model that comes with 'sums' is trained; --model names another."
+    )
 
 
 def test_without_any_model_the_user_is_asked_to_name_one(

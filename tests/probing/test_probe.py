@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from rrr_core import cli, pipeline
+from rrr_core.cli.progress import PlainProgress
 from rrr_core.errors import DataError
 from rrr_core.probing.probe import Probed, probe
 from rrr_core.probing.sampling import Plan
@@ -68,6 +69,14 @@ def test_settings_override_the_tasks_demo_which_overrides_the_defaults(site: Any
     assert (plan.train.batch_size, plan.train.group_size, plan.train.max_retry_tokens) == (16, 4, 20)
     assert (plan.mine.max_tokens, plan.tries) == (30, 3)
     assert plan.mine.temperature == plan.train.temperature == 0.5
+
+
+def test_the_progress_says_which_task_is_probed(site: Any) -> None:
+    install(site, SMALL_BATCH)
+    said: list[str] = []
+    script, rows = ScriptedGenerator(learns(0.6, 0.7, 0.2)), ProbeSettings(rows=2)
+    probe(load_task("sums"), script, rows, {}, PlainProgress(said.append), VerifySettings(workers=1))
+    assert said[0].startswith("Probing sums: ")
 
 
 def test_a_split_of_one_row_is_refused(site: Any) -> None:

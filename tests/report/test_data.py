@@ -76,6 +76,18 @@ def test_a_missing_part_is_reported_and_the_rest_is_read(copy: Path, part: str, 
     assert run.manifests
 
 
+def test_a_run_in_progress_says_which_evaluation_is_unfinished_and_shows_its_reflections(copy: Path) -> None:
+    (copy / "eval" / "trained" / "figures.json").unlink()
+    run = read_runs([copy], live=10).runs[0]
+    assert run.evidence.headline == (
+        "“vanilla” was evaluated; the evaluation of “trained” is unfinished, so the gain is unknown."
+    )
+    assert set(run.anatomy["greedy"]) == {"vanilla", "trained"}
+    (copy / "eval" / "vanilla" / "figures.json").unlink()
+    headline = read_runs([copy], live=10).runs[0].evidence.headline
+    assert headline == "The evaluation of “vanilla” and “trained” is unfinished, so the gain is unknown."
+
+
 def test_a_torn_last_line_ends_its_file_and_is_reported_without_the_machines_paths(copy: Path) -> None:
     path = copy / "train" / "metrics.jsonl"
     path.write_text("\n".join(path.read_text().splitlines()[:10]) + '\n{"step": 11, "kl')

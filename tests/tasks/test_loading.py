@@ -8,7 +8,9 @@ import pytest
 
 from rrr_core import Model
 from rrr_core.errors import PluginError
+from rrr_core.index import read_index
 from rrr_core.tasks import describe_task, find_overlays, find_tasks, load_task
+from rrr_core.tasks.advice import known_tasks
 
 MODEL = Model("tiny")
 
@@ -51,9 +53,14 @@ def test_an_unknown_task_is_answered_with_the_nearest_name_and_how_to_install(si
 def test_for_a_task_of_our_own_that_is_missing_its_distribution_is_named(site, tmp_path, monkeypatch):
     monkeypatch.setattr("rrr_core.tasks.loading.find_tasks", list)
     monkeypatch.chdir(tmp_path)
-    message = error_of("countdown")
-    assert "`pip install rrr-countdown` adds it" in message
-    assert "Did you mean" not in message
+    assert error_of("sqlite") == (
+        "No task 'sqlite' is installed. It comes with rrr-sqlite. `pip install rrr-sqlite` adds it."
+    )
+    assert "Did you mean 'sqlite'?" in error_of("sqlit")
+
+
+def test_the_known_tasks_are_those_that_a_search_finds():
+    assert known_tasks() == {each.task: each.package for each in read_index()}
 
 
 @pytest.mark.parametrize(

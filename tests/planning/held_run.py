@@ -123,13 +123,14 @@ def memory(folder: Path, *names: str) -> dict[str, Any]:
         stage()
     give_back()
     found: dict[str, Any] = {"libraries": [LIBRARIES, resident("VmRSS")]}
+    files = resident("RssFile")
     for number, name in enumerate(names):
-        found[name] = of_form(FORMS[name], folder / f"model-{number}", folder / f"run-{number}")
+        found[name] = of_form(FORMS[name], folder / f"model-{number}", folder / f"run-{number}", files)
         print(name, found[name], file=sys.stderr)
     return found
 
 
-def of_form(form: Form, model: Path, run: Path) -> dict[str, Any]:
+def of_form(form: Form, model: Path, run: Path, files: int) -> dict[str, Any]:
     """Stage → the bytes that were planned, and those that it took."""
     large = ModelSettings(model=str(random_model(model, form)))
     mined = MineSettings(rows=form.rows, tries=1, max_tokens=form.tokens)
@@ -145,7 +146,7 @@ def of_form(form: Form, model: Path, run: Path) -> dict[str, Any]:
         **form.options,
     )
     evaluated = EvalSettings(rows=form.rows, max_tokens=form.tokens, modes=(GREEDY,))
-    took = {name: taken(stage) for name, stage in stages(run, large, mined, trained, evaluated).items()}
+    took = {name: taken(stage, files) for name, stage in stages(run, large, mined, trained, evaluated).items()}
     plan = make_plan(RunSettings(TASK, large, mined, trained, evaluated), PlanOptions(past=run))
     predicted = {stage.name: stage.memory for stage in plan.stages}
     return {stage: [predicted[stage].peak - LIBRARIES, size] for stage, size in took.items()}
@@ -170,11 +171,14 @@ def stages(
     }
 
 
-def taken(work: Callable[[], Any]) -> int:
-    """The most bytes that this process has in memory during some work, beyond those it begins with."""
+def taken(work: Callable[[], Any], files: int) -> int:
+    """The most bytes that this process has in memory during some work, beyond those it begins with.
+
+    `files` are those of the libraries' files: the kernel takes pages that lie idle, and reads them again.
+    """
     give_back()
     forget_peak()
-    base = resident("VmRSS")
+    base = resident("RssAnon") + resident("RssShmem") + max(resident("RssFile"), files)
     work()
     return resident("VmHWM") - base
 

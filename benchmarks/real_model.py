@@ -48,7 +48,13 @@ PROFILES: Mapping[str, Settings] = {
         "mine": {**SMALL_RUN["mine"], "rows": 512},
         "train": SMALL_RUN["train"],
         "eval": {"rows": 512, "max_tokens": 96, "shard_rows": 64},
-        "warmup": {"conversations": 4000, "batch_size": 16, "learning_rate": 3e-4, "save_every": 25},
+        "warmup": {
+            "conversations": 4000,
+            "batch_size": 16,
+            "micro_batch_size": 4,
+            "learning_rate": 3e-4,
+            "save_every": 25,
+        },
         "forgetting": {"items": 100, "max_tokens": 256},
     },
     "paper": {

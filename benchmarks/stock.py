@@ -23,6 +23,7 @@ from rrr_core.episode import Failure
 from rrr_core.hookspecs import Model
 from rrr_core.tasks import Task
 from rrr_core.training.settings import TrainSettings
+from rrr_core.training.upstream import HAS_KERNEL
 
 
 @contextmanager
@@ -35,8 +36,8 @@ def published(head_on_completions: bool = False) -> Iterator[None]:
     utilities: Any = trl.trainer.utils
     ours, is_compact = utilities._ChunkedLogProbFunction, utilities._use_triton
     utilities._ChunkedLogProbFunction = ChunkedLogProbFunction
-    if head_on_completions:
-        utilities._use_triton = lambda _: True  # of the function that selects rows, not of the kernel
+    # That of the function that selects rows, not of the kernel.
+    utilities._use_triton = (lambda _: True) if head_on_completions else HAS_KERNEL
     try:
         yield
     finally:

@@ -1,4 +1,4 @@
-"""The language model's head on a CPU: log-probabilities and entropies of labels, by tiles that fit a core's cache.
+"""The language model's head on a CPU: log-probabilities of labels and more, by tiles that fit a core's cache.
 
 TRL's head folds tiles of 32,768 words of the vocabulary with a Triton kernel. Where there is none, it makes about ten
 passes over each tile in memory and computes every logit twice, forward and backward. Here the forward pass keeps the
@@ -18,7 +18,7 @@ TILE, FEWEST_COLUMNS = 2**20, 256
 """Most cells of a tile, 4 MiB, and its fewest columns; their number is a power of two."""
 KEPT = 2**27
 """Most cells of exponentials that are kept for the backward pass: 512 MiB."""
-OURS = frozenset({"log_probs", "entropy"})
+OURS = frozenset({"log_probs", "entropy", "is_top1"})
 
 Outputs = tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None, torch.Tensor | None, torch.Tensor | None]
 
@@ -48,23 +48,35 @@ class HeadOfTrl:
                 hidden, weight, bias, labels, temperature, chunk_size, softcap, logit_scale, outputs
             )
             return found
-        log_probs, entropy = TiledHead.apply(hidden, weight, labels, logit_scale / temperature, "entropy" in outputs)
-        return log_probs, entropy, None, None, None
+        log_probs, entropy, is_top1 = TiledHead.apply(
+            hidden, weight, labels, logit_scale / temperature, "entropy" in outputs, "is_top1" in outputs
+        )
+        return log_probs, entropy, None, None, is_top1
 
 
 class TiledHead(torch.autograd.Function):  # type: ignore[misc]  # torch is not typed
-    """Log-probabilities and entropies (N,) of labels (N,) under the logits `scale * hidden @ weight.T` (N, V)."""
+    """Log-probabilities and entropies (N,) of labels (N,) under the logits `scale * hidden @ weight.T` (N, V).
+
+    And whether each label is the first of the likeliest words.
+    """
 
     @staticmethod
     def forward(
-        ctx: Any, hidden: torch.Tensor, weight: torch.Tensor, labels: torch.Tensor, scale: float, wants_entropy: bool
-    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        ctx: Any,
+        hidden: torch.Tensor,
+        weight: torch.Tensor,
+        labels: torch.Tensor,
+        scale: float,
+        wants_entropy: bool,
+        wants_top: bool,
+    ) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]:
         ctx.set_materialize_grads(False)
         dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else hidden.dtype
         logits = _Logits(hidden, weight, scale, dtype)
         keeps = any(ctx.needs_input_grad) and len(hidden) * len(weight) <= KEPT
         top = hidden.new_full((len(hidden),), -torch.inf, dtype=torch.float32)  # the largest logit so far
         total, weighted, at_label = torch.zeros_like(top), torch.zeros_like(top), torch.zeros_like(top)
+        likeliest = torch.zeros_like(labels)
         kept, tops = [], []
         for start in logits.starts:
             values = logits.tile(start)
@@ -72,7 +84,10 @@ class TiledHead(torch.autograd.Function):  # type: ignore[misc]  # torch is not 
             inside = (places >= 0) & (places < values.shape[1])
             found = values.gather(1, places.clamp(0, values.shape[1] - 1)[:, None])[:, 0]
             at_label = torch.where(inside, found, at_label)
-            last, top = top, torch.maximum(top, values.amax(1))
+            last, largest = top, values.amax(1)
+            top = torch.maximum(top, largest)
+            if wants_top:
+                likeliest = torch.where(largest > last, start + values.argmax(1), likeliest)
             shrinks = torch.exp(last - top)
             powers = values.sub_(top[:, None]).exp()
             summed = powers.sum(1)
@@ -86,10 +101,15 @@ class TiledHead(torch.autograd.Function):  # type: ignore[misc]  # torch is not 
         entropy = log_total - weighted / total if wants_entropy else None
         ctx.scale, ctx.dtype = scale, dtype
         ctx.save_for_backward(hidden, weight, labels, log_total, entropy, *kept, *tops)
-        return at_label - log_total, entropy
+        is_top1 = likeliest == labels if wants_top else None
+        if is_top1 is not None:
+            ctx.mark_non_differentiable(is_top1)
+        return at_label - log_total, entropy, is_top1
 
     @staticmethod
-    def backward(ctx: Any, of_log_prob: torch.Tensor | None, of_entropy: torch.Tensor | None) -> tuple[Any, ...]:
+    def backward(
+        ctx: Any, of_log_prob: torch.Tensor | None, of_entropy: torch.Tensor | None, _: None
+    ) -> tuple[Any, ...]:
         # d log p(label) / d logit = [label] - p, and d entropy / d logit = -p (log p + entropy).
         hidden, weight, labels, log_total, entropy, *saved = ctx.saved_tensors
         kept, tops = saved[: len(saved) // 2], saved[len(saved) // 2 :]
@@ -117,7 +137,7 @@ class TiledHead(torch.autograd.Function):  # type: ignore[misc]  # torch is not 
             of_hidden = of_hidden.addcmul_(weight[labels].float(), slope[:, None]).to(hidden.dtype)
         if of_weight is not None:
             of_weight = of_weight.index_add_(0, labels, states * slope[:, None]).to(weight.dtype)
-        return of_hidden, of_weight, None, None, None
+        return of_hidden, of_weight, None, None, None, None
 
 
 class _Logits:

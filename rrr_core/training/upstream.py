@@ -11,6 +11,7 @@ from typing import Any
 from unittest.mock import patch
 
 import accelerate.utils.environment
+import torch
 import trl.trainer.grpo_trainer
 import trl.trainer.utils
 from accelerate.utils.fsdp_utils import fsdp2_prepare_model
@@ -20,6 +21,7 @@ from transformers.utils import logging as transformers_logging
 from rrr_core.training.head import HeadOfTrl
 
 GATHER_HEAD = trl.trainer.utils.maybe_gather_lm_head_ctx
+HAS_KERNEL = trl.trainer.utils._use_triton
 
 
 @contextmanager
@@ -41,12 +43,14 @@ def patch_upstream() -> None:
     each of its passes gathers the whole model at once. Under ZeRO 3 it gathers every head's weight, also a
     model's that is not sharded yet, which has nothing to gather.
 
-    And compute the head with fewer passes through memory, where TRL 1.16 has no kernel: on a CPU.
+    And compute the head with fewer passes through memory, where TRL 1.16 has no kernel: on a CPU. There it scores
+    every token of a prompt, too, since devices that compile for each shape would else compile anew: a CPU does not.
     """
     accelerate.utils.environment.clear_environment = empty_environment
     trl.trainer.grpo_trainer.prepare_fsdp = shard_reference
     trl.trainer.utils.maybe_gather_lm_head_ctx = gathered_head
     trl.trainer.utils._ChunkedLogProbFunction = HeadOfTrl
+    trl.trainer.utils._use_triton = scores_labels_alone
 
 
 def gathered_head(*weights: Any) -> AbstractContextManager[None]:
@@ -54,6 +58,11 @@ def gathered_head(*weights: Any) -> AbstractContextManager[None]:
     is_sharded = any(hasattr(weight, "ds_status") for weight in weights)
     context: AbstractContextManager[None] = GATHER_HEAD(*weights) if is_sharded else nullcontext()
     return context
+
+
+def scores_labels_alone(device: torch.device) -> bool:
+    """Whether TRL's head computes the logits of tokens that have a label, and of no others."""
+    return device.type == "cpu" or bool(HAS_KERNEL(device))
 
 
 def shard_reference(model: Any, accelerator: Any) -> Any:

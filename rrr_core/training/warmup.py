@@ -120,13 +120,14 @@ def _warm_up(
     steps = max(1, len(data) // settings.batch_size)
     due = {*range(settings.save_every, steps, settings.save_every), steps}
     done, checkpoint = newest_checkpoint(folder, due, progress.say)
-    accelerated = torch.accelerator.is_available()
+    accelerated, at_once = torch.accelerator.is_available(), settings.micro_batch_size or settings.batch_size
     with progress.track("Warming up", total=steps, done=done) as advance:
         trainer = SFTTrainer(
             model=model,
             args=SFTConfig(
                 output_dir=str(folder),
-                per_device_train_batch_size=settings.batch_size,
+                per_device_train_batch_size=at_once,
+                gradient_accumulation_steps=settings.batch_size // at_once,
                 max_steps=steps,
                 learning_rate=settings.learning_rate,
                 lr_scheduler_type="cosine",
@@ -139,7 +140,7 @@ def _warm_up(
                 gradient_checkpointing=False,
                 dataloader_pin_memory=accelerated,
                 use_cpu=not accelerated,
-                bf16=False,
+                bf16=_is_in_bfloat16(settings.precision),
                 logging_steps=10,
                 save_steps=settings.save_every,
                 seed=settings.seed,
@@ -157,6 +158,13 @@ def _warm_up(
             run_trainer(trainer, checkpoint, left=steps - done)
             with profile.during("save"):
                 save_whole(trainer, tokenizer, finished)
+
+
+def _is_in_bfloat16(precision: str) -> bool:
+    """Whether passes are autocast to bfloat16."""
+    if precision == "auto":
+        return torch.cuda.is_available() and torch.cuda.is_bf16_supported()
+    return precision == "bfloat16"
 
 
 def _shown(template: Template, conversation: Sequence[Message]) -> dict[str, Any]:

@@ -83,7 +83,7 @@ def test_bfloat16_under_autocast_is_as_near_as_trls() -> None:
 
 @pytest.mark.parametrize(
     ("bias", "softcap", "outputs"),
-    [(True, None, BOTH), (False, 3.0, BOTH), (False, None, ("log_probs", "is_top1"))],
+    [(True, None, BOTH), (False, 3.0, BOTH), (False, None, ("log_probs", "mean_logits"))],
 )
 def test_what_only_trls_head_can_do_is_left_to_it(
     monkeypatch: pytest.MonkeyPatch, bias: bool, softcap: float | None, outputs: tuple[str, ...]
@@ -101,18 +101,33 @@ def test_what_only_trls_head_can_do_is_left_to_it(
             assert torch.equal(ours, theirs)
 
 
+def test_a_label_is_top_if_it_is_the_first_of_the_likeliest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(head, "TILE", 2**12)  # tiles of 256 words
+    hidden, weight, _ = _inputs(6, 16, 1000)
+    weight[900] = weight[3] = 4 * hidden[0]  # words 3 and 900 are as likely, in tiles of their own
+    weight[301] = weight[302] = 4 * hidden[1]  # and these within one
+    best = (hidden @ weight.t()).argmax(1)
+    assert [int(each) for each in best[:2]] == [3, 301]
+    for labels in (best, best.flip(0), torch.tensor([900, 302, 0, 1, 2, 999])):
+        arguments = (hidden.float(), weight.float(), None, labels, 1.0, 256, None, 1.0, ("log_probs", "is_top1"))
+        ours, theirs = HeadOfTrl.apply(*arguments)[4], ChunkedLogProbFunction.apply(*arguments)[4]
+        assert ours is not None
+        assert ours.tolist() == theirs.tolist() == (labels == best).tolist()
+
+
 def test_trl_still_calls_its_head_as_ours_expects(monkeypatch: pytest.MonkeyPatch) -> None:
     import trl.trainer.utils
     from transformers import LlamaConfig, LlamaForCausalLM
 
     from rrr_core.training.upstream import patch_upstream
 
-    calls = []
+    calls, rows = [], []
 
     class Spy(HeadOfTrl):
         @staticmethod
         def apply(*arguments: Any, **keywords: Any) -> Any:
             calls.append(len(arguments))
+            rows.append(len(arguments[0]))
             return HeadOfTrl.apply(*arguments, **keywords)
 
     patch_upstream()
@@ -126,4 +141,10 @@ def test_trl_still_calls_its_head_as_ours_expects(monkeypatch: pytest.MonkeyPatc
     found = network(input_ids=ids, labels=ids, fused_lm_head=True)
     expected = (network(input_ids=ids).logits[:, :-1] / 0.9).log_softmax(-1).gather(-1, ids[:, 1:, None])[..., 0]
     torch.testing.assert_close(found.log_probs, expected)
-    assert calls == [9]
+    masked = ids.clone()
+    masked[:, :4] = -100
+    seen = network(input_ids=ids, labels=masked, fused_lm_head=True)
+    torch.testing.assert_close(seen.log_probs[:, 3:], expected[:, 3:])
+    assert not seen.log_probs[:, :3].any()
+    assert rows == [10, 4], "tokens without a label cost no logits"
+    assert calls == [9, 9]

@@ -12,6 +12,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from safetensors.torch import load_file
 from trl import SFTTrainer
 
 from rrr_core.episode.calls import calls_to_text
@@ -40,6 +41,9 @@ SMALL = WarmupSettings(
     vocabulary=700,
     save_every=4,
 )
+
+
+SMALLEST = dataclasses.replace(SMALL, conversations=64)
 
 
 class Parrot(CoinTask):
@@ -292,3 +296,38 @@ class TestSeveralTasks:
             *("conversations", "batch_size", "learning_rate", "warmup_ratio", "weight_decay", "hidden_size", "layers"),
             *("heads", "context", "vocabulary", "tags", "save_every", "seed"),
         ]
+
+
+def test_a_step_in_several_passes_learns_what_one_pass_does(tmp_path: Path) -> None:
+    made = (
+        warm_up([Parrot()], tmp_path / str(size), dataclasses.replace(SMALLEST, micro_batch_size=size))
+        for size in (None, 4)
+    )
+    whole, parted = (load_file(each / "model.safetensors") for each in made)
+    assert whole.keys() == parted.keys()
+    for name, each in whole.items():
+        torch.testing.assert_close(parted[name], each, atol=2e-4, rtol=0)
+
+
+def test_passes_of_half_a_step_are_refused() -> None:
+    with pytest.raises(RrrError, match="batch size 16 is not a multiple of micro-batch size 5"):
+        dataclasses.replace(SMALL, micro_batch_size=5)
+
+
+def test_in_bfloat16_the_weights_stay_float32(tmp_path: Path) -> None:
+    dtypes = set()
+    original = SFTTrainer.training_step
+
+    def spy(self: Any, *arguments: Any, **keywords: Any) -> Any:
+        layer = self.model.model.layers[0].mlp.down_proj
+        hook = layer.register_forward_hook(lambda _, __, output: dtypes.add(output.dtype))
+        try:
+            return original(self, *arguments, **keywords)
+        finally:
+            hook.remove()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(SFTTrainer, "training_step", spy)
+        made = warm_up([Parrot()], tmp_path, dataclasses.replace(SMALLEST, precision="bfloat16"))
+    assert dtypes == {torch.bfloat16}
+    assert {each.dtype for each in load_file(made / "model.safetensors").values()} == {torch.float32}

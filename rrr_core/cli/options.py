@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from rrr_core.config.naming import options_of
 from rrr_core.config.renamed import former_keys, former_values
 from rrr_core.config.sections import section_class
 from rrr_core.config.settings import BadValue, Setting, build, settings_of
+from rrr_core.errors import RrrError
 from rrr_core.processes.world import world_of
 
 
@@ -239,8 +241,21 @@ def _taken(section: str, settings_class: type[Any], given: dict[str, Any]) -> di
 
 
 def _joined(_context: click.Context, _parameter: click.Parameter, names: tuple[str, ...]) -> str | None:
-    """Several tasks as one setting holds them."""
-    return " ".join(names) or None
+    """Several tasks as one setting holds them; a pattern, such as `reasoning-gym.*`, is the installed ones it fits."""
+    found: list[str] = []
+    for name in names:
+        found += [each for each in _fitting(name) if each not in found] if set(name) & set("*?[") else [name]
+    return " ".join(found) or None
+
+
+def _fitting(pattern: str) -> list[str]:
+    """The installed tasks whose name fits a shell's pattern. Raises RrrError if there is none."""
+    from rrr_core.tasks import find_tasks
+
+    found = [each.name for each in find_tasks() if fnmatchcase(each.name, pattern)]
+    if not found:
+        raise RrrError(f"no installed task has a name like {pattern!r}: `rrr tasks` lists them.")
+    return found
 
 
 def _mapping(setting: Setting, pairs: tuple[tuple[str, str], ...]) -> dict[str, str]:

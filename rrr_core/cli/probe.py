@@ -3,39 +3,75 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import click
 
 from rrr_core.cli.options import SettingsCommand, with_settings
+from rrr_core.errors import RrrError
+from rrr_core.probing.settings import OF_REFLECTIONS
 
 if TYPE_CHECKING:
     from rrr_core.generation import ModelSettings
+    from rrr_core.probing.findings import Findings
     from rrr_core.probing.probe import Probed
     from rrr_core.probing.settings import ProbeSettings
     from rrr_core.tasks.settings import TaskSettings
     from rrr_core.verification import VerifySettings
 
 
+SOME_ABILITY = 0.05, 0.9
+"""Of tasks with a first try between these, the scan says that the model has some ability on them."""
+
+
 @click.command("probe", cls=SettingsCommand)
+@click.option(
+    "--first-tries",
+    is_flag=True,
+    help="Draw first tries alone, and list the tasks by how many pass: where, of many tasks, a probe is worth it.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Write the figures and the forecast as one JSON object.")
 @with_settings("task", "model", "probe", prefixed=("verify",), several_tasks=True)
 def command(
-    task: TaskSettings, model: ModelSettings, probe: ProbeSettings, verify: VerifySettings, as_json: bool
+    task: TaskSettings,
+    model: ModelSettings,
+    probe: ProbeSettings,
+    verify: VerifySettings,
+    first_tries: bool,
+    as_json: bool,
 ) -> None:
     """Forecast, in minutes, whether a model will learn to reflect on TASK: will learn, warm up first, or will not.
 
     It samples what training would meet: first tries, reflections on a failed one of each row, retries after them and
-    without. Nothing is written. The exit code is 0 if the model will learn on every TASK, and 1 otherwise.
+    without. Nothing is written. The exit code is 0 if the model will learn on every TASK, and 1 otherwise. TASK may be
+    a pattern, such as 'reasoning-gym.*'.
     """
+    if first_tries:
+        for name in OF_REFLECTIONS:
+            if getattr(probe, name) is not None:
+                raise RrrError(f"probe: --{name.replace('_', '-')} is of what follows a first try: leave it out.")
     from rrr_core import pipeline
     from rrr_core.cli.progress import make_progress
+    from rrr_core.probing.forecast import shown
     from rrr_core.probing.probe import probe as probe_on
+    from rrr_core.probing.probe import try_first
 
     opened, progress = pipeline.open_tasks(task), make_progress()
     chosen = pipeline.choose_model(model, *(each.task for each in opened), progress=progress)
     engine = pipeline.open_engine(chosen, progress)
+    if first_tries:
+        scanned: dict[str, Findings] = {}
+        for each in opened:
+            scanned[each.name] = try_first(each.task, engine, probe, each.data, progress, verify)
+            progress.say(f"{each.name}: {shown(scanned[each.name].first_try)}")
+        ranked = dict(sorted(scanned.items(), key=lambda item: -item[1].first_try.value))
+        if as_json:
+            tasks = {name: {"findings": each.to_json()} for name, each in ranked.items()}
+            click.echo(json.dumps({"model": engine.model.name, "tasks": tasks}, indent=2))
+        else:
+            click.echo("\n".join(ranking(ranked)))
+        return
     found: dict[str, Probed] = {}
     for each in opened:
         found[each.name] = probe_on(each.task, engine, probe, each.data, progress, verify)
@@ -47,6 +83,33 @@ def command(
         )
     if any(each.forecast.outlook != "will learn" for each in found.values()):
         raise click.exceptions.Exit(1)
+
+
+def ranking(ranked: Mapping[str, Findings]) -> Iterator[str]:
+    """The tasks of a scan, the ablest first, for people."""
+    from rrr_core.cli.columns import aligned
+    from rrr_core.probing.forecast import shown
+
+    some = next(iter(ranked.values()))
+    headings = ("task", "first try", f"pass@{some.tries}", "rows", "failed without an answer", "cut off", "failed as")
+    yield from aligned(
+        headings,
+        [
+            (
+                name,
+                shown(each.first_try),
+                shown(each.reached),
+                str(each.rows),
+                "-" if each.formless is None else f"{each.formless.value:.0%}",
+                f"{each.cut_off['first try'].value:.0%}",
+                ", ".join(f"{count} {kind!a}" for kind, count in list(each.categories.items())[:2]),
+            )
+            for name, each in ranked.items()
+        ],
+    )
+    low, high = SOME_ABILITY
+    able = [name for name, each in ranked.items() if low <= each.first_try.value <= high]
+    yield f"{len(able)} of {len(ranked)} tasks pass {low:.0%} to {high:.0%} of first tries: worth a whole probe."
 
 
 def lines_of(name: str, probed: Probed) -> Iterator[str]:

@@ -41,13 +41,31 @@ def probe(
 
     Raises DataError if there are fewer than two rows or none gets a verdict, and any PluginError or ModelError.
     """
+    found = try_first(task, engine, settings, data_options, progress, verify, reflects=True)
+    return Probed(found, forecast_of(found, task.implements("rrr_warmup")))
+
+
+def try_first(
+    task: Task,
+    engine: Engine,
+    settings: ProbeSettings,
+    data_options: Mapping[str, str],
+    progress: Progress | None = None,
+    verify: VerifySettings | None = None,
+    *,
+    reflects: bool = False,
+) -> Findings:
+    """The figures of first tries on the first rows of the train split and, if it `reflects`, of all that follows.
+
+    Raises as `probe` does.
+    """
     rows = list(islice(iter(task.load_dataset("train", data_options)), settings.rows))
     if len(rows) < 2:
         raise DataError(f"The train split of task {task.name!r} has {len(rows)} rows, and a probe needs two.")
     with Judge(task, settings=verify) as judge:
-        sample = Sampler(task, engine, judge, Plan.of(task, settings), progress or Progress()).sample(rows)
+        sampler = Sampler(task, engine, judge, Plan.of(task, settings), progress or Progress())
+        sample = sampler.sample(rows, reflects=reflects)
     try:
-        found = findings_of(sample)
+        return findings_of(sample)
     except ValueError as error:
         raise DataError(f"Task {task.name!r}: {error}: `rrr check {task.name}` says why.") from None
-    return Probed(found, forecast_of(found, task.implements("rrr_warmup")))

@@ -70,7 +70,7 @@ class Sample:
     classes: Counter[str]
     """Error class → failed tries."""
     groups: Sequence[Group]
-    """One for each row with a failed try."""
+    """One for each row with a failed try; none of first tries alone."""
     group_size: int
     batch_groups: int
     """Groups in one step of training."""
@@ -126,10 +126,10 @@ class Sampler:
         self._written: Counter[str] = Counter()
         self._distinct: list[float] = []
 
-    def sample(self, rows: Sequence[Row]) -> Sample:
-        """Raises what task, engine and judge raise."""
+    def sample(self, rows: Sequence[Row], *, reflects: bool = True) -> Sample:
+        """First tries and, if it `reflects`, what follows failed ones. Raises what task, engine and judge raise."""
         with (
-            self.progress.track(f"Probing {self.task.name}", len(STAGES)) as self.advance,
+            self.progress.track(f"Probing {self.task.name}", len(STAGES) if reflects else 1) as self.advance,
             self.engine.prefix_caching(),
         ):
             prompts = [Segment("prompt", self.task.prompt(row, self.engine.model)) for row in rows]
@@ -141,7 +141,7 @@ class Sampler:
             tries = self._answers("attempt", asked, FIRST, self.plan.mine, self.plan.mine.max_tokens)
             by_row = [tries[place * self.plan.tries : (place + 1) * self.plan.tries] for place in range(len(rows))]
             failures = [next((each for each in row if each.verdict.is_failed), None) for row in by_row]
-            groups = self._groups([each for each in failures if each is not None])
+            groups = self._groups([each for each in failures if each is not None]) if reflects else []
             return Sample(
                 tries=[[_passed(each) for each in row] for row in by_row],
                 classes=Counter(each.verdict.category for each in tries if each.verdict.is_failed),

@@ -9,6 +9,8 @@ from rrr_core.config.settings import Settings
 
 TRIES = 8
 """Tries of each row: k of pass@k."""
+OF_REFLECTIONS = ("group_size", "batch_size", "max_reflection_tokens", "max_retry_tokens")
+"""Settings of what follows a first try."""
 _AS = "; by default as the task's demo or, without one, as `rrr train` has it"
 
 

@@ -44,7 +44,7 @@ def patch_upstream() -> None:
     model's that is not sharded yet, which has nothing to gather.
 
     And compute the head with fewer passes through memory, where TRL 1.16 has no kernel: on a CPU. There it scores
-    every token of a prompt, too, since devices that compile for each shape would else compile anew: a CPU does not.
+    every token of a prompt, too, since some devices compile code for each shape: a CPU does not.
     """
     accelerate.utils.environment.clear_environment = empty_environment
     trl.trainer.grpo_trainer.prepare_fsdp = shard_reference

@@ -55,7 +55,8 @@ class WarmupSettings(Settings):
         read_weights(self.weights)
         if self.micro_batch_size is not None and self.batch_size % self.micro_batch_size:
             raise RrrError(
-                f"batch size {self.batch_size} is not a multiple of micro-batch size {self.micro_batch_size}: change one."
+                f"batch size {self.batch_size} is not a multiple of micro-batch size {self.micro_batch_size}:"
+                " change one."
             )
 
     def identity(self) -> dict[str, Any]:

@@ -138,3 +138,34 @@ def test_the_command_writes_json_and_its_exit_code_says_no(
 def test_one_row_is_refused_by_the_option(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run_command(["probe", "countdown", "--rows", "1"]) == 2
     assert "rows" in capsys.readouterr().err
+
+
+def test_first_tries_alone_rank_the_tasks(scripted: None, site: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    given = ["--model", "m", "--rows", "40", "--tries", "4", "--verify-workers", "1", "--first-tries"]
+    assert cli.run_command(["probe", "su?s", *given]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split()[:3] == ["task", "first", "try"]
+    cells = lines[1].split()
+    assert cells[0] == "sums"
+    assert 20 < int(cells[1].rstrip("%")) < 40, "six of ten pass on every other row"
+    assert lines[-1] == "1 of 1 tasks pass 5% to 90% of first tries: worth a whole probe."
+    assert cli.run_command(["probe", "sums", *given, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)["tasks"]["sums"]
+    assert found.keys() == {"findings"}
+    assert found["findings"]["failures"] == 0, "nothing was reflected on"
+    assert found["findings"]["rows"] == 40
+    assert found["findings"]["own"] is None
+
+
+def test_first_tries_take_no_option_of_reflections(scripted: None, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run_command(["probe", "sums", "--first-tries", "--group-size", "4", "--model", "m"]) == 2
+    assert "--group-size is of what follows a first try: leave it out" in capsys.readouterr().err
+
+
+def test_a_pattern_is_the_installed_tasks_it_fits(scripted: None, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run_command(["probe", "nothing-*", "--model", "m"]) == 2
+    assert "no installed task has a name like 'nothing-*'" in capsys.readouterr().err
+    assert cli.run_command(["probe", "sums", "sums", "--model", "m"]) == 2
+    assert "named twice" in capsys.readouterr().err
+    assert cli.run_command(["probe", "sums", "su?s", "--model", "m", "--rows", "2", "--verify-workers", "1"]) in (0, 1)
+    assert capsys.readouterr().out.count("sums: 2 rows") == 1

@@ -51,6 +51,23 @@ SMALL_RUN: Mapping[str, Mapping[str, Any]] = {
     "eval": {"rows": 256, "modes": ("sampled",), "max_tokens": 96},
 }
 """For a model of 135 million weights on a CPU."""
+TINY_RUN: Mapping[str, Mapping[str, Any]] = {
+    "mine": {"rows": 1024, "tries": 4, "temperature": 1.0, "max_tokens": 96},
+    "train": {
+        "steps": 20,
+        "batch_size": 256,
+        "micro_batch_size": 64,
+        "learning_rate": 3e-4,
+        "warmup_ratio": 0.0,
+        "kl": 0.5,
+        "temperature": 1.0,
+        "max_reflection_tokens": 96,
+        "max_retry_tokens": 96,
+        "save_every": 4,
+    },
+    "eval": {"rows": 1000, "modes": ("sampled",), "max_tokens": 96},
+}
+"""For a model of a million weights, on a task without a demo of its own."""
 PLAIN = NO_REFLECTION.figure
 """The control's figure in comparisons."""
 SMALL = 0.05
@@ -84,6 +101,8 @@ class Pair:
     family: str | None = None
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Settings by section, over the task's demo."""
+    data: Mapping[str, str] = field(default_factory=dict)
+    """Options of the task's data set."""
 
 
 PAIRS = (
@@ -97,6 +116,15 @@ PAIRS = (
             ("warmed-51k", 51_200),
         )
     ),
+    Pair("sqlite-embedded", "sqlite"),
+    *(
+        Pair(f"{task}-{stage}", f"reasoning-gym.{task}", warmed_up=conversations, settings=TINY_RUN, data=data)
+        for task, data in (
+            ("chain_sum", {"min_terms": "4", "max_terms": "4", "max_digits": "1"}),
+            ("leg_counting", {"max_animals": "3", "max_instances": "5"}),
+        )
+        for stage, conversations in (("embedded", 0), ("warmed-13k", 12_800))
+    ),
     Pair("countdown-smollm2", "countdown", SMOLLM2, settings=SMALL_RUN),
     *(
         Pair(
@@ -104,7 +132,7 @@ PAIRS = (
             "countdown",
             SMOLLM2,
             conversations,
-            {"batch_size": 16, "learning_rate": 3e-4, "save_every": 50},
+            {"batch_size": 16, "micro_batch_size": 4, "learning_rate": 3e-4, "save_every": 50},
             "rrr-tiny",
             SMALL_RUN,
         )
@@ -156,20 +184,22 @@ def measure(pair: Pair, folder: Path, changes: Mapping[str, Mapping[str, Any]], 
     model = model_of(pair, folder, progress)
     probed = folder / "probe.json"
     if not probed.exists():
-        task, wanted = load_task(pair.task), chosen["probe"]
-        # The probe draws as the training will, which the pair may set otherwise than the demo.
-        wanted = dataclasses.replace(
-            wanted,
-            **{name: getattr(chosen["train"], name) for name in ("group_size", "batch_size", "temperature")},
-            **{name: getattr(chosen["train"], name) for name in ("max_reflection_tokens", "max_retry_tokens")},
-            max_tokens=chosen["mine"].max_tokens,
-        )
-        write_json(probed, probe(task, make_engine(model), wanted, {}, progress).to_json())
-    run = pipeline.RunSettings(TaskSettings(name=pair.task), model, chosen["mine"], chosen["train"], chosen["eval"])
+        task = load_task(pair.task)
+        wanted = dataclasses.replace(chosen["probe"], **as_trained(chosen["mine"], chosen["train"]))
+        write_json(probed, probe(task, make_engine(model), wanted, pair.data, progress).to_json())
+    run = pipeline.RunSettings(
+        TaskSettings(name=pair.task, data=pair.data), model, chosen["mine"], chosen["train"], chosen["eval"]
+    )
     comparison = pipeline.run(run, folder / "run", progress).comparison
     made = line_of(pair.name, read_json(probed), comparison)
     write_json(line, made)
     return made
+
+
+def as_trained(mine: Any, train: Any) -> dict[str, Any]:
+    """Settings with which a probe draws as this mining and training will: by itself it draws as the task's demo."""
+    names = ("group_size", "batch_size", "temperature", "max_reflection_tokens", "max_retry_tokens")
+    return {**{name: getattr(train, name) for name in names}, "max_tokens": mine.max_tokens}
 
 
 def line_of(name: str, probed: Mapping[str, Any], comparison: Mapping[str, Any]) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from probe_calibration import SMALL_RUN, SMOLLM2
+from probe_calibration import SMALL_RUN, SMOLLM2, as_trained
 from real_model_table import PLACEBO, lines_of
 
 from rrr_core.cli.progress import make_progress
@@ -154,8 +154,8 @@ def write_settings(job: Job) -> None:
             raise SystemExit(f"--set {text}: there is no setting {key!r} in [{section}].")
         parsed = known[key].from_text(value)
         chosen.setdefault(section, {})[key] = [parsed] if known[key].kind == "list" else parsed
-    for section, values in chosen.items():
-        build(section_class(section), values)
+    built = {section: build(section_class(section), chosen.get(section, {})) for section in (*chosen, "mine", "train")}
+    chosen["probe"] = {**as_trained(built["mine"], built["train"]), **chosen.get("probe", {})}
     lines = []
     for section, values in chosen.items():
         lines += [f"[{section}]", *(f"{key} = {json.dumps(value)}" for key, value in values.items()), ""]

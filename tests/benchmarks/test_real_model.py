@@ -96,4 +96,7 @@ def test_both_profiles_fit_the_commands_they_are_for(tmp_path: Path) -> None:
     for name in real_model.PROFILES:
         job = real_model.Job(tmp_path / name, real_model.options_of([str(tmp_path / name), "--profile", name]))
         real_model.write_settings(job)
-        assert set(read_config(job.settings_file)) == set(real_model.PROFILES[name])
+        written = read_config(job.settings_file)
+        assert set(written) == {*real_model.PROFILES[name], "probe"}
+        train = real_model.build(real_model.section_class("train"), written.get("train", {}))
+        assert written["probe"]["max_reflection_tokens"] == train.max_reflection_tokens, "probed as it is trained"

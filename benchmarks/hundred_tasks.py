@@ -35,6 +35,7 @@ def rrr_verify(row, answer):
     return passed() if answer == str(row["a"] + row["b"]) else failed("wrong sum")
 """
 TASKS = 100
+LISTING = [sys.executable, "-c", "from rrr_core.cli import main; import sys; sys.argv[1:] = ['tasks']; main()"]
 
 
 def lay_out(folder: Path, distribution: str, tasks: dict[str, str]) -> None:
@@ -73,14 +74,13 @@ def main() -> None:
     parser.add_argument("--calls", type=int, default=20)
     parser.add_argument("--json", type=Path, help="also write the figures there")
     options = parser.parse_args()
-    listing = [sys.executable, "-c", "from rrr_core.cli import main; import sys; sys.argv[1:] = ['tasks']; main()"]
     with tempfile.TemporaryDirectory() as scratch:
         cases: dict[str, tuple[list[str], Path]] = {"python alone": ([sys.executable, "-c", "pass"], Path(scratch))}
         for layout in (hundred_packages, one_package):
             folder = Path(scratch) / layout.__name__
             folder.mkdir()
             layout(folder)
-            cases[f"rrr tasks, {layout.__name__.replace('_', ' ')}"] = (listing, folder)
+            cases[f"rrr tasks, {layout.__name__.replace('_', ' ')}"] = (LISTING, folder)
         for command, folder in cases.values():
             timed(command, folder)  # Python compiles the modules on the first call.
         runs = [{name: timed(*case) for name, case in cases.items()} for _ in range(options.calls)]

@@ -1,12 +1,14 @@
-"""Cost against work: mining's bookkeeping for 1,000 to 450,000 rows, a training step for 2 to 64 reflections a group.
+"""Cost against work, in one command and one plot.
 
-    python benchmarks/scaling.py [--parts mining step] [--rows 1000 10000 100000 450000] [--group-sizes 2 4 8 16 32 64]
+    python benchmarks/scaling.py [--parts mining evaluating step prompt plugins] [--folder FOLDER]
 
-Mining is real (rounds, verdicts and files) with a zero-cost model, whose own time is subtracted: CPU time, seconds
-and peak memory of mining, of reopening the finished folder, and of reading its failures for training. The step
-is forward, backward and optimiser of `rrr train` on two groups, all their reflections in one pass, on a model
-of Qwen2.5-0.5B's width with one layer: seconds, and the memory that the step adds. Each size is measured in a
-separate process. The plots show growth: each size's cost relative to the smallest.
+Mining and evaluating are real (rounds, verdicts and files) with a zero-cost model, whose own time is subtracted: CPU
+time, seconds and peak memory of mining 1,000 to 450,000 rows, of reopening the finished folder, of reading its failures
+for training, and of evaluating 1,000 to 100,000 rows. The step is forward, backward and optimiser of `rrr train` on
+two groups, all their reflections in one pass, on a model of Qwen2.5-0.5B's width with one layer: its seconds, and the
+memory that it adds, for 2 to 64 reflections a group and for prompts of 200 to 8,000 tokens. `rrr tasks` is started
+with 1 to 300 packages installed. Each size is measured in a separate process. The plot shows growth: each size's cost
+relative to the smallest's.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any, Self
@@ -25,7 +28,12 @@ from typing import Any, Self
 from recording import Figure, Line, folder_option, lines, record
 
 ROWS = (1_000, 10_000, 100_000, 450_000)
+EVALUATED = (1_000, 10_000, 100_000)
 GROUP_SIZES = (2, 4, 8, 16, 32, 64)
+PROMPTS = (200, 800, 2_000, 8_000)
+PACKAGES = (1, 10, 100, 300)
+CALLS = 5
+"""Starts of `rrr tasks`, of which the median counts."""
 ACCURACY = 0.8
 SLACK = 1.1
 """Growth that still counts as none: the noise of a single timing."""
@@ -54,11 +62,9 @@ class Clock:
         return {"seconds": self.wall - other.wall, "cpu": self.cpu - other.cpu}
 
 
-def measure_mining(rows: int, folder: Path) -> Measured:
-    """Mine that many rows into `folder`; in a finished folder, measures the time to notice that."""
-    from simulated import SimulatedModel, equally_hard, simulated_task
-
-    from rrr_core.mining import MineSettings, mine
+def timed_model() -> Any:
+    """The class of simulated models whose own time is known."""
+    from simulated import SimulatedModel
 
     class Timed(SimulatedModel):
         clock = Clock()
@@ -67,7 +73,16 @@ def measure_mining(rows: int, folder: Path) -> Measured:
             with self.clock:
                 return super().generate(*arguments)
 
-    model = Timed(equally_hard(ACCURACY))
+    return Timed
+
+
+def measure_mining(rows: int, folder: Path) -> Measured:
+    """Mine that many rows into `folder`; in a finished folder, measures the time to notice that."""
+    from simulated import equally_hard, simulated_task
+
+    from rrr_core.mining import MineSettings, mine
+
+    model = timed_model()(equally_hard(ACCURACY))
     with Clock() as clock:
         summary = mine(simulated_task(), model, folder, MineSettings(rows=rows), {"rows": str(rows)})
     return {**clock.less(model.clock), "samples": float(summary.sampled or 0), "peak": peak_memory()}
@@ -82,7 +97,19 @@ def measure_reading(_rows: int, folder: Path) -> Measured:
     return {**clock.less(Clock()), "failures": float(len(failures)), "peak": peak_memory()}
 
 
-def measure_step(group_size: int, folder: Path) -> Measured:
+def measure_evaluating(rows: int, folder: Path) -> Measured:
+    """Evaluate on that many rows, with all controls."""
+    from simulated import equally_hard, simulated_task
+
+    from rrr_core.evaluation import EvalSettings, evaluate
+
+    model, settings = timed_model()(equally_hard(ACCURACY)), EvalSettings(rows=rows, modes=("sampled",))
+    with Clock() as clock:
+        evaluate(simulated_task(), model, folder, "vanilla", settings, {"rows": str(rows)})
+    return {**clock.less(model.clock), "samples": float(model.samples), "peak": peak_memory()}
+
+
+def measure_step(group_size: int, folder: Path, prompt: int = 400) -> Measured:
     """Seconds of a training step on two groups, and the memory that it adds."""
     import training_step
 
@@ -90,7 +117,7 @@ def measure_step(group_size: int, folder: Path) -> Measured:
 
     prepare()
     options = training_step.options_of(None, groups=2, goal=1.0).parse_args([])
-    options.layers, options.prompt, options.reflection = 1, 400, 40
+    options.layers, options.prompt, options.reflection = 1, prompt, 40
     options.group_size, options.micro_batch_size = group_size, 2 * group_size
     training_step.save_model(training_step.shape_of(options), folder / "model", training_step.SEED)
     side = training_step.make_side(training_step.OURS, options, 0.0, "float32", folder)
@@ -98,15 +125,36 @@ def measure_step(group_size: int, folder: Path) -> Measured:
     probe = training_step.MemoryProbe(options.device)
     side.trainer.add_callback(probe)
     side.watch.seconds.clear()
-    for _ in range(STEPS):
-        side.step()
-    return {"seconds": median(side.watch.seconds), "peak": probe.peak - probe.before}
+    with Clock() as clock:
+        for _ in range(STEPS):
+            side.step()
+    cpu = clock.cpu / STEPS
+    return {"seconds": median(side.watch.seconds), "cpu": cpu, "peak": probe.peak - probe.before}
+
+
+def measure_prompt(tokens: int, folder: Path) -> Measured:
+    """The same with 8 reflections on prompts of so many tokens."""
+    return measure_step(8, folder, tokens)
+
+
+def measure_plugins(count: int, folder: Path) -> Measured:
+    """`rrr tasks` with that many packages of one task installed."""
+    from hundred_tasks import LISTING, lay_out, timed
+
+    for number in range(count):
+        lay_out(folder, f"rrr-many-{number}", {f"many-{number}": f"rrr_many_{number}"})
+    timed(LISTING, folder)  # Python compiles the modules on the first call.
+    runs = [timed(LISTING, folder) for _ in range(CALLS)]
+    return {"seconds": median(wall for wall, _, _ in runs), "cpu": median(cpu for _, cpu, _ in runs)}
 
 
 MEASURES: Mapping[str, Callable[[int, Path], Measured]] = {
     "mining": measure_mining,
     "reading": measure_reading,
+    "evaluating": measure_evaluating,
     "step": measure_step,
+    "prompt": measure_prompt,
+    "plugins": measure_plugins,
 }
 
 
@@ -133,8 +181,9 @@ def peak_memory() -> float:
 
 
 def growth(label: str, points: Mapping[int, float]) -> Line:
-    """Each size's cost, relative to the smallest size's."""
-    return Line(label, [(size, value / points[min(points)]) for size, value in points.items()])
+    """Each size's cost against its work, both relative to the smallest's."""
+    least = min(points)
+    return Line(label, [(size / least, value / points[least]) for size, value in points.items()])
 
 
 def each(found: Mapping[int, Measured], name: str) -> dict[int, float]:
@@ -147,8 +196,30 @@ def change(points: Mapping[int, float], per_unit: bool = False) -> float:
     return points[last] / points[first] * (first / last if per_unit else 1.0)
 
 
-def mining_part(sizes: Sequence[int], folder: Path) -> bool:
-    """Mining's bookkeeping cost against rows. Returns whether the goals are met."""
+@dataclass(frozen=True)
+class Part:
+    """What one kind of work costs as it grows."""
+
+    figures: Sequence[Figure]
+    drawn: Sequence[Line]
+    found: Mapping[str, Any]
+
+
+def at_sizes(what: str, sizes: Sequence[int]) -> dict[int, Measured]:
+    found: dict[int, Measured] = {}
+    for size in sizes:
+        with tempfile.TemporaryDirectory() as made:
+            found[size] = measured(what, size, Path(made))
+    return found
+
+
+def none_grows(label: str, points: Mapping[int, float], per_unit: bool = True) -> Figure:
+    """The largest size's cost over the smallest's, each for one unit of work; at most 1 if growth is linear."""
+    return Figure(label, change(points, per_unit), "×", goal=SLACK, at_most=True)
+
+
+def mining_part(sizes: Sequence[int]) -> Part:
+    """Mining's bookkeeping against rows, and reopening's and reading's."""
     found: dict[str, dict[int, Measured]] = {"mine": {}, "resume": {}, "read": {}}
     for size in sizes:
         with tempfile.TemporaryDirectory() as mined:
@@ -158,10 +229,10 @@ def mining_part(sizes: Sequence[int], folder: Path) -> bool:
     mine, resume, read, most = found["mine"], found["resume"], found["read"], max(sizes)
     span = f"{most:,} rows over {min(sizes):,}"
     figures = [
-        Figure(f"mining: CPU time a row, {span}", change(each(mine, "cpu"), True), "×", goal=SLACK, at_most=True),
-        Figure(f"mining: peak memory, {span}", change(each(mine, "peak")), "×", goal=SLACK, at_most=True),
-        Figure(f"resuming: CPU time a row, {span}", change(each(resume, "cpu"), True), "×", goal=SLACK, at_most=True),
-        Figure(f"resuming: peak memory, {span}", change(each(resume, "peak")), "×", goal=SLACK, at_most=True),
+        none_grows(f"mining: CPU time a row, {span}", each(mine, "cpu")),
+        none_grows(f"mining: peak memory, {span}", each(mine, "peak"), per_unit=False),
+        none_grows(f"resuming: CPU time a row, {span}", each(resume, "cpu")),
+        none_grows(f"resuming: peak memory, {span}", each(resume, "peak"), per_unit=False),
         Figure(
             "mining: samples a CPU second, beside the model",
             mine[most]["samples"] / mine[most]["cpu"],
@@ -175,23 +246,34 @@ def mining_part(sizes: Sequence[int], folder: Path) -> bool:
         Figure(f"reading {read[most]['failures']:,.0f} failures: peak memory", read[most]["peak"], "MiB"),
     ]
     drawn = [
-        Line("linear", [(size, size / min(sizes)) for size in sizes]),
-        growth("CPU time of mining", each(mine, "cpu")),
-        growth("CPU time of resuming", each(resume, "cpu")),
+        growth("mining, rows", each(mine, "cpu")),
+        growth("reopening, rows", each(resume, "cpu")),
         growth("memory of mining", each(mine, "peak")),
         growth("memory of reading", each(read, "peak")),
     ]
-    plot = lines("Mining's bookkeeping", drawn, "rows", f"times that of {min(sizes):,} rows")
-    return record("scaling_mining", figures, folder, plot=plot, about={"accuracy": ACCURACY, "measured": found})
+    return Part(figures, drawn, found)
 
 
-def step_part(sizes: Sequence[int], folder: Path) -> bool:
-    """A training step's cost against reflections per group. Returns whether the goals are met."""
-    found: dict[int, Measured] = {}
-    for size in sizes:
-        with tempfile.TemporaryDirectory() as made:
-            found[size] = measured("step", size, Path(made))
-    span = f"G {max(sizes)} over {min(sizes)}"
+def evaluating_part(sizes: Sequence[int]) -> Part:
+    """Evaluation's bookkeeping against rows."""
+    found, most = at_sizes("evaluating", sizes), max(sizes)
+    span = f"{most:,} rows over {min(sizes):,}"
+    figures = [
+        none_grows(f"evaluating: CPU time a row, {span}", each(found, "cpu")),
+        Figure(f"evaluating: peak memory, {span}", change(each(found, "peak")), "×"),
+        Figure(f"evaluating {most:,} rows, beside the model", found[most]["seconds"], "s"),
+        Figure(f"evaluating {most:,} rows: peak memory", found[most]["peak"], "MiB"),
+    ]
+    drawn = [
+        growth("evaluating, rows", each(found, "cpu")),
+        growth("memory of evaluating", each(found, "peak")),
+    ]
+    return Part(figures, drawn, found)
+
+
+def step_part(sizes: Sequence[int]) -> Part:
+    """A training step against reflections a group."""
+    found, span = at_sizes("step", sizes), f"G {max(sizes)} over {min(sizes)}"
     seconds, peak = each(found, "seconds"), each(found, "peak")
     figures = [
         Figure(f"a step: time a reflection, {span}", change(seconds, True), "×", goal=1.0, at_most=True),
@@ -199,22 +281,56 @@ def step_part(sizes: Sequence[int], folder: Path) -> bool:
     ]
     figures += [Figure(f"a reflection, G {size}", 1e3 * seconds[size] / (2 * size), "ms") for size in sizes]
     figures += [Figure(f"memory added a reflection, G {size}", peak[size] / (2 * size), "MiB") for size in sizes]
-    drawn = [
-        Line("linear", [(size, size / min(sizes)) for size in sizes]),
-        growth("seconds of a step", seconds),
-        growth("memory that it adds", peak),
+    return Part(figures, [growth("step, G", seconds), growth("memory of a step, G", peak)], found)
+
+
+def prompt_part(sizes: Sequence[int]) -> Part:
+    """A training step against the prompt's tokens; attention grows with their square."""
+    found, span = at_sizes("prompt", sizes), f"{max(sizes):,} over {min(sizes):,}"
+    seconds, peak = each(found, "seconds"), each(found, "peak")
+    figures = [
+        Figure(f"a step: time a prompt's token, {span}", change(seconds, True), "×"),
+        none_grows(f"a step: memory added a prompt's token, {span}", peak),
     ]
-    plot = lines("A training step", drawn, "reflections a group", f"times that of {min(sizes)}")
-    return record(
-        "scaling_step", figures, folder, plot=plot, about={"prompt": 400, "reflection": 40, "measured": found}
+    figures += [Figure(f"a step, prompts of {size:,} tokens", seconds[size], "s") for size in sizes]
+    return Part(figures, [growth("step, prompt", seconds), growth("memory of a step, prompt", peak)], found)
+
+
+def plugins_part(sizes: Sequence[int]) -> Part:
+    """`rrr tasks` against installed packages."""
+    found = at_sizes("plugins", sizes)
+    cpu, span = each(found, "cpu"), f"{max(sizes)} over {min(sizes)}"
+    figures = [
+        none_grows(f"rrr tasks: CPU time a package, {span}", cpu),
+        *(Figure(f"rrr tasks, {size} packages", cpu[size], "CPU-s", n=CALLS) for size in sizes),
+    ]
+    return Part(figures, [growth("rrr tasks, packages", cpu)], found)
+
+
+PARTS: Mapping[str, tuple[Callable[[Sequence[int]], Part], Sequence[int]]] = {
+    "mining": (mining_part, ROWS),
+    "evaluating": (evaluating_part, EVALUATED),
+    "step": (step_part, GROUP_SIZES),
+    "prompt": (prompt_part, PROMPTS),
+    "plugins": (plugins_part, PACKAGES),
+}
+
+
+def record_all(parts: Mapping[str, Part], folder: Path) -> bool:
+    """Write all figures and one plot. Returns whether the goals are met."""
+    drawn = [line for part in parts.values() for line in part.drawn]
+    most = max(size for line in drawn for size, _ in line.points)
+    plot = lines(
+        "Costs as work grows", [Line("linear", [(1, 1), (most, most)]), *drawn], "times the work", "times the cost"
     )
+    figures = [figure for part in parts.values() for figure in part.figures]
+    return record("scaling", figures, folder, plot=plot, about={name: part.found for name, part in parts.items()})
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--parts", nargs="+", choices=("mining", "step"), default=["mining", "step"])
-    parser.add_argument("--rows", nargs="+", type=int, default=list(ROWS))
-    parser.add_argument("--group-sizes", nargs="+", type=int, default=list(GROUP_SIZES))
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
+    parser.add_argument("--most", type=int, help="leave out sizes above this")
     parser.add_argument("--measure", nargs=3, metavar=("WHAT", "SIZE", "FOLDER"), help=argparse.SUPPRESS)
     folder_option(parser)
     options = parser.parse_args()
@@ -222,9 +338,11 @@ def main() -> int:
         what, size, folder = options.measure
         print(json.dumps(MEASURES[what](int(size), Path(folder))))
         return 0
-    parts = {"mining": (mining_part, options.rows), "step": (step_part, options.group_sizes)}
-    met = [parts[part][0](parts[part][1], options.folder) for part in options.parts]
-    return 0 if all(met) else 1
+    parts = {}
+    for name in options.parts:
+        part, sizes = PARTS[name]
+        parts[name] = part([size for size in sizes if options.most is None or size <= options.most])
+    return 0 if record_all(parts, options.folder) else 1
 
 
 if __name__ == "__main__":

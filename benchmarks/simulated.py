@@ -70,7 +70,7 @@ class SimulatedModel(Engine):
         chance = random.Random(sampling.seed)
         generations = []
         for conversation in conversations:
-            number = int(conversation[-1]["content"][len("Say number ") : -1])
+            number = int(conversation[0]["content"][len("Say number ") : -1])
             length = min(LONGEST, max(1, round(TOKENS * math.exp(chance.gauss(0, SPREAD)))))
             text = RIGHT if chance.random() < self.accuracy(number) else f"wrong {chance.getrandbits(32):08x}"
             generations.append(Generation(text, token_ids(length)))

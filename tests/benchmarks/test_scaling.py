@@ -43,31 +43,53 @@ def test_growth_is_distinguished_from_none():
     assert change(linear, per_unit=True) == pytest.approx(1)
     assert change(square, per_unit=True) == pytest.approx(10)
     assert change(linear) == pytest.approx(10)
-    assert growth("time", square).points == [(10, 1.0), (100, 100.0)]
+    assert growth("time", square).points == [(1.0, 1.0), (10.0, 100.0)], "both relative to the smallest's"
 
 
 @pytest.mark.parametrize(("power", "met"), [(1.0, True), (1.5, False)])
-def test_the_mining_part_writes_its_figures_and_a_plot_and_compares_growth_with_a_goal(
-    tmp_path, monkeypatch, power, met
-):
+def test_all_parts_write_their_figures_and_one_plot_and_compare_growth_with_a_goal(tmp_path, monkeypatch, power, met):
     import scaling
 
     def fake(what, size, folder):
-        return {"seconds": 1.0, "cpu": 1e-5 * size**power, "peak": 20.0, "samples": 5.0 * size, "failures": 1.0 * size}
+        cost = 1e-5 * size**power
+        return {"seconds": cost, "cpu": cost, "peak": 20.0, "samples": 5.0 * size, "failures": 1.0 * size}
 
     monkeypatch.setattr(scaling, "measured", fake)
-    assert scaling.mining_part([10, 1000], tmp_path) == met
-    figures = {row["label"]: row for row in json.loads((tmp_path / "scaling_mining.json").read_text())["rows"]}
-    assert figures["mining: CPU time a row, 1,000 rows over 10"]["value"] == pytest.approx(100 ** (power - 1))
-    assert (tmp_path / "scaling_mining.svg").read_text().startswith("<svg")
+    parts = {name: part([10, 1000]) for name, (part, _) in scaling.PARTS.items()}
+    assert scaling.record_all(parts, tmp_path) == met
+    figures = {row["label"]: row for row in json.loads((tmp_path / "scaling.json").read_text())["rows"]}
+    for label in (
+        "mining: CPU time a row, 1,000 rows over 10",
+        "evaluating: CPU time a row, 1,000 rows over 10",
+        "a step: time a reflection, G 1000 over 10",
+        "a step: time a prompt's token, 1,000 over 10",
+        "rrr tasks: CPU time a package, 1000 over 10",
+    ):
+        assert figures[label]["value"] == pytest.approx(100 ** (power - 1))
+    plot = (tmp_path / "scaling.svg").read_text()
+    assert plot.startswith("<svg")
+    assert plot.count("<polyline") == 1 + sum(len(part.drawn) for part in parts.values())
 
 
-def test_a_step_is_measured_per_reflection(tmp_path, monkeypatch):
+def test_evaluating_is_measured_beside_the_model(tmp_path):
+    from scaling import measured
+
+    found = measured("evaluating", 300, tmp_path)
+    assert found["samples"] > 300
+    assert 0 < found["cpu"] < 60
+
+
+def test_each_package_costs_the_listing_little(tmp_path):
+    from scaling import measure_plugins
+
+    assert 0 < measure_plugins(3, tmp_path)["cpu"] < 10
+
+
+def test_a_step_is_measured_per_reflection(monkeypatch):
     import scaling
 
     monkeypatch.setattr(scaling, "measured", lambda what, size, folder: {"seconds": 1 + size, "peak": 10.0 + size})
-    assert scaling.step_part([2, 64], tmp_path)
-    figures = {row["label"]: row["value"] for row in json.loads((tmp_path / "scaling_step.json").read_text())["rows"]}
+    figures = {figure.label: figure.value for figure in scaling.step_part([2, 64]).figures}
     assert figures["a reflection, G 2"] == pytest.approx(750)
     assert figures["a step: time a reflection, G 64 over 2"] == pytest.approx(65 / 128 / (3 / 4))
 

@@ -57,7 +57,7 @@ def command(
     from rrr_core.probing.probe import probe as probe_on
     from rrr_core.probing.probe import try_first
 
-    opened, progress = pipeline.open_tasks(task), make_progress()
+    opened, progress = pipeline.open_tasks(task, ("train",)), make_progress()
     chosen = pipeline.choose_model(model, *(each.task for each in opened), progress=progress)
     engine = pipeline.open_engine(chosen, progress)
     if first_tries:

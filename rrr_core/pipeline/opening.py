@@ -60,8 +60,8 @@ class OpenTask:
         return dataclasses.replace(settings, max_steps=STEPS) if self.is_beside_steps else settings
 
 
-def open_tasks(settings: TaskSettings) -> list[OpenTask]:
-    """The tasks named in the settings; with several, a first row of each split is loaded to check their data options.
+def open_tasks(settings: TaskSettings, splits: Sequence[str] = SPLITS) -> list[OpenTask]:
+    """The tasks named in the settings; with several, each split's first row is loaded to check their data options.
 
     Raises PluginError, RrrError if none is named or one twice, and DataError for data options that do not fit.
     """
@@ -70,7 +70,7 @@ def open_tasks(settings: TaskSettings) -> list[OpenTask]:
         opened = [dataclasses.replace(each, is_beside_steps=not each.task.has_steps) for each in opened]
     if len(opened) > 1:
         for each in opened:
-            for split in SPLITS:
+            for split in splits:
                 next(iter(each.task.load_dataset(split, each.data)), None)
     return opened
 

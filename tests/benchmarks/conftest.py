@@ -21,6 +21,7 @@ def benchmarks_can_be_imported(monkeypatch):
             "fuzz",
             "fuzz_targets",
             "generation",
+            "vllm_side",
             "verifiers",
             "peers",
             "recording",

@@ -12,7 +12,14 @@ torch = pytest.importorskip("torch")
 from torch import nn
 
 from rrr_core.generation import products
-from rrr_core.generation.products import FastLinear, product, product_of_columns, use_fast_products
+from rrr_core.generation.products import (
+    CHUNKS,
+    FORMS,
+    FastLinear,
+    product,
+    product_of_columns,
+    use_fast_products,
+)
 
 pytestmark = [
     pytest.mark.train,
@@ -23,6 +30,7 @@ pytestmark = [
 @pytest.fixture(autouse=True)
 def _faster(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(products, "is_faster", lambda: True)
+    monkeypatch.setattr(products, "LEAST", 1)  # these products are small
     torch.manual_seed(0)
 
 
@@ -80,9 +88,30 @@ def test_few_forms_of_products_are_compiled_for_texts_of_all_lengths(monkeypatch
     monkeypatch.setattr(products, "_compiled", spy)
     layer = nn.Linear(96, 72)
     use_fast_products(layer)
-    for rows in range(60, 700, 7):
+    for rows in range(1, 700, 7):
         layer(torch.randn(rows, 96, requires_grad=True)).sum().backward()
-    assert len(forms) == 6  # two of the output, of the rows' gradient and of the weight's
+    # The output's and the rows' gradient's, and two of the weight's.
+    assert len(forms) == 2 * len(FORMS) + len(CHUNKS)
+
+
+@pytest.mark.parametrize("rows", [2, 8, 9, 31, 65, 191, 256, 257, 300, 520])
+def test_rows_that_fill_a_form_up_are_not_seen(rows: int) -> None:
+    weight, bias, given = torch.randn(72, 96), torch.randn(72), torch.randn(rows, 96)
+    _same(products._by_onednn(given, weight, bias), nn.functional.linear(given, weight, bias))
+
+
+@pytest.mark.parametrize(("rows", "is_onednns"), [(1, False), (16, False), (64, True)])
+def test_a_product_too_small_to_gain_is_left_to_torch(
+    rows: int, is_onednns: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen, compiled = [], products._compiled
+    monkeypatch.setattr(products, "LEAST", 64 * 72 * 96)
+    monkeypatch.setattr(products, "_compiled", lambda *given: seen.append(given) or compiled(*given))
+    layer = nn.Linear(96, 72)
+    use_fast_products(layer)
+    with torch.no_grad():
+        _same(layer(given := torch.randn(rows, 96)), nn.functional.linear(given, layer.weight, layer.bias))
+    assert bool(seen) is is_onednns
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])

@@ -115,8 +115,13 @@ class Side:
         return next(line for line in self.trainer.state.log_history if "loss" in line)
 
     def compared(self) -> Step:
-        """Do one step; returns its loss and gradients, and forgets its times."""
+        """Do one step; returns its loss and gradients, and forgets its times.
+
+        Gradients are not clipped: their norm, in float32, is less exact than they are.
+        """
+        self.trainer.args.max_grad_norm, most = 0.0, self.trainer.args.max_grad_norm
         loss = self.step(wants_gradients=True)["loss"]
+        self.trainer.args.max_grad_norm = most
         found = Step(loss, self.watch.gradients)
         self.watch.gradients, self.watch.seconds, self.watch.processor = {}, [], []
         return found

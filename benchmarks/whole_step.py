@@ -27,9 +27,10 @@ from statistics import median
 from typing import Any
 
 from made_up import coin_task, load_policy, make_failures, save_model
+from one_step import Side, Watch
 from recording import Figure, median_of, record
 from stock import Clock, TwoStepTrainer, published
-from training_step import OURS, SEED, STOCK, Side, Watch, about, config_of, options_of, settings_of, shape_of
+from training_step import OURS, SEED, STOCK, about, config_of, options_of, settings_of, shape_of
 from transformers import PreTrainedTokenizerFast, PrinterCallback
 
 from rrr_core.episode import Episode

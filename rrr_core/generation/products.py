@@ -45,6 +45,11 @@ def product(rows: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
     return rows @ weight.t()
 
 
+def product_of_form(rows: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """`rows @ weight.T`, (N, O), of rows (N, I) and a weight (O, I), for sizes of which there are few. No gradient."""
+    return _compiled(rows, weight, None) if is_faster() else rows @ weight.t()
+
+
 def product_of_columns(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
     """`left.T @ right`, (O, I), of N rows (N, O) and (N, I): a weight's gradient. It has none itself."""
     if not is_faster() or not _is_ours(left, right.t()):

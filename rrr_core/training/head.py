@@ -117,7 +117,7 @@ class TiledHead(torch.autograd.Function):  # type: ignore[misc]  # torch is not 
         slope = ctx.scale * (torch.zeros_like(log_total) if of_log_prob is None else of_log_prob.float())
         of_hidden = torch.zeros(hidden.shape) if ctx.needs_input_grad[0] else None
         of_weight = torch.empty(weight.shape) if ctx.needs_input_grad[1] else None
-        states = hidden.float()
+        states, rounded = hidden.float(), hidden.to(ctx.dtype)
         for number, start in enumerate(logits.starts):
             if kept and of_entropy is None:
                 factor = -slope * torch.exp(tops[number] - log_total)
@@ -131,7 +131,11 @@ class TiledHead(torch.autograd.Function):  # type: ignore[misc]  # torch is not 
             end = start + of_logits.shape[1]
             if of_hidden is not None:
                 of_hidden += product(of_logits, weight[start:end].float().t())
-            if of_weight is not None:
+            if of_weight is not None and ctx.dtype is torch.bfloat16:
+                # Rounded once, as a linear layer's under autocast is. Of hidden states each tile's would be, and TRL
+                # found that to bias training.
+                of_weight[start:end] = of_logits.to(ctx.dtype).t() @ rounded
+            elif of_weight is not None:
                 of_weight[start:end] = product_of_columns(of_logits, states)
         if of_hidden is not None:
             of_hidden = of_hidden.addcmul_(weight[labels].float(), slope[:, None]).to(hidden.dtype)

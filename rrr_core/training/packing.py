@@ -18,10 +18,13 @@ checkpointing, LoRA, autocast and data-parallel wrappers work as they do on a pa
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 import torch
 from torch.nn import functional
+
+from rrr_core.training.blockwise import Blockwise, Span, as_autocast, pays
 
 IGNORED = -100
 """The label of a token that is not scored, as in transformers."""
@@ -93,9 +96,13 @@ class Packing:
         """Attention's output (1, N, H, d) of query (1, H, N, d), key and value (1, K, N, d).
 
         `attention` is transformers' function for a FlashAttention kernel, called once for prompts and once for
-        completions. Without one (`is_flash` false) torch's own attention computes both.
+        completions. Without one (`is_flash` false) torch's own attention computes both, or on some processors ours.
         """
         self.layers += 1
+        if not is_flash and self._fits_tiles(query, key, arguments):
+            scale = arguments.get("scaling") or query.shape[-1] ** -0.5
+            operands = (as_autocast(states)[0].transpose(0, 1) for states in (query, key, value))
+            return Blockwise.apply(*operands, self._spans, scale)[None], None
         compute = self._flash(attention, module, arguments) if is_flash else self._sdpa(arguments)
         outputs = []
         prompt_key, prompt_value = self._rows(key, self.prompt_places), self._rows(value, self.prompt_places)
@@ -113,6 +120,27 @@ class Packing:
         flat = torch.cat([output.flatten(0, 1) for output in outputs])  # (D·(P - 1) + B·R, H, d)
         return (flat if self._unpacking is None else flat.index_select(0, self._unpacking))[None], None
 
+    def _fits_tiles(self, query: torch.Tensor, key: torch.Tensor, arguments: dict[str, Any]) -> bool:
+        """Whether attention is `Blockwise`'s: where that is faster, and nothing is asked that it does not have."""
+        if query.device.type != "cpu" or _unknown(arguments) or arguments.get("dropout", 0.0):
+            return False
+        if not pays(query, key, self._spans):
+            return False
+        window = arguments.get("sliding_window")
+        return window is None or window >= max(span.prompt_length + span.length for span in self._spans)
+
+    @cached_property
+    def _spans(self) -> tuple[Span, ...]:
+        """The prompts and completions of the row."""
+        prompts, found, start = [], [], 0
+        for length in self.prompt_lengths.tolist():
+            prompts.append(Span(start, length))
+            start += length
+        for owner, length in zip(self.owners.tolist(), self.completion_lengths.tolist(), strict=True):
+            found.append(Span(start, length, prompts[owner].start, prompts[owner].length))
+            start += length
+        return tuple(span for span in (*prompts, *found) if span.length)
+
     def _rows(self, states: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
         """States (1, H, N, d) as rows: (D, H, P - 1, d) or (B, H, R, d). Values in the padding do not matter."""
         if self._is_padded:
@@ -128,9 +156,8 @@ class Packing:
         return real.nonzero()[:, 0]
 
     def _sdpa(self, arguments: dict[str, Any]) -> Callable[..., torch.Tensor]:
-        unknown = [name for name in ("position_bias", "softcap", "s_aux") if arguments.get(name) is not None]
-        if unknown:
-            raise ValueError(f"scaled_dot_product_attention has no {unknown[0]}")
+        if _unknown(arguments):
+            raise ValueError(f"scaled_dot_product_attention has no {_unknown(arguments)[0]}")
         drop, scale = arguments.get("dropout", 0.0), arguments.get("scaling")
         window = arguments.get("sliding_window")
 
@@ -189,6 +216,11 @@ class Packing:
                 mask &= distance < window
             self._masks[wanted] = mask.repeat(1, repeats, 1)[:, None]
         return self._masks[wanted]
+
+
+def _unknown(arguments: dict[str, Any]) -> list[str]:
+    """What attention is asked for that torch's does not have."""
+    return [name for name in ("position_bias", "softcap", "s_aux") if arguments.get(name) is not None]
 
 
 def _places(lengths: torch.Tensor, start: int) -> torch.Tensor:

@@ -37,6 +37,7 @@ from transformers import (
 from trl.trainer.utils import add_fused_lm_head
 
 from rrr_core.progress import Progress
+from rrr_core.training import blockwise
 from rrr_core.training import run as training_run
 from rrr_core.training.packing import Packing, inputs_of
 from rrr_core.training.run import train
@@ -151,9 +152,14 @@ def assert_same(one: Any, other: Any, tolerance: float = 2e-4) -> None:
         assert distance < tolerance, name
 
 
+@pytest.mark.parametrize("tiled", [False, True])
 @pytest.mark.parametrize("groups", BATCHES.values(), ids=BATCHES)
 @pytest.mark.parametrize("family", FAMILIES)
-def test_a_packed_pass_gives_the_padded_pass_s_numbers_and_gradient(family: str, groups: Any) -> None:
+def test_a_packed_pass_gives_the_padded_pass_s_numbers_and_gradient(
+    monkeypatch: pytest.MonkeyPatch, family: str, groups: Any, tiled: bool
+) -> None:
+    monkeypatch.setattr(blockwise, "is_faster", lambda: tiled)
+    monkeypatch.setattr(blockwise, "FEWEST", 0)
     model = made(FAMILIES[family])
     assert can_share(model) is None
     assert_same(passes(model, padded_pass, groups), passes(model, packed_pass, groups))

@@ -80,7 +80,14 @@ def _decided(found: Findings, can_warm_up: bool) -> tuple[Outlook, list[str], in
             f" {points(room)} more often than any"
         )
         step = found.signal_in_a_step
-        return "will learn", [f"{text}, and {step.value:.0f} of a step's {found.batch_groups} groups show it."], None
+        reasons = [f"{text}, and {step.value:.0f} of a step's {found.batch_groups} groups show it."]
+        if room.low < LITTLE:
+            rows = _rows_for(found, room, LITTLE)
+            reasons.append(
+                f"It may be less than {100 * LITTLE:.0f} points, from which training may gain nothing: --rows {rows} says"
+                " more."
+            )
+        return "will learn", reasons, None
     if room.low > 0:
         text = f"Too few groups to say whether each step has one with a signal: {shown(found.signal)}."
         return "cannot be said", [text], _rows_for(found, found.signal, FEW_GROUPS / found.batch_groups)

@@ -64,6 +64,13 @@ def test_reflections_that_differ_in_worth_and_groups_that_show_it_are_learned_fr
     assert found.rows_needed is None
 
 
+def test_a_gain_that_may_be_little_is_said_to_be() -> None:
+    assert len(forecast(picked_over_own=sure(0.21, 0.1)).reasons) == 1
+    found = forecast(picked_over_own=sure(0.11, 0.09))
+    assert found.outlook == "will learn"
+    assert "may be less than 10 points, from which training may gain nothing: --rows " in found.reasons[1]
+
+
 def test_nothing_fails_so_there_is_nothing_to_learn() -> None:
     found = forecast(failures=0, first_try=sure(1.0))
     assert found.outlook == "will not"

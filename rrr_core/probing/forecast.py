@@ -82,10 +82,9 @@ def _decided(found: Findings, can_warm_up: bool) -> tuple[Outlook, list[str], in
         step = found.signal_in_a_step
         reasons = [f"{text}, and {step.value:.0f} of a step's {found.batch_groups} groups show it."]
         if room.low < LITTLE:
-            rows = _rows_for(found, room, LITTLE)
+            least, rows = f"{100 * LITTLE:.0f} points", _rows_for(found, room, LITTLE)
             reasons.append(
-                f"It may be less than {100 * LITTLE:.0f} points, from which training may gain nothing: --rows {rows} says"
-                " more."
+                f"It may be less than {least}, from which training may gain nothing: --rows {rows} says more."
             )
         return "will learn", reasons, None
     if room.low > 0:

@@ -133,6 +133,7 @@ def stock(case: Case, batch: int, greedy: bool = False, ours_drawn: bool = False
     """The same by transformers' `generate`, `batch` rows per call; with `ours_drawn` using our random numbers."""
     engine, written = case.engine, []
     network, tokenizer = case.plain, engine.tokenizer
+    tokenizer.padding_side = "left"  # as `generate` asks; some models' tokenizers pad on the right
     torch.manual_seed(SEED)
     for index in range(case.rounds):
         sampled = []

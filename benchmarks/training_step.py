@@ -271,7 +271,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(json.dumps(measure_memory(options.only_memory, options)))
         return 0
     sides = sides_of(options)
-    if GROUPER not in (*sides, *(options.sides or ())):
+    if options.sides is None and GROUPER not in sides:
         print(f"{GROUPER} is left out: pip install prefix-grouper==0.0.1.post1", file=sys.stderr)
     goals = {COMPACT: options.goal, GROUPER: options.goal_grouper, OURS_IN_FLOAT32: options.goal_float32}
     figures: list[Figure] = []

@@ -163,7 +163,7 @@ def _warm_up(
 def _is_in_bfloat16(precision: str) -> bool:
     """Whether passes are autocast to bfloat16."""
     if precision == "auto":
-        return torch.cuda.is_available() and torch.cuda.is_bf16_supported()
+        return bool(torch.cuda.is_available() and torch.cuda.is_bf16_supported())
     return precision == "bfloat16"
 
 

@@ -61,5 +61,5 @@ class WarmupSettings(Settings):
 
     def identity(self) -> dict[str, Any]:
         """What a warm-up's manifest records: what earlier versions lacked only where it is set."""
-        later = {"template": {}, "weights": "", "precision": "auto", "micro_batch_size": None}
+        later: dict[str, Any] = {"template": {}, "weights": "", "precision": "auto", "micro_batch_size": None}
         return {name: value for name, value in dataclasses.asdict(self).items() if value != later.get(name, ...)}

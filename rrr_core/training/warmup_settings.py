@@ -27,7 +27,7 @@ class WarmupSettings(Settings):
     )
     batch_size: int = option(64, "Conversations in one step.", minimum=1)
     micro_batch_size: int | None = option(
-        None, "Conversations in one pass, of which a step adds up several  [default: all at once]", minimum=1
+        None, "Conversations in one pass, of which a step adds up several; by default all are one pass.", minimum=1
     )
     learning_rate: float = option(2e-3, "Peak learning rate.", minimum=0)
     warmup_ratio: float = option(0.03, "Share of steps over which the learning rate rises.", minimum=0, maximum=0.99)

@@ -284,11 +284,15 @@ def lines(title: str, drawn: Sequence[Line], x: str, y: str) -> str:
     body += [_text((left + ends[0]) / 2, height - 14, x, "middle"), _text(12, ends[1] - 8, y)]
     for index, line in enumerate(drawn):
         colour = COLOURS[index % len(COLOURS)]
+        dashes = ' stroke-dasharray="5 4"' if index // len(COLOURS) % 2 else ""  # a colour that has been used before
         placed = [place(point) for point in sorted(line.points)]
         path = " ".join(f"{_at(across)},{_at(up)}" for across, up in placed)
-        body.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>')
+        body.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"{dashes}/>')
         body += [f'<circle cx="{_at(across)}" cy="{_at(up)}" r="3" fill="{colour}"/>' for across, up in placed]
-        body.append(_text(ends[0] + 12, ends[1] + 18 * (index + 1), line.label, fill=colour))
+        beside, level = ends[0] + 12, ends[1] + 18 * (index + 1)
+        ends_of_sample = f'x1="{_at(beside)}" y1="{_at(level - 4)}" x2="{_at(beside + 22)}" y2="{_at(level - 4)}"'
+        body.append(f'<line {ends_of_sample} stroke="{colour}" stroke-width="2"{dashes}/>')
+        body.append(_text(beside + 28, level, line.label, fill=colour))
     return _svg(width, height, body)
 
 

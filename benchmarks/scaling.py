@@ -5,7 +5,7 @@
 Mining and evaluating are real (rounds, verdicts and files) with a zero-cost model, whose own time is subtracted: CPU
 time, seconds and peak memory of mining 1,000 to 450,000 rows, of reopening the finished folder, of reading its failures
 for training, and of evaluating 1,000 to 100,000 rows. The step is forward, backward and optimiser of `rrr train` on
-two groups, all their reflections in one pass, on a model of Qwen2.5-0.5B's width with one layer: its seconds, and the
+two groups, all their reflections in one pass, on a model of Qwen2.5-0.5B's width with one layer: its CPU time, and the
 memory that it adds, for 2 to 64 reflections a group and for prompts of 200 to 8,000 tokens. `rrr tasks` is started
 with 1 to 300 packages installed. Each size is measured in a separate process. The plot shows growth: each size's cost
 relative to the smallest's.
@@ -274,26 +274,26 @@ def evaluating_part(sizes: Sequence[int]) -> Part:
 def step_part(sizes: Sequence[int]) -> Part:
     """A training step against reflections a group."""
     found, span = at_sizes("step", sizes), f"G {max(sizes)} over {min(sizes)}"
-    seconds, peak = each(found, "seconds"), each(found, "peak")
+    cpu, peak = each(found, "cpu"), each(found, "peak")
     figures = [
-        Figure(f"a step: time a reflection, {span}", change(seconds, True), "×", goal=1.0, at_most=True),
+        Figure(f"a step: CPU time a reflection, {span}", change(cpu, True), "×", goal=1.0, at_most=True),
         Figure(f"a step: memory added a reflection, {span}", change(peak, True), "×", goal=1.0, at_most=True),
     ]
-    figures += [Figure(f"a reflection, G {size}", 1e3 * seconds[size] / (2 * size), "ms") for size in sizes]
+    figures += [Figure(f"a reflection, G {size}", 1e3 * cpu[size] / (2 * size), "CPU-ms") for size in sizes]
     figures += [Figure(f"memory added a reflection, G {size}", peak[size] / (2 * size), "MiB") for size in sizes]
-    return Part(figures, [growth("step, G", seconds), growth("memory of a step, G", peak)], found)
+    return Part(figures, [growth("step, G", cpu), growth("memory of a step, G", peak)], found)
 
 
 def prompt_part(sizes: Sequence[int]) -> Part:
     """A training step against the prompt's tokens; attention grows with their square."""
     found, span = at_sizes("prompt", sizes), f"{max(sizes):,} over {min(sizes):,}"
-    seconds, peak = each(found, "seconds"), each(found, "peak")
+    cpu, peak = each(found, "cpu"), each(found, "peak")
     figures = [
-        Figure(f"a step: time a prompt's token, {span}", change(seconds, True), "×"),
+        Figure(f"a step: CPU time a prompt's token, {span}", change(cpu, True), "×"),
         none_grows(f"a step: memory added a prompt's token, {span}", peak),
     ]
-    figures += [Figure(f"a step, prompts of {size:,} tokens", seconds[size], "s") for size in sizes]
-    return Part(figures, [growth("step, prompt", seconds), growth("memory of a step, prompt", peak)], found)
+    figures += [Figure(f"a step, prompts of {size:,} tokens", cpu[size], "CPU-s") for size in sizes]
+    return Part(figures, [growth("step, prompt", cpu), growth("memory of a step, prompt", peak)], found)
 
 
 def plugins_part(sizes: Sequence[int]) -> Part:

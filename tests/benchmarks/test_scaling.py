@@ -61,8 +61,8 @@ def test_all_parts_write_their_figures_and_one_plot_and_compare_growth_with_a_go
     for label in (
         "mining: CPU time a row, 1,000 rows over 10",
         "evaluating: CPU time a row, 1,000 rows over 10",
-        "a step: time a reflection, G 1000 over 10",
-        "a step: time a prompt's token, 1,000 over 10",
+        "a step: CPU time a reflection, G 1000 over 10",
+        "a step: CPU time a prompt's token, 1,000 over 10",
         "rrr tasks: CPU time a package, 1000 over 10",
     ):
         assert figures[label]["value"] == pytest.approx(100 ** (power - 1))
@@ -88,10 +88,10 @@ def test_each_package_costs_the_listing_little(tmp_path):
 def test_a_step_is_measured_per_reflection(monkeypatch):
     import scaling
 
-    monkeypatch.setattr(scaling, "measured", lambda what, size, folder: {"seconds": 1 + size, "peak": 10.0 + size})
+    monkeypatch.setattr(scaling, "measured", lambda what, size, folder: {"cpu": 1 + size, "peak": 10.0 + size})
     figures = {figure.label: figure.value for figure in scaling.step_part([2, 64]).figures}
     assert figures["a reflection, G 2"] == pytest.approx(750)
-    assert figures["a step: time a reflection, G 64 over 2"] == pytest.approx(65 / 128 / (3 / 4))
+    assert figures["a step: CPU time a reflection, G 64 over 2"] == pytest.approx(65 / 128 / (3 / 4))
 
 
 @pytest.mark.train

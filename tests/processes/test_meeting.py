@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import threading
+from typing import Any
 
 import pytest
 
@@ -71,9 +72,13 @@ def test_a_wait_for_others_hears_ctrl_c(monkeypatch: pytest.MonkeyPatch) -> None
     """torch waits in code of its own, in which no signal is handled: here it waits for the test's end."""
     pytest.importorskip("torch")
     over = threading.Event()
-    monkeypatch.setattr("torch.distributed.rendezvous", lambda *_, **__: iter([over.wait()]))
-    timer = threading.Timer(0.3, os.kill, [os.getpid(), signal.SIGINT])
-    timer.start()
+
+    def meet(*_: Any, **__: Any) -> Any:
+        # Pressed once the wait has begun: an interrupt in an import before it may end in a destructor, and is lost.
+        threading.Timer(0.3, os.kill, [os.getpid(), signal.SIGINT]).start()
+        return iter([over.wait()])
+
+    monkeypatch.setattr("torch.distributed.rendezvous", meet)
     with pytest.raises(KeyboardInterrupt):
         torch_store(World(0, 2, 0, 2))
     over.set()

@@ -74,7 +74,7 @@ def test_a_wait_for_others_hears_ctrl_c(monkeypatch: pytest.MonkeyPatch) -> None
     over = threading.Event()
 
     def meet(*_: Any, **__: Any) -> Any:
-        # Pressed once the wait has begun: an interrupt in an import before it may end in a destructor, and is lost.
+        # Only now is it pressed: during an import before the wait it was lost once.
         threading.Timer(0.3, os.kill, [os.getpid(), signal.SIGINT]).start()
         return iter([over.wait()])
 

@@ -36,6 +36,7 @@ trap 'rm -rf "$work"' EXIT
 
 cat > "$work/norms.py" <<'PY'
 import platform
+import sys
 
 import torch
 
@@ -55,9 +56,14 @@ parameter.grad = numbers.clone()
 torch.nn.utils.clip_grad_norm_([parameter], 1.0)
 left = float(torch.linalg.vector_norm(parameter.grad, dtype=torch.float64))
 print(f"clip_grad_norm_ to 1: {left:.4f} is left")
-assert all(abs(summed) < 1e-6 for _, summed in found.values()), "the sum of squares is not right either"
-assert found[30_000_000][0] < -3e-4, "the norm of 30 million elements is right now"
-assert left > 1.0003, "clipped gradients have the length that was asked for"
+changed = {
+    "the sum of squares is not right either": any(abs(summed) >= 1e-6 for _, summed in found.values()),
+    "the norm of 30 million elements is right now": found[30_000_000][0] >= -3e-4,
+    "clipped gradients have the length that was asked for": left <= 1.0003,
+}
+if any(changed.values()):
+    print("CHANGED: " + "; ".join(what for what, is_so in changed.items() if is_so))
+    sys.exit(1)
 PY
 "$work/venv/bin/python" "$work/norms.py"
 echo "as described"

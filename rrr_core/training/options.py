@@ -179,7 +179,7 @@ def grpo_config(
     sharding = chosen_sharding(settings.sharding, processes, os.environ)
     checkpointed = {"activation_checkpointing": accelerated} if "gradient_checkpointing" not in user else {}
     fields: dict[str, Any] = {
-        "bf16": accelerated and torch.cuda.is_available() and torch.cuda.is_bf16_supported(),
+        "bf16": accelerated and has_bfloat16(),
         **checkpointed,
         "dataloader_pin_memory": accelerated,
         "use_cpu": not accelerated,
@@ -264,6 +264,11 @@ def check_accelerators(world: World, count: int) -> None:
             f"{world.local_size} processes train on this machine, which has {some}: start as many, or train with"
             " --device cpu."
         )
+
+
+def has_bfloat16() -> bool:
+    """Whether there is a GPU that computes in bfloat16."""
+    return bool(torch.cuda.is_available() and torch.cuda.is_bf16_supported())
 
 
 def _accelerated(device: str | None) -> bool:

@@ -39,6 +39,7 @@ from rrr_core.tasks.tools import TOOLS_ROLE
 from rrr_core.training.assistant_tokens import marks_assistant, with_assistant_tokens
 from rrr_core.training.checkpoints import SealCheckpoints, newest_checkpoint
 from rrr_core.training.interleaved import conversations_of
+from rrr_core.training.options import has_bfloat16
 from rrr_core.training.profiling import MeasureSteps, count_tokens
 from rrr_core.training.run import disk_faults, files_in, run_trainer, save_whole
 from rrr_core.training.tiny import make_model, make_tokenizer
@@ -140,7 +141,7 @@ def _warm_up(
                 gradient_checkpointing=False,
                 dataloader_pin_memory=accelerated,
                 use_cpu=not accelerated,
-                bf16=_is_in_bfloat16(settings.precision),
+                bf16=settings.precision == "bfloat16" or (settings.precision == "auto" and has_bfloat16()),
                 logging_steps=10,
                 save_steps=settings.save_every,
                 seed=settings.seed,
@@ -158,13 +159,6 @@ def _warm_up(
             run_trainer(trainer, checkpoint, left=steps - done)
             with profile.during("save"):
                 save_whole(trainer, tokenizer, finished)
-
-
-def _is_in_bfloat16(precision: str) -> bool:
-    """Whether passes are autocast to bfloat16."""
-    if precision == "auto":
-        return bool(torch.cuda.is_available() and torch.cuda.is_bf16_supported())
-    return precision == "bfloat16"
 
 
 def _shown(template: Template, conversation: Sequence[Message]) -> dict[str, Any]:

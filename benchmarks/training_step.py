@@ -48,6 +48,7 @@ from transformers import PreTrainedTokenizerFast, PrinterCallback
 from transformers.trainer_utils import SaveStrategy
 from trl import GRPOTrainer
 
+from rrr_core.cli.heap import keep_freed_memory
 from rrr_core.generation.transformers_engine import TransformersEngine
 from rrr_core.hookspecs import Model
 from rrr_core.training.options import grpo_config
@@ -267,6 +268,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     options = parser().parse_args(arguments)
     prepare()
+    keep_freed_memory()  # as the commands do
     if options.only_memory:
         print(json.dumps(measure_memory(options.only_memory, options)))
         return 0

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,23 @@ def is_faster() -> bool:
         return "AuthenticAMD" in Path("/proc/cpuinfo").read_text()
     except OSError:
         return False
+
+
+@contextmanager
+def float32_by_bfloat16() -> Iterator[None]:
+    """Compute products of float32 from their operands rounded to bfloat16, with sums in float32, by Intel's AMX.
+
+    It does nothing on processors without. It holds for the whole process: no other thread may compute meanwhile.
+    """
+    if not torch.cpu._is_amx_tile_supported() or not torch.backends.mkldnn.is_available():
+        yield
+        return
+    matmul = torch.backends.mkldnn.matmul
+    own, matmul.fp32_precision = matmul.fp32_precision, "bf16"
+    try:
+        yield
+    finally:
+        matmul.fp32_precision = own
 
 
 def product(rows: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:

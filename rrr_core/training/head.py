@@ -7,12 +7,13 @@ exponentials, where there is room for them, and the backward pass only scales th
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 import torch
 from trl.kernels import ChunkedLogProbFunction
 
-from rrr_core.generation.products import product, product_of_columns
+from rrr_core.generation.products import float32_by_bfloat16, product, product_of_columns
 
 TILE, FEWEST_COLUMNS = 2**20, 256
 """Most cells of a tile, 4 MiB, and its fewest columns; their number is a power of two."""
@@ -130,7 +131,8 @@ class TiledHead(torch.autograd.Function):  # type: ignore[misc]  # torch is not 
                 of_logits.exp_().mul_(factor)
             end = start + of_logits.shape[1]
             if of_hidden is not None:
-                of_hidden += product(of_logits, weight[start:end].float().t())
+                with float32_by_bfloat16() if ctx.dtype is torch.bfloat16 else nullcontext():
+                    of_hidden += product(of_logits, weight[start:end].float().t())
             if of_weight is not None and ctx.dtype is torch.bfloat16:
                 # Rounded once, as a linear layer's under autocast is. Of hidden states each tile's would be, and TRL
                 # found that to bias training.

@@ -25,6 +25,7 @@ import torch
 from torch.nn import functional
 
 from rrr_core.training.blockwise import Blockwise, Span, as_autocast, pays
+from rrr_core.training.split_attention import Part, SplitAttention, parts_of, splitting_pays
 
 IGNORED = -100
 """The label of a token that is not scored, as in transformers."""
@@ -96,13 +97,18 @@ class Packing:
         """Attention's output (1, N, H, d) of query (1, H, N, d), key and value (1, K, N, d).
 
         `attention` is transformers' function for a FlashAttention kernel, called once for prompts and once for
-        completions. Without one (`is_flash` false) torch's own attention computes both, or on some processors ours.
+        completions. Without one (`is_flash` false) torch's own attention computes both; on a CPU in parts, or ours by
+        tiles, where that is faster.
         """
         self.layers += 1
-        if not is_flash and self._fits_tiles(query, key, arguments):
+        if not is_flash and self._is_plain(query, arguments):
             scale = arguments.get("scaling") or query.shape[-1] ** -0.5
-            operands = (as_autocast(states)[0].transpose(0, 1) for states in (query, key, value))
-            return Blockwise.apply(*operands, self._spans, scale)[None], None
+            operands = [as_autocast(states) for states in (query, key, value)]
+            if pays(query, key, self._spans):
+                rows = (states[0].transpose(0, 1) for states in operands)
+                return Blockwise.apply(*rows, self._spans, scale)[None], None
+            if splitting_pays(query, value, self._parts):
+                return SplitAttention.apply(*operands, self._parts, scale)[None], None
         compute = self._flash(attention, module, arguments) if is_flash else self._sdpa(arguments)
         outputs = []
         prompt_key, prompt_value = self._rows(key, self.prompt_places), self._rows(value, self.prompt_places)
@@ -120,14 +126,16 @@ class Packing:
         flat = torch.cat([output.flatten(0, 1) for output in outputs])  # (D·(P - 1) + B·R, H, d)
         return (flat if self._unpacking is None else flat.index_select(0, self._unpacking))[None], None
 
-    def _fits_tiles(self, query: torch.Tensor, key: torch.Tensor, arguments: dict[str, Any]) -> bool:
-        """Whether attention is `Blockwise`'s: where that is faster, and nothing is asked that it does not have."""
+    def _is_plain(self, query: torch.Tensor, arguments: dict[str, Any]) -> bool:
+        """Whether attention on a CPU is asked for nothing beyond a scale."""
         if query.device.type != "cpu" or _unknown(arguments) or arguments.get("dropout", 0.0):
-            return False
-        if not pays(query, key, self._spans):
             return False
         window = arguments.get("sliding_window")
         return window is None or window >= max(span.prompt_length + span.length for span in self._spans)
+
+    @cached_property
+    def _parts(self) -> tuple[Part, ...]:
+        return parts_of(self._spans)
 
     @cached_property
     def _spans(self) -> tuple[Span, ...]:

@@ -44,12 +44,15 @@ from transformers import AutoModelForCausalLM, GenerationConfig, LogitsProcessor
 from vllm_side import VllmSide, missing
 
 from rrr_core.cli.heap import keep_freed_memory
+from rrr_core.cli.progress import make_progress
+from rrr_core.generation import ModelSettings
 from rrr_core.generation.decoding import choose, uniforms
 from rrr_core.generation.engine import Sampling
 from rrr_core.generation.hub import locate
 from rrr_core.generation.transformers_backend import load_transformers
 from rrr_core.generation.transformers_engine import TransformersEngine, cut
 from rrr_core.hookspecs import Message
+from rrr_core.pipeline import choose_model
 from rrr_core.tasks import load_task
 
 BATCHES = (32, 128, 512)
@@ -299,7 +302,9 @@ def main() -> None:
                 case, goals = qwen(options.long_rows, options.tries), Goals(best_batch=2.5)
             else:
                 label = f"{options.model.removeprefix('pip:')}, {options.dtype}"
-                case = on_countdown(label, options.model, options.dtype, options.model_rows, tries=1)
+                named = ModelSettings(model=options.model)  # a GGUF file is converted beside the figures
+                model = choose_model(named, run=options.folder, progress=make_progress()).named
+                case = on_countdown(label, model, options.dtype, options.model_rows, tries=1)
                 goals = Goals(best_batch=3, vllm=1)
                 if (lacking := missing(options.vllm_python)) is not None:
                     print(lacking)

@@ -151,6 +151,7 @@ def main() -> None:
         os.environ.setdefault(name, value)
     if RESUMED.intersection(sys.argv[1:2]):
         heap.keep_freed_memory()
+        heap.keep_fewer_products()
         heap.collect_garbage_less_often()
     try:
         processes.enter()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from fnmatch import fnmatchcase
@@ -153,6 +153,8 @@ def with_settings(
         @functools.wraps(function)
         def command(config: Path | None, **given: Any) -> None:
             from_file = read_config(config, say=_note) if config is not None else {}
+            if several_tasks and (named := from_file.get("task", {}).get("name")):
+                from_file["task"]["name"] = with_patterns(named.split())
             own: Mapping[str, Mapping[str, Any]] = {}
             for section in (*sections, *prefixed):
                 settings_class = section_class(section)
@@ -241,6 +243,10 @@ def _taken(section: str, settings_class: type[Any], given: dict[str, Any]) -> di
 
 
 def _joined(_context: click.Context, _parameter: click.Parameter, names: tuple[str, ...]) -> str | None:
+    return with_patterns(names)
+
+
+def with_patterns(names: Sequence[str]) -> str | None:
     """Several tasks as one setting holds them; a pattern, such as `reasoning-gym.*`, is the installed ones it fits."""
     found: list[str] = []
     for name in names:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -169,3 +170,16 @@ def test_a_pattern_is_the_installed_tasks_it_fits(scripted: None, capsys: pytest
     assert "named twice" in capsys.readouterr().err
     assert cli.run_command(["probe", "sums", "su?s", "--model", "m", "--rows", "2", "--verify-workers", "1"]) in (0, 1)
     assert capsys.readouterr().out.count("sums: 2 rows") == 1
+
+
+def test_a_pattern_in_a_settings_file_is_too(
+    scripted: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "settings.toml"
+    given = ["probe", "--config", str(file), "--model", "m", "--rows", "2", "--verify-workers", "1"]
+    file.write_text('[task]\nname = "sums su?s"\n')
+    assert cli.run_command(given) in (0, 1)
+    assert capsys.readouterr().out.count("sums: 2 rows") == 1
+    file.write_text('[task]\nname = "nothing-*"\n')
+    assert cli.run_command(given) == 2
+    assert "no installed task has a name like 'nothing-*'" in capsys.readouterr().err

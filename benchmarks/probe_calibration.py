@@ -128,15 +128,15 @@ PAIRS = (
     Pair("countdown-smollm2", "countdown", SMOLLM2, settings=SMALL_RUN),
     *(
         Pair(
-            f"countdown-smollm2-warmed-{conversations}",
-            "countdown",
+            f"{task}-smollm2-warmed-{conversations}",
+            task,
             SMOLLM2,
             conversations,
             {"batch_size": 16, "micro_batch_size": 4, "learning_rate": 3e-4, "save_every": 50},
             "rrr-tiny",
             SMALL_RUN,
         )
-        for conversations in (1_600, 4_000)
+        for task, conversations in (("countdown", 1_600), ("countdown", 4_000), ("apigen", 2_400))
     ),
     Pair("apigen-smollm2", "apigen", SMOLLM2, settings=SMALL_RUN),
     *(

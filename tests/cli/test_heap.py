@@ -89,6 +89,7 @@ with torch.no_grad():
 @glibc
 @pytest.mark.train
 def test_memory_grows_less_with_the_number_of_shapes_in_bfloat16() -> None:
+    pytest.importorskip("torch")
     own = {name: value for name, value in os.environ.items() if name not in heap.PRODUCT_CACHES}
     runs = [
         subprocess.run([sys.executable, "-c", SHAPES.format(fewer=fewer)], env=own, capture_output=True, text=True)

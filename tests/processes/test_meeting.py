@@ -72,16 +72,20 @@ def test_a_wait_for_others_hears_ctrl_c(monkeypatch: pytest.MonkeyPatch) -> None
     """torch waits in code of its own, in which no signal is handled: here it waits for the test's end."""
     pytest.importorskip("torch")
     over = threading.Event()
+    # A shell that starts the tests in the background has them ignore Ctrl-C, and Python leaves it at that.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def meet(*_: Any, **__: Any) -> Any:
-        # Only now is it pressed: during an import before the wait it was lost once.
         threading.Timer(0.3, os.kill, [os.getpid(), signal.SIGINT]).start()
         return iter([over.wait()])
 
     monkeypatch.setattr("torch.distributed.rendezvous", meet)
-    with pytest.raises(KeyboardInterrupt):
-        torch_store(World(0, 2, 0, 2))
-    over.set()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            torch_store(World(0, 2, 0, 2))
+    finally:
+        over.set()
+        signal.signal(signal.SIGINT, before)
 
 
 def test_a_first_process_whose_others_never_start_says_so_before_it_ends() -> None:

@@ -153,8 +153,6 @@ def with_settings(
         @functools.wraps(function)
         def command(config: Path | None, **given: Any) -> None:
             from_file = read_config(config, say=_note) if config is not None else {}
-            if several_tasks and (named := from_file.get("task", {}).get("name")):
-                from_file["task"]["name"] = with_patterns(named.split())
             own: Mapping[str, Mapping[str, Any]] = {}
             for section in (*sections, *prefixed):
                 settings_class = section_class(section)
@@ -162,6 +160,8 @@ def with_settings(
                 with options_of(section) if section in prefixed else nullcontext():
                     built = build(settings_class, presets.get(section, {}), own.get(section, {}), *by_user)
                     built.check_given({field for layer in by_user for field in layer})
+                if section == "task" and several_tasks and built.name:
+                    built = replace(built, name=" ".join(_with_patterns(built.name.split())))
                 given[section] = built
                 if section == "task" and task_presets:
                     from rrr_core.tasks.presets import presets_of
@@ -243,15 +243,16 @@ def _taken(section: str, settings_class: type[Any], given: dict[str, Any]) -> di
 
 
 def _joined(_context: click.Context, _parameter: click.Parameter, names: tuple[str, ...]) -> str | None:
-    return with_patterns(names)
+    """Several tasks as one setting holds them."""
+    return " ".join(names) or None
 
 
-def with_patterns(names: Sequence[str]) -> str | None:
-    """Several tasks as one setting holds them; a pattern, such as `reasoning-gym.*`, is the installed ones it fits."""
+def _with_patterns(names: Sequence[str]) -> list[str]:
+    """The tasks, and for a pattern, such as `reasoning-gym.*`, the installed ones it fits."""
     found: list[str] = []
     for name in names:
         found += [each for each in _fitting(name) if each not in found] if set(name) & set("*?[") else [name]
-    return " ".join(found) or None
+    return found
 
 
 def _fitting(pattern: str) -> list[str]:

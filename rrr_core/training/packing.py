@@ -103,7 +103,7 @@ class Packing:
         self.layers += 1
         if not is_flash and self._is_plain(query, arguments):
             scale = arguments.get("scaling") or query.shape[-1] ** -0.5
-            operands = [as_autocast(states) for states in (query, key, value)]
+            operands = (as_autocast(states) for states in (query, key, value))  # only where they are used
             if pays(query, key, self._spans):
                 rows = (states[0].transpose(0, 1) for states in operands)
                 return Blockwise.apply(*rows, self._spans, scale)[None], None

@@ -44,7 +44,8 @@ class Group:
     """Whether G retries on one failed try passed, in each of six ways.
 
     A None is a withheld verdict, or stands where there was nothing to retry after: no other row's reflection, no gold
-    answer, no reflection that the task has written.
+    answer, no reflection that the task has written. If no retry of any group has passed, `again` is all None, and the
+    other ways have one retry a group.
     """
 
     retries: Passes
@@ -184,15 +185,17 @@ class Sampler:
             lent |= {row: texts[lender] for row, lender in lenders(texts, texts, seed=0).items()}
         gold = [self.task.gold_answer(each.row) for each in failures]
         written = [self.task.worked_reflection(each.row, each.segments[-1].answer) for each in failures]
+        first = self._retried("retry", reflected)
         arms: dict[str, Sequence[Episode | None]] = {
-            "retry": reflected,
             "retry again": reflected,
             "retry without": repeated,
             "retry after another's": [given(each, lent.get(place)) for place, each in enumerate(repeated)],
             "retry after gold": [given(each, gold[place // size]) for place, each in enumerate(repeated)],
             "retry after written": [given(each, written[place // size]) for place, each in enumerate(repeated)],
         }
-        passed = [self._retried(stage, before) for stage, before in arms.items()]
+        if not any(first):  # a second retry would pick nothing, and what else passes one retry a failure can say
+            arms = {name: _one_in(0 if name == "retry again" else size, arm) for name, arm in arms.items()}
+        passed = [first, *(self._retried(stage, before) for stage, before in arms.items())]
         return [Group(*(arm[start : start + size] for arm in passed)) for start in range(0, len(repeated), size)]
 
     def _retried(self, stage: str, before: Sequence[Episode | None]) -> list[bool | None]:
@@ -246,6 +249,11 @@ class Sampler:
         self._written[kind] += len(made)
         self.advance(1 if stage in STAGES else 0, stage)
         return made
+
+
+def _one_in(size: int, arm: Sequence[Episode | None]) -> list[Episode | None]:
+    """The first of each `size` episodes, with None in place of the others; no episode for a size of 0."""
+    return [each if size and place % size == 0 else None for place, each in enumerate(arm)]
 
 
 def _passed(played: Episode) -> bool | None:

@@ -46,6 +46,25 @@ def test_a_model_without_the_ability_will_not(site: Any) -> None:
     assert found.findings.reached.value == 0
 
 
+def test_where_no_retry_passes_only_what_may_still_tell_is_drawn(site: Any) -> None:
+    hook = "@hookimpl\ndef rrr_worked_reflection(row, attempt):\n    return 'good' if attempt == '7' else None\n\n\n"
+    install(site, Plant("", "", "@hookimpl\ndef rrr_manifest", hook + "@hookimpl\ndef rrr_manifest"))
+    drawn: list[str] = []
+
+    def script(messages: Any, *rest: Any) -> str:
+        drawn.append(messages[-1]["content"])
+        return "good" if "what went wrong" in messages[-1]["content"] else "7"
+
+    found = probed(script, rows=10).findings
+    tried, reflected, retried, gold_and_written = 80, 80, 80, 20
+    assert len(drawn) == tried + reflected + retried + 20 + gold_and_written
+    for arm in (found.plain, found.others, found.gold, found.written, found.own):
+        assert arm is not None
+        assert (arm.value, arm.count) == (0.0, 10), "still one of each failure"
+    assert found.signal is not None
+    assert found.signal.count == 10
+
+
 def test_retries_that_ignore_what_they_read_will_not(site: Any) -> None:
     install(site, SMALL_BATCH)
     found = probed(learns(0.6, 0.4, 0.4), rows=60)

@@ -4,8 +4,9 @@
     python benchmarks/real_model.py FOLDER --profile paper --model Qwen/Qwen2.5-1.5B-Instruct    # on a GPU
 
 Every step is a command of rrr, which is printed before it runs. Run it again to resume, after `kill -9` as well. The
-settings are written to FOLDER/settings.toml on the first call, and `--set train.steps=20` changes one: what `rrr plan`
-says stands in FOLDER/plan.txt, and with `--until plan` nothing else is done. FOLDER/table.md is the table, for
+settings are written to FOLDER/settings.toml on the first call, and `--set train.steps=20` changes one (`--set
+task.data=max_animals=3` and `--set train.grpo=bf16=true` one of a table): what `rrr plan` says stands in
+FOLDER/plan.txt, and with `--until plan` nothing else is done. FOLDER/table.md is the table, for
 docs/results.md: vanilla, trained and placebo, greedy and sampled, each with its controls and intervals; the lengths of
 reflections, five pairs of them before and after, and what the training made the model forget.
 """
@@ -30,7 +31,7 @@ from real_model_table import PLACEBO, lines_of
 from rrr_core.cli.progress import make_progress
 from rrr_core.config.files import read_config
 from rrr_core.config.sections import section_class
-from rrr_core.config.settings import build, settings_of
+from rrr_core.config.settings import BadValue, build, settings_of
 from rrr_core.generation import ModelSettings
 from rrr_core.pipeline import choose_model
 from rrr_core.runs.files import make_folder, read_json, write_json, write_text
@@ -152,15 +153,36 @@ def write_settings(job: Job) -> None:
         known = {each.key: each for each in settings_of(section_class(section))}
         if key not in known:
             raise SystemExit(f"--set {text}: there is no setting {key!r} in [{section}].")
-        parsed = known[key].from_text(value)
-        chosen.setdefault(section, {})[key] = [parsed] if known[key].kind == "list" else parsed
+        try:
+            parsed = known[key].from_text(value)
+        except BadValue as error:
+            raise SystemExit(f"--set {text}: {error}") from None
+        values = chosen.setdefault(section, {})
+        match known[key].kind:
+            case "list":
+                values[key] = [*values.get(key, ()), parsed]
+            case "mapping":
+                values[key] = {**values.get(key, {}), parsed[0]: parsed[1]}
+            case _:
+                values[key] = parsed
     built = {section: build(section_class(section), chosen.get(section, {})) for section in (*chosen, "mine", "train")}
     chosen["probe"] = {**as_trained(built["mine"], built["train"]), **chosen.get("probe", {})}
     lines = []
     for section, values in chosen.items():
-        lines += [f"[{section}]", *(f"{key} = {json.dumps(value)}" for key, value in values.items()), ""]
+        lines += [f"[{section}]", *(f"{key} = {toml(value)}" for key, value in values.items()), ""]
     make_folder(job.folder)
     write_text(job.settings_file, "\n".join(lines))
+
+
+def toml(value: Any) -> str:
+    """A setting's value as TOML, which is JSON but for tables.
+
+    >>> toml({"max_animals": "3"}), toml(["sampled"])
+    ('{"max_animals" = "3"}', '["sampled"]')
+    """
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(f'{json.dumps(key)} = {json.dumps(each)}' for key, each in value.items())}}}"
+    return json.dumps(value)
 
 
 def plan(job: Job) -> None:

@@ -88,6 +88,30 @@ def test_a_setting_that_does_not_exist_is_refused(tmp_path: Path) -> None:
         real_model.write_settings(real_model.Job(tmp_path / "job", chosen))
 
 
+def test_a_value_that_a_setting_does_not_take_is_refused(tmp_path: Path) -> None:
+    import real_model
+
+    for pair, words in (("train.steps=many", "expected a whole number"), ("task.data=numbers", "expected KEY=VALUE")):
+        chosen = real_model.options_of([str(tmp_path), "--set", pair])
+        with pytest.raises(SystemExit, match=f"--set {pair}: {words}"):
+            real_model.write_settings(real_model.Job(tmp_path / "job", chosen))
+
+
+def test_tables_and_lists_grow_with_each_set(tmp_path: Path) -> None:
+    import real_model
+
+    from rrr_core.config.files import read_config
+
+    pairs = ("task.data=numbers=3", "task.data=seed=4", "train.grpo=bf16=true", "eval.modes=greedy", "eval.modes=sampled")
+    chosen = real_model.options_of([str(tmp_path), *(part for pair in pairs for part in ("--set", pair))])
+    job = real_model.Job(tmp_path / "job", chosen)
+    real_model.write_settings(job)
+    written = read_config(job.settings_file)
+    assert written["task"]["data"] == {"numbers": "3", "seed": "4"}
+    assert written["train"]["grpo"] == {"bf16": "true"}
+    assert list(written["eval"]["modes"]) == ["greedy", "sampled"]
+
+
 def test_both_profiles_fit_the_commands_they_are_for(tmp_path: Path) -> None:
     import real_model
 

@@ -1,8 +1,8 @@
-"""Why Countdown's reflections lengthen: their lengths by kind, before and after training, of a finished run.
+"""Why reflections lengthen: their shares and lengths by kind, before and after training, of a finished run.
 
-The embedded model writes three kinds of reflection: vague ones, ones that name the slip, and ones that work the sum
-out. Only the last helps, and it is the longest. If lengths within a kind stay and shares move, it is the choice of kind
-that is trained, not length.
+A model that was warmed up on a task's worked conversations writes three kinds of reflection: vague ones, ones that name
+the slip, and ones that work the answer out. Only the last helps, and it is the longest. If lengths within a kind stay
+and shares move, it is the choice of kind that is trained, not length.
 
     rrr demo countdown --folder runs/demo && python benchmarks/reflection_kinds.py runs/demo
 """
@@ -20,6 +20,10 @@ from rrr_core.runs.files import read_numbered_lines
 from rrr_core.runs.layout import TRAINED, VANILLA, RunFolder
 
 KINDS = ("vague", "named", "worked")
+WORKED = re.compile(r"half is|=|It asks to ")
+"""A computation, or what a function call is asked for."""
+NAMED = re.compile(r"I (?:got|used|left out|gave|added|subtracted|called|did not look|made \d)|My (?!answer)")
+"""A slip: what was got, left out or added, or what of it was wrong. A wrong answer alone names none."""
 
 
 @dataclass(frozen=True)
@@ -33,14 +37,14 @@ class Reflected:
 
 
 def kind_of(text: str) -> str:
-    """The kind of a reflection, by its words (rrr_countdown's worked conversations).
+    """The kind of a reflection, by its words (the worked conversations of all tasks of this repository).
 
     >>> kind_of("I got 0, not 63. 17+31=50, 50+49=99, 99-63=34, half is 17."), kind_of("I used 9 twice. I must hurry.")
     ('worked', 'named')
     """
-    if "half is" in text:
+    if WORKED.search(text):
         return "worked"
-    return "named" if re.match(r"I (got|used|left out) -?\d", text) else "vague"
+    return "named" if NAMED.match(text) else "vague"
 
 
 def reflected(run: Path, label: str, mode: str) -> Iterator[Reflected]:

@@ -53,9 +53,17 @@ def test_the_table_holds_lengths_against_the_untrained_models(tmp_path):
         ("I made a mistake. I will be more careful next time.", "vague"),
         ("I got -20, not 38. I must do better.", "named"),
         ("I left out 10. 34+16=50, 50-38=12, half is 6.", "worked"),
+        ("My answer was wrong. Next time I will think more before I answer.", "vague"),
+        ("I made 3 calls, not 2. I must do better.", "named"),
+        ("My city was wrong. I must do better.", "named"),
+        ("I left out city. 3 weeks are 3*7=21 days.", "worked"),
+        ("I added days. It asks to get wind: city is Rome.", "worked"),
+        ("I gave bee 4 legs. I must do better.", "named"),
+        ("I gave bee 4 legs. ducks 12*2=24, bee 1*6=6.", "worked"),
+        ("I subtracted 7. 4-2=2, then +7.", "worked"),
     ],
 )
-def test_the_kinds_of_countdowns_reflections_are_known_by_their_words(text, kind):
+def test_the_kinds_of_taught_reflections_are_known_by_their_words(text, kind):
     from reflection_kinds import kind_of
 
     assert kind_of(text) == kind

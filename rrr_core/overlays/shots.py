@@ -14,8 +14,8 @@ from typing import Any
 
 from rrr_core.errors import RrrError
 from rrr_core.hookspecs import Message, Model, Row, hookimpl
-from rrr_core.overlays import option, prompt_of, read_options
-from rrr_core.tasks import load_task
+from rrr_core.overlays import option, read_options
+from rrr_core.tasks import Task, load_task
 
 LOOKED_AT = 100
 """Rows of the split that are looked at for gold answers."""
@@ -37,44 +37,45 @@ def rrr_configure(options: Mapping[str, str]) -> list[Callable[..., Any]]:
     data = _read_data(chosen.data)
 
     @cache
-    def solved(task: str) -> list[tuple[Row, str]]:
-        return solved_rows(task, chosen.count + 1, data)
+    def shown(name: str) -> tuple[Task, list[tuple[Row, str]]]:
+        task = load_task(name)
+        return task, solved_rows(task, chosen.count + 1, data)
 
     @hookimpl(wrapper=True)
     def rrr_prompt(task: str, row: Row, model: Model) -> Generator[None, Asked, Asked]:
-        prompt = yield
-        if isinstance(prompt, str):
-            prompt = [{"role": "user", "content": prompt}]
-        elif not isinstance(prompt, Sequence) or not all(isinstance(each, Mapping) for each in prompt):
-            return prompt  # The core says what is wrong with it.
+        given = yield
+        if not isinstance(given, str | Sequence) or not all(isinstance(each, str | Mapping) for each in given):
+            return given  # The core says what is wrong with it.
+        prompt: Sequence[Message] = [{"role": "user", "content": given}] if isinstance(given, str) else given
         start = next((place for place, each in enumerate(prompt) if each.get("role") == "user"), len(prompt))
-        others = [(shot, answer) for shot, answer in solved(task) if shot != row][: chosen.count]
+        without_overlays, solved = shown(task)
         turns: list[Message] = []
-        for shot, answer in others:
-            asked = [each for each in prompt_of(task, shot, model) if each["role"] != "system"]
+        for shot, answer in [each for each in solved if each[0] != row][: chosen.count]:
+            asked = [each for each in without_overlays.prompt(shot, model) if each["role"] != "system"]
             turns += [*asked, {"role": "assistant", "content": answer}]
         return [*prompt[:start], *turns, *prompt[start:]]
 
     return [rrr_prompt]
 
 
-def solved_rows(name: str, count: int, data: Mapping[str, str]) -> list[tuple[Row, str]]:
+def solved_rows(task: Task, count: int, data: Mapping[str, str]) -> list[tuple[Row, str]]:
     """The first `count` rows of the `train` split that have a gold answer, each with it.
 
     Raises RrrError for a task in steps or without gold answers, and for a split with fewer than two such rows.
     """
-    task = load_task(name)
     if task.has_steps:
-        raise RrrError(f"The overlay 'shots' shows answers, and the task {name!r} is answered in steps: leave it out.")
+        raise RrrError(
+            f"The overlay 'shots' shows answers, and the task {task.name!r} is answered in steps: leave it out."
+        )
     if not task.implements("rrr_gold_answer"):
-        raise RrrError(f"The overlay 'shots' shows gold answers, and the task {name!r} has none: leave it out.")
+        raise RrrError(f"The overlay 'shots' shows gold answers, and the task {task.name!r} has none: leave it out.")
     rows = islice(iter(task.load_dataset("train", data)), LOOKED_AT)
     answered = ((row, task.gold_answer(row)) for row in rows)
-    found = list(islice(((row, answer) for row, answer in answered if answer is not None), count))
+    found: list[tuple[Row, str]] = list(islice(((row, gold) for row, gold in answered if gold is not None), count))
     if len(found) < 2:
         raise RrrError(
-            f"The overlay 'shots' needs two rows with a gold answer among the first {LOOKED_AT} of the task {name!r},"
-            f" and found {len(found)}: leave it out."
+            f"The overlay 'shots' needs two rows with a gold answer, and found {len(found)} among the first {LOOKED_AT}"
+            f" of the task {task.name!r}: leave it out."
         )
     return found
 

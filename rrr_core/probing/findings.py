@@ -80,6 +80,8 @@ class Findings:
     signal_in_a_step: Estimate | None
     groups_needed: int | None
     """Groups in a step that surely has enough with a signal; None if there is no such number."""
+    left_out: int = 0
+    """Rows that were not tried for want of time."""
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -122,6 +124,7 @@ def findings_of(sample: Sample) -> Findings:
         signal=signal,
         signal_in_a_step=signal and signal.scaled(sample.batch_groups),
         groups_needed=None if signal is None else groups_needed(signal.value),
+        left_out=sample.left_out,
     )
 
 

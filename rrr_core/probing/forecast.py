@@ -122,6 +122,8 @@ def _beside(found: Findings) -> list[str]:
             f"A step of {found.batch_groups} groups is small: {needed} groups ({needed * found.group_size} reflections)"
             " nearly always have four with a signal."
         )
+    if found.left_out:
+        notes.append(f"{found.left_out} rows were left out for want of time: --minutes gives it more.")
     if found.withheld:
         notes.append(f"{found.withheld} verdicts on first tries were withheld: `rrr check` says why.")
     return notes

@@ -64,7 +64,7 @@ def try_first(
         raise DataError(f"The train split of task {task.name!r} has {len(rows)} rows, and a probe needs two.")
     with Judge(task, settings=verify) as judge:
         sampler = Sampler(task, engine, judge, Plan.of(task, settings), progress or Progress())
-        sample = sampler.sample(rows, reflects=reflects)
+        sample = sampler.sample(rows, reflects=reflects, seconds=60 * settings.minutes)
     try:
         return findings_of(sample)
     except ValueError as error:

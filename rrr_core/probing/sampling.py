@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from statistics import fmean
+from time import monotonic
 from typing import Any
 
 from rrr_core.answering import play_answers
@@ -25,6 +26,8 @@ from rrr_core.tasks import Task
 from rrr_core.tasks.presets import checked_presets
 from rrr_core.verification import Judge
 
+WAVE = 16
+"""Rows that are drawn together where time is limited."""
 FIRST = "first try"
 STAGES = (
     FIRST,
@@ -44,8 +47,8 @@ class Group:
     """Whether G retries on one failed try passed, in each of six ways.
 
     A None is a withheld verdict, or stands where there was nothing to retry after: no other row's reflection, no gold
-    answer, no reflection that the task has written. If no retry of any group has passed, `again` is all None, and the
-    other ways have one retry a group.
+    answer, no reflection that the task has written. Where neither a first try nor a retry has passed, `again` is all
+    None, and each other way has one retry a group.
     """
 
     retries: Passes
@@ -81,6 +84,8 @@ class Sample:
     """Failed tries in which the task finds no answer, of all failed ones; None if the task does not look for one."""
     distinct: float | None
     """Mean share of different texts among the reflections on one failure; None without a failure."""
+    left_out: int = 0
+    """Rows that were not tried for want of time."""
 
 
 _TAKEN = {
@@ -126,33 +131,55 @@ class Sampler:
         self._cut_off: Counter[str] = Counter()
         self._written: Counter[str] = Counter()
         self._distinct: list[float] = []
+        self._wave = 0
 
-    def sample(self, rows: Sequence[Row], *, reflects: bool = True) -> Sample:
-        """First tries and, if it `reflects`, what follows failed ones. Raises what task, engine and judge raise."""
+    def sample(self, rows: Sequence[Row], *, reflects: bool = True, seconds: float | None = None) -> Sample:
+        """First tries and, if it `reflects`, what follows failed ones. Raises what task, engine and judge raise.
+
+        With a limit in seconds the rows are drawn in waves, and a wave that would not end in time is left out; the
+        first never is.
+        """
+        wave_size = len(rows) if seconds is None else WAVE
+        waves = [rows[start : start + wave_size] for start in range(0, len(rows), wave_size)]
+        tries: list[list[Episode]] = []
+        groups: list[Group] = []
+        began = monotonic()
         with (
-            self.progress.track(f"Probing {self.task.name}", len(STAGES) if reflects else 1) as self.advance,
+            self.progress.track(
+                f"Probing {self.task.name}", len(waves) * (len(STAGES) if reflects else 1)
+            ) as self.advance,
             self.engine.prefix_caching(),
         ):
-            prompts = [Segment("prompt", self.task.prompt(row, self.engine.model)) for row in rows]
-            asked = [
-                Episode(place, row, (prompt,))
-                for place, (row, prompt) in enumerate(zip(rows, prompts, strict=True))
-                for _ in range(self.plan.tries)
-            ]
-            tries = self._answers("attempt", asked, FIRST, self.plan.mine, self.plan.mine.max_tokens)
-            by_row = [tries[place * self.plan.tries : (place + 1) * self.plan.tries] for place in range(len(rows))]
-            failures = [next((each for each in row if each.verdict.is_failed), None) for row in by_row]
-            groups = self._groups([each for each in failures if each is not None]) if reflects else []
-            return Sample(
-                tries=[[_passed(each) for each in row] for row in by_row],
-                classes=Counter(each.verdict.category for each in tries if each.verdict.is_failed),
-                groups=groups,
-                group_size=self.plan.train.group_size,
-                batch_groups=max(1, self.plan.train.batch_size // self.plan.train.group_size),
-                cut_off={each: (self._cut_off[each], count) for each, count in self._written.items()},
-                formless=self._formless([each for each in tries if each.verdict.is_failed]),
-                distinct=fmean(self._distinct) if self._distinct else None,
-            )
+            for self._wave, wave in enumerate(waves):
+                spent = monotonic() - began
+                if seconds is not None and self._wave and spent + spent / self._wave > seconds:
+                    break
+                drawn = self._first_tries(wave)
+                tries += drawn
+                groups += self._groups(drawn) if reflects else []
+        failed = [each for row in tries for each in row if each.verdict.is_failed]
+        return Sample(
+            tries=[[_passed(each) for each in row] for row in tries],
+            classes=Counter(each.verdict.category for each in failed),
+            groups=groups,
+            group_size=self.plan.train.group_size,
+            batch_groups=max(1, self.plan.train.batch_size // self.plan.train.group_size),
+            cut_off={each: (self._cut_off[each], count) for each, count in self._written.items()},
+            formless=self._formless(failed),
+            distinct=fmean(self._distinct) if self._distinct else None,
+            left_out=len(rows) - len(tries),
+        )
+
+    def _first_tries(self, rows: Sequence[Row]) -> list[list[Episode]]:
+        """The first tries of each row."""
+        prompts = [Segment("prompt", self.task.prompt(row, self.engine.model)) for row in rows]
+        asked = [
+            Episode(place, row, (prompt,))
+            for place, (row, prompt) in enumerate(zip(rows, prompts, strict=True))
+            for _ in range(self.plan.tries)
+        ]
+        tries = self._answers("attempt", asked, FIRST, self.plan.mine, self.plan.mine.max_tokens)
+        return [tries[place * self.plan.tries : (place + 1) * self.plan.tries] for place in range(len(rows))]
 
     def _formless(self, failed: Sequence[Episode]) -> tuple[int, int] | None:
         """The failed tries without an answer in the task's form. In steps the answer is what they lead to."""
@@ -160,11 +187,13 @@ class Sampler:
             return None
         return sum(self.task.final_answer(each.row, each.attempt.text) is None for each in failed), len(failed)
 
-    def _groups(self, failures: Sequence[Episode]) -> list[Group]:
-        """G reflections on each failure, two retries after each, and as many retries without."""
+    def _groups(self, tries: Sequence[Sequence[Episode]]) -> list[Group]:
+        """G reflections on a failed try of each row, two retries after each, and as many retries without."""
         from rrr_core.evaluation.borrowing import lenders
 
         model, size = self.engine.model, self.plan.train.group_size
+        found = (next((each for each in row if each.verdict.is_failed), None) for row in tries)
+        failures = [each for each in found if each is not None]
         repeated = [each for each in failures for _ in range(size)]
 
         def draw(stage: str, episodes: Sequence[Episode]) -> list[Generation]:
@@ -193,7 +222,8 @@ class Sampler:
             "retry after gold": [given(each, gold[place // size]) for place, each in enumerate(repeated)],
             "retry after written": [given(each, written[place // size]) for place, each in enumerate(repeated)],
         }
-        if not any(first):  # a second retry would pick nothing, and what else passes one retry a failure can say
+        if not any(first) and not any(each.verdict.is_passed for row in tries for each in row):
+            # A second retry would pick nothing, and one retry of each failure says whether anything else helps.
             arms = {name: _one_in(0 if name == "retry again" else size, arm) for name, arm in arms.items()}
         passed = [first, *(self._retried(stage, before) for stage, before in arms.items())]
         return [Group(*(arm[start : start + size] for arm in passed)) for start in range(0, len(repeated), size)]
@@ -233,7 +263,7 @@ class Sampler:
         sampling = Sampling(
             temperature=how.temperature,
             max_tokens=token_limit(tokens, self.engine.thinks),
-            seed=check_seed(stage),
+            seed=check_seed(f"{stage} {self._wave}" if self._wave else stage),
         )
         done = 0
 

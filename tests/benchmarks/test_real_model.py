@@ -102,7 +102,13 @@ def test_tables_and_lists_grow_with_each_set(tmp_path: Path) -> None:
 
     from rrr_core.config.files import read_config
 
-    pairs = ("task.data=numbers=3", "task.data=seed=4", "train.grpo=bf16=true", "eval.modes=greedy", "eval.modes=sampled")
+    pairs = (
+        "task.data=numbers=3",
+        "task.data=seed=4",
+        "train.grpo=bf16=true",
+        "eval.modes=greedy",
+        "eval.modes=sampled",
+    )
     chosen = real_model.options_of([str(tmp_path), *(part for pair in pairs for part in ("--set", pair))])
     job = real_model.Job(tmp_path / "job", chosen)
     real_model.write_settings(job)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -112,7 +112,7 @@ def _warm_up(
     arguments = template_arguments(settings.template)
     given = {"chat_template_kwargs": arguments} if arguments else {}
     chat, is_marked = ChatFormat(tokenizer, ChatSettings(arguments)), marks_assistant(tokenizer)
-    conversations = itertools.chain(first, stream)
+    conversations = by_length(itertools.chain(first, stream), settings.batch_size)
     if is_marked:
         data = _data_set([{**_shown(chat.template, each), **given} for each in conversations])
     else:
@@ -159,6 +159,18 @@ def _warm_up(
             run_trainer(trainer, checkpoint, left=steps - done)
             with profile.during("save"):
                 save_whole(trainer, tokenizer, finished)
+
+
+def by_length(conversations: Iterable[Sequence[Message]], size: int) -> Iterator[Sequence[Message]]:
+    """The conversations with each batch of `size` in order of length, so that micro-batches hold little padding.
+
+    >>> said = lambda text: [{"role": "user", "content": text}]
+    >>> [each[0]["content"] for each in by_length(map(said, ("ccc", "a", "bb", "b", "")), size=3)]
+    ['a', 'bb', 'ccc', '', 'b']
+    """
+    stream = iter(conversations)
+    while batch := list(itertools.islice(stream, size)):
+        yield from sorted(batch, key=lambda each: sum(len(message["content"] or "") for message in each))
 
 
 def _shown(template: Template, conversation: Sequence[Message]) -> dict[str, Any]:

@@ -292,7 +292,7 @@ def main() -> None:
     options = parser.parse_args()
     chosen = [pair for pair in PAIRS if not options.only or pair.name in options.only]
     changes = {
-        "probe": {"rows": options.probe_rows},
+        "probe": {"rows": options.probe_rows, "minutes": 100_000},  # all rows, however slow the machine is
         "train": {} if options.steps is None else {"steps": options.steps},
         "eval": {"modes": ("sampled",), **({} if options.rows is None else {"rows": options.rows})},
     }

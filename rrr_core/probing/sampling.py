@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from statistics import fmean
 from time import monotonic
@@ -26,8 +26,8 @@ from rrr_core.tasks import Task
 from rrr_core.tasks.presets import checked_presets
 from rrr_core.verification import Judge
 
-WAVE = 16
-"""Rows that are drawn together where time is limited."""
+PILOT = 4
+"""Rows that are drawn first where time is limited, and never left out: they say how many more there is time for."""
 FIRST = "first try"
 STAGES = (
     FIRST,
@@ -136,24 +136,16 @@ class Sampler:
     def sample(self, rows: Sequence[Row], *, reflects: bool = True, seconds: float | None = None) -> Sample:
         """First tries and, if it `reflects`, what follows failed ones. Raises what task, engine and judge raise.
 
-        With a limit in seconds the rows are drawn in waves, and a wave that would not end in time is left out; the
-        first never is.
+        With a limit in seconds, rows that would probably not be done in time are left out.
         """
-        wave_size = len(rows) if seconds is None else WAVE
-        waves = [rows[start : start + wave_size] for start in range(0, len(rows), wave_size)]
         tries: list[list[Episode]] = []
         groups: list[Group] = []
-        began = monotonic()
+        stages = (len(STAGES) if reflects else 1) * (1 if seconds is None else 2)
         with (
-            self.progress.track(
-                f"Probing {self.task.name}", len(waves) * (len(STAGES) if reflects else 1)
-            ) as self.advance,
+            self.progress.track(f"Probing {self.task.name}", stages) as self.advance,
             self.engine.prefix_caching(),
         ):
-            for self._wave, wave in enumerate(waves):
-                spent = monotonic() - began
-                if seconds is not None and self._wave and spent + spent / self._wave > seconds:
-                    break
+            for self._wave, wave in enumerate(_waves(rows, seconds)):
                 drawn = self._first_tries(wave)
                 tries += drawn
                 groups += self._groups(drawn) if reflects else []
@@ -279,6 +271,19 @@ class Sampler:
         self._written[kind] += len(made)
         self.advance(1 if stage in STAGES else 0, stage)
         return made
+
+
+def _waves(rows: Sequence[Row], seconds: float | None) -> Iterator[Sequence[Row]]:
+    """The rows that are drawn together: all, or a few and then as many as there is time for at the same speed."""
+    if seconds is None:
+        yield rows
+        return
+    began = monotonic()
+    yield rows[:PILOT]
+    taken = monotonic() - began
+    more = int(PILOT * (seconds - taken) / max(taken, 1e-9))
+    if wave := rows[PILOT : PILOT + max(0, more)]:
+        yield wave
 
 
 def _one_in(size: int, arm: Sequence[Episode | None]) -> list[Episode | None]:

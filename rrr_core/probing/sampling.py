@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from statistics import fmean
-from time import monotonic
 from typing import Any
 
 from rrr_core.answering import play_answers
@@ -20,14 +19,13 @@ from rrr_core.generation.engine import Engine, Sampling
 from rrr_core.hookspecs import Row
 from rrr_core.probing.estimates import Passes
 from rrr_core.probing.settings import ProbeSettings
+from rrr_core.probing.waves import most_waves, waves
 from rrr_core.progress import Progress
 from rrr_core.seeds import check_seed
 from rrr_core.tasks import Task
 from rrr_core.tasks.presets import checked_presets
 from rrr_core.verification import Judge
 
-PILOT = 4
-"""Rows that are drawn first where time is limited, and never left out: they say how many more there is time for."""
 FIRST = "first try"
 STAGES = (
     FIRST,
@@ -140,12 +138,12 @@ class Sampler:
         """
         tries: list[list[Episode]] = []
         groups: list[Group] = []
-        stages = (len(STAGES) if reflects else 1) * (1 if seconds is None else 2)
+        stages = (len(STAGES) if reflects else 1) * most_waves(len(rows), seconds)
         with (
             self.progress.track(f"Probing {self.task.name}", stages) as self.advance,
             self.engine.prefix_caching(),
         ):
-            for self._wave, wave in enumerate(_waves(rows, seconds)):
+            for self._wave, wave in enumerate(waves(rows, seconds)):
                 drawn = self._first_tries(wave)
                 tries += drawn
                 groups += self._groups(drawn) if reflects else []
@@ -271,19 +269,6 @@ class Sampler:
         self._written[kind] += len(made)
         self.advance(1 if stage in STAGES else 0, stage)
         return made
-
-
-def _waves(rows: Sequence[Row], seconds: float | None) -> Iterator[Sequence[Row]]:
-    """The rows that are drawn together: all, or a few and then as many as there is time for at the same speed."""
-    if seconds is None:
-        yield rows
-        return
-    began = monotonic()
-    yield rows[:PILOT]
-    taken = monotonic() - began
-    more = int(PILOT * (seconds - taken) / max(taken, 1e-9))
-    if wave := rows[PILOT : PILOT + max(0, more)]:
-        yield wave
 
 
 def _one_in(size: int, arm: Sequence[Episode | None]) -> list[Episode | None]:

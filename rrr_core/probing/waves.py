@@ -25,10 +25,10 @@ def waves(rows: Sequence[Row], seconds: float | None) -> Iterator[Sequence[Row]]
         done += len(wave)
 
 
-def mostwaves(rows: int, seconds: float | None) -> int:
+def most_waves(rows: int, seconds: float | None) -> int:
     """How many waves there are if there is time for all rows.
 
-    >>> mostwaves(64, None), mostwaves(4, 600.0), mostwaves(64, 600.0), mostwaves(65, 600.0)
+    >>> most_waves(64, None), most_waves(4, 600.0), most_waves(64, 600.0), most_waves(65, 600.0)
     (1, 1, 3, 4)
     """
     count, done = 1, PILOT

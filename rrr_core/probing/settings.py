@@ -20,7 +20,10 @@ class ProbeSettings(Settings):
 
     rows: int = option(64, "Rows of the train split to try.", minimum=2)
     minutes: float = option(
-        10, "Leave out the rows that would take longer than this, after the first four.", minimum=0, maximum=100_000
+        10,
+        "Minutes for each task: rows that would take longer are left out, but for the first four.",
+        minimum=0,
+        maximum=100_000,
     )
     tries: int = option(TRIES, "Tries of each row: k of pass@k.", minimum=2)
     group_size: int | None = option(None, f"Reflections on each failure{_AS}.", minimum=2)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -44,8 +44,8 @@ def command(
     """Forecast, in minutes, whether a model will learn to reflect on TASK: will learn, warm up first, or will not.
 
     It samples what training would meet: first tries, reflections on a failed one of each row, retries after them and
-    without. Nothing is written. The exit code is 0 if the model will learn on every TASK, and 1 otherwise. TASK may be
-    a pattern, such as 'reasoning-gym.*'.
+    without. Nothing is written. The exit code is 0 if the model will learn on every TASK, and 1 otherwise; with
+    --first-tries it is 1 if one of several could not be tried. TASK may be a pattern, such as 'reasoning-gym.*'.
     """
     if first_tries:
         for name in OF_REFLECTIONS:
@@ -62,34 +62,47 @@ def command(
     engine = pipeline.open_engine(chosen, progress)
     if first_tries:
         scanned: dict[str, Findings] = {}
+        untried: dict[str, str] = {}
         for each in opened:
-            scanned[each.name] = try_first(each.task, engine, probe, each.data, progress, verify)
-            progress.say(f"{each.name}: {shown(scanned[each.name].first_try)}")
+            try:
+                scanned[each.name] = try_first(each.task, engine, probe, each.data, progress, verify)
+            except RrrError as error:
+                if len(opened) == 1:
+                    raise
+                untried[each.name] = str(error)  # one task's fault leaves the others' figures
+            found = scanned.get(each.name)
+            progress.say(f"{each.name}: {untried[each.name] if found is None else shown(found.first_try)}")
         ranked = dict(sorted(scanned.items(), key=lambda item: -item[1].first_try.value))
         if as_json:
-            tasks = {name: {"findings": each.to_json()} for name, each in ranked.items()}
+            tasks: dict[str, Any] = {name: {"findings": each.to_json()} for name, each in ranked.items()}
+            tasks |= {name: {"error": error} for name, error in untried.items()}
             click.echo(json.dumps({"model": engine.model.name, "tasks": tasks}, indent=2))
         else:
-            click.echo("\n".join(ranking(ranked)))
+            click.echo("\n".join(ranking(ranked, untried)))
+        if untried:
+            raise click.exceptions.Exit(1)
         return
-    found: dict[str, Probed] = {}
+    probed: dict[str, Probed] = {}
     for each in opened:
-        found[each.name] = probe_on(each.task, engine, probe, each.data, progress, verify)
+        probed[each.name] = probe_on(each.task, engine, probe, each.data, progress, verify)
         if not as_json:
-            click.echo("\n".join(lines_of(each.name, found[each.name])))
+            click.echo("\n".join(lines_of(each.name, probed[each.name])))
     if as_json:
         click.echo(
-            json.dumps({"model": engine.model.name, "tasks": {k: v.to_json() for k, v in found.items()}}, indent=2)
+            json.dumps({"model": engine.model.name, "tasks": {k: v.to_json() for k, v in probed.items()}}, indent=2)
         )
-    if any(each.forecast.outlook != "will learn" for each in found.values()):
+    if any(each.forecast.outlook != "will learn" for each in probed.values()):
         raise click.exceptions.Exit(1)
 
 
-def ranking(ranked: Mapping[str, Findings]) -> Iterator[str]:
-    """The tasks of a scan, the ablest first, for people."""
+def ranking(ranked: Mapping[str, Findings], untried: Mapping[str, str]) -> Iterator[str]:
+    """The tasks of a scan, the ablest first, and why others could not be tried, for people."""
     from rrr_core.cli.columns import aligned
     from rrr_core.probing.forecast import shown
 
+    yield from (f"{name}: could not be tried: {error}" for name, error in untried.items())
+    if not ranked:
+        return
     some = next(iter(ranked.values()))
     headings = ("task", "first try", f"pass@{some.tries}", "rows", "failed without an answer", "cut off", "failed as")
     yield from aligned(
@@ -99,7 +112,7 @@ def ranking(ranked: Mapping[str, Findings]) -> Iterator[str]:
                 name,
                 shown(each.first_try),
                 shown(each.reached),
-                str(each.rows),
+                f"{each.rows} of {each.rows + each.left_out}" if each.left_out else str(each.rows),
                 "-" if each.formless is None else f"{each.formless.value:.0%}",
                 f"{each.cut_off['first try'].value:.0%}",
                 ", ".join(f"{count} {kind!a}" for kind, count in list(each.categories.items())[:2]),
@@ -145,4 +158,5 @@ def lines_of(name: str, probed: Probed) -> Iterator[str]:
     yield f"forecast: {forecast.outlook}"
     yield from (f"  {reason}" for reason in forecast.reasons)
     if forecast.rows_needed is not None:
-        yield f"  More rows may settle it: --rows {forecast.rows_needed}."
+        more = " and a larger --minutes" if found.left_out else ""
+        yield f"  More rows may settle it: --rows {forecast.rows_needed}{more}."

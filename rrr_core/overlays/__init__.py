@@ -1,7 +1,7 @@
 """Overlays: what their authors import besides `rrr_core` and `rrr_core.errors`, and those that ship with the core.
 
-`noisy`, `agreement` and `model-judge` are modules of this folder, written as a separate package would write them
-(`docs/overlays.md`); `plugins/rrr_person_judge` is one. The core treats them all alike.
+`noisy`, `agreement`, `model-judge`, `think` and `shots` are modules of this folder, written as a separate package would
+write them (`docs/overlays.md`); `plugins/rrr_person_judge` is one. The core treats them all alike.
 """
 
 from rrr_core.config.option import option

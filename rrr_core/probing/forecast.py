@@ -123,7 +123,8 @@ def _beside(found: Findings) -> list[str]:
             " nearly always have four with a signal."
         )
     if found.left_out:
-        notes.append(f"{found.left_out} rows were left out for want of time: --minutes gives it more.")
+        text = "A row was" if found.left_out == 1 else f"{found.left_out} rows were"
+        notes.append(f"{text} left out for want of time: a larger --minutes tries more.")
     if found.withheld:
         notes.append(f"{found.withheld} verdicts on first tries were withheld: `rrr check` says why.")
     return notes

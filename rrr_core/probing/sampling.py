@@ -19,7 +19,7 @@ from rrr_core.generation.engine import Engine, Sampling
 from rrr_core.hookspecs import Row
 from rrr_core.probing.estimates import Passes
 from rrr_core.probing.settings import ProbeSettings
-from rrr_core.probing.waves import most_waves, waves
+from rrr_core.probing.waves import waves
 from rrr_core.progress import Progress
 from rrr_core.seeds import check_seed
 from rrr_core.tasks import Task
@@ -129,7 +129,7 @@ class Sampler:
         self._cut_off: Counter[str] = Counter()
         self._written: Counter[str] = Counter()
         self._distinct: list[float] = []
-        self._wave = 0
+        self._wave = self._rows = 0
 
     def sample(self, rows: Sequence[Row], *, reflects: bool = True, seconds: float | None = None) -> Sample:
         """First tries and, if it `reflects`, what follows failed ones. Raises what task, engine and judge raise.
@@ -138,12 +138,13 @@ class Sampler:
         """
         tries: list[list[Episode]] = []
         groups: list[Group] = []
-        stages = (len(STAGES) if reflects else 1) * most_waves(len(rows), seconds)
+        stages = len(STAGES) if reflects else 1
         with (
-            self.progress.track(f"Probing {self.task.name}", stages) as self.advance,
+            self.progress.track(f"Probing {self.task.name}", stages * len(rows)) as self.advance,
             self.engine.prefix_caching(),
         ):
             for self._wave, wave in enumerate(waves(rows, seconds)):
+                self._rows = len(wave)
                 drawn = self._first_tries(wave)
                 tries += drawn
                 groups += self._groups(drawn) if reflects else []
@@ -267,7 +268,7 @@ class Sampler:
         kind = next((kind for kind in (FIRST, "reflection") if stage.startswith(kind)), "retry")
         self._cut_off[kind] += sum(each.is_cut_off for each in made)
         self._written[kind] += len(made)
-        self.advance(1 if stage in STAGES else 0, stage)
+        self.advance(self._rows if stage in STAGES else 0, stage)
         return made
 
 

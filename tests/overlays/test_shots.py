@@ -58,6 +58,38 @@ def test_a_row_is_never_shown_its_own_answer(make: Make) -> None:
     ]
 
 
+def test_a_question_that_differs_only_in_what_is_not_asked_is_not_shown_its_answer(make: Make) -> None:
+    task = make(count="2")
+    shown = [each["content"] for each in task.prompt({"a": 1, "b": 1, "source": 7}, MODEL)]
+    assert shown == ["What is 0 + 1?", "1", "What is 2 + 1?", "3", "What is 1 + 1?"]
+
+
+def test_what_is_asked_twice_is_shown_once(make: Make) -> None:
+    twice = """
+    @hookimpl
+    def rrr_load_dataset(split):
+        for number in (4, 4, 4, 5, 6):
+            yield {"a": number, "b": 1}
+    """
+    shown = [text for _, text in asked(make(GOLD + textwrap.dedent(twice), count="2"), 7)]
+    assert shown == ["What is 4 + 1?", "5", "What is 5 + 1?", "6", "What is 7 + 1?"]
+
+
+def test_turns_that_the_prompt_begins_with_stay_before_the_question(make: Make) -> None:
+    chat = (
+        "[{'role': 'system', 'content': 'Be kind.'}, {'role': 'user', 'content': 'Hello'},"
+        " {'role': 'assistant', 'content': 'Yes?'}, {'role': 'user', 'content': f'{row[\"a\"]}?'}]"
+    )
+    task = make(f"{GOLD}\n@hookimpl\ndef rrr_prompt(row):\n    return {chat}\n", count="1")
+    assert [text for _, text in asked(task, 7)] == ["Be kind.", "Hello", "Yes?", "0?", "1", "Hello", "Yes?", "7?"]
+
+
+def test_a_system_message_of_each_row_is_refused(make: Make) -> None:
+    chat = "[{'role': 'system', 'content': f'Sum {row[\"a\"]}.'}, {'role': 'user', 'content': 'Go.'}]"
+    with pytest.raises(RrrError, match="the task 'sums' has others for each row: leave it out"):
+        asked(make(f"{GOLD}\n@hookimpl\ndef rrr_prompt(row):\n    return {chat}\n", count="1"), 7)
+
+
 def test_a_system_message_stays_first_and_comes_once(make: Make) -> None:
     chat = "[{'role': 'system', 'content': 'Be kind.'}, {'role': 'user', 'content': f'{row[\"a\"]}?'}]"
     task = make(f"{GOLD}\n@hookimpl\ndef rrr_prompt(row):\n    return {chat}\n", count="1")
@@ -99,10 +131,13 @@ def test_the_rows_shown_follow_the_data_options_that_the_overlay_is_given(make: 
 @pytest.mark.parametrize(
     ("extra", "options", "words"),
     [
-        ("", {}, "shows gold answers, and the task 'sums' has none"),
+        ("", {}, "The overlay 'shots': it shows gold answers, and the task 'sums' has none"),
         (GOLD.replace("return", "return None if row['a'] else"), {}, "needs two rows with a gold answer.*found 1"),
         (GOLD, {"count": "0"}, "count"),
+        (GOLD.replace("return", "return ' ' if row['a'] else"), {}, "needs two rows with a gold answer.*found 1"),
         (GOLD, {"data": "add"}, "data=add: expected KEY=VALUE"),
+        (GOLD, {"data": "add=1 add=2"}, "data=add=1 add=2: 'add' is given twice"),
+        (GOLD, {"data": "add=1"}, "The overlay 'shots', data=add=1: .* no data option"),
     ],
 )
 def test_what_cannot_be_shown_is_said(make: Make, extra: str, options: dict[str, str], words: str) -> None:

@@ -68,13 +68,13 @@ def test_where_no_retry_passes_only_what_may_still_tell_is_drawn(site: Any) -> N
 
 def test_rows_that_there_is_no_time_for_are_left_out(site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     install(site, SMALL_BATCH)
-    now = iter(range(0, 1000, 40))  # each look at the clock is 40 s after the last
+    now = iter((0, 0, 40, 80, 120))  # 40 s a wave
     monkeypatch.setattr(waves, "monotonic", lambda: float(next(now)))
     engine, settings = ScriptedGenerator(learns(0.6, 0.7, 0.2)), ProbeSettings(rows=40, minutes=2)
     found = probe(load_task("sums"), engine, settings, {}, verify=VerifySettings(workers=1))
     assert found.findings.rows == 4 + 8 + 6, "four took 40 s of 120, and twelve 80 s"
     assert found.findings.left_out == 22
-    assert "22 rows were left out for want of time: --minutes gives it more." in found.forecast.reasons
+    assert "22 rows were left out for want of time: a larger --minutes tries more." in found.forecast.reasons
 
 
 def test_the_first_rows_are_drawn_however_long_they_take(site: Any) -> None:
@@ -202,6 +202,28 @@ def test_first_tries_alone_rank_the_tasks(scripted: None, site: Any, capsys: pyt
     assert found["findings"]["failures"] == 0, "nothing was reflected on"
     assert found["findings"]["rows"] == 40
     assert found["findings"]["own"] is None
+
+
+def test_a_task_that_cannot_be_tried_leaves_the_others_figures(
+    scripted: None, site: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    site.install_task("empty", extra="\n@hookimpl\ndef rrr_load_dataset(split):\n    return []\n")
+    given = ["--model", "m", "--rows", "8", "--tries", "4", "--verify-workers", "1", "--first-tries"]
+    assert cli.run_command(["probe", "empty", "sums", *given]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("empty: could not be tried: The train split of task 'empty' has 0 rows")
+    assert lines[2].split()[0] == "sums"
+    assert lines[-1].startswith("1 of 1 tasks pass")
+    assert cli.run_command(["probe", "empty", "sums", *given, "--json"]) == 1
+    found = json.loads(capsys.readouterr().out)["tasks"]
+    assert (list(found["sums"]), list(found["empty"])) == (["findings"], ["error"])
+    assert cli.run_command(["probe", "empty", *given]) == 2, "alone it is an error as ever"
+
+
+def test_rows_left_out_are_in_the_table_of_first_tries(scripted: None, capsys: pytest.CaptureFixture[str]) -> None:
+    given = ["--model", "m", "--rows", "40", "--tries", "2", "--verify-workers", "1", "--minutes", "0"]
+    assert cli.run_command(["probe", "sums", *given, "--first-tries"]) == 0
+    assert "  4 of 40  " in capsys.readouterr().out
 
 
 def test_first_tries_take_no_option_of_reflections(scripted: None, capsys: pytest.CaptureFixture[str]) -> None:

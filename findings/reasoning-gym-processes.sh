@@ -6,7 +6,7 @@
 #
 # What happens. Two processes make the same 20 puzzles (seed 42) of six data sets. Within a process they are the same each
 # time; between the two, the four data sets above differ in questions or answers. Their generators pick from a set of texts,
-# whose order Python draws anew for each process. With PYTHONHASHSEED=0 in both processes all puzzles are the same.
+# whose order changes with each process. With PYTHONHASHSEED=0 in both processes all puzzles are the same.
 #
 # Output seen (puzzles of 20 that are the same in two processes; the third and fourth vary from run to run):
 #                               as it is   PYTHONHASHSEED=0
@@ -21,7 +21,7 @@
 # with seed + index, and the same call in the same process gives the same puzzles, which is what a test of it compares.
 #
 # Whom it hurts. Whoever keeps no puzzles but their numbers: a run that resumes after a restart, several processes that
-# share a data set by index, a scorer in a process of its own that is told the index, an evaluation that is to be repeated.
+# share a data set by index, a scorer in a process of its own that gets the index, an evaluation that is to be repeated.
 # Each finds another question, or another answer, under the same number, without an error.
 #
 # What to do. Write the puzzles to a file once and read that (question, answer and metadata, which is what the scorer needs),

@@ -65,8 +65,8 @@ def rrr_configure(options: Mapping[str, str]) -> list[Callable[..., Any]]:
         for shot in [each for each in shots(task, model) if each.prompt != own][: chosen.count]:
             if _opening(shot.prompt) != _opening(own):
                 raise RrrError(
-                    f"The overlay 'shots' shows rows under one system message with the same tools, and the task {task!r}"
-                    f" has others for each row: leave it out."
+                    f"The overlay 'shots' shows all rows under one system message with the same tools, and the task"
+                    f" {task!r} has others for each row: leave it out."
                 )
             turns += [*shot.prompt[len(_opening(own)) :], {"role": "assistant", "content": shot.answer}]
         start = len(_opening(prompt))

@@ -140,8 +140,16 @@ def first_difference(before: Any, now: Any, key: str = "") -> tuple[str, Any, An
             if inner:
                 return inner
         return None
+    if _are_records(before) and _are_records(now) and len(before) == len(now):
+        pairs = enumerate(zip(before, now, strict=True))
+        found = (first_difference(one, other, f"{key}[{place}]") for place, (one, other) in pairs)
+        return next((each for each in found if each), None)
     # 1 and 1.0 are the same setting, 1 and true are not.
     return None if before == now and isinstance(before, bool) == isinstance(now, bool) else (key, before, now)
+
+
+def _are_records(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(each, dict) for each in value)
 
 
 _NOTHING = object()

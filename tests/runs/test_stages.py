@@ -57,6 +57,19 @@ def test_another_identity_is_refused_naming_the_first_difference(tmp_path: Path,
     assert "\n" not in str(error.value)
 
 
+def test_a_difference_in_a_list_of_records_is_named_by_its_place(tmp_path: Path) -> None:
+    def identity(*counts: str) -> dict:
+        return {"overlays": [{"name": "shots", "options": {"count": each}} for each in counts]}
+
+    open_stage(tmp_path, "mine", identity("3", "4"), {})
+    (tmp_path / "shard-00000.jsonl").write_text("{}\n")
+    with pytest.raises(RrrError, match=r'with overlays\[1\]\.options\.count = "4", and this call has "5"'):
+        open_stage(tmp_path, "mine", identity("3", "5"), {})
+    with pytest.raises(RrrError, match=r"with overlays = \[\{.*, and this call has \[\{"):
+        open_stage(tmp_path, "mine", identity("3"), {})
+    open_stage(tmp_path, "mine", identity("3", "4"), {})
+
+
 def test_a_long_value_is_cut_short_in_the_error(tmp_path: Path) -> None:
     open_stage(tmp_path, "mine", {"text": "a" * 10_000}, {})
     (tmp_path / "shard-00000.jsonl").write_text("{}\n")

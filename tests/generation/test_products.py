@@ -149,12 +149,24 @@ def test_nothing_changes_where_torch_is_as_fast(monkeypatch: pytest.MonkeyPatch)
     assert type(layer) is nn.Linear
 
 
-def test_a_processor_that_is_not_amds_keeps_torchs(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("vendor", "family", "capability", "is_faster"),
+    [
+        ("AuthenticAMD", 26, "AVX512", True),
+        ("AuthenticAMD", 27, "AVX512", True),
+        ("AuthenticAMD", 25, "AVX512", False),  # Zen 4 computes 512 bits in two halves
+        ("AuthenticAMD", 26, "AVX2", False),
+        ("GenuineIntel", 6, "AVX512", False),
+        ("GenuineIntel", 26, "AVX512", False),
+        ("AuthenticAMD", None, "AVX512", False),
+    ],
+)
+def test_which_processors_products_are_onednns(
+    vendor: str, family: int | None, capability: str, is_faster: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.undo()
-    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX512")
-    monkeypatch.setattr(products.Path, "read_text", lambda _: "vendor_id : GenuineIntel")
-    assert not products.is_faster.__wrapped__()
-    monkeypatch.setattr(products.Path, "read_text", lambda _: "vendor_id : AuthenticAMD")
-    assert products.is_faster.__wrapped__() is torch.backends.mkldnn.is_available()
-    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX2")
-    assert not products.is_faster.__wrapped__()
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
+    said = "" if family is None else f"cpu family\t: {family}\n"
+    about = f"processor\t: 0\nvendor_id\t: {vendor}\n{said}model\t\t: 17\n"
+    monkeypatch.setattr(products.Path, "read_text", lambda _: about)
+    assert products.is_faster.__wrapped__() is (is_faster and torch.backends.mkldnn.is_available())

@@ -139,15 +139,15 @@ class Sampler:
         tries: list[list[Episode]] = []
         groups: list[Group] = []
         stages = len(STAGES) if reflects else 1
-        with (
-            self.progress.track(f"Probing {self.task.name}", stages * len(rows)) as self.advance,
-            self.engine.prefix_caching(),
-        ):
+        with self.engine.prefix_caching():
             for self._wave, wave in enumerate(waves(rows, seconds)):
                 self._rows = len(wave)
-                drawn = self._first_tries(wave)
-                tries += drawn
-                groups += self._groups(drawn) if reflects else []
+                # A bar for each wave: how many more rows there is time for is not known yet.
+                title = f"Probing {self.task.name}{_part(len(tries), len(wave), len(rows))}"
+                with self.progress.track(title, stages * len(wave)) as self.advance:
+                    drawn = self._first_tries(wave)
+                    tries += drawn
+                    groups += self._groups(drawn) if reflects else []
         failed = [each for row in tries for each in row if each.verdict.is_failed]
         return Sample(
             tries=[[_passed(each) for each in row] for row in tries],
@@ -280,3 +280,12 @@ def _one_in(size: int, arm: Sequence[Episode | None]) -> list[Episode | None]:
 def _passed(played: Episode) -> bool | None:
     verdict = played.last_verdict
     return None if verdict.is_abstained else verdict.is_passed
+
+
+def _part(done: int, size: int, rows: int) -> str:
+    """Which of the rows a wave draws, for the bar's title; nothing if it draws all.
+
+    >>> _part(4, 12, 64), _part(0, 64, 64)
+    (', rows 5 to 16 of 64', '')
+    """
+    return "" if size == rows else f", rows {done + 1} to {done + size} of {rows}"

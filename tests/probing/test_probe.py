@@ -71,8 +71,13 @@ def test_rows_that_there_is_no_time_for_are_left_out(site: Any, monkeypatch: pyt
     now = iter((0, 0, 40, 80, 120))  # 40 s a wave
     monkeypatch.setattr(waves, "monotonic", lambda: float(next(now)))
     engine, settings = ScriptedGenerator(learns(0.6, 0.7, 0.2)), ProbeSettings(rows=40, minutes=2)
-    found = probe(load_task("sums"), engine, settings, {}, verify=VerifySettings(workers=1))
+    said: list[str] = []
+    shown = PlainProgress(said.append)
+    found = probe(load_task("sums"), engine, settings, {}, shown, VerifySettings(workers=1))
     assert found.findings.rows == 4 + 8 + 6, "four took 40 s of 120, and twelve 80 s"
+    started = [line.split(":")[0] for line in said if ": 0/" in line]
+    parts = ("1 to 4", "5 to 12", "13 to 18")
+    assert started == [f"Probing sums, rows {part} of 40" for part in parts], "the time left is each bar's own"
     assert found.findings.left_out == 22
     assert "22 rows were left out for want of time: a larger --minutes tries more." in found.forecast.reasons
 

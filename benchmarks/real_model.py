@@ -90,20 +90,21 @@ class Job:
     def placebo(self, seed: int) -> RunFolder:
         return RunFolder(self.folder / f"seed-{seed}-{PLACEBO}")
 
-    def model(self) -> list[str]:
+    def model(self, *, trained: bool = False) -> list[str]:
         """The options of the untrained model: the warmed-up one, if there was a warm-up."""
         name = str(self.warmed.model) if self.is_warmed_up else self.untrained()
         family = self.options.warmed_family if self.is_warmed_up else self.options.family
-        return ["--model", name, *self.loading(family)]
+        return ["--model", name, *self.loading(family, trained=trained)]
 
     def untrained(self) -> str:
         """The model that was named; a GGUF file as a folder, converted once for all commands."""
         named = ModelSettings(model=self.options.model)
         return choose_model(named, run=self.run(self.options.seeds[0]).path, progress=make_progress()).named
 
-    def loading(self, family: str | None) -> list[str]:
-        """The options that say how a model is loaded."""
-        chosen = {"--family": family, "--dtype": self.options.dtype, "--device": self.options.device}
+    def loading(self, family: str | None, *, trained: bool = False) -> list[str]:
+        """The options that say how a model is loaded. Weights that are trained stay in float32 (docs/training.md)."""
+        dtype = None if trained else self.options.dtype
+        chosen = {"--family": family, "--dtype": dtype, "--device": self.options.device}
         return [part for name, value in chosen.items() if value is not None for part in (name, value)]
 
     @property
@@ -189,7 +190,7 @@ def plan(job: Job) -> None:
     """Say what it will take."""
     path = job.folder / "plan.txt"
     if not path.exists():
-        write_text(path, job.rrr("plan", job.options.task, *job.model()))
+        write_text(path, job.rrr("plan", job.options.task, *job.model(trained=True)))
     print(path.read_text(encoding="utf-8"), flush=True)
 
 
@@ -219,13 +220,14 @@ def mine(job: Job, seed: int) -> None:
 
 def train(job: Job, seed: int) -> None:
     if not job.run(seed).train.summary.exists():
-        job.rrr("train", job.options.task, *job.model(), "--folder", str(job.run(seed).path), "--seed", str(seed))
+        arguments = [*job.model(trained=True), "--folder", str(job.run(seed).path), "--seed", str(seed)]
+        job.rrr("train", job.options.task, *arguments)
 
 
 def train_placebo(job: Job, seed: int) -> None:
     """The same training on the same failures, rewarded by shuffled verdicts."""
     if not job.placebo(seed).train.summary.exists():
-        arguments = [*job.model(), "--folder", str(job.placebo(seed).path), "--seed", str(seed)]
+        arguments = [*job.model(trained=True), "--folder", str(job.placebo(seed).path), "--seed", str(seed)]
         failures = str(job.run(seed).mine.path)
         job.rrr("train", job.options.task, *arguments, "--failures", failures, "--credit", PLACEBO)
 
@@ -341,7 +343,7 @@ def options_of(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--warmup", default="auto", choices=("auto", "always", "never"))
     parser.add_argument("--family", help="whose wording the prompts have  [default: by the model]")
     parser.add_argument("--warmed-family", default="rrr-tiny", help="the same, of a model that was warmed up")
-    parser.add_argument("--dtype", help="as for every command of rrr")
+    parser.add_argument("--dtype", help="of what only writes, as for every command of rrr")
     parser.add_argument("--device", help="as for every command of rrr")
     parser.add_argument("--forgetting", default="hub", metavar="hub|FOLDER|no", help="where the benchmarks' rows are")
     parser.add_argument("--until", default=STAGES[-1], choices=STAGES, help="the last stage to do")

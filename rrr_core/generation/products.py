@@ -27,7 +27,7 @@ CHUNKS = (256, 64)
 """The same where rows are summed over; the rest stays with MKL."""
 
 WIDE = 26
-"""AMD's family of Zen 5, the first that computes 512 bits at once. The rule is the processor's name, and no measurement,
+"""AMD's family of Zen 5, the first that computes 512 bits at once. The rule is the processor's name, not a measurement,
 since a resumed run must compute the same bits."""
 
 LEAST = 1 << 20

@@ -87,6 +87,7 @@ def _timed_pass(
 
     from rrr_core.generation.transformers_backend import load_from
     from rrr_core.training.preflight import training_dtype
+    from rrr_core.training.rounding import lost_steps
     from rrr_core.training.timed_pass import time_passes
     from rrr_core.training.upstream import prepare
 
@@ -95,6 +96,7 @@ def _timed_pass(
     began = clock()
     policy = load_from(settings.model, training_dtype(settings.model))
     start = clock() - began
+    lost = lost_steps(policy.network, settings.train)  # before a pass changes the weights
     try:
         timed = time_passes(
             policy.network,
@@ -112,7 +114,7 @@ def _timed_pass(
             f"the probe's training pass of {asked} reflections does not fit this device: lower"
             " --train-micro-batch-size, or plan without a probe (--no-probe --accelerator NAME)."
         ) from None
-    notes = []
+    notes = [] if lost is None else [lost]
     if timed.tokens < timed.asked:
         notes.append(
             f"a training pass of {timed.tokens} tokens was timed in place of {timed.asked}, to save time: give it more"

@@ -56,6 +56,7 @@ from rrr_core.training.preflight import (
 from rrr_core.training.profiling import MeasureSteps, count_tokens
 from rrr_core.training.records import Recorder
 from rrr_core.training.rewards import check_task_rewards
+from rrr_core.training.rounding import lost_steps
 from rrr_core.training.settings import TrainSettings
 from rrr_core.training.several import Judges, by_name, identity_of_tasks, open_judges, rollout_of
 from rrr_core.training.sharding import own_environment
@@ -140,6 +141,8 @@ def _train(
     settings = fitted(settings, policy.chat, any(task.has_steps for task in tasks.values()))
     arguments = checked_config(model_settings, folder, settings)
     check_network(settings, arguments, policy.network)
+    if _writes() and (lost := lost_steps(policy.network, settings)) is not None:
+        progress.notice(lost)
     identity = {
         **identity_of_tasks(tasks),
         "model": policy.describe(),

@@ -87,7 +87,7 @@ for kind, (dtype, share, loss) in found.items():
     print(f"{kind:20} {dtype!s:16} {100 * share:5.1f}%   loss {loss:.3f}")
 assert found["by name"][0] is torch.float32 and found["by name"][1] < 0.05
 assert found["loaded beforehand"][0] is torch.bfloat16 and found["loaded beforehand"][1] > 0.9
-assert abs(found["by name"][2] - found["loaded beforehand"][2]) < 0.01, "the loss tells them apart"
+assert abs(found["by name"][2] - found["loaded beforehand"][2]) < 0.01, "their losses differ"
 PY
 "$work/venv/bin/python" "$work/by_name.py" "$work" 2> "$work/errors" || { cat "$work/errors"; exit 1; }
 if grep -i "bfloat16\|bf16\|dtype\|precision" "$work/errors"; then

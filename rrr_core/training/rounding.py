@@ -17,6 +17,7 @@ from rrr_core.training.settings import TrainSettings
 from rrr_core.training.sharding import launched_with
 
 ADAMW = ("adamw_torch", "adamw_torch_fused")
+"""What `optim` is by default, and its twin: a weight moves by about the learning rate, and is rounded as torch does."""
 SAMPLE = 1 << 16
 """Most weights of a tensor that are looked at, about."""
 MANY = 0.5
@@ -47,12 +48,11 @@ def lost_steps(network: Any, settings: TrainSettings) -> str | None:
     Adapters are in float32 whatever the network is in, DeepSpeed keeps weights in float32 beside those it computes
     with, and other optimisers may round in ways of their own.
     """
-    sharding = launched_with(os.environ) if settings.sharding == "none" else settings.sharding
-    if settings.lora_rank or sharding.startswith("zero") or settings.grpo.get("optim", ADAMW[0]) not in ADAMW:
-        return None
     dtype = next(network.parameters()).dtype
-    share = immovable(network.parameters(), settings.learning_rate)
-    if dtype is torch.float32 or share < MANY:
+    if dtype is torch.float32 or settings.lora_rank or settings.grpo.get("optim", ADAMW[0]) not in ADAMW:
+        return None
+    sharding = launched_with(os.environ) if settings.sharding == "none" else settings.sharding
+    if sharding.startswith("zero") or (share := immovable(network.parameters(), settings.learning_rate)) < MANY:
         return None
     return (
         f"{share:.1%} of the weights cannot move: in {str(dtype).removeprefix('torch.')} a step of the learning rate,"

@@ -80,6 +80,15 @@ def test_every_stage_is_done_once_and_ends_in_the_table(
     assert (folder / "table.md").read_text() == table
 
 
+def test_the_dtype_is_of_what_writes_and_not_of_what_is_trained(tmp_path: Path) -> None:
+    import real_model
+
+    chosen = real_model.options_of([str(tmp_path), "--model", str(tmp_path), "--dtype", "bfloat16", "--device", "cpu"])
+    job = real_model.Job(tmp_path, chosen)
+    assert job.model() == ["--model", str(tmp_path), "--dtype", "bfloat16", "--device", "cpu"]
+    assert job.model(trained=True) == ["--model", str(tmp_path), "--device", "cpu"]
+
+
 def test_a_setting_that_does_not_exist_is_refused(tmp_path: Path) -> None:
     import real_model
 

@@ -211,10 +211,6 @@ def test_deciders_have_more_written(model: Path, capsys: pytest.CaptureFixture[s
             assert new["tokens"] == old["tokens"]
 
 
-SEVERAL = ["mine countdown", "mine apigen", "train"]
-SEVERAL += [f"eval {label} {task}" for label in ("vanilla", "trained") for task in ("countdown", "apigen")]
-
-
 @pytest.mark.parametrize(("dtype", "said"), [("bfloat16", 1), ("float32", 0)])
 def test_the_plan_says_which_weights_a_step_would_not_move(
     dtype: str, said: int, capsys: pytest.CaptureFixture[str]
@@ -222,6 +218,10 @@ def test_the_plan_says_which_weights_a_step_would_not_move(
     small = ("--mine-rows", "64", "--eval-rows", "64", "--probe-seconds", "1", "--train-learning-rate", "5e-7")
     notes = planned(capsys, "--dtype", dtype, *small)["notes"]
     assert sum("of the weights cannot move: in bfloat16 a step of the learning rate" in each for each in notes) == said
+
+
+SEVERAL = ["mine countdown", "mine apigen", "train"]
+SEVERAL += [f"eval {label} {task}" for label in ("vanilla", "trained") for task in ("countdown", "apigen")]
 
 
 def test_several_tasks_are_probed_each_for_its_share_of_the_time(capsys: pytest.CaptureFixture[str]) -> None:

@@ -27,6 +27,8 @@ COMMUNICATION = {"none": 1.0, "zero2": 1.05, "fsdp2": 1.2, "zero3": 1.25}
 none. Assumed, for devices in one machine."""
 ERRORS = 2.0
 """Standard errors from the expected value to the ends of a range."""
+SHORTEST = 1 / 3
+"""The least that texts may be of what is expected, where nothing is known or the probe's texts differ widely."""
 
 
 @dataclass(frozen=True)
@@ -65,9 +67,11 @@ class TaskPart:
         """With texts longer or shorter, and pass rates shifted, by so many standard errors."""
         if self.phases.is_assumed:
             # Nobody knows: from a third of the assumed length to twice it, and from rarely to mostly right.
-            factor, shift = (3.0 ** (longer / ERRORS) if longer < 0 else 1 + longer / ERRORS), 0.3 * errors / ERRORS
+            factor = SHORTEST ** (-longer / ERRORS) if longer < 0 else 1 + longer / ERRORS
+            shift = 0.3 * errors / ERRORS
         else:
-            factor, shift = 1 + longer * _length_error(self.phases.before.texts), None
+            # A few short texts and a long one have an error above a half: no length would be left.
+            factor, shift = max(1 + longer * _length_error(self.phases.before.texts), SHORTEST), None
 
         def change(phase: Phase) -> Phase:
             texts = phase.texts.scaled(factor, Limits(1 << 30, 1 << 30, 1 << 30))

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from rrr_core.doctor.finding import Finding
+from rrr_core.processes.memory import machine_bytes
 from rrr_core.verification.settings import cores
 
 LITTLE_SPACE = 5e9
@@ -29,7 +30,7 @@ def _processor() -> str:
     count = cores()
     memory = ""
     if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
-        memory = f", {os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE') / 1e9:.1f} GB of memory"
+        memory = f", {machine_bytes() / 1e9:.1f} GB of memory"
     return f"{count} core{'s' if count > 1 else ''}{memory}"
 
 

@@ -23,6 +23,7 @@ from rrr_core.generation.decoding import (
 from rrr_core.generation.encoded import EncodedEngine
 from rrr_core.generation.engine import Hits, Sampling
 from rrr_core.generation.kv_cache import without_adapters
+from rrr_core.generation.packed_weights import PackedWeights
 from rrr_core.generation.prefix_cache import PrefixCache
 from rrr_core.generation.trial import evaluating
 from rrr_core.hookspecs import Model
@@ -60,6 +61,7 @@ class TransformersEngine(EncodedEngine):
         self._network, self.batch_tokens = network, batch_tokens
         self.source = source or {}
         self.prefix_cache: PrefixCache | None = None
+        self._packed_weights = PackedWeights()
         self._hits = Hits()
         self.pad_id: int = self.end_ids[0] if tokenizer.pad_token_id is None else tokenizer.pad_token_id
 
@@ -79,7 +81,8 @@ class TransformersEngine(EncodedEngine):
         results: list[list[int]] = [[] for _ in prompts]
         longest = max((len(prompt) + limit for prompt, limit in zip(prompts, limits, strict=True)), default=0)
         fast = can_decode(self.network) and decodes_beyond_window(self.network, longest)
-        with torch.no_grad(), evaluating(self.network):
+        packed = self._packed_weights.used_by(self.network, keep=self.prefix_cache is not None)
+        with torch.no_grad(), evaluating(self.network), packed:
             for batch in batches_of(prompts, limits, self._batch_tokens()):
                 written = self._sample(prompts, limits, batch, places, sampling, on_done or _ignore, fast)
                 for index, ids in zip(batch, written, strict=True):
@@ -90,7 +93,7 @@ class TransformersEngine(EncodedEngine):
     def prefix_caching(self) -> Iterator[None]:
         """Keep what is prefilled and decoded inside, at most `PREFIX_CACHE_SHARE` of the memory; see `Engine`.
 
-        Nested, it adds nothing. Models with a sliding window keep nothing.
+        Packed weights are kept, too. Nested, it adds nothing. Models with a sliding window keep nothing prefilled.
         """
         if self.prefix_cache is not None:
             yield
@@ -100,10 +103,12 @@ class TransformersEngine(EncodedEngine):
             yield
         finally:
             self.prefix_cache = None
+            self._packed_weights.drop()
 
     def sync_weights(self, network: Any) -> None:
         """Use this network for all further texts; each call uses its current weights."""
         self._network = network
+        self._packed_weights.drop()
         if self.prefix_cache is not None:
             self.prefix_cache.clear()
 

@@ -25,8 +25,9 @@ from rrr_core.generation.settings import ModelSettings
 from rrr_core.generation.transformers_backend import is_adapter, load_from
 from rrr_core.generation.transformers_engine import TransformersEngine
 from rrr_core.generation.vllm_logprobs import DrawnLogprobs
-from rrr_core.generation.vllm_start import engine_arguments, machine_bytes, release, start_engine, vllm_version
+from rrr_core.generation.vllm_start import engine_arguments, release, start_engine, vllm_version
 from rrr_core.generation.vllm_weights import file_weights, take_weights
+from rrr_core.processes.memory import machine_bytes
 from rrr_core.seeds import request_seed
 from rrr_core.text import one_line
 

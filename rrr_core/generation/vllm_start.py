@@ -154,11 +154,6 @@ def _advice(error: Exception) -> str:
     return f"{text} Use --backend transformers."
 
 
-def machine_bytes() -> int:
-    """The machine's memory."""
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-
-
 def keep_plain_products() -> None:
     """On a CPU, make layers multiply with their plain weights.
 

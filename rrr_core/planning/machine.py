@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from rrr_core.planning.settings import PlanOptions
 from rrr_core.planning.speeds import MEMORY, device_named
 from rrr_core.processes.launch import variables
+from rrr_core.processes.memory import machine_bytes
 
 LIBRARIES = 0.6e9
 """Bytes that Python and its libraries take in a process on a CPU: 0.53 GB with the extra `train` alone, 0.69 GB with
@@ -39,7 +40,7 @@ def device_for(options: PlanOptions, wanted: str | None = None) -> Device:
         properties = torch.cuda.get_device_properties(0)
         memory = options.gpu_memory * 1e9 if options.gpu_memory else float(properties.total_memory)
         return Device(properties.name, memory, is_cpu=False, is_here=True)
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / options.processes
+    memory = machine_bytes() / options.processes
     if options.gpu_memory:  # a GPU of unknown make: what fits can be said, not how long it takes
         return Device("a GPU", options.gpu_memory * 1e9, is_cpu=False, is_here=False)
     return Device("cpu", memory, is_cpu=True, is_here=True)

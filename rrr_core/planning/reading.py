@@ -101,7 +101,8 @@ def read_run(settings: RunSettings, options: PlanOptions) -> ReadRun:
         train, fields, options.processes, train.shared_prompt and obstacle(network) is None, not engine.is_policy
     )
     setup = _setup(settings, options, device, trainable_of(train, network), fields)
-    setup = replace(setup, stored_bytes=stored_bytes(settings.model))
+    packed = _packed(network, options.processes) if device.is_cpu else {}
+    setup = replace(setup, stored_bytes=stored_bytes(settings.model), packed=packed)
     run = RunPart(shape, setup, step, Engine(settings.model.batch_tokens or BATCH_TOKENS[device.is_cpu]), NO_SPEED)
     return ReadRun(
         tasks,
@@ -147,6 +148,15 @@ def _setup(
         prefix_limit=PREFIX_BYTES if device.is_cpu else PREFIX_SHARE * device.memory,
         other_engine=beside,
     )
+
+
+def _packed(network: Any, processes: int) -> dict[int, float]:
+    """Bytes of a weight → bytes of a process's packed copies of the network's."""
+    import torch
+
+    from rrr_core.generation.packed_weights import packed_bytes
+
+    return {each.itemsize: float(packed_bytes(network, each, processes)) for each in (torch.float32, torch.bfloat16)}
 
 
 def _moments(optimiser: str) -> float:

@@ -45,7 +45,7 @@ def _network(bias: bool) -> nn.Module:
 
 
 @pytest.mark.parametrize("bias", [True, False])
-@pytest.mark.parametrize("shape", [(64, 96), (3, 150, 96), (2, 96), (0, 96)])
+@pytest.mark.parametrize("shape", [(64, 96), (3, 150, 96), (2, 96), (0, 96), (96,)])
 def test_output_and_gradients_are_those_of_torch(shape: tuple[int, ...], bias: bool) -> None:
     ours = _network(bias)
     theirs = copy.deepcopy(ours)
@@ -144,6 +144,7 @@ def test_only_plain_wide_linear_layers_change_and_a_copy_stays_fast() -> None:
 
 def test_nothing_changes_where_torch_is_as_fast(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(products, "is_faster", lambda: False)
+    monkeypatch.setattr(products, "packed_types", frozenset)
     layer = nn.Linear(64, 64)
     use_fast_products(layer)
     assert type(layer) is nn.Linear
@@ -161,7 +162,7 @@ def test_nothing_changes_where_torch_is_as_fast(monkeypatch: pytest.MonkeyPatch)
         ("AuthenticAMD", None, "AVX512", False),
     ],
 )
-def test_which_processors_products_are_onednns(
+def test_which_processors_products_are_onednns(  # with any weight, and of few rows with a packed one
     vendor: str, family: int | None, capability: str, is_faster: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.undo()
@@ -169,4 +170,7 @@ def test_which_processors_products_are_onednns(
     said = "" if family is None else f"cpu family\t: {family}\n"
     about = f"processor\t: 0\nvendor_id\t: {vendor}\n{said}model\t\t: 17\n"
     monkeypatch.setattr(products.Path, "read_text", lambda _: about)
-    assert products.is_faster.__wrapped__() is (is_faster and torch.backends.mkldnn.is_available())
+    has_onednn = torch.backends.mkldnn.is_available()
+    assert products.is_faster.__wrapped__() is (is_faster and has_onednn)
+    is_amds = vendor == "AuthenticAMD" and family is not None
+    assert (torch.float32 in products.packed_types.__wrapped__()) is (is_amds and has_onednn)

@@ -132,6 +132,15 @@ def test_a_key_value_cache_takes_28_kilobytes_a_token(large: Shape, on_gpu: Setu
     assert cache == pytest.approx(100 * 1000 * 2 * 28 * 256 * 2 * 1.125)
 
 
+def test_a_cpu_writes_texts_with_packed_copies_of_the_weights(large: Shape, on_gpu: Setup) -> None:
+    batch = Batch(rows=8, prompt=100, written=20)
+    for stored in (4, 2):
+        plain = replace(on_gpu, on_cpu=True, stored_bytes=stored)
+        packed = replace(plain, packed={4: 2e9, 2: 1e9})
+        more = generating_memory(large, packed, batch).peak - generating_memory(large, plain, batch).peak
+        assert more == pytest.approx(stored * 0.5e9)
+
+
 def test_the_prefix_cache_ends_at_its_limit(large: Shape, on_gpu: Setup) -> None:
     batch = Batch(rows=1, prompt=1, written=1, kept=1e9)
     assert generating_parts(large, on_gpu, batch, in_training=False)["prefix cache"] == 8e9

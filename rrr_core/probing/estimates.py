@@ -7,7 +7,7 @@ imported by the functions that use it, since `rrr check` imports this package fo
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from typing import TYPE_CHECKING
@@ -99,12 +99,7 @@ def picked(groups: Sequence[tuple[Passes, Passes]]) -> Mean | None:
     """
     found = []
     for first, again in groups:
-        both = [(one, two) for one, two in zip(first, again, strict=True) if one is not None and two is not None]
-        ways = [
-            fmean(judges for picks, judges in pairs if picks)
-            for pairs in (both, [(two, one) for one, two in both])
-            if any(picks for picks, _ in pairs)
-        ]
+        ways = [fmean(worked) for worked, _ in _ways(first, again)]
         if ways:
             found.append(ways)
     if not found:
@@ -129,15 +124,33 @@ def worth(groups: Sequence[tuple[Passes, Passes]]) -> Mean | None:
     """
     differences = []
     for first, again in groups:
-        both = [(one, two) for one, two in zip(first, again, strict=True) if one is not None and two is not None]
-        found = [
-            fmean(judges for picks, judges in pairs if picks) - fmean(judges for _, judges in pairs)
-            for pairs in (both, [(two, one) for one, two in both])
-            if any(picks for picks, _ in pairs)
-        ]
+        found = [fmean(worked) - fmean(every) for worked, every in _ways(first, again)]
         if found:
             differences.append(fmean(found))
     return _mean(differences)
+
+
+def worth_over_none(groups: Sequence[tuple[Passes, Passes, Passes]]) -> Mean | None:
+    """How much more often a reflection leads to a pass that did so before than a retry without one on the same failure.
+
+    A group has the two retries after each reflection, as in `worth`, and retries without one. None if no group has a
+    retry that passed and one without a reflection.
+    """
+    differences = []
+    for first, again, plain in groups:
+        without, found = judged(plain), [fmean(worked) for worked, _ in _ways(first, again)]
+        if without and found:
+            differences.append(fmean(found) - fmean(without))
+    return _mean(differences)
+
+
+def _ways(first: Passes, again: Passes) -> Iterator[tuple[list[bool], list[bool]]]:
+    """What the judging retries say: of reflections that were picked, and of all. Both ways round, if any is picked."""
+    both = [(one, two) for one, two in zip(first, again, strict=True) if one is not None and two is not None]
+    for pairs in (both, [(two, one) for one, two in both]):
+        worked = [judges for picks, judges in pairs if picks]
+        if worked:
+            yield worked, [judges for _, judges in pairs]
 
 
 def _mean(differences: Sequence[float]) -> Mean | None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from rrr_core.probing.estimates import gain, judged, mean_share, picked, share, worth
+from rrr_core.probing.estimates import gain, judged, mean_share, picked, share, worth, worth_over_none
 from rrr_core.probing.sampling import Sample
 
 if TYPE_CHECKING:
@@ -73,6 +73,8 @@ class Findings:
     own_over_others: Estimate | None
     picked_over_own: Estimate | None
     """What training can learn to choose."""
+    picked_over_none: Estimate | None
+    """What a reflection gains that has worked; without it retries would do as well."""
     gold_over_none: Estimate | None
     written_over_none: Estimate | None
     signal: Estimate | None
@@ -119,6 +121,7 @@ def findings_of(sample: Sample) -> Findings:
         own_over_none=_mean(gain([(each.plain, after) for each, after in zip(groups, own, strict=True)])),
         own_over_others=_mean(gain([(each.others, after) for each, after in zip(groups, own, strict=True)])),
         picked_over_own=_mean(worth(pairs)),
+        picked_over_none=_mean(worth_over_none([(each.retries, each.again, each.plain) for each in groups])),
         gold_over_none=_mean(gain([(each.plain, each.gold) for each in groups])),
         written_over_none=_mean(gain([(each.plain, each.written) for each in groups])),
         signal=signal,
@@ -190,6 +193,7 @@ def gains_of(findings: Findings) -> Sequence[tuple[str, Estimate]]:
         "its own over none": findings.own_over_none,
         "its own over another row's": findings.own_over_others,
         "one that has worked over any": findings.picked_over_own,
+        "one that has worked over none": findings.picked_over_none,
         "a written one over none": findings.written_over_none,
         "the gold answer over none": findings.gold_over_none,
     }

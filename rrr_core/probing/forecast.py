@@ -74,11 +74,20 @@ def _decided(found: Findings, can_warm_up: bool) -> tuple[Outlook, list[str], in
                 text = f"{text}, though retries use what they read ({what} {points(gained)})"
                 return weak, [f"{text}: {remedy}."], None
         return weak, [f"{text}: retries do not use what they read: {remedy}."], None
+    over = found.picked_over_none
+    if over is not None and over.high < LITTLE:
+        text = (
+            f"A retry needs no reflection: after one that has worked it passes {points(over)} more often than without"
+        )
+        return weak, [f"{text}: {remedy}."], None
     if room.low > 0 and found.signal_in_a_step.low >= FEW_GROUPS:
         text = (
             f"Some reflections help more than others on the same failure: one that has worked works again"
             f" {points(room)} more often than any"
         )
+        if over is not None and over.low <= 0:
+            text = f"{text}, but maybe no better than a retry without one ({points(over)})."
+            return "cannot be said", [text], _rows_for(found, over, 0.0)
         step = found.signal_in_a_step
         reasons = [f"{text}, and {step.value:.0f} of a step's {found.batch_groups} groups show it."]
         if room.low < LITTLE:

@@ -95,6 +95,19 @@ def test_what_was_picked_is_judged_by_the_other_retry() -> None:
     assert picked([([NO], [NO])]) is None
 
 
+def test_what_was_picked_is_held_against_retries_without_a_reflection_on_the_same_failure() -> None:
+    groups = [
+        group([YES, NO], [YES, NO], plain=[NO, NO]),  # the one that worked works again, none never does
+        group([YES, NO], [NO, NO], plain=[YES, NO]),  # it does not, and none does in half of all cases
+        group([NO, NO], [NO, NO], plain=[YES, YES]),  # nothing is picked
+        group([YES, YES], [YES, YES], plain=[None]),  # nothing was judged without one
+    ]
+    found = findings_of(sample([[NO, NO]] * 4, groups))
+    assert found.picked_over_none is not None
+    assert (found.picked_over_none.value, found.picked_over_none.count) == (pytest.approx(0.25), 2)
+    assert findings_of(sample([[NO, NO]], groups[2:3])).picked_over_none is None
+
+
 def test_picking_among_retries_of_pure_chance_finds_their_mean() -> None:
     chance = random.Random(1)
     groups = [

@@ -36,6 +36,7 @@ LEARNS = Findings(
     own_over_none=sure(0.1),
     own_over_others=sure(0.05),
     picked_over_own=sure(0.2, 0.1),
+    picked_over_none=sure(0.3, 0.1),
     gold_over_none=sure(0.6),
     written_over_none=None,
     signal=sure(0.5),
@@ -69,6 +70,23 @@ def test_a_gain_that_may_be_little_is_said_to_be() -> None:
     found = forecast(picked_over_own=sure(0.11, 0.09))
     assert found.outlook == "will learn"
     assert "may be less than 10 points, from which training may gain nothing: --rows " in found.reasons[1]
+
+
+def test_one_that_has_worked_must_be_better_than_none() -> None:
+    found = forecast(picked_over_none=sure(0.1, 0.2))
+    assert found.outlook == "cannot be said"
+    assert found.rows_needed == 307
+    assert found.reasons[0].endswith(
+        "more often than any, but maybe no better than a retry without one (+10 points [-10, 30])."
+    )
+    found = forecast(picked_over_none=sure(0.04, 0.03))
+    assert found.outlook == "warm up first"
+    assert (
+        "after one that has worked it passes +4 points [1, 7] more often than without: warm it up" in found.reasons[0]
+    )
+    assert forecast(picked_over_own=sure(0.1, 0.2), picked_over_none=sure(0.0, 0.05)).outlook == "warm up first"
+    assert forecast(picked_over_none=sure(0.0, 0.05), can_warm_up=False).outlook == "will not"
+    assert forecast(picked_over_none=None).outlook == "will learn"
 
 
 def test_nothing_fails_so_there_is_nothing_to_learn() -> None:

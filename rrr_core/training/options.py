@@ -27,6 +27,11 @@ from rrr_core.training.passes import longest_completion
 from rrr_core.training.settings import COLLECTIVE_TIMEOUT, TrainSettings
 from rrr_core.training.sharding import check_precision, chosen_sharding, join_on_cpu, own_environment, sharding_fields
 
+CHECKPOINTING = "activation_checkpointing"
+"""The field that has activations computed again: before transformers 5.23 the other name is the only one."""
+if CHECKPOINTING not in {field.name for field in dataclasses.fields(GRPOConfig)}:
+    CHECKPOINTING = "gradient_checkpointing"
+
 
 def parse_fields(given: Mapping[str, Any]) -> dict[str, Any]:
     """The user's GRPOConfig fields as typed values. A text that is valid JSON is parsed.
@@ -177,7 +182,7 @@ def grpo_config(
     check_trackers(settings.report_to)
     accelerated = _accelerated(device)
     sharding = chosen_sharding(settings.sharding, processes, os.environ)
-    checkpointed = {"activation_checkpointing": accelerated} if "gradient_checkpointing" not in user else {}
+    checkpointed = {CHECKPOINTING: accelerated} if "gradient_checkpointing" not in user else {}
     fields: dict[str, Any] = {
         "bf16": accelerated and has_bfloat16(),
         **checkpointed,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import shutil
 import tempfile
@@ -28,10 +27,9 @@ def machine(folder: Path) -> Iterator[Finding]:
 
 def _processor() -> str:
     count = cores()
-    memory = ""
-    if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
-        memory = f", {machine_bytes() / 1e9:.1f} GB of memory"
-    return f"{count} core{'s' if count > 1 else ''}{memory}"
+    memory = machine_bytes()
+    known = f", {memory / 1e9:.1f} GB of memory" if memory else ""
+    return f"{count} core{'s' if count > 1 else ''}{known}"
 
 
 def _space(folder: Path) -> Finding:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
+from rrr_core.errors import RrrError
 from rrr_core.planning.settings import PlanOptions
 from rrr_core.planning.speeds import MEMORY, device_named
 from rrr_core.processes.launch import variables
@@ -40,10 +41,11 @@ def device_for(options: PlanOptions, wanted: str | None = None) -> Device:
         properties = torch.cuda.get_device_properties(0)
         memory = options.gpu_memory * 1e9 if options.gpu_memory else float(properties.total_memory)
         return Device(properties.name, memory, is_cpu=False, is_here=True)
-    memory = machine_bytes() / options.processes
     if options.gpu_memory:  # a GPU of unknown make: what fits can be said, not how long it takes
         return Device("a GPU", options.gpu_memory * 1e9, is_cpu=False, is_here=False)
-    return Device("cpu", memory, is_cpu=True, is_here=True)
+    if not (memory := machine_bytes()):
+        raise RrrError("this system does not say how much memory it has: plan for a GPU with --accelerator.")
+    return Device("cpu", memory / options.processes, is_cpu=True, is_here=True)
 
 
 def slowdown(processes: int) -> float:

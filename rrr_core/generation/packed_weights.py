@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from rrr_core.generation.products import FastLinear, is_wide, pack, packing_pays
+from rrr_core.generation.products import FastLinear, is_wide, pack, packed_types, packing_pays
 from rrr_core.processes.memory import machine_bytes
 from rrr_core.processes.world import world_of
 
@@ -31,7 +31,9 @@ class PackedWeights:
     """
 
     def __init__(self) -> None:
-        self._made: dict[FastLinear, torch.Tensor | None] = {}
+        self._made: dict[tuple[FastLinear, torch.dtype], tuple[nn.Parameter, torch.Tensor | None]] = {}
+        self._types: frozenset[torch.dtype] = frozenset()
+        """Those whose copies there is room for."""
 
     @contextmanager
     def used_by(self, network: Any, *, keep: bool) -> Iterator[None]:
@@ -39,26 +41,39 @@ class PackedWeights:
 
         `keep` says whether those weights are still the network's at the next call.
         """
-        layers = [each for each in network.modules() if isinstance(each, FastLinear)] if self._fit(network) else []
+        is_here = bool(packed_types()) and network.device.type == "cpu"
+        layers = [each for each in network.modules() if isinstance(each, FastLinear)] if is_here else []
+        if layers:
+            processes = world_of(os.environ).local_size
+            self._types = frozenset(each for each in packed_types() if packed_bytes(network, each, processes))
+        before = [layer.packer for layer in layers]
         try:
             for layer in layers:
-                if layer not in self._made:
-                    self._made[layer] = pack(layer.weight)
-                layer.packed = self._made[layer]
+                layer.packer = self
             yield
         finally:
-            for layer in layers:
-                layer.packed = None
+            for layer, other in zip(layers, before, strict=True):
+                layer.packer = other
             if not keep:
                 self.drop()
+
+    def packed(self, layer: FastLinear, dtype: torch.dtype) -> torch.Tensor | None:
+        """A layer's weight as `pack` lays it out in the type that it computes in, made when it is first asked for.
+
+        None if it stays as it is, and where the layer computes with another weight than its own parameter: peft and
+        `torch.func.functional_call` put one in its place for a pass.
+        """
+        weight = layer._parameters.get("weight")
+        if dtype not in self._types or weight is None:
+            return None
+        if (layer, dtype) not in self._made:
+            self._made[layer, dtype] = weight, pack(weight, dtype)
+        own, packed = self._made[layer, dtype]
+        return packed if own is weight else None
 
     def drop(self) -> None:
         """Forget the copies: the weights may change, or nothing is written for a while."""
         self._made.clear()
-
-    def _fit(self, network: Any) -> bool:
-        processes = world_of(os.environ).local_size
-        return network.device.type == "cpu" and packed_bytes(network, network.dtype, processes) > 0
 
 
 def packed_bytes(network: Any, dtype: torch.dtype, processes: int) -> int:
@@ -66,6 +81,6 @@ def packed_bytes(network: Any, dtype: torch.dtype, processes: int) -> int:
 
     That is an equal part for each of the machine's processes.
     """
-    linear = (each.weight for each in network.modules() if isinstance(each, nn.Linear) and is_wide(each))
+    linear = (each.weight for each in network.modules() if type(each) in (nn.Linear, FastLinear) and is_wide(each))
     found = sum(weight.numel() for weight in linear if packing_pays(weight, dtype)) * dtype.itemsize
     return found if found * SHARE * processes <= machine_bytes() else 0

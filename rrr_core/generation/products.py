@@ -18,7 +18,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import nn
@@ -120,6 +120,13 @@ def product_of_columns(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
     return total
 
 
+class Packer(Protocol):
+    """Who has layers' weights packed."""
+
+    def packed(self, layer: FastLinear, dtype: torch.dtype) -> torch.Tensor | None:
+        """The layer's weight in this type as `pack` lays it out; None if it stays as it is."""
+
+
 def use_fast_products(network: nn.Module) -> None:
     """Have a network's linear layers compute their products by oneDNN, where that is faster."""
     if is_faster() or packed_types():
@@ -139,25 +146,29 @@ class FastLinear(nn.Linear):  # type: ignore[misc]  # torch is not typed
     With a packed weight those of few rows without a gradient; in float32 all, forward and backward.
     """
 
-    packed: torch.Tensor | None = None
-    """The weight as `pack` lays it out, as long as it is up to date."""
+    packer: Packer | None = None
+    """Who has its weight packed, while texts are written."""
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
-        if torch.is_autocast_enabled("cpu"):
-            return super().forward(input)
-        if self.packed is not None and self._may_be_packed(input):
-            return _by_onednn(input, self.packed, self.bias)
-        if not is_faster() or not _is_ours(input, self.weight):
+        packer, is_narrowed = self.packer, torch.is_autocast_enabled("cpu")
+        dtype = torch.get_autocast_dtype("cpu") if is_narrowed else input.dtype
+        if packer is not None and self._may_be_packed(input, dtype):
+            packed = packer.packed(self, dtype)
+            if packed is not None:
+                return _by_onednn(input.to(dtype), packed, None if self.bias is None else self.bias.to(dtype))
+        if is_narrowed or not is_faster() or not _is_ours(input, self.weight):
             return super().forward(input)
         if not torch.is_grad_enabled():
             return _by_onednn(input, self.weight, self.bias)
         found: torch.Tensor = Product.apply(input, self.weight, self.bias)
         return found
 
-    def _may_be_packed(self, input: torch.Tensor) -> bool:
-        if torch.is_grad_enabled() or input.dtype is not self.weight.dtype or not _is_large(input, self.weight):
+    def _may_be_packed(self, input: torch.Tensor, dtype: torch.dtype) -> bool:
+        is_plain = torch.is_autocast_enabled("cpu") or input.dtype is self.weight.dtype
+        if torch.is_grad_enabled() or not is_plain or not _is_large(input, self.weight):
             return False
-        return is_faster() or bool(input.numel() <= FORMS[0] * self.in_features)
+        is_for_any = dtype is torch.float32 and is_faster()
+        return is_for_any or bool(input.numel() <= FORMS[0] * self.in_features)
 
 
 class Product(torch.autograd.Function):  # type: ignore[misc]
@@ -180,11 +191,14 @@ class Product(torch.autograd.Function):  # type: ignore[misc]
         )
 
 
-def pack(weight: torch.Tensor) -> torch.Tensor | None:
-    """A weight (O, I) in the layout in which oneDNN multiplies with it; None if that does not pay, or it is sharded."""
-    if weight.device.type != "cpu" or not _is_plain(weight) or not packing_pays(weight, weight.dtype):
+def pack(weight: torch.Tensor, dtype: torch.dtype) -> torch.Tensor | None:
+    """A weight (O, I) in this type and the layout in which oneDNN multiplies with it.
+
+    None if that does not pay, or it is sharded.
+    """
+    if weight.device.type != "cpu" or not _is_plain(weight) or not packing_pays(weight, dtype):
         return None
-    packed: torch.Tensor = torch.ops.mkldnn._reorder_linear_weight(weight.detach(), PACKED_FOR)
+    packed: torch.Tensor = torch.ops.mkldnn._reorder_linear_weight(weight.detach().to(dtype), PACKED_FOR)
     return packed
 
 

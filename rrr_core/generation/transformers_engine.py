@@ -38,7 +38,7 @@ batch being decoded, and a trainer's optimiser."""
 
 
 class TransformersEngine(EncodedEngine):
-    """A network and its tokenizer as a TokenEngine. Each call uses the network's current weights.
+    """A network and its tokenizer as a TokenEngine. Each call uses the network's current weights; see `sync_weights`.
 
     So it works on a policy in training: modes, gradients and the global random state are left as they were. Each row
     draws from its own random stream, a pure function of `Sampling.seed` and the row's place, so that batching changes
@@ -106,7 +106,7 @@ class TransformersEngine(EncodedEngine):
             self._packed_weights.drop()
 
     def sync_weights(self, network: Any) -> None:
-        """Use this network for all further texts; each call uses its current weights."""
+        """Use this network for all further texts, with its weights of each call; inside `prefix_caching` of now."""
         self._network = network
         self._packed_weights.drop()
         if self.prefix_cache is not None:

@@ -8,7 +8,7 @@ bfloat16 on a GPU (autocast), AdamW's two moments in the weights' dtype, a secon
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from rrr_core.planning.shape import Shape
 
@@ -71,8 +71,10 @@ class Setup:
     on_cpu: bool = False
     compiles: bool = False
     """Whether products are oneDNN's, which keeps code for each form."""
-    packed: Mapping[int, float] = field(default_factory=dict)
-    """Bytes of a weight → bytes of the packed copies that a CPU writes texts with."""
+    packed: float = 0.0
+    """Bytes of the packed copies that a CPU mines and evaluates with."""
+    packed_in_training: float = 0.0
+    """The same of those that it writes a step's texts with."""
     prefix_limit: float = 1 << 30
     """Most bytes of the prefix cache."""
     other_engine: float = 0.0
@@ -240,7 +242,7 @@ def generating_parts(shape: Shape, setup: Setup, batch: Batch, *, in_training: b
     if setup.on_cpu:
         made = {"cache": cache, "reading": reading, "logits": logits}
         parts["holes"] = _holes(made, _sampling_blocks(shape, width, batch))
-    parts["packed weights"] = setup.packed.get(width, 0.0)
+    parts["packed weights"] = setup.packed_in_training if in_training else setup.packed
     # A batch whose rows end together is kept as it is, with what is spare in it.
     parts["prefix cache"] = min(batch.kept * token * _spare(batch.columns), setup.prefix_limit)
     if in_training and setup.other_engine:

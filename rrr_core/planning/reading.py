@@ -20,7 +20,7 @@ from rrr_core.planning.machine import Device, device_for
 from rrr_core.planning.memory import Setup
 from rrr_core.planning.rendered import Rendered, check_fits, rendered
 from rrr_core.planning.settings import PlanOptions
-from rrr_core.planning.shape import BYTES, shape_of, stored_bytes, trainable_of
+from rrr_core.planning.shape import BYTES, shape_of, stored_dtype, trainable_of
 from rrr_core.planning.speeds import Speeds
 from rrr_core.planning.stages import DeciderTexts, no_deciders, of_deciders
 from rrr_core.planning.training import Step
@@ -101,8 +101,12 @@ def read_run(settings: RunSettings, options: PlanOptions) -> ReadRun:
         train, fields, options.processes, train.shared_prompt and obstacle(network) is None, not engine.is_policy
     )
     setup = _setup(settings, options, device, trainable_of(train, network), fields)
-    packed = _packed(network, options.processes) if device.is_cpu else {}
-    setup = replace(setup, stored_bytes=stored_bytes(settings.model), packed=packed)
+    stored = stored_dtype(settings.model)
+    setup = replace(setup, stored_bytes=BYTES[stored])
+    if device.is_cpu and engine.is_policy:
+        sampling = "bfloat16" if fields.get("bf16") else dtype
+        packed, in_training = (_packed(network, each, options.processes) for each in (stored, sampling))
+        setup = replace(setup, packed=packed, packed_in_training=in_training)
     run = RunPart(shape, setup, step, Engine(settings.model.batch_tokens or BATCH_TOKENS[device.is_cpu]), NO_SPEED)
     return ReadRun(
         tasks,
@@ -150,13 +154,13 @@ def _setup(
     )
 
 
-def _packed(network: Any, processes: int) -> dict[int, float]:
-    """Bytes of a weight → bytes of a process's packed copies of the network's."""
+def _packed(network: Any, dtype: str, processes: int) -> float:
+    """Bytes of a process's packed copies of the network's weights in this type."""
     import torch
 
     from rrr_core.generation.packed_weights import packed_bytes
 
-    return {each.itemsize: float(packed_bytes(network, each, processes)) for each in (torch.float32, torch.bfloat16)}
+    return float(packed_bytes(network, getattr(torch, dtype), processes))
 
 
 def _moments(optimiser: str) -> float:

@@ -85,13 +85,14 @@ def trainable_of(settings: TrainSettings, network: Any) -> int:
 BYTES = {"float64": 8, "float32": 4, "bfloat16": 2, "float16": 2}
 
 
-def stored_bytes(settings: ModelSettings) -> int:
-    """Bytes of a weight where nothing is trained: as the user says, or as the configuration has it."""
+def stored_dtype(settings: ModelSettings) -> str:
+    """The type of weights where nothing is trained: as the user says, or as the configuration has it."""
     if settings.dtype != "auto":
-        return BYTES[settings.dtype]
+        return settings.dtype
     from rrr_core.generation.hub import locate
     from rrr_core.generation.model_files import load_tokenizer
 
     # A network made for training has a configuration with the dtype of training.
     config, _ = load_tokenizer(locate(settings.named, settings.revision), settings.named)
-    return BYTES.get(str(getattr(config, "dtype", None) or "float32").removeprefix("torch."), 4)
+    stored = str(getattr(config, "dtype", None) or "float32").removeprefix("torch.")
+    return stored if stored in BYTES else "float32"

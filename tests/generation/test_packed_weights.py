@@ -97,16 +97,66 @@ def test_products_are_those_of_plain_weights(
     assert float((found - expected).norm()) <= (1e-6 if dtype is torch.float32 else 1e-2) * float(expected.norm())
 
 
-def test_many_rows_a_gradient_and_autocast_have_plain_weights(compiled: list[torch.Tensor]) -> None:
+def test_many_rows_and_a_gradient_have_plain_weights(compiled: list[torch.Tensor]) -> None:
     network = _fast()
     with PackedWeights().used_by(network, keep=False):
         with torch.no_grad():
             network(torch.randn(FORMS[0] + 1, 96))
-            with torch.autocast("cpu", torch.bfloat16):
-                assert network(torch.randn(4, 96)).dtype is torch.bfloat16
         network(torch.randn(4, 96)).sum().backward()
     assert not compiled
     assert all(weight.grad is not None for weight in network.parameters())
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_under_autocast_weights_are_packed_in_the_type_that_it_computes_in(
+    bias: bool, compiled: list[torch.Tensor]
+) -> None:
+    network, rows, packed = _fast(bias=bias), torch.randn(4, 96), PackedWeights()
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        expected = network(rows)
+        with packed.used_by(network, keep=True):
+            found = network(rows)
+    assert len(compiled) == 2
+    assert [dtype for _, dtype in packed._made] == [torch.bfloat16] * 2
+    assert found.dtype is torch.bfloat16
+    assert float((found - expected).norm()) <= 1e-2 * float(expected.norm())
+
+
+def test_under_autocast_to_another_type_they_stay_plain(compiled: list[torch.Tensor]) -> None:
+    network = _fast()
+    with torch.no_grad(), torch.autocast("cpu", torch.float16), PackedWeights().used_by(network, keep=False):
+        assert network(torch.randn(4, 96)).dtype is torch.float16
+    assert not compiled
+
+
+def test_a_weight_put_in_place_of_a_layers_own_is_computed_with(compiled: list[torch.Tensor]) -> None:
+    network, rows = _fast(), torch.randn(4, 96)
+    others = {name: torch.randn_like(weight) for name, weight in network.named_parameters()}
+    first, last = network.layers[0], network.layers[2]
+    with torch.no_grad(), PackedWeights().used_by(network, keep=True):
+        network(rows)
+        assert len(compiled) == 2
+        found = torch.func.functional_call(network, others, (rows,))
+        hidden = nn.functional.gelu(rows @ others["layers.0.weight"].T + others["layers.0.bias"])
+        torch.testing.assert_close(found, hidden @ others["layers.2.weight"].T + others["layers.2.bias"])
+        first.weight = nn.Parameter(torch.zeros(80, 96))
+        torch.testing.assert_close(first(rows), first.bias.expand(4, -1))
+        assert len(compiled) == 2
+        last(torch.randn(4, 80))
+        assert len(compiled) == 3
+
+
+def test_adapters_of_a_weight_itself_are_not_left_out() -> None:
+    peft = pytest.importorskip("peft")
+    network, rows = _fast(), torch.randn(4, 96)
+    config = peft.LoraConfig(target_modules=[], target_parameters=["layers.0.weight"], init_lora_weights=False)
+    adapted = peft.PeftModel(network, config).eval()
+    with torch.no_grad():
+        expected = adapted(rows)
+        with PackedWeights().used_by(adapted.base_model.model, keep=False):
+            torch.testing.assert_close(adapted(rows), expected)
+            with adapted.disable_adapter():
+                assert not torch.allclose(adapted(rows), expected)
 
 
 def test_where_onednn_is_faster_anyway_many_rows_use_packed_weights_too(
@@ -125,24 +175,36 @@ def test_nothing_of_it_is_left_in_the_network() -> None:
     names = list(network.state_dict())
     with PackedWeights().used_by(network, keep=False):
         assert list(network.state_dict()) == names
-        assert all(each.packed is not None for each in network.modules() if isinstance(each, FastLinear))
-    assert all(each.packed is None for each in network.modules() if isinstance(each, FastLinear))
+        assert all(each.packer is not None for each in network.modules() if isinstance(each, FastLinear))
+    assert all(each.packer is None for each in network.modules() if isinstance(each, FastLinear))
+
+
+def test_a_second_user_of_the_network_leaves_the_first_ones_copies_in_place(compiled: list[torch.Tensor]) -> None:
+    network, rows, packed = _fast(), torch.randn(4, 96), PackedWeights()
+    with torch.no_grad(), packed.used_by(network, keep=False):
+        with PackedWeights().used_by(network, keep=False):
+            network(rows)
+        assert not packed._made
+        network(rows)
+        assert len(packed._made) == 2
+    assert len(compiled) == 4
 
 
 def test_weights_are_packed_once_until_they_are_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[torch.Tensor] = []
-    monkeypatch.setattr(packed_weights, "pack", lambda weight: made.append(weight) or pack(weight))
-    network, packed = _fast(), PackedWeights()
-    for _ in range(3):
+    monkeypatch.setattr(packed_weights, "pack", lambda weight, dtype: made.append(weight) or pack(weight, dtype))
+    network, rows, packed = _fast(), torch.randn(4, 96), PackedWeights()
+    with torch.no_grad():
+        for _ in range(3):
+            with packed.used_by(network, keep=True):
+                network(rows)
+        assert len(made) == 2
+        with pytest.raises(ValueError, match="in between"), packed.used_by(network, keep=False):
+            raise ValueError("in between")
+        assert len(made) == 2
         with packed.used_by(network, keep=True):
-            pass
-    assert len(made) == 2
-    with pytest.raises(ValueError, match="in between"), packed.used_by(network, keep=False):
-        raise ValueError("in between")
-    assert len(made) == 2
-    with packed.used_by(network, keep=True):
-        pass
-    assert len(made) == 4
+            network(rows)
+        assert len(made) == 4
 
 
 @pytest.mark.parametrize("processes", [1, 4])
@@ -154,19 +216,31 @@ def test_they_take_a_share_of_the_machines_memory_at_most(monkeypatch: pytest.Mo
     for memory, expected in ((needed * SHARE * processes, needed), (needed * SHARE * processes - 1, 0)):
         monkeypatch.setattr(packed_weights, "machine_bytes", lambda memory=memory: memory)
         assert packed_bytes(network, torch.float32, processes) == expected
-        with PackedWeights().used_by(network, keep=False):
-            assert (network.layers[0].packed is not None) is bool(expected)
+        packed = PackedWeights()
+        with packed.used_by(network, keep=False):
+            assert (packed.packed(network.layers[0], torch.float32) is not None) is bool(expected)
 
 
 def test_other_types_sharded_and_small_weights_stay_plain(monkeypatch: pytest.MonkeyPatch) -> None:
     weight = torch.randn(64, 64)
-    assert pack(weight) is not None
-    assert pack(weight.double()) is None
+    assert pack(weight, torch.float32) is not None
+    assert pack(weight, torch.float64) is None
+    assert pack(weight, torch.float16) is None
     monkeypatch.setattr(products, "FEWEST_PACKED", 64 * 64 + 1)
-    assert pack(weight) is None
+    assert pack(weight, torch.float32) is None
     monkeypatch.setattr(products, "FEWEST_PACKED", 1)
     weight.ds_id = 0
-    assert pack(weight) is None
+    assert pack(weight, torch.float32) is None
+
+
+def test_layers_that_are_not_made_fast_are_not_counted() -> None:
+    class Other(nn.Linear):
+        """A linear layer that computes something of its own, as Falcon's."""
+
+    network = nn.Sequential(nn.Linear(96, 80), Other(80, 72))
+    use_fast_products(network)
+    assert packed_bytes(network, torch.float32, 1) == 96 * 80 * 4
+    assert packed_bytes(network, torch.float16, 1) == 0
 
 
 def test_texts_are_those_of_plain_weights(

@@ -136,9 +136,11 @@ def test_a_cpu_writes_texts_with_packed_copies_of_the_weights(large: Shape, on_g
     batch = Batch(rows=8, prompt=100, written=20)
     for stored in (4, 2):
         plain = replace(on_gpu, on_cpu=True, stored_bytes=stored)
-        packed = replace(plain, packed={4: 2e9, 2: 1e9})
+        packed = replace(plain, packed=2e9, packed_in_training=1e9)
         more = generating_memory(large, packed, batch).peak - generating_memory(large, plain, batch).peak
-        assert more == pytest.approx(stored * 0.5e9)
+        assert more == pytest.approx(2e9)
+        parts = generating_parts(large, packed, batch, in_training=True)
+        assert parts["packed weights"] == 1e9
 
 
 def test_the_prefix_cache_ends_at_its_limit(large: Shape, on_gpu: Setup) -> None:

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # torch: a linear layer on a CPU brings its weight into the order of the processor's tiles in every call. With the few
 # rows that decoding has, that takes as long as the product itself: the same library with the weight packed beforehand is
-# about twice as fast at 8 rows, in bfloat16 as in float32, and a layout packed for one row is slow for all others.
+# about twice as fast at 8 rows, in bfloat16 as in float32, and a layout packed for one row gains next to nothing there.
 #
 # Date: 2026-12-01. Versions: torch 2.13.0 (CPU) with its MKL and oneDNN 3.12, Python 3.11, one thread, AMD EPYC (Zen 4).
 #
@@ -9,7 +9,7 @@
 # sides; float32 is MKL's. torch.ops.mkldnn._reorder_linear_weight(weight, rows) packs a weight once, and
 # torch.ops.mkldnn._linear_pointwise multiplies with it. Nothing public does: torch.compile with freezing takes this
 # path, eager layers never. The second argument names a number of rows. For float32 a weight packed for 1 is in another
-# order than one packed for 32: at 8 rows it is no faster than a plain one, and one packed for 32 is not slower at 1.
+# order than one packed for 32: at 8 rows it is no faster than a plain one.
 #
 # Output seen (GFLOP a second of processor time, 576 to 1536, 64 weights so that no cache holds them):
 #   rows   bfloat16, plain   packed   float32, plain   packed for 32   packed for 1

@@ -97,17 +97,7 @@ def picked(groups: Sequence[tuple[Passes, Passes]]) -> Mean | None:
     The groups are those of `worth`: one retry picks, the other judges, both ways round. The mean is over all pairs of a
     group and a way; its interval is over groups, whose two ways depend on each other.
     """
-    found = []
-    for first, again in groups:
-        ways = [fmean(worked) for worked, _ in _ways(first, again)]
-        if ways:
-            found.append(ways)
-    if not found:
-        return None
-    total = sum(map(len, found))
-    mean = sum(map(sum, found)) / total
-    # A ratio of sums over groups, made linear: values whose mean and spread are the ratio's.
-    return _mean([mean + (sum(ways) - mean * len(ways)) * len(found) / total for ways in found])
+    return _over_ways([[fmean(worked) for worked, _ in _ways(first, again)] for first, again in groups])
 
 
 def mean_share(rows: Sequence[Passes]) -> Mean | None:
@@ -119,15 +109,12 @@ def worth(groups: Sequence[tuple[Passes, Passes]]) -> Mean | None:
     """How much more often a reflection leads to a pass that did so before than any reflection on the same failure.
 
     Each group has two retries after each reflection. One picks the reflections, the other judges them, both ways
-    round: if retries do not depend on their reflections, the expected difference is 0, however hard the rows are. None
-    if no retry passed.
+    round: if retries do not depend on their reflections, the expected difference is 0, however hard the rows are. It is
+    a mean over all pairs of a group and a way, as in `picked`. None if no retry passed.
     """
-    differences = []
-    for first, again in groups:
-        found = [fmean(worked) - fmean(every) for worked, every in _ways(first, again)]
-        if found:
-            differences.append(fmean(found))
-    return _mean(differences)
+    return _over_ways(
+        [[fmean(worked) - fmean(every) for worked, every in _ways(first, again)] for first, again in groups]
+    )
 
 
 def worth_over_none(groups: Sequence[tuple[Passes, Passes, Passes]]) -> Mean | None:
@@ -136,12 +123,13 @@ def worth_over_none(groups: Sequence[tuple[Passes, Passes, Passes]]) -> Mean | N
     A group has the two retries after each reflection, as in `worth`, and retries without one. None if no group has a
     retry that passed and one without a reflection.
     """
-    differences = []
-    for first, again, plain in groups:
-        without, found = judged(plain), [fmean(worked) for worked, _ in _ways(first, again)]
-        if without and found:
-            differences.append(fmean(found) - fmean(without))
-    return _mean(differences)
+    return _over_ways(
+        [
+            [fmean(worked) - fmean(without) for worked, _ in _ways(first, again)]
+            for first, again, plain in groups
+            if (without := judged(plain))
+        ]
+    )
 
 
 def _ways(first: Passes, again: Passes) -> Iterator[tuple[list[bool], list[bool]]]:
@@ -151,6 +139,21 @@ def _ways(first: Passes, again: Passes) -> Iterator[tuple[list[bool], list[bool]
         worked = [judges for picks, judges in pairs if picks]
         if worked:
             yield worked, [judges for _, judges in pairs]
+
+
+def _over_ways(groups: Sequence[Sequence[float]]) -> Mean | None:
+    """The mean over all ways of all groups. Its interval is over groups, whose ways depend on each other.
+
+    A mean over groups would give the way of a group that has one as much weight as two: there is no second where
+    all judging retries failed, so it would be too low. None if there is none.
+    """
+    found = [ways for ways in groups if ways]
+    if not found:
+        return None
+    total = sum(map(len, found))
+    mean = sum(map(sum, found)) / total
+    # A ratio of sums over groups, made linear: values whose mean and spread are the ratio's.
+    return _mean([mean + (sum(ways) - mean * len(ways)) * len(found) / total for ways in found])
 
 
 def _mean(differences: Sequence[float]) -> Mean | None:

@@ -76,10 +76,8 @@ def _decided(found: Findings, can_warm_up: bool) -> tuple[Outlook, list[str], in
         return weak, [f"{text}: retries do not use what they read: {remedy}."], None
     over = found.picked_over_none
     if over is not None and over.high < LITTLE:
-        text = (
-            f"A retry needs no reflection: after one that has worked it passes {points(over)} more often than without"
-        )
-        return weak, [f"{text}: {remedy}."], None
+        text = f"A retry needs no reflection: one that has worked adds {points(over)} to a retry without one"
+        return weak, [f"{text}: {remedy}, or take rows on which second tries fail as well."], None
     if room.low > 0 and found.signal_in_a_step.low >= FEW_GROUPS:
         text = (
             f"Some reflections help more than others on the same failure: one that has worked works again"
@@ -87,7 +85,7 @@ def _decided(found: Findings, can_warm_up: bool) -> tuple[Outlook, list[str], in
         )
         if over is not None and over.low <= 0:
             text = f"{text}, but maybe no better than a retry without one ({points(over)})."
-            return "cannot be said", [text], _rows_for(found, over, 0.0)
+            return "cannot be said", [text], _rows_for(found, over, 0.0, LITTLE)
         step = found.signal_in_a_step
         reasons = [f"{text}, and {step.value:.0f} of a step's {found.batch_groups} groups show it."]
         if room.low < LITTLE:
@@ -100,12 +98,17 @@ def _decided(found: Findings, can_warm_up: bool) -> tuple[Outlook, list[str], in
         text = f"Too few groups to say whether each step has one with a signal: {shown(found.signal)}."
         return "cannot be said", [text], _rows_for(found, found.signal, FEW_GROUPS / found.batch_groups)
     text = f"Too few rows: a reflection that has worked works again {points(room)} more often than any."
-    return "cannot be said", [text], _rows_for(found, room, 0.0)
+    return "cannot be said", [text], _rows_for(found, room, 0.0, LITTLE)
 
 
-def _rows_for(found: Findings, estimate: Estimate, bound: float) -> int:
-    """Rows at which the interval, as narrow as the root of their number, leaves the bound out, if the value stays."""
+def _rows_for(found: Findings, estimate: Estimate, bound: float, below: float | None = None) -> int:
+    """Rows at which the interval, as narrow as the root of their number, leaves the bound out, if the value stays.
+
+    Or at which it is `below` the other one, if that takes fewer and settles it as well.
+    """
     apart = abs(estimate.value - bound)
+    if below is not None:
+        apart = max(apart, below - estimate.value)
     half = (estimate.high - estimate.low) / 2
     needed = found.rows * (half / apart) ** 2 * 1.2 if apart else float("inf")
     return int(min(MOST_ROWS, max(found.rows * 2, needed)))

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from rrr_core.probing.estimates import Passes, picked
+from rrr_core.probing.estimates import Passes, picked, worth, worth_over_none
 from rrr_core.probing.findings import findings_of, groups_needed
 from rrr_core.probing.sampling import Group, Sample
 
@@ -104,7 +104,8 @@ def test_what_was_picked_is_held_against_retries_without_a_reflection_on_the_sam
     ]
     found = findings_of(sample([[NO, NO]] * 4, groups))
     assert found.picked_over_none is not None
-    assert (found.picked_over_none.value, found.picked_over_none.count) == (pytest.approx(0.25), 2)
+    # Both ways round in the first group, and one way in the second: 1, 1 and -0.5.
+    assert (found.picked_over_none.value, found.picked_over_none.count) == (pytest.approx(0.5), 2)
     assert findings_of(sample([[NO, NO]], groups[2:3])).picked_over_none is None
 
 
@@ -118,6 +119,30 @@ def test_picking_among_retries_of_pure_chance_finds_their_mean() -> None:
     assert found.low is not None
     assert found.high is not None
     assert found.low < 0.3 < found.high
+
+
+@pytest.mark.parametrize(
+    ("seldom", "helped", "plain", "over_any"),
+    [(0.0, 0.1, 0.1, 0.0), (0.1, 0.5, 0.05, 0.41), (0.3, 0.4, 0.1, 0.25)],
+    ids=["retries of pure chance", "one reflection in ten helps", "three in ten help"],
+)
+def test_picking_finds_what_a_reflection_that_works_is_worth(
+    seldom: float, helped: float, plain: float, over_any: float
+) -> None:
+    chance = random.Random(3)
+
+    def passes(shares: list[float]) -> list[bool | None]:
+        return [chance.random() < share for share in shares]
+
+    groups = []
+    for _ in range(4000):
+        shares = [(helped if chance.random() < seldom else 0.0) if seldom else plain for _ in range(8)]
+        groups.append((passes(shares), passes(shares), passes([plain] * 8)))
+    over_none, found = worth_over_none(groups), worth([each[:2] for each in groups])
+    assert over_none is not None
+    assert found is not None
+    assert over_none.value == pytest.approx(helped - plain if seldom else 0, abs=0.03)
+    assert found.value == pytest.approx(over_any, abs=0.03)
 
 
 @pytest.mark.parametrize(("signal", "groups"), [(1.0, 4), (0.5, 13), (0.1, 76), (0.0, None), (0.0001, None)])

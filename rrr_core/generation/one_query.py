@@ -1,0 +1,70 @@
+"""Attention for one token a text on a CPU, in bfloat16.
+
+torch 2.13's kernel for CPUs takes up to ten times as long for a query that is alone as for two or more that read the
+same keys (`findings/torch-attention-one-query.sh`). So the queries of heads that share their keys go together, and one
+whose keys are its own goes twice. Each is computed as before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch.nn.functional import scaled_dot_product_attention
+from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
+
+KERNEL = "sdpa"
+"""transformers' name for torch's kernel."""
+OTHERWISE = ("position_bias", "softcap", "output_attentions")
+"""What transformers' function takes beside, and this one does not."""
+
+
+@contextmanager
+def queries_together(network: Any) -> Iterator[None]:
+    """Have a network on a CPU attend so inside, for each token that it decodes."""
+    if network.device.type != "cpu":
+        yield
+        return
+    attention = ALL_ATTENTION_FUNCTIONS[KERNEL]
+
+    def attend(
+        module: Any,
+        query: torch.Tensor,  # (B, H, Q, d)
+        key: torch.Tensor,  # (B, K, N, d)
+        value: torch.Tensor,
+        attention_mask: torch.Tensor | None,
+        *arguments: Any,
+        **keywords: Any,
+    ) -> Any:
+        if arguments or not _is_slow(query, key, value, attention_mask) or any(map(keywords.get, OTHERWISE)):
+            return attention(module, query, key, value, attention_mask, *arguments, **keywords)
+        return together(query, key, value, attention_mask, keywords.get("scaling")), None
+
+    ALL_ATTENTION_FUNCTIONS[KERNEL] = attend
+    try:
+        yield
+    finally:
+        ALL_ATTENTION_FUNCTIONS[KERNEL] = attention
+
+
+def together(
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: torch.Tensor | None, scale: float | None
+) -> torch.Tensor:
+    """Attention's output (B, 1, H, d) of query (B, H, 1, d), key and value (B, K, N, d), mask (B, 1, 1, N) or None."""
+    batch, heads, _, width = query.shape
+    sharing = heads // key.shape[1]
+    rows = query.reshape(batch, key.shape[1], sharing, width)
+    if sharing == 1:
+        rows = rows.repeat(1, 1, 2, 1)
+    found = scaled_dot_product_attention(rows, key, value, attn_mask=mask, scale=scale)[:, :, :sharing]
+    return found.reshape(batch, 1, heads, width)
+
+
+def _is_slow(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: torch.Tensor | None) -> bool:
+    dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else query.dtype
+    if dtype is not torch.bfloat16 or query.device.type != "cpu" or query.shape[2] != 1:
+        return False
+    is_for_all_heads = mask is None or (mask.dim() == 4 and mask.shape[1] == 1)
+    return is_for_all_heads and query.shape[3] == key.shape[3] == value.shape[3] and query.shape[1] % key.shape[1] == 0

@@ -55,11 +55,20 @@ def _delta(module: Any, name: str) -> torch.Tensor:
 
 
 def take_weights(model: Any, weights: Iterable[tuple[str, torch.Tensor]]) -> None:
-    """Load (name, weight) pairs into vLLM's `model`. Raises ModelError if a parameter of the model got none."""
+    """Load (name, weight) pairs into vLLM's `model`. Raises ModelError if a parameter of the model got none.
+
+    With LoRA enabled parameters are those of base layers: vLLM 0.30 says so of what it loaded, 0.31 does not.
+    """
     try:
         loaded = model.load_weights(weights)
     except Exception as error:  # vLLM's loaders raise KeyError, ValueError, AssertionError, RuntimeError…
         raise ModelError(f"vLLM cannot take the trained weights: {type(error).__name__}: {error}") from error
-    left = sorted({name for name, _ in model.named_parameters()} - loaded) if isinstance(loaded, set) else []
+    if not isinstance(loaded, set):
+        return
+    left = sorted({_plain(name) for name, _ in model.named_parameters()} - set(map(_plain, loaded)))
     if left:
         raise ModelError(f"vLLM's model kept {len(left)} of its old weights, such as {left[0]}: use another backend.")
+
+
+def _plain(name: str) -> str:
+    return name.replace(".base_layer.", ".")

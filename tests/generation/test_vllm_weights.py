@@ -10,7 +10,7 @@ torch = pytest.importorskip("torch")
 peft = pytest.importorskip("peft")
 
 from rrr_core.errors import ModelError
-from rrr_core.generation.vllm_weights import file_weights
+from rrr_core.generation.vllm_weights import file_weights, take_weights
 from tests.generation.tiny import make_network, make_tokenizer
 
 pytestmark = pytest.mark.train
@@ -67,3 +67,20 @@ def test_sharded_weights_are_refused() -> None:
     network.model.norm.weight.data = torch.empty(0)
     with pytest.raises(ModelError, match=r"model\.norm\.weight is sharded over processes"):
         list(file_weights(network))
+
+
+@pytest.mark.parametrize("inner", ["", "base_layer."], ids=["vLLM 0.31", "vLLM 0.30"])
+def test_with_adapters_enabled_vllm_may_name_a_layer_or_its_base_layer(inner: str) -> None:
+    class Model(torch.nn.Module):
+        """vLLM's, with one layer that takes adapters."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.head = torch.nn.ModuleDict({"base_layer": torch.nn.Linear(2, 2)})
+
+        def load_weights(self, weights: Any) -> set[str]:
+            return {f"head.{inner}{name}" for name, _ in weights}
+
+    take_weights(Model(), [("weight", torch.ones(2, 2)), ("bias", torch.ones(2))])
+    with pytest.raises(ModelError, match=r"kept 1 of its old weights, such as head\.bias"):
+        take_weights(Model(), [("weight", torch.ones(2, 2))])

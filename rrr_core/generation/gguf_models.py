@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 
 from rrr_core.errors import ModelError
@@ -12,6 +13,8 @@ from rrr_core.generation.gguf_header import is_gguf
 from rrr_core.generation.packaged_models import PREFIX, packaged_model
 from rrr_core.generation.settings import ModelSettings
 
+OLDEST = "5.20"
+"""The first transformers that says how a GGUF file's tokenizer splits text."""
 READERS = (AUTO, "transformers", "vllm")
 """The backends that read a model's own files."""
 
@@ -33,6 +36,11 @@ def with_gguf_converted(settings: ModelSettings, folder: Path, say: Callable[[st
         raise ModelError(f"A revision is for hub models, and {name!r} is a GGUF file: leave the revision out.")
     try:
         from rrr_core.generation.gguf_conversion import converted
-    except ModuleNotFoundError as error:
-        raise ModelError(f"{name!r} needs the package {error.name!r}: pip install 'rrr-core[train]'.") from error
+    except ImportError as error:
+        if isinstance(error, ModuleNotFoundError) and not (error.name or "").startswith("transformers."):
+            raise ModelError(f"{name!r} needs the package {error.name!r}: pip install 'rrr-core[train]'.") from error
+        raise ModelError(
+            f"{name!r} is a GGUF file, which takes transformers {OLDEST} or later, and {version('transformers')} is"
+            " installed: upgrade it, or give the folder that another environment has converted it to."
+        ) from error
     return dataclasses.replace(settings, model=str(converted(path, folder, say)))

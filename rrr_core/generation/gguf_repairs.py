@@ -14,6 +14,7 @@ from typing import Any
 
 from tokenizers import Tokenizer, pre_tokenizers
 from transformers import GenerationConfig
+from transformers.integrations.gguf.gguf_tokenizer_mapping import GGUF_PRE_TOKENIZER_SPLITS
 
 from rrr_core.errors import ModelError
 from rrr_core.generation.gguf_header import Header
@@ -32,8 +33,6 @@ _LLAMA_3 = {"low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_posit
 
 def restore_split(tokenizer: Any, header: Header) -> str | None:
     """Split text as the tokenizer's merges were learned; a notice where the file names a way that is not known here."""
-    from transformers.integrations.gguf.gguf_tokenizer_mapping import GGUF_PRE_TOKENIZER_SPLITS
-
     if header.values.get(f"{_TOKENS}model") != "gpt2":
         return None
     named = header.values.get(f"{_TOKENS}pre")

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 from rrr_core import cli
-from rrr_core.generation import ModelSettings
+from rrr_core.generation import ModelSettings, gguf_models
 from rrr_core.pipeline import choose_model, opening
 
 
@@ -46,4 +48,15 @@ def test_every_command_knows_packaged_models(
 def test_a_damaged_file_is_refused_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "a.gguf").write_bytes(b"GGUF" + bytes(3))
     line = refused(capsys, "mine", "countdown", "--model", str(tmp_path / "a.gguf"), "--folder", str(tmp_path / "run"))
-    assert "Fetch it again" in line or "pip install 'rrr-core[train]'" in line
+    assert any(words in line for words in ("Fetch it again", "pip install 'rrr-core[train]'", "or later, and"))
+
+
+def test_an_older_transformers_is_named_with_what_it_takes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gguf_models, "version", {"transformers": "5.17.0"}.__getitem__)
+    name = "rrr_core.generation.gguf_conversion"
+    monkeypatch.setitem(sys.modules, name, ModuleType(name))  # what it would import is not there
+    (tmp_path / "a.gguf").write_bytes(b"GGUF" + bytes(3))
+    line = refused(capsys, "mine", "countdown", "--model", str(tmp_path / "a.gguf"), "--folder", str(tmp_path / "run"))
+    assert "is a GGUF file, which takes transformers 5.20 or later, and 5.17.0 is installed" in line

@@ -67,4 +67,4 @@ def _is_slow(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: 
     if dtype is not torch.bfloat16 or query.device.type != "cpu" or query.shape[2] != 1:
         return False
     is_for_all_heads = mask is None or (mask.dim() == 4 and mask.shape[1] == 1)
-    return is_for_all_heads and query.shape[3] == key.shape[3] == value.shape[3] and query.shape[1] % key.shape[1] == 0
+    return bool(is_for_all_heads and query.shape[3] == key.shape[3] == value.shape[3])

@@ -48,8 +48,8 @@ def kind_of(text: str) -> str:
 
 
 def reflected(run: Path, label: str, mode: str) -> Iterator[Reflected]:
-    """The reflections of an evaluation, in order."""
-    for shard in RunFolder(run).evaluation(label).modes()[mode]:
+    """The reflections of an evaluation, in order; none if it was not in this mode."""
+    for shard in RunFolder(run).evaluation(label).modes().get(mode, ()):
         for number, record in read_numbered_lines(shard):
             episode = read_evaluated(record, f"{shard}:{number}")
             for each in episode.rounds[:1]:

@@ -93,3 +93,9 @@ def test_a_kinds_share_and_length_are_read_from_a_run(tmp_path, capsys):
     printed = capsys.readouterr().out
     assert "| greedy | vanilla | vague | 75.0% | 3.0 | 0.0% |" in printed
     assert "| sampled | trained | worked | 100.0% | 9.0 | 100.0% |" in printed
+    for file in tmp_path.glob("eval/*/greedy-*"):
+        file.unlink()
+    main(tmp_path)
+    printed = capsys.readouterr().out
+    assert "greedy" not in printed
+    assert "| sampled | trained | worked | 100.0% | 9.0 | 100.0% |" in printed

@@ -7,12 +7,13 @@ whose keys are its own goes twice. Each is computed as before.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import functools
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch.nn.functional import scaled_dot_product_attention
+from transformers import AttentionInterface
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 KERNEL = "sdpa"
@@ -21,14 +22,16 @@ OTHERWISE = ("position_bias", "softcap", "output_attentions")
 """What transformers' function takes beside, and this one does not."""
 
 
-@contextmanager
-def queries_together(network: Any) -> Iterator[None]:
-    """Have a network on a CPU attend so inside, for each token that it decodes."""
-    if network.device.type != "cpu":
-        yield
-        return
-    attention = ALL_ATTENTION_FUNCTIONS[KERNEL]
+@functools.cache
+def use_joined_queries() -> None:
+    """Have transformers' attention by torch's kernel compute them so, in this process, where no gradient is needed."""
+    AttentionInterface.register(KERNEL, joined(ALL_ATTENTION_FUNCTIONS[KERNEL]))
 
+
+def joined(attention: Callable[..., Any]) -> Callable[..., Any]:
+    """An attention function of transformers' that computes them so, and leaves all else to the given one."""
+
+    @functools.wraps(attention)  # with its marks, such as training's
     def attend(
         module: Any,
         query: torch.Tensor,  # (B, H, Q, d)
@@ -42,11 +45,7 @@ def queries_together(network: Any) -> Iterator[None]:
             return attention(module, query, key, value, attention_mask, *arguments, **keywords)
         return together(query, key, value, attention_mask, keywords.get("scaling")), None
 
-    ALL_ATTENTION_FUNCTIONS[KERNEL] = attend
-    try:
-        yield
-    finally:
-        ALL_ATTENTION_FUNCTIONS[KERNEL] = attention
+    return attend
 
 
 def together(
@@ -64,7 +63,8 @@ def together(
 
 def _is_slow(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: torch.Tensor | None) -> bool:
     dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else query.dtype
-    if dtype is not torch.bfloat16 or query.device.type != "cpu" or query.shape[2] != 1:
+    is_one = query.device.type == "cpu" and query.shape[2] == 1 and not torch.is_grad_enabled()
+    if dtype is not torch.bfloat16 or not is_one:
         return False
     is_for_all_heads = mask is None or (mask.dim() == 4 and mask.shape[1] == 1)
     return bool(is_for_all_heads and query.shape[3] == key.shape[3] == value.shape[3])

@@ -23,7 +23,7 @@ from rrr_core.generation.decoding import (
 from rrr_core.generation.encoded import EncodedEngine
 from rrr_core.generation.engine import Hits, Sampling
 from rrr_core.generation.kv_cache import without_adapters
-from rrr_core.generation.one_query import queries_together
+from rrr_core.generation.one_query import use_joined_queries
 from rrr_core.generation.packed_weights import PackedWeights
 from rrr_core.generation.prefix_cache import PrefixCache
 from rrr_core.generation.trial import evaluating
@@ -83,7 +83,9 @@ class TransformersEngine(EncodedEngine):
         longest = max((len(prompt) + limit for prompt, limit in zip(prompts, limits, strict=True)), default=0)
         fast = can_decode(self.network) and decodes_beyond_window(self.network, longest)
         packed = self._packed_weights.used_by(self.network, keep=self.prefix_cache is not None)
-        with torch.no_grad(), evaluating(self.network), packed, queries_together(self.network):
+        if self.network.device.type == "cpu":
+            use_joined_queries()
+        with torch.no_grad(), evaluating(self.network), packed:
             for batch in batches_of(prompts, limits, self._batch_tokens()):
                 written = self._sample(prompts, limits, batch, places, sampling, on_done or _ignore, fast)
                 for index, ids in zip(batch, written, strict=True):

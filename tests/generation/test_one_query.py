@@ -9,11 +9,12 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from torch.nn.functional import scaled_dot_product_attention
+from transformers import AttentionInterface
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from rrr_core.generation import one_query
 from rrr_core.generation.engine import Sampling
-from rrr_core.generation.one_query import KERNEL, queries_together, together
+from rrr_core.generation.one_query import KERNEL, joined, together
 
 pytestmark = pytest.mark.train
 
@@ -61,13 +62,12 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, ...]]:
 def test_texts_in_bfloat16_are_decoded_so_and_those_in_float32_are_not(
     engine: Any, prompts: list[list[int]], seen: list[tuple[int, ...]]
 ) -> None:
-    greedy, before = Sampling(temperature=0, max_tokens=8), ALL_ATTENTION_FUNCTIONS[KERNEL]
+    greedy = Sampling(temperature=0, max_tokens=8)
     expected = engine.generate_ids(prompts[:1], greedy)
     assert not seen
     engine.network.to(torch.bfloat16)
     engine.generate_ids(prompts[:1], greedy)
     assert seen
-    assert ALL_ATTENTION_FUNCTIONS[KERNEL] is before
     seen.clear()
     engine.network.to(torch.float32)
     with torch.autocast("cpu", torch.bfloat16):
@@ -78,11 +78,21 @@ def test_texts_in_bfloat16_are_decoded_so_and_those_in_float32_are_not(
     assert not seen
 
 
-def test_the_function_is_put_back_after_an_error(engine: Any) -> None:
+def test_a_function_that_is_registered_later_is_not_hidden(
+    engine: Any, prompts: list[list[int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine.generate_ids(prompts[:1], Sampling(temperature=0, max_tokens=2))
     before = ALL_ATTENTION_FUNCTIONS[KERNEL]
-    with pytest.raises(ValueError, match="in between"), queries_together(engine.network):
-        raise ValueError("in between")
-    assert ALL_ATTENTION_FUNCTIONS[KERNEL] is before
+    calls: list[int] = []
+
+    def later(*states: Any, **keywords: Any) -> Any:
+        calls.append(1)
+        return before(*states, **keywords)
+
+    monkeypatch.setitem(AttentionInterface._global_mapping, KERNEL, later)
+    engine.generate_ids(prompts[:1], Sampling(temperature=0, max_tokens=2))
+    assert calls
+    assert ALL_ATTENTION_FUNCTIONS[KERNEL] is later
 
 
 @pytest.mark.parametrize(
@@ -93,17 +103,23 @@ def test_the_function_is_put_back_after_an_error(engine: Any) -> None:
         ({}, {"attention_mask": torch.zeros(3, 6, 1, 20, dtype=torch.bfloat16)}),
         ({}, {"position_bias": True}),
         ({}, {"softcap": 30.0}),
+        ({}, {"gradient": True}),
     ],
-    ids=["several queries", "float32", "a mask for each head", "a bias", "a soft cap"],
+    ids=["several queries", "float32", "a mask for each head", "a bias", "a soft cap", "a gradient"],
 )
-def test_all_else_is_left_to_transformers(
-    engine: Any, seen: list[tuple[int, ...]], monkeypatch: pytest.MonkeyPatch, changes: Any, keywords: Any
-) -> None:
+def test_all_else_is_left_to_transformers(seen: list[tuple[int, ...]], changes: Any, keywords: Any) -> None:
     given: list[Any] = []
-    monkeypatch.setitem(ALL_ATTENTION_FUNCTIONS._local_mapping, KERNEL, lambda *all, **more: given.append((all, more)))
+
+    def attention(*states: Any, **more: Any) -> None:
+        given.append((states, more))
+
+    attention.takes_packings = True
     query, key, value = states(6, 2, **changes)
-    mask, more = keywords.get("attention_mask"), {k: v for k, v in keywords.items() if k != "attention_mask"}
-    with queries_together(engine.network):
-        ALL_ATTENTION_FUNCTIONS[KERNEL](None, query, key, value, mask, scaling=0.3, **more)
+    mask = keywords.get("attention_mask")
+    more = {name: each for name, each in keywords.items() if name not in ("attention_mask", "gradient")}
+    attend = joined(attention)
+    with torch.set_grad_enabled("gradient" in keywords):
+        attend(None, query, key, value, mask, scaling=0.3, **more)
     assert not seen
     assert given == [((None, query, key, value, mask), {"scaling": 0.3, **more})]
+    assert attend.takes_packings

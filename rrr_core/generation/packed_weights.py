@@ -83,4 +83,4 @@ def packed_bytes(network: Any, dtype: torch.dtype, processes: int) -> int:
     """
     linear = (each.weight for each in network.modules() if type(each) in (nn.Linear, FastLinear) and is_wide(each))
     found = sum(weight.numel() for weight in linear if packing_pays(weight, dtype)) * dtype.itemsize
-    return found if found * SHARE * processes <= machine_bytes() else 0
+    return found if found and found * SHARE * processes <= machine_bytes() else 0
